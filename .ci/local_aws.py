@@ -1,0 +1,172 @@
+"""What the functions find behind their endpoints: the sessions table in DynamoDB Local, and the simulated Systems
+Manager of internal/local with its hosts."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+
+import boto3
+import template_expansion
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+ROOT = pathlib.Path(__file__).parent.parent
+SECONDS_TO_START = 60
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def process(what, command, port, **environment):
+    """Runs a server until the end of the block; it has started when it listens on the port."""
+    with tempfile.TemporaryFile("w+") as output:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            deadline = time.monotonic() + SECONDS_TO_START
+            while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    output.seek(0)
+                    raise SystemExit(f"{what} does not start:\n{output.read()[-3000:]}")
+                time.sleep(0.2)
+            yield
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+class Table:
+    """The sessions table as template.yaml defines it."""
+
+    def __init__(self, port):
+        self.client = boto3.client(
+            "dynamodb", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+            aws_access_key_id="local", aws_secret_access_key="local",
+        )
+        template = template_expansion.expand((ROOT / "template.yaml").read_text())
+        p = template["Resources"]["SessionsTable"]["Properties"]
+        self.client.create_table(
+            TableName="SessionsTable",
+            StreamSpecification={"StreamEnabled": True} | p["StreamSpecification"],
+            **{k: p[k] for k in ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")},
+        )
+
+    def put(self, **record):
+        item = {k: TypeSerializer().serialize(v) for k, v in record.items()}
+        self.client.put_item(TableName="SessionsTable", Item=item)
+
+    def image(self, session_id):
+        key = {"SessionId": {"S": session_id}}
+        return self.client.get_item(TableName="SessionsTable", Key=key, ConsistentRead=True)["Item"]
+
+    def get(self, session_id):
+        return {k: TypeDeserializer().deserialize(v) for k, v in self.image(session_id).items()}
+
+
+@contextlib.contextmanager
+def dynamodb_local():
+    port = free_port()
+    jars = subprocess.run([".ci/tools", "dynamodb-local"], cwd=ROOT, check=True, capture_output=True, text=True)
+    jars = jars.stdout.strip()
+    command = ["java", f"-Djava.library.path={jars}", "-cp", f"{jars}/*",
+               "software.amazon.dynamodb.services.local.main.ServerRunner",
+               "-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
+    with process("DynamoDB Local", command, port):
+        yield port, Table(port)
+
+
+class Fleet:
+    """The hosts of internal/local."""
+
+    def __init__(self, port, ssm_port):
+        self.port, self.ssm_port = port, ssm_port
+
+    def host_of(self, session_id):
+        """The host that a session runs on, and the session as the host tells it; None where it does not run."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/local/hosts") as answer:
+            for host in json.load(answer):
+                for session in host["Sessions"]:
+                    if session["Id"] == session_id:
+                        return host["HostId"], session
+        return None, None
+
+
+@contextlib.contextmanager
+def local_system():
+    port, ssm_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["go", "build", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
+        with process("the local system", [f"{folder}/local"], ssm_port, PORT=str(port), SSM_PORT=str(ssm_port)):
+            yield Fleet(port, ssm_port)
+
+
+class CommandLog:
+    """Stands between the functions and Systems Manager: lets containers reach a server that listens on the loopback
+    only, and remembers the commands that were sent."""
+
+    def __init__(self, address, ssm_port):
+        log = self
+        self.command_ids = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                upstream = http.client.HTTPConnection("127.0.0.1", ssm_port)
+                upstream.request("POST", self.path, body, dict(self.headers))
+                answer = upstream.getresponse()
+                content = answer.read()
+                if answer.status == 200 and self.headers["X-Amz-Target"] == "AmazonSSM.SendCommand":
+                    log.command_ids.append(json.loads(content)["Command"]["CommandId"])
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.headers["Content-Type"])
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        try:
+            self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        except OSError:  # an engine in a virtual machine, which forwards to the loopback
+            self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def wait_for_command(ssm_port, command_id, seconds=60):
+    """Waits until every invocation of a command has ended."""
+    ssm = boto3.client(
+        "ssm", endpoint_url=f"http://127.0.0.1:{ssm_port}", region_name="us-east-1",
+        aws_access_key_id="local", aws_secret_access_key="local",
+    )
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        invocations = ssm.list_command_invocations(CommandId=command_id)["CommandInvocations"]
+        if invocations and all(i["Status"] not in ("Pending", "InProgress", "Delayed") for i in invocations):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"command {command_id} did not end within {seconds} s")

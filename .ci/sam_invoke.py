@@ -1,0 +1,185 @@
+"""Runs every sample event through its function with `sam local invoke`: as it stands, and, where it tells of something
+that must have happened before, once more with the names of what really did.
+
+The functions are the ones that `sam build` made, in containers; the table is in DynamoDB Local; commands reach the
+simulated hosts of internal/local, which run the close script for real.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+
+import container_engine
+import local_aws
+
+ROOT = pathlib.Path(__file__).parent.parent
+PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+SAM = pathlib.Path(sys.executable).parent / "sam"
+
+NOT_THERE = {"SessionId": "SessionIdabc", "FailureReason": "The requested dcvSession does not exist"}
+
+
+class Story:
+    """The sample events in an order that makes sense, each a check of its own."""
+
+    def __init__(self, table, fleet, commands, invoke):
+        self.table, self.fleet, self.commands, self.invoke = table, fleet, commands, invoke
+        self.host_id, self.session = fleet.host_of("SessionId123")
+        assert self.host_id, "the local system has no session SessionId123"
+
+    def list_session(self):
+        """Makes the record what it is when the session has just been listed."""
+        self.table.put(
+            SessionId="SessionId123", Owner="user1", LiveOwner="user1", HostId=self.host_id, LiveHostId=self.host_id,
+            Type=self.session["Type"], CreationTime=self.session["CreationTime"], State="READY", NumOfConnections=0,
+        )
+
+    def event(self, name):
+        return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+    def answer(self, name):
+        """The status and the body of the answer to an HTTP event."""
+        response = self.invoke("DeleteSessionsFunction", self.event(name))
+        return response["statusCode"], json.loads(response["body"])
+
+    def stream_record_of_now(self, name):
+        event = self.event(name)
+        event["Records"][0]["dynamodb"]["NewImage"] = self.table.image("SessionId123")
+        return event
+
+    def delete_malformed(self):
+        self.list_session()
+        status, body = self.answer("delete-malformed")
+        assert status == 400 and len(body["errors"]) >= 4, (status, body)
+        assert self.table.get("SessionId123")["State"] == "READY"
+
+    def delete(self, name="delete"):
+        self.list_session()
+        sent = len(self.commands.command_ids)
+        status, body = self.answer(name)
+        assert status == 200, (status, body)
+        assert body["SuccessfulList"] == [{"SessionId": "SessionId123", "State": "DELETING"}], body
+        assert body["UnsuccessfulList"] == [NOT_THERE], body
+        record = self.table.get("SessionId123")
+        assert (record["State"], record["AttemptId"]) == ("DELETING", body["RequestId"]), record
+        assert record["DeletionRequestedBy"] == "arn:aws:iam::123456789012:user/session-admin", record
+        assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
+
+    def command_status_of_an_unknown_command(self):
+        event = self.event("command-status")
+        answer = self.invoke("HostEventsFunction", event)
+        assert answer["batchItemFailures"] == [{"itemIdentifier": event["Records"][0]["messageId"]}], answer
+
+    def command_status_of_that_delete(self):
+        command_id = self.commands.command_ids[-1]
+        local_aws.wait_for_command(self.fleet.ssm_port, command_id)
+        event = self.event("command-status")
+        body = json.loads(event["Records"][0]["body"])
+        body["detail"] |= {"command-id": command_id, "instance-id": self.host_id}
+        event["Records"][0]["body"] = json.dumps(body)
+        answer = self.invoke("HostEventsFunction", event)
+        assert not answer["batchItemFailures"], answer
+        record = self.table.get("SessionId123")
+        assert record.get("Confirmation") == "closed", record
+        assert self.fleet.host_of("SessionId123") == (None, None), "the session still runs on its host"
+
+    def stream_record_of_another_attempt(self, name="stream-confirmed"):
+        before = self.table.get("SessionId123")
+        answer = self.invoke("SessionStreamFunction", self.event(name))
+        assert not answer["batchItemFailures"], answer
+        assert self.table.get("SessionId123") == before, "a record of an earlier deletion changed a later one"
+
+    def stream_confirmed(self, name="stream-confirmed"):
+        answer = self.invoke("SessionStreamFunction", self.stream_record_of_now(name))
+        assert not answer["batchItemFailures"], answer
+        record = self.table.get("SessionId123")
+        assert record["State"] == "DELETED" and "ExpiresAt" in record and "DueLane" not in record, record
+
+    def delete_forced(self):
+        self.list_session()
+        sent = len(self.commands.command_ids)
+        status, body = self.answer("delete-forced")
+        assert status == 200 and body["UnsuccessfulList"] == [], (status, body)
+        assert body["SuccessfulList"] == [{"SessionId": "SessionId123", "State": "DELETING"}], body
+        assert self.table.get("SessionId123")["Confirmation"] == "forced"
+        assert len(self.commands.command_ids) == sent, "a forced delete sent a command"
+
+    def checks(self):
+        return [
+            ("delete-malformed.json: every fault is named, nothing is done", self.delete_malformed),
+            ("delete.json: marked, and the host told", self.delete),
+            ("command-status.json as it stands: goes back to the queue", self.command_status_of_an_unknown_command),
+            ("stream-confirmed.json as it stands: changes nothing", self.stream_record_of_another_attempt),
+            ("command-status.json of that delete: confirmed", self.command_status_of_that_delete),
+            ("stream-confirmed.json of that delete: DELETED", self.stream_confirmed),
+            ("delete-base64.json: as delete.json", lambda: self.delete("delete-base64")),
+            ("delete-forced.json: takes over, sends nothing", self.delete_forced),
+            ("stream-forced.json as it stands: changes nothing",
+             lambda: self.stream_record_of_another_attempt("stream-forced")),
+            ("stream-forced.json of that delete: DELETED", lambda: self.stream_confirmed("stream-forced")),
+        ]
+
+
+def sam_invoke(folder, image, environment):
+    """A function that invokes a function."""
+    variables = folder / "variables.json"
+    variables.write_text(json.dumps({"Parameters": environment}))
+
+    def invoke(function, event):
+        event_file = folder / "event.json"
+        event_file.write_text(json.dumps(event))
+        done = subprocess.run(
+            [SAM, "local", "invoke", function, "--template", ROOT / ".aws-sam" / PROCESSOR / "template.yaml",
+             "--event", event_file, "--env-vars", variables, "--invoke-image", image, "--skip-pull-image",
+             "--add-host", "host.docker.internal:host-gateway",
+             "--parameter-overrides", f"Architecture={PROCESSOR}"],
+            cwd=folder, capture_output=True, text=True,
+        )
+        try:
+            answer = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            answer = None
+        if done.returncode != 0 or not isinstance(answer, dict) or "errorMessage" in answer:
+            raise AssertionError(f"{function} failed: {done.stdout}\n{done.stderr}")
+        return answer
+
+    return invoke
+
+
+def main():
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # by way of the blocks below, which stop servers
+    passed = failed = 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(container_engine.running())
+        image = container_engine.image()
+        dynamodb_port, table = stack.enter_context(local_aws.dynamodb_local())
+        fleet = stack.enter_context(local_aws.local_system())
+        commands = stack.enter_context(local_aws.CommandLog(container_engine.host_address(image), fleet.ssm_port))
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        invoke = sam_invoke(folder, image, {
+            "AWS_ENDPOINT_URL_DYNAMODB": f"http://host.docker.internal:{dynamodb_port}",
+            "AWS_ENDPOINT_URL_SSM": f"http://host.docker.internal:{commands.port}",
+        })
+        for what, check in Story(table, fleet, commands, invoke).checks():
+            try:
+                check()
+                passed += 1
+                print(f"ok    {what}", flush=True)
+            except Exception as failure:  # one event's failure must not hide the others'
+                failed += 1
+                print(f"FAIL  {what}\n      {type(failure).__name__}: {failure}", flush=True)
+    print(f"sam local invoke: {passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()

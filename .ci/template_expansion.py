@@ -1,0 +1,39 @@
+"""template.yaml as CloudFormation gets it, and cfn-lint's verdict on that.
+
+`sam validate --lint` lints the template before SAM expands it, when cfn-lint cannot see the policies, mappings and
+authorizers that will be made, and leaves many of its rules out.
+"""
+
+import logging
+import os
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks; nothing is sent anywhere
+
+from cfnlint.api import ManualArgs, lint as cfn_lint  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # it misses a place to publish its metrics to
+
+
+class NoManagedPolicies:
+    """For the translator, which would look up AWS's managed policies by name. None is used here."""
+
+    def load(self):
+        return {}
+
+
+def expand(text, **parameters):
+    """The template of that text, with its defaults but for these parameters."""
+    template = yaml_parse(text)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"  # a local path would have to be uploaded first
+    defaults = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
+    return transform(template, defaults | parameters, NoManagedPolicies())
+
+
+def lint(text):
+    """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out."""
+    found = cfn_lint(text, config=ManualArgs(regions=[os.environ["AWS_DEFAULT_REGION"]]))
+    return [f"{m.rule.id}: {m.message}, at {'/'.join(map(str, m.path))}" for m in found]

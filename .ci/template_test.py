@@ -1,0 +1,78 @@
+"""The expanded template passes every check, and each check fails on a template that is broken for it."""
+
+import json
+import pathlib
+import re
+import unittest
+
+import template_expansion
+import template_rules
+
+TEMPLATE = (pathlib.Path(__file__).parent.parent / "template.yaml").read_text()
+
+# What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
+BREAKAGES = [
+    ("an open route", r"\n +DefaultAuthorizer: AWS_IAM", "", "has no authorizer"),
+    ("an authorizer nobody defined", r"EnableIamAuthorizer: true", "EnableIamAuthorizer: false", "not defined"),
+    ("a log without end", r"\n      RetentionInDays: .*", "", "no RetentionInDays"),
+    ("a log group of Lambda's own making", r"\n      LoggingConfig: .*", "", "names no log group"),
+    ("a shared role", r"GetAtt HostEventsRole.Arn", "GetAtt DeleteSessionsRole.Arn", "shares its role"),
+    ("a role of SAM's", r"\n      Role: .*", "", "managed policy"),
+    ("the other processor", r"Architectures: .*", "Architectures: [arm64]", "the parameter Architecture"),
+    ("a wait longer than the gateway's", r"Timeout: 29", "Timeout: 31", "not below the gateway's"),
+    ("an action on everything", r"Resource: !GetAtt SessionsTable.Arn", "Resource: '*'", "allowed on every resource"),
+    ("commands to any node", r"\n +Condition:\n +StringEquals: .*", "", "not narrowed by a condition"),
+    ("commands of any document", r"document/\$\{CloseDocument\}", "document/*", "is open"),
+    ("an action that does not exist", r"dynamodb:PartiQLUpdate", "dynamodb:BatchExecuteStatement", "W3037"),
+    ("a queue that shows messages too soon", r"VisibilityTimeout: 180", "VisibilityTimeout: 179", "six times"),
+    ("a queue that loses messages", r"\n      RedrivePolicy:\n.*\n.*", "", "has no dead-letter queue"),
+    ("a rule that loses events", r"\n          DeadLetterConfig: .*", "", "has no dead-letter queue"),
+    ("one dead-letter queue for all", r"Arn: !GetAtt CommandStatusRuleDeadLetterQueue.Arn",
+     "Arn: !GetAtt HostEventsDeadLetterQueue.Arn", "redrive only"),
+    ("a short-lived dead letter", r"MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 60", "as long as SQS"),
+    ("a queue in the clear", r"\n      SqsManagedSseEnabled: true", "\n      DelaySeconds: 0", "not encrypted"),
+    ("a table without a key", r"\n      SSESpecification: .*", "", "not encrypted"),
+    ("a table without a past", r"\n      PointInTimeRecoverySpecification: .*", "", "point-in-time"),
+    ("a table that goes with the stack", r"\n    DeletionPolicy: .*", "", "goes with the stack"),
+    ("batches that fail whole", r"\n +FunctionResponseTypes: .*", "", "fails its whole batch"),
+    ("retries without end", r"\n +MaximumRetryAttempts: 10", "", "MaximumRetryAttempts is not set"),
+    ("a batch that is never parted", r"\n +BisectBatchOnFunctionError: true", "", "BisectBatchOnFunctionError"),
+    ("failures that go nowhere", r"\n +DestinationConfig:\n.*", "", "goes nowhere"),
+    ("a document that changes its name", r"\n      UpdateMethod: NewVersion", "", "another name"),
+    ("a parameter too long for its document", r"maxChars: \d+", "maxChars: 61000", "with its parameters pasted in"),
+    ("a pattern that hosts cannot read", r"allowedPattern: '\^", "allowedPattern: '^(?=a)", "looks ahead"),
+    ("a parameter that may be anything", r"\n +allowedPattern: .*", "", "has no allowedPattern"),
+    ("a step without end", r"\n +timeoutSeconds: .*", "", "has no time-out"),
+]
+
+
+def complaints(text, **parameters):
+    """What the rules say of a template of that text, or, where they say nothing, cfn-lint."""
+    try:
+        expanded = template_expansion.expand(text, **parameters)
+    except Exception as refusal:  # the transform's own errors share no class
+        return [str(refusal)]
+    return template_rules.breaches(expanded) or template_expansion.lint(json.dumps(expanded))
+
+
+class TemplateTest(unittest.TestCase):
+    maxDiff = None
+
+    def test_passes_with_its_defaults(self):
+        self.assertEqual(complaints(TEMPLATE), [])
+
+    def test_passes_with_other_parameters(self):
+        for parameters in ({"Architecture": "x86_64"}, {"LogLevel": "debug", "DeletionProtection": "false"}):
+            self.assertEqual(complaints(TEMPLATE, **parameters), [], parameters)
+
+    def test_each_check_can_fail(self):
+        for what, pattern, replacement, expected in BREAKAGES:
+            with self.subTest(what):
+                broken, places = re.subn(pattern, lambda _: replacement, TEMPLATE)
+                self.assertGreater(places, 0, f"{pattern} is nowhere in template.yaml")
+                said = complaints(broken)
+                self.assertTrue(any(expected in sentence for sentence in said), f"nobody noticed {what}: {said}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,102 @@
+# Everything there is to do with this project; `make` alone lists it. What is fetched goes to .tools/, what is made to
+# build/ and .aws-sam/; git ignores all three.
+
+FUNCTIONS := $(notdir $(wildcard functions/*))
+
+# The processor to build and deploy for: arm64 or x86_64. Go has a name of its own for the second.
+ARCHITECTURE ?= arm64
+GOARCH_OF_arm64  := arm64
+GOARCH_OF_x86_64 := amd64
+ifndef GOARCH_OF_$(ARCHITECTURE)
+$(error ARCHITECTURE is $(ARCHITECTURE); it can be arm64 or x86_64)
+endif
+
+# What `make deploy` deploys: the stack, and template parameters other than their defaults.
+STACK ?= dcv-session-broker
+PARAMETERS ?=
+
+# Static programs without what only a debugger needs. With the tag, the library that talks to Lambda leaves net/rpc out.
+# Nothing of the machine or the commit goes in: the same code gives the same package, and is deployed only once.
+LAMBDA_BUILD := CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath -ldflags=-s -buildvcs=false'
+
+# The pinned SAM CLI, fetched when it is first needed.
+SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
+
+.DEFAULT_GOAL := help
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke build deploy tools clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##### On one machine
+
+# The program is built and then takes make's place, so that signals reach it: go run would pass on only some.
+run: ## Start the whole system here: PORT=8080, STORE=memory or dynamodb (needs Java 17 and Maven)
+	@go build -o build/local ./internal/local
+ifeq ($(STORE),dynamodb)
+	@DYNAMODB_LOCAL_LIB="$$(.ci/tools dynamodb-local)" && export DYNAMODB_LOCAL_LIB && exec build/local
+else
+	@exec build/local
+endif
+
+test: ## Run the tests that this machine has the tools for, and say which were left out
+	@.ci/test
+
+##### All checks
+
+ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
+	@.ci/tools debian
+	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all
+
+fmt: ## Check that the Go code is formatted
+	@unformatted=$$(gofmt -l functions internal); \
+	test -z "$$unformatted" || { echo "gofmt -w these:" $$unformatted; exit 1; }
+
+vet: ## Run go vet
+	@go vet ./...
+
+lint: ## Run golangci-lint (settings: .golangci.yml)
+	@"$$(.ci/tools golangci-lint)" run ./...
+
+shellcheck: ## Check the shell scripts and the close script of template.yaml
+	@.ci/shellcheck
+
+validate: ## Check template.yaml: SAM, cfn-lint, and rules of our own on what SAM makes of it
+	@.ci/template-check
+
+sam-build: | build/ ## Build the functions with SAM for both processors
+	@for architecture in arm64 x86_64; do \
+	  $(LAMBDA_BUILD) $(SAM) build --build-dir .aws-sam/$$architecture \
+	    --parameter-overrides Architecture=$$architecture >build/sam-build.log 2>&1 \
+	    || { cat build/sam-build.log; exit 1; }; \
+	done
+
+sam-invoke: ## Run every sample event through its function with sam local invoke (after sam-build)
+	@.ci/sam-invoke
+
+test-all: ## Run the tests with the race detector, and fail where a tool is missing
+	@REQUIRE_ALL=1 .ci/test -race -count=1 -shuffle=on
+
+##### In AWS
+
+build: $(FUNCTIONS:%=build-%) ## Build each function's bootstrap into build/ARCHITECTURE/
+build-%:
+	@$(LAMBDA_BUILD) GOOS=linux GOARCH=$(GOARCH_OF_$(ARCHITECTURE)) \
+	  go build -o build/$(ARCHITECTURE)/$*/bootstrap ./functions/$*
+
+deploy: ## Build and deploy: STACK=name, ARCHITECTURE=arm64, PARAMETERS='Key=Value ...'
+	@$(LAMBDA_BUILD) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(SAM) deploy --stack-name '$(STACK)' --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+
+##### The rest
+
+tools: ## Fetch all tools now rather than when they are first needed
+	@.ci/tools dynamodb-local
+	@.ci/tools python
+	@.ci/tools golangci-lint
+
+clean: ## Remove what was built; the tools stay (they are in .tools/)
+	rm -rf build .aws-sam
+
+build/:
+	@mkdir -p $@

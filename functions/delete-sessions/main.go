@@ -1,0 +1,48 @@
+// Command delete-sessions is the Lambda function behind POST /deleteSessions.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+func main() {
+	log := awsenv.Logger()
+	var env awsenv.Settings
+	var (
+		table    = env.Text("SESSIONS_TABLE")
+		document = env.Text("CLOSE_DOCUMENT")
+		fleetTag = env.Text("FLEET_TAG_VALUE")
+		maxBatch = env.Count("MAX_BATCH_SIZE", 1000)
+		giveUp   = time.Duration(env.Count("GIVE_UP_AFTER_MINUTES", 60)) * time.Minute
+	)
+	env.MustBeRight(log)
+
+	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
+	})
+	systemsManager := ssm.NewFromConfig(awsenv.Config(6*time.Second), func(o *ssm.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("SSM")
+	})
+	handler := &httpapi.DeleteSessions{
+		Deleter: &session.Deleter{
+			Table:  dynamo.New(db, table),
+			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			GiveUp: giveUp,
+			Log:    log,
+		},
+		MaxBatch: maxBatch,
+		Now:      time.Now,
+		Log:      log,
+	}
+	lambda.Start(handler.Handle)
+}

@@ -1,0 +1,31 @@
+// Command session-stream is the Lambda function behind the Sessions table's
+// stream, and the only writer of DELETED.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/session"
+)
+
+func main() {
+	log := awsenv.Logger()
+	var env awsenv.Settings
+	table := env.Text("SESSIONS_TABLE")
+	env.MustBeRight(log)
+
+	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
+	})
+	handler := &events.SessionStream{
+		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
+		Log:      log,
+	}
+	lambda.Start(handler.Handle)
+}

@@ -1,0 +1,131 @@
+package dynamo_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/session/tabletest"
+)
+
+func TestConformance(t *testing.T) {
+	tabletest.Run(t, onDynamoDBLocal(t))
+}
+
+func TestSameAsInMemory(t *testing.T) {
+	tabletest.Compare(t, tabletest.Memory, onDynamoDBLocal(t))
+}
+
+var tables atomic.Int64
+
+// localTable makes a table in DynamoDB Local and returns its stream, too.
+func localTable(t tabletest.TB, client *dynamodb.Client) (name, streamARN string) {
+	t.Helper()
+	name = fmt.Sprintf("Sessions-%d", tables.Add(1))
+	streamARN, err := dynamodblocal.CreateTable(context.Background(), client, &dynamodb.CreateTableInput{
+		TableName:            &name,
+		BillingMode:          types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String(session.AttrSessionID), AttributeType: "S"}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(session.AttrSessionID), KeyType: "HASH"}},
+		StreamSpecification: &types.StreamSpecification{
+			StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages,
+		},
+	})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return name, streamARN
+}
+
+// onDynamoDBLocal makes subjects for the suite: a table each, its stream read
+// while the test lasts.
+func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
+	config := dynamodblocal.Config(dynamodblocal.ForTest(t))
+	client := dynamodb.NewFromConfig(config)
+	streams := dynamodbstreams.NewFromConfig(config)
+	return func(tb tabletest.TB) tabletest.Subject {
+		ctx := t.Context()
+		name, streamARN := localTable(tb, client)
+		store := dynamodblocal.Store{Client: client, TableName: name}
+		must := func(err error) {
+			tb.Helper()
+			if err != nil {
+				tb.Fatalf("%v", err)
+			}
+		}
+		feed := feed{shown: make(chan []streamevent.Record)}
+		reader := &dynamodblocal.StreamReader{
+			Client: streams, StreamARN: streamARN, Every: 5 * time.Millisecond,
+			Log: slog.New(slog.DiscardHandler),
+		}
+		readerCtx, stop := context.WithCancel(ctx)
+		reader.Handle = func(records []streamevent.Record) {
+			select {
+			case feed.shown <- records:
+			case <-readerCtx.Done():
+			}
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); reader.Run(readerCtx) }()
+		tb.Cleanup(func() { stop(); <-done })
+
+		return tabletest.Subject{
+			Table:  dynamo.New(client, name),
+			Put:    func(r session.Record) { must(store.Put(ctx, r)) },
+			Delete: func(id string) { must(store.Delete(ctx, id)) },
+			Get: func(id string) session.Record {
+				r, err := store.Get(ctx, id)
+				must(err)
+				return r
+			},
+			Changes: func() []tabletest.Change {
+				// What was written before this record is in the stream before it.
+				must(store.Put(ctx, session.Record{session.AttrSessionID: last}))
+				must(store.Delete(ctx, last))
+				shown, err := feed.until(last)
+				must(err)
+				changes, err := tabletest.FromEvents(shown)
+				must(err)
+				return changes
+			},
+		}
+	}
+}
+
+// last is a record that is put and deleted to know where the stream's end is.
+const last = "last"
+
+// A feed collects what a stream shows.
+type feed struct {
+	shown chan []streamevent.Record
+}
+
+// until is all changes before that record was deleted, which is waited for.
+func (f feed) until(sessionID string) (all []streamevent.Record, err error) {
+	for {
+		select {
+		case records := <-f.shown:
+			for _, r := range records {
+				if r.DynamoDB.Keys[session.AttrSessionID]["S"] != sessionID {
+					all = append(all, r)
+				} else if r.EventName == streamevent.Remove {
+					return all, nil
+				}
+			}
+		case <-time.After(10 * time.Second):
+			return nil, fmt.Errorf("the stream does not show that record %s was deleted", sessionID)
+		}
+	}
+}

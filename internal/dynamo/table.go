@@ -1,0 +1,83 @@
+// Package dynamo is the Sessions table on DynamoDB. It turns the domain's
+// writes into conditional PartiQL statements, many to a call, and what DynamoDB
+// answers into the outcome of each: met, refused, or unclear. It adds no rule
+// of its own.
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// API is what Table calls of *dynamodb.Client. Whoever stands between passes
+// the option functions on: they are how Table sees each try of a call.
+type API interface {
+	BatchExecuteStatement(context.Context, *dynamodb.BatchExecuteStatementInput, ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error)
+}
+
+const (
+	// maxStatements a call is BatchExecuteStatement's own limit.
+	maxStatements = 25
+	// maxCalls at once is more than the largest request needs: 1,000 entries
+	// are 40 calls.
+	maxCalls = 64
+)
+
+// A Table is the Sessions table of that name. It may be used by many
+// goroutines.
+type Table struct {
+	client API
+	name   string
+	calls  chan struct{} // holds one token for each call under way
+}
+
+// New is the table of that name.
+func New(client API, tableName string) *Table {
+	return &Table{client: client, name: tableName, calls: make(chan struct{}, maxCalls)}
+}
+
+// A pending write waits for its result.
+type pending struct {
+	write     session.Write
+	statement types.BatchStatementRequest
+	result    *session.Result
+}
+
+func (p pending) fail(kind, cause error) {
+	*p.result = session.Result{Err: fmt.Errorf("session %s: %w: %w", p.write.SessionID, kind, cause)}
+}
+
+// Write is session.Table's: N writes to different records are ⌈N/25⌉ calls,
+// side by side, if nothing fails. A record's second write begins when all
+// first writes have their answers, since a call takes a key only once.
+//
+// After an unclear write the later ones of its record are tried all the same;
+// should the unclear one still be on its way, it may land after them.
+func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Result {
+	results := make([]session.Result, len(writes))
+	var rounds [][]pending // the first write of each record, the second, ...
+	written := make(map[string]int, len(writes))
+	for i, w := range writes {
+		n := written[w.SessionID]
+		written[w.SessionID]++
+		if n == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[n] = append(rounds[n], pending{w, statement(t.name, w), &results[i]})
+	}
+	for _, round := range rounds {
+		var calls sync.WaitGroup
+		for batch := range slices.Chunk(round, maxStatements) {
+			calls.Go(func() { t.settle(ctx, batch) })
+		}
+		calls.Wait()
+	}
+	return results
+}

@@ -1,0 +1,316 @@
+package dynamo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"dcv-session-broker/internal/session"
+)
+
+var (
+	notWritten = session.ErrNotWritten
+	unclear    = session.ErrUnclear
+	condition  = session.ErrCondition
+)
+
+// wantAll wants the same outcome of all writes; nil is success.
+func wantAll(t *testing.T, results []session.Result, want error) {
+	t.Helper()
+	for i, r := range results {
+		wantErr(t, i, r, want)
+	}
+}
+
+func wantErr(t *testing.T, i int, r session.Result, want error) {
+	t.Helper()
+	if !errors.Is(r.Err, want) {
+		t.Errorf("s-%d: %v, want %v", i, r.Err, want)
+	}
+	if r.Err != nil && !strings.Contains(r.Err.Error(), fmt.Sprintf("session s-%d: ", i)) {
+		t.Errorf("the error does not name session s-%d: %v", i, r.Err)
+	}
+	if known := r.Err == nil || errors.Is(r.Err, condition); known != (r.Old != nil) {
+		t.Errorf("s-%d: %v, with the old record %v", i, r.Err, r.Old)
+	}
+}
+
+func TestHealthyBatchTakesTheFewestCallsSideBySide(t *testing.T) {
+	for _, n := range []int{0, 1, 25, 26, 1000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			calls := (n + 24) / 25
+			var together sync.WaitGroup // until all calls have come
+			together.Add(calls)
+			s := &wire{meet: func(int, []string) fault {
+				together.Done()
+				together.Wait()
+				return fault{}
+			}}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			wantAll(t, s.table(t).Write(ctx, someWrites(n)), nil)
+			if len(s.calls) != calls {
+				t.Errorf("%d calls for %d writes, want %d", len(s.calls), n, calls)
+			}
+			for _, keys := range s.calls {
+				if len(keys) > 25 {
+					t.Errorf("%d statements in one call", len(keys))
+				}
+			}
+		})
+	}
+}
+
+func TestOneRecordsWritesWaitForEachOther(t *testing.T) {
+	var (
+		mu       sync.Mutex
+		underWay = map[string]bool{}
+	)
+	s := &wire{}
+	s.meet = func(_ int, keys []string) fault {
+		mu.Lock()
+		for _, key := range keys {
+			if underWay[key] {
+				t.Errorf("a write of %s is sent while another has no answer", key)
+			}
+			underWay[key] = true
+		}
+		mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+		mu.Lock()
+		for _, key := range keys {
+			delete(underWay, key)
+		}
+		mu.Unlock()
+		return fault{}
+	}
+	writes := slices.Concat(someWrites(60), someWrites(30), someWrites(1))
+	results := s.table(t).Write(t.Context(), writes)
+	for i, r := range results[:60] {
+		wantErr(t, i, r, nil)
+	}
+	for i, r := range slices.Concat(results[60:90]) {
+		wantErr(t, i, r, condition)
+	}
+	wantErr(t, 0, results[90], condition)
+	if len(s.calls) != 3+2+1 {
+		t.Errorf("%d calls", len(s.calls))
+	}
+}
+
+func TestWholeCallFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		tries []fault // the last one for all further tries
+		want  error
+		calls int
+	}{
+		"lost connection, nothing written":  {[]fault{cutBefore}, unclear, 3},
+		"lost connection, all written":      {[]fault{cutAfter, cutAfter, cutAfter}, unclear, 3},
+		"lost connection once":              {[]fault{cutBefore, {}}, nil, 2},
+		"lost connection once, all written": {[]fault{cutAfter, {}}, condition, 2},
+		"server error, nothing written":     {[]fault{errorBefore}, unclear, 3},
+		"server error, all written":         {[]fault{errorAfter}, unclear, 3},
+		"unavailable":                       {[]fault{unavailable}, unclear, 3},
+		"throttled":                         {[]fault{throttled}, notWritten, 3},
+		"over the limit":                    {[]fault{overLimit}, notWritten, 3},
+		"throttled once":                    {[]fault{throttled, {}}, nil, 2},
+		// The SDK reports the last try only.
+		"lost connection, all written, then throttled": {[]fault{cutAfter, throttled}, unclear, 3},
+		"server error, all written, then denied":       {[]fault{errorAfter, denied}, unclear, 2},
+		"throttled, then lost connection":              {[]fault{throttled, cutAfter}, unclear, 3},
+		"denied":                                       {[]fault{denied}, notWritten, 1},
+		"no such table":                                {[]fault{noTable}, notWritten, 1},
+		"unreadable answer":                            {[]fault{garbage}, unclear, 1},
+		"an answer too few":                            {[]fault{oneTooFew}, unclear, 1},
+		"no answers":                                   {[]fault{noList}, unclear, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &wire{meet: func(n int, _ []string) fault { return test.tries[min(n, len(test.tries)-1)] }}
+			wantAll(t, s.table(t).Write(t.Context(), someWrites(3)), test.want)
+			if len(s.calls) != test.calls {
+				t.Errorf("%d calls, want %d", len(s.calls), test.calls)
+			}
+		})
+	}
+}
+
+func TestOneBatchFailsAlone(t *testing.T) {
+	s := &wire{meet: func(_ int, keys []string) fault {
+		if slices.Contains(keys, "s-30") {
+			return errorBefore
+		}
+		return fault{}
+	}}
+	for i, r := range s.table(t).Write(t.Context(), someWrites(75)) {
+		if i/25 == 1 {
+			wantErr(t, i, r, unclear)
+		} else {
+			wantErr(t, i, r, nil)
+		}
+	}
+}
+
+// A statement that DynamoDB cannot read makes it refuse the whole call.
+func TestBadStatementFailsAlone(t *testing.T) {
+	for name, f := range map[string]fault{"invalid": invalid, "too large": tooLarge} {
+		for _, bad := range [][]string{{"s-7"}, {"s-0"}, {"s-24"}, {"s-3", "s-20"}} {
+			t.Run(name+" "+strings.Join(bad, " "), func(t *testing.T) {
+				s := &wire{meet: func(_ int, keys []string) fault {
+					for _, key := range bad {
+						if slices.Contains(keys, key) {
+							return f
+						}
+					}
+					return fault{}
+				}}
+				for i, r := range s.table(t).Write(t.Context(), someWrites(25)) {
+					if slices.Contains(bad, fmt.Sprintf("s-%d", i)) {
+						wantErr(t, i, r, notWritten)
+					} else {
+						wantErr(t, i, r, nil)
+					}
+				}
+				// Two halves for each of the five times that 25 can be halved.
+				if most := 1 + 10*len(bad); len(s.calls) > most {
+					t.Errorf("%d calls, want %d at most", len(s.calls), most)
+				}
+			})
+		}
+	}
+}
+
+func TestOneStatementFails(t *testing.T) {
+	for code, test := range map[string]struct {
+		want  error
+		calls int
+	}{
+		"AccessDenied":                    {notWritten, 1},
+		"DuplicateItem":                   {notWritten, 1},
+		"ItemCollectionSizeLimitExceeded": {notWritten, 1},
+		"ResourceNotFound":                {notWritten, 1},
+		"ValidationError":                 {notWritten, 1},
+		"ProvisionedThroughputExceeded":   {notWritten, 4},
+		"RequestLimitExceeded":            {notWritten, 4},
+		"ThrottlingError":                 {notWritten, 4},
+		"TransactionConflict":             {notWritten, 4},
+		"InternalServerError":             {unclear, 1},
+		"SomethingNew":                    {unclear, 1},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel() // some pause
+			s := &wire{refuse: func(_ int, key string) string {
+				if key == "s-2" {
+					return code
+				}
+				return ""
+			}}
+			for i, r := range s.table(t).Write(t.Context(), someWrites(5)) {
+				if i == 2 {
+					wantErr(t, i, r, test.want)
+					if !strings.Contains(r.Err.Error(), code+": so it is") {
+						t.Errorf("the error does not tell why: %v", r.Err)
+					}
+				} else {
+					wantErr(t, i, r, nil)
+				}
+			}
+			if len(s.calls) != test.calls {
+				t.Errorf("calls %v, want %d", s.calls, test.calls)
+			}
+			for _, keys := range s.calls[1:] {
+				if diff := cmp.Diff([]string{"s-2"}, keys); diff != "" {
+					t.Errorf("tried again (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func TestBusyStatementIsTriedAgain(t *testing.T) {
+	s := &wire{refuse: func(n int, key string) string {
+		if n == 0 && key != "s-1" {
+			return "TransactionConflict"
+		}
+		return ""
+	}}
+	wantAll(t, s.table(t).Write(t.Context(), someWrites(3)), nil)
+	if diff := cmp.Diff([][]string{{"s-0", "s-1", "s-2"}, {"s-0", "s-2"}}, s.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestSuccessWithoutOldRecordIsUnclear(t *testing.T) {
+	s := &wire{meet: func(int, []string) fault { return fault{body: `{"Responses": [{"TableName": "Sessions"}]}`} }}
+	wantAll(t, s.table(t).Write(t.Context(), someWrites(1)), unclear)
+}
+
+func TestContextEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := &wire{}
+	table := s.table(t)
+	t.Run("while waiting for the answer", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(ctx)
+		s.meet = func(int, []string) fault {
+			cancel()
+			return fault{wait: 50 * time.Millisecond}
+		}
+		wantAll(t, table.Write(ctx, someWrites(2)), unclear)
+	})
+	t.Run("while pausing for a busy table", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(ctx)
+		s.meet = nil
+		s.refuse = func(int, string) string { cancel(); return "ThrottlingError" }
+		// The answer to this call may come after the cancellation.
+		for i, r := range table.Write(ctx, someWrites(1)) {
+			if !errors.Is(r.Err, notWritten) && !errors.Is(r.Err, unclear) {
+				t.Errorf("s-%d: %v", i, r.Err)
+			}
+		}
+	})
+	t.Run("before", func(t *testing.T) {
+		cancel()
+		sent := len(s.calls)
+		wantAll(t, table.Write(ctx, someWrites(30)), notWritten)
+		if len(s.calls) != sent {
+			t.Error("sent all the same")
+		}
+	})
+}
+
+// TestWhatIsSaidIsTrue: whatever happens on the wire, a success was written, an
+// ErrNotWritten was not.
+func TestWhatIsSaidIsTrue(t *testing.T) {
+	faults := []fault{
+		{}, {}, cutBefore, cutAfter, errorBefore, errorAfter, throttled, invalid, denied, garbage, oneTooFew,
+	}
+	codes := []string{"", "", "", "", "TransactionConflict", "ValidationError", "InternalServerError"}
+	rapid.Check(t, func(rt *rapid.T) {
+		// Drawn before the calls, which are concurrent.
+		plan := rapid.SliceOfN(rapid.SampledFrom(faults), 1, 12).Draw(rt, "calls")
+		refusals := rapid.SliceOfN(rapid.SampledFrom(codes), 1, 12).Draw(rt, "statements")
+		s := &wire{
+			meet:   func(n int, _ []string) fault { return plan[n%len(plan)] },
+			refuse: func(n int, key string) string { return refusals[(n+len(key)*7)%len(refusals)] },
+		}
+		for i, r := range s.table(t).Write(t.Context(), someWrites(rapid.IntRange(1, 60).Draw(rt, "writes"))) {
+			landed := s.landed[fmt.Sprintf("s-%d", i)]
+			switch {
+			case r.Err == nil && !landed:
+				rt.Errorf("s-%d: a success that was not written", i)
+			case errors.Is(r.Err, notWritten) && landed:
+				rt.Errorf("s-%d: written all the same: %v", i, r.Err)
+			case errors.Is(r.Err, condition) && r.Old["Written"] != true:
+				rt.Errorf("s-%d: the old record %v meets the condition", i, r.Old)
+			}
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package dynamo_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/session"
+)
+
+// A wire is DynamoDB as far as it can be seen on the wire, with every way to
+// fail. Its records all exist; each takes one write, and then meets no
+// condition.
+type wire struct {
+	// meet, if it is set, says how the n-th call (from 0) goes.
+	meet func(n int, keys []string) fault
+	// refuse says with which code a statement fails, "" for none. It is asked
+	// once a statement and call.
+	refuse func(n int, key string) string
+
+	mu     sync.Mutex
+	calls  [][]string      // the keys of each
+	landed map[string]bool // what was written
+}
+
+// A fault is how a call goes wrong; the zero fault is that it does not.
+type fault struct {
+	notLanded bool   // fails before anything is written
+	cut       bool   // no answer
+	status    int    // an answer of that status, with this code
+	code      string // ...
+	body      string // an answer of this text
+	wait      time.Duration
+}
+
+var (
+	cutBefore   = fault{notLanded: true, cut: true}
+	cutAfter    = fault{cut: true}
+	errorBefore = fault{notLanded: true, status: 500, code: "InternalServerError"}
+	errorAfter  = fault{status: 500, code: "InternalServerError"}
+	unavailable = fault{notLanded: true, status: 503, code: "ServiceUnavailable"}
+	throttled   = fault{notLanded: true, status: 400, code: "ProvisionedThroughputExceededException"}
+	overLimit   = fault{notLanded: true, status: 400, code: "ThrottlingException"}
+	invalid     = fault{notLanded: true, status: 400, code: "ValidationException"}
+	tooLarge    = fault{notLanded: true, status: 413, code: "RequestEntityTooLarge"}
+	denied      = fault{notLanded: true, status: 400, code: "AccessDeniedException"}
+	noTable     = fault{notLanded: true, status: 400, code: "ResourceNotFoundException"}
+	garbage     = fault{body: `{"Responses": [{"Item": {"SessionId"`}
+	oneTooFew   = fault{body: `{"Responses": [{"Item": {"SessionId": {"S": "s-0"}}}]}`}
+	noList      = fault{body: `{}`}
+)
+
+func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request struct {
+		Statements []struct {
+			Statement  string
+			Parameters []map[string]any
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		panic(err)
+	}
+	var keys []string
+	for _, st := range request.Statements {
+		before, _, _ := strings.Cut(st.Statement, `"SessionId"=?`)
+		keys = append(keys, st.Parameters[strings.Count(before, "?")]["S"].(string))
+	}
+	s.mu.Lock()
+	n := len(s.calls)
+	s.calls = append(s.calls, keys)
+	s.mu.Unlock()
+
+	var f fault
+	if s.meet != nil {
+		f = s.meet(n, keys)
+	}
+	var responses []any
+	if !f.notLanded {
+		for _, key := range keys {
+			responses = append(responses, s.write(n, key))
+		}
+	}
+	time.Sleep(f.wait)
+	switch {
+	case f.cut:
+		panic(http.ErrAbortHandler)
+	case f.status != 0:
+		w.WriteHeader(f.status)
+		fmt.Fprintf(w, `{"__type": "com.amazonaws.dynamodb.v20120810#%s", "message": "so it is"}`, f.code)
+	case f.body != "":
+		fmt.Fprint(w, f.body)
+	default:
+		json.NewEncoder(w).Encode(map[string]any{"Responses": responses})
+	}
+}
+
+// write is one statement: the answer to it.
+func (s *wire) write(n int, key string) any {
+	type object = map[string]any
+	if s.refuse != nil {
+		if code := s.refuse(n, key); code != "" {
+			return object{"Error": object{"Code": code, "Message": "so it is"}}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	item := object{"SessionId": object{"S": key}}
+	if s.landed[key] {
+		item["Written"] = object{"BOOL": true}
+		return object{"Error": object{"Code": "ConditionalCheckFailed", "Message": "so it is", "Item": item}}
+	}
+	s.landed[key] = true
+	return object{"Item": item}
+}
+
+// table is a table on the wire, called with the SDK's own client and its three
+// tries, but less patience.
+func (s *wire) table(t testing.TB) *dynamo.Table {
+	s.landed = make(map[string]bool)
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return dynamo.New(impatient(server.URL), "Sessions")
+}
+
+func impatient(endpoint string) *dynamodb.Client {
+	config := dynamodblocal.Config(endpoint)
+	config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = 3
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+			o.RateLimiter = ratelimit.None
+		})
+	}
+	return dynamodb.NewFromConfig(config)
+}
+
+// someWrites are writes to n different records, s-0 and on.
+func someWrites(n int) []session.Write {
+	writes := make([]session.Write, n)
+	for i := range writes {
+		writes[i] = session.Write{
+			SessionID: fmt.Sprintf("s-%d", i),
+			If:        []session.Condition{{Attr: "Written", Op: session.Missing}},
+			Set:       session.Record{"Written": true},
+		}
+	}
+	return writes
+}

@@ -1,0 +1,153 @@
+// Package httpapi is the HTTP API: it turns requests as API Gateway's HTTP API
+// hands them over (payload format 2.0) into requests of the domain, and the
+// domain's answers into the bytes that Session Manager's clients expect.
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/session"
+)
+
+// DeleteSessions handles POST /deleteSessions.
+type DeleteSessions struct {
+	Deleter *session.Deleter
+	// MaxBatch is the most entries that one request may have.
+	MaxBatch int
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// deleteAnswer is the body of a 200. Its shape and the order of its fields are
+// those of Session Manager's DeleteSessions.
+type deleteAnswer struct {
+	RequestID        string         `json:"RequestId"`
+	SuccessfulList   []successful   `json:"SuccessfulList"`
+	UnsuccessfulList []unsuccessful `json:"UnsuccessfulList"`
+}
+
+type successful struct {
+	SessionID string        `json:"SessionId"`
+	State     session.State `json:"State"`
+}
+
+type unsuccessful struct {
+	SessionID     string `json:"SessionId"`
+	FailureReason string `json:"FailureReason"`
+}
+
+// fault is the body of every other answer.
+type fault struct {
+	Message   string  `json:"message"`
+	RequestID string  `json:"RequestId,omitempty"`
+	Errors    []Fault `json:"errors,omitempty"`
+}
+
+// Handle answers every request with a response and never with an error: an
+// error's text would reach the caller.
+func (h *DeleteSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
+	id := requestID(ctx)
+	log := h.Log.With("RequestId", id)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "Stack", string(debug.Stack()))
+			resp = respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id})
+		}
+	}()
+
+	body, err := body(req)
+	if err != nil {
+		return badRequest(log, id, []Fault{{Field: "body", Reason: "is not valid base64"}}), nil
+	}
+	entries, faults := parseEntries(body, h.MaxBatch)
+	if len(faults) > 0 {
+		return badRequest(log, id, faults), nil
+	}
+
+	answers, err := h.Deleter.Delete(ctx, session.Request{
+		ID:      id,
+		By:      requester(req),
+		At:      h.Now(),
+		Entries: entries,
+	})
+	if errors.Is(err, session.ErrTableDown) {
+		log.Error("request answered 503: the sessions table takes no writes")
+		resp := respond(http.StatusServiceUnavailable, fault{Message: "Sessions cannot be changed right now. Repeat the call.", RequestID: id})
+		resp.Headers["Retry-After"] = "5"
+		return resp, nil
+	}
+	if err != nil {
+		log.Error("request failed", "Cause", err)
+		return respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id}), nil
+	}
+
+	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}}
+	for _, a := range answers {
+		if a.FailureReason == "" {
+			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting})
+		} else {
+			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason})
+		}
+	}
+	log.Info("request answered", "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
+	return respond(http.StatusOK, out), nil
+}
+
+func badRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2HTTPResponse {
+	log.Info("request answered 400: nothing was done", "Faults", len(faults))
+	return respond(http.StatusBadRequest, fault{
+		Message:   "The request is not an array of {\"SessionId\", \"Owner\", \"Force\"}. Nothing was done; see errors.",
+		RequestID: id,
+		Errors:    faults,
+	})
+}
+
+func respond(status int, body any) events.APIGatewayV2HTTPResponse {
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // the types above always have a JSON form
+	}
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: status,
+		Headers:    map[string]string{"Content-Type": "application/json"},
+		Body:       string(text),
+	}
+}
+
+// requestID is Lambda's ID of the request, a UUID, which is on Lambda's own log
+// lines too.
+func requestID(ctx context.Context) string {
+	lc, ok := lambdacontext.FromContext(ctx)
+	if !ok || lc.AwsRequestID == "" {
+		panic("the context is not one that Lambda made")
+	}
+	return lc.AwsRequestID
+}
+
+// requester is who asks, for the record: the IAM identity or the token's
+// client or subject that the gateway has checked.
+func requester(req events.APIGatewayV2HTTPRequest) string {
+	auth := req.RequestContext.Authorizer
+	switch {
+	case auth == nil:
+	case auth.IAM != nil && auth.IAM.UserARN != "":
+		return auth.IAM.UserARN
+	case auth.JWT != nil:
+		for _, claim := range []string{"username", "sub", "client_id"} {
+			if who := auth.JWT.Claims[claim]; who != "" {
+				return who
+			}
+		}
+	}
+	return "unknown"
+}

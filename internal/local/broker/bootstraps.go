@@ -1,0 +1,60 @@
+package broker
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"dcv-session-broker/internal/local/runtimeapi"
+	"dcv-session-broker/internal/local/template"
+)
+
+// startBootstrap runs a built function in place of the handler in this process.
+// It gets the environment that the template gives it, and reaches DynamoDB
+// Local and the simulated Systems Manager over the wire.
+func (b *Broker) startBootstrap(f template.Function, path string) (*runtimeapi.Function, error) {
+	if b.opts.DynamoDB == "" {
+		return nil, fmt.Errorf("%s: a built function needs the table in DynamoDB Local", f.Name)
+	}
+	dynamoDB, err := url.Parse(b.opts.DynamoDB)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": b.counted(f.Name, "dynamodb", httputil.NewSingleHostReverseProxy(dynamoDB)),
+		"AWS_ENDPOINT_URL_SSM":      b.counted(f.Name, "ssm", b.fleet.Handler()),
+	}
+	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+	for name, value := range f.Environment {
+		if endpoint, ok := endpoints[name]; ok {
+			value = endpoint
+		}
+		env = append(env, name+"="+value)
+	}
+	running, err := runtimeapi.Start(path, env)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	b.stop = append(b.stop, func() {
+		running.Stop()
+		if output := running.Output(); output != "" {
+			b.opts.Log.Debug("function ended", "Function", f.Name, "Output", output)
+		}
+	})
+	return running, nil
+}
+
+// counted serves a service for one function, counts its calls, and returns the
+// endpoint.
+func (b *Broker) counted(function, service string, handler http.Handler) (endpoint string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		b.calls.count(function, service+":"+operation)
+		handler.ServeHTTP(w, r)
+	}))
+	b.stop = append(b.stop, server.Close)
+	return server.URL
+}

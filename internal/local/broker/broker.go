@@ -1,0 +1,190 @@
+// Package broker is the whole system on one machine: the functions' real
+// handlers, behind the HTTP API and the event routes of template.yaml, with an
+// in-memory table (or DynamoDB Local) and simulated hosts that run the
+// template's real scripts.
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"dcv-session-broker/internal/local/delivery"
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/local/template"
+)
+
+// Options say what a Broker is made of.
+type Options struct {
+	// Template is the path of template.yaml; Parameters override its defaults.
+	Template   string
+	Parameters map[string]string
+	// Dir is where the simulated hosts live. A Broker started again on the same
+	// directory finds them again.
+	Dir string
+	// DynamoDB is the endpoint of a DynamoDB Local; without one the table is in
+	// memory.
+	DynamoDB string
+	// OldAgents gives hosts an agent that pastes parameters into scripts.
+	OldAgents bool
+	// Bootstraps are built functions, by name, to run in place of the handlers
+	// in this process. They need DynamoDB.
+	Bootstraps map[string]string
+	// Steps is told of each change of a session's state, in order.
+	Steps func(Step)
+	// Log takes what the functions and the system log; nil is nothing.
+	Log *slog.Logger
+}
+
+// A Broker is the system, running.
+type Broker struct {
+	opts      Options
+	template  *template.Template
+	fleet     *fleet.Fleet
+	store     store
+	calls     *calls
+	queues    map[string]*delivery.Queue
+	functions map[string]*delivery.Function
+	routes    map[string]*delivery.Function // by "METHOD /path"
+	streams   []*delivery.StreamPoller
+	stop      []func()
+}
+
+// New starts the system. Close ends it.
+func New(ctx context.Context, opts Options) (b *Broker, err error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	b = &Broker{
+		opts:      opts,
+		calls:     &calls{},
+		queues:    map[string]*delivery.Queue{},
+		functions: map[string]*delivery.Function{},
+		routes:    map[string]*delivery.Function{},
+	}
+	defer func() {
+		if err != nil {
+			b.Close()
+		}
+	}()
+	if b.template, err = template.Load(opts.Template, opts.Parameters); err != nil {
+		return b, err
+	}
+	b.makeQueues()
+	if err := b.startFleet(); err != nil {
+		return b, err
+	}
+	if err := b.openStore(ctx); err != nil {
+		return b, err
+	}
+	if err := b.makeFunctions(); err != nil {
+		return b, err
+	}
+	if err := b.connect(); err != nil {
+		return b, err
+	}
+	// Last, since it begins to bring in what happened before.
+	b.stop = append(b.stop, b.store.follow(b.changed))
+	return b, nil
+}
+
+// Close ends the system: first what brings events in, then what handles them,
+// then the hosts and the table.
+func (b *Broker) Close() {
+	for i := len(b.stop) - 1; i >= 0; i-- {
+		b.stop[i]()
+	}
+	b.stop = nil
+}
+
+// Handler is the HTTP API, and the control API under /local/.
+func (b *Broker) Handler() http.Handler {
+	mux := http.NewServeMux()
+	b.control(mux)
+	mux.HandleFunc("/", b.gateway)
+	return mux
+}
+
+// SystemsManager is the simulated Systems Manager over the wire.
+func (b *Broker) SystemsManager() http.Handler { return b.fleet.Handler() }
+
+// Invoke calls a function with an event, as `aws lambda invoke` does.
+func (b *Broker) Invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
+	f, ok := b.functions[function]
+	if !ok {
+		return nil, fmt.Errorf("template.yaml has no function %q", function)
+	}
+	return f.Invoke(ctx, event)
+}
+
+func (b *Broker) makeQueues() {
+	for _, q := range b.template.Queues() {
+		b.queues[q.LogicalID] = &delivery.Queue{Queue: q}
+	}
+	for _, q := range b.queues {
+		q.DeadLetters = b.queues[q.DeadLetterQueue]
+	}
+}
+
+func (b *Broker) startFleet() error {
+	bus := &delivery.Bus{Rules: b.template.Rules(), Queues: b.queues, Log: b.opts.Log}
+	var err error
+	b.fleet, err = fleet.New(fleet.Options{
+		Dir:           b.opts.Dir,
+		Documents:     b.template.Documents(),
+		FleetTagValue: b.template.Parameters()["FleetTagValue"],
+		Emit:          bus.Publish,
+		Log:           b.opts.Log,
+		OldAgent:      b.opts.OldAgents,
+	})
+	if err != nil {
+		return fmt.Errorf("simulated hosts: %w", err)
+	}
+	b.stop = append(b.stop, b.fleet.Close)
+	return nil
+}
+
+// connect brings each source of events in the template to its function.
+func (b *Broker) connect() error {
+	for _, f := range b.template.Functions() {
+		function := b.functions[f.Name]
+		for _, r := range f.Routes {
+			b.routes[r.Method+" "+r.Path] = function
+		}
+		for _, source := range f.Queues {
+			queue := b.queues[source.Queue]
+			if queue == nil {
+				return fmt.Errorf("%s: event %s: the template has no queue %s", f.LogicalID, source.Event, source.Queue)
+			}
+			poller := delivery.PollQueue(source, queue, function, b.opts.Log)
+			b.stop = append(b.stop, poller.Stop)
+		}
+		for _, source := range f.Streams {
+			poller := delivery.PollStream(source, function, b.queues[source.OnFailureQueue], b.opts.Log)
+			b.streams = append(b.streams, poller)
+			b.stop = append(b.stop, poller.Stop)
+		}
+	}
+	return nil
+}
+
+// changed is told of each change of the table, in order.
+func (b *Broker) changed(record streamevent.Record) {
+	if step, ok := stepOf(record); ok && b.opts.Steps != nil {
+		b.opts.Steps(step)
+	}
+	text, err := json.Marshal(record)
+	if err != nil {
+		b.opts.Log.Error("stream record without a JSON form", "Cause", err)
+		return
+	}
+	for _, s := range b.streams {
+		s.Publish(text)
+	}
+}
+
+var errNoTable = errors.New("the template has no table SessionsTable")

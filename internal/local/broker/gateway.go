@@ -1,0 +1,123 @@
+package broker
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/local/delivery"
+)
+
+// maxBody is what Lambda takes of a request; API Gateway answers for the rest.
+const maxBody = 6 << 20
+
+// gateway is the HTTP API of API Gateway: it hands a request to the function of
+// its route, in payload format 2.0, and the function's answer to the client.
+// Everybody is let in, as localUser.
+func (b *Broker) gateway(w http.ResponseWriter, r *http.Request) {
+	function := b.routes[r.Method+" "+r.URL.Path]
+	if function == nil {
+		writeMessage(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		writeMessage(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+		return
+	}
+	if err != nil {
+		writeMessage(w, http.StatusBadRequest, "Bad Request")
+		return
+	}
+	event, err := json.Marshal(gatewayEvent(r, body))
+	if err != nil {
+		b.opts.Log.Error("request without a JSON form", "Cause", err)
+		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	answer, err := function.Invoke(r.Context(), event)
+	var resp events.APIGatewayV2HTTPResponse
+	if err == nil {
+		err = json.Unmarshal(answer, &resp)
+	}
+	if err != nil {
+		b.opts.Log.Error("function failed", "Function", function.Name, "Cause", err)
+		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
+		return
+	}
+	for name, value := range resp.Headers {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(resp.StatusCode)
+	io.WriteString(w, resp.Body)
+}
+
+const localUser = "arn:aws:iam::000000000000:user/local"
+
+func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
+	now := time.Now().UTC()
+	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
+	event := events.APIGatewayV2HTTPRequest{
+		Version:               "2.0",
+		RouteKey:              r.Method + " " + r.URL.Path,
+		RawPath:               r.URL.Path,
+		RawQueryString:        r.URL.RawQuery,
+		Headers:               map[string]string{},
+		QueryStringParameters: map[string]string{},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{
+			RouteKey:   r.Method + " " + r.URL.Path,
+			AccountID:  "000000000000",
+			Stage:      "$default",
+			RequestID:  delivery.NewID(),
+			Time:       now.Format("02/Jan/2006:15:04:05 -0700"),
+			TimeEpoch:  now.UnixMilli(),
+			DomainName: r.Host,
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
+				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP, UserAgent: r.UserAgent(),
+			},
+			Authorizer: &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+				IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: localUser},
+			},
+		},
+	}
+	for name, values := range r.Header {
+		event.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+	}
+	for name, values := range r.URL.Query() {
+		event.QueryStringParameters[name] = strings.Join(values, ",")
+	}
+	// API Gateway passes on as text what calls itself text; the rest, forms
+	// among it, as base64. Clients that forget the header (curl -d) get there.
+	if isText(r.Header.Get("Content-Type")) {
+		event.Body = string(body)
+	} else {
+		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
+	}
+	return event
+}
+
+func isText(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (strings.HasPrefix(kind, "text/") || kind == "application/json" ||
+		kind == "application/xml" || kind == "application/javascript")
+}
+
+func writeMessage(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, map[string]string{"message": message})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.Encode(body)
+}

@@ -1,0 +1,419 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dcv-session-broker/internal/local/delivery"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/session"
+)
+
+// The scenarios of testdata run the whole system, on the in-memory table and on
+// DynamoDB Local. Their commands:
+//
+//	start SESSION on HOST for OWNER [console] [unlisted]
+//	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
+//	end SESSION on HOST               behind the broker's back
+//	host HOST ACTION                  stop, start, disconnect, reconnect, untag, tag, break, mend
+//	clock HOST DURATION               sets the host's clock off
+//	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order
+//	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
+//	await STATE SESSION...            waits for the records' state
+//	record SESSION [ATTR...]          prints the record, an attribute a line
+//	running HOST                      prints the sessions that really run there
+//	calls FUNCTION                    prints what the function asked of the services
+//	forget-calls
+//	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
+//	replay FUNCTION all|reversed|N    brings events that were seen once more (N from 1)
+func TestScenariosInMemory(t *testing.T) { runScenarios(t, Options{}) }
+
+func TestScenariosOnDynamoDB(t *testing.T) {
+	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t)})
+}
+
+// The functions as they are deployed: built, and driven through the Lambda
+// Runtime API.
+func TestScenariosWithBuiltFunctions(t *testing.T) {
+	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), Bootstraps: buildFunctions(t)})
+}
+
+// buildFunctions builds with the flags of the Makefile, for this machine.
+func buildFunctions(t *testing.T) map[string]string {
+	t.Helper()
+	bootstraps := map[string]string{}
+	mains, err := filepath.Glob("../../../functions/*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatal("no functions", err)
+	}
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		bootstraps[name] = filepath.Join(t.TempDir(), "bootstrap")
+		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s", "-o", bootstraps[name], ".")
+		cmd.Dir = filepath.Dir(main)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", name, err, out)
+		}
+	}
+	return bootstraps
+}
+
+func runScenarios(t *testing.T, opts Options) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Files: []string{file},
+				Setup: func(env *testscript.Env) error {
+					s, err := newStage(opts, filepath.Join(env.WorkDir, ".hosts"))
+					if err != nil {
+						return err
+					}
+					env.Defer(s.close)
+					env.Values[stageKey] = s
+					return nil
+				},
+				Condition: func(cond string) (bool, error) {
+					switch cond {
+					case "dynamodb":
+						return opts.DynamoDB != "", nil
+					}
+					return false, fmt.Errorf("unknown condition %q", cond)
+				},
+				Cmds: commands(),
+			})
+		})
+	}
+}
+
+const stageKey = "stage"
+
+// A stage is a system for one scenario.
+type stage struct {
+	broker    *Broker
+	server    *httptest.Server
+	dynamoDB  string
+	recorders map[string]*recorder
+}
+
+func newStage(opts Options, dir string) (*stage, error) {
+	opts.Template, opts.Dir = "../../../template.yaml", dir
+	b, err := New(context.Background(), opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{broker: b, server: httptest.NewServer(b.Handler()), dynamoDB: opts.DynamoDB, recorders: map[string]*recorder{}}
+	for name, f := range b.functions {
+		s.recorders[name] = &recorder{handler: f.Handler}
+		f.Handler = s.recorders[name]
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	s.server.Close()
+	s.broker.Close()
+	if s.dynamoDB != "" {
+		client := dynamodb.NewFromConfig(dynamodblocal.Config(s.dynamoDB))
+		client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(tableName)})
+	}
+}
+
+// A recorder is a function that keeps its events, and can put them aside.
+type recorder struct {
+	handler lambda.Handler
+
+	mu      sync.Mutex
+	events  [][]byte
+	swallow bool
+}
+
+func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	r.mu.Lock()
+	r.events = append(r.events, event)
+	swallow := r.swallow
+	r.mu.Unlock()
+	if swallow {
+		return []byte(`{"batchItemFailures":[]}`), nil
+	}
+	return r.handler.Invoke(ctx, event)
+}
+
+func (s *stage) call(method, path, contentType string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequest(method, s.server.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+// must calls the control API and reads its answer.
+func (s *stage) must(ts *testscript.TestScript, method, path string, body, answer any) {
+	var text []byte
+	if body != nil {
+		text, _ = json.Marshal(body)
+	}
+	status, got, err := s.call(method, path, "application/json", text)
+	ts.Check(err)
+	if status/100 != 2 {
+		ts.Fatalf("%s %s: %d %s", method, path, status, got)
+	}
+	if answer != nil {
+		ts.Check(json.Unmarshal(got, answer))
+	}
+}
+
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+func commands() map[string]command {
+	cmds := map[string]func(*stage, *testscript.TestScript, []string){
+		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
+		"delete": cmdDelete, "post": cmdPost,
+		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
+		"calls": cmdCalls, "forget-calls": cmdForgetCalls,
+		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay,
+	}
+	all := map[string]command{}
+	for name, cmd := range cmds {
+		all[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("%s cannot be negated", name)
+			}
+			cmd(ts.Value(stageKey).(*stage), ts, args)
+		}
+	}
+	return all
+}
+
+func cmdStart(s *stage, ts *testscript.TestScript, args []string) {
+	if len(args) < 5 || args[1] != "on" || args[3] != "for" {
+		ts.Fatalf("usage: start SESSION on HOST for OWNER [console] [unlisted]")
+	}
+	kind := "virtual"
+	if slices.Contains(args[5:], "console") {
+		kind = "console"
+	}
+	s.must(ts, "PUT", "/local/hosts/"+args[2]+"/sessions/"+args[0], map[string]any{
+		"Owner": args[4], "Type": kind, "Registered": !slices.Contains(args[5:], "unlisted"),
+	}, nil)
+}
+
+func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
+	hosts, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	sessions, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for h := 1; h <= hosts; h++ {
+		for n := 1; n <= sessions; n++ {
+			// As long as a UUID, the ID that Session Manager gives.
+			id := fmt.Sprintf("s-%08d-%025d", h, n)
+			s.must(ts, "PUT", fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", h, id), map[string]any{"Owner": "user1"}, nil)
+		}
+	}
+}
+
+func cmdEnd(s *stage, ts *testscript.TestScript, args []string) {
+	s.must(ts, "DELETE", "/local/hosts/"+args[2]+"/sessions/"+args[0], nil, nil)
+}
+
+func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
+	s.must(ts, "POST", "/local/hosts/"+args[0]+"/"+args[1], nil, nil)
+}
+
+func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
+	off, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ts.Check(s.broker.fleet.SetClockOffset(args[0], off))
+}
+
+func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
+	type entry struct {
+		SessionID string `json:"SessionId"`
+		Owner     string
+		Force     bool
+	}
+	var entries []entry
+	for _, arg := range args {
+		if arg == "all" { // every session of the fleet command
+			records, err := s.broker.store.all(context.Background())
+			ts.Check(err)
+			for _, r := range records {
+				sess := r.Session()
+				entries = append(entries, entry{SessionID: sess.ID, Owner: sess.Owner})
+			}
+			continue
+		}
+		parts := strings.Split(arg, "/")
+		entries = append(entries, entry{parts[0], parts[1], len(parts) == 3 && parts[2] == "force"})
+	}
+	body, _ := json.Marshal(entries)
+	status, answer, err := s.call("POST", "/deleteSessions", "application/json", body)
+	ts.Check(err)
+	var lists struct {
+		SuccessfulList   []struct{ SessionId, State string }
+		UnsuccessfulList []struct{ SessionId, FailureReason string }
+	}
+	if status != 200 || json.Unmarshal(answer, &lists) != nil {
+		ts.Fatalf("POST /deleteSessions: %d %s", status, answer)
+	}
+	for _, a := range lists.SuccessfulList {
+		fmt.Fprintf(ts.Stdout(), "%s %s\n", a.State, a.SessionId)
+	}
+	for _, a := range lists.UnsuccessfulList {
+		fmt.Fprintf(ts.Stdout(), "failed %s: %s\n", a.SessionId, a.FailureReason)
+	}
+}
+
+func cmdPost(s *stage, ts *testscript.TestScript, args []string) {
+	contentType := "application/json"
+	if len(args) > 1 {
+		contentType = args[1]
+	}
+	body, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	status, answer, err := s.call("POST", "/deleteSessions", contentType, bytes.TrimSuffix(body, []byte("\n")))
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%d\n%s\n", status, answer)
+}
+
+func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
+	r, err := s.broker.store.get(context.Background(), id)
+	ts.Check(err)
+	return r
+}
+
+// patience is far longer than anything here takes: on a busy machine a scenario
+// must become slow, not red.
+const patience = 90 * time.Second
+
+func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
+	ids := args[1:]
+	if len(ids) == 1 && ids[0] == "all" {
+		records, err := s.broker.store.all(context.Background())
+		ts.Check(err)
+		ids = nil
+		for _, r := range records {
+			ids = append(ids, r.Session().ID)
+		}
+	}
+	for deadline := time.Now().Add(patience); len(ids) > 0; {
+		if state := s.record(ts, ids[0]).Session().State; string(state) == args[0] {
+			ids = ids[1:]
+			continue
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is not %s: %v", ids[0], args[0], s.record(ts, ids[0]))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func cmdRecord(s *stage, ts *testscript.TestScript, args []string) {
+	r := s.record(ts, args[0])
+	attrs := args[1:]
+	if len(attrs) == 0 {
+		attrs = slices.Sorted(maps.Keys(r))
+	}
+	for _, attr := range attrs {
+		fmt.Fprintf(ts.Stdout(), "%s=%v\n", attr, r[attr])
+	}
+}
+
+func cmdRunning(s *stage, ts *testscript.TestScript, args []string) {
+	hosts, err := s.broker.fleet.Hosts()
+	ts.Check(err)
+	for _, h := range hosts {
+		for _, running := range h.Sessions {
+			if len(args) == 0 || h.HostID == args[0] {
+				fmt.Fprintln(ts.Stdout(), running.ID)
+			}
+		}
+	}
+}
+
+func cmdCalls(s *stage, ts *testscript.TestScript, args []string) {
+	counts := s.broker.calls.all()[args[0]]
+	for _, op := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(ts.Stdout(), "%s %d\n", op, counts[op])
+	}
+}
+
+func cmdForgetCalls(s *stage, _ *testscript.TestScript, _ []string) { s.broker.calls.reset() }
+
+func cmdSwallow(s *stage, _ *testscript.TestScript, args []string) {
+	s.recorders[args[0]].setSwallow(true)
+}
+
+func cmdDeliver(s *stage, _ *testscript.TestScript, args []string) {
+	s.recorders[args[0]].setSwallow(false)
+}
+
+func (r *recorder) setSwallow(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.swallow = on
+}
+
+func cmdReplay(s *stage, ts *testscript.TestScript, args []string) {
+	r := s.recorders[args[0]]
+	want := 1
+	if n, err := strconv.Atoi(args[1]); err == nil {
+		want = n
+	}
+	var events [][]byte
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		events = slices.Clone(r.events)
+		r.mu.Unlock()
+		if len(events) >= want {
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s has had only %d events", args[0], len(events))
+		}
+	}
+	switch args[1] {
+	case "all":
+	case "reversed":
+		slices.Reverse(events)
+	default:
+		events = events[want-1 : want]
+	}
+	again := delivery.Function{Name: args[0], Timeout: s.broker.functions[args[0]].Timeout, Handler: r.handler}
+	for _, event := range events {
+		answer, err := again.Invoke(context.Background(), event)
+		ts.Check(err)
+		fmt.Fprintf(ts.Stdout(), "%s\n", answer)
+	}
+}

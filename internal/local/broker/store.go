@@ -1,0 +1,179 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+// A store is the Sessions table, and the ways around session.Table that only
+// the local system has.
+type store interface {
+	// table is the table as a function has it; its calls are counted.
+	table(function string) session.Table
+	// get is nil without a record.
+	get(ctx context.Context, id string) (session.Record, error)
+	put(context.Context, session.Record) error
+	all(context.Context) ([]session.Record, error)
+	// follow tells of each change, in order, until it is stopped.
+	follow(func(streamevent.Record)) (stop func())
+}
+
+const tableName = "SessionsTable"
+
+func (b *Broker) openStore(ctx context.Context) error {
+	var spec *template.Table
+	for _, t := range b.template.Tables() {
+		if t.LogicalID == tableName {
+			spec = &t
+		}
+	}
+	if spec == nil {
+		return errNoTable
+	}
+	if b.opts.DynamoDB == "" {
+		b.store = &memoryStore{memory: memtable.New(), calls: b.calls}
+		return nil
+	}
+	config := dynamodblocal.Config(b.opts.DynamoDB)
+	client := dynamodb.NewFromConfig(config)
+	arn, err := dynamodblocal.CreateTable(ctx, client, createTable(spec))
+	if err != nil {
+		return fmt.Errorf("DynamoDB Local at %s: %w", b.opts.DynamoDB, err)
+	}
+	b.store = &dynamoStore{
+		config: config,
+		store:  dynamodblocal.Store{Client: client, TableName: tableName},
+		stream: &dynamodblocal.StreamReader{Client: dynamodbstreams.NewFromConfig(config), StreamARN: arn, Log: b.opts.Log},
+		calls:  b.calls,
+	}
+	return nil
+}
+
+func createTable(t *template.Table) *dynamodb.CreateTableInput {
+	in := &dynamodb.CreateTableInput{
+		TableName:   aws.String(tableName),
+		BillingMode: types.BillingModePayPerRequest,
+		KeySchema:   keySchema(t.Key),
+		StreamSpecification: &types.StreamSpecification{
+			StreamEnabled:  aws.Bool(true),
+			StreamViewType: types.StreamViewType(t.StreamView),
+		},
+	}
+	for name, kind := range t.Attributes {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+			AttributeName: aws.String(name), AttributeType: types.ScalarAttributeType(kind),
+		})
+	}
+	for _, index := range t.Indexes {
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName:  aws.String(index.Name),
+			KeySchema:  keySchema(index.Key),
+			Projection: &types.Projection{ProjectionType: types.ProjectionType(index.Projection), NonKeyAttributes: index.NonKey},
+		})
+	}
+	return in
+}
+
+func keySchema(k template.Key) []types.KeySchemaElement {
+	schema := []types.KeySchemaElement{{AttributeName: aws.String(k.Hash), KeyType: types.KeyTypeHash}}
+	if k.Range != "" {
+		schema = append(schema, types.KeySchemaElement{AttributeName: aws.String(k.Range), KeyType: types.KeyTypeRange})
+	}
+	return schema
+}
+
+type memoryStore struct {
+	memory *memtable.Table
+	calls  *calls
+}
+
+func (s *memoryStore) table(function string) session.Table {
+	return &countedTable{Table: s.memory, function: function, calls: s.calls}
+}
+
+func (s *memoryStore) get(_ context.Context, id string) (session.Record, error) {
+	return s.memory.Get(id), nil
+}
+
+func (s *memoryStore) put(_ context.Context, r session.Record) error {
+	s.memory.Put(r)
+	return nil
+}
+
+func (s *memoryStore) all(context.Context) ([]session.Record, error) { return s.memory.All(), nil }
+
+func (s *memoryStore) follow(tell func(streamevent.Record)) (stop func()) {
+	feed := s.memory.Feed()
+	return background(func(ctx context.Context) {
+		for {
+			change, err := feed.Next(ctx)
+			if err != nil {
+				return
+			}
+			tell(change.Event(time.Now(), "arn:aws:dynamodb:us-east-1:000000000000:table/"+tableName+"/stream/local"))
+		}
+	})
+}
+
+type dynamoStore struct {
+	config aws.Config
+	store  dynamodblocal.Store
+	stream *dynamodblocal.StreamReader
+	calls  *calls
+}
+
+func (s *dynamoStore) table(function string) session.Table {
+	client := dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
+		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
+	})
+	return dynamo.New(client, tableName)
+}
+
+func (s *dynamoStore) get(ctx context.Context, id string) (session.Record, error) {
+	return s.store.Get(ctx, id)
+}
+
+func (s *dynamoStore) put(ctx context.Context, r session.Record) error { return s.store.Put(ctx, r) }
+
+func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
+
+func (s *dynamoStore) follow(tell func(streamevent.Record)) (stop func()) {
+	s.stream.Handle = func(records []streamevent.Record) {
+		for _, r := range records {
+			tell(r)
+		}
+	}
+	return background(func(ctx context.Context) {
+		if err := s.stream.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.stream.Log.Error("the table's stream cannot be read any more: restart", "Cause", err)
+		}
+	})
+}
+
+// background runs work until stop is called, which waits for its end.
+func background(work func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}

@@ -1,0 +1,151 @@
+package closescript_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// IDs that mean something to a shell, to awk, to JSON, to the parameter's grammar or to a file system, and IDs that
+// differ in little.
+var hostileIDs = []string{
+	`$(touch ran)`, "`touch ran`", `;touch ran;`, `|touch ran`, `&touch ran&`, `a;touch ran #`, `$((touch ran))`, `${IFS}`, `$HOME`,
+	`'`, `''`, `'"'"'`, `"`, `"'"`, `\`, `\\`, `\'`, `\"`, `'; touch ran; '`, `"; touch ran; "`, `'"$(touch ran)"'`, `a'b"c\d`,
+	"\n", "a\n", "\na", "a\nb", "a\ntouch ran\nb", "a\r", "a\r\nb", "\t", " ", "  ", " a", "a ", "a b", "a  b",
+	`*`, `?`, `[a-z]`, `a*`, `{a,b}`, `~`, `~root`, `!`, `!!`, `#`, `#a`, `a#b`, `>ran`, `<ran`, `2>ran`, `(`, `)`,
+	`%`, `%s`, `%n%n`, `%41`, `%25`, `100%`, `a=b`, `a,b`, `a;b`, `a@1`, `a~1`, `a/b`, `/`, `/etc/passwd`, `..`, `.`, `../../x`,
+	`&`, `a&b`, `\&`, `\1`, `\n`, `\u0041`, `\x41`, `{{ sessions }}`, `{{ssm:secret}}`, `null`, `true`, `0`, `00`, `0x1`, `1e3`, `1000`,
+	`a`, `A`, `aa`, `b`, `id`, `[]`, `{}`, `{"id":"a"}`, `","id":"a`, `= 0 1`, `a-`, `closed`, `console`, `_`,
+	"é", "e\u0301", "ß", "ſ", "K", "\u212a", "İ", "ı", "名前", "🖥", "👩\u200d💻", "\u200b", "a\u200bb", "\ufeff", "\u202e", "\u007f",
+	"\u0001", "\u001b[31m", "\u0080", "\u07ff", "\u0800", "\uffff", "\U00010000", "\U0010ffff", "\ufffd",
+	strings.Repeat("x", 128), strings.Repeat("x", 127), strings.Repeat("🖥", 128), strings.Repeat("'", 128), strings.Repeat("a\n", 64),
+}
+
+// IDs that no argument of a command can carry, or that dcv would take for an option.
+var impossibleIDs = []string{"-", "-j", "--json", "-a b", "\x00", "a\x00", "a\x00b", "\x00a"}
+
+// An ID, whatever is in it, is a name and nothing else: each closes itself alone.
+func TestHostileIDsCloseThemselvesAlone(t *testing.T) {
+	t.Parallel()
+	onEveryHost(t, func(t *testing.T, h *host) {
+		// First each second one: nothing that resembles it is closed. Then the rest.
+		for round := range 2 {
+			var ids, left []string
+			for i, id := range hostileIDs {
+				h.hostileSession(id, i%4 < 2)
+				if i%2 == round {
+					ids = append(ids, id)
+				} else {
+					left = append(left, id)
+				}
+			}
+			lines := h.closes(tokens(ids)...)
+			if len(lines) != len(ids) {
+				t.Errorf("%d lines for %d sessions", len(lines), len(ids))
+			}
+			for _, l := range lines {
+				if l.Result != "closed" {
+					t.Errorf("%+v", l)
+				}
+			}
+			h.wantSessions(left...)
+		}
+	})
+}
+
+func TestHostileIDsRunNothing(t *testing.T) {
+	t.Parallel()
+	all := append(append([]string{}, hostileIDs...), impossibleIDs...)
+	onEveryHost(t, func(t *testing.T, h *host) {
+		for _, oldAgent := range []bool{false, true} {
+			h.oldAgent = oldAgent
+			// Listed, and asked for where they are not; then what only stands in the parameter.
+			for i, id := range hostileIDs {
+				h.hostileSession(id, i%2 == 0)
+			}
+			for _, l := range h.closes(tokens(all)...) {
+				if l.Result != "closed" && l.Reason != "no ID for dcv, or named twice" {
+					t.Errorf("%+v", l)
+				}
+			}
+			for _, l := range h.closes(tokens(all)...) {
+				if l.Result != "absent" && l.Reason != "no ID for dcv, or named twice" {
+					t.Errorf("%+v", l)
+				}
+			}
+		}
+		// A parameter that got past its pattern; an old agent would not have pasted it.
+		h.oldAgent = false
+		h.session("a", created)
+		for _, id := range all {
+			if strings.ContainsRune(id, 0) || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzAIKx0123456789._%/@~=,;-") == "" {
+				continue
+			}
+			h.want(h.closes(id, id+"@1", incarnation("a", created)), "")
+		}
+		h.wantSessions("a")
+		if files, err := os.ReadDir(h.dir); err != nil || len(files) > 0 {
+			t.Errorf("something was run: %v %v", files, err)
+		}
+	})
+}
+
+// dcv is never given them, and the sessions beside them are closed all the same.
+func TestIDsThatDcvCannotBeGivenFail(t *testing.T) {
+	t.Parallel()
+	onEveryHost(t, func(t *testing.T, h *host) {
+		h.wrapDcv(`case $* in
+"list-sessions -j") [ -e "$DCV_STATE/` + fileOf("a") + `.json" ] || rm -f "$DCV_STATE/garbage" ;;
+"close-session a") ;;
+*) printf '%s\n' "$@" >>"$DCV_STATE/given" ;;
+esac`)
+		var listed []string
+		for _, id := range append([]string{"a", "b", "ab"}, impossibleIDs...) {
+			listed = append(listed, described(escaped(id), created))
+		}
+		h.session("a", created)
+		h.server("garbage", "["+strings.Join(listed, ",")+"]")
+		lines := h.closes(append(tokens(impossibleIDs), incarnation("a", created))...)
+		for _, l := range lines {
+			if wanted := map[bool]string{true: "closed", false: "failed"}[l.ID == "a"]; l.Result != wanted {
+				t.Errorf("%+v, wanted %s", l, wanted)
+			}
+		}
+		if exists(t, h.state+"/given") {
+			t.Errorf("dcv was given %q", read(t, h.state+"/given"))
+		}
+	})
+}
+
+func tokens(ids []string) []string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, incarnation(id, created))
+	}
+	return texts
+}
+
+// hostileSession starts a session and prints its ID as it is, but for what JSON forbids, or all in \u escapes.
+func (h *host) hostileSession(id string, escape bool) {
+	h.t.Helper()
+	quoted := escaped(id)
+	if !escape {
+		text, err := json.Marshal(id)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		quoted = string(text)
+	}
+	h.server(fileOf(id)+".json", described(quoted, created))
+}
+
+func escaped(id string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(id)) {
+		fmt.Fprintf(&b, `\u%04x`, unit)
+	}
+	return `"` + b.String() + `"`
+}

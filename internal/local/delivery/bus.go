@@ -1,0 +1,36 @@
+package delivery
+
+import (
+	"encoding/json"
+	"log/slog"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// A Bus is the account's default event bus: it puts each event into the queues
+// of the rules that match it.
+type Bus struct {
+	Rules  []template.Rule
+	Queues map[string]*Queue // by logical ID
+	Log    *slog.Logger
+}
+
+// Publish delivers an EventBridge event.
+func (b *Bus) Publish(event json.RawMessage) {
+	for _, rule := range b.Rules {
+		if !rule.Enabled {
+			continue
+		}
+		matches, err := rule.Pattern.Match(event)
+		if err != nil {
+			orDiscard(b.Log).Error("event not understood", "Rule", rule.LogicalID, "Cause", err)
+			continue
+		}
+		if !matches {
+			continue
+		}
+		for _, id := range rule.Queues {
+			b.Queues[id].Send(string(event))
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+)
+
+// The demo fleet: the developer guide's example session, two hosts with more
+// than one session, a console, and a session that the table does not know.
+var demoFleet = []struct{ host, session, body string }{
+	{"i-0a1b2c3d4e5f60001", "SessionId123", `{"Owner": "user1", "Type": "virtual"}`},
+	{"i-0a1b2c3d4e5f60001", "design-review", `{"Owner": "user2", "Type": "virtual"}`},
+	{"i-0a1b2c3d4e5f60002", "console", `{"Owner": "user3", "Type": "console"}`},
+	{"i-0a1b2c3d4e5f60003", "render-7", `{"Owner": "user1", "Type": "virtual"}`},
+	{"i-0a1b2c3d4e5f60003", "unlisted", `{"Owner": "user4", "Type": "virtual", "Registered": false}`},
+}
+
+// startDemoFleet starts the fleet through the control API, as anyone could. A
+// system that was started before keeps what it has.
+func startDemoFleet(ctx context.Context, control http.Handler) error {
+	for _, what := range []string{"/local/hosts", "/local/sessions"} {
+		found, err := call(ctx, control, http.MethodGet, what, "")
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(found) != "[]" {
+			return nil
+		}
+	}
+	for _, s := range demoFleet {
+		if _, err := call(ctx, control, http.MethodPut, "/local/hosts/"+s.host+"/sessions/"+s.session, s.body); err != nil {
+			return fmt.Errorf("demo fleet: %w", err)
+		}
+	}
+	return nil
+}
+
+func call(ctx context.Context, control http.Handler, method, path, body string) (string, error) {
+	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+	r.RemoteAddr = "127.0.0.1:0"
+	w := httptest.NewRecorder()
+	control.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		return "", fmt.Errorf("%s %s: %s", method, path, w.Body)
+	}
+	return w.Body.String(), nil
+}

@@ -1,0 +1,134 @@
+#!/bin/sh
+# A stand-in for the `dcv` command of an Amazon DCV server, for simulated hosts and tests.
+#
+# Its server is the directory $DCV_STATE. A session is one file in it, whose content is the session's JSON object as
+# `dcv describe-session -j` prints it and whose name says the ID: the ID's bytes in lower-case hex, or, where these are
+# more than 240 digits (file names are short), "sha256-" and the ID's SHA-256 in hex; then ".json". Beside NAME.json:
+#   NAME.connections  what `list-connections -j` prints ([] without it)
+#   NAME.stuck        closing the session fails with this text
+#   NAME.next         takes NAME.json's place when the session is closed: an automatic console session comes back
+# Files that make the server ill, each for as long as it is there:
+#   broken   every call fails, with the file's text on standard error
+#   hang     every call hangs; with a session's NAME in it only the close of that session does
+#   garbage  list-sessions -j prints this instead
+# A file must appear whole (written elsewhere, then renamed), since calls may come at any time.
+set -u
+
+fail() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+# Sets file to the session's file without its extension.
+locate() {
+  # The digits are one word a byte: the splitting is wanted.
+  # shellcheck disable=SC2046
+  set -- "$1" $(printf %s "$1" | od -An -v -tx1)
+  id=$1
+  shift
+  if [ $# -le 120 ]; then
+    IFS=
+    file=$DCV_STATE/$*
+    unset IFS
+  else
+    file=$(printf %s "$id" | sha256sum)
+    file=$DCV_STATE/sha256-${file%% *}
+  fi
+  [ -f "$file.json" ] || fail "Could not $command: no session with ID '$id'"
+}
+
+[ -d "${DCV_STATE:-}" ] || fail "dcv: DCV_STATE is not a directory"
+json=
+operand=
+operands=0
+for argument in "$@"; do
+  case $argument in
+  -j | --json) json=1 ;;
+  -*) fail "dcv: unknown option '$argument'" ;;
+  *)
+    operands=$((operands + 1))
+    [ "$operands" -ne 2 ] || operand=$argument
+    ;;
+  esac
+done
+command=${1:-}
+case $command in
+list-sessions | version) [ "$operands" -eq 1 ] ;;
+describe-session | close-session | list-connections) [ "$operands" -eq 2 ] ;;
+*) fail "dcv: unknown command '$command'" ;;
+esac || fail "dcv $command: wrong number of arguments"
+
+if [ -e "$DCV_STATE/broken" ]; then
+  [ -s "$DCV_STATE/broken" ] || fail "Could not connect to the DCV server: is dcvserver running?"
+  cat "$DCV_STATE/broken" >&2
+  exit 1
+fi
+if [ -e "$DCV_STATE/hang" ]; then
+  [ -s "$DCV_STATE/hang" ] || exec sleep 3600
+  read -r hung <"$DCV_STATE/hang"
+fi
+
+case $command in
+version)
+  echo "Amazon DCV 2024.0 (r19030)"
+  ;;
+list-sessions)
+  if [ -n "$json" ] && [ -e "$DCV_STATE/garbage" ]; then
+    cat "$DCV_STATE/garbage"
+    exit
+  fi
+  set -- "$DCV_STATE"/*.json
+  [ -e "$1" ] || shift
+  # Whatever ends while this runs is skipped.
+  JSON=$json LC_ALL=C awk '
+    function member(s, key,   r) {
+      if (!match(s, "\"" key "\" *: *\"([^\"\\\\]|\\\\.)*\"")) return ""
+      r = substr(s, RSTART, RLENGTH)
+      sub(/^"[^"]*" *: *"/, "", r)
+      return substr(r, 1, length(r) - 1)
+    }
+    BEGIN {
+      for (i = 1; i < ARGC; i++) {
+        session = ""
+        while ((getline line < ARGV[i]) > 0) session = session line "\n"
+        close(ARGV[i])
+        if (session == "") continue
+        if (ENVIRON["JSON"]) printf "%s", (listed++ ? ",\n" : "[\n") session
+        else {
+          type = member(session, "type")
+          printf "Session: %s (owner:%s type:%s name:\047%s\047)\n", member(session, "id"), member(session, "owner"),
+            (type == "" ? "virtual" : type), member(session, "name")
+          listed++
+        }
+      }
+      if (ENVIRON["JSON"]) print listed ? "]" : "[]"
+      else if (!listed) print "There are no sessions available."
+    }' "$@"
+  ;;
+describe-session)
+  locate "$operand"
+  if [ -n "$json" ]; then
+    cat "$file.json"
+  else
+    printf 'Session: %s\n' "$id"
+  fi
+  ;;
+list-connections)
+  locate "$operand"
+  if [ -e "$file.connections" ]; then
+    cat "$file.connections"
+  else
+    echo "[]"
+  fi
+  ;;
+close-session)
+  locate "$operand"
+  [ "${hung:-}" != "${file##*/}" ] || exec sleep 3600
+  [ ! -e "$file.stuck" ] || fail "Could not close session: $(cat "$file.stuck")"
+  if [ -e "$file.next" ]; then
+    mv -f "$file.next" "$file.json"
+  else
+    rm -f "$file.json"
+  fi
+  ;;
+esac

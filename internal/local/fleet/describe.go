@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// Limits and default of DescribeInstanceInformation.
+const (
+	maxFilterValues      = 100
+	minInstancesPage     = 5
+	maxInstancesPage     = 50
+	defaultInstancesPage = 10
+)
+
+// DescribeInstanceInformation is Systems Manager's: the managed nodes and whether they can be reached, by ID. A node that
+// was online once stays in it when it has stopped.
+func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	if in.InstanceInformationFilterList != nil {
+		return nil, notSimulated("InstanceInformationFilterList, which is deprecated")
+	}
+	byTag := 0
+	for _, filter := range in.Filters {
+		if len(filter.Values) < 1 || len(filter.Values) > maxFilterValues {
+			return nil, invalid("filters: %s must have 1 to %d values", deref(filter.Key), maxFilterValues)
+		}
+		if strings.HasPrefix(deref(filter.Key), "tag:") {
+			byTag++
+		}
+	}
+	if byTag > 0 && byTag < len(in.Filters) {
+		return nil, invalid("filters: tag filters cannot be combined with others")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []types.InstanceInformation
+	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
+		h, matches := f.hosts[id], true
+		for _, filter := range in.Filters {
+			fits, err := f.fits(h, deref(filter.Key), filter.Values)
+			if err != nil {
+				return nil, err
+			}
+			matches = matches && fits
+		}
+		if matches {
+			found = append(found, f.information(h))
+		}
+	}
+	listed, next, err := page(found, in.NextToken, in.MaxResults, defaultInstancesPage, minInstancesPage, maxInstancesPage)
+	return &ssm.DescribeInstanceInformationOutput{InstanceInformationList: listed, NextToken: next}, err
+}
+
+// fits: the values of one filter are alternatives.
+func (f *Fleet) fits(h *host, key string, values []string) (bool, error) {
+	if tag, isTag := strings.CutPrefix(key, "tag:"); isTag {
+		return f.tagged(h, tag, values), nil
+	}
+	var wanted string
+	switch key {
+	case "InstanceIds":
+		if !slices.ContainsFunc(values, nodeID.MatchString) {
+			return false, &types.InvalidInstanceId{}
+		}
+		wanted = h.id
+	case "PingStatus":
+		wanted = string(h.ping())
+	case "PlatformTypes":
+		wanted = h.Platform
+	case "ResourceType":
+		wanted = string(h.resourceType())
+	default:
+		return false, &types.InvalidFilterKey{}
+	}
+	return slices.Contains(values, wanted), nil
+}
+
+func (h *host) ping() types.PingStatus {
+	if h.reachable() {
+		return types.PingStatusOnline
+	}
+	return types.PingStatusConnectionLost
+}
+
+func (h *host) resourceType() types.ResourceType {
+	if isInstance(h.id) {
+		return types.ResourceTypeEc2Instance
+	}
+	return types.ResourceTypeManagedInstance
+}
+
+func (f *Fleet) information(h *host) types.InstanceInformation {
+	version := "3.3.3572.0"
+	if f.oldAgent {
+		version = "3.2.2303.0"
+	}
+	return types.InstanceInformation{
+		AgentVersion:     aws.String(version),
+		ComputerName:     aws.String(h.id + ".local"),
+		IPAddress:        aws.String("127.0.0.1"),
+		InstanceId:       aws.String(h.id),
+		IsLatestVersion:  aws.Bool(!f.oldAgent),
+		LastPingDateTime: aws.Time(f.now()),
+		PingStatus:       h.ping(),
+		PlatformType:     types.PlatformType(h.Platform),
+		ResourceType:     h.resourceType(),
+		SourceId:         aws.String(h.id),
+	}
+}

@@ -1,0 +1,179 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What can be wrong with a call that is about a host or a session. Use errors.Is.
+var (
+	ErrUnknownHost    = errors.New("there is no such host")
+	ErrUnknownSession = errors.New("there is no such session on the host")
+	ErrStopped        = errors.New("the host is stopped")
+	ErrInvalid        = errors.New("invalid")
+)
+
+// State is what a host looks like from outside.
+type State string
+
+// The states of a host. A host that is unreachable runs, with its sessions, but Systems Manager does not hear from it.
+const (
+	Running     State = "running"
+	Stopped     State = "stopped"
+	Unreachable State = "unreachable"
+)
+
+// Host is what really runs on a host.
+type Host struct {
+	HostID   string `json:"HostId"`
+	State    State
+	Sessions []Session // by ID
+}
+
+// Session is a session as its host's DCV server knows it.
+type Session struct {
+	ID    string `json:"Id"`
+	Owner string
+	Type  string // virtual or console
+	// CreationTime is RFC 3339 as this host's dcv prints it: with six decimals, or with none.
+	CreationTime string
+}
+
+// host is a machine. All but id is guarded by the fleet's lock.
+type host struct {
+	id string
+	machine
+
+	// Invocations that this host has to do with: those that its agent could not be given yet, was interrupted in, or
+	// could not report the end of.
+	waiting []*invocation
+	running map[*invocation]script
+}
+
+// script is one that runs.
+type script struct {
+	end   context.CancelCauseFunc
+	ended chan struct{} // closed when no process of it is left
+}
+
+// machine is what of a host is kept on disk, beside its sessions.
+type machine struct {
+	Off          bool          // stopped
+	Disconnected bool          // its agent cannot reach Systems Manager
+	Untagged     bool          // lacks the fleet's tag
+	Platform     string        // Linux or Windows
+	ClockOffset  time.Duration // what its clock is ahead
+	Console      *Session      // the automatic console session that every start brings
+}
+
+// reachable: Systems Manager takes commands for the host and can deliver them.
+func (h *host) reachable() bool { return !h.Off && !h.Disconnected }
+
+func (h *host) state() State {
+	switch {
+	case h.Off:
+		return Stopped
+	case h.Disconnected:
+		return Unreachable
+	}
+	return Running
+}
+
+// interrupt ends the scripts that run on the host.
+func (h *host) interrupt(cause error) {
+	for _, s := range h.running {
+		s.end(cause)
+	}
+}
+
+// An ID of a managed node, as SendCommand has it.
+var nodeID = regexp.MustCompile(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
+
+// isInstance tells EC2's machines from those of a hybrid activation.
+func isInstance(hostID string) bool { return strings.HasPrefix(hostID, "i-") }
+
+// Hosts lists all hosts with their sessions, by ID. What runs on an unreachable host is listed too: this is the truth,
+// not what anybody can know of it.
+func (f *Fleet) Hosts() ([]Host, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hosts := []Host{}
+	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
+		sessions, err := f.sessions(id)
+		if err != nil {
+			return nil, fmt.Errorf("host %s: %w", id, err)
+		}
+		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Sessions: sessions})
+	}
+	return hosts, nil
+}
+
+// StateDir is the directory of the host's DCV server, DCV_STATE for dcv.sh, whose head says which files make the server
+// misbehave in which way.
+func (f *Fleet) StateDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "dcv") }
+
+func (f *Fleet) hostDir(hostID string) string { return filepath.Join(f.dir, "hosts", hostID) }
+
+func (f *Fleet) known(hostID string) (*host, error) {
+	h, ok := f.hosts[hostID]
+	if !ok {
+		return nil, fmt.Errorf("host %s: %w", hostID, ErrUnknownHost)
+	}
+	return h, nil
+}
+
+// addHost starts a new machine.
+func (f *Fleet) addHost(hostID string) (*host, error) {
+	if !nodeID.MatchString(hostID) {
+		return nil, fmt.Errorf("host ID %q: %w: want i- and 8 or 17 letters or digits, or mi- and 17", hostID, ErrInvalid)
+	}
+	h := &host{id: hostID, machine: machine{Platform: "Linux"}, running: map[*invocation]script{}}
+	if err := os.MkdirAll(f.StateDir(hostID), 0o755); err != nil {
+		return nil, err
+	}
+	f.hosts[hostID] = h
+	f.instanceChanged(h, "pending")
+	f.instanceChanged(h, "running")
+	return h, f.save(h)
+}
+
+func (f *Fleet) save(h *host) error {
+	encoded, err := json.Marshal(h.machine)
+	if err != nil {
+		return err
+	}
+	return writeWhole(filepath.Join(f.hostDir(h.id), "host.json"), encoded, 0o644)
+}
+
+// takeUpHosts finds the hosts of a fleet that was there before.
+func (f *Fleet) takeUpHosts() error {
+	found, err := os.ReadDir(filepath.Join(f.dir, "hosts"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, dir := range found {
+		content, err := os.ReadFile(filepath.Join(f.hostDir(dir.Name()), "host.json"))
+		if err != nil {
+			return err
+		}
+		h := &host{id: dir.Name(), running: map[*invocation]script{}}
+		if err := json.Unmarshal(content, &h.machine); err != nil {
+			return fmt.Errorf("host %s: %w", h.id, err)
+		}
+		f.hosts[h.id] = h
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// job is what an agent does of a command: the document's steps, one after the other, on its host. It knows all it needs,
+// so it works without the fleet's lock.
+type job struct {
+	now         func() time.Time
+	steps       []template.Step
+	parameters  map[string]template.DocumentParameter
+	values      map[string]string
+	oldAgent    bool
+	platform    string
+	environment []string
+	dir         string // the agent's, for this command
+}
+
+func (f *Fleet) jobOf(i *invocation) *job {
+	c, dir := i.command, f.hostDir(i.host.id)
+	return &job{
+		now:        f.now,
+		steps:      c.document.Steps,
+		parameters: c.document.Parameters,
+		values:     c.parameters,
+		oldAgent:   f.oldAgent,
+		platform:   i.host.Platform,
+		environment: []string{
+			"PATH=" + strings.Join([]string{filepath.Join(dir, "bin"), filepath.Join(f.dir, "bin"), os.Getenv("PATH")}, ":"),
+			"HOME=" + dir,
+			"AWS_SSM_INSTANCE_ID=" + i.host.id,
+			"AWS_SSM_REGION_NAME=" + region,
+			"SSM_COMMAND_ID=" + c.id,
+			"DCV_STATE=" + f.StateDir(i.host.id),
+		},
+		dir: filepath.Join(dir, "orchestration", c.id),
+	}
+}
+
+// stepResult is how a step of a document ended.
+type stepResult struct {
+	status         types.CommandPluginStatus
+	details        string
+	code           int32
+	stdout, stderr string // as far as they are kept
+	output         string // both, as far as a list shows them
+	start, end     time.Time
+}
+
+// run does the steps, until ctx ends.
+func (j *job) run(ctx context.Context) []stepResult {
+	defer func() { _ = os.RemoveAll(j.dir) }() // a script left behind does no harm
+	var results []stepResult
+	for _, s := range j.steps {
+		if ctx.Err() != nil {
+			break
+		}
+		results = append(results, j.step(ctx, s))
+	}
+	return results
+}
+
+func (j *job) step(ctx context.Context, s template.Step) stepResult {
+	start := j.now()
+	var r stepResult
+	if s.Platform != "" && s.Platform != j.platform {
+		// Systems Manager shows a step that was skipped as a success, with this for its output.
+		text := fmt.Sprintf("Step execution skipped due to unsatisfied preconditions: '\"StringEquals\": [platformType, %s]'. Step name: %s",
+			s.Platform, s.Name)
+		r = stepResult{status: types.CommandPluginStatusSuccess, details: "Success", stdout: text, output: text}
+	} else {
+		r = j.script(ctx, s)
+	}
+	r.start, r.end = start, j.now()
+	return r
+}
+
+// text is a step's script with the parameters pasted that are to be pasted, and environment has the others.
+func (j *job) text(s template.Step) (text string, environment []string) {
+	text = s.Script
+	for name, value := range j.values {
+		if j.parameters[name].EnvVar && !j.oldAgent {
+			environment = append(environment, "SSM_"+name+"="+value)
+		} else {
+			text = placeholder(name).ReplaceAllLiteralString(text, value)
+		}
+	}
+	return text, environment
+}
+
+// outcome is how an invocation ended whose steps ended like this.
+func outcome(results []stepResult) status {
+	ended := success
+	for _, r := range results {
+		switch r.status {
+		case types.CommandPluginStatusTimedOut:
+			return executionTimedOut
+		case types.CommandPluginStatusFailed:
+			ended = failed
+		}
+	}
+	return ended
+}

@@ -1,0 +1,118 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// What the agent says of a script that it had to end.
+const stoppedPreemptively = 137
+
+var errStepTimedOut = errors.New("the step's time is over")
+
+// script runs a step's script as the agent does: in a file of its own that is given to the shell as a command, so that
+// a #! line counts.
+func (j *job) script(ctx context.Context, s template.Step) stepResult {
+	name, shell := "./_script.sh", []string{"sh", "-c"}
+	if s.Action == template.RunPowerShellScript {
+		name, shell = "./_script.ps1", []string{"pwsh", "-NoProfile", "-NonInteractive", "-File"}
+	}
+	dir := filepath.Join(j.dir, s.Name)
+	text, environment := j.text(s)
+	if err := writeExecutable(filepath.Join(dir, name), []byte(text)); err != nil {
+		return failedToRun(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errStepTimedOut)
+	defer cancel()
+	stdout, stderr := &keeper{limit: maxStdout}, &keeper{limit: maxStdout}
+	command := exec.CommandContext(ctx, shell[0], append(shell[1:], name)...)
+	command.Dir = dir
+	command.Env = append(environment, j.environment...)
+	command.Stdout, command.Stderr = stdout, stderr
+	// A session of its own, not just a process group: `timeout` makes a group for what it runs.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	command.Cancel = func() error { return killSession(command.Process.Pid) }
+	command.WaitDelay = time.Second // for a process that got away with the output open
+
+	err := command.Run()
+	r := stepResult{status: types.CommandPluginStatusSuccess, details: "Success"}
+	out, problem := stdout.String(), stderr.String()
+	var exit *exec.ExitError
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errStepTimedOut):
+		r.status, r.details, r.code = types.CommandPluginStatusTimedOut, "ExecutionTimedOut", stoppedPreemptively
+	case errors.As(err, &exit):
+		r.status, r.details, r.code = types.CommandPluginStatusFailed, "Failed", int32(exit.ExitCode())
+		problem += fmt.Sprintf("failed to run commands: %v", err)
+	case err != nil:
+		return failedToRun(err)
+	}
+	r.stdout = keep(out, maxStdout)
+	r.stderr = keep(problem, maxStderr)
+	r.output = together(out, problem)
+	return r
+}
+
+func failedToRun(err error) stepResult {
+	text := fmt.Sprintf("failed to run commands: %v", err)
+	return stepResult{
+		status:  types.CommandPluginStatusFailed,
+		details: "Failed",
+		code:    1,
+		stderr:  text,
+		output:  together("", text),
+	}
+}
+
+// writeExecutable writes a file that can be executed at once. While it is open for writing no process may be started:
+// the child would have it open too for a moment, and "text file busy" would be the answer to whoever executes it.
+func writeExecutable(path string, content []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return writeWhole(path, content, 0o755)
+}
+
+// killSession kills every process of the session that pid leads, whatever process group it is in.
+func killSession(pid int) error {
+	err := syscall.Kill(-pid, syscall.SIGKILL)
+	// Twice, for a group that was just being made.
+	for range 2 {
+		for _, group := range groupsOf(pid) {
+			_ = syscall.Kill(-group, syscall.SIGKILL) // or it has ended by itself
+		}
+	}
+	return err
+}
+
+// groupsOf lists the process groups of a session. Where there is no /proc there are none but the leader's to be found.
+func groupsOf(session int) []int {
+	var groups []int
+	processes, _ := os.ReadDir("/proc")
+	for _, p := range processes {
+		stat, err := os.ReadFile(filepath.Join("/proc", p.Name(), "stat"))
+		if err != nil {
+			continue // no process, or gone
+		}
+		// pid (name) state parent group session …, where the name may have anything in it.
+		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+		var state string
+		var parent, group, itsSession int
+		n, _ := fmt.Sscan(rest, &state, &parent, &group, &itsSession)
+		if n == 4 && itsSession == session && !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// automatic is the ID that DCV gives to the console session it makes itself, on every host.
+const automatic = "console"
+
+// StartSession starts a session on a host, and the host too if it is new. Type is virtual unless given; CreationTime is
+// now, by the host's clock. A session that is there under this ID already is replaced by the new one. Once a host has a
+// console session named "console", every start of the host brings one anew.
+func (f *Fleet) StartSession(hostID string, s Session) (Session, error) {
+	err := f.change(func() error {
+		if s.Type == "" {
+			s.Type = "virtual"
+		}
+		switch {
+		case s.ID == "" || len(s.ID) > 128 || strings.ContainsRune(s.ID, 0):
+			return fmt.Errorf("session ID %q: %w: want 1 to 128 bytes, none of them 0", s.ID, ErrInvalid)
+		case s.Owner == "":
+			return fmt.Errorf("session %s: %w: it has no Owner", s.ID, ErrInvalid)
+		case s.Type != "virtual" && s.Type != "console":
+			return fmt.Errorf("session %s: type %q: %w: want virtual or console", s.ID, s.Type, ErrInvalid)
+		}
+		if _, err := time.Parse(time.RFC3339, s.CreationTime); s.CreationTime != "" && err != nil {
+			return fmt.Errorf("session %s: CreationTime %q: %w: want RFC 3339", s.ID, s.CreationTime, ErrInvalid)
+		}
+		h, ok := f.hosts[hostID]
+		if !ok {
+			var err error
+			if h, err = f.addHost(hostID); err != nil {
+				return err
+			}
+		}
+		if h.Off {
+			return fmt.Errorf("host %s: %w", hostID, ErrStopped)
+		}
+		if s.Type == "console" && s.ID == automatic {
+			h.Console = &Session{ID: s.ID, Owner: s.Owner, Type: s.Type}
+			if err := f.save(h); err != nil {
+				return err
+			}
+		}
+		return f.startSession(h, &s)
+	})
+	return s, err
+}
+
+func (f *Fleet) startSession(h *host, s *Session) error {
+	if s.CreationTime == "" {
+		s.CreationTime = f.now().Add(h.ClockOffset).UTC().Format("2006-01-02T15:04:05.000000Z")
+	}
+	return writeWhole(f.sessionFile(h.id, s.ID), printed(*s), 0o644)
+}
+
+// EndSession ends a session as its owner would, behind the back of whoever lists it.
+func (f *Fleet) EndSession(hostID, sessionID string) error {
+	return f.change(func() error {
+		if _, err := f.known(hostID); err != nil {
+			return err
+		}
+		err := os.Remove(f.sessionFile(hostID, sessionID))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("host %s: session %s: %w", hostID, sessionID, ErrUnknownSession)
+		}
+		return err
+	})
+}
+
+// sessionFile is where dcv.sh keeps a session.
+func (f *Fleet) sessionFile(hostID, sessionID string) string {
+	name := hex.EncodeToString([]byte(sessionID))
+	if len(name) > 240 {
+		sum := sha256.Sum256([]byte(sessionID))
+		name = "sha256-" + hex.EncodeToString(sum[:])
+	}
+	return filepath.Join(f.StateDir(hostID), name+".json")
+}
+
+// printed is a session as `dcv describe-session -j` prints it, blanks and all.
+func printed(s Session) []byte {
+	var b bytes.Buffer
+	b.WriteString("{")
+	separator := "\n"
+	for _, field := range []struct {
+		name  string
+		value any
+	}{
+		{"id", s.ID},
+		{"owner", s.Owner},
+		{"name", s.ID},
+		{"num-of-connections", 0},
+		{"creation-time", s.CreationTime},
+		{"last-disconnection-time", ""},
+		{"licenses", []any{map[string]string{"product": "dcv", "status": "licensed"}}},
+		{"licensing-mode", "EC2"},
+		{"storage-root", ""},
+		{"type", s.Type},
+		{"x11-display", ":0"},
+		{"x11-authority", "/run/user/1000/dcv/" + s.ID + ".xauth"},
+	} {
+		value, _ := json.Marshal(field.value) // strings, a number and a list of strings: cannot fail
+		fmt.Fprintf(&b, "%s    %q : %s", separator, field.name, value)
+		separator = ",\n"
+	}
+	b.WriteString("\n}\n")
+	return b.Bytes()
+}
+
+// sessions reads what runs on a host, by ID.
+func (f *Fleet) sessions(hostID string) ([]Session, error) {
+	found, err := os.ReadDir(f.StateDir(hostID))
+	if err != nil {
+		return nil, err
+	}
+	sessions := []Session{}
+	for _, file := range found {
+		if filepath.Ext(file.Name()) != ".json" {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(f.StateDir(hostID), file.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a script has just closed it
+		}
+		if err != nil {
+			return nil, err
+		}
+		var s struct {
+			ID           string `json:"id"`
+			Owner        string `json:"owner"`
+			Type         string `json:"type"`
+			CreationTime string `json:"creation-time"`
+		}
+		if err := json.Unmarshal(content, &s); err != nil {
+			return nil, fmt.Errorf("%s: %w", file.Name(), err)
+		}
+		sessions = append(sessions, Session(s))
+	}
+	slices.SortFunc(sessions, func(a, b Session) int { return strings.Compare(a.ID, b.ID) })
+	return sessions, nil
+}
+
+// endAll ends a host's sessions: they live in the memory of its DCV server. The files that make the server ill stay,
+// since a start does not mend it.
+func (f *Fleet) endAll(hostID string) error {
+	found, err := os.ReadDir(f.StateDir(hostID))
+	if err != nil {
+		return err
+	}
+	for _, file := range found {
+		switch filepath.Ext(file.Name()) {
+		case ".json", ".connections", ".stuck", ".next":
+			if err := os.Remove(filepath.Join(f.StateDir(hostID), file.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+)
+
+// Handler answers Systems Manager's operations over the wire, in AWS's JSON 1.1 protocol, so that a client of any SDK
+// works with it as it is, given the endpoint. Signatures are not looked at.
+func (f *Fleet) Handler() http.Handler {
+	operations := map[string]http.HandlerFunc{
+		"CancelCommand":               operation(f.CancelCommand),
+		"DescribeInstanceInformation": operation(f.DescribeInstanceInformation),
+		"GetCommandInvocation":        operation(f.GetCommandInvocation),
+		"ListCommandInvocations":      operation(f.ListCommandInvocations),
+		"SendCommand":                 operation(f.SendCommand),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.Header().Set("X-Amzn-Requestid", newID())
+		name, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
+		serve, known := operations[name]
+		if r.Method != http.MethodPost || !isSSM || !known {
+			refuse(w, &smithy.GenericAPIError{Code: "UnknownOperationException"})
+			return
+		}
+		serve(w, r)
+	})
+}
+
+const maxRequestBytes = 1 << 20
+
+// operation serves one operation. The SDK's structures have the members' names for the names of their fields, so they
+// can be read as they are.
+func operation[In, Out any](call func(context.Context, *In, ...func(*ssm.Options)) (*Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+		in := new(In)
+		if err == nil {
+			err = json.Unmarshal(body, in)
+		}
+		if err != nil {
+			refuse(w, &smithy.GenericAPIError{Code: "SerializationException", Message: err.Error()})
+			return
+		}
+		out, err := call(r.Context(), in)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, http.StatusOK, wire(reflect.ValueOf(out)))
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	var refusal smithy.APIError
+	if !errors.As(err, &refusal) {
+		refusal = &smithy.GenericAPIError{Code: "InternalServerError", Message: err.Error(), Fault: smithy.FaultServer}
+	}
+	status := http.StatusBadRequest
+	if refusal.ErrorFault() == smithy.FaultServer {
+		status = http.StatusInternalServerError
+	}
+	body := map[string]any{"__type": refusal.ErrorCode()}
+	if message := refusal.ErrorMessage(); message != "" {
+		body["message"] = message
+	}
+	answer(w, status, body)
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil { // maps, lists, texts and numbers
+		panic(err)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(encoded) // or the client is gone
+}
+
+// wire makes of one of the SDK's structures what the protocol says: members without a value are left out, and times are
+// seconds since 1970.
+func wire(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		return wire(v.Elem())
+	case reflect.Struct:
+		if t, ok := v.Interface().(time.Time); ok {
+			return json.Number(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64))
+		}
+		members := map[string]any{}
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if !field.IsExported() || field.Name == "ResultMetadata" {
+				continue
+			}
+			if value := wire(v.Field(i)); value != nil {
+				members[field.Name] = value
+			}
+		}
+		return members
+	case reflect.Slice:
+		if v.IsNil() {
+			return nil
+		}
+		list := []any{}
+		for i := range v.Len() {
+			list = append(list, wire(v.Index(i)))
+		}
+		return list
+	case reflect.Map:
+		if v.IsNil() {
+			return nil
+		}
+		members := map[string]any{}
+		for _, key := range v.MapKeys() {
+			members[key.String()] = wire(v.MapIndex(key))
+		}
+		return members
+	default:
+		return v.Interface()
+	}
+}

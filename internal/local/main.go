@@ -1,0 +1,130 @@
+// Command local runs the whole system on one machine; `make run` starts it. It
+// needs nothing but Go, and with STORE=dynamodb the official DynamoDB Local.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"dcv-session-broker/internal/local/broker"
+	"dcv-session-broker/internal/local/dynamodblocal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts the system, shows what happens in it, and ends it with ctx.
+func run(ctx context.Context) (err error) {
+	s, err := readSettings()
+	if err != nil {
+		return err
+	}
+	dir, removeDir, err := s.dir()
+	if err != nil {
+		return err
+	}
+	defer removeDir()
+
+	if s.store == "dynamodb" && s.dynamoDB == "" {
+		fmt.Println("Starting DynamoDB Local ...")
+		server, err := dynamodblocal.Start(ctx, dynamodblocal.Options{Port: s.dynamoDBPort})
+		if err != nil {
+			return fmt.Errorf("STORE=dynamodb: %w", err)
+		}
+		defer func() { err = errors.Join(err, server.Stop()) }()
+		s.dynamoDB = server.Endpoint()
+	}
+
+	b, err := broker.New(ctx, broker.Options{
+		Template: "template.yaml",
+		Dir:      dir,
+		DynamoDB: s.dynamoDB,
+		Steps:    printStep,
+		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})),
+	})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+
+	api, err := net.Listen("tcp", net.JoinHostPort(s.bind, s.port))
+	if err != nil {
+		return fmt.Errorf("%w (choose another port with PORT=...)", err)
+	}
+	if err := startDemoFleet(ctx, b.Handler()); err != nil {
+		return err
+	}
+	servers := []*http.Server{serve(api, b.Handler())}
+	if s.ssmPort != "" {
+		wire, err := net.Listen("tcp", net.JoinHostPort(s.bind, s.ssmPort))
+		if err != nil {
+			return err
+		}
+		servers = append(servers, serve(wire, b.SystemsManager()))
+	}
+	printWelcome(api.Addr().String(), s)
+
+	<-ctx.Done()
+	fmt.Println("\nStopping ...")
+	shutdown, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, server := range servers {
+		server.Shutdown(shutdown)
+	}
+	return nil
+}
+
+func serve(l net.Listener, h http.Handler) *http.Server {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(l)
+	return server
+}
+
+func printStep(s broker.Step) {
+	from, to := s.From, s.To
+	if from == "" {
+		from = "(new)"
+	}
+	if to == "" {
+		to = "(removed)"
+	}
+	why := ""
+	if s.Why != "" {
+		why = "  (" + s.Why + ")"
+	}
+	fmt.Printf("%s  %-20s %8s -> %-8s  %s of %s%s\n", s.At.Format("15:04:05.000"), s.SessionID, from, to, s.HostID, s.Owner, why)
+}
+
+func printWelcome(addr string, s settings) {
+	store := "in memory"
+	if s.dynamoDB != "" {
+		store = "in DynamoDB Local at " + s.dynamoDB
+	}
+	fmt.Printf(`
+The API is at http://%[1]s, its table %[2]s. Delete two sessions, one of which does not exist:
+
+  curl -s http://%[1]s/deleteSessions -H 'Content-Type: application/json' -d '[
+    {"SessionId": "SessionId123", "Owner": "user1", "Force": false},
+    {"SessionId": "SessionIdabc", "Owner": "user1", "Force": false}]'
+
+  curl -s http://%[1]s/local/hosts       what really runs on the hosts
+  curl -s http://%[1]s/local/sessions    the records in the table
+
+Each step of a session appears below. Ctrl-C ends it.
+
+`, addr, store)
+}

@@ -1,0 +1,177 @@
+// Package runtimeapi runs a built function, the very file that is deployed, and
+// drives it through the Lambda Runtime API, as Lambda does.
+package runtimeapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// A Function is a running bootstrap. It works on one event at a time, like an
+// instance of a Lambda function.
+type Function struct {
+	cmd    *exec.Cmd
+	server *http.Server
+	output lockedBuffer
+	exited chan struct{}
+
+	one     sync.Mutex // held while an event is worked on
+	events  chan event
+	answers chan answer
+}
+
+type event struct {
+	id       string
+	deadline time.Time
+	body     []byte
+}
+
+type answer struct {
+	id     string
+	failed bool
+	body   []byte
+}
+
+// Start runs a bootstrap with that environment, and no other.
+func Start(bootstrap string, env []string) (*Function, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	f := &Function{
+		cmd:     exec.Command(bootstrap),
+		exited:  make(chan struct{}),
+		events:  make(chan event),
+		answers: make(chan answer, 1),
+	}
+	f.server = &http.Server{Handler: f.api(), ReadHeaderTimeout: 10 * time.Second}
+	go f.server.Serve(listener)
+	f.cmd.Env = append([]string{"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String()}, env...)
+	f.cmd.Stdout, f.cmd.Stderr = &f.output, &f.output
+	if err := f.cmd.Start(); err != nil {
+		f.server.Close()
+		return nil, err
+	}
+	go func() {
+		f.cmd.Wait()
+		close(f.exited)
+	}()
+	return f, nil
+}
+
+// Stop ends the function.
+func (f *Function) Stop() {
+	f.cmd.Process.Kill()
+	<-f.exited
+	f.server.Close()
+}
+
+// Output is what the function has written to stdout and stderr.
+func (f *Function) Output() string { return f.output.String() }
+
+// Invoke implements lambda.Handler. The request's ID and deadline are those of
+// the context.
+func (f *Function) Invoke(ctx context.Context, body []byte) ([]byte, error) {
+	f.one.Lock()
+	defer f.one.Unlock()
+	lc, ok := lambdacontext.FromContext(ctx)
+	deadline, hasDeadline := ctx.Deadline()
+	if !ok || !hasDeadline {
+		return nil, errors.New("the context has no request ID, or no deadline")
+	}
+	select {
+	case f.events <- event{lc.AwsRequestID, deadline, body}:
+	case <-f.exited:
+		return nil, fmt.Errorf("the function has ended: %s", f.Output())
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for {
+		select {
+		case a := <-f.answers:
+			if a.id != lc.AwsRequestID {
+				continue // the answer to an event that had timed out
+			}
+			if a.failed {
+				return nil, fmt.Errorf("the function failed: %s", a.body)
+			}
+			return a.body, nil
+		case <-f.exited:
+			return nil, fmt.Errorf("the function ended during the event: %s", f.Output())
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// api is Lambda's side (Lambda developer guide, "Using the Lambda runtime API
+// for custom runtimes").
+func (f *Function) api() http.Handler {
+	const base = "/2018-06-01/runtime/"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+base+"invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case e := <-f.events:
+			w.Header().Set("Lambda-Runtime-Aws-Request-Id", e.id)
+			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(e.deadline.UnixMilli(), 10))
+			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:local")
+			w.Write(e.body)
+		case <-r.Context().Done():
+		}
+	})
+	take := func(failed bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			a := answer{r.PathValue("id"), failed, body}
+			if !failed && !json.Valid(body) {
+				a.failed, a.body = true, []byte("the answer is not JSON: "+string(body))
+			}
+			select {
+			case f.answers <- a:
+			default: // nobody waits any more for an event that timed out
+			}
+			w.WriteHeader(http.StatusAccepted)
+		}
+	}
+	mux.HandleFunc("POST "+base+"invocation/{id}/response", take(false))
+	mux.HandleFunc("POST "+base+"invocation/{id}/error", take(true))
+	mux.HandleFunc("POST "+base+"init/error", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(&f.output, r.Body)
+		w.WriteHeader(http.StatusAccepted)
+	})
+	return mux
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.TrimSpace(b.text.String())
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+)
+
+// settings are read from the environment; README.md lists them.
+type settings struct {
+	port, bind   string
+	ssmPort      string
+	store        string
+	dynamoDB     string // endpoint of a DynamoDB Local that runs already
+	dynamoDBPort int
+	stateDir     string
+	logLevel     slog.Level
+}
+
+func readSettings() (settings, error) {
+	s := settings{
+		port:     env("PORT", "8080"),
+		bind:     env("BIND", "127.0.0.1"),
+		ssmPort:  env("SSM_PORT", ""),
+		store:    env("STORE", "memory"),
+		stateDir: env("STATE_DIR", ""),
+		logLevel: slog.LevelWarn,
+	}
+	var errs []error
+	switch s.store {
+	case "memory":
+	case "dynamodb":
+		s.dynamoDB = env("AWS_ENDPOINT_URL_DYNAMODB", "")
+	default:
+		errs = append(errs, fmt.Errorf("STORE is %q; it can be memory or dynamodb", s.store))
+	}
+	for name, port := range map[string]string{"PORT": s.port, "SSM_PORT": s.ssmPort, "DYNAMODB_PORT": env("DYNAMODB_PORT", "")} {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if port != "" && err != nil {
+			errs = append(errs, fmt.Errorf("%s is %q; it must be a port number", name, port))
+		}
+		if name == "DYNAMODB_PORT" {
+			s.dynamoDBPort = int(n)
+		}
+	}
+	if level := env("LOG_LEVEL", ""); level != "" {
+		if err := s.logLevel.UnmarshalText([]byte(level)); err != nil {
+			errs = append(errs, fmt.Errorf("LOG_LEVEL is %q; it can be debug, info, warn or error", level))
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+func env(name, ifUnset string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return ifUnset
+}
+
+// dir is where the simulated hosts live: a directory of its own that is
+// removed at the end, or STATE_DIR, which is kept.
+func (s settings) dir() (dir string, remove func(), err error) {
+	if s.stateDir != "" {
+		return s.stateDir, func() {}, nil
+	}
+	dir, err = os.MkdirTemp("", "dcv-session-broker-")
+	return dir, func() { os.RemoveAll(dir) }, err
+}

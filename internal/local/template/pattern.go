@@ -1,0 +1,306 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Pattern is an event pattern: EventBridge's for rules, and Lambda's for the filters of event sources, which is the
+// same language. It means what AWS's own matcher makes of it (github.com/aws/event-ruler), in particular:
+// a field of the event that is an array matches if one of its elements does; fields of objects in an array must match
+// in the same element; and "exists" is about leaves: of an object it says that it is absent.
+type Pattern struct {
+	source string
+	root   object
+}
+
+// ParsePattern reads a pattern. Anything in it that is not understood is an error; so are wildcard and cidr, which this
+// matcher does not have.
+func ParsePattern(src []byte) (*Pattern, error) {
+	v, err := decode(src)
+	if err != nil {
+		return nil, fmt.Errorf("pattern: %w", err)
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("pattern: must be a JSON object")
+	}
+	root, err := parseObject("", nil, m)
+	if err != nil {
+		return nil, fmt.Errorf("pattern: %w", err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, src); err != nil {
+		return nil, fmt.Errorf("pattern: %w", err)
+	}
+	return &Pattern{compact.String(), root}, nil
+}
+
+// String is the pattern's JSON.
+func (p *Pattern) String() string { return p.source }
+
+// Match tells whether an event (a JSON object) matches. The error is about an event that is no JSON object.
+func (p *Pattern) Match(event []byte) (bool, error) {
+	v, err := decode(event)
+	if err != nil {
+		return false, fmt.Errorf("event: %w", err)
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return false, errors.New("event: must be a JSON object")
+	}
+	return p.root.match(m, m), nil
+}
+
+// object is what is asked of an object: every field must match, and of every "$or" one alternative.
+type object struct {
+	objects map[string]object
+	leaves  map[string]leaf
+	either  [][]object
+}
+
+// leaf is what is asked of a field: one of the tests must hold of one of its values.
+type leaf struct {
+	path  []string // from the root of the event
+	tests []test
+	// absent: the field need not be there, and then no test is made.
+	absent bool
+}
+
+func parseObject(at string, path []string, m map[string]any) (object, error) {
+	o := object{objects: map[string]object{}, leaves: map[string]leaf{}}
+	if len(m) == 0 {
+		return o, fmt.Errorf("%s: an empty object is not allowed", or(at, "the pattern"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		where := strings.TrimPrefix(at+"."+name, ".")
+		if name == "$or" {
+			alternatives, err := parseOr(where, path, m[name])
+			if err != nil {
+				return o, err
+			}
+			o.either = append(o.either, alternatives)
+			continue
+		}
+		if strings.Contains(name, ".") {
+			// The real matcher takes "a.b" and {"a": {"b"}} for the same; nobody should lean on that.
+			return o, fmt.Errorf("%s: a field's name with a dot in it is not supported", where)
+		}
+		below := append(slices.Clone(path), name)
+		var err error
+		switch v := m[name].(type) {
+		case map[string]any:
+			o.objects[name], err = parseObject(where, below, v)
+		case []any:
+			o.leaves[name], err = parseLeaf(where, below, v)
+		default:
+			err = fmt.Errorf("%s: must be an object or an array", where)
+		}
+		if err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func parseOr(at string, path []string, v any) ([]object, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) < 2 {
+		return nil, fmt.Errorf("%s: must be an array of two objects or more", at)
+	}
+	var alternatives []object
+	for i, item := range list {
+		where := fmt.Sprintf("%s[%d]", at, i)
+		m, ok := item.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("%s: must be an object", where)
+		}
+		for name := range m {
+			if _, isOperator := operators[name]; isOperator {
+				return nil, fmt.Errorf("%s: %s stands where a field's name is wanted", where, name)
+			}
+		}
+		o, err := parseObject(where, path, m)
+		if err != nil {
+			return nil, err
+		}
+		alternatives = append(alternatives, o)
+	}
+	return alternatives, nil
+}
+
+func parseLeaf(at string, path []string, values []any) (leaf, error) {
+	l := leaf{path: path}
+	if len(values) == 0 {
+		return l, fmt.Errorf("%s: an empty array matches nothing and is not allowed", at)
+	}
+	for _, v := range values {
+		m, isOperator := v.(map[string]any)
+		if !isOperator {
+			t, err := exactly(v)
+			if err != nil {
+				return l, fmt.Errorf("%s: %w", at, err)
+			}
+			l.tests = append(l.tests, t)
+			continue
+		}
+		if len(m) != 1 {
+			return l, fmt.Errorf("%s: an operator is an object with one key", at)
+		}
+		for name, argument := range m {
+			if name == "exists" && argument == false {
+				l.absent = true
+				continue
+			}
+			parse, known := operators[name]
+			if !known {
+				return l, fmt.Errorf("%s: operator %q is not supported", at, name)
+			}
+			t, err := parse(argument)
+			if err != nil {
+				return l, fmt.Errorf("%s: %s: %w", at, name, err)
+			}
+			l.tests = append(l.tests, t)
+		}
+	}
+	return l, nil
+}
+
+// match asks v, the value where the object is expected, in the event root.
+func (o object) match(root map[string]any, v any) bool {
+	return slices.ContainsFunc(elements(v), func(element any) bool {
+		m, _ := element.(map[string]any) // not an object: its fields are absent
+		for name, inner := range o.objects {
+			if !inner.match(root, m[name]) {
+				return false
+			}
+		}
+		for name, l := range o.leaves {
+			if !l.match(root, m[name]) {
+				return false
+			}
+		}
+		for _, alternatives := range o.either {
+			if !slices.ContainsFunc(alternatives, func(a object) bool { return a.match(root, m) }) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (l leaf) match(root map[string]any, v any) bool {
+	if l.absent && !present(root, l.path) {
+		return true
+	}
+	return slices.ContainsFunc(elements(v), func(element any) bool {
+		if !isLeaf(element) {
+			return false
+		}
+		return slices.ContainsFunc(l.tests, func(t test) bool { return t(element) })
+	})
+}
+
+// present tells whether there is a leaf at the path, in any element of the arrays on the way.
+func present(v any, path []string) bool {
+	return slices.ContainsFunc(elements(v), func(element any) bool {
+		if len(path) == 0 {
+			return isLeaf(element)
+		}
+		m, ok := element.(map[string]any)
+		return ok && present(m[path[0]], path[1:])
+	})
+}
+
+// elements are the values that a field stands for: an array's, however deep, or the value itself. An empty array is
+// like a field that is not there.
+func elements(v any) []any {
+	list, ok := v.([]any)
+	if !ok {
+		return []any{v}
+	}
+	var all []any
+	for _, item := range list {
+		all = append(all, elements(item)...)
+	}
+	if all == nil {
+		all = []any{nil}
+	}
+	return all
+}
+
+// isLeaf: JSON's null is a value like any other, while nil is a field that is not there.
+func isLeaf(v any) bool {
+	_, isObject := v.(map[string]any)
+	return v != nil && !isObject
+}
+
+// null stands for JSON's null in decoded values.
+type null struct{}
+
+// decode reads JSON with its numbers as written, null as null{}, and no key twice in an object.
+func decode(src []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(src))
+	d.UseNumber()
+	v, err := decodeValue(d)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("something follows the JSON value")
+	}
+	return v, nil
+}
+
+func decodeValue(d *json.Decoder) (any, error) {
+	t, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case nil:
+		return null{}, nil
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			v, err := decodeValue(d)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := d.Token()
+		return list, err
+	case json.Delim('{'):
+		m := map[string]any{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			name := key.(string) // More and Token have seen to it
+			if _, ok := m[name]; ok {
+				return nil, fmt.Errorf("%q stands twice in an object", name)
+			}
+			if m[name], err = decodeValue(d); err != nil {
+				return nil, err
+			}
+		}
+		_, err := d.Token()
+		return m, err
+	}
+	return t, nil
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

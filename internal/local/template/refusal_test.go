@@ -1,0 +1,105 @@
+package template_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// Each case changes testdata/whole.yaml in one place. The error must say where the fault is.
+func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
+	src, err := os.ReadFile("testdata/whole.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ what, old, new, want string }{
+		{"a section", "Mappings:", "Macros: {}\nMappings:", "Macros: sections of this name are not supported"},
+		{"a transform", "AWS::Serverless-2016-10-31", "AWS::LanguageExtensions", "Transform:"},
+		{"a resource type", "AWS::IAM::Role", "AWS::IAM::Rolle", "Role: resources of type AWS::IAM::Rolle"},
+		{"an attribute of a resource", "DeletionPolicy: Retain", "CreationPolicy: {}", "Table: CreationPolicy"},
+		{"a function of CloudFormation", "!Base64 abc", "!Cidr [a, 1]", "Role.Names[3]: line"},
+		{"the long form of one", "!Base64 abc", "{'Fn::ImportValue': x}", "function ImportValue is not supported"},
+		{"a reference to nothing", "TABLE: !Ref Table", "TABLE: !Ref Tabel", `Ref: there is no parameter or resource "Tabel"`},
+		{"a reference to what is not created", "QUEUE: !GetAtt Queue.Arn", "QUEUE: !GetAtt OnlyLive.Arn", `"OnlyLive" is not created`},
+		{"a reference in a text", "-${Stage}-", "-${Stagee}-", `Role.Names[0]`},
+		{"a condition of nothing", "!If [Either,", "!If [Neither,", `there is no condition "Neither"`},
+		{"a condition of itself", "!Equals [!Ref Stage, live]", "!Not [!Condition NotLive]", "depends on itself"},
+		{"a map without the key", "test: {Visibility: 60}", "tset: {Visibility: 60}", "there is no Stages.test.Visibility"},
+		{"a key that stands twice", "      Handler: bootstrap\n", "      Handler: bootstrap\n      Handler: main\n", `Worker: line`},
+		{"an alias", "VisibilityTimeout: !FindInMap [Stages, !Ref Stage, Visibility]", "X: &x 1\n      VisibilityTimeout: *x", "aliases"},
+
+		{"a property of a function", "Handler: bootstrap", "ImageUri: x", "Worker: ImageUri: is not supported"},
+		{"a name of its own", "Handler: bootstrap", "FunctionName: x", "Worker: FunctionName"},
+		{"a time-out that Lambda does not have", "Timeout: 20", "Timeout: 1000", "Worker: Timeout: 1000 is not between"},
+		{"a queue that hides too short", "Visibility: 60", "Visibility: 19", "Worker: Events.Messages: Queue shows a message again after 19s"},
+		{"an event type", "Type: HttpApi\n          Properties: {ApiId: !Ref Api, Method: ANY", "Type: Api\n          Properties: {ApiId: !Ref Api, Method: ANY", `Worker: Events.Any.Type: "Api"`},
+		{"a property of an event", "Method: post,", "Method: post, Cors: true,", "Worker: Events.Http.Properties.Cors"},
+		{"an old payload format", "Method: post,", "Method: post, PayloadFormatVersion: '1.0',", "PayloadFormatVersion"},
+		{"the same route twice", "Method: ANY, Path: /any", "Method: POST, Path: /work", "is routed to Worker already"},
+		{"a batch that needs a window", "MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 0", "Worker: Events.Messages.Properties.BatchSize"},
+		{"a queue that is none", "Queue: !GetAtt Queue.Arn\n", "Queue: !GetAtt Table.Arn\n", `Worker: Events.Messages.Properties.Queue: "Table.Arn"`},
+		{"a queue by its name", "Queue: !GetAtt Queue.Arn\n", "Queue: !Ref Queue\n", `Worker: Events.Messages.Properties.Queue: "Queue"`},
+		{"a filter that is no pattern", `{"eventName": ["INSERT"]}`, `{"eventName": "INSERT"}`, "Filters[0].Pattern: pattern: eventName: must be an object or an array"},
+		{"an unknown response type", "[ReportBatchItemFailures]\n            ScalingConfig", "[ReportEverything]\n            ScalingConfig", "ReportEverything"},
+		{"a filter of a queue", "ScalingConfig: {Max", "FilterCriteria: {}\n            ScalingConfig: {Max", "Messages.Properties.FilterCriteria: is not supported"},
+		{"a table without a stream", "      StreamSpecification: {StreamViewType: NEW_IMAGE}\n", "", "Worker: Events.Changes: Table has no stream"},
+		{"a rate with a wrong plural", "rate(1 minute)", "rate(1 minutes)", "ScheduleExpression"},
+		{"an input that is not JSON", `'{"task": "deletions"}'`, "deletions", "Events.Minute.Properties.Input"},
+
+		{"a rule that matches nothing", "source: [aws.ssm]", "source: []", "Rule: EventPattern: pattern: source"},
+		{"a target's input", "- Id: queue", "- InputPath: $.detail\n          Id: queue", "Rule: Targets[0].InputPath: is not supported"},
+		{"a FIFO queue", "  Dead:\n    Type: AWS::SQS::Queue\n", "  Dead:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n", "Dead: FifoQueue"},
+		{"a redrive policy by half", ", maxReceiveCount: !Ref Retries", "", "Queue: RedrivePolicy.maxReceiveCount: missing"},
+		{"a key without a definition", "        - {AttributeName: Due, AttributeType: N}\n", "", "Table: AttributeDefinitions: key attribute Due"},
+		{"a definition without a key", "AttributeName: Id, AttributeType: S}", "AttributeName: Id, AttributeType: S}\n        - {AttributeName: Host, AttributeType: S}", "Table: AttributeDefinitions: Host"},
+		{"a local index", "      TimeToLiveSpecification", "      LocalSecondaryIndexes: []\n      TimeToLiveSpecification", "Table: LocalSecondaryIndexes"},
+
+		{"an automation document", "DocumentType: Command", "DocumentType: Automation", "Document: DocumentType"},
+		{"another schema", "schemaVersion: '2.2'", "schemaVersion: '1.2'", "Document: Content.schemaVersion"},
+		{"a parameter's type", "plain: {type: String,", "plain: {type: StringList,", "Document: Content.parameters.plain.type"},
+		{"a pattern that hosts cannot compile", "'^[a-z]*$'", "'^(?=a)$'", "Document: Content.parameters.greeting.allowedPattern"},
+		{"an action", "action: aws:runPowerShellScript", "action: aws:downloadContent", "Document: Content.mainSteps[1].action"},
+		{"a precondition", "[platformType, Linux]", "[platformType, Plan9]", "Document: Content.mainSteps[0].precondition.StringEquals"},
+		{"a step's key", "- name: any", "- onFailure: exit\n            name: any", "Document: Content.mainSteps[1].onFailure"},
+		{"two steps of one name", "- name: any", "- name: linux", "is the name of another step"},
+		{"a time-out that is a parameter", "timeoutSeconds: '60'", "timeoutSeconds: '{{ plain }}'", "is not an integer"},
+
+		{"a parameter's value", "Default: test}", "Default: other}", `parameter Stage: "other" is none of test, live`},
+		{"a parameter's number", "Default: 7}", "Default: 11}", "parameter Retries: 11 is outside"},
+		{"a parameter without a value", "Idle: {Type: Number, Default: 0}", "Idle: {Type: Number}", "parameter Idle: has no default"},
+		{"a parameter's type", "Type: CommaDelimitedList", "Type: 'AWS::SSM::Parameter::Value<String>'", "parameter Lanes: type"},
+		{"an output of nothing", "https://${Api}/${Table}", "https://${Apy}/", "Outputs: Where"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			changed := strings.Replace(string(src), c.old, c.new, 1)
+			if changed == string(src) {
+				t.Fatalf("%q is not in the template", c.old)
+			}
+			_, err := template.Parse([]byte(changed), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v\nwant an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAParameterThatTheTemplateDoesNotHaveIsRefused(t *testing.T) {
+	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stages": "live"})
+	if err == nil || !strings.Contains(err.Error(), "parameter Stages") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+	src := `{Resources: {
+		A: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true, DelaySeconds: 1000}},
+		B: {Type: AWS::Nothing}}}`
+	_, err := template.Parse([]byte(strings.ReplaceAll(src, "\t", " ")), nil)
+	for _, want := range []string{"A: FifoQueue", "A: DelaySeconds", "B: resources of type AWS::Nothing"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant an error with %q", err, want)
+		}
+	}
+}

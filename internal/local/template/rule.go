@@ -1,0 +1,77 @@
+package template
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Rule is an EventBridge rule on the account's own bus.
+type Rule struct {
+	LogicalID string // of the rule, or for one made of an event, the function's and the event's name together
+	Pattern   *Pattern
+	Queues    []string // logical IDs of the queues that get the whole event
+	Functions []string // logical IDs of the functions that get it
+	Enabled   bool
+}
+
+func (t *Template) addRule(p *properties) {
+	r := Rule{LogicalID: p.at, Pattern: pattern(p, "EventPattern"), Enabled: enabled(p)}
+	p.physicalName("Name")
+	p.choice("EventBusName", "default")
+	p.ignore("Description", "Tags")
+	for _, target := range p.objects("Targets") {
+		target.required("Id")
+		r.Queues = append(r.Queues, t.resource(target, "Arn", "Arn", "AWS::SQS::Queue"))
+		t.deadLetters(target)
+		target.end()
+	}
+	if len(r.Queues) == 0 {
+		p.fail("Targets", "missing")
+	}
+	t.rules = append(t.rules, r)
+}
+
+// eventRule is the rule that SAM makes of an event of a function.
+func eventRule(function, name string, p *properties) Rule {
+	p.choice("EventBusName", "default")
+	p.physicalName("RuleName")
+	p.ignore("DeadLetterConfig", "RetryPolicy", "Target")
+	return Rule{
+		LogicalID: function + name,
+		Pattern:   pattern(p, "Pattern"),
+		Functions: []string{function},
+		Enabled:   enabled(p),
+	}
+}
+
+// deadLetters checks what is said of events that cannot be delivered. Here every event can be.
+func (t *Template) deadLetters(target *properties) {
+	target.ignore("RetryPolicy")
+	if target.has("DeadLetterConfig") {
+		config := target.object("DeadLetterConfig")
+		t.resource(config, "Arn", "Arn", "AWS::SQS::Queue")
+		config.end()
+	}
+}
+
+func enabled(p *properties) bool {
+	return p.choice("State", "ENABLED", "DISABLED") == "ENABLED"
+}
+
+// pattern is a property that is a pattern, written as YAML.
+func pattern(p *properties, name string) *Pattern {
+	v, ok := p.get(name)
+	if !ok {
+		p.fail(name, "missing")
+		return nil
+	}
+	src, err := json.Marshal(v)
+	if err == nil {
+		var parsed *Pattern
+		if parsed, err = ParsePattern(src); err == nil {
+			return parsed
+		}
+	}
+	p.fail(name, "%s", fmt.Sprint(err))
+	return nil
+}

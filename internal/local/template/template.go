@@ -1,0 +1,115 @@
+// Package template reads template.yaml, the one description of the system, and answers what a system on one machine has
+// to obey: which functions there are and what invokes them, which events a rule or a filter lets through, how queues and
+// tables are made, and what a host runs. It does what CloudFormation and SAM do with the file as far as that goes, and
+// refuses whatever it does not know: a mistake in the template is to show on a laptop, not after a deployment.
+//
+// What things are called: a reference to a resource is its logical ID, an attribute of a resource is "LogicalID.Attribute".
+// What only an account can use (roles, log groups, alarms, the API's authorizer) is resolved, so that a wrong reference
+// in it shows, and can be looked at with Resource; nothing here obeys it.
+package template
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Template is a template with its parameters set, its conditions decided and its references resolved.
+type Template struct {
+	parameters map[string]string
+	resources  []Resource
+
+	functions []Function
+	rules     []Rule
+	queues    []Queue
+	tables    []Table
+	documents []Document
+}
+
+// Resource is one resource that the template creates, with its properties resolved into what encoding/json would make
+// of them (maps, slices, strings, numbers, booleans). SAM's Globals are merged in.
+type Resource struct {
+	LogicalID  string
+	Type       string
+	Properties map[string]any
+}
+
+// Load reads the template at path with the given parameters; those not given take their defaults. The error names every
+// fault found, each with its logical ID and property.
+func Load(path string, params map[string]string) (*Template, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	t, err := Parse(src, params)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return t, nil
+}
+
+// Parse is Load for a template that is in memory already.
+func Parse(src []byte, params map[string]string) (*Template, error) {
+	var file yaml.Node
+	if err := yaml.Unmarshal(src, &file); err != nil {
+		return nil, err
+	}
+	if len(file.Content) != 1 {
+		return nil, errors.New("the template is empty")
+	}
+	s, err := readSections(file.Content[0])
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := setParameters(s.parameters, params)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newResolver(s, parameters)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := r.resources(s)
+	if err != nil {
+		return nil, err
+	}
+	if s.outputs != nil {
+		// Read only for what is wrong in them.
+		if _, err := r.outputs(s.outputs); err != nil {
+			return nil, err
+		}
+	}
+	t := &Template{parameters: parameters.effective(), resources: resources}
+	return t, t.build()
+}
+
+// Parameters are the values in effect, defaults included.
+func (t *Template) Parameters() map[string]string { return t.parameters }
+
+// Functions are the Lambda functions, in the order of the template.
+func (t *Template) Functions() []Function { return t.functions }
+
+// Rules are the EventBridge rules, those that SAM makes of a function's events among them, in the order of the template.
+func (t *Template) Rules() []Rule { return t.rules }
+
+// Queues are the SQS queues, in the order of the template.
+func (t *Template) Queues() []Queue { return t.queues }
+
+// Tables are the DynamoDB tables, in the order of the template.
+func (t *Template) Tables() []Table { return t.tables }
+
+// Documents are the Systems Manager documents, in the order of the template.
+func (t *Template) Documents() []Document { return t.documents }
+
+// Resource is the resource of this logical ID, if the template creates it under its parameters.
+func (t *Template) Resource(logicalID string) (Resource, bool) {
+	for _, r := range t.resources {
+		if r.LogicalID == logicalID {
+			return r, true
+		}
+	}
+	return Resource{}, false
+}

@@ -1,0 +1,120 @@
+// Package runcommand has hosts close sessions through Systems Manager Run
+// Command, and reads what they answered. It implements session.Hosts and owns
+// the language spoken with the close document of template.yaml: its
+// parameters (encode.go) and its output (reader.go).
+package runcommand
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/session"
+)
+
+// DeliveryTimeout is how long a command waits for its host. With the close
+// document's own time-out (60 s) it fills session.Lease.
+const DeliveryTimeout = time.Minute
+
+// commentPrefix begins the comment of a close command; the attempt's ID
+// follows. A comment comes back with each invocation, and no host can write it.
+const commentPrefix = "close "
+
+// SenderAPI is what a Closer needs of the Systems Manager client.
+type SenderAPI interface {
+	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
+	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
+}
+
+// A Closer implements session.Hosts.
+type Closer struct {
+	API SenderAPI
+	// Document is the name of the close document.
+	Document string
+	// FleetTag is the value of the tag DcvFleet on the hosts that the broker
+	// may command.
+	FleetTag string
+}
+
+// Close implements session.Hosts: one SendCommand for up to 50 hosts, side by
+// side. Only where Systems Manager refuses one, the hosts at fault are looked
+// for (isolate.go).
+func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
+	errs := make([]error, len(attempt.Closings))
+	var sendable []int
+	for i, closing := range attempt.Closings {
+		if !hostIDPattern(closing.HostID) {
+			errs[i] = &session.Refusal{HostID: closing.HostID, Reason: "is not one that Systems Manager can manage"}
+			continue
+		}
+		sendable = append(sendable, i)
+	}
+
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for _, cmd := range split(attempt.Closings, sendable) {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			o := &order{Closer: c, attempt: attempt, errs: errs, callsLeft: maxIsolationCalls}
+			o.send(ctx, cmd)
+		}()
+	}
+	wg.Wait()
+	return errs
+}
+
+// An order is one command on its way, until each of its closings has its
+// answer in errs. The closings of two orders are distinct.
+type order struct {
+	*Closer
+	attempt   session.Attempt
+	errs      []error
+	callsLeft int
+}
+
+func (o *order) send(ctx context.Context, cmd command) {
+	err := o.sendCommand(ctx, cmd)
+	if refused(err) {
+		o.isolate(ctx, cmd, err)
+		return
+	}
+	o.answer(cmd.groups, func(string) error { return err })
+}
+
+// answer gives each closing of the groups its answer, by host.
+func (o *order) answer(groups []group, errOf func(hostID string) error) {
+	for _, g := range groups {
+		err := errOf(g.hostID)
+		for _, i := range g.closings {
+			o.errs[i] = err
+		}
+	}
+}
+
+func (o *order) sendCommand(ctx context.Context, cmd command) error {
+	if err := ctx.Err(); err != nil {
+		return errors.Join(errors.New("no time left to send the close command"), err)
+	}
+	_, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
+		DocumentName: aws.String(o.Document),
+		InstanceIds:  cmd.hostIDs(),
+		Comment:      aws.String(commentPrefix + o.attempt.ID),
+		Parameters: map[string][]string{
+			"sessions":  {cmd.parameter()},
+			"voidAfter": {strconv.FormatInt(o.attempt.VoidAfter.Unix(), 10)},
+		},
+		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
+		// By default one failed host ends the command for those that have not
+		// begun (MaxErrors 0), and at most 50 work at a time.
+		MaxErrors:      aws.String("100%"),
+		MaxConcurrency: aws.String("100%"),
+	})
+	return err
+}

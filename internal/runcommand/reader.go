@@ -1,0 +1,179 @@
+package runcommand
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// ReaderAPI is what a Reader needs of the Systems Manager client.
+type ReaderAPI interface {
+	ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error)
+	GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error)
+}
+
+// A Reader reads what hosts answered to close commands.
+type Reader struct{ API ReaderAPI }
+
+// An Invocation is one host's answer to a command.
+type Invocation struct {
+	HostID string
+	// Status is Systems Manager's word for how the invocation ended.
+	Status  string
+	Reports []session.Report
+	// Unreadable counts the lines of the output that are no reports.
+	Unreadable int
+}
+
+var (
+	// ErrNotThere: Systems Manager does not show the finished invocation, or
+	// not yet.
+	ErrNotThere = errors.New("the finished invocation is not there (yet)")
+	// ErrNotOurs: the command was not sent by this broker.
+	ErrNotOurs = errors.New("the command's comment names no attempt")
+)
+
+// Read returns what each of the hosts answered to a command, or why that is not
+// known: its maps have an entry for each host between them. It makes one call
+// for all hosts (a page of 50), and one more for each host whose output was cut
+// in the list, which shows 2,500 characters.
+func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (map[string]Invocation, map[string]error) {
+	invocations := map[string]Invocation{}
+	errs := map[string]error{}
+	for _, id := range hostIDs {
+		errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, ErrNotThere)
+	}
+	input := &ssm.ListCommandInvocationsInput{
+		CommandId:  aws.String(commandID),
+		Details:    true,
+		MaxResults: aws.Int32(50),
+	}
+	if len(hostIDs) == 1 {
+		input.InstanceId = aws.String(hostIDs[0])
+	}
+	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			for id := range errs {
+				errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
+			}
+			break
+		}
+		for _, listed := range page.CommandInvocations {
+			id := aws.ToString(listed.InstanceId)
+			if _, wanted := errs[id]; !wanted || !final(listed.Status) {
+				continue
+			}
+			inv, err := r.read(ctx, listed)
+			if err != nil {
+				errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
+				continue
+			}
+			invocations[id] = inv
+			delete(errs, id)
+		}
+	}
+	return invocations, errs
+}
+
+func final(s types.CommandInvocationStatus) bool {
+	switch s {
+	case types.CommandInvocationStatusPending, types.CommandInvocationStatusInProgress,
+		types.CommandInvocationStatusDelayed, types.CommandInvocationStatusCancelling:
+		return false
+	}
+	return true
+}
+
+func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invocation, error) {
+	attemptID, ours := strings.CutPrefix(aws.ToString(listed.Comment), commentPrefix)
+	if !ours {
+		return Invocation{}, ErrNotOurs
+	}
+	inv := Invocation{HostID: aws.ToString(listed.InstanceId), Status: string(listed.Status)}
+	for _, step := range listed.CommandPlugins {
+		output := aws.ToString(step.Output)
+		if !strings.Contains(output, "{") {
+			continue // the step of the other platform, which was skipped
+		}
+		if len(output) >= maybeCutChars || strings.Contains(output, "truncated--") {
+			full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
+				CommandId:  listed.CommandId,
+				InstanceId: listed.InstanceId,
+				PluginName: step.Name,
+			})
+			if err != nil {
+				return Invocation{}, fmt.Errorf("read the whole output: %w", err)
+			}
+			output = aws.ToString(full.StandardOutputContent)
+		}
+		reports, unreadable := parseOutput(output, inv.HostID, attemptID)
+		inv.Reports = append(inv.Reports, reports...)
+		inv.Unreadable += unreadable
+	}
+	return inv, nil
+}
+
+// maybeCutChars: an output of this size in the list may have been cut; the
+// service shows 2,500 characters of stdout and stderr together.
+const maybeCutChars = 2_400
+
+// parseOutput reads the lines of a host's stdout. What is not a whole, well
+// formed report is only counted: a host can say anything, and a cut output ends
+// in the middle of a line.
+func parseOutput(output, hostID, attemptID string) (reports []session.Report, unreadable int) {
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		var said struct {
+			ID     string `json:"id"`
+			Result string `json:"result"`
+			Reason string `json:"reason"`
+		}
+		err := json.Unmarshal([]byte(line), &said)
+		id, idErr := decodeID(said.ID)
+		outcome := session.Outcome(said.Result)
+		if err != nil || idErr != nil || id == "" || !known(outcome) {
+			unreadable++
+			continue
+		}
+		reports = append(reports, session.Report{
+			HostID:    hostID,
+			AttemptID: attemptID,
+			SessionID: id,
+			Outcome:   outcome,
+			Reason:    printable(said.Reason),
+		})
+	}
+	return reports, unreadable
+}
+
+func known(o session.Outcome) bool {
+	switch o {
+	case session.OutcomeClosed, session.OutcomeAbsent, session.OutcomeReplaced, session.OutcomeExpired, session.OutcomeFailed:
+		return true
+	}
+	return false
+}
+
+// printable keeps what a host says as a reason to one short, harmless line.
+func printable(reason string) string {
+	const maxReasonChars = 200
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, reason)
+	return clean[:min(len(clean), maxReasonChars)]
+}

@@ -1,0 +1,107 @@
+package runcommand
+
+import (
+	"strings"
+
+	"dcv-session-broker/internal/session"
+)
+
+const (
+	// maxHosts is SendCommand's limit of InstanceIds.
+	maxHosts = 50
+
+	// maxParameterChars is the `maxChars` of the document's parameter: text of
+	// the document and twice this (each step holds it) stay below 60 KB, and
+	// the service takes 64.
+	maxParameterChars = 25_000
+
+	// maxOutputChars is how much of a host's stdout GetCommandInvocation
+	// gives. lineChars is the longest line of a session but for its ID: the
+	// frame {"id":"","result":"replaced","reason":""} and an 80-character
+	// reason.
+	maxOutputChars = 24_000
+	lineChars      = 124
+)
+
+// A command is what one SendCommand asks: each host of it once.
+type command struct{ groups []group }
+
+// A group is what one host is asked in a command.
+type group struct {
+	hostID   string
+	tokens   []string
+	closings []int // their places in Attempt.Closings
+	// chars is the size of the group in the parameter, outputChars of the
+	// answer at its longest.
+	chars, outputChars int
+}
+
+func (c command) hostIDs() []string {
+	ids := make([]string, len(c.groups))
+	for i, g := range c.groups {
+		ids[i] = g.hostID
+	}
+	return ids
+}
+
+func (c command) parameter() string {
+	parts := make([]string, len(c.groups))
+	for i, g := range c.groups {
+		parts[i] = g.hostID + "=" + strings.Join(g.tokens, ",")
+	}
+	return strings.Join(parts, ";")
+}
+
+// split makes as few commands as the limits allow: ⌈hosts/50⌉ as long as the
+// parameters and each host's output fit.
+func split(closings []session.Closing, which []int) []command {
+	// groupsOf has, for each host, its groups: one, or more where the answer
+	// to one would be cut.
+	var hosts []string
+	groupsOf := map[string][]group{}
+	rounds := 0
+	for _, i := range which {
+		hostID := closings[i].HostID
+		if groupsOf[hostID] == nil {
+			hosts = append(hosts, hostID)
+		}
+		groupsOf[hostID] = add(groupsOf[hostID], hostID, token(closings[i]), i)
+		rounds = max(rounds, len(groupsOf[hostID]))
+	}
+
+	var commands []command
+	for round := range rounds {
+		var cmd command
+		chars := 0
+		for _, hostID := range hosts {
+			if round >= len(groupsOf[hostID]) {
+				continue
+			}
+			g := groupsOf[hostID][round]
+			if len(cmd.groups) == maxHosts || len(cmd.groups) > 0 && chars+g.chars > maxParameterChars {
+				commands = append(commands, cmd)
+				cmd, chars = command{}, 0
+			}
+			cmd.groups = append(cmd.groups, g)
+			chars += g.chars
+		}
+		commands = append(commands, cmd)
+	}
+	return commands
+}
+
+func add(groups []group, hostID, token string, closing int) []group {
+	key := token[:strings.IndexAny(token, "/@~")]
+	chars, outputChars := len(token)+1, len(key)+lineChars+1
+	if n := len(groups); n == 0 ||
+		groups[n-1].chars+chars > maxParameterChars ||
+		groups[n-1].outputChars+outputChars > maxOutputChars {
+		groups = append(groups, group{hostID: hostID, chars: len(hostID) + 1})
+	}
+	g := &groups[len(groups)-1]
+	g.tokens = append(g.tokens, token)
+	g.closings = append(g.closings, closing)
+	g.chars += chars
+	g.outputChars += outputChars
+	return groups
+}

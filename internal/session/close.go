@@ -1,0 +1,155 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// putBackTime is kept from the end of the request's time for putting refused
+// sessions back.
+const putBackTime = 5 * time.Second
+
+// close sends the commands of what was recorded. A refused session goes back to
+// what it was; anything unclear is left to its lease.
+func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
+	var sent []*deletion
+	attempt := Attempt{ID: req.ID, VoidAfter: req.At.Add(d.GiveUp)}
+	for _, del := range deletions {
+		if del.step == toClose {
+			sent = append(sent, del)
+			attempt.Closings = append(attempt.Closings, closing(del.seen, req))
+		}
+	}
+	if len(sent) == 0 {
+		return
+	}
+	sendCtx := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		sendCtx, cancel = context.WithDeadline(ctx, deadline.Add(-putBackTime))
+		defer cancel()
+	}
+
+	var refused []*deletion
+	for i, err := range d.Hosts.Close(sendCtx, attempt) {
+		del := sent[i]
+		del.step, del.cause = done, err
+		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+			refused = append(refused, del)
+		}
+	}
+	refused = d.putBack(ctx, req, refused)
+	d.noteRefusals(ctx, req, refused, log)
+}
+
+// closing is of the session as it was when its deletion was requested: now, or,
+// if the deletion is open already, then.
+func closing(s Session, req Request) Closing {
+	requestedAt := req.At
+	if s.State == Deleting {
+		requestedAt = s.DeletionRequestedAt
+	}
+	return Closing{
+		SessionID:    s.ID,
+		NameOnHost:   s.NameOnHost(),
+		HostID:       s.HostID,
+		CreationTime: s.CreationTime,
+		CreatedUntil: requestedAt.Add(CreationTolerance),
+	}
+}
+
+// putBack undoes the marks of refused deletions and fails them. It returns
+// those that go on: not begun by this request, relied upon by another, or ones
+// whose mark the table did not let go.
+func (d *Deleter) putBack(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
+	var open []*deletion
+	for _, del := range refused {
+		if del.old == nil {
+			goOn = append(goOn, del)
+		} else {
+			del.unclear = 0
+			open = append(open, del)
+		}
+	}
+	for range maxRounds {
+		if len(open) == 0 {
+			return goOn
+		}
+		var writes []Write
+		for _, del := range open {
+			writes = append(writes, putBack(del.old, req))
+		}
+		var again []*deletion
+		for i, res := range d.Table.Write(ctx, writes) {
+			del := open[i]
+			switch {
+			case res.Err == nil, errors.Is(res.Err, ErrCondition) && wentBack(res.Old, req):
+				del.fail(refusalReason(del.cause), del.cause)
+			case errors.Is(res.Err, ErrCondition):
+				goOn = append(goOn, del)
+			default:
+				if errors.Is(res.Err, ErrUnclear) {
+					del.unclear++
+				}
+				again = append(again, del)
+			}
+		}
+		open = again
+	}
+	for _, del := range open {
+		if del.unclear > 0 {
+			del.fail(reasonUnclear, del.cause)
+		} else {
+			goOn = append(goOn, del)
+		}
+	}
+	return goOn
+}
+
+// wentBack tells whether the record that did not meet the put-back's condition
+// shows that the put-back was done already, and only its answer lost: nothing
+// of the request is left in it. What stands there instead may be another
+// request's mark. That one is not ours to answer for, since it may be put back
+// as well, unless it is ending.
+func wentBack(now Record, req Request) bool {
+	s := now.Session()
+	ending := !s.State.lives() && s.Confirmation != ""
+	return now != nil && s.DeletionRequestID != req.ID && !ending
+}
+
+// noteRefusals records the reason in deletions that go on, so that whoever
+// looks, or repeats the request, knows.
+func (d *Deleter) noteRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
+	if len(refused) == 0 {
+		return
+	}
+	var writes []Write
+	for _, del := range refused {
+		refusal := (*Refusal)(nil)
+		errors.As(del.cause, &refusal)
+		writes = append(writes, fail(Report{
+			HostID:    del.seen.HostID,
+			AttemptID: req.ID,
+			SessionID: del.sessionID,
+			Reason:    "The host " + refusal.Reason + ".",
+		}, req.At))
+	}
+	for i, res := range d.Table.Write(ctx, writes) {
+		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+			log.Warn("a refusal was not noted in the record; its lease still stands",
+				"SessionId", refused[i].sessionID, "Cause", res.Err)
+		}
+	}
+}
+
+func refusalReason(cause error) string {
+	refusal := (*Refusal)(nil)
+	errors.As(cause, &refusal)
+	host := refusal.HostID
+	if host == "" {
+		host = "(none is recorded)"
+	}
+	return "The session's host " + host + " " + refusal.Reason + "." + reasonRefused
+}

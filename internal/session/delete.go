@@ -1,0 +1,251 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// A Request is a validated batch of entries.
+type Request struct {
+	ID      string // a UUID; also the name of the attempt that it begins
+	By      string // who asks, for the record
+	At      time.Time
+	Entries []Entry
+}
+
+// An Entry asks for one session to be deleted.
+type Entry struct {
+	SessionID string
+	Owner     string
+	// Force ends the session's record at once and sends no command.
+	Force bool
+}
+
+// An Answer is what the caller is told of one entry: DELETING, or, if
+// FailureReason is not empty, why nothing was done.
+type Answer struct {
+	SessionID     string
+	FailureReason string
+}
+
+// What callers read. NotFound is Session Manager's own sentence, to the letter:
+// clients compare it. It also answers for a session of somebody else.
+const (
+	NotFound = "The requested dcvSession does not exist"
+
+	reasonNotRecorded = "The deletion could not be recorded, and nothing was changed. Repeat the call."
+	reasonUnclear     = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
+	reasonRefused     = " Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host."
+)
+
+// ErrTableDown is returned when the table answered for none of the entries.
+var ErrTableDown = errors.New("the sessions table took none of the entries")
+
+// A Deleter carries out requests.
+type Deleter struct {
+	Table Table
+	Hosts Hosts
+	// GiveUp is how long after its request a deletion is tried.
+	GiveUp time.Duration
+	Log    *slog.Logger
+}
+
+// Delete marks the sessions as DELETING, has their hosts close them, and
+// answers each entry once, in the order of the request. What it answers as
+// DELETING is in the table with a lease, so that whatever happens next the
+// deletion goes on; what it answers with a reason is as it was before.
+//
+// ErrTableDown means that nothing could be recorded: the caller should repeat
+// the whole request.
+func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
+	log := d.Log.With("RequestId", req.ID)
+	deletions, ofEntry := group(req.Entries)
+
+	d.record(ctx, req, deletions)
+	d.close(ctx, req, deletions, log)
+
+	tableDown := len(deletions) > 0
+	for _, del := range deletions {
+		tableDown = tableDown && (del.reason == reasonNotRecorded || del.reason == reasonUnclear)
+		del.log(log)
+	}
+	if tableDown {
+		return nil, ErrTableDown
+	}
+	answers := make([]Answer, len(req.Entries))
+	for i, e := range req.Entries {
+		answers[i] = Answer{SessionID: e.SessionID, FailureReason: ofEntry[i].reason}
+	}
+	return answers, nil
+}
+
+// A deletion is all entries of a request with the same session and owner, and
+// how far it has come.
+type deletion struct {
+	sessionID, owner string
+	force            bool
+
+	step   step
+	seen   Session // the record, as the last write found it
+	old    Record  // the record before our mark, if we made one and know it
+	reason string  // why it failed, for the caller
+	cause  error   // the same, for the log
+
+	unclear int // writes without an answer, in a row
+}
+
+// A step is what a deletion needs next.
+type step int
+
+const (
+	toMark   step = iota // the session lives, as far as is known
+	toRepeat             // it is being deleted; note that we rely on that
+	toClaim              // it is being deleted, and the last attempt failed
+	toClose              // recorded; its host is to close it
+	done                 // DELETING, or failed with a reason
+)
+
+// group makes one deletion of all entries with the same session and owner: it
+// is forced if any of them is. The second result has each entry's deletion.
+func group(entries []Entry) (all, ofEntry []*deletion) {
+	type key struct{ sessionID, owner string }
+	known := make(map[key]*deletion, len(entries))
+	for _, e := range entries {
+		k := key{e.SessionID, e.Owner}
+		del := known[k]
+		if del == nil {
+			del = &deletion{sessionID: e.SessionID, owner: e.Owner}
+			known[k] = del
+			all = append(all, del)
+		}
+		del.force = del.force || e.Force
+		ofEntry = append(ofEntry, del)
+	}
+	return all, ofEntry
+}
+
+// maxRounds bounds how often a deletion is written again because the record
+// was changed by others, or the answer was lost, between two writes.
+const maxRounds = 5
+
+// record brings every deletion into the table, or fails it.
+func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion) {
+	for range maxRounds {
+		var (
+			open   []*deletion
+			writes []Write
+		)
+		for _, del := range deletions {
+			if del.step < toClose {
+				open = append(open, del)
+				writes = append(writes, del.write(req))
+			}
+		}
+		if len(open) == 0 {
+			return
+		}
+		for i, res := range d.Table.Write(ctx, writes) {
+			open[i].judge(res, req)
+		}
+	}
+	for _, del := range deletions {
+		if del.step < toClose {
+			del.fail(reasonUnclear, errors.New("the record kept changing"))
+		}
+	}
+}
+
+func (del *deletion) write(req Request) Write {
+	switch {
+	case del.step == toRepeat:
+		return repeat(del.seen, req)
+	case del.step == toClaim:
+		return claimFailed(del.seen, req)
+	case del.force:
+		return markForced(*del, req)
+	}
+	return mark(*del, req)
+}
+
+// judge decides what the answer to a write means for the deletion.
+func (del *deletion) judge(res Result, req Request) {
+	if res.Old != nil {
+		del.seen = res.Old.Session()
+	}
+	switch {
+	case res.Err == nil:
+		del.written(res.Old)
+	case errors.Is(res.Err, ErrCondition):
+		del.unclear = 0
+		del.refusedByRecord(res.Old != nil, req)
+	case errors.Is(res.Err, ErrUnclear) && del.unclear == 0:
+		del.unclear++ // written once more, and judged by the request's ID
+	case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:
+		del.fail(reasonUnclear, res.Err)
+	default:
+		del.fail(reasonNotRecorded, res.Err)
+	}
+}
+
+func (del *deletion) written(old Record) {
+	switch {
+	case del.step == toRepeat, del.force:
+		del.step = done
+	case del.step == toMark:
+		del.old = old
+		del.step = toClose
+	default:
+		del.step = toClose
+	}
+}
+
+// refusedByRecord is called when the record, now in seen, did not meet the
+// condition of the write.
+func (del *deletion) refusedByRecord(exists bool, req Request) {
+	s := del.seen
+	ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID
+	switch {
+	case !exists || s.Owner != del.owner:
+		del.fail(NotFound, nil)
+	case ours && s.State == Deleting && s.Confirmation == "" && !del.force:
+		// Our own write, whose first answer was lost. What the record was
+		// before is lost too, so it cannot be put back.
+		del.step = toClose
+	case ours:
+		del.step = done
+	case s.State.lives(), s.State == Deleting && del.force:
+		del.step = toMark // changed since we looked: put back, or listed again
+	case s.State != Deleting:
+		del.fail(NotFound, nil)
+	case s.Confirmation != "":
+		del.step = done
+	case claimable(s, req.At):
+		del.step = toClaim
+	case s.RepeatedAt.IsZero():
+		del.step = toRepeat
+	default:
+		del.step = done
+	}
+}
+
+func (del *deletion) fail(reason string, cause error) {
+	del.step, del.reason, del.cause = done, reason, cause
+}
+
+func (del *deletion) log(log *slog.Logger) {
+	log = log.With("SessionId", del.sessionID, "HostId", del.seen.HostID)
+	switch {
+	case del.reason == "" && del.force:
+		log.Info("deletion forced: the record ends at once, the host is not asked")
+	case del.reason == "" && del.cause != nil:
+		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause)
+	case del.reason == "":
+		log.Info("deletion accepted: waiting for the host's answer")
+	case del.cause == nil:
+		log.Info("entry refused: no such session of that owner", "Owner", del.owner)
+	default:
+		log.Warn("entry failed: the caller is to repeat it", "Cause", del.cause)
+	}
+}

@@ -1,0 +1,231 @@
+package session
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+const (
+	// Lease is how long an attempt has the word: long enough for its command
+	// to be delivered and to run (DeliveryTimeout plus the close document's
+	// own time-out), so that when the lease ends no host still works on it.
+	Lease = 2 * time.Minute
+
+	// RepeatPause is the least time between two attempts that callers bring
+	// about by repeating a request.
+	RepeatPause = 10 * time.Second
+
+	// KeepDeleted is how long a DELETED record can be looked at.
+	KeepDeleted = 48 * time.Hour
+
+	// CreationTolerance is how much later than the request a session may have
+	// been created, by its host's clock, and still be taken for the one that
+	// was meant, where no incarnation was recorded. Hosts that keep time are
+	// off by milliseconds; five seconds forgive one that keeps it badly, and
+	// are less than it takes to log out and get a new console session.
+	CreationTolerance = 5 * time.Second
+
+	dueLanes = 4
+)
+
+// Everything that a mark writes, and everything of an earlier deletion that it
+// takes away. A put-back gives each of them its old value.
+var marked = []string{
+	AttrState, AttrStateReason,
+	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
+	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
+	AttrNextAttemptAt, AttrDueLane,
+	AttrConfirmation, AttrConfirmedAt,
+	AttrDeletedAt, AttrExpiresAt,
+}
+
+// mark begins the deletion of a session that lives. The attempt is named after
+// the request.
+func mark(d deletion, req Request) Write {
+	w := Write{
+		SessionID: d.sessionID,
+		If: []Condition{
+			is(AttrOwner, d.owner),
+			is(AttrState, Ready, Creating, Unknown),
+		},
+		Set: Record{},
+	}
+	begin(&w, d, req)
+	return w
+}
+
+// markForced ends a session by decree: mark and confirmation in one write, so
+// that no crash can leave one without the other. It also takes over a deletion
+// that is still open.
+func markForced(d deletion, req Request) Write {
+	w := Write{
+		SessionID: d.sessionID,
+		If: []Condition{
+			is(AttrOwner, d.owner),
+			is(AttrState, Ready, Creating, Unknown, Deleting),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrConfirmation, Forced)
+	set(&w, AttrConfirmedAt, req.At)
+	begin(&w, d, req)
+	return w
+}
+
+// begin sets what a mark sets, and removes the rest of an earlier deletion: all
+// that the write does not set by now.
+func begin(w *Write, d deletion, req Request) {
+	set(w, AttrState, Deleting)
+	set(w, AttrDeletionRequestedAt, req.At)
+	set(w, AttrDeletionRequestID, req.ID)
+	set(w, AttrDeletionRequestedBy, req.By)
+	set(w, AttrForce, d.force)
+	set(w, AttrAttempts, 1)
+	lease(w, d.sessionID, req.ID, req.At)
+	for _, attr := range marked {
+		if _, stays := w.Set[attr]; !stays {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+}
+
+// lease gives the word to the attempt of that name.
+func lease(w *Write, sessionID, attemptID string, now time.Time) {
+	set(w, AttrAttemptID, attemptID)
+	set(w, AttrAttemptedAt, now)
+	set(w, AttrNextAttemptAt, now.Add(Lease))
+	set(w, AttrDueLane, dueLane(sessionID))
+}
+
+func dueLane(sessionID string) string {
+	h := fnv.New32a()
+	h.Write([]byte(sessionID))
+	return strconv.Itoa(int(h.Sum32() % dueLanes))
+}
+
+// putBack undoes the request's own mark: the record is again what it was. Not
+// once somebody else relies on the deletion, or it is over.
+func putBack(old Record, req Request) Write {
+	w := Write{
+		SessionID: old.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting),
+			is(AttrAttemptID, req.ID),
+			missing(AttrConfirmation),
+			missing(AttrRepeatedAt),
+		},
+		Set: Record{},
+	}
+	for _, attr := range marked {
+		if v, had := old[attr]; had {
+			w.Set[attr] = v
+		} else {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+	return w
+}
+
+// repeat notes that another request was told of this open deletion, so that
+// the one that began it cannot take it back any more.
+func repeat(open Session, req Request) Write {
+	w := Write{
+		SessionID: open.ID,
+		If: []Condition{
+			is(AttrOwner, open.Owner),
+			is(AttrState, Deleting),
+			is(AttrDeletionRequestID, open.DeletionRequestID),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrRepeatedAt, req.At)
+	return w
+}
+
+// claimFailed gives an open deletion whose last attempt failed a new attempt,
+// named after the request that asks for it.
+func claimFailed(open Session, req Request) Write {
+	w := repeat(open, req)
+	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), exists(AttrAttemptFailedAt), missing(AttrConfirmation))
+	set(&w, AttrAttempts, open.Attempts+1)
+	lease(&w, open.ID, req.ID, req.At)
+	w.Remove = []string{AttrAttemptFailedAt}
+	return w
+}
+
+// claimable tells whether a repeated request may try again now.
+func claimable(open Session, now time.Time) bool {
+	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
+		!now.Before(open.AttemptedAt.Add(RepeatPause))
+}
+
+// confirm records that the deletion may end, for the attempt that the report
+// answers and no other. A deletion that was given up is still confirmed. The
+// lease goes on: should the table's stream lose the confirmation, cleanup
+// shows it again.
+func confirm(r Report, c Confirmation, now time.Time) Write {
+	w := answer(r)
+	set(&w, AttrConfirmation, c)
+	set(&w, AttrConfirmedAt, now)
+	set(&w, AttrNextAttemptAt, now.Add(Lease))
+	set(&w, AttrDueLane, dueLane(r.SessionID))
+	w.Remove = []string{AttrStateReason, AttrAttemptFailedAt}
+	return w
+}
+
+// fail records why the attempt failed, once. Its lease stays as it is: it says
+// when the next attempt is due.
+func fail(r Report, now time.Time) Write {
+	w := answer(r)
+	w.If = append(w.If, is(AttrState, Deleting), missing(AttrAttemptFailedAt))
+	set(&w, AttrStateReason, r.Reason)
+	set(&w, AttrAttemptFailedAt, now)
+	return w
+}
+
+// answer is the condition that a host's word about an attempt counts: the
+// session is its own, the attempt is the current one of a deletion that is
+// open or was given up, and nothing is confirmed yet.
+func answer(r Report) Write {
+	return Write{
+		SessionID: r.SessionID,
+		If: []Condition{
+			is(AttrHostID, r.HostID),
+			is(AttrAttemptID, r.AttemptID),
+			is(AttrState, Deleting, Unknown),
+			missing(AttrConfirmation),
+		},
+		Set: Record{},
+	}
+}
+
+// finish ends a confirmed deletion, if it is still the one that was seen.
+func finish(seen Record, now time.Time) Write {
+	w := Write{
+		SessionID: seen.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting, Unknown),
+			same(seen, AttrDeletionRequestID),
+			same(seen, AttrAttemptID),
+			same(seen, AttrConfirmation),
+			same(seen, AttrConfirmedAt),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrState, Deleted)
+	set(&w, AttrDeletedAt, now)
+	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
+	w.Remove = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID, AttrLiveOwner}
+	return w
+}
+
+// same is the condition that an attribute is as it was seen, there or not.
+func same(seen Record, attr string) Condition {
+	if v, ok := seen[attr]; ok {
+		return is(attr, v)
+	}
+	return missing(attr)
+}
+
+func set(w *Write, attr string, v any) { w.Set[attr] = value(v) }

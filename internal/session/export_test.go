@@ -1,0 +1,29 @@
+package session
+
+// The rules and the words for callers, for tests that try them on a table. (The
+// tables import this package, so its tests with a table stand outside of it.)
+var (
+	PutBack     = putBack
+	Repeat      = repeat
+	ClaimFailed = claimFailed
+	Claimable   = claimable
+	Confirm     = confirm
+	Fail        = fail
+	Finish      = finish
+)
+
+const (
+	ReasonNotRecorded = reasonNotRecorded
+	ReasonUnclear     = reasonUnclear
+	ReasonRefused     = reasonRefused
+	PutBackTime       = putBackTime
+)
+
+// Mark and MarkForced are the rules that begin an entry's deletion.
+func Mark(e Entry, req Request) Write {
+	return mark(deletion{sessionID: e.SessionID, owner: e.Owner}, req)
+}
+
+func MarkForced(e Entry, req Request) Write {
+	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req)
+}

@@ -1,0 +1,144 @@
+package session
+
+import (
+	"fmt"
+	"time"
+)
+
+// The attributes of the Sessions table, as README.md describes them.
+const (
+	AttrSessionID             = "SessionId"
+	AttrDCVSessionID          = "DcvSessionId"
+	AttrOwner                 = "Owner"
+	AttrHostID                = "HostId"
+	AttrName                  = "Name"
+	AttrType                  = "Type"
+	AttrCreationTime          = "CreationTime"
+	AttrNumOfConnections      = "NumOfConnections"
+	AttrLastDisconnectionTime = "LastDisconnectionTime"
+	AttrState                 = "State"
+	AttrStateReason           = "StateReason"
+	AttrDeletionRequestedAt   = "DeletionRequestedAt"
+	AttrDeletionRequestID     = "DeletionRequestId"
+	AttrDeletionRequestedBy   = "DeletionRequestedBy"
+	AttrForce                 = "Force"
+	AttrRepeatedAt            = "RepeatedAt"
+	AttrAttemptID             = "AttemptId"
+	AttrAttempts              = "Attempts"
+	AttrAttemptedAt           = "AttemptedAt"
+	AttrAttemptFailedAt       = "AttemptFailedAt"
+	AttrNextAttemptAt         = "NextAttemptAt"
+	AttrDueLane               = "DueLane"
+	AttrConfirmation          = "Confirmation"
+	AttrConfirmedAt           = "ConfirmedAt"
+	AttrDeletedAt             = "DeletedAt"
+	AttrExpiresAt             = "ExpiresAt"
+
+	// Keys of the indexes by-host and by-owner: copies of HostId and Owner
+	// that are taken away when the session is DELETED, so that the indexes
+	// hold what lives.
+	AttrLiveHostID = "LiveHostId"
+	AttrLiveOwner  = "LiveOwner"
+)
+
+// A Record is a session as the table holds it: attribute names to values of
+// type string, int64 or bool. A missing attribute has no entry.
+type Record map[string]any
+
+// TimeFormat is how the table holds times, always in UTC: RFC 3339 with
+// milliseconds and of one width, so that they sort as text.
+const TimeFormat = "2006-01-02T15:04:05.000Z"
+
+// FormatTime is t as the table holds it.
+func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
+
+// Session reads the record. An attribute of an unexpected type counts as
+// missing: what a record lacks is dealt with where it is needed.
+func (r Record) Session() Session {
+	return Session{
+		ID:                    r.text(AttrSessionID),
+		DCVID:                 r.text(AttrDCVSessionID),
+		Owner:                 r.text(AttrOwner),
+		HostID:                r.text(AttrHostID),
+		Name:                  r.text(AttrName),
+		Type:                  r.text(AttrType),
+		CreationTime:          r.text(AttrCreationTime),
+		NumOfConnections:      r.number(AttrNumOfConnections),
+		LastDisconnectionTime: r.text(AttrLastDisconnectionTime),
+		State:                 State(r.text(AttrState)),
+		StateReason:           r.text(AttrStateReason),
+		DeletionRequestedAt:   r.time(AttrDeletionRequestedAt),
+		DeletionRequestID:     r.text(AttrDeletionRequestID),
+		DeletionRequestedBy:   r.text(AttrDeletionRequestedBy),
+		Force:                 r[AttrForce] == true,
+		RepeatedAt:            r.time(AttrRepeatedAt),
+		AttemptID:             r.text(AttrAttemptID),
+		Attempts:              r.number(AttrAttempts),
+		AttemptedAt:           r.time(AttrAttemptedAt),
+		AttemptFailedAt:       r.time(AttrAttemptFailedAt),
+		NextAttemptAt:         r.time(AttrNextAttemptAt),
+		DueLane:               r.text(AttrDueLane),
+		Confirmation:          Confirmation(r.text(AttrConfirmation)),
+		ConfirmedAt:           r.time(AttrConfirmedAt),
+		DeletedAt:             r.time(AttrDeletedAt),
+		ExpiresAt:             r.number(AttrExpiresAt),
+	}
+}
+
+// Listed is the record of a session that was found on its host.
+func Listed(s Session) Record {
+	r := Record{
+		AttrSessionID:             s.ID,
+		AttrOwner:                 s.Owner,
+		AttrHostID:                s.HostID,
+		AttrType:                  s.Type,
+		AttrCreationTime:          s.CreationTime,
+		AttrNumOfConnections:      s.NumOfConnections,
+		AttrLastDisconnectionTime: s.LastDisconnectionTime,
+		AttrState:                 string(Ready),
+		AttrLiveHostID:            s.HostID,
+		AttrLiveOwner:             s.Owner,
+	}
+	if s.Name != "" {
+		r[AttrName] = s.Name
+	}
+	if s.NameOnHost() != s.ID {
+		r[AttrDCVSessionID] = s.DCVID
+	}
+	return r
+}
+
+func (r Record) text(attr string) string {
+	s, _ := r[attr].(string)
+	return s
+}
+
+func (r Record) number(attr string) int64 {
+	n, _ := r[attr].(int64)
+	return n
+}
+
+func (r Record) time(attr string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, r.text(attr))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// value turns what a rule sets into what a Record holds.
+func value(v any) any {
+	switch v := v.(type) {
+	case time.Time:
+		return FormatTime(v)
+	case State:
+		return string(v)
+	case Confirmation:
+		return string(v)
+	case int:
+		return int64(v)
+	case string, int64, bool:
+		return v
+	}
+	panic(fmt.Sprintf("session: no attribute can hold a %T", v))
+}

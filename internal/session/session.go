@@ -1,0 +1,112 @@
+// Package session is the domain: what a session is, how a deletion begins,
+// what ends it, and what each failure on the way means. It knows nothing of
+// AWS, HTTP or JSON; it says what it needs of the table (Table) and of the
+// hosts (Hosts), and other packages bring it.
+//
+// The life of a deletion:
+//
+//	          mark                     confirmation              finish
+//	READY ───────────▶ DELETING ─────────────────────▶ DELETING ────────▶ DELETED
+//	  ▲    (Deleter)      │  lease, attempt  (Confirmer)  confirmed (Finisher)
+//	  └───── put back ────┘
+//	   the host refused the command
+//
+// A mark is one conditional write; its lease says until when the current
+// attempt has the word. A confirmation is the recorded fact that lets the
+// deletion end; it counts only for the attempt that it answers. Only Finisher
+// writes DELETED.
+//
+// Every rule is a plain function in deletion.go that takes what is known and
+// returns a Write: the condition and the change. Whoever applies it (DynamoDB
+// or memory) adds nothing of its own, so the rules stand in one place.
+package session
+
+import "time"
+
+// A State is the state of a session, in the words of Session Manager's
+// DescribeSessions.
+type State string
+
+const (
+	Creating State = "CREATING"
+	Ready    State = "READY"
+	Deleting State = "DELETING"
+	Deleted  State = "DELETED"
+	// Unknown is a session whose host has not been heard of, or a deletion
+	// that was given up.
+	Unknown State = "UNKNOWN"
+)
+
+// lives tells whether a session of that state can be asked to end.
+func (s State) lives() bool { return s == Creating || s == Ready || s == Unknown }
+
+// A Confirmation is the fact that lets a deletion end.
+type Confirmation string
+
+const (
+	// Closed: the host closed the session and did not list it afterwards.
+	Closed Confirmation = "closed"
+	// Absent: the host listed its sessions and this one was not among them.
+	Absent Confirmation = "absent"
+	// Replaced: the host has a session of that name, but a newer incarnation
+	// of it; the one to be deleted is gone.
+	Replaced Confirmation = "replaced"
+	// Forced: the caller asked for the record to go, whatever the host does.
+	Forced Confirmation = "forced"
+)
+
+// A Session is one record of the Sessions table, read. Times that the broker
+// writes are UTC with milliseconds; the zero time means that it is not there.
+type Session struct {
+	// ID is the API's session ID and the table's key. DCVID is the session's
+	// name on its host, which is the same but for the automatic console and
+	// for IDs that two hosts use.
+	ID, DCVID string
+
+	// What the host reported. CreationTime is kept to the letter, since
+	// together with the ID it names the incarnation; it may be empty.
+	Owner, HostID, Name, Type string
+	CreationTime              string
+	NumOfConnections          int64
+	LastDisconnectionTime     string
+
+	State       State
+	StateReason string
+
+	// The deletion: when, by which request and by whom it was asked for, and
+	// whether by force.
+	DeletionRequestedAt time.Time
+	DeletionRequestID   string
+	DeletionRequestedBy string
+	Force               bool
+	// RepeatedAt is when another request was told that this deletion is under
+	// way. From then on it cannot be put back.
+	RepeatedAt time.Time
+
+	// The attempt: its name, the how-many-eth it is, when it began, and when
+	// it failed, if it did. StateReason then says why.
+	AttemptID       string
+	Attempts        int64
+	AttemptedAt     time.Time
+	AttemptFailedAt time.Time
+
+	// The lease: until NextAttemptAt the current attempt has the word. DueLane
+	// spreads the index of leases over several partitions.
+	NextAttemptAt time.Time
+	DueLane       string
+
+	Confirmation Confirmation
+	ConfirmedAt  time.Time
+
+	DeletedAt time.Time
+	// ExpiresAt is when the record may be removed (seconds since 1970).
+	ExpiresAt int64
+}
+
+// NameOnHost is the ID by which the host knows the session.
+func (s Session) NameOnHost() string {
+	if s.DCVID != "" {
+		return s.DCVID
+	}
+	return s.ID
+}

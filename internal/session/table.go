@@ -1,0 +1,82 @@
+package session
+
+import (
+	"context"
+	"errors"
+)
+
+// Table is the Sessions table.
+type Table interface {
+	// Write applies each write on its own and answers each in its place, in as
+	// few calls as the table allows. Writes to different records happen in no
+	// particular order, writes to one record in the order given. One that
+	// fails leaves the others as they are.
+	//
+	// Each Result's Err is nil or wraps one of:
+	//
+	//   - ErrCondition: the condition did not hold; nothing was written, and
+	//     Old is the record as it is.
+	//   - ErrNotWritten: the table refused it; nothing was written.
+	//   - ErrUnclear: no usable answer came; it may have been written or not.
+	Write(ctx context.Context, writes []Write) []Result
+}
+
+var (
+	ErrCondition  = errors.New("condition not met")
+	ErrNotWritten = errors.New("not written")
+	ErrUnclear    = errors.New("unclear whether written")
+)
+
+// A Write changes one existing record if all its conditions hold; a record
+// that does not exist meets none, not even an empty list. Set, Remove and the
+// key name distinct attributes.
+type Write struct {
+	SessionID string
+	If        []Condition
+	Set       Record
+	Remove    []string
+}
+
+// A Condition is about one attribute of the record as it is before the write.
+type Condition struct {
+	Attr string
+	Op   Op
+	// Values, as in a Record: one or more for Is, one for Before, none for the
+	// others.
+	Values []any
+}
+
+// An Op is the kind of a Condition.
+type Op int
+
+const (
+	// Is: the attribute is there and equals one of Values.
+	Is Op = iota + 1
+	// Exists: the attribute is there.
+	Exists
+	// Missing: the attribute is not there.
+	Missing
+	// Before: the attribute is there and sorts before Values[0], which is a
+	// string (a time, see TimeFormat).
+	Before
+)
+
+// A Result is the outcome of one Write.
+type Result struct {
+	// Old is the record before the write, with or without success; nil if
+	// there is none, or if it is not known (ErrNotWritten, ErrUnclear).
+	Old Record
+	Err error
+}
+
+func is(attr string, values ...any) Condition {
+	c := Condition{Attr: attr, Op: Is}
+	for _, v := range values {
+		c.Values = append(c.Values, value(v))
+	}
+	return c
+}
+
+func missing(attr string) Condition { return Condition{Attr: attr, Op: Missing} }
+
+func exists(attr string) Condition { return Condition{Attr: attr, Op: Exists} }

@@ -1,0 +1,239 @@
+package tabletest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+
+	"dcv-session-broker/internal/session"
+)
+
+func setAndRemove(t *testing.T, s Subject) {
+	was := session.Record{id: "a", "State": "READY", "Name": "x", "Owner": "user1", "StateReason": "r"}
+	s.Put(was)
+	got := write(t, s, session.Write{
+		SessionID: "a",
+		Set:       session.Record{"State": "DELETING", "Force": false, "Attempts": int64(1)},
+		Remove:    []string{"StateReason", "Name", "NeverThere"},
+	})
+	wantResult(t, got, "", was)
+	now := session.Record{id: "a", "State": "DELETING", "Owner": "user1", "Force": false, "Attempts": int64(1)}
+	wantRecord(t, s, "a", now)
+
+	got = write(t, s, session.Write{SessionID: "a", Remove: []string{"Attempts"}})
+	wantResult(t, got, "", now)
+	delete(now, "Attempts")
+	wantRecord(t, s, "a", now)
+}
+
+func everyTypeOfValue(t *testing.T, s Subject) {
+	s.Put(session.Record{id: "a", "WasText": "1", "WasNumber": int64(1)})
+	values := session.Record{
+		"Empty": "", "Text": "a \"b\" 'c' ? {{d}} é\u2028\x00🙂", "Long": strings.Repeat("x", 5000),
+		"Zero": int64(0), "Least": int64(math.MinInt64), "Most": int64(math.MaxInt64),
+		"True": true, "False": false,
+		"WasText": int64(1), "WasNumber": "1", // a type may change
+		// Words that expressions reserve.
+		"Owner": "o", "State": "s", "Name": "n", "Type": "t", "Force": "f", "Set": "s", "Missing": "m",
+	}
+	if got := write(t, s, session.Write{SessionID: "a", Set: values}); got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	values[id] = "a"
+	wantRecord(t, s, "a", values)
+	// All of them also come back as the old record.
+	wantResult(t, write(t, s, session.Write{SessionID: "a", Remove: []string{"Empty"}}), "", values)
+}
+
+// oneRecordInOrder: each write needs the one before it, and what another
+// record's writes do in between does not matter.
+func oneRecordInOrder(t *testing.T, s Subject) {
+	const steps = 5
+	s.Put(session.Record{id: "a", "Step": int64(0)})
+	s.Put(session.Record{id: "b"})
+	var writes []session.Write
+	for i := range int64(steps) {
+		writes = append(writes,
+			session.Write{
+				SessionID: "a",
+				If:        []session.Condition{{Attr: "Step", Op: session.Is, Values: []any{i}}},
+				Set:       session.Record{"Step": i + 1},
+			},
+			session.Write{SessionID: fmt.Sprintf("nobody-%d", i), Set: session.Record{"Step": i}},
+			session.Write{SessionID: "b", Set: session.Record{"Last": i}},
+		)
+	}
+	for i, got := range s.Write(t.Context(), writes) {
+		switch step := int64(i / 3); i % 3 {
+		case 0:
+			wantResult(t, got, "", session.Record{id: "a", "Step": step})
+		case 1:
+			wantResult(t, got, "condition", nil)
+		case 2:
+			old := session.Record{id: "b"}
+			if step > 0 {
+				old["Last"] = step - 1
+			}
+			wantResult(t, got, "", old)
+		}
+	}
+	wantRecord(t, s, "a", session.Record{id: "a", "Step": int64(steps)})
+	wantRecord(t, s, "b", session.Record{id: "b", "Last": int64(steps - 1)})
+}
+
+// manyRecords are more than one call can take; every third is not as expected,
+// and every seventh not there.
+func manyRecords(t *testing.T, s Subject) {
+	const n = 60
+	was := make([]session.Record, n)
+	var writes []session.Write
+	for i := range was {
+		sessionID := fmt.Sprintf("s-%02d", i)
+		if i%7 != 0 {
+			was[i] = session.Record{id: sessionID, "State": "READY", "Number": int64(i)}
+			if i%3 == 0 {
+				was[i]["State"] = "DELETED"
+			}
+			s.Put(was[i])
+		}
+		writes = append(writes, session.Write{
+			SessionID: sessionID,
+			If:        []session.Condition{{Attr: "State", Op: session.Is, Values: []any{"READY"}}},
+			Set:       session.Record{"State": "DELETING"},
+		})
+	}
+	results := s.Write(t.Context(), writes)
+	if len(results) != n {
+		t.Fatalf("%d results of %d writes", len(results), n)
+	}
+	for i, got := range results {
+		if i%7 == 0 || i%3 == 0 {
+			wantResult(t, got, "condition", was[i])
+			wantRecord(t, s, writes[i].SessionID, was[i])
+		} else {
+			wantResult(t, got, "", was[i])
+			wantRecord(t, s, writes[i].SessionID, session.Record{id: writes[i].SessionID, "State": "DELETING", "Number": int64(i)})
+		}
+	}
+}
+
+func malformedWritesFailAlone(t *testing.T, s Subject) {
+	set := session.Record{"Written": true}
+	was := session.Record{id: "bad"}
+	s.Put(was)
+	for name, bad := range map[string]session.Write{
+		"changes nothing":         {SessionID: "bad"},
+		"changes the key":         {SessionID: "bad", Set: session.Record{id: "other"}},
+		"removes the key":         {SessionID: "bad", Remove: []string{id}},
+		"sets and removes":        {SessionID: "bad", Set: set, Remove: []string{"Written"}},
+		"removes twice":           {SessionID: "bad", Remove: []string{"X", "X"}},
+		"condition without value": {SessionID: "bad", If: []session.Condition{{Attr: "X", Op: session.Is}}, Set: set},
+		"no key":                  {Set: set},
+		"key too long":            {SessionID: strings.Repeat("x", 2049), Set: set},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var writes []session.Write
+			for i := range 10 {
+				good := fmt.Sprintf("good-%d", i)
+				s.Put(session.Record{id: good})
+				writes = append(writes, session.Write{SessionID: good, Set: set})
+			}
+			writes = append(writes[:4], append([]session.Write{bad}, writes[4:]...)...)
+			for i, got := range s.Write(t.Context(), writes) {
+				if i == 4 {
+					wantResult(t, got, "not written", nil)
+				} else {
+					wantResult(t, got, "", session.Record{id: writes[i].SessionID})
+				}
+			}
+			wantRecord(t, s, "bad", was)
+		})
+	}
+}
+
+func oldIsACopy(t *testing.T, s Subject) {
+	s.Put(session.Record{id: "a", "State": "READY"})
+	w := session.Write{SessionID: "a", Set: session.Record{"State": "DELETING"}}
+	write(t, s, w).Old["State"] = "changed"
+	w.Set["State"] = "changed"
+	w.If = []session.Condition{{Attr: "State", Op: session.Missing}}
+	write(t, s, w).Old["State"] = "changed"
+	wantRecord(t, s, "a", session.Record{id: "a", "State": "DELETING"})
+}
+
+// oneWinner: of many who claim a record at once, one gets it.
+func oneWinner(t *testing.T, s Subject) {
+	const claimers = 20
+	s.Put(session.Record{id: "a"})
+	var (
+		all     sync.WaitGroup
+		results [claimers]session.Result
+	)
+	for i := range results {
+		all.Go(func() {
+			results[i] = s.Write(t.Context(), []session.Write{{
+				SessionID: "a",
+				If:        []session.Condition{{Attr: "Claimer", Op: session.Missing}},
+				Set:       session.Record{"Claimer": int64(i)},
+			}})[0]
+		})
+	}
+	all.Wait()
+	winners := 0
+	for i, got := range results {
+		if got.Err == nil {
+			winners++
+			wantRecord(t, s, "a", session.Record{id: "a", "Claimer": int64(i)})
+		} else if k := kind(got.Err); k != "condition" {
+			t.Errorf("claimer %d: %v", i, got.Err)
+		}
+	}
+	if winners != 1 {
+		t.Errorf("%d claimers won", winners)
+	}
+}
+
+func nothingToWrite(t *testing.T, s Subject) {
+	if got := s.Write(t.Context(), nil); len(got) != 0 {
+		t.Errorf("no writes, but results: %v", got)
+	}
+}
+
+func contextOver(t *testing.T, s Subject) {
+	was := session.Record{id: "a"}
+	s.Put(was)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := s.Write(ctx, []session.Write{{SessionID: "a", Set: session.Record{"Written": true}}})
+	wantResult(t, got[0], "not written", nil)
+	wantRecord(t, s, "a", was)
+}
+
+func changeFeed(t *testing.T, s Subject) {
+	first := session.Record{id: "a", "State": "READY", "Attempts": int64(1), "Force": true, "Name": ""}
+	second := session.Record{id: "a", "State": "READY", "Attempts": int64(1), "Force": true}
+	third := session.Record{id: "a", "State": "DELETED"}
+	s.Put(first)
+	s.Put(first) // as it is: no change
+	write(t, s, session.Write{SessionID: "a", Remove: []string{"Name"}})
+	// Neither of these changes anything.
+	write(t, s, session.Write{SessionID: "a", Set: session.Record{"State": "READY"}, Remove: []string{"Name"}})
+	write(t, s, session.Write{
+		SessionID: "a",
+		If:        []session.Condition{{Attr: "State", Op: session.Missing}},
+		Set:       session.Record{"State": "DELETED"},
+	})
+	s.Put(third)
+	s.Delete("a")
+	s.Delete("a")
+	s.Delete("never there")
+	wantChanges(t, []Change{
+		{"INSERT", nil, first},
+		{"MODIFY", first, second},
+		{"MODIFY", second, third},
+		{"REMOVE", third, nil},
+	}, s.Changes())
+}
