@@ -3,11 +3,12 @@ Ends in an error if any failed, or skipped itself: this is for runs that must le
 
 import collections
 import json
+import re
 import sys
 
 count = collections.Counter()
 output = collections.defaultdict(list)
-skipped, broken = [], False
+skipped, with_failures = [], set()
 
 for line in sys.stdin:
     try:
@@ -17,23 +18,25 @@ for line in sys.stdin:
         continue
     action, package, test = event["Action"], event.get("Package"), event.get("Test")
     if action in ("output", "build-output"):
-        output[package or event.get("ImportPath"), test].append(event["Output"])
+        if not re.match(r"=== (RUN|PAUSE|CONT|NAME) ", event["Output"]):
+            output[package or event.get("ImportPath"), test].append(event["Output"])
     elif action == "build-fail":
-        broken = True
         print("".join(output.pop((event["ImportPath"], None), [])), end="")
     elif action in ("pass", "fail", "skip"):
         said = "".join(output.pop((package, test), []))
         if test is None:  # the package as a whole; one without tests skips itself
-            broken = broken or action == "fail"
+            if action == "fail" and package not in with_failures:  # it was not built, or did not come to its end
+                count["fail"] += 1
+                said = "".join("".join(rest) for (of, _), rest in output.items() if of == package) + said
             print(said.replace("PASS\n", ""), end="", flush=True)
             continue
         count[action] += 1
         if action == "fail":
+            with_failures.add(package)
             print(said, end="", flush=True)
         if action == "skip":
-            skipped.append(f"{package} {test}: {said.strip().splitlines()[-2:]}")
+            skipped.append(f"skipped itself: {package} {test}\n{said}")
 
-for test in skipped:
-    print(f"skipped itself, though nothing may be left out: {test}")
+print("".join(skipped), end="")
 print(f"go test: {count['pass']} passed, {count['fail']} failed, {count['skip']} skipped")
-sys.exit(broken or count["fail"] > 0 or count["skip"] > 0 or count["pass"] == 0)
+sys.exit(count["fail"] > 0 or count["skip"] > 0 or count["pass"] == 0)

@@ -212,7 +212,7 @@ def documents_fit(template):
         p = document["Properties"]
         if p.get("UpdateMethod") != "NewVersion":
             yield f"{name}: an update would give it another name, and late events would match nothing"
-        text = json.dumps(p["Content"])
+        text = json.dumps(p["Content"], separators=(",", ":"))
         size = len(text)
         for parameter, spec in p["Content"].get("parameters", {}).items():
             pattern = spec.get("allowedPattern")

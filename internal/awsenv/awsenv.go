@@ -84,8 +84,12 @@ func Logger() *slog.Logger {
 // region and credentials in its environment, always (Lambda developer guide,
 // "Defined runtime environment variables").
 //
-// A call that has no answer after callTimeout is tried again, twice at most.
+// A try without an answer after callTimeout counts as failed; three are made at
+// most. CALL_TIMEOUT_SECONDS overrides it, for stand-ins on slow machines.
 func Config(callTimeout time.Duration) aws.Config {
+	if n, err := strconv.Atoi(os.Getenv("CALL_TIMEOUT_SECONDS")); err == nil && n > 0 {
+		callTimeout = time.Duration(n) * time.Second
+	}
 	return aws.Config{
 		Region:      os.Getenv("AWS_REGION"),
 		Credentials: aws.CredentialsProviderFunc(credentials),

@@ -27,10 +27,10 @@ const (
 
 // settle gives each write of the batch, 25 at most and no key twice, its
 // result.
-func (t *Table) settle(ctx context.Context, batch []pending) {
+func (t *Table) settle(ctx context.Context, batch []*pending) {
 	for try := 1; ; try++ {
 		batch = t.call(ctx, batch)
-		if len(batch) == 0 || try == maxTries || !pause(ctx, firstPause<<(try-1)) {
+		if len(batch) == 0 || try == maxTries || !pause(ctx, t.firstPause<<(try-1)) {
 			return // what is left has the reason of its last try as its result
 		}
 	}
@@ -38,12 +38,14 @@ func (t *Table) settle(ctx context.Context, batch []pending) {
 
 // call sends the batch in one call, gives each write its result, and returns
 // those whose result is that the table was busy.
-func (t *Table) call(ctx context.Context, batch []pending) (busy []pending) {
+func (t *Table) call(ctx context.Context, batch []*pending) (busy []*pending) {
 	out, err := t.send(ctx, batch)
 	switch {
 	case err == nil && len(out.Responses) != len(batch):
-		failAll(batch, session.ErrUnclear,
-			fmt.Errorf("%d answers to %d statements", len(out.Responses), len(batch)))
+		err = fmt.Errorf("%d answers to %d statements", len(out.Responses), len(batch))
+		for _, p := range batch {
+			p.fail(session.ErrUnclear, err)
+		}
 	case err == nil:
 		for i, p := range batch {
 			if p.judge(out.Responses[i]) {
@@ -51,25 +53,28 @@ func (t *Table) call(ctx context.Context, batch []pending) (busy []pending) {
 			}
 		}
 	case !refused(err):
-		failAll(batch, session.ErrUnclear, err)
+		for _, p := range batch {
+			p.fail(session.ErrUnclear, err)
+		}
 	case len(batch) > 1 && faultInBatch(err):
 		// One statement that DynamoDB cannot even read fails the whole call:
 		// halve until it is alone.
-		var other []pending
+		var other []*pending
 		var half sync.WaitGroup
 		half.Go(func() { other = t.call(ctx, batch[len(batch)/2:]) })
 		busy = t.call(ctx, batch[:len(batch)/2])
 		half.Wait()
 		busy = append(busy, other...)
 	default:
-		failAll(batch, session.ErrNotWritten, err)
+		for _, p := range batch {
+			p.refuse(err)
+		}
 	}
 	return busy
 }
 
-// send is one BatchExecuteStatement. Its error is refused if and only if
-// nothing was written.
-func (t *Table) send(ctx context.Context, batch []pending) (*dynamodb.BatchExecuteStatementOutput, error) {
+// send is one BatchExecuteStatement.
+func (t *Table) send(ctx context.Context, batch []*pending) (*dynamodb.BatchExecuteStatementOutput, error) {
 	select {
 	case t.calls <- struct{}{}:
 		defer func() { <-t.calls }()
@@ -86,15 +91,17 @@ func (t *Table) send(ctx context.Context, batch []pending) (*dynamodb.BatchExecu
 	}
 	var tries tries
 	out, err := t.client.BatchExecuteStatement(ctx, in, tries.watch)
-	if err != nil {
-		return nil, tries.conclude(err)
+	if tries.unclear != nil {
+		for _, p := range batch {
+			p.doubt = tries.unclear
+		}
 	}
-	return out, nil
+	return out, err
 }
 
 // judge turns DynamoDB's answer to one statement into the write's result, and
 // tells whether it should be tried again.
-func (p pending) judge(answer types.BatchStatementResponse) (busy bool) {
+func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 	if answer.Error == nil {
 		old := Record(answer.Item)
 		if old == nil {
@@ -115,24 +122,18 @@ func (p pending) judge(answer types.BatchStatementResponse) (busy bool) {
 		types.BatchStatementErrorCodeEnumRequestLimitExceeded,
 		types.BatchStatementErrorCodeEnumThrottlingError,
 		types.BatchStatementErrorCodeEnumTransactionConflict:
-		p.fail(session.ErrNotWritten, cause)
+		p.refuse(cause)
 		return true
 	case types.BatchStatementErrorCodeEnumAccessDenied,
 		types.BatchStatementErrorCodeEnumDuplicateItem,
 		types.BatchStatementErrorCodeEnumItemCollectionSizeLimitExceeded,
 		types.BatchStatementErrorCodeEnumResourceNotFound,
 		types.BatchStatementErrorCodeEnumValidationError:
-		p.fail(session.ErrNotWritten, cause)
+		p.refuse(cause)
 	default: // InternalServerError, and what DynamoDB may think of next
 		p.fail(session.ErrUnclear, cause)
 	}
 	return false
-}
-
-func failAll(batch []pending, kind, cause error) {
-	for _, p := range batch {
-		p.fail(kind, cause)
-	}
 }
 
 // pause waits for a random part of the time, and tells whether the context

@@ -65,7 +65,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 				tb.Fatalf("%v", err)
 			}
 		}
-		feed := feed{shown: make(chan []streamevent.Record)}
+		feed := make(feed)
 		reader := &dynamodblocal.StreamReader{
 			Client: streams, StreamARN: streamARN, Every: 5 * time.Millisecond,
 			Log: slog.New(slog.DiscardHandler),
@@ -73,7 +73,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 		readerCtx, stop := context.WithCancel(ctx)
 		reader.Handle = func(records []streamevent.Record) {
 			select {
-			case feed.shown <- records:
+			case feed <- records:
 			case <-readerCtx.Done():
 			}
 		}
@@ -107,16 +107,14 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 // last is a record that is put and deleted to know where the stream's end is.
 const last = "last"
 
-// A feed collects what a stream shows.
-type feed struct {
-	shown chan []streamevent.Record
-}
+// A feed is what a stream shows.
+type feed chan []streamevent.Record
 
 // until is all changes before that record was deleted, which is waited for.
 func (f feed) until(sessionID string) (all []streamevent.Record, err error) {
 	for {
 		select {
-		case records := <-f.shown:
+		case records := <-f:
 			for _, r := range records {
 				if r.DynamoDB.Keys[session.AttrSessionID]["S"] != sessionID {
 					all = append(all, r)

@@ -3,7 +3,6 @@ package dynamo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,13 +17,10 @@ type notSent struct{ cause error }
 func (e *notSent) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSent) Unwrap() error { return e.cause }
 
-// refused tells whether a call certainly wrote nothing: it was not sent, or
+// refused tells whether a try certainly wrote nothing: it was not sent, or
 // DynamoDB answered that it would not. A time-out, a lost connection, a
 // server's error and an answer that cannot be read all leave it open.
 func refused(err error) bool {
-	if unclear := (*unclearTry)(nil); errors.As(err, &unclear) {
-		return false
-	}
 	if unsent := (*notSent)(nil); errors.As(err, &unsent) {
 		return true
 	}
@@ -51,17 +47,8 @@ func faultInBatch(err error) bool {
 	return code == "ValidationException" || code == "SerializationException"
 }
 
-// An unclearTry is the error of a call whose last try was refused but which
-// may have been carried out by an earlier one.
-type unclearTry struct{ earlier, last error }
-
-func (e *unclearTry) Error() string {
-	return fmt.Sprintf("unclear (%v), and tried again: %v", e.earlier, e.last)
-}
-func (e *unclearTry) Unwrap() error { return e.last }
-
-// tries watches the tries that the SDK makes of one call. It reports only the
-// last one's error: throttled, say, after a time-out that had written.
+// tries watches the tries that the SDK makes of one call, of which it reports
+// only the last: throttled, say, after a time-out that had written.
 type tries struct{ unclear error }
 
 func (t *tries) watch(o *dynamodb.Options) {
@@ -76,12 +63,4 @@ func (t *tries) watch(o *dynamodb.Options) {
 			return out, metadata, err
 		}), middleware.Before)
 	})
-}
-
-// conclude is the call's error, seen with all its tries.
-func (t *tries) conclude(err error) error {
-	if t.unclear != nil && refused(err) {
-		return &unclearTry{earlier: t.unclear, last: err}
-	}
-	return err
 }

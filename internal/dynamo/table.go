@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -36,11 +37,18 @@ type Table struct {
 	client API
 	name   string
 	calls  chan struct{} // holds one token for each call under way
+
+	firstPause time.Duration
 }
 
 // New is the table of that name.
 func New(client API, tableName string) *Table {
-	return &Table{client: client, name: tableName, calls: make(chan struct{}, maxCalls)}
+	return &Table{
+		client:     client,
+		name:       tableName,
+		calls:      make(chan struct{}, maxCalls),
+		firstPause: firstPause,
+	}
 }
 
 // A pending write waits for its result.
@@ -48,10 +56,22 @@ type pending struct {
 	write     session.Write
 	statement types.BatchStatementRequest
 	result    *session.Result
+	// doubt is why the write may be done already, whatever the table says of
+	// it now: an earlier try had no clear answer.
+	doubt error
 }
 
-func (p pending) fail(kind, cause error) {
+func (p *pending) fail(kind, cause error) {
 	*p.result = session.Result{Err: fmt.Errorf("session %s: %w: %w", p.write.SessionID, kind, cause)}
+}
+
+// refuse fails the write because the table would not do it.
+func (p *pending) refuse(cause error) {
+	if p.doubt != nil {
+		p.fail(session.ErrUnclear, fmt.Errorf("%w, but before: %w", cause, p.doubt))
+		return
+	}
+	p.fail(session.ErrNotWritten, cause)
 }
 
 // Write is session.Table's: N writes to different records are ⌈N/25⌉ calls,
@@ -59,10 +79,12 @@ func (p pending) fail(kind, cause error) {
 // first writes have their answers, since a call takes a key only once.
 //
 // After an unclear write the later ones of its record are tried all the same;
-// should the unclear one still be on its way, it may land after them.
+// should the unclear one still be on its way, it may land after them. And as
+// the SDK tries a call again whose answer was lost, ErrCondition may be the
+// write's own doing: the old record shows it.
 func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Result {
 	results := make([]session.Result, len(writes))
-	var rounds [][]pending // the first write of each record, the second, ...
+	var rounds [][]*pending // the first write of each record, the second, ...
 	written := make(map[string]int, len(writes))
 	for i, w := range writes {
 		n := written[w.SessionID]
@@ -70,7 +92,7 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 		if n == len(rounds) {
 			rounds = append(rounds, nil)
 		}
-		rounds[n] = append(rounds[n], pending{w, statement(t.name, w), &results[i]})
+		rounds[n] = append(rounds[n], &pending{write: w, statement: statement(t.name, w), result: &results[i]})
 	}
 	for _, round := range rounds {
 		var calls sync.WaitGroup

@@ -57,10 +57,10 @@ func TestHealthyBatchTakesTheFewestCallsSideBySide(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			wantAll(t, s.table(t).Write(ctx, someWrites(n)), nil)
-			if len(s.calls) != calls {
-				t.Errorf("%d calls for %d writes, want %d", len(s.calls), n, calls)
+			if len(s.sent()) != calls {
+				t.Errorf("%d calls for %d writes, want %d", len(s.sent()), n, calls)
 			}
-			for _, keys := range s.calls {
+			for _, keys := range s.sent() {
 				if len(keys) > 25 {
 					t.Errorf("%d statements in one call", len(keys))
 				}
@@ -101,8 +101,8 @@ func TestOneRecordsWritesWaitForEachOther(t *testing.T) {
 		wantErr(t, i, r, condition)
 	}
 	wantErr(t, 0, results[90], condition)
-	if len(s.calls) != 3+2+1 {
-		t.Errorf("%d calls", len(s.calls))
+	if len(s.sent()) != 3+2+1 {
+		t.Errorf("%d calls", len(s.sent()))
 	}
 }
 
@@ -135,8 +135,8 @@ func TestWholeCallFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &wire{meet: func(n int, _ []string) fault { return test.tries[min(n, len(test.tries)-1)] }}
 			wantAll(t, s.table(t).Write(t.Context(), someWrites(3)), test.want)
-			if len(s.calls) != test.calls {
-				t.Errorf("%d calls, want %d", len(s.calls), test.calls)
+			if len(s.sent()) != test.calls {
+				t.Errorf("%d calls, want %d", len(s.sent()), test.calls)
 			}
 		})
 	}
@@ -179,8 +179,8 @@ func TestBadStatementFailsAlone(t *testing.T) {
 					}
 				}
 				// Two halves for each of the five times that 25 can be halved.
-				if most := 1 + 10*len(bad); len(s.calls) > most {
-					t.Errorf("%d calls, want %d at most", len(s.calls), most)
+				if most := 1 + 10*len(bad); len(s.sent()) > most {
+					t.Errorf("%d calls, want %d at most", len(s.sent()), most)
 				}
 			})
 		}
@@ -205,7 +205,6 @@ func TestOneStatementFails(t *testing.T) {
 		"SomethingNew":                    {unclear, 1},
 	} {
 		t.Run(code, func(t *testing.T) {
-			t.Parallel() // some pause
 			s := &wire{refuse: func(_ int, key string) string {
 				if key == "s-2" {
 					return code
@@ -222,10 +221,10 @@ func TestOneStatementFails(t *testing.T) {
 					wantErr(t, i, r, nil)
 				}
 			}
-			if len(s.calls) != test.calls {
-				t.Errorf("calls %v, want %d", s.calls, test.calls)
+			if len(s.sent()) != test.calls {
+				t.Errorf("calls %v, want %d", s.sent(), test.calls)
 			}
-			for _, keys := range s.calls[1:] {
+			for _, keys := range s.sent()[1:] {
 				if diff := cmp.Diff([]string{"s-2"}, keys); diff != "" {
 					t.Errorf("tried again (-want +got):\n%s", diff)
 				}
@@ -242,7 +241,7 @@ func TestBusyStatementIsTriedAgain(t *testing.T) {
 		return ""
 	}}
 	wantAll(t, s.table(t).Write(t.Context(), someWrites(3)), nil)
-	if diff := cmp.Diff([][]string{{"s-0", "s-1", "s-2"}, {"s-0", "s-2"}}, s.calls); diff != "" {
+	if diff := cmp.Diff([][]string{{"s-0", "s-1", "s-2"}, {"s-0", "s-2"}}, s.sent()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
@@ -252,45 +251,41 @@ func TestSuccessWithoutOldRecordIsUnclear(t *testing.T) {
 	wantAll(t, s.table(t).Write(t.Context(), someWrites(1)), unclear)
 }
 
-func TestContextEnds(t *testing.T) {
+func TestContextEndsBeforeTheAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	s := &wire{}
-	table := s.table(t)
-	t.Run("while waiting for the answer", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(ctx)
-		s.meet = func(int, []string) fault {
-			cancel()
-			return fault{wait: 50 * time.Millisecond}
-		}
-		wantAll(t, table.Write(ctx, someWrites(2)), unclear)
-	})
-	t.Run("while pausing for a busy table", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(ctx)
-		s.meet = nil
-		s.refuse = func(int, string) string { cancel(); return "ThrottlingError" }
-		// The answer to this call may come after the cancellation.
-		for i, r := range table.Write(ctx, someWrites(1)) {
-			if !errors.Is(r.Err, notWritten) && !errors.Is(r.Err, unclear) {
-				t.Errorf("s-%d: %v", i, r.Err)
-			}
-		}
-	})
-	t.Run("before", func(t *testing.T) {
+	s := &wire{meet: func(int, []string) fault {
 		cancel()
-		sent := len(s.calls)
-		wantAll(t, table.Write(ctx, someWrites(30)), notWritten)
-		if len(s.calls) != sent {
-			t.Error("sent all the same")
-		}
-	})
+		return fault{wait: 50 * time.Millisecond}
+	}}
+	wantAll(t, s.table(t).Write(ctx, someWrites(2)), unclear)
+}
+
+func TestContextEndsBeforeTheNextTry(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	s := &wire{refuse: func(int, string) string { return "ThrottlingError" }}
+	start := time.Now()
+	wantAll(t, s.table(t).Patient().Write(ctx, someWrites(1)), notWritten)
+	if waited := time.Since(start); waited > 5*time.Second {
+		t.Errorf("waited for %v after the context's end", waited)
+	}
+}
+
+func TestContextEndedAlready(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := &wire{}
+	wantAll(t, s.table(t).Write(ctx, someWrites(30)), notWritten)
+	if len(s.sent()) != 0 {
+		t.Error("sent all the same")
+	}
 }
 
 // TestWhatIsSaidIsTrue: whatever happens on the wire, a success was written, an
 // ErrNotWritten was not.
 func TestWhatIsSaidIsTrue(t *testing.T) {
 	faults := []fault{
-		{}, {}, cutBefore, cutAfter, errorBefore, errorAfter, throttled, invalid, denied, garbage, oneTooFew,
+		{}, {}, cutBefore, cutAfter, errorBefore, errorAfter, throttled, invalid, denied, garbage, noList,
 	}
 	codes := []string{"", "", "", "", "TransactionConflict", "ValidationError", "InternalServerError"}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -301,8 +296,8 @@ func TestWhatIsSaidIsTrue(t *testing.T) {
 			meet:   func(n int, _ []string) fault { return plan[n%len(plan)] },
 			refuse: func(n int, key string) string { return refusals[(n+len(key)*7)%len(refusals)] },
 		}
-		for i, r := range s.table(t).Write(t.Context(), someWrites(rapid.IntRange(1, 60).Draw(rt, "writes"))) {
-			landed := s.landed[fmt.Sprintf("s-%d", i)]
+		for i, r := range s.table(rt).Write(t.Context(), someWrites(rapid.IntRange(1, 60).Draw(rt, "writes"))) {
+			landed := s.hasLanded(fmt.Sprintf("s-%d", i))
 			switch {
 			case r.Err == nil && !landed:
 				rt.Errorf("s-%d: a success that was not written", i)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,11 +127,11 @@ func (s *wire) write(n int, key string) any {
 
 // table is a table on the wire, called with the SDK's own client and its three
 // tries, but less patience.
-func (s *wire) table(t testing.TB) *dynamo.Table {
+func (s *wire) table(t interface{ Cleanup(func()) }) *dynamo.Table {
 	s.landed = make(map[string]bool)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	return dynamo.New(impatient(server.URL), "Sessions")
+	return dynamo.New(impatient(server.URL), "Sessions").Hurried()
 }
 
 func impatient(endpoint string) *dynamodb.Client {
@@ -144,6 +144,19 @@ func impatient(endpoint string) *dynamodb.Client {
 		})
 	}
 	return dynamodb.NewFromConfig(config)
+}
+
+// sent is the keys of each call so far.
+func (s *wire) sent() [][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+func (s *wire) hasLanded(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.landed[key]
 }
 
 // someWrites are writes to n different records, s-0 and on.

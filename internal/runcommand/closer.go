@@ -62,7 +62,7 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			o := &order{Closer: c, attempt: attempt, errs: errs, callsLeft: maxIsolationCalls}
+			o := &order{Closer: c, attempt: attempt, errs: errs, asked: map[string]bool{}, callsLeft: maxIsolationCalls}
 			o.send(ctx, cmd)
 		}()
 	}
@@ -74,8 +74,11 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 // answer in errs. The closings of two orders are distinct.
 type order struct {
 	*Closer
-	attempt   session.Attempt
-	errs      []error
+	attempt session.Attempt
+	errs    []error
+	// While hosts at fault are looked for: the errors about which Systems
+	// Manager was asked already, and how many calls may still be made.
+	asked     map[string]bool
 	callsLeft int
 }
 

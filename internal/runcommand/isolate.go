@@ -3,6 +3,7 @@ package runcommand
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -41,58 +42,69 @@ func refused(err error) bool {
 
 // isolate settles a refused command. One host that is not connected fails the
 // whole call with InvalidInstanceId, and one without the fleet's tag fails it
-// with AccessDenied; the answer does not say which. So ask once which hosts are
-// connected and tagged, send to those, and only if that is refused too, halve.
+// with AccessDeniedException; the answer does not say which. So ask which hosts
+// are not at fault, send to those, and only where that does not help, halve.
 func (o *order) isolate(ctx context.Context, cmd command, cause error) {
 	if len(cmd.groups) == 1 || concernsAll(cause) {
 		o.refuse(cmd.groups, cause)
 		return
 	}
-	o.callsLeft--
-	reasons, err := o.faulty(ctx, cmd.hostIDs())
-	if err != nil || len(reasons) == 0 {
+	o.asked[code(cause)] = true
+	good, known := o.good(ctx, cmd.hostIDs(), cause)
+	if !known || len(good) == len(cmd.groups) {
 		o.halve(ctx, cmd, cause)
 		return
 	}
-	var good command
+	var rest command
 	for _, g := range cmd.groups {
-		if reason, bad := reasons[g.hostID]; bad {
-			o.answer([]group{g}, func(string) error {
-				return &session.Refusal{HostID: g.hostID, Reason: reason, Err: cause}
-			})
+		if good[g.hostID] {
+			rest.groups = append(rest.groups, g)
 		} else {
-			good.groups = append(good.groups, g)
+			o.refuse([]group{g}, cause)
 		}
 	}
-	if len(good.groups) > 0 {
-		o.resend(ctx, good)
+	if len(rest.groups) > 0 {
+		o.resend(ctx, rest)
 	}
 }
 
 func (o *order) resend(ctx context.Context, cmd command) {
-	if o.callsLeft <= 0 {
+	if !o.mayCall() {
 		o.answer(cmd.groups, func(string) error { return errUnsettled })
 		return
 	}
-	o.callsLeft--
 	switch err := o.sendCommand(ctx, cmd); {
 	case !refused(err):
 		o.answer(cmd.groups, func(string) error { return err })
-	case len(cmd.groups) == 1 || concernsAll(err):
-		o.refuse(cmd.groups, err)
+	case !o.asked[code(err)]:
+		o.isolate(ctx, cmd, err) // another fault, of other hosts
 	default:
 		o.halve(ctx, cmd, err)
 	}
 }
 
 func (o *order) halve(ctx context.Context, cmd command, cause error) {
-	if len(cmd.groups) == 1 {
+	if len(cmd.groups) == 1 || concernsAll(cause) {
 		o.refuse(cmd.groups, cause)
 		return
 	}
 	half := len(cmd.groups) / 2
 	o.resend(ctx, command{cmd.groups[:half]})
 	o.resend(ctx, command{cmd.groups[half:]})
+}
+
+func (o *order) mayCall() bool {
+	o.callsLeft--
+	return o.callsLeft >= 0
+}
+
+// code is the service's name for an error, "" if it has none.
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
 }
 
 // concernsAll tells whether a refusal has nothing to do with the hosts: smaller
@@ -105,18 +117,16 @@ func concernsAll(err error) bool {
 	return errors.As(err, &document) || errors.As(err, &version)
 }
 
+// refuse gives the hosts at fault their answer.
 func (o *order) refuse(groups []group, cause error) {
 	reason := "was refused by Systems Manager"
-	var api smithy.APIError
-	if errors.As(cause, &api) {
-		switch api.ErrorCode() {
-		case "InvalidInstanceId":
-			reason = notConnected
-		case "AccessDeniedException":
-			reason = "may not be commanded (it lacks the tag " + fleetTagKey + ", or the broker the permission)"
-		case "UnsupportedPlatformType":
-			reason = "runs a platform on which sessions cannot be closed"
-		}
+	switch code(cause) {
+	case invalidInstance:
+		reason = "is not connected to Systems Manager"
+	case accessDenied:
+		reason = "may not be commanded (it lacks the tag " + fleetTagKey + ", or the broker the permission)"
+	case "UnsupportedPlatformType":
+		reason = "runs a platform on which sessions cannot be closed"
 	}
 	o.answer(groups, func(hostID string) error {
 		return &session.Refusal{HostID: hostID, Reason: reason, Err: cause}
@@ -124,36 +134,50 @@ func (o *order) refuse(groups []group, cause error) {
 }
 
 const (
-	notConnected = "is not connected to Systems Manager"
-	notInFleet   = "is not managed by Systems Manager, or lacks the tag " + fleetTagKey
+	invalidInstance = "InvalidInstanceId"
+	accessDenied    = "AccessDeniedException"
 )
 
-// faulty asks which of the hosts are not connected nodes of the fleet, and says
-// what is wrong with each.
-func (o *order) faulty(ctx context.Context, hostIDs []string) (map[string]string, error) {
-	reasons := make(map[string]string, len(hostIDs))
-	for _, id := range hostIDs {
-		reasons[id] = notInFleet
+// good asks Systems Manager which of the hosts are not what the call was
+// refused for. known is false where it cannot tell, or not in a few calls.
+//
+// Filters of nodes by tag cannot be combined with others (Systems Manager API
+// reference, DescribeInstanceInformation): for a missing tag all nodes of the
+// fleet are listed, 50 a page. In a fleet of more than maxPages of those,
+// halving is no dearer.
+func (o *order) good(ctx context.Context, hostIDs []string, cause error) (good map[string]bool, known bool) {
+	const maxPages = 6
+	filter := types.InstanceInformationStringFilter{Key: aws.String("InstanceIds"), Values: hostIDs}
+	online := func(info types.InstanceInformation) bool { return info.PingStatus == types.PingStatusOnline }
+	switch code(cause) {
+	case invalidInstance:
+	case accessDenied:
+		filter = types.InstanceInformationStringFilter{Key: aws.String("tag:" + fleetTagKey), Values: []string{o.FleetTag}}
+		online = func(types.InstanceInformation) bool { return true }
+	default:
+		return nil, false
 	}
+	good = map[string]bool{}
 	pages := ssm.NewDescribeInstanceInformationPaginator(o.API, &ssm.DescribeInstanceInformationInput{
-		Filters: []types.InstanceInformationStringFilter{
-			{Key: aws.String("InstanceIds"), Values: hostIDs},
-			{Key: aws.String("tag:" + fleetTagKey), Values: []string{o.FleetTag}},
-		},
+		Filters:    []types.InstanceInformationStringFilter{filter},
 		MaxResults: aws.Int32(50),
 	})
-	for pages.HasMorePages() {
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxPages || !o.mayCall() {
+			return nil, false
+		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, false
 		}
 		for _, info := range page.InstanceInformationList {
-			if info.PingStatus == types.PingStatusOnline {
-				delete(reasons, aws.ToString(info.InstanceId))
-			} else {
-				reasons[aws.ToString(info.InstanceId)] = notConnected
+			if id := aws.ToString(info.InstanceId); slices.Contains(hostIDs, id) && online(info) {
+				good[id] = true
 			}
 		}
+		if len(good) == len(hostIDs) {
+			break
+		}
 	}
-	return reasons, nil
+	return good, true
 }

@@ -27,7 +27,7 @@ func (b *Broker) startBootstrap(f template.Function, path string) (*runtimeapi.F
 		"AWS_ENDPOINT_URL_DYNAMODB": b.counted(f.Name, "dynamodb", httputil.NewSingleHostReverseProxy(dynamoDB)),
 		"AWS_ENDPOINT_URL_SSM":      b.counted(f.Name, "ssm", b.fleet.Handler()),
 	}
-	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "CALL_TIMEOUT_SECONDS=60"}
 	for name, value := range f.Environment {
 		if endpoint, ok := endpoints[name]; ok {
 			value = endpoint

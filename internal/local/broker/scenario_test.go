@@ -128,6 +128,7 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	s := &stage{broker: b, server: httptest.NewServer(b.Handler()), dynamoDB: opts.DynamoDB, recorders: map[string]*recorder{}}
 	for name, f := range b.functions {
+		f.Timeout *= 5 // see patience
 		s.recorders[name] = &recorder{handler: f.Handler}
 		f.Handler = s.recorders[name]
 	}
@@ -210,6 +211,7 @@ func commands() map[string]command {
 			if neg {
 				ts.Fatalf("%s cannot be negated", name)
 			}
+			ts.Stdout() // or a command that prints nothing leaves the last one's output
 			cmd(ts.Value(stageKey).(*stage), ts, args)
 		}
 	}

@@ -66,6 +66,7 @@ func TestDcvThatWillNotEndIsKilled(t *testing.T) {
 		h.shortTimeout()
 		h.session("a", created)
 		h.wrapDcv(`trap '' TERM; sleep 20`)
+		h.stderr = "Killed\n" // as sh reports it
 		start := time.Now()
 		lines := h.closes(incarnation("a", created))
 		if results(lines) != "a failed" || lines[0].Reason != "dcv took too long" || time.Since(start) > 4*time.Second {
@@ -131,8 +132,9 @@ func TestListIsMadeAgainBeforeItIsOld(t *testing.T) {
 		h.noSleep()
 		h.session("a", created)
 		h.session("b", created)
-		h.session("c", later)
-		h.wrapDcv(`[ "$*" = "close-session a" ] && mv "$DCV_STATE/` + fileOf("c") + `.json" "$DCV_STATE/` + fileOf("b") + `.json"`)
+		again := h.state + "/" + fileOf("b")
+		h.server(fileOf("b")+".again", described(`"b"`, later))
+		h.wrapDcv(`[ "$*" = "close-session a" ] && mv ` + again + `.again ` + again + `.json`)
 		h.want(h.closes(tokens([]string{"a", "b"})...), "a closed, b replaced")
 	})
 }

@@ -16,7 +16,7 @@ type command struct {
 	document   template.Document
 	parameters map[string]string // those given, and the others' defaults
 	comment    string
-	input      types.Command // as it was answered
+	taken      types.Command // what SendCommand answered
 	requested  time.Time
 	deliverBy  time.Time // a host that has not been given the command by then never is
 	expires    time.Time // whatever has no end by then ends as DeliveryTimedOut
@@ -150,7 +150,7 @@ func (f *Fleet) deliver(i *invocation) {
 // await leaves an invocation to its host, for when it can be reached again.
 func (f *Fleet) await(i *invocation) {
 	if f.now().Before(i.command.expires) {
-		i.host.waiting = append(i.host.waiting, i)
+		i.host.waiting = append(slices.DeleteFunc(i.host.waiting, func(w *invocation) bool { return w.status.ended }), i)
 	} else {
 		f.settle(i, deliveryTimedOut)
 		f.advance(i.command)

@@ -125,7 +125,7 @@ func (f *Fleet) SetPlatform(hostID, platform string) error {
 }
 
 // SetClockOffset puts the host's clock ahead of everybody else's, or behind, in whole seconds: scripts see it in `date`,
-// sessions started from now on in their creation time.
+// sessions started from now on in their creation time. This machine's date has to know -d @SECONDS, as those of Linux do.
 func (f *Fleet) SetClockOffset(hostID string, offset time.Duration) error {
 	return f.set(hostID, func(h *host) error {
 		date, err := exec.LookPath("date")

@@ -60,8 +60,8 @@ func (f *Fleet) GetCommandInvocation(_ context.Context, in *ssm.GetCommandInvoca
 	out := &ssm.GetCommandInvocationOutput{
 		CommandId:              in.CommandId,
 		Comment:                aws.String(i.command.comment),
-		DocumentName:           i.command.input.DocumentName,
-		DocumentVersion:        i.command.input.DocumentVersion,
+		DocumentName:           i.command.taken.DocumentName,
+		DocumentVersion:        i.command.taken.DocumentVersion,
 		ExecutionElapsedTime:   aws.String(""),
 		ExecutionEndDateTime:   aws.String(""),
 		ExecutionStartDateTime: aws.String(""),
@@ -94,8 +94,6 @@ func (f *Fleet) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInv
 		return nil, invalid("commandId: must have length %d", commandIDLength)
 	case in.InstanceId != nil && !nodeID.MatchString(*in.InstanceId):
 		return nil, invalid("instanceId: must satisfy the pattern (^i-(\\w{8}|\\w{17})$)|(^mi-\\w{17}$)")
-	case in.InstanceId != nil && in.CommandId == nil:
-		return nil, notSimulated("listing all commands of an instance")
 	case len(in.Filters) > 0:
 		return nil, notSimulated("filters for invocations")
 	}
@@ -124,8 +122,8 @@ func (i *invocation) listed(details bool) types.CommandInvocation {
 		CommandId:         aws.String(i.command.id),
 		CommandPlugins:    []types.CommandPlugin{},
 		Comment:           aws.String(i.command.comment),
-		DocumentName:      i.command.input.DocumentName,
-		DocumentVersion:   i.command.input.DocumentVersion,
+		DocumentName:      i.command.taken.DocumentName,
+		DocumentVersion:   i.command.taken.DocumentVersion,
 		InstanceId:        aws.String(i.host.id),
 		InstanceName:      aws.String(""),
 		RequestedDateTime: aws.Time(i.command.requested),

@@ -39,7 +39,7 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	stdout, stderr := &keeper{limit: maxStdout}, &keeper{limit: maxStdout}
 	command := exec.CommandContext(ctx, shell[0], append(shell[1:], name)...)
 	command.Dir = dir
-	command.Env = append(environment, j.environment...)
+	command.Env = slices.Concat(environment, j.environment)
 	command.Stdout, command.Stderr = stdout, stderr
 	// A session of its own, not just a process group: `timeout` makes a group for what it runs.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -51,7 +51,7 @@ func (f *Fleet) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...fu
 		}
 		c := f.commandFor(in, document, parameters, hosts)
 		f.begin(c)
-		out = &ssm.SendCommandOutput{Command: &c.input}
+		out = &ssm.SendCommandOutput{Command: &c.taken}
 		return nil
 	})
 	return out, err
@@ -180,7 +180,7 @@ func (f *Fleet) commandFor(in *ssm.SendCommandInput, d template.Document, parame
 		c.invocations = append(c.invocations, i)
 		ids = append(ids, h.id)
 	}
-	c.input = types.Command{
+	c.taken = types.Command{
 		CommandId:         aws.String(c.id),
 		Comment:           aws.String(c.comment),
 		DocumentName:      in.DocumentName,

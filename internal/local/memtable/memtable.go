@@ -83,14 +83,15 @@ func (t *Table) Delete(id string) {
 	t.remove(id, false)
 }
 
-// Sweep removes what has expired, as DynamoDB's time to live does some time
-// after, and tells how many records that were.
+// Sweep removes what has expired, and tells how many records that were.
+// DynamoDB's time to live does so some time after they expire; it, too, leaves
+// alone what expired more than five years ago, taking it for a mistake.
 func (t *Table) Sweep(now time.Time) (removed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(t.records)) {
-		expires, ok := t.records[id][session.AttrExpiresAt].(int64)
-		if ok && expires < now.Unix() {
+		expires, _ := t.records[id][session.AttrExpiresAt].(int64)
+		if expires < now.Unix() && expires > now.AddDate(-5, 0, 0).Unix() {
 			t.remove(id, true)
 			removed++
 		}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -52,9 +53,7 @@ func (t *Template) addDocument(p *properties) {
 	p.ignore("DocumentFormat", "Tags", "TargetType", "UpdateMethod", "VersionName")
 
 	content := p.object("Content")
-	if encoded, err := json.Marshal(content.fields); err == nil {
-		d.Size = len(encoded)
-	}
+	d.Size = jsonSize(content.fields)
 	content.ignore("description")
 	if v := content.required("schemaVersion"); v != "2.2" && v != "" {
 		content.fail("schemaVersion", "%s is not supported, only 2.2", v)
@@ -75,6 +74,15 @@ func (t *Template) addDocument(p *properties) {
 	}
 	content.end()
 	t.documents = append(t.documents, d)
+}
+
+// jsonSize is the length of a value's JSON, without the escapes that Go adds for web pages.
+func jsonSize(v any) int {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v) // what was read from YAML: maps with texts for keys, lists and scalars
+	return b.Len() - len("\n")
 }
 
 // A parameter becomes part of the name of an environment variable.

@@ -1,0 +1,241 @@
+package dynamodblocal_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/session"
+)
+
+// parentVariable makes this test binary the parent of a server, to be killed.
+const parentVariable = "DYNAMODBLOCAL_TEST_PARENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(parentVariable) == "" {
+		os.Exit(m.Run())
+	}
+	s, err := dynamodblocal.Start(context.Background(), dynamodblocal.Options{})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Endpoint())
+	select {}
+}
+
+func sessionsTable(name string) *dynamodb.CreateTableInput {
+	return &dynamodb.CreateTableInput{
+		TableName:            &name,
+		BillingMode:          types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("SessionId"), AttributeType: "S"}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("SessionId"), KeyType: "HASH"}},
+		StreamSpecification: &types.StreamSpecification{
+			StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages,
+		},
+	}
+}
+
+// store is a new table on the server.
+func store(t *testing.T, endpoint, name string) (s dynamodblocal.Store, streamARN string) {
+	t.Helper()
+	s = dynamodblocal.Store{Client: dynamodb.NewFromConfig(dynamodblocal.Config(endpoint)), TableName: name}
+	streamARN, err := dynamodblocal.CreateTable(t.Context(), s.Client, sessionsTable(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, streamARN
+}
+
+// up tells whether anyone listens there.
+func up(endpoint string) bool {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+func wantDown(t *testing.T, endpoint string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); up(endpoint); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still up", endpoint)
+		}
+	}
+}
+
+func TestStore(t *testing.T) {
+	s, streamARN := store(t, dynamodblocal.ForTest(t), "Store")
+	// Once more, with what it holds staying there.
+	a := session.Record{"SessionId": "a", "Owner": "user1", "Attempts": int64(2), "Force": true, "Name": ""}
+	b := session.Record{"SessionId": "b"}
+	for _, r := range []session.Record{b, a} {
+		if err := s.Put(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := dynamodblocal.CreateTable(t.Context(), s.Client, sessionsTable("Store"))
+	if err != nil || again != streamARN {
+		t.Errorf("created again: stream %q, %v, want %q", again, err, streamARN)
+	}
+	all, err := s.All(t.Context())
+	if diff := cmp.Diff([]session.Record{a, b}, all); diff != "" || err != nil {
+		t.Errorf("%v, all (-want +got):\n%s", err, diff)
+	}
+	if err := s.Delete(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(t.Context(), "b"); got != nil || err != nil {
+		t.Errorf("deleted, but %v, %v", got, err)
+	}
+	got, err := s.Get(t.Context(), "a")
+	if diff := cmp.Diff(a, got); diff != "" || err != nil {
+		t.Errorf("%v, record (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestAllReadsEveryPage(t *testing.T) {
+	s, _ := store(t, dynamodblocal.ForTest(t), "Pages")
+	const n, size = 30, 100_000 // a page is 1 MB
+	for i := range n {
+		r := session.Record{"SessionId": fmt.Sprintf("s-%02d", i), "Name": strings.Repeat("x", size)}
+		if err := s.Put(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.All(t.Context())
+	if len(all) != n || err != nil {
+		t.Errorf("%d records, want %d, %v", len(all), n, err)
+	}
+}
+
+func TestStopAndFindAgain(t *testing.T) {
+	dynamodblocal.ForTest(t)
+	o := dynamodblocal.Options{DataDir: t.TempDir()}
+	record := session.Record{"SessionId": "a", "State": "DELETING"}
+	for round := range 2 {
+		server, err := dynamodblocal.Start(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := store(t, server.Endpoint(), "Kept")
+		if round == 0 {
+			err = s.Put(t.Context(), record)
+		} else {
+			var got session.Record
+			got, err = s.Get(t.Context(), "a")
+			if diff := cmp.Diff(record, got); diff != "" {
+				t.Errorf("found again (-want +got):\n%s", diff)
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-server.Done():
+		default:
+			t.Error("stopped, but not done")
+		}
+		wantDown(t, server.Endpoint())
+		if err := server.Stop(); err != nil {
+			t.Errorf("stopped again: %v", err)
+		}
+	}
+}
+
+func TestServerDiesWithItsParent(t *testing.T) {
+	dynamodblocal.ForTest(t)
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentVariable+"=1")
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	endpoint := strings.TrimSpace(line)
+	if err != nil || !up(endpoint) {
+		t.Fatalf("the parent said %q, %v", line, err)
+	}
+	parent.Process.Kill()
+	parent.Wait()
+	wantDown(t, endpoint)
+}
+
+func TestCannotStart(t *testing.T) {
+	t.Run("no variable", func(t *testing.T) {
+		t.Setenv(dynamodblocal.LibraryVariable, "")
+		_, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
+		wantErr(t, err, dynamodblocal.ErrNoLibrary, dynamodblocal.LibraryVariable)
+	})
+	t.Run("nothing there", func(t *testing.T) {
+		dir := t.TempDir()
+		_, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{Library: dir})
+		wantErr(t, err, dynamodblocal.ErrNoLibrary, dir)
+	})
+	jar := t.TempDir()
+	if err := os.WriteFile(jar+"/DynamoDBLocal.jar", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("no java", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir())
+		_, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{Library: jar})
+		wantErr(t, err, dynamodblocal.ErrNoJava, "java")
+	})
+	t.Run("java fails", func(t *testing.T) {
+		dynamodblocal.ForTest(t) // else there may be no java
+		_, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{Library: jar})
+		if err == nil || !strings.Contains(err.Error(), "ClassNotFoundException") {
+			t.Errorf("%v, want java's own words", err)
+		}
+	})
+	t.Run("port taken", func(t *testing.T) {
+		dynamodblocal.ForTest(t)
+		taken, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		s, err := dynamodblocal.Start(ctx, dynamodblocal.Options{Port: taken.Addr().(*net.TCPAddr).Port})
+		if err == nil {
+			s.Stop()
+		}
+		wantErr(t, err, nil, "ended before it answered")
+	})
+	t.Run("no time", func(t *testing.T) {
+		dynamodblocal.ForTest(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := dynamodblocal.Start(ctx, dynamodblocal.Options{})
+		wantErr(t, err, context.DeadlineExceeded, "does not answer")
+	})
+}
+
+func wantErr(t *testing.T, err, want error, words string) {
+	t.Helper()
+	if err == nil || want != nil && !errors.Is(err, want) || !strings.Contains(err.Error(), words) {
+		t.Errorf("%v, want %v with %q", err, want, words)
+	}
+}
