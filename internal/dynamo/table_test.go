@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/session"
 )
 
@@ -243,6 +246,56 @@ func TestBusyStatementIsTriedAgain(t *testing.T) {
 	wantAll(t, s.table(t).Write(t.Context(), someWrites(3)), nil)
 	if diff := cmp.Diff([][]string{{"s-0", "s-1", "s-2"}, {"s-0", "s-2"}}, s.sent()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestBusyStatementsOfBothHalvesAreTriedAgain(t *testing.T) {
+	refused := map[string]bool{}
+	s := &wire{
+		meet: func(_ int, keys []string) fault {
+			if slices.Contains(keys, "s-4") {
+				return invalid
+			}
+			return fault{}
+		},
+	}
+	var mu sync.Mutex
+	s.refuse = func(_ int, key string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if !refused[key] {
+			refused[key] = true
+			return "ThrottlingError"
+		}
+		return ""
+	}
+	for i, r := range s.table(t).Write(t.Context(), someWrites(10)) {
+		if i == 4 {
+			wantErr(t, i, r, notWritten)
+		} else {
+			wantErr(t, i, r, nil)
+		}
+	}
+}
+
+// hidesTries is a client that does not pass options on.
+type hidesTries struct{ client *dynamodb.Client }
+
+func (h hidesTries) BatchExecuteStatement(
+	ctx context.Context, in *dynamodb.BatchExecuteStatementInput, _ ...func(*dynamodb.Options),
+) (*dynamodb.BatchExecuteStatementOutput, error) {
+	return h.client.BatchExecuteStatement(ctx, in)
+}
+
+func TestUnclearThoughTheTriesAreHidden(t *testing.T) {
+	for name, f := range map[string]fault{"lost connection": cutAfter, "server error": errorAfter, "unreadable answer": garbage} {
+		t.Run(name, func(t *testing.T) {
+			s := &wire{meet: func(int, []string) fault { return f }, landed: map[string]bool{}}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			table := dynamo.New(hidesTries{impatient(server.URL)}, "Sessions")
+			wantAll(t, table.Write(t.Context(), someWrites(3)), unclear)
+		})
 	}
 }
 

@@ -15,10 +15,6 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// MaxIDBytes bounds a SessionId and an Owner, in bytes of UTF-8. DCV's own IDs
-// have at most 128 characters; a listed ID may have a host's ID behind it.
-const MaxIDBytes = 256
-
 // A Fault is one thing that is wrong with a request.
 type Fault struct {
 	Index  *int   `json:"Index"` // the entry's place in the array; null for the body as a whole
@@ -117,8 +113,8 @@ func parseID(raw json.RawMessage) (id, fault string) {
 		return "", "is not a string"
 	case id == "":
 		return "", "is empty"
-	case len(id) > MaxIDBytes:
-		return "", fmt.Sprintf("is longer than %d bytes", MaxIDBytes)
+	case len(id) > session.MaxIDBytes:
+		return "", fmt.Sprintf("is longer than %d bytes", session.MaxIDBytes)
 	case strings.ContainsRune(id, utf8.RuneError):
 		// Go reads half of a surrogate pair as U+FFFD: another ID.
 		return "", "is not valid Unicode"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -126,10 +127,15 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 // service shows 2,500 characters of stdout and stderr together.
 const maybeCutChars = 2_400
 
+// maxIDBytes is more than any session's ID has: a key of the table cannot be
+// longer, and one that were would have the table refuse a whole batch.
+const maxIDBytes = 2048
+
 // parseOutput reads the lines of a host's stdout. What is not a whole, well
-// formed report is only counted: a host can say anything, and a cut output ends
-// in the middle of a line.
+// formed report of a session not yet reported is only counted: a host can say
+// anything, and a cut output ends in the middle of a line.
 func parseOutput(output, hostID, attemptID string) (reports []session.Report, unreadable int) {
+	reported := map[string]bool{}
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
 		if line == "" {
@@ -143,10 +149,12 @@ func parseOutput(output, hostID, attemptID string) (reports []session.Report, un
 		err := json.Unmarshal([]byte(line), &said)
 		id, idErr := decodeID(said.ID)
 		outcome := session.Outcome(said.Result)
-		if err != nil || idErr != nil || id == "" || !known(outcome) {
+		isID := idErr == nil && id != "" && len(id) <= maxIDBytes && utf8.ValidString(id)
+		if err != nil || !isID || reported[id] || !known(outcome) {
 			unreadable++
 			continue
 		}
+		reported[id] = true
 		reports = append(reports, session.Report{
 			HostID:    hostID,
 			AttemptID: attemptID,

@@ -15,11 +15,15 @@ const putBackTime = 5 * time.Second
 // what it was; anything unclear is left to its lease.
 func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
 	var sent []*deletion
-	attempt := Attempt{ID: req.ID, VoidAfter: req.At.Add(d.GiveUp)}
+	attempt := Attempt{ID: req.ID}
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
-			attempt.Closings = append(attempt.Closings, closing(del.seen, req))
+			requestedAt := req.At
+			if del.seen.State == Deleting { // open before: what came up since was not meant
+				requestedAt = del.seen.DeletionRequestedAt
+			}
+			attempt.add(del.seen, requestedAt, d.GiveUp)
 		}
 	}
 	if len(sent) == 0 {
@@ -44,19 +48,18 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	d.noteRefusals(ctx, req, refused, log)
 }
 
-// closing is of the session as it was when its deletion was requested: now, or,
-// if the deletion is open already, then.
-func closing(s Session, req Request) Closing {
-	requestedAt := req.At
-	if s.State == Deleting {
-		requestedAt = s.DeletionRequestedAt
-	}
-	return Closing{
+// add adds the closing of a session whose deletion was requested at that time.
+// The command is void as soon as one of its deletions would be given up.
+func (a *Attempt) add(s Session, requestedAt time.Time, giveUp time.Duration) {
+	a.Closings = append(a.Closings, Closing{
 		SessionID:    s.ID,
 		NameOnHost:   s.NameOnHost(),
 		HostID:       s.HostID,
 		CreationTime: s.CreationTime,
 		CreatedUntil: requestedAt.Add(CreationTolerance),
+	})
+	if end := requestedAt.Add(giveUp); a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
+		a.VoidAfter = end
 	}
 }
 

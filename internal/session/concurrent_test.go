@@ -165,3 +165,13 @@ func TestRepeatAfterThePutBackBeginsItsOwnDeletion(t *testing.T) {
 	w.wrote("mark", "repeat", "mark", "put back")
 	w.is("s1", listedRecord)
 }
+
+func TestRefusedDeletionThatIsForcedMeanwhileIsEnding(t *testing.T) {
+	w := newWorld(t, listedRecord)
+	w.hosts.refuses[hostA] = offline
+	w.hosts.before = func() {
+		w.expect(request("r2", at(1), forced("s1", alice)), "")
+	}
+	w.expect(request("r1", t0, entry("s1", alice)), "")
+	w.has("s1", "DeletionRequestId", "r2", "Confirmation", "forced", "StateReason", nil)
+}

@@ -242,6 +242,22 @@ func TestTableThatAnswersForOneEntryIsNotDown(t *testing.T) {
 	w.expect(request("r1", t0, entry("s1", alice), entry("nobody's", alice)), session.ReasonNotRecorded, session.NotFound)
 }
 
+func TestEveryLogLineNamesTheRequest(t *testing.T) {
+	w := newWorld(t, listedRecord, ready("s2", alice, hostB), ready("s3", alice, hostA), ready("s4", alice, hostA))
+	w.hosts.refuses[hostB] = offline
+	w.table.fault = onceOn("mark forced", refused)
+	w.delete(request("r1", t0, entry("s1", alice), entry("s2", alice), forced("s3", alice), forced("s4", alice), entry("s5", alice)))
+	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+	if len(lines) != 5 {
+		t.Errorf("%d lines for 5 entries", len(lines))
+	}
+	for _, line := range lines {
+		if !strings.Contains(line, "RequestId=r1 SessionId=s") {
+			t.Errorf("log line: %s", line)
+		}
+	}
+}
+
 // A put-back needs time: the hosts do not get all of the request's.
 func TestTimeIsKeptForPuttingBack(t *testing.T) {
 	w := newWorld(t, listedRecord)

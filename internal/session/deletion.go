@@ -19,6 +19,14 @@ const (
 	// KeepDeleted is how long a DELETED record can be looked at.
 	KeepDeleted = 48 * time.Hour
 
+	// KeepUnknown is how long a record is kept whose host is not heard of.
+	KeepUnknown = 30 * 24 * time.Hour
+
+	// MaxIDBytes bounds a session's ID and its owner, in bytes of UTF-8. DCV's
+	// own IDs have at most 128 characters; a listed ID may have a host's ID
+	// behind it.
+	MaxIDBytes = 256
+
 	// CreationTolerance is how much later than the request a session may have
 	// been created, by its host's clock, and still be taken for the one that
 	// was meant, where no incarnation was recorded. Hosts that keep time are
@@ -37,7 +45,7 @@ var marked = []string{
 	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
 	AttrNextAttemptAt, AttrDueLane,
 	AttrConfirmation, AttrConfirmedAt,
-	AttrDeletedAt, AttrExpiresAt,
+	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
 }
 
 // mark begins the deletion of a session that lives. The attempt is named after

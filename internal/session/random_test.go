@@ -19,43 +19,47 @@ import (
 // simulation checks 1 to 5 at every change, the requests 1, 4, 6, 7 and 8 at
 // every answer, and the end 2 and 10.
 func TestPromisesHoldInAnyOrderOfThings(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := newSimulation(t)
-		ids := rapid.SampledFrom([]string{"s1", "s2", "s3"})
-		hostIDs := rapid.SampledFrom([]string{hostA, hostB})
-		for _, id := range []string{"s1", "s2", "s3"} {
-			s.start(id)
-			s.list(id)
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"request": func(t *rapid.T) { s.ask(anyRequest(t, s), rapid.IntRange(0, 3).Draw(t, "faults") == 0) },
-			"repeat for one": func(t *rapid.T) {
-				s.requests++
-				s.ask(request(fmt.Sprintf("r%d", s.requests), s.now, entry(ids.Draw(t, "id"), alice)), false)
-			},
-			"command arrives": func(t *rapid.T) { s.run(oneOf(t, s.commands)) },
-			"report arrives":  func(t *rapid.T) { s.confirm(someOf(t, s.reports)...) },
-			"stream arrives":  func(t *rapid.T) { s.finish(someOf(t, s.changes)...) },
-			"host lies": func(t *rapid.T) {
-				// It names a session of the other host, in an attempt that there was.
-				r := oneOf(t, s.reports)
-				r.HostID = map[string]string{hostA: hostB, hostB: hostA}[r.HostID]
-				r.Outcome = session.OutcomeClosed
-				s.confirm(r)
-			},
-			"session comes up": func(t *rapid.T) { s.start(ids.Draw(t, "id")) },
-			"session ends":     func(t *rapid.T) { id := ids.Draw(t, "id"); delete(s.running, place{hostOf(id), id}) },
-			"inventory":        func(t *rapid.T) { s.list(ids.Draw(t, "id")) },
-			"host goes":        func(t *rapid.T) { s.offline[hostIDs.Draw(t, "host")] = true },
-			"host comes":       func(t *rapid.T) { delete(s.offline, hostIDs.Draw(t, "host")) },
-			"dcv breaks":       func(t *rapid.T) { s.broken[hostIDs.Draw(t, "host")] = true },
-			"dcv is mended":    func(t *rapid.T) { delete(s.broken, hostIDs.Draw(t, "host")) },
-			"time passes": func(t *rapid.T) {
-				s.now = s.now.Add(time.Duration(rapid.SampledFrom([]int{1, 9, 60, 2000}).Draw(t, "seconds")) * time.Second)
-			},
-		})
-		s.settle()
+	for range 5 { // rapid runs a hundred stories at a time
+		rapid.Check(t, oneStory)
+	}
+}
+
+func oneStory(t *rapid.T) {
+	s := newSimulation(t)
+	ids := rapid.SampledFrom([]string{"s1", "s2", "s3"})
+	hostIDs := rapid.SampledFrom([]string{hostA, hostB})
+	for _, id := range []string{"s1", "s2", "s3"} {
+		s.start(id)
+		s.list(id)
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"request": func(t *rapid.T) { s.ask(anyRequest(t, s), rapid.IntRange(0, 3).Draw(t, "faults") == 0) },
+		"repeat for one": func(t *rapid.T) {
+			s.requests++
+			s.ask(request(fmt.Sprintf("r%d", s.requests), s.now, entry(ids.Draw(t, "id"), alice)), false)
+		},
+		"command arrives": func(t *rapid.T) { s.run(oneOf(t, s.commands)) },
+		"report arrives":  func(t *rapid.T) { s.confirm(someOf(t, s.reports)...) },
+		"stream arrives":  func(t *rapid.T) { s.finish(someOf(t, s.changes)...) },
+		"host lies": func(t *rapid.T) {
+			// It names a session of the other host, in an attempt that there was.
+			r := oneOf(t, s.reports)
+			r.HostID = map[string]string{hostA: hostB, hostB: hostA}[r.HostID]
+			r.Outcome = session.OutcomeClosed
+			s.confirm(r)
+		},
+		"session comes up": func(t *rapid.T) { s.start(ids.Draw(t, "id")) },
+		"session ends":     func(t *rapid.T) { id := ids.Draw(t, "id"); delete(s.running, place{hostOf(id), id}) },
+		"inventory":        func(t *rapid.T) { s.list(ids.Draw(t, "id")) },
+		"host goes":        func(t *rapid.T) { s.offline[hostIDs.Draw(t, "host")] = true },
+		"host comes":       func(t *rapid.T) { delete(s.offline, hostIDs.Draw(t, "host")) },
+		"dcv breaks":       func(t *rapid.T) { s.broken[hostIDs.Draw(t, "host")] = true },
+		"dcv is mended":    func(t *rapid.T) { delete(s.broken, hostIDs.Draw(t, "host")) },
+		"time passes": func(t *rapid.T) {
+			s.now = s.now.Add(time.Duration(rapid.SampledFrom([]int{1, 9, 60, 2000}).Draw(t, "seconds")) * time.Second)
+		},
 	})
+	s.settle()
 }
 
 func oneOf[T any](t *rapid.T, all []T) T {

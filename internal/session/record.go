@@ -31,6 +31,9 @@ const (
 	AttrDueLane               = "DueLane"
 	AttrConfirmation          = "Confirmation"
 	AttrConfirmedAt           = "ConfirmedAt"
+	AttrGivenUpAt             = "GivenUpAt"
+	AttrFirstSeenAt           = "FirstSeenAt"
+	AttrObservedAt            = "ObservedAt"
 	AttrDeletedAt             = "DeletedAt"
 	AttrExpiresAt             = "ExpiresAt"
 
@@ -80,6 +83,9 @@ func (r Record) Session() Session {
 		DueLane:               r.text(AttrDueLane),
 		Confirmation:          Confirmation(r.text(AttrConfirmation)),
 		ConfirmedAt:           r.time(AttrConfirmedAt),
+		GivenUpAt:             r.time(AttrGivenUpAt),
+		FirstSeenAt:           r.time(AttrFirstSeenAt),
+		ObservedAt:            r.time(AttrObservedAt),
 		DeletedAt:             r.time(AttrDeletedAt),
 		ExpiresAt:             r.number(AttrExpiresAt),
 	}

@@ -53,6 +53,10 @@ const (
 	Replaced Confirmation = "replaced"
 	// Forced: the caller asked for the record to go, whatever the host does.
 	Forced Confirmation = "forced"
+	// HostGone: EC2 says that the host is terminated, or was stopped.
+	HostGone Confirmation = "host-gone"
+	// Vanished: an inventory of the host does not have the session.
+	Vanished Confirmation = "vanished"
 )
 
 // A Session is one record of the Sessions table, read. Times that the broker
@@ -69,6 +73,9 @@ type Session struct {
 	CreationTime              string
 	NumOfConnections          int64
 	LastDisconnectionTime     string
+	// The sending times of the inventories that first saw the session, and that
+	// last changed it.
+	FirstSeenAt, ObservedAt time.Time
 
 	State       State
 	StateReason string
@@ -99,6 +106,8 @@ type Session struct {
 	ConfirmedAt  time.Time
 
 	DeletedAt time.Time
+	// GivenUpAt is when the deletion ended without a confirmation.
+	GivenUpAt time.Time
 	// ExpiresAt is when the record may be removed (seconds since 1970).
 	ExpiresAt int64
 }

@@ -30,8 +30,12 @@ var (
 // A Write changes one existing record if all its conditions hold; a record
 // that does not exist meets none, not even an empty list. Set, Remove and the
 // key name distinct attributes.
+//
+// With New it makes the record instead: Set is all of it, and If and Remove are
+// empty. If there is one already, that is ErrCondition, with Old.
 type Write struct {
 	SessionID string
+	New       bool
 	If        []Condition
 	Set       Record
 	Remove    []string

@@ -61,7 +61,7 @@ func (r *StreamReader) Run(ctx context.Context) error {
 	}
 	log := cmp.Or(r.Log, slog.Default())
 	var (
-		shards []*shard // parents before children
+		shards []*shard
 		listed time.Time
 		open   bool
 	)
@@ -69,14 +69,15 @@ func (r *StreamReader) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if !open || time.Since(listed) >= listEvery {
-			found, err := r.list(ctx, shards)
+			found, err := r.list(ctx)
 			if gone := (*types.ResourceNotFoundException)(nil); errors.As(err, &gone) {
 				return err
 			}
-			if err != nil && ctx.Err() == nil {
+			if err == nil {
+				shards, listed = merge(shards, found), time.Now()
+			} else if ctx.Err() == nil {
 				log.Warn("the table's stream cannot be listed: tried again", "Cause", err)
 			}
-			shards, listed = found, time.Now()
 		}
 		now := readable(shards)
 		open = len(now) > 0
@@ -94,29 +95,35 @@ func (r *StreamReader) Run(ctx context.Context) error {
 	}
 }
 
-// list adds the shards that are new to those known.
-func (r *StreamReader) list(ctx context.Context, known []*shard) ([]*shard, error) {
-	have := make(map[string]bool)
-	for _, s := range known {
-		have[s.id] = true
-	}
+// list is all shards that are there. Part of them would not do: a child listed
+// without its parent counts as an orphan.
+func (r *StreamReader) list(ctx context.Context) ([]*shard, error) {
+	var all []*shard
 	in := &streams.DescribeStreamInput{StreamArn: &r.StreamARN}
 	for {
 		out, err := r.Client.DescribeStream(ctx, in)
 		if err != nil {
-			return known, fmt.Errorf("describe stream %s: %w", r.StreamARN, err)
+			return nil, fmt.Errorf("describe stream %s: %w", r.StreamARN, err)
 		}
 		for _, s := range out.StreamDescription.Shards {
-			id := aws.ToString(s.ShardId)
-			if !have[id] {
-				have[id] = true
-				known = append(known, &shard{id: id, parent: aws.ToString(s.ParentShardId)})
-			}
+			all = append(all, &shard{id: aws.ToString(s.ShardId), parent: aws.ToString(s.ParentShardId)})
 		}
 		if in.ExclusiveStartShardId = out.StreamDescription.LastEvaluatedShardId; in.ExclusiveStartShardId == nil {
-			return known, nil
+			return all, nil
 		}
 	}
+}
+
+// merge is the shards found, with how far those known have been read.
+func merge(known, found []*shard) []*shard {
+	for i, f := range found {
+		for _, k := range known {
+			if k.id == f.id {
+				found[i] = k
+			}
+		}
+	}
+	return found
 }
 
 // readable is the shards that are not read to their end while their parents,

@@ -125,10 +125,11 @@ func (c *command) result() string {
 	is := func(s status) func(*invocation) bool {
 		return func(i *invocation) bool { return i.status == s }
 	}
+	reached := func(i *invocation) bool { return i.status != undeliverable }
 	switch {
 	case slices.ContainsFunc(c.invocations, is(cancelled)):
 		return string(types.CommandStatusCancelled)
-	case c.errors > c.maxErrors, !slices.ContainsFunc(c.invocations, func(i *invocation) bool { return i.status != undeliverable }):
+	case c.errors > c.maxErrors, !slices.ContainsFunc(c.invocations, reached):
 		return string(types.CommandStatusFailed)
 	case slices.ContainsFunc(c.invocations, is(deliveryTimedOut)):
 		return string(types.CommandStatusTimedOut)
@@ -285,14 +286,11 @@ func (f *Fleet) settle(i *invocation, s status) {
 }
 
 // expire ends what has had no answer in time: commands for hosts that could not be reached, and those of which nobody
-// knows how they ended. A script that still runs on a host that can be reached ends by itself.
+// knows how they ended. What runs, or is about to, has an end soon.
 func (f *Fleet) expire(c *command) {
 	for _, i := range c.invocations {
 		_, isRunning := i.host.running[i]
-		switch {
-		case i.status.ended || slices.Contains(f.ready, i):
-		case isRunning && i.host.reachable():
-		default:
+		if !i.status.ended && !isRunning && !slices.Contains(f.ready, i) {
 			f.settle(i, deliveryTimedOut)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
@@ -141,6 +142,57 @@ func TestStopAndStartAreToldAsEC2TellsThem(t *testing.T) {
 	}
 	want := []string{"pending", "running", "stopping", "stopped", "pending", "running"}
 	if diff := cmp.Diff(want, states); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingOfAStoppedHostLivesOn(t *testing.T) {
+	f := newFleet(t, fleet.Options{}, linux(`while :; do echo '{"id": "ghost"}' >"$DCV_STATE/00.json"; done`))
+	host := f.host(1)
+	for range 10 {
+		command := f.send(host)
+		f.await(command, host, "InProgress")
+		f.do(f.Stop, host)
+		if got := sessionsOf(t, f, host); len(got) > 0 {
+			t.Fatalf("a stopped host has %v", got)
+		}
+		// Or the agent would begin again.
+		if _, err := f.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: &command}); err != nil {
+			t.Fatal(err)
+		}
+		f.do(f.Start, host)
+		f.await(command, host, "Cancelled")
+	}
+}
+
+func TestWhoeverGetsAnEventMayCallTheFleet(t *testing.T) {
+	var f *fleet.Fleet
+	var states []string
+	inside := false
+	f, err := fleet.New(fleet.Options{Dir: t.TempDir(), Emit: func(raw json.RawMessage) {
+		if inside {
+			t.Error("an event came while another was being taken")
+		}
+		inside = true
+		defer func() { inside = false }()
+		var e event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			t.Error(err)
+		}
+		if states = append(states, e.Detail["state"]); len(states) == 1 {
+			if err := f.Stop("i-01234567"); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.StartSession("i-01234567", fleet.Session{ID: "a", Owner: "u"}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"pending", "running", "stopping", "stopped"}, states); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
 }

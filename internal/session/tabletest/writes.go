@@ -162,6 +162,10 @@ func oldIsACopy(t *testing.T, s Subject) {
 	w.If = []session.Condition{{Attr: "State", Op: session.Missing}}
 	write(t, s, w).Old["State"] = "changed"
 	wantRecord(t, s, "a", session.Record{id: "a", "State": "DELETING"})
+	wantChanges(t, []Change{
+		{"INSERT", nil, session.Record{id: "a", "State": "READY"}},
+		{"MODIFY", session.Record{id: "a", "State": "READY"}, session.Record{id: "a", "State": "DELETING"}},
+	}, s.Changes())
 }
 
 // oneWinner: of many who claim a record at once, one gets it.

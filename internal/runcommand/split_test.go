@@ -1,0 +1,179 @@
+package runcommand
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+func hostID(n int) string { return fmt.Sprintf("i-%017d", n) }
+
+func closings(hosts, onEach int, id func(n int) string) []session.Closing {
+	var all []session.Closing
+	for n := range hosts * onEach {
+		all = append(all, session.Closing{
+			SessionID: id(n), NameOnHost: id(n), HostID: hostID(n % hosts), CreationTime: "2026-11-23T08:30:00.262883Z",
+		})
+	}
+	return all
+}
+
+func all(closings []session.Closing) []int {
+	which := make([]int, len(closings))
+	for i := range which {
+		which[i] = i
+	}
+	return which
+}
+
+// The budget: ⌈H/50⌉ commands, as long as parameters and output fit.
+func TestNoMoreCommandsThanNeeded(t *testing.T) {
+	long := func(n int) string { return fmt.Sprintf("%036d", n) }
+	short := func(n int) string { return fmt.Sprint("s", n) }
+	for _, tc := range []struct {
+		name          string
+		hosts, onEach int
+		id            func(int) string
+		want          int
+	}{
+		{"one session", 1, 1, long, 1},
+		{"fifty hosts", 50, 1, long, 1},
+		{"fifty-one hosts", 51, 1, long, 2},
+		{"1,000 sessions with long IDs on 100 hosts", 100, 10, long, 2},
+		{"1,000 sessions on 1,000 hosts", 1000, 1, long, 20},
+		{"150 sessions on one host", 1, 149, long, 1},
+		{"more than a host can tell of in one output", 1, 1000, short, 6},
+	} {
+		if got := len(split(closings(tc.hosts, tc.onEach, tc.id), all(closings(tc.hosts, tc.onEach, tc.id)))); got != tc.want {
+			t.Errorf("%s: %d commands, want %d", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestCommandsKeepEveryLimit(t *testing.T) {
+	check := limits(t)
+	wide := func(n int) string { return fmt.Sprintf("%05d", n) + strings.Repeat("é", 100) }
+	long := func(n int) string { return fmt.Sprintf("%0256d", n) }
+	for _, asked := range [][]session.Closing{
+		closings(1, 500, wide), closings(3, 200, wide), closings(60, 10, wide),
+		closings(1, 500, long), closings(60, 20, long), closings(120, 1, long),
+	} {
+		check(t, asked, all(asked))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := rapid.IntRange(1, 120).Draw(t, "hosts")
+		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Closing {
+			id := rapid.StringN(1, 30, 256).Draw(t, "id")
+			c := session.Closing{
+				SessionID: id, NameOnHost: id,
+				HostID:       hostID(rapid.IntRange(0, hosts-1).Draw(t, "host")),
+				CreationTime: "2026-11-23T08:30:00.262883Z",
+			}
+			if rapid.Bool().Draw(t, "without incarnation") {
+				c.CreationTime, c.CreatedUntil = "", time.Unix(1795460467, 0)
+			}
+			if rapid.IntRange(0, 9).Draw(t, "another name") == 0 {
+				c.NameOnHost = "console"
+			}
+			return c
+		}), 1, 600).Draw(t, "closings")
+		which := all(asked)
+		if len(which) > 3 {
+			which = which[1:] // one that cannot be sent
+		}
+		check(t, asked, which)
+	})
+}
+
+// limits gives the check that commands ask each closing once, of its host, and
+// keep the limits of the document and of Systems Manager.
+func limits(t *testing.T) func(t rapid.TB, asked []session.Closing, which []int) {
+	parameter := closeParameter(t)
+	// The longest line that the close document prints for a session.
+	longest, err := json.Marshal(map[string]string{"id": "", "result": "replaced", "reason": strings.Repeat("x", 80)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t rapid.TB, asked []session.Closing, which []int) {
+		sent := map[int]int{}
+		for _, cmd := range split(asked, which) {
+			ids := map[string]bool{}
+			if len(cmd.groups) < 1 || len(cmd.groups) > 50 {
+				t.Fatalf("%d hosts", len(cmd.groups))
+			}
+			text := cmd.parameter()
+			if len(text) > parameter.MaxChars || !parameter.AllowedPattern.MatchString(text) {
+				t.Fatalf("a parameter that the document does not take, of %d characters", len(text))
+			}
+			parts := strings.Split(text, ";")
+			for n, g := range cmd.groups {
+				if ids[g.hostID] || cmd.hostIDs()[n] != g.hostID {
+					t.Fatalf("host %s is named twice, or elsewhere", g.hostID)
+				}
+				ids[g.hostID] = true
+				output := 0
+				tokens := strings.Split(strings.TrimPrefix(parts[n], g.hostID+"="), ",")
+				if len(tokens) != len(g.closings) {
+					t.Fatalf("%d tokens for %d closings", len(tokens), len(g.closings))
+				}
+				for k, i := range g.closings {
+					sent[i]++
+					if asked[i].HostID != g.hostID || tokens[k] != token(asked[i]) {
+						t.Fatalf("host %s is asked for %q", g.hostID, tokens[k])
+					}
+					output += len(encodeID(asked[i].SessionID)) + len(longest) + len("\n")
+				}
+				if output >= 24_000 {
+					t.Fatalf("host %s may answer %d characters", g.hostID, output)
+				}
+			}
+		}
+		for _, i := range which {
+			if sent[i] != 1 {
+				t.Fatalf("closing %d is sent %d times", i, sent[i])
+			}
+		}
+		if len(sent) != len(which) {
+			t.Fatalf("%d closings are sent, want %d", len(sent), len(which))
+		}
+	}
+}
+
+// A Systems Manager document is at most 64 KB with its parameters pasted in, in
+// each of its steps.
+func TestDocumentAndParametersFitTogether(t *testing.T) {
+	d := closeDocument(t)
+	if size := d.Size + len(d.Steps)*(maxParameterChars+12); size > 60<<10 {
+		t.Errorf("%d bytes", size)
+	}
+	if chars := closeParameter(t).MaxChars; chars != maxParameterChars {
+		t.Errorf("the document takes %d characters, commands have up to %d", chars, maxParameterChars)
+	}
+}
+
+func closeDocument(t *testing.T) template.Document {
+	t.Helper()
+	tmpl, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range tmpl.Documents() {
+		if d.LogicalID == "CloseDocument" {
+			return d
+		}
+	}
+	t.Fatal("template.yaml has no CloseDocument")
+	panic("unreachable")
+}
+
+func closeParameter(t *testing.T) template.DocumentParameter {
+	t.Helper()
+	return closeDocument(t).Parameters["sessions"]
+}

@@ -1,0 +1,158 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A Fate is what EC2 says of a host.
+type Fate int
+
+const (
+	// Alive: it runs, or its sessions come back (hibernation), or EC2 does not
+	// know it as one of its own kind.
+	Alive Fate = iota
+	// Stopped without hibernation: its sessions are gone.
+	Stopped
+	// Terminated, or unknown to EC2.
+	Terminated
+)
+
+// Instances knows whether hosts still are.
+type Instances interface {
+	// Fates asks about each of the hosts.
+	Fates(ctx context.Context, hostIDs []string) (map[string]Fate, error)
+}
+
+// A Burial ends what ran on hosts that are gone. Nobody's word is taken for
+// that but EC2's own answer to a question asked now: an event may be late, and
+// the host long started again.
+type Burial struct {
+	Table     Table
+	Index     Index
+	Instances Instances
+	// EndStopped also ends the sessions of hosts that are stopped, not only
+	// their open deletions.
+	EndStopped bool
+	Now        func() time.Time
+	NewID      func() string
+	Log        *slog.Logger
+}
+
+// Attend asks EC2 about the hosts. On one that is gone, every deletion that was
+// requested and every session that was seen before the question is over. It may
+// be called again at any time.
+func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
+	if len(hostIDs) == 0 {
+		return nil
+	}
+	asked := b.Now()
+	fates, err := b.Instances.Fates(ctx, hostIDs)
+	if err != nil {
+		return fmt.Errorf("ask EC2 about hosts: %w", err)
+	}
+	var errs []error
+	done := map[string]bool{}
+	for _, hostID := range hostIDs {
+		if fate := fates[hostID]; fate != Alive && !done[hostID] {
+			done[hostID] = true
+			errs = append(errs, b.bury(ctx, hostID, fate, asked))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Burial) bury(ctx context.Context, hostID string, fate Fate, asked time.Time) error {
+	records, err := b.Index.OnHost(ctx, hostID)
+	if err != nil {
+		return fmt.Errorf("host %s: read its sessions: %w", hostID, err)
+	}
+	reason := "Its host was terminated."
+	if fate == Stopped {
+		reason = "Its host was stopped."
+	}
+	end := ending{id: b.NewID(), confirmation: HostGone, reason: reason, before: asked, now: b.Now()}
+	var writes []Write
+	for _, r := range records {
+		if w, ok := end.deletion(r); ok {
+			writes = append(writes, w)
+		} else if w, ok := end.session(r); ok && (fate == Terminated || b.EndStopped) {
+			writes = append(writes, w)
+		}
+	}
+	return end.apply(ctx, b.Table, writes, b.Log)
+}
+
+// An ending is a fact that ends whatever was there before it: a host that is
+// gone, an inventory without the session.
+type ending struct {
+	id           string // a UUID: the attempt of what it ends by itself
+	confirmation Confirmation
+	reason       string
+	before       time.Time // what began earlier is over
+	now          time.Time
+}
+
+// deletion confirms an open deletion, or one that was given up, that was
+// requested before.
+func (e ending) deletion(r Record) (Write, bool) {
+	s := r.Session()
+	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
+	if !open || !s.DeletionRequestedAt.Before(e.before) {
+		return Write{}, false
+	}
+	w := confirm(Report{HostID: s.HostID, AttemptID: s.AttemptID, SessionID: s.ID}, e.confirmation, e.now)
+	w.If = append(w.If, same(r, AttrDeletionRequestID))
+	return w, true
+}
+
+// session ends a session that lives and was seen before: mark and confirmation
+// in one write.
+func (e ending) session(r Record) (Write, bool) {
+	s := r.Session()
+	if !s.State.lives() || s.FirstSeenAt.IsZero() || !s.FirstSeenAt.Before(e.before) {
+		return Write{}, false
+	}
+	w := Write{
+		SessionID: s.ID,
+		If: []Condition{
+			same(r, AttrState),
+			same(r, AttrHostID),
+			same(r, AttrCreationTime),
+			same(r, AttrFirstSeenAt),
+			same(r, AttrDeletionRequestID),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrConfirmation, e.confirmation)
+	set(&w, AttrConfirmedAt, e.now)
+	set(&w, AttrStateReason, e.reason)
+	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requesterItself, At: e.now})
+	return w, true
+}
+
+// requesterItself is the DeletionRequestedBy of what nobody asked for.
+const requesterItself = "dcv-session-broker"
+
+// apply writes the endings, and whatever else goes with them.
+func (e ending) apply(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
+	var errs []error
+	for i, res := range table.Write(ctx, writes) {
+		w := writes[i]
+		log := log.With("SessionId", w.SessionID, "Cause", e.reason)
+		switch {
+		case res.Err == nil && w.Set[AttrConfirmation] != nil:
+			log.Info("session ended", "Confirmation", w.Set[AttrConfirmation])
+		case res.Err == nil:
+			log.Info("session updated", "State", w.Set[AttrState])
+		case errors.Is(res.Err, ErrCondition):
+			log.Debug("record has moved on: nothing to do")
+		default:
+			errs = append(errs, fmt.Errorf("session %s: %w", w.SessionID, res.Err))
+		}
+	}
+	return errors.Join(errs...)
+}

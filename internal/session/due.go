@@ -1,0 +1,229 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A Cleaner looks after the deletions that have not ended by themselves.
+type Cleaner struct {
+	Table  Table
+	Index  Index
+	Hosts  Hosts
+	Burial *Burial
+	// GiveUp is how long after its request a deletion is tried.
+	GiveUp time.Duration
+	Now    func() time.Time
+	// NewID makes the IDs of attempts: UUIDs.
+	NewID func() string
+	Log   *slog.Logger
+}
+
+const (
+	// duePage is how many records of a lane are worked on together.
+	duePage = 250
+	// roundTime is kept for one round of Deletions: its writes, its commands,
+	// and a question to EC2.
+	roundTime = 20 * time.Second
+)
+
+// Deletions works off the deletions whose lease has ended, the longest due
+// first: it shows the confirmed ones to the table's stream once more, gives up
+// those that are too old, and has the hosts of the others close them again. It
+// returns when nothing is due or its time is nearly up; what is left waits for
+// the next run. Two runs at once never take the same deletion.
+func (c *Cleaner) Deletions(ctx context.Context) error {
+	handled := map[string]bool{}
+	for {
+		now := c.Now()
+		due, err := c.due(ctx, now, handled)
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 {
+			return nil
+		}
+		if !timeFor(ctx, roundTime) {
+			c.Log.Warn("time is up: the next run goes on", "StillDue", len(due))
+			return nil
+		}
+		c.round(ctx, due, now)
+	}
+}
+
+func timeFor(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) > d)
+}
+
+// due reads what is due and was not handled by this run: a record whose write
+// failed is left to the next.
+func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {
+	var due []Record
+	for lane := range dueLanes {
+		records, err := c.Index.Due(ctx, strconv.Itoa(lane), now, duePage)
+		if err != nil {
+			return nil, fmt.Errorf("read the due deletions: %w", err)
+		}
+		for _, r := range records {
+			if id := r.text(AttrSessionID); !handled[id] {
+				handled[id] = true
+				due = append(due, r)
+			}
+		}
+	}
+	slices.SortFunc(due, func(a, b Record) int {
+		return a.time(AttrNextAttemptAt).Compare(b.time(AttrNextAttemptAt))
+	})
+	return due, nil
+}
+
+// round gives each due deletion its write, and sends what it claimed.
+func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
+	attempt := Attempt{ID: c.NewID()}
+	writes := make([]Write, len(due))
+	for i, r := range due {
+		writes[i] = c.next(r, attempt.ID, now)
+	}
+	for i, res := range c.Table.Write(ctx, writes) {
+		s := due[i].Session()
+		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID)
+		became := writes[i].Set
+		ours := errors.Is(res.Err, ErrCondition) && res.Old.text(AttrAttemptID) == attempt.ID // its first answer was lost
+		switch {
+		case errors.Is(res.Err, ErrCondition) && !ours:
+			log.Debug("due deletion has moved on: nothing to do")
+		case res.Err != nil && !ours:
+			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
+		case became[AttrState] == string(Unknown):
+			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
+		case became[AttrAttemptID] == nil:
+			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
+		default:
+			log.Info("deletion tried again", "AttemptId", attempt.ID, "Attempts", became[AttrAttempts])
+			attempt.add(s, s.DeletionRequestedAt, c.GiveUp)
+		}
+	}
+	c.send(ctx, attempt)
+}
+
+// next is what a due deletion needs.
+func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
+	s := due.Session()
+	switch {
+	case s.State != Deleting && s.Confirmation == "":
+		return dropLease(due)
+	case s.Confirmation != "":
+		return touch(due, now)
+	case !now.Before(s.DeletionRequestedAt.Add(c.GiveUp)):
+		return giveUp(due, c.GiveUp, now)
+	}
+	return claim(due, attemptID, now)
+}
+
+// send has the hosts close what was claimed. What is refused keeps its lease,
+// and the reason is noted; EC2 is asked whether those hosts still live.
+func (c *Cleaner) send(ctx context.Context, attempt Attempt) {
+	if len(attempt.Closings) == 0 {
+		return
+	}
+	var (
+		writes  []Write
+		refused []string
+	)
+	for i, err := range c.Hosts.Close(ctx, attempt) {
+		refusal := (*Refusal)(nil)
+		if !errors.As(err, &refusal) {
+			continue
+		}
+		closing := attempt.Closings[i]
+		refused = append(refused, closing.HostID)
+		writes = append(writes, fail(Report{
+			HostID:    closing.HostID,
+			AttemptID: attempt.ID,
+			SessionID: closing.SessionID,
+			Reason:    "The host " + refusal.Reason + ".",
+		}, c.Now()))
+	}
+	for i, res := range c.Table.Write(ctx, writes) {
+		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", writes[i].SessionID, "Cause", res.Err)
+		}
+	}
+	if err := c.Burial.Attend(ctx, refused); err != nil {
+		c.Log.Warn("EC2 could not be asked about hosts that Systems Manager does not reach: the next run asks", "Cause", err)
+	}
+}
+
+// claim gives a due deletion a new attempt: only one claimer's write meets the
+// condition. Each lease is longer than the last, up to maxBackoff, and not the
+// same for all.
+func claim(due Record, attemptID string, now time.Time) Write {
+	s := due.Session()
+	w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
+	set(&w, AttrAttempts, s.Attempts+1)
+	lease(&w, s.ID, attemptID, now)
+	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
+	set(&w, AttrNextAttemptAt, now.Add(backoff+rand.N(backoff/4)))
+	return w
+}
+
+const maxBackoff = 10 * time.Minute
+
+// giveUp ends a deletion that no host has confirmed in time. The attempt keeps
+// its name, so that a confirmation that comes later still counts.
+func giveUp(due Record, after time.Duration, now time.Time) Write {
+	s := due.Session()
+	w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt}}
+	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", after, s.Attempts)
+	if s.StateReason != "" {
+		reason += " Last: " + s.StateReason
+	}
+	set(&w, AttrState, Unknown)
+	set(&w, AttrStateReason, reason)
+	set(&w, AttrGivenUpAt, now)
+	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	return w
+}
+
+// unended is the condition that a due deletion is as it was seen: open, with
+// the same attempt and lease, and not confirmed.
+func unended(due Record) []Condition {
+	return []Condition{
+		is(AttrState, Deleting),
+		same(due, AttrAttemptID),
+		same(due, AttrNextAttemptAt),
+		missing(AttrConfirmation),
+	}
+}
+
+// touch changes a confirmed deletion, so that the table's stream shows it
+// again: an unchanged write makes no stream record.
+func touch(due Record, now time.Time) Write {
+	w := Write{
+		SessionID: due.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting, Unknown),
+			same(due, AttrConfirmation),
+			same(due, AttrNextAttemptAt),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrNextAttemptAt, now.Add(Lease))
+	return w
+}
+
+// dropLease takes away a lease that no open deletion holds; no rule leaves one.
+func dropLease(due Record) Write {
+	return Write{
+		SessionID: due.text(AttrSessionID),
+		If:        []Condition{same(due, AttrState), same(due, AttrNextAttemptAt), missing(AttrConfirmation)},
+		Remove:    []string{AttrNextAttemptAt, AttrDueLane},
+	}
+}

@@ -1,0 +1,38 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Index finds records by other things than their ID. It may show a record as
+// it was a moment ago: what is decided by it is written on condition.
+type Index interface {
+	// Due lists records of a lane whose NextAttemptAt is not after now, the
+	// longest due first, at most limit of them.
+	Due(ctx context.Context, lane string, now time.Time, limit int) ([]Record, error)
+	// OnHost lists all records that live on a host.
+	OnHost(ctx context.Context, hostID string) ([]Record, error)
+}
+
+// HostTable is the Hosts table: when each host last spoke.
+type HostTable interface {
+	// Answered notes that a host answered an inventory. fresh is false, and
+	// nothing is written, if one that was sent later is noted already.
+	Answered(ctx context.Context, a HostAnswer) (fresh bool, err error)
+	// Quiet lists hosts that last answered before that time and are not marked
+	// silent yet, the longest quiet first, at most limit of them.
+	Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
+	// Silence marks a host silent, unless it has answered since. marked tells
+	// whether it is silent now.
+	Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
+}
+
+// A HostAnswer is the fact that a host answered an inventory.
+type HostAnswer struct {
+	HostID, InventoryID string
+	Platform            string
+	// SentAt is when the inventory's command was sent, At when its answer was
+	// read.
+	SentAt, At time.Time
+}

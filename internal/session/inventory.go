@@ -1,0 +1,304 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// An Inventory is what a host says runs on it. It is as old as the moment its
+// command was sent, whenever it arrives.
+type Inventory struct {
+	ID       string // the command's, a UUID
+	HostID   string // by the sender of the answer, not by its text
+	Platform string
+	SentAt   time.Time
+	// Complete is false where the answer was cut: it then says what runs, but
+	// not what does not.
+	Complete bool
+	Sessions []Found
+}
+
+// Found is one session of an inventory, under its name on the host.
+type Found struct {
+	NameOnHost, Owner, Name, Type string
+	CreationTime                  string
+	NumOfConnections              int64
+	LastDisconnectionTime         string
+}
+
+// maxInventoryAge is how old an inventory may be to be believed at all.
+const maxInventoryAge = time.Hour
+
+// A Registrar keeps the table true to what hosts say runs on them. A host
+// speaks for itself only: whatever it says, no other host's session is hidden,
+// taken over or ended by it.
+type Registrar struct {
+	Table Table
+	Index Index
+	Hosts HostTable
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Apply brings the table to what the inventory says: it lists new sessions,
+// updates what changed, ends what has vanished, and lists again what was
+// removed by force but still runs. One older than the host's newest, or than an
+// hour, changes nothing. An open deletion is only ever confirmed by it. It may
+// be applied again at any time.
+func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
+	log := g.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
+	now := g.Now()
+	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
+		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
+		return nil
+	}
+	fresh, err := g.Hosts.Answered(ctx, HostAnswer{
+		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
+	})
+	if err != nil {
+		return fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)
+	}
+	if !fresh {
+		log.Info("inventory dropped: a newer one was applied")
+		return nil
+	}
+	known, err := g.Index.OnHost(ctx, inv.HostID)
+	if err != nil {
+		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)
+	}
+	return g.reconcile(ctx, inv, known, now)
+}
+
+func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record, now time.Time) error {
+	byName := make(map[string]Record, len(known))
+	for _, r := range known {
+		byName[r.Session().NameOnHost()] = r
+	}
+	gone := ending{
+		id:           inv.ID,
+		confirmation: Vanished,
+		reason:       "Its host no longer runs it.",
+		before:       inv.SentAt,
+		now:          now,
+	}
+	var (
+		writes []Write
+		fresh  []Found
+	)
+	for _, f := range inv.Sessions {
+		if !f.listable() {
+			g.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
+			delete(byName, f.NameOnHost)
+			continue
+		}
+		r, isKnown := byName[f.NameOnHost]
+		delete(byName, f.NameOnHost)
+		if !isKnown {
+			fresh = append(fresh, f)
+		} else if w, ok := observe(r, f, inv, gone); ok {
+			writes = append(writes, w)
+		}
+	}
+	if inv.Complete {
+		for _, r := range byName {
+			if w, ok := gone.deletion(r); ok {
+				writes = append(writes, w)
+			} else if w, ok := gone.session(r); ok {
+				writes = append(writes, w)
+			}
+		}
+	}
+	err := gone.apply(ctx, g.Table, writes, g.Log)
+	return errors.Join(err, g.list(ctx, inv, fresh, gone))
+}
+
+// listable: what the table's keys and the API's limits take.
+func (f Found) listable() bool {
+	return f.NameOnHost != "" && len(f.NameOnHost) <= 128 && f.Owner != "" && len(f.Owner) <= MaxIDBytes
+}
+
+// observe is what a session that was found means for its record: nothing, most
+// of the time.
+func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
+	s := r.Session()
+	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
+	switch {
+	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
+		if !sameIncarnation && !mayBeMeant(s, f) {
+			gone.confirmation = Replaced
+			return gone.deletion(r)
+		}
+		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
+			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
+		}
+		return Write{}, false
+	case !s.State.lives():
+		return Write{}, false
+	}
+	listed := listing(f, inv, inv.HostID, s.ID)
+	if !sameIncarnation {
+		return relist(r, f, inv, inv.HostID, s.ID), true
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	for attr, v := range listed {
+		if r[attr] != v && attr != AttrFirstSeenAt && attr != AttrObservedAt {
+			w.Set[attr] = v
+		}
+	}
+	if s.FirstSeenAt.IsZero() {
+		set(&w, AttrFirstSeenAt, inv.SentAt)
+	}
+	if len(w.Set) == 0 {
+		return Write{}, false
+	}
+	set(&w, AttrObservedAt, inv.SentAt)
+	if s.State == Unknown {
+		w.Remove = []string{AttrStateReason, AttrExpiresAt}
+	}
+	return w, true
+}
+
+// mayBeMeant tells whether a session may be the one that a deletion without a
+// recorded incarnation means.
+func mayBeMeant(s Session, f Found) bool {
+	if _, recorded := parseCreation(s.CreationTime); recorded {
+		return false
+	}
+	created, ok := parseCreation(f.CreationTime)
+	return !ok || !created.After(s.DeletionRequestedAt.Add(CreationTolerance))
+}
+
+// sameCreation compares incarnations as the hosts do: to the second, where one
+// of the two has no decimals.
+func sameCreation(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ta, okA := parseCreation(a)
+	tb, okB := parseCreation(b)
+	if !okA || !okB {
+		return false
+	}
+	whole := ta.Nanosecond()/1000 == 0 || tb.Nanosecond()/1000 == 0
+	return ta.UnixMicro() == tb.UnixMicro() || whole && ta.Unix() == tb.Unix()
+}
+
+func parseCreation(s string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return t, err == nil
+}
+
+// list brings sessions into the table that its index does not show for this
+// host. A record may be there all the same: ended, of another host, or too new
+// for the index.
+func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone ending) error {
+	type pending struct {
+		Found
+		id string
+	}
+	var open []pending
+	for _, f := range found {
+		open = append(open, pending{f, listedID(f.NameOnHost, inv.HostID)})
+	}
+	var errs []error
+	for range 3 { // under its name, under its name and host, over what was there
+		var (
+			writes []Write
+			next   []pending
+			over   []Write
+		)
+		for _, p := range open {
+			writes = append(writes, Write{SessionID: p.id, New: true, Set: listing(p.Found, inv, inv.HostID, p.id)})
+		}
+		if len(writes) == 0 {
+			break
+		}
+		for i, res := range g.Table.Write(ctx, writes) {
+			p := open[i]
+			there := res.Old.Session()
+			switch {
+			case res.Err == nil:
+				g.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
+			case !errors.Is(res.Err, ErrCondition):
+				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
+			case there.State == Deleted && there.DeletedAt.Before(inv.SentAt):
+				over = append(over, relist(res.Old, p.Found, inv, inv.HostID, p.id))
+			case there.State == Deleted:
+				// It ended after the inventory was sent: the next one knows better.
+			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost:
+				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
+					over = append(over, w)
+				}
+			case p.id == p.NameOnHost:
+				next = append(next, pending{p.Found, p.NameOnHost + "-" + inv.HostID})
+			default:
+				g.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
+			}
+		}
+		errs = append(errs, gone.apply(ctx, g.Table, over, g.Log))
+		open = next
+	}
+	return errors.Join(errs...)
+}
+
+// listedID is the ID under which a host's session is listed at first: its name,
+// but for names that are not one session's own. The automatic console is called
+// "console" on every host, and a name that ends like a host's ID could be taken
+// for a session of that host.
+func listedID(nameOnHost, hostID string) string {
+	if nameOnHost == "console" || endsLikeAHost(nameOnHost) {
+		return nameOnHost + "-" + hostID
+	}
+	return nameOnHost
+}
+
+func endsLikeAHost(name string) bool {
+	for _, kind := range []string{"-i-", "-mi-"} {
+		if i := strings.LastIndex(name, kind); i >= 0 {
+			if n := len(name) - i - len(kind); n == 8 || n == 17 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// listing is the record of a found session.
+func listing(f Found, inv Inventory, hostID, id string) Record {
+	r := Listed(Session{
+		ID: id, DCVID: f.NameOnHost, Owner: f.Owner, HostID: hostID, Name: f.Name, Type: f.Type,
+		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
+	})
+	r[AttrFirstSeenAt] = FormatTime(inv.SentAt)
+	r[AttrObservedAt] = FormatTime(inv.SentAt)
+	return r
+}
+
+// relist makes a record that is there into that of a found session, and removes
+// every trace of what it was.
+func relist(there Record, f Found, inv Inventory, hostID, id string) Write {
+	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, hostID, id)}
+	for attr := range there {
+		if _, stays := w.Set[attr]; !stays && attr != AttrSessionID {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+	delete(w.Set, AttrSessionID)
+	return w
+}
+
+// unchanged is the condition that a record is still what was decided upon.
+func unchanged(r Record) []Condition {
+	var conditions []Condition
+	for _, attr := range []string{
+		AttrState, AttrHostID, AttrCreationTime, AttrDeletionRequestID, AttrAttemptID,
+		AttrConfirmation, AttrDeletedAt, AttrGivenUpAt, AttrObservedAt,
+	} {
+		conditions = append(conditions, same(r, attr))
+	}
+	return conditions
+}
