@@ -19,6 +19,10 @@ PARAMETERS ?=
 # Nothing of the machine or the commit goes in: the same code gives the same package, and is deployed only once.
 LAMBDA_BUILD := CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath -ldflags=-s -buildvcs=false'
 
+# Go would ask git for the commit, and fail where the checkout belongs to another user.
+GOFLAGS += -buildvcs=false
+export GOFLAGS
+
 # The pinned SAM CLI, fetched when it is first needed.
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
@@ -61,7 +65,7 @@ lint: ## Run golangci-lint (settings: .golangci.yml)
 shellcheck: ## Check the shell scripts and the close script of template.yaml
 	@.ci/shellcheck
 
-validate: ## Check template.yaml: SAM, cfn-lint, and rules of our own on what SAM makes of it
+validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell
 	@.ci/template-check
 
 sam-build: | build/ ## Build the functions with SAM for both processors

@@ -111,7 +111,8 @@ class Fleet:
 def local_system():
     port, ssm_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["go", "build", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
+        build = ["go", "build", "-buildvcs=false", "-o", f"{folder}/local", "./internal/local"]
+        subprocess.run(build, cwd=ROOT, check=True)
         with process("the local system", [f"{folder}/local"], ssm_port, PORT=str(port), SSM_PORT=str(ssm_port)):
             yield Fleet(port, ssm_port)
 

@@ -31,6 +31,7 @@ class Story:
     def __init__(self, table, fleet, commands, invoke):
         self.table, self.fleet, self.commands, self.invoke = table, fleet, commands, invoke
         self.host_id, self.session = fleet.host_of("SessionId123")
+        self.told = set()
         assert self.host_id, "the local system has no session SessionId123"
 
     def list_session(self):
@@ -41,6 +42,7 @@ class Story:
         )
 
     def event(self, name):
+        self.told.add(name)
         return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
     def answer(self, name):
@@ -123,7 +125,12 @@ class Story:
             ("stream-forced.json as it stands: changes nothing",
              lambda: self.stream_record_of_another_attempt("stream-forced")),
             ("stream-forced.json of that delete: DELETED", lambda: self.stream_confirmed("stream-forced")),
+            ("every sample event was told of", self.nothing_left_out),
         ]
+
+    def nothing_left_out(self):
+        left_out = {file.stem for file in (ROOT / "events").iterdir()} - self.told
+        assert not left_out, left_out
 
 
 def sam_invoke(folder, image, environment):

@@ -6,10 +6,12 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -18,7 +20,11 @@ import (
 func main() {
 	log := awsenv.Logger()
 	var env awsenv.Settings
-	table := env.Text("SESSIONS_TABLE")
+	var (
+		sessions   = env.Text("SESSIONS_TABLE")
+		hosts      = env.Text("HOSTS_TABLE")
+		endStopped = env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true)
+	)
 	env.MustBeRight(log)
 
 	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
@@ -27,10 +33,25 @@ func main() {
 	systemsManager := ssm.NewFromConfig(awsenv.Config(6*time.Second), func(o *ssm.Options) {
 		o.BaseEndpoint = awsenv.Endpoint("SSM")
 	})
+	instances := ec2.NewFromConfig(awsenv.Config(6*time.Second), func(o *ec2.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("EC2")
+	})
+	table := dynamo.New(db, sessions)
+	index := dynamo.Index{Client: db, Table: sessions}
+	burial := &session.Burial{
+		Table: table, Index: index, Instances: ec2state.New(instances),
+		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
+	}
 	handler := &events.HostEvents{
 		Reader:    &runcommand.Reader{API: systemsManager},
-		Confirmer: &session.Confirmer{Table: dynamo.New(db, table), Now: time.Now, Log: log},
-		Log:       log,
+		Confirmer: &session.Confirmer{Table: table, Index: index, Now: time.Now, Log: log},
+		Registrar: &session.Registrar{
+			Table: table, Index: index, Burial: burial,
+			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
+		},
+		IdleKeeper: &session.IdleKeeper{Table: table, Index: index, Now: time.Now, Log: log},
+		Burial:     burial,
+		Log:        log,
 	}
 	lambda.Start(handler.Handle)
 }

@@ -4,6 +4,7 @@ package awsenv
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,6 +55,40 @@ func (s *Settings) Count(name string, ifUnset int) int {
 		s.errs = append(s.errs, fmt.Errorf("%s is %q, not a whole number of at least 1", name, v))
 	}
 	return n
+}
+
+// Minutes is a variable that is a time, a whole number of minutes.
+func (s *Settings) Minutes(name string, ifUnset int) time.Duration {
+	v := s.get(name)
+	if v == "" {
+		return time.Duration(ifUnset) * time.Minute
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, not a number of minutes", name, v))
+	}
+	return time.Duration(n) * time.Minute
+}
+
+// Switch is a variable that is "true" or "false".
+func (s *Settings) Switch(name string, ifUnset bool) bool {
+	switch v := s.get(name); v {
+	case "":
+		return ifUnset
+	case "true", "false":
+		return v == "true"
+	default:
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, not true or false", name, v))
+		return false
+	}
+}
+
+// NewID is a random UUID.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // Err names all that is wrong with the variables read so far.

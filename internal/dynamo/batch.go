@@ -104,7 +104,7 @@ func (t *Table) send(ctx context.Context, batch []*pending) (*dynamodb.BatchExec
 func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 	if answer.Error == nil {
 		old := Record(answer.Item)
-		if old == nil {
+		if old == nil && !p.write.New {
 			p.fail(session.ErrUnclear, errors.New("a success without the old item"))
 			return false
 		}
@@ -112,6 +112,10 @@ func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 		return false
 	}
 	cause := fmt.Errorf("%s: %s", answer.Error.Code, aws.ToString(answer.Error.Message))
+	if p.write.New && answer.Error.Code == types.BatchStatementErrorCodeEnumDuplicateItem {
+		p.fail(session.ErrCondition, cause)
+		return false
+	}
 	switch answer.Error.Code {
 	case types.BatchStatementErrorCodeEnumConditionalCheckFailed:
 		*p.result = session.Result{

@@ -29,6 +29,8 @@ import (
 //   - =, <, AND and IN [...] of up to 100 values: "PartiQL arithmetic,
 //     comparison, and logical operators", "PartiQL select statements".
 //   - IS MISSING, IS NOT MISSING: "Using the MISSING function".
+//   - INSERT INTO ... VALUE {'a':?}: "PartiQL insert statements"; DuplicateItem
+//     if there is one, and never its attributes.
 func statement(tableName string, w session.Write) types.BatchStatementRequest {
 	var (
 		text       strings.Builder
@@ -44,6 +46,22 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 		text.WriteString(words)
 		text.WriteByte('?')
 		parameters = append(parameters, attributeValue(v))
+	}
+
+	if w.New {
+		name("INSERT INTO ", tableName)
+		text.WriteString(" VALUE {")
+		literal := func(separator, attr string, v any) {
+			text.WriteString(separator + "'" + attr + "':")
+			parameter("", v)
+		}
+		literal("", session.AttrSessionID, w.SessionID)
+		for _, attr := range slices.Sorted(maps.Keys(w.Set)) {
+			literal(",", attr, w.Set[attr])
+		}
+		text.WriteByte('}')
+		all := text.String()
+		return types.BatchStatementRequest{Statement: &all, Parameters: parameters}
 	}
 
 	name("UPDATE ", tableName)

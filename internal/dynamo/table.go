@@ -6,6 +6,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -101,5 +102,34 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 		}
 		calls.Wait()
 	}
+	t.lookAtOld(ctx, writes, results)
 	return results
+}
+
+// lookAtOld completes the results of new records that were there already:
+// DynamoDB does not say what they are. An update that no item meets does.
+func (t *Table) lookAtOld(ctx context.Context, writes []session.Write, results []session.Result) {
+	var (
+		looks []session.Write
+		at    []int
+	)
+	for i, w := range writes {
+		if w.New && errors.Is(results[i].Err, session.ErrCondition) {
+			looks = append(looks, session.Write{
+				SessionID: w.SessionID,
+				If:        []session.Condition{{Attr: session.AttrSessionID, Op: session.Missing}},
+				Remove:    []string{session.AttrDeletedAt},
+			})
+			at = append(at, i)
+		}
+	}
+	if len(looks) == 0 {
+		return
+	}
+	for i, res := range t.Write(ctx, looks) {
+		results[at[i]].Old = res.Old
+		if !errors.Is(res.Err, session.ErrCondition) {
+			results[at[i]].Err = res.Err
+		}
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -14,51 +16,89 @@ import (
 )
 
 // HostEvents handles the queue that EventBridge fills with the news of hosts:
-// "EC2 Command Invocation Status-change Notification" of aws.ssm.
+// that one has finished its part of a command, or that it has stopped.
 type HostEvents struct {
-	Reader    *runcommand.Reader
-	Confirmer *session.Confirmer
-	Log       *slog.Logger
+	Reader     *runcommand.Reader
+	Confirmer  *session.Confirmer
+	Registrar  *session.Registrar
+	IdleKeeper *session.IdleKeeper
+	Burial     *session.Burial
+	Log        *slog.Logger
 }
 
-// commandStatus is the detail of the notification, as far as it is used; its
-// fields are listed in the Systems Manager user guide, "Monitoring Systems
-// Manager events with Amazon EventBridge".
-type commandStatus struct {
+// hostEvent is what is read of the events; the Systems Manager user guide has
+// them under "Monitoring Systems Manager events with Amazon EventBridge", the
+// EC2 user guide under "Monitor for state change events".
+type hostEvent struct {
 	Source     string `json:"source"`
 	DetailType string `json:"detail-type"`
 	Detail     struct {
 		CommandID  string `json:"command-id"`
 		InstanceID string `json:"instance-id"`
-		Status     string `json:"status"`
 	} `json:"detail"`
 }
 
-const commandStatusType = "EC2 Command Invocation Status-change Notification"
-
-// An invocation is one host's part in a command.
+// An invocation is one host's part in a command; without a command it stands
+// for the host itself.
 type invocation struct{ commandID, hostID string }
 
-// Handle reads the answers that the messages announce and has them recorded. A
-// message whose answer could not be read or recorded goes back to the queue; in
-// the end the dead-letter queue keeps it.
+// Handle reads the answers that the messages announce and has them recorded,
+// and asks about hosts that are said to have stopped. A message that could not
+// be worked off goes back to the queue; in the end the dead-letter queue keeps
+// it.
 func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	messages := map[invocation][]string{} // IDs; an event may be delivered twice
-	hostsOf := map[string][]string{}      // by command
-	failures := map[invocation]error{}
 	response := events.SQSEventResponse{}
-
+	fail := func(messageID string) {
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: messageID})
+	}
 	for _, m := range event.Records {
-		inv, err := parseCommandStatus(m.Body)
+		inv, err := parseHostEvent(m.Body)
 		if err != nil {
 			h.Log.Error("message not understood: it goes to the dead-letter queue", "MessageId", m.MessageId, "Cause", err)
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+			fail(m.MessageId)
 			continue
 		}
-		if messages[inv] == nil {
-			hostsOf[inv.commandID] = append(hostsOf[inv.commandID], inv.hostID)
-		}
 		messages[inv] = append(messages[inv], m.MessageId)
+	}
+
+	failures := h.work(ctx, slices.Collect(maps.Keys(messages)))
+	for inv, err := range failures {
+		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
+		for _, id := range messages[inv] {
+			fail(id)
+		}
+	}
+	return response, nil
+}
+
+func parseHostEvent(body string) (invocation, error) {
+	var event hostEvent
+	if err := json.Unmarshal([]byte(body), &event); err != nil {
+		return invocation{}, fmt.Errorf("not an EventBridge event: %w", err)
+	}
+	inv := invocation{commandID: event.Detail.CommandID, hostID: event.Detail.InstanceID}
+	switch kind := event.Source + "/" + event.DetailType; {
+	case kind == "aws.ssm/EC2 Command Invocation Status-change Notification" && inv.commandID != "" && inv.hostID != "":
+		return inv, nil
+	case kind == "aws.ec2/EC2 Instance State-change Notification" && inv.hostID != "":
+		return invocation{hostID: inv.hostID}, nil
+	default:
+		return invocation{}, fmt.Errorf("not news of one host: %s", kind)
+	}
+}
+
+// work deals with each of the invocations and hosts, and returns what failed.
+func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation]error {
+	failures := map[invocation]error{}
+	hostsOf := map[string][]string{} // by command
+	var doubtful []string
+	for _, n := range news {
+		if n.commandID == "" {
+			doubtful = append(doubtful, n.hostID)
+		} else {
+			hostsOf[n.commandID] = append(hostsOf[n.commandID], n.hostID)
+		}
 	}
 
 	var (
@@ -69,16 +109,24 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 		answers, errs := h.Reader.Read(ctx, commandID, hostIDs)
 		for hostID, err := range errs {
 			if errors.Is(err, runcommand.ErrNotOurs) {
-				h.Log.Warn("command status ignored", "CommandId", commandID, "HostId", hostID, "Cause", err)
+				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
 				continue
 			}
 			failures[invocation{commandID, hostID}] = err
 		}
 		for hostID, answer := range answers {
+			inv := invocation{commandID, hostID}
 			h.logAnswer(commandID, answer)
-			for _, r := range answer.Reports {
+			said, err := h.take(ctx, answer)
+			if err != nil {
+				failures[inv] = err
+			}
+			for _, r := range said {
 				reports = append(reports, r)
-				from = append(from, invocation{commandID, hostID})
+				from = append(from, inv)
+			}
+			if !answer.Answered && answer.Status != "Success" {
+				doubtful = append(doubtful, hostID)
 			}
 		}
 	}
@@ -87,32 +135,35 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 			failures[from[i]] = err
 		}
 	}
-
-	for inv, err := range failures {
-		h.Log.Warn("command status goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
-		for _, id := range messages[inv] {
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+	if err := h.Burial.Attend(ctx, doubtful); err != nil {
+		for _, n := range news {
+			if slices.Contains(doubtful, n.hostID) {
+				failures[n] = err
+			}
 		}
 	}
-	return response, nil
+	return failures
 }
 
-func parseCommandStatus(body string) (invocation, error) {
-	var event commandStatus
-	if err := json.Unmarshal([]byte(body), &event); err != nil {
-		return invocation{}, fmt.Errorf("not an EventBridge event: %w", err)
+// take hands a host's answer to those whom it concerns. Reports to a close
+// command are returned, to be recorded together.
+func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]session.Report, error) {
+	switch {
+	case answer.Inventory != nil:
+		return nil, h.Registrar.Apply(ctx, *answer.Inventory)
+	case answer.Idle != nil:
+		return nil, h.IdleKeeper.Apply(ctx, *answer.Idle)
+	case answer.AttemptID != "" && !answer.Answered:
+		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+			"The host did not answer the close command (Systems Manager: "+answer.Status+").")
 	}
-	inv := invocation{commandID: event.Detail.CommandID, hostID: event.Detail.InstanceID}
-	if event.Source != "aws.ssm" || event.DetailType != commandStatusType || inv.commandID == "" || inv.hostID == "" {
-		return invocation{}, fmt.Errorf("not a command status of one host: source %q, detail-type %q", event.Source, event.DetailType)
-	}
-	return inv, nil
+	return answer.Reports, nil
 }
 
 func (h *HostEvents) logAnswer(commandID string, answer runcommand.Invocation) {
 	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports))
-	if len(answer.Reports) == 0 || answer.Unreadable > 0 {
-		log.Warn("host answered less than it was asked: the sessions' leases stand", "UnreadableLines", answer.Unreadable)
+	if !answer.Answered || answer.Unreadable > 0 {
+		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed)
 		return
 	}
 	log.Debug("host answered")

@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -113,14 +115,16 @@ func badRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2
 }
 
 func respond(status int, body any) events.APIGatewayV2HTTPResponse {
-	text, err := json.Marshal(body)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // an ID with "&" comes back as it was sent
+	if err := encoder.Encode(body); err != nil {
 		panic(err) // the types above always have a JSON form
 	}
 	return events.APIGatewayV2HTTPResponse{
 		StatusCode: status,
 		Headers:    map[string]string{"Content-Type": "application/json"},
-		Body:       string(text),
+		Body:       strings.TrimSuffix(text.String(), "\n"),
 	}
 }
 

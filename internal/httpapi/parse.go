@@ -75,8 +75,9 @@ func validJSON(body []byte) error {
 	if err != nil {
 		return errors.New("it ends too early")
 	}
+	end := d.InputOffset()
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("there is more after the array, at byte %d", d.InputOffset())
+		return fmt.Errorf("there is more after the first value, which ends at byte %d", end)
 	}
 	return nil
 }

@@ -21,10 +21,6 @@ import (
 // document's own time-out (60 s) it fills session.Lease.
 const DeliveryTimeout = time.Minute
 
-// commentPrefix begins the comment of a close command; the attempt's ID
-// follows. A comment comes back with each invocation, and no host can write it.
-const commentPrefix = "close "
-
 // SenderAPI is what a Closer needs of the Systems Manager client.
 type SenderAPI interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
@@ -108,7 +104,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	_, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
 		DocumentName: aws.String(o.Document),
 		InstanceIds:  cmd.hostIDs(),
-		Comment:      aws.String(commentPrefix + o.attempt.ID),
+		Comment:      aws.String(comment{kind: closeKind, id: o.attempt.ID}.String()),
 		Parameters: map[string][]string{
 			"sessions":  {cmd.parameter()},
 			"voidAfter": {strconv.FormatInt(o.attempt.VoidAfter.Unix(), 10)},

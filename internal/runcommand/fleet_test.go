@@ -56,7 +56,7 @@ func document(script string) template.Document {
 func systemsManagerWith(t *testing.T, opts fleet.Options, hosts int) *systemsManager {
 	t.Helper()
 	sm := &systemsManager{t: t, ended: make(chan invocation, 1000)}
-	opts.Dir, opts.FleetTagValue = t.TempDir(), "test"
+	opts.Dir, opts.FleetTagValue, opts.Parallel = t.TempDir(), "test", 1 // most tests need no script to run
 	opts.Emit = func(raw json.RawMessage) {
 		var e struct {
 			DetailType string            `json:"detail-type"`

@@ -60,7 +60,7 @@ func TestWhatIsNoReportIsOnlyCounted(t *testing.T) {
 		"with an ID encoded more": `{"id":"%73%32","result":"closed"}`,
 		"with an ID of no text":   `{"id":"%FF","result":"closed"}`,
 		// A key that the table cannot have fails the whole write it stands in.
-		"with an endless ID":       `{"id":"` + strings.Repeat("x", 2049) + `","result":"closed"}`,
+		"with an endless ID":       `{"id":"` + strings.Repeat("x", session.MaxIDBytes+1) + `","result":"closed"}`,
 		"with a reason of a shape": `{"id":"s2","result":"failed","reason":{"a":1}}`,
 		// A host that says a thing a thousand times must not cost a thousand writes.
 		"said already": `{"id":"s1","result":"failed"}`,

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,13 +26,25 @@ type ReaderAPI interface {
 // A Reader reads what hosts answered to close commands.
 type Reader struct{ API ReaderAPI }
 
-// An Invocation is one host's answer to a command.
+// An Invocation is one host's answer to a command: to a close command (it then
+// has an AttemptID), an inventory, or the closing of idle sessions.
 type Invocation struct {
 	HostID string
 	// Status is Systems Manager's word for how the invocation ended.
-	Status  string
-	Reports []session.Report
-	// Unreadable counts the lines of the output that are no reports.
+	Status string
+	// Answered is false if the host printed nothing that can be read: then
+	// Status tells what happened.
+	Answered bool
+
+	AttemptID string
+	Reports   []session.Report
+	Inventory *session.Inventory
+	Idle      *session.IdleReport
+
+	// Failed is why the host could not make an inventory.
+	Failed string
+	// Unreadable counts the lines of the output that are not what they should
+	// be.
 	Unreadable int
 }
 
@@ -60,7 +74,18 @@ func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (
 	if len(hostIDs) == 1 {
 		input.InstanceId = aws.String(hostIDs[0])
 	}
-	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages(); {
+	// An inventory goes to the whole fleet: no more pages than hosts asked for.
+	pagesLeft := len(hostIDs)
+	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages() && len(errs) > 0; {
+		if pagesLeft--; pagesLeft < 0 {
+			for _, id := range slices.Collect(maps.Keys(errs)) {
+				one, err := r.Read(ctx, commandID, []string{id})
+				delete(errs, id)
+				maps.Copy(errs, err)
+				maps.Copy(invocations, one)
+			}
+			break
+		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			for id := range errs {
@@ -95,15 +120,41 @@ func final(s types.CommandInvocationStatus) bool {
 }
 
 func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invocation, error) {
-	attemptID, ours := strings.CutPrefix(aws.ToString(listed.Comment), commentPrefix)
-	if !ours {
-		return Invocation{}, ErrNotOurs
+	c, err := parseComment(aws.ToString(listed.Comment))
+	if err != nil {
+		return Invocation{}, err
+	}
+	platform, output, err := r.output(ctx, listed)
+	if err != nil {
+		return Invocation{}, err
 	}
 	inv := Invocation{HostID: aws.ToString(listed.InstanceId), Status: string(listed.Status)}
+	switch c.kind {
+	case closeKind:
+		inv.AttemptID = c.id
+		inv.Reports, inv.Unreadable = parseOutput(output, inv.HostID, c.id)
+		inv.Answered = len(inv.Reports) > 0
+	case inventoryKind:
+		var found session.Inventory
+		found, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, platform, output)
+		if inv.Failed == "" && (found.Complete || len(found.Sessions) > 0) {
+			inv.Answered, inv.Inventory = true, &found
+		}
+	case idleKind:
+		var report session.IdleReport
+		report, inv.Failed, inv.Unreadable = idle(c, inv.HostID, output)
+		inv.Answered, inv.Idle = len(report.Sessions) > 0, &report
+	}
+	return inv, nil
+}
+
+// output is what the document's step for the host's platform printed; the steps
+// are named after the platforms. The other one was skipped.
+func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (platform, output string, err error) {
 	for _, step := range listed.CommandPlugins {
 		output := aws.ToString(step.Output)
 		if !strings.Contains(output, "{") {
-			continue // the step of the other platform, which was skipped
+			continue
 		}
 		if len(output) >= maybeCutChars || strings.Contains(output, "truncated--") {
 			full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
@@ -112,24 +163,21 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 				PluginName: step.Name,
 			})
 			if err != nil {
-				return Invocation{}, fmt.Errorf("read the whole output: %w", err)
+				return "", "", fmt.Errorf("read the whole output: %w", err)
 			}
-			output = aws.ToString(full.StandardOutputContent)
+			// Of a step that its time-out ended there is none, only what is listed.
+			if whole := aws.ToString(full.StandardOutputContent); whole != "" {
+				output = whole
+			}
 		}
-		reports, unreadable := parseOutput(output, inv.HostID, attemptID)
-		inv.Reports = append(inv.Reports, reports...)
-		inv.Unreadable += unreadable
+		return aws.ToString(step.Name), output, nil
 	}
-	return inv, nil
+	return "", "", nil
 }
 
 // maybeCutChars: an output of this size in the list may have been cut; the
 // service shows 2,500 characters of stdout and stderr together.
 const maybeCutChars = 2_400
-
-// maxIDBytes is more than any session's ID has: a key of the table cannot be
-// longer, and one that were would have the table refuse a whole batch.
-const maxIDBytes = 2048
 
 // parseOutput reads the lines of a host's stdout. What is not a whole, well
 // formed report of a session not yet reported is only counted: a host can say
@@ -149,7 +197,7 @@ func parseOutput(output, hostID, attemptID string) (reports []session.Report, un
 		err := json.Unmarshal([]byte(line), &said)
 		id, idErr := decodeID(said.ID)
 		outcome := session.Outcome(said.Result)
-		isID := idErr == nil && id != "" && len(id) <= maxIDBytes && utf8.ValidString(id)
+		isID := idErr == nil && id != "" && len(id) <= session.MaxIDBytes && utf8.ValidString(id)
 		if err != nil || !isID || reported[id] || !known(outcome) {
 			unreadable++
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -46,6 +47,7 @@ type Burial struct {
 // requested and every session that was seen before the question is over. It may
 // be called again at any time.
 func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
+	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {
 		return nil
 	}
@@ -55,10 +57,8 @@ func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
 		return fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
 	var errs []error
-	done := map[string]bool{}
 	for _, hostID := range hostIDs {
-		if fate := fates[hostID]; fate != Alive && !done[hostID] {
-			done[hostID] = true
+		if fate := fates[hostID]; fate != Alive {
 			errs = append(errs, b.bury(ctx, hostID, fate, asked))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // A Confirmer records what hosts report.
 type Confirmer struct {
 	Table Table
+	Index Index
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -53,6 +54,24 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 		}
 	}
 	return errs
+}
+
+// Failed makes the reports of a host that gave none: its part of the attempt
+// has ended in some other way than by running the command.
+func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string) ([]Report, error) {
+	records, err := c.Index.OnHost(ctx, hostID)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: read its sessions: %w", hostID, err)
+	}
+	var reports []Report
+	for _, r := range records {
+		if s := r.Session(); s.AttemptID == attemptID && s.Confirmation == "" {
+			reports = append(reports, Report{
+				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeFailed, Reason: reason,
+			})
+		}
+	}
+	return reports, nil
 }
 
 // A Finisher ends what is confirmed. Nothing else writes DELETED.

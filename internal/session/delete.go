@@ -147,7 +147,7 @@ func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion
 			return
 		}
 		for i, res := range d.Table.Write(ctx, writes) {
-			open[i].judge(res, req)
+			open[i].judge(res, req, d.GiveUp)
 		}
 	}
 	for _, del := range deletions {
@@ -170,7 +170,7 @@ func (del *deletion) write(req Request) Write {
 }
 
 // judge decides what the answer to a write means for the deletion.
-func (del *deletion) judge(res Result, req Request) {
+func (del *deletion) judge(res Result, req Request, giveUp time.Duration) {
 	if res.Old != nil {
 		del.seen = res.Old.Session()
 	}
@@ -179,7 +179,7 @@ func (del *deletion) judge(res Result, req Request) {
 		del.written(res.Old)
 	case errors.Is(res.Err, ErrCondition):
 		del.unclear = 0
-		del.refusedByRecord(res.Old != nil, req)
+		del.refusedByRecord(res.Old != nil, req, giveUp)
 	case errors.Is(res.Err, ErrUnclear) && del.unclear == 0:
 		del.unclear++ // written once more, and judged by the request's ID
 	case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:
@@ -203,7 +203,7 @@ func (del *deletion) written(old Record) {
 
 // refusedByRecord is called when the record, now in seen, did not meet the
 // condition of the write.
-func (del *deletion) refusedByRecord(exists bool, req Request) {
+func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Duration) {
 	s := del.seen
 	ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID
 	switch {
@@ -221,7 +221,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request) {
 		del.fail(NotFound, nil)
 	case s.Confirmation != "":
 		del.step = done
-	case claimable(s, req.At):
+	case claimable(s, req.At, giveUp):
 		del.step = toClaim
 	case s.RepeatedAt.IsZero():
 		del.step = toRepeat

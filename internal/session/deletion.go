@@ -162,10 +162,14 @@ func claimFailed(open Session, req Request) Write {
 	return w
 }
 
-// claimable tells whether a repeated request may try again now.
-func claimable(open Session, now time.Time) bool {
+// claimable tells whether a repeated request may try again now: the last
+// attempt has failed, some time ago, and another one has its whole lease before
+// the deletion is given up. One command serves many deletions and is void when
+// the first of them is over: a last-minute attempt would spoil those of others.
+func claimable(open Session, now time.Time, giveUp time.Duration) bool {
 	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
-		!now.Before(open.AttemptedAt.Add(RepeatPause))
+		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
+		!now.Add(Lease).After(open.DeletionRequestedAt.Add(giveUp))
 }
 
 // confirm records that the deletion may end, for the attempt that the report

@@ -84,8 +84,17 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 	return due, nil
 }
 
-// round gives each due deletion its write, and sends what it claimed.
+// round gives each due deletion its write, and sends what it claimed. Hosts that
+// did not answer at all may be gone: EC2 is asked about them first.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
+	var mute []string
+	for _, r := range due {
+		if s := r.Session(); s.Confirmation == "" && s.AttemptFailedAt.IsZero() {
+			mute = append(mute, s.HostID)
+		}
+	}
+	c.attend(ctx, mute)
+
 	attempt := Attempt{ID: c.NewID()}
 	writes := make([]Write, len(due))
 	for i, r := range due {
@@ -156,8 +165,12 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt) {
 			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", writes[i].SessionID, "Cause", res.Err)
 		}
 	}
-	if err := c.Burial.Attend(ctx, refused); err != nil {
-		c.Log.Warn("EC2 could not be asked about hosts that Systems Manager does not reach: the next run asks", "Cause", err)
+	c.attend(ctx, refused)
+}
+
+func (c *Cleaner) attend(ctx context.Context, hostIDs []string) {
+	if err := c.Burial.Attend(ctx, hostIDs); err != nil {
+		c.Log.Warn("hosts that do not answer could not be asked about: the next run does", "Cause", err)
 	}
 }
 

@@ -66,6 +66,8 @@ const (
 	// OutcomeExpired: the command came after its VoidAfter; nothing was done.
 	OutcomeExpired Outcome = "expired"
 	OutcomeFailed  Outcome = "failed"
+	// OutcomeInUse: a session that was to be closed for being idle is in use.
+	OutcomeInUse Outcome = "in-use"
 )
 
 // A Report is a host's word about one session of an attempt.

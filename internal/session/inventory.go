@@ -37,11 +37,12 @@ const maxInventoryAge = time.Hour
 // speaks for itself only: whatever it says, no other host's session is hidden,
 // taken over or ended by it.
 type Registrar struct {
-	Table Table
-	Index Index
-	Hosts HostTable
-	Now   func() time.Time
-	Log   *slog.Logger
+	Table  Table
+	Index  Index
+	Hosts  HostTable
+	Burial *Burial
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Apply brings the table to what the inventory says: it lists new sessions,
@@ -273,6 +274,7 @@ func listing(f Found, inv Inventory, hostID, id string) Record {
 		ID: id, DCVID: f.NameOnHost, Owner: f.Owner, HostID: hostID, Name: f.Name, Type: f.Type,
 		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
 	})
+	delete(r, AttrSessionID) // the key: a write names it by itself
 	r[AttrFirstSeenAt] = FormatTime(inv.SentAt)
 	r[AttrObservedAt] = FormatTime(inv.SentAt)
 	return r
@@ -287,7 +289,6 @@ func relist(there Record, f Found, inv Inventory, hostID, id string) Write {
 			w.Remove = append(w.Remove, attr)
 		}
 	}
-	delete(w.Set, AttrSessionID)
 	return w
 }
 

@@ -179,7 +179,7 @@ func (s *simulation) wrongAnswer(req session.Request, e session.Entry, reason st
 			return "forced is not forced (promise 6)"
 		case sent > 1:
 			return "sent twice"
-		case was.State == session.Deleting && !session.Claimable(was, req.At) && sent > 0:
+		case was.State == session.Deleting && !session.Claimable(was, req.At, giveUp) && sent > 0:
 			return "a repeat sends nothing (promise 7)"
 		}
 	case changed != "" || sent > 0:
@@ -191,14 +191,15 @@ func (s *simulation) wrongAnswer(req session.Request, e session.Entry, reason st
 }
 
 // settle lets everything arrive, and then once more: nothing may change by
-// that, and no deletion whose command was sent may be open.
+// that, and no deletion whose command was sent may be open, but for those that
+// are so old that cleanup gives them up.
 func (s *simulation) settle() {
 	clear(s.offline)
 	clear(s.broken)
 	for range 4 {
 		s.now = s.now.Add(session.RepeatPause)
 		for _, r := range s.table.All() {
-			if was := r.Session(); session.Claimable(was, s.now) {
+			if was := r.Session(); session.Claimable(was, s.now, giveUp) {
 				s.requests++
 				s.ask(request(fmt.Sprintf("r%d", s.requests), s.now, entry(was.ID, was.Owner)), false)
 			}
@@ -211,7 +212,8 @@ func (s *simulation) settle() {
 	}
 	for _, r := range s.table.All() {
 		isSent := slices.ContainsFunc(s.commands, func(c command) bool { return c.attemptID == r["AttemptId"] && c.SessionID == r["SessionId"] })
-		if r["State"] == "DELETING" && (isSent || r["Confirmation"] != nil) && r["StateReason"] != "expired" {
+		isOld := s.now.Add(session.Lease).After(r.Session().DeletionRequestedAt.Add(giveUp))
+		if r["State"] == "DELETING" && (isSent && !isOld || r["Confirmation"] != nil) {
 			s.t.Fatalf("a deletion is stuck (promise 2): %v", r)
 		}
 	}

@@ -105,6 +105,9 @@ func Listed(s Session) Record {
 		AttrLiveHostID:            s.HostID,
 		AttrLiveOwner:             s.Owner,
 	}
+	if !s.FirstSeenAt.IsZero() {
+		r[AttrFirstSeenAt] = FormatTime(s.FirstSeenAt)
+	}
 	if s.Name != "" {
 		r[AttrName] = s.Name
 	}

@@ -70,6 +70,28 @@ func TestRepeatedAttemptClosesNothingNewer(t *testing.T) {
 	}
 }
 
+// Promises 5 and 8: a command is void when a deletion that it serves is given
+// up, and one that is nearly over does not spoil it for the others.
+func TestCommandIsVoidWhenADeletionIsGivenUp(t *testing.T) {
+	w := newWorld(t, failedRecord, ready("s2", alice, hostA))
+	w.expect(request("r2", at(600), entry("s1", alice), entry("s2", alice)), "", "")
+	w.sent("r2: s1", "r2: s2")
+	if void := w.hosts.sent[0].VoidAfter; !void.Equal(t0.Add(giveUp)) {
+		t.Errorf("void after %v", void)
+	}
+}
+
+func TestDeletionThatIsNearlyOverDoesNotSpoilOthers(t *testing.T) {
+	for _, seconds := range []float64{3500, 3599, 7200} {
+		w := newWorld(t, failedRecord, ready("s2", alice, hostA))
+		w.expect(request("r2", at(seconds), entry("s1", alice), entry("s2", alice)), "", "")
+		w.sent("r2: s2")
+		if void := w.hosts.sent[0].VoidAfter; !void.Equal(at(seconds).Add(giveUp)) {
+			t.Errorf("requested at %v, void after %v", at(seconds), void)
+		}
+	}
+}
+
 func TestNewDeletionAfterAGivenUpOneCountsFromItsOwnRequest(t *testing.T) {
 	w := newWorld(t, with(givenUpRecord, "CreationTime", ""))
 	w.expect(request("r2", at(600), entry("s1", alice)), "")

@@ -225,10 +225,13 @@ func TestRepeatedAttemptsKeepTheirPause(t *testing.T) {
 		{"a moment before ten seconds", attempted, 9.999, false},
 		{"after ten seconds", attempted, 10, true},
 		{"later", attempted, 1000, true},
+		{"with its lease's time left", attempted, 3600 - 120, true},
+		{"with less than that", attempted, 3600 - 119.999, false},
+		{"after the give-up time", attempted, 3601, false},
 		{"not failed", markedRecord.Session(), 1000, false},
 		{"confirmed", with(failedRecord, "Confirmation", "closed").Session(), 1000, false},
 	} {
-		if got := session.Claimable(tc.s, at(tc.when)); got != tc.want {
+		if got := session.Claimable(tc.s, at(tc.when), giveUp); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
 	}

@@ -26,6 +26,7 @@ func (b *Broker) startBootstrap(f template.Function, path string) (*runtimeapi.F
 	endpoints := map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": b.counted(f.Name, "dynamodb", httputil.NewSingleHostReverseProxy(dynamoDB)),
 		"AWS_ENDPOINT_URL_SSM":      b.counted(f.Name, "ssm", b.fleet.Handler()),
+		"AWS_ENDPOINT_URL_EC2":      b.counted(f.Name, "ec2", b.fleet.EC2Handler()),
 	}
 	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "CALL_TIMEOUT_SECONDS=60"}
 	for name, value := range f.Environment {
@@ -52,6 +53,9 @@ func (b *Broker) startBootstrap(f template.Function, path string) (*runtimeapi.F
 func (b *Broker) counted(function, service string, handler http.Handler) (endpoint string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if service == "ec2" { // names it in the body, and only one is ever asked
+			operation = "DescribeInstances"
+		}
 		b.calls.count(function, service+":"+operation)
 		handler.ServeHTTP(w, r)
 	}))

@@ -7,10 +7,11 @@ package broker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/fleet"
@@ -34,6 +35,11 @@ type Options struct {
 	// Bootstraps are built functions, by name, to run in place of the handlers
 	// in this process. They need DynamoDB.
 	Bootstraps map[string]string
+	// GiveUpAfter overrides the template's give-up time; Every the intervals of
+	// its schedules, by task ("deletions", "inventory", "idle"). A negative
+	// interval is never.
+	GiveUpAfter time.Duration
+	Every       map[string]time.Duration
 	// Steps is told of each change of a session's state, in order.
 	Steps func(Step)
 	// Log takes what the functions and the system log; nil is nothing.
@@ -51,8 +57,16 @@ type Broker struct {
 	functions map[string]*delivery.Function
 	routes    map[string]*delivery.Function // by "METHOD /path"
 	streams   []*delivery.StreamPoller
+	tasks     map[string]func(context.Context) error // scheduled, by name
+	ahead     atomic.Int64                           // of the real time: nanoseconds
 	stop      []func()
 }
+
+// now is the system's clock; Advance sets it on.
+func (b *Broker) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
+
+// Advance sets the clock of the functions on by d, as if that time had gone by.
+func (b *Broker) Advance(d time.Duration) { b.ahead.Add(int64(d)) }
 
 // New starts the system. Close ends it.
 func New(ctx context.Context, opts Options) (b *Broker, err error) {
@@ -65,6 +79,7 @@ func New(ctx context.Context, opts Options) (b *Broker, err error) {
 		queues:    map[string]*delivery.Queue{},
 		functions: map[string]*delivery.Function{},
 		routes:    map[string]*delivery.Function{},
+		tasks:     map[string]func(context.Context) error{},
 	}
 	defer func() {
 		if err != nil {
@@ -137,6 +152,7 @@ func (b *Broker) startFleet() error {
 		Dir:           b.opts.Dir,
 		Documents:     b.template.Documents(),
 		FleetTagValue: b.template.Parameters()["FleetTagValue"],
+		Now:           b.now,
 		Emit:          bus.Publish,
 		Log:           b.opts.Log,
 		OldAgent:      b.opts.OldAgents,
@@ -168,6 +184,32 @@ func (b *Broker) connect() error {
 			b.streams = append(b.streams, poller)
 			b.stop = append(b.stop, poller.Stop)
 		}
+		for _, schedule := range f.Schedules {
+			if err := b.schedule(schedule, function); err != nil {
+				return fmt.Errorf("%s: event %s: %w", f.LogicalID, schedule.Event, err)
+			}
+		}
+	}
+	return nil
+}
+
+// schedule begins a schedule, unless it is switched off, and keeps its task so
+// that it can be run by hand.
+func (b *Broker) schedule(schedule template.Schedule, function *delivery.Function) error {
+	var input struct{ Task string }
+	if err := json.Unmarshal([]byte(schedule.Input), &input); err != nil {
+		return fmt.Errorf("input: %w", err)
+	}
+	b.tasks[input.Task] = func(ctx context.Context) error {
+		_, err := function.Invoke(ctx, []byte(schedule.Input))
+		return err
+	}
+	every, overridden := b.opts.Every[input.Task]
+	if !overridden {
+		every = schedule.Every
+	}
+	if every > 0 && (schedule.Enabled || overridden) {
+		b.stop = append(b.stop, delivery.Schedule(every, schedule.Input, function, b.opts.Log).Stop)
 	}
 	return nil
 }
@@ -186,5 +228,3 @@ func (b *Broker) changed(record streamevent.Record) {
 		s.Publish(text)
 	}
 }
-
-var errNoTable = errors.New("the template has no table SessionsTable")

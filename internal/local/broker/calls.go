@@ -4,8 +4,10 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/middleware"
 
@@ -59,21 +61,56 @@ func (c *calls) middleware(function, service string) func(*middleware.Stack) err
 	}
 }
 
-// countedTable counts the operations of the in-memory table.
+// countedTable, countedIndex and countedHosts count the operations of the
+// in-memory tables.
 type countedTable struct {
 	session.Table
-	function string
-	calls    *calls
+	count func(operation string)
 }
 
 func (t *countedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
 	if len(writes) > 0 {
-		t.calls.count(t.function, "table:Write")
+		t.count("Write")
 	}
 	return t.Table.Write(ctx, writes)
 }
 
-// countedSystemsManager counts what a function asks of Systems Manager.
+type countedIndex struct {
+	session.Index
+	count func(operation string)
+}
+
+func (x *countedIndex) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	x.count("Due")
+	return x.Index.Due(ctx, lane, now, limit)
+}
+
+func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	x.count("OnHost")
+	return x.Index.OnHost(ctx, hostID)
+}
+
+type countedHosts struct {
+	session.HostTable
+	count func(operation string)
+}
+
+func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
+	t.count("Answered")
+	return t.HostTable.Answered(ctx, a)
+}
+
+func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	t.count("Quiet")
+	return t.HostTable.Quiet(ctx, before, limit)
+}
+
+func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
+	t.count("Silence")
+	return t.HostTable.Silence(ctx, hostID, before)
+}
+
+// countedSystemsManager counts what a function asks of Systems Manager and EC2.
 type countedSystemsManager struct {
 	fleet    *fleet.Fleet
 	function string
@@ -98,4 +135,9 @@ func (s *countedSystemsManager) ListCommandInvocations(ctx context.Context, in *
 func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, opts ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
 	s.calls.count(s.function, "ssm:GetCommandInvocation")
 	return s.fleet.GetCommandInvocation(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	s.calls.count(s.function, "ec2:DescribeInstances")
+	return s.fleet.DescribeInstances(ctx, in, opts...)
 }

@@ -34,7 +34,10 @@ func (b *Broker) control(mux *http.ServeMux) {
 		})
 	}
 	handle("GET /local/hosts", func(*http.Request) (any, error) { return b.fleet.Hosts() })
-	handle("GET /local/sessions", func(r *http.Request) (any, error) { return b.store.all(r.Context()) })
+	handle("GET /local/sessions", func(r *http.Request) (any, error) {
+		all, err := b.store.all(r.Context())
+		return append([]session.Record{}, all...), err
+	})
 	handle("GET /local/calls", func(*http.Request) (any, error) { return b.calls.all(), nil })
 	handle("DELETE /local/calls", func(*http.Request) (any, error) {
 		b.calls.reset()
@@ -50,11 +53,21 @@ func (b *Broker) control(mux *http.ServeMux) {
 			"disconnect": b.fleet.Disconnect, "reconnect": b.fleet.Reconnect,
 			"untag": b.fleet.Untag, "tag": b.fleet.Tag,
 			"break": b.fleet.Break, "mend": b.fleet.Mend,
+			"lose-events": b.fleet.LoseEvents, "deliver-events": b.fleet.DeliverEvents,
+			"silence": b.fleet.Silence, "speak": b.fleet.Speak,
+			"hibernate": b.fleet.Hibernate,
 		}[r.PathValue("action")]
 		if !ok {
 			return nil, errNoAction
 		}
 		return nil, act(r.PathValue("host"))
+	})
+	handle("POST /local/cleanup/{task}", func(r *http.Request) (any, error) {
+		run, ok := b.tasks[r.PathValue("task")]
+		if !ok {
+			return nil, errNoTask
+		}
+		return nil, run(r.Context())
 	})
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
@@ -62,13 +75,15 @@ func (b *Broker) control(mux *http.ServeMux) {
 }
 
 var (
-	errNoAction = errors.New("no such action: stop, start, disconnect, reconnect, untag, tag, break or mend")
-	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
+	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend, " +
+		"lose-events, deliver-events, silence or speak")
+	errNoTask  = errors.New("no such task: deletions, inventory or idle")
+	errBadBody = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction):
+	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask):
 		return http.StatusNotFound
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
@@ -121,6 +136,7 @@ func (b *Broker) list(ctx context.Context, hostID string, s fleet.Session) error
 		HostID:       hostID,
 		Type:         s.Type,
 		CreationTime: s.CreationTime,
+		FirstSeenAt:  b.now(),
 	}
 	taken, err := b.store.get(ctx, s.ID)
 	if err != nil {

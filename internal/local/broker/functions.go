@@ -1,56 +1,109 @@
 package broker
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
 
 // handlerOf wires each function as its main does, with the settings that the
 // template gives it.
-var handlerOf = map[string]func(b *Broker, f template.Function, env *awsenv.Settings) any{
-	"delete-sessions": func(b *Broker, f template.Function, env *awsenv.Settings) any {
+var handlerOf = map[string]func(p parts) any{
+	"delete-sessions": func(p parts) any {
 		handler := &httpapi.DeleteSessions{
 			Deleter: &session.Deleter{
-				Table: b.store.table(f.Name),
-				Hosts: &runcommand.Closer{
-					API:      b.systemsManager(f.Name),
-					Document: env.Text("CLOSE_DOCUMENT"),
-					FleetTag: env.Text("FLEET_TAG_VALUE"),
-				},
-				GiveUp: time.Duration(env.Count("GIVE_UP_AFTER_MINUTES", 60)) * time.Minute,
-				Log:    b.opts.Log,
+				Table:  p.table,
+				Hosts:  p.closer(),
+				GiveUp: p.giveUp(),
+				Log:    p.log,
 			},
-			MaxBatch: env.Count("MAX_BATCH_SIZE", 1000),
-			Now:      time.Now,
-			Log:      b.opts.Log,
+			MaxBatch: p.env.Count("MAX_BATCH_SIZE", 1000),
+			Now:      p.now,
+			Log:      p.log,
 		}
 		return handler.Handle
 	},
-	"host-events": func(b *Broker, f template.Function, _ *awsenv.Settings) any {
+	"host-events": func(p parts) any {
 		handler := &events.HostEvents{
-			Reader:    &runcommand.Reader{API: b.systemsManager(f.Name)},
-			Confirmer: &session.Confirmer{Table: b.store.table(f.Name), Now: time.Now, Log: b.opts.Log},
-			Log:       b.opts.Log,
+			Reader:     &runcommand.Reader{API: p.systemsManager},
+			Confirmer:  &session.Confirmer{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
+			Registrar:  p.registrar(),
+			IdleKeeper: &session.IdleKeeper{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
+			Burial:     p.burial(),
+			Log:        p.log,
 		}
 		return handler.Handle
 	},
-	"session-stream": func(b *Broker, f template.Function, _ *awsenv.Settings) any {
+	"session-stream": func(p parts) any {
 		handler := &events.SessionStream{
-			Finisher: &session.Finisher{Table: b.store.table(f.Name), Now: time.Now, Log: b.opts.Log},
-			Log:      b.opts.Log,
+			Finisher: &session.Finisher{Table: p.table, Now: p.now, Log: p.log},
+			Log:      p.log,
 		}
 		return handler.Handle
 	},
+	"cleanup": func(p parts) any {
+		handler := &events.Cleanup{
+			Cleaner: &session.Cleaner{
+				Table: p.table, Index: p.index, Hosts: p.closer(), Burial: p.burial(),
+				GiveUp: p.giveUp(), Now: p.now, NewID: awsenv.NewID, Log: p.log,
+			},
+			Registrar: p.registrar(),
+			Broadcaster: &runcommand.Broadcaster{
+				API:               p.systemsManager,
+				InventoryDocument: p.env.Text("INVENTORY_DOCUMENT"),
+				IdleDocument:      p.env.Text("IDLE_DOCUMENT"),
+				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
+			},
+			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15),
+			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0),
+			Now:            p.now, NewID: awsenv.NewID, Log: p.log,
+		}
+		return handler.Handle
+	},
+}
+
+// parts are what functions are wired from; each function has its own, so that
+// its calls are counted.
+type parts struct {
+	tables
+	systemsManager *countedSystemsManager
+	env            *awsenv.Settings
+	now            func() time.Time
+	log            *slog.Logger
+	override       time.Duration // of the give-up time
+}
+
+func (p parts) closer() *runcommand.Closer {
+	return &runcommand.Closer{API: p.systemsManager, Document: p.env.Text("CLOSE_DOCUMENT"), FleetTag: p.env.Text("FLEET_TAG_VALUE")}
+}
+
+func (p parts) giveUp() time.Duration {
+	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60)
+	return cmp.Or(p.override, templates)
+}
+
+func (p parts) burial() *session.Burial {
+	return &session.Burial{
+		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager),
+		EndStopped: p.env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
+		Now:        p.now, NewID: awsenv.NewID, Log: p.log,
+	}
+}
+
+func (p parts) registrar() *session.Registrar {
+	return &session.Registrar{Table: p.table, Index: p.index, Hosts: p.hosts, Burial: p.burial(), Now: p.now, Log: p.log}
 }
 
 func (b *Broker) systemsManager(function string) *countedSystemsManager {
@@ -72,11 +125,26 @@ func (b *Broker) makeFunctions() error {
 			return fmt.Errorf("%s: the local system does not know how to wire %s (internal/local/broker/functions.go)", f.LogicalID, f.Name)
 		}
 		env := &awsenv.Settings{Getenv: func(name string) string { return f.Environment[name] }}
-		handler := make(b, f, env)
+		handler := make(parts{
+			tables:         b.store.tables(f.Name),
+			systemsManager: b.systemsManager(f.Name),
+			env:            env,
+			now:            b.now,
+			log:            b.opts.Log,
+			override:       b.opts.GiveUpAfter,
+		})
 		if err := env.Err(); err != nil {
 			return fmt.Errorf("%s: Environment: %w", f.LogicalID, err)
 		}
-		b.functions[f.Name] = &delivery.Function{Name: f.Name, Timeout: f.Timeout, Handler: lambda.NewHandler(handler)}
+		b.functions[f.Name] = &delivery.Function{Name: f.Name, Timeout: f.Timeout, Handler: reentrant{handler}}
 	}
 	return nil
+}
+
+// A reentrant handler can be invoked again while it works: aws-lambda-go's own
+// keeps the answer in a buffer that the next event overwrites.
+type reentrant struct{ handler any }
+
+func (r reentrant) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	return lambda.NewHandler(r.handler).Invoke(ctx, event)
 }

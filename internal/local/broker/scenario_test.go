@@ -35,8 +35,13 @@ import (
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
 //	end SESSION on HOST               behind the broker's back
-//	host HOST ACTION                  stop, start, disconnect, reconnect, untag, tag, break, mend
+//	host HOST ACTION                  stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
+//	                                  lose-events, deliver-events, silence, speak
 //	clock HOST DURATION               sets the host's clock off
+//	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
+//	advance DURATION                  sets the clock of the whole system on
+//	run TASK                          deletions, inventory or idle, now
+//	await-running HOST SESSION...     waits until just these run there
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
 //	await STATE SESSION...            waits for the records' state
@@ -45,6 +50,7 @@ import (
 //	calls FUNCTION                    prints what the function asked of the services
 //	forget-calls
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
+//	seen FUNCTION N                   waits until it has worked on N events
 //	replay FUNCTION all|reversed|N    brings events that were seen once more (N from 1)
 func TestScenariosInMemory(t *testing.T) { runScenarios(t, Options{}) }
 
@@ -122,6 +128,9 @@ type stage struct {
 
 func newStage(opts Options, dir string) (*stage, error) {
 	opts.Template, opts.Dir = "../../../template.yaml", dir
+	// Schedules run when a scenario says so.
+	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
+	opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
 	b, err := New(context.Background(), opts)
 	if err != nil {
 		return nil, err
@@ -140,7 +149,9 @@ func (s *stage) close() {
 	s.broker.Close()
 	if s.dynamoDB != "" {
 		client := dynamodb.NewFromConfig(dynamodblocal.Config(s.dynamoDB))
-		client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(tableName)})
+		for _, name := range []string{tableName, hostsName} {
+			client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(name)})
+		}
 	}
 }
 
@@ -153,9 +164,14 @@ type recorder struct {
 	swallow bool
 }
 
+// Invoke keeps the event once it has been worked on.
 func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.events = append(r.events, event)
+	}()
 	r.mu.Lock()
-	r.events = append(r.events, event)
 	swallow := r.swallow
 	r.mu.Unlock()
 	if swallow {
@@ -200,10 +216,11 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 func commands() map[string]command {
 	cmds := map[string]func(*stage, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
+		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning,
 		"delete": cmdDelete, "post": cmdPost,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "forget-calls": cmdForgetCalls,
-		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay,
+		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
 	for name, cmd := range cmds {
@@ -257,6 +274,46 @@ func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
 	off, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	ts.Check(s.broker.fleet.SetClockOffset(args[0], off))
+}
+
+func cmdSays(s *stage, ts *testscript.TestScript, args []string) {
+	file := filepath.Join(s.broker.fleet.StateDir(args[0]), "garbage")
+	if len(args) == 1 {
+		ts.Check(os.Remove(file))
+		return
+	}
+	ts.Check(os.WriteFile(file, []byte(ts.ReadFile(args[1])), 0o644))
+}
+
+func cmdAdvance(s *stage, ts *testscript.TestScript, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.broker.Advance(d)
+}
+
+func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
+	s.must(ts, "POST", "/local/cleanup/"+args[0], nil, nil)
+}
+
+func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
+	want := slices.Sorted(slices.Values(args[1:]))
+	var got []string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		hosts, err := s.broker.fleet.Hosts()
+		ts.Check(err)
+		got = nil
+		for _, h := range hosts {
+			for _, running := range h.Sessions {
+				if h.HostID == args[0] {
+					got = append(got, running.ID)
+				}
+			}
+		}
+		if slices.Sort(got); slices.Equal(got, want) {
+			return
+		}
+	}
+	ts.Fatalf("on %s run %v, not %v", args[0], got, want)
 }
 
 func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
@@ -317,7 +374,7 @@ func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
 
 // patience is far longer than anything here takes: on a busy machine a scenario
 // must become slow, not red.
-const patience = 90 * time.Second
+const patience = 30 * time.Second
 
 func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 	ids := args[1:]
@@ -387,24 +444,34 @@ func (r *recorder) setSwallow(on bool) {
 	r.swallow = on
 }
 
+func cmdSeen(s *stage, ts *testscript.TestScript, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	s.recorders[args[0]].seen(ts, n)
+}
+
+// seen waits until the function has had n events, and returns all it has had.
+func (r *recorder) seen(ts *testscript.TestScript, n int) [][]byte {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		r.mu.Lock()
+		events := slices.Clone(r.events)
+		r.mu.Unlock()
+		if len(events) >= n {
+			return events
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("only %d events were seen, not %d", len(events), n)
+		}
+	}
+}
+
 func cmdReplay(s *stage, ts *testscript.TestScript, args []string) {
 	r := s.recorders[args[0]]
 	want := 1
 	if n, err := strconv.Atoi(args[1]); err == nil {
 		want = n
 	}
-	var events [][]byte
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		r.mu.Lock()
-		events = slices.Clone(r.events)
-		r.mu.Unlock()
-		if len(events) >= want {
-			break
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%s has had only %d events", args[0], len(events))
-		}
-	}
+	events := r.seen(ts, want)
 	switch args[1] {
 	case "all":
 	case "reversed":

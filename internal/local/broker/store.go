@@ -22,8 +22,8 @@ import (
 // A store is the Sessions table, and the ways around session.Table that only
 // the local system has.
 type store interface {
-	// table is the table as a function has it; its calls are counted.
-	table(function string) session.Table
+	// tables are the tables as a function has them; its calls are counted.
+	tables(function string) tables
 	// get is nil without a record.
 	get(ctx context.Context, id string) (session.Record, error)
 	put(context.Context, session.Record) error
@@ -32,46 +32,64 @@ type store interface {
 	follow(func(streamevent.Record)) (stop func())
 }
 
-const tableName = "SessionsTable"
+// tables are what a function has of the Sessions and the Hosts table.
+type tables struct {
+	table session.Table
+	index session.Index
+	hosts session.HostTable
+}
+
+const (
+	tableName = "SessionsTable"
+	hostsName = "HostsTable"
+)
 
 func (b *Broker) openStore(ctx context.Context) error {
-	var spec *template.Table
+	specs := map[string]template.Table{}
 	for _, t := range b.template.Tables() {
-		if t.LogicalID == tableName {
-			spec = &t
+		specs[t.LogicalID] = t
+	}
+	for _, name := range []string{tableName, hostsName} {
+		if _, there := specs[name]; !there {
+			return fmt.Errorf("the template has no table %s", name)
 		}
 	}
-	if spec == nil {
-		return errNoTable
-	}
 	if b.opts.DynamoDB == "" {
-		b.store = &memoryStore{memory: memtable.New(), calls: b.calls}
+		b.store = &memoryStore{memory: memtable.New(), memoryHosts: memtable.NewHosts(), calls: b.calls}
 		return nil
 	}
 	config := dynamodblocal.Config(b.opts.DynamoDB)
 	client := dynamodb.NewFromConfig(config)
-	arn, err := dynamodblocal.CreateTable(ctx, client, createTable(spec))
-	if err != nil {
-		return fmt.Errorf("DynamoDB Local at %s: %w", b.opts.DynamoDB, err)
+	streams := map[string]string{}
+	for name, spec := range specs {
+		arn, err := dynamodblocal.CreateTable(ctx, client, createTable(spec))
+		if err != nil {
+			return fmt.Errorf("DynamoDB Local at %s: %w", b.opts.DynamoDB, err)
+		}
+		streams[name] = arn
 	}
 	b.store = &dynamoStore{
 		config: config,
 		store:  dynamodblocal.Store{Client: client, TableName: tableName},
-		stream: &dynamodblocal.StreamReader{Client: dynamodbstreams.NewFromConfig(config), StreamARN: arn, Log: b.opts.Log},
-		calls:  b.calls,
+		stream: &dynamodblocal.StreamReader{
+			Client: dynamodbstreams.NewFromConfig(config), StreamARN: streams[tableName], Log: b.opts.Log,
+		},
+		calls: b.calls,
 	}
 	return nil
 }
 
-func createTable(t *template.Table) *dynamodb.CreateTableInput {
+func createTable(t template.Table) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
-		TableName:   aws.String(tableName),
+		TableName:   aws.String(t.LogicalID),
 		BillingMode: types.BillingModePayPerRequest,
 		KeySchema:   keySchema(t.Key),
-		StreamSpecification: &types.StreamSpecification{
+	}
+	if t.StreamView != "" {
+		in.StreamSpecification = &types.StreamSpecification{
 			StreamEnabled:  aws.Bool(true),
 			StreamViewType: types.StreamViewType(t.StreamView),
-		},
+		}
 	}
 	for name, kind := range t.Attributes {
 		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
@@ -97,12 +115,18 @@ func keySchema(k template.Key) []types.KeySchemaElement {
 }
 
 type memoryStore struct {
-	memory *memtable.Table
-	calls  *calls
+	memory      *memtable.Table
+	memoryHosts *memtable.Hosts
+	calls       *calls
 }
 
-func (s *memoryStore) table(function string) session.Table {
-	return &countedTable{Table: s.memory, function: function, calls: s.calls}
+func (s *memoryStore) tables(function string) tables {
+	count := func(operation string) { s.calls.count(function, "table:"+operation) }
+	return tables{
+		table: &countedTable{s.memory, count},
+		index: &countedIndex{s.memory, count},
+		hosts: &countedHosts{s.memoryHosts, count},
+	}
 }
 
 func (s *memoryStore) get(_ context.Context, id string) (session.Record, error) {
@@ -136,11 +160,15 @@ type dynamoStore struct {
 	calls  *calls
 }
 
-func (s *dynamoStore) table(function string) session.Table {
+func (s *dynamoStore) tables(function string) tables {
 	client := dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
 		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
 	})
-	return dynamo.New(client, tableName)
+	return tables{
+		table: dynamo.New(client, tableName),
+		index: dynamo.Index{Client: client, Table: tableName},
+		hosts: dynamo.Hosts{Client: client, Table: hostsName},
+	}
 }
 
 func (s *dynamoStore) get(ctx context.Context, id string) (session.Record, error) {

@@ -6,6 +6,7 @@ package closescript_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,6 +37,7 @@ type host struct {
 	oldAgent bool   // pastes the parameters into the script
 	dir      string // where the script runs
 	env      []string
+	stdin    string
 	stderr   string // what it may say there
 }
 
@@ -231,8 +233,12 @@ func (h *host) runUnsorted(sessions, voidAfter string) []line {
 	}
 	file := filepath.Join(h.t.TempDir(), "_script.sh")
 	h.write(file, script, 0o600)
-	command := exec.CommandContext(h.t.Context(), h.shell[0], append(h.shell[1:], file)...)
-	command.Env, command.Dir = env, h.dir
+	// A script that hangs is killed; a loaded machine is given its time.
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, h.shell[0], append(h.shell[1:], file)...)
+	command.Env, command.Dir, command.WaitDelay = env, h.dir, time.Second
+	command.Stdin = strings.NewReader(h.stdin)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil || strings.ReplaceAll(stderr.String(), h.stderr, "") != "" {

@@ -21,7 +21,7 @@ func TestListThatCannotBeReadProvesNothing(t *testing.T) {
 		`[{"id":"other","n":1e}]`, `[{"id":"other","n":0x1}]`, `[{"id":"other","n":NaN}]`, `[{"id":"other","n":True}]`,
 		`[{"id":"other","n":1 2}]`, `[{"id":"other","n":-}]`, `[{"id":"other","n":[1,]}]`, `[{"id":"other","n":{1:2}}]`,
 		`[{"id":"oth\er"}]`, `[{"id":"oth\u00er"}]`, `[{"id":"other","n":"\x41"}]`, `[{"id":"other","n":"\"}]`, `[{"id":"oth`,
-		"[{\"id\":\"oth\ner\"}]", `[{"id":"other"}]"`, "[]\n[]", "= 0 1\n[]", "[]\n#",
+		"[{\"id\":\"oth\ner\"}]", "[{\"id\":\"other\n}]", `[{"id":"other"}]"`, "[]\n[]", "= 0 1\n[]", "[]\n#",
 	}
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("mine", created)
@@ -81,7 +81,8 @@ func TestListsThatCanBeRead(t *testing.T) {
 		}
 		// One ID twice says nothing about either.
 		h.server("garbage", "["+session+","+session+"]")
-		if lines := h.closes(incarnation("mine", created)); results(lines) != "mine failed" {
+		lines := h.closes(incarnation("mine", created))
+		if results(lines) != "mine failed" || lines[0].Reason != "creation-time unreadable" {
 			t.Errorf("%+v", lines)
 		}
 	})
@@ -115,6 +116,17 @@ func TestReasonsAreDcvsOwnWords(t *testing.T) {
 			}
 		}
 		h.wantSessions("a")
+	})
+}
+
+// In the C locale a program may print "?" for what is not ASCII: an ID that is there would look absent.
+func TestDcvHasAUTF8LocaleAndNoInput(t *testing.T) {
+	t.Parallel()
+	onEveryHost(t, func(t *testing.T, h *host) {
+		h.session("é", created)
+		h.stdin = "not for dcv"
+		h.wrapDcv(`case $LC_ALL in *UTF-8) ;; *) exit 1 ;; esac; if read -r line || [ "$line" ]; then exit 1; fi`)
+		h.want(h.closes(incarnation("é", created)), "%C3%A9 closed")
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // shortTimeout makes the script's bound on a call of dcv one second, if it is the bound that the document promises.
@@ -24,16 +23,12 @@ func TestHungSessionHoldsUpOnlyItself(t *testing.T) {
 			names = append(names, id)
 		}
 		h.server("hang", fileOf("s3")+"\n")
-		start := time.Now()
 		lines := h.closes(tokens(names)...)
 		h.want(lines, "s0 closed, s1 closed, s2 closed, s3 failed, s4 closed, s5 closed, s6 closed")
 		if lines[3].Reason != "dcv took too long" {
 			t.Errorf("%+v", lines[3])
 		}
 		h.wantSessions("s3")
-		if took := time.Since(start); took > 4*time.Second {
-			t.Errorf("took %v", took)
-		}
 	})
 }
 
@@ -44,7 +39,7 @@ func TestHungDcvIsGivenUp(t *testing.T) {
 		h.session("a", created)
 		h.session("b", created)
 		h.server("hang", "")
-		start := time.Now()
+		h.wrapDcv(`echo >>"$DCV_STATE/calls"`)
 		lines := h.closes(tokens([]string{"a", "b", "c"})...)
 		h.want(lines, "a failed, b failed, c failed")
 		for _, l := range lines {
@@ -52,8 +47,8 @@ func TestHungDcvIsGivenUp(t *testing.T) {
 				t.Errorf("%+v", l)
 			}
 		}
-		if took := time.Since(start); took > 3*time.Second {
-			t.Errorf("took %v: dcv was asked again", took)
+		if n := strings.Count(read(t, h.state+"/calls"), "\n"); n != 1 {
+			t.Errorf("dcv was asked %d times", n)
 		}
 		h.wantSessions("a", "b")
 	})
@@ -65,12 +60,11 @@ func TestDcvThatWillNotEndIsKilled(t *testing.T) {
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.shortTimeout()
 		h.session("a", created)
-		h.wrapDcv(`trap '' TERM; sleep 20`)
+		h.wrapDcv(`trap '' TERM; sleep 300`)
 		h.stderr = "Killed\n" // as sh reports it
-		start := time.Now()
 		lines := h.closes(incarnation("a", created))
-		if results(lines) != "a failed" || lines[0].Reason != "dcv took too long" || time.Since(start) > 4*time.Second {
-			t.Errorf("%+v in %v", lines, time.Since(start))
+		if results(lines) != "a failed" || lines[0].Reason != "dcv took too long" {
+			t.Errorf("%+v", lines)
 		}
 	})
 }
@@ -181,6 +175,17 @@ func TestCloseWithoutASecondListFails(t *testing.T) {
 			remove(t, h.state+"/"+name)
 			rename(t, h.bin+"/real-dcv", h.bin+"/dcv")
 		}
+	})
+}
+
+// Nor if the list no longer says which incarnation it is.
+func TestSessionWithoutADateAfterTheCloseFails(t *testing.T) {
+	t.Parallel()
+	onEveryAwk(t, func(t *testing.T, h *host) {
+		h.noSleep()
+		h.session("a", created)
+		h.server(fileOf("a")+".next", described(`"a"`, ""))
+		h.want(h.closes(incarnation("a", created)), "a failed")
 	})
 }
 

@@ -49,6 +49,7 @@ type Server struct {
 	endpoint string
 	process  *exec.Cmd
 	lifeline io.Closer
+	claim    io.Closer // to the port
 	stderr   *tail
 	done     chan struct{}
 }
@@ -79,22 +80,22 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 
-	if o.Port != 0 {
-		return start(ctx, o)
+	tries := 1
+	if o.Port == 0 {
+		// Between finding a port free and the server's taking it, another
+		// program may have taken it.
+		tries = 3
 	}
-	// Between finding a port free and the server's taking it, another process
-	// may have taken it.
-	var err error
-	for range 3 {
-		if o.Port, err = freePort(); err != nil {
+	for {
+		port, claim, err := claimPort(o.Port)
+		if err != nil {
 			return nil, err
 		}
-		var s *Server
-		if s, err = start(ctx, o); err == nil {
-			return s, nil
+		s, err := start(ctx, o, port, claim)
+		if tries--; err == nil || tries == 0 || ctx.Err() != nil {
+			return s, err
 		}
 	}
-	return nil, err
 }
 
 // lifeline runs a command until it ends, or its own stdin does. The other end
@@ -109,7 +110,7 @@ server=$!
 exec 3<&-
 wait "$server"`
 
-func start(ctx context.Context, o Options) (*Server, error) {
+func start(ctx context.Context, o Options, port int, claim io.Closer) (*Server, error) {
 	args := []string{
 		"-c", lifeline, "dynamodb-local", "java",
 		// It is short-lived, and shares the machine with what it is used by.
@@ -117,7 +118,7 @@ func start(ctx context.Context, o Options) (*Server, error) {
 		"-Djava.library.path=" + o.Library,
 		"-cp", filepath.Join(o.Library, "*"),
 		"software.amazon.dynamodb.services.local.main.ServerRunner",
-		"-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(o.Port),
+		"-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port),
 	}
 	if o.DataDir == "" {
 		args = append(args, "-inMemory")
@@ -125,9 +126,10 @@ func start(ctx context.Context, o Options) (*Server, error) {
 		args = append(args, "-dbPath", o.DataDir)
 	}
 	s := &Server{
-		endpoint: "http://127.0.0.1:" + strconv.Itoa(o.Port),
+		endpoint: "http://127.0.0.1:" + strconv.Itoa(port),
 		process:  exec.Command("sh", args...),
 		stderr:   &tail{},
+		claim:    claim,
 		done:     make(chan struct{}),
 	}
 	s.process.Stderr = s.stderr
@@ -135,16 +137,18 @@ func start(ctx context.Context, o Options) (*Server, error) {
 	// the server when we no longer need it.
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := s.process.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start DynamoDB Local: %w", err)
+	if err == nil {
+		s.lifeline = stdin
+		err = s.process.Start()
 	}
-	s.lifeline = stdin
-	if err := s.process.Start(); err != nil {
+	if err != nil {
+		claim.Close()
 		return nil, fmt.Errorf("start DynamoDB Local: %w", err)
 	}
 	go func() {
-		defer close(s.done)
 		s.process.Wait() // how it ended, stderr tells better than its status
+		s.claim.Close()
+		close(s.done)
 	}()
 	if err := s.waitUntilUp(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -206,13 +210,24 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+// claimPort finds that TCP port, or any for 0, free, and claims it among the
+// programs that ask here, by taking the UDP port of the same number. Two
+// servers started at once could else be given one port, and both starters be
+// answered by the server that got it.
+func claimPort(wanted int) (port int, claim io.Closer, err error) {
+	for range 10 {
+		var tcp net.Listener
+		if tcp, err = net.Listen("tcp", fmt.Sprintf(":%d", wanted)); err != nil {
+			break
+		}
+		port = tcp.Addr().(*net.TCPAddr).Port
+		claim, err = net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		tcp.Close()
+		if err == nil {
+			return port, claim, nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, nil, fmt.Errorf("find a port for DynamoDB Local: %w", err)
 }
 
 // tail keeps the end of what is written to it.

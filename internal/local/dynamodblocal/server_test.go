@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,15 +130,20 @@ func TestStopAndFindAgain(t *testing.T) {
 	dynamodblocal.ForTest(t)
 	o := dynamodblocal.Options{DataDir: t.TempDir()}
 	record := session.Record{"SessionId": "a", "State": "DELETING"}
+	var streamARN string
 	for round := range 2 {
 		server, err := dynamodblocal.Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _ := store(t, server.Endpoint(), "Kept")
+		s, stream := store(t, server.Endpoint(), "Kept")
 		if round == 0 {
+			streamARN = stream
 			err = s.Put(t.Context(), record)
 		} else {
+			if stream != streamARN {
+				t.Errorf("the stream is another: %s, was %s", stream, streamARN)
+			}
 			var got session.Record
 			got, err = s.Get(t.Context(), "a")
 			if diff := cmp.Diff(record, got); diff != "" {
@@ -159,6 +166,27 @@ func TestStopAndFindAgain(t *testing.T) {
 			t.Errorf("stopped again: %v", err)
 		}
 	}
+}
+
+// Two at once have a server each.
+func TestTwoAtOnce(t *testing.T) {
+	shared := dynamodblocal.ForTest(t)
+	server, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := store(t, shared, "Twice")
+	other, _ := store(t, server.Endpoint(), "Twice")
+	if err := one.Put(t.Context(), session.Record{"SessionId": "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := other.Get(t.Context(), "a"); got != nil || err != nil {
+		t.Errorf("the other server has %v, %v", got, err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	wantDown(t, server.Endpoint())
 }
 
 func TestServerDiesWithItsParent(t *testing.T) {
@@ -210,19 +238,16 @@ func TestCannotStart(t *testing.T) {
 		}
 	})
 	t.Run("port taken", func(t *testing.T) {
-		dynamodblocal.ForTest(t)
-		taken, err := net.Listen("tcp", ":0")
+		endpoint, err := url.Parse(dynamodblocal.ForTest(t)) // by another server
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer taken.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		s, err := dynamodblocal.Start(ctx, dynamodblocal.Options{Port: taken.Addr().(*net.TCPAddr).Port})
-		if err == nil {
-			s.Stop()
+		port, err := strconv.Atoi(endpoint.Port())
+		if err != nil {
+			t.Fatal(err)
 		}
-		wantErr(t, err, nil, "ended before it answered")
+		_, err = dynamodblocal.Start(t.Context(), dynamodblocal.Options{Port: port})
+		wantErr(t, err, nil, "address already in use")
 	})
 	t.Run("no time", func(t *testing.T) {
 		dynamodblocal.ForTest(t)

@@ -130,6 +130,7 @@ type stream struct {
 
 	mu     sync.Mutex
 	calls  map[string]int
+	ended  map[string]bool
 	oldest int // what is older is trimmed
 }
 
@@ -138,6 +139,7 @@ type fakeShard struct {
 	first      int // its sequence numbers
 	last       int
 	open       bool
+	late       bool // made when its parent ended
 }
 
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -162,10 +164,11 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var out object
 	switch operation {
 	case "DescribeStream": // one shard a page
-		i := 1 + slices.IndexFunc(s.shards, func(f fakeShard) bool { return f.id == in.ExclusiveStartShardId })
-		about := object{"Shards": []object{{"ShardId": s.shards[i].id, "ParentShardId": s.shards[i].parent}}}
-		if i+1 < len(s.shards) {
-			about["LastEvaluatedShardId"] = s.shards[i].id
+		made := slices.DeleteFunc(slices.Clone(s.shards), func(f fakeShard) bool { return f.late && !s.ended[f.parent] })
+		i := 1 + slices.IndexFunc(made, func(f fakeShard) bool { return f.id == in.ExclusiveStartShardId })
+		about := object{"Shards": []object{{"ShardId": made[i].id, "ParentShardId": made[i].parent}}}
+		if i+1 < len(made) {
+			about["LastEvaluatedShardId"] = made[i].id
 		}
 		out = object{"StreamDescription": about}
 	case "GetShardIterator":
@@ -192,6 +195,8 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = object{"Records": records}
 		if at <= shard.last || shard.open {
 			out["NextShardIterator"] = fmt.Sprintf("%s %d", id, at)
+		} else {
+			s.ended[id] = true
 		}
 	}
 	json.NewEncoder(w).Encode(out)
@@ -212,7 +217,7 @@ func TestShardsAndTheirFailures(t *testing.T) {
 		{id: "child-b", parent: "parent", first: 206, last: 207},
 		{id: "parent", parent: "trimmed", first: 101, last: 105},
 		{id: "child-a", parent: "parent", first: 201, last: 203},
-		{id: "grandchild", parent: "child-a", first: 301, last: 303, open: true},
+		{id: "grandchild", parent: "child-a", first: 301, last: 303, open: true, late: true},
 	}
 	all := []int{101, 102, 103, 104, 105, 201, 202, 203, 206, 207, 301, 302, 303}
 	for name, fail := range map[string]func(operation string, n int) string{
@@ -231,7 +236,7 @@ func TestShardsAndTheirFailures(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &stream{shards: family, fail: fail, calls: map[string]int{}}
+			s := &stream{shards: family, fail: fail, calls: map[string]int{}, ended: map[string]bool{}}
 			server := httptest.NewServer(s)
 			defer server.Close()
 			start := time.Now()
@@ -261,6 +266,7 @@ func TestTrimmedRecords(t *testing.T) {
 	s := &stream{
 		shards: []fakeShard{{id: "one", first: 1, last: 2, open: true}},
 		calls:  map[string]int{},
+		ended:  map[string]bool{},
 	}
 	s.fail = func(operation string, n int) string {
 		if operation == "GetRecords" && n == 1 {
@@ -278,7 +284,7 @@ func TestTrimmedRecords(t *testing.T) {
 }
 
 func TestNoSuchStream(t *testing.T) {
-	s := &stream{calls: map[string]int{}, fail: func(string, int) string { return "ResourceNotFoundException" }}
+	s := &stream{calls: map[string]int{}, ended: map[string]bool{}, fail: func(string, int) string { return "ResourceNotFoundException" }}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	reader := &dynamodblocal.StreamReader{

@@ -10,67 +10,6 @@ import (
 	"time"
 )
 
-var errHostStopped = errors.New("the host was stopped")
-
-// Stop stops a host: its scripts are killed and its sessions end, since both live in its memory. It returns when the
-// host has stopped. What the agent was doing it does again after the next start, like the real one.
-func (f *Fleet) Stop(hostID string) error {
-	f.power.Lock()
-	defer f.power.Unlock()
-	var dying []script
-	err := f.change(func() error {
-		h, err := f.known(hostID)
-		if err != nil || h.Off {
-			return err
-		}
-		h.Off = true
-		f.instanceChanged(h, "stopping")
-		for _, s := range h.running {
-			dying = append(dying, s)
-		}
-		h.interrupt(errHostStopped)
-		return f.save(h)
-	})
-	if err != nil {
-		return err
-	}
-	for _, s := range dying {
-		<-s.ended
-	}
-	return f.change(func() error {
-		h := f.hosts[hostID]
-		if !h.Off {
-			return nil
-		}
-		f.instanceChanged(h, "stopped")
-		return f.endAll(hostID)
-	})
-}
-
-// Start starts a stopped host. If it ever had the automatic console session, it has it again: a new one, of the same
-// name and owner.
-func (f *Fleet) Start(hostID string) error {
-	f.power.Lock()
-	defer f.power.Unlock()
-	return f.change(func() error {
-		h, err := f.known(hostID)
-		if err != nil || !h.Off {
-			return err
-		}
-		h.Off = false
-		f.instanceChanged(h, "pending")
-		f.instanceChanged(h, "running")
-		if h.Console != nil {
-			console := *h.Console
-			if err := f.startSession(h, &console); err != nil {
-				return err
-			}
-		}
-		f.goOn(h)
-		return f.save(h)
-	})
-}
-
 // Disconnect takes the host from Systems Manager, which then refuses commands for it with InvalidInstanceId. Scripts run
 // on, but nobody learns how they ended until Reconnect.
 func (f *Fleet) Disconnect(hostID string) error {
@@ -80,6 +19,29 @@ func (f *Fleet) Disconnect(hostID string) error {
 // Reconnect undoes Disconnect.
 func (f *Fleet) Reconnect(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Disconnected = false; return nil })
+}
+
+// Silence lets the host vanish unnoticed: Systems Manager takes commands that name it, since it was there a moment ago,
+// but cannot deliver them. They wait for Speak, as long as they are valid. Scripts run on as after Disconnect. A silent
+// host that is stopped is taken still: the real one can be late to notice that, too.
+func (f *Fleet) Silence(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Silent = true; return nil })
+}
+
+// Speak undoes Silence: the host is given what waits for it and is still valid.
+func (f *Fleet) Speak(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Silent = false; return nil })
+}
+
+// LoseEvents has the events vanish that tell how commands ended on the host: EventBridge's delivery is best effort. Who
+// asks Systems Manager learns it all the same.
+func (f *Fleet) LoseEvents(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.LosesEvents = true; return nil })
+}
+
+// DeliverEvents undoes LoseEvents. What was lost stays lost.
+func (f *Fleet) DeliverEvents(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.LosesEvents = false; return nil })
 }
 
 // Untag takes the fleet's tag from the host: the policy of whoever sends commands then denies them for it.

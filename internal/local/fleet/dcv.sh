@@ -4,7 +4,8 @@
 # Its server is the directory $DCV_STATE. A session is one file in it, whose content is the session's JSON object as
 # `dcv describe-session -j` prints it and whose name says the ID: the ID's bytes in lower-case hex, or, where these are
 # more than 240 digits (file names are short), "sha256-" and the ID's SHA-256 in hex; then ".json". Beside NAME.json:
-#   NAME.connections  what `list-connections -j` prints ([] without it)
+#   NAME.connections  what `list-connections -j` prints ([] without it); with it, num-of-connections is the number of
+#                     objects in it, whatever NAME.json says
 #   NAME.stuck        closing the session fails with this text
 #   NAME.next         takes NAME.json's place when the session is closed: an automatic console session comes back
 # Files that make the server ill, each for as long as it is there:
@@ -68,6 +69,48 @@ if [ -e "$DCV_STATE/hang" ]; then
   read -r hung <"$DCV_STATE/hang"
 fi
 
+# Prints the sessions in these files, as lines or, if json is set, as JSON: a list of them, or with one set just the one.
+# Whatever ends while this runs is skipped.
+print_sessions() {
+  JSON=$json ONE=${one:-} LC_ALL=C awk '
+    function member(s, key,   r) {
+      if (!match(s, "\"" key "\" *: *\"([^\"\\\\]|\\\\.)*\"")) return ""
+      r = substr(s, RSTART, RLENGTH)
+      sub(/^"[^"]*" *: *"/, "", r)
+      return substr(r, 1, length(r) - 1)
+    }
+    function content(file,   s, line) {
+      while ((getline line < file) > 0) s = s line "\n"
+      close(file)
+      return s
+    }
+    function counted(s, connections) {
+      if (connections == "") return s
+      gsub(/"([^"\\]|\\.)*"/, "", connections)
+      sub(/"num-of-connections" *: *[0-9]+/, "\"num-of-connections\" : " gsub(/{/, "", connections), s)
+      return s
+    }
+    BEGIN {
+      for (i = 1; i < ARGC; i++) {
+        session = content(ARGV[i])
+        if (session == "") continue
+        sub(/[.]json$/, ".connections", ARGV[i])
+        if (ENVIRON["JSON"]) {
+          if (!ENVIRON["ONE"]) printf "%s", (listed++ ? ",\n" : "[\n")
+          printf "%s", counted(session, content(ARGV[i]))
+        } else {
+          type = member(session, "type")
+          printf "Session: %s (owner:%s type:%s name:\047%s\047)\n", member(session, "id"), member(session, "owner"),
+            (type == "" ? "virtual" : type), member(session, "name")
+          listed++
+        }
+      }
+      if (ENVIRON["ONE"]) exit
+      if (ENVIRON["JSON"]) print listed ? "]" : "[]"
+      else if (!listed) print "There are no sessions available."
+    }' "$@"
+}
+
 case $command in
 version)
   echo "Amazon DCV 2024.0 (r19030)"
@@ -79,36 +122,13 @@ list-sessions)
   fi
   set -- "$DCV_STATE"/*.json
   [ -e "$1" ] || shift
-  # Whatever ends while this runs is skipped.
-  JSON=$json LC_ALL=C awk '
-    function member(s, key,   r) {
-      if (!match(s, "\"" key "\" *: *\"([^\"\\\\]|\\\\.)*\"")) return ""
-      r = substr(s, RSTART, RLENGTH)
-      sub(/^"[^"]*" *: *"/, "", r)
-      return substr(r, 1, length(r) - 1)
-    }
-    BEGIN {
-      for (i = 1; i < ARGC; i++) {
-        session = ""
-        while ((getline line < ARGV[i]) > 0) session = session line "\n"
-        close(ARGV[i])
-        if (session == "") continue
-        if (ENVIRON["JSON"]) printf "%s", (listed++ ? ",\n" : "[\n") session
-        else {
-          type = member(session, "type")
-          printf "Session: %s (owner:%s type:%s name:\047%s\047)\n", member(session, "id"), member(session, "owner"),
-            (type == "" ? "virtual" : type), member(session, "name")
-          listed++
-        }
-      }
-      if (ENVIRON["JSON"]) print listed ? "]" : "[]"
-      else if (!listed) print "There are no sessions available."
-    }' "$@"
+  print_sessions "$@"
   ;;
 describe-session)
   locate "$operand"
   if [ -n "$json" ]; then
-    cat "$file.json"
+    one=1
+    print_sessions "$file.json"
   else
     printf 'Session: %s\n' "$id"
   fi
@@ -125,6 +145,7 @@ close-session)
   locate "$operand"
   [ "${hung:-}" != "${file##*/}" ] || exec sleep 3600
   [ ! -e "$file.stuck" ] || fail "Could not close session: $(cat "$file.stuck")"
+  rm -f "$file.connections"
   if [ -e "$file.next" ]; then
     mv -f "$file.next" "$file.json"
   else

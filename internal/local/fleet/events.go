@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 // event is an EventBridge event as AWS's services put it on the default bus.
@@ -40,12 +42,20 @@ func (f *Fleet) put(source, detailType string, resources []string, detail map[st
 	f.outbox = append(f.outbox, encoded)
 }
 
-// instanceChanged is EC2's event. Machines that are not EC2's make none.
-func (f *Fleet) instanceChanged(h *host, state string) {
+// instanceStarted tells of both states of a start, which takes no time here.
+func (f *Fleet) instanceStarted(h *host) {
+	f.instanceIs(h, types.InstanceStateNamePending)
+	f.instanceChanged(h)
+}
+
+func (f *Fleet) instanceChanged(h *host) { f.instanceIs(h, h.instanceState()) }
+
+// instanceIs is EC2's event. Machines that are not EC2's make none.
+func (f *Fleet) instanceIs(h *host, state types.InstanceStateName) {
 	f.log.Info("host changed", "Host", h.id, "State", state)
 	if isInstance(h.id) {
 		f.put("aws.ec2", "EC2 Instance State-change Notification", []string{arn(h.id)},
-			map[string]string{"instance-id": h.id, "state": state})
+			map[string]string{"instance-id": h.id, "state": string(state)})
 	}
 }
 
@@ -54,6 +64,10 @@ func (f *Fleet) invocationChanged(i *invocation) {
 	c := i.command
 	f.log.Debug("invocation changed", "Host", i.host.id, "Command", c.id, "Document", c.document.LogicalID,
 		"Status", i.status.details)
+	if i.status.ended && i.host.LosesEvents {
+		f.log.Info("event lost", "Host", i.host.id, "Command", c.id, "Status", i.status.details)
+		return
+	}
 	f.put("aws.ssm", "EC2 Command Invocation Status-change Notification", []string{arn(i.host.id)}, map[string]string{
 		"command-id":          c.id,
 		"document-name":       c.document.LogicalID,

@@ -1,10 +1,10 @@
-// Package fleet is a fleet of DCV hosts on one machine, and Systems Manager in front of it. A host is a directory with
+// Package fleet is a fleet of DCV hosts on one machine, and Systems Manager and EC2 in front of it. A host is a directory with
 // the state of its DCV server; a command runs the real script of template.yaml there, under sh, with a stand-in `dcv`
 // (dcv.sh). What is simulated is only what lies around the script: hosts that stop or cannot be reached, and Systems
 // Manager with its limits, its defaults and its errors.
 //
-// A *Fleet has the operations of the SDK's ssm.Client under the same names, so it can stand where a client is wanted;
-// Handler answers the same over the wire. What exists in AWS but is not simulated is refused, never ignored.
+// A *Fleet has operations of the SDK's ssm.Client and ec2.Client under the same names, so it can stand where a client is
+// wanted; Handler and EC2Handler answer the same over the wire. What exists in AWS but is not simulated is refused, never ignored.
 package fleet
 
 import (
@@ -55,7 +55,7 @@ type Options struct {
 	InvocationDelay time.Duration
 }
 
-// Fleet is the hosts and Systems Manager. Its methods can be called at any time from anywhere.
+// Fleet is the hosts, Systems Manager and EC2. Its methods can be called at any time from anywhere.
 type Fleet struct {
 	dir       string
 	documents map[string]template.Document
@@ -71,6 +71,7 @@ type Fleet struct {
 
 	mu       sync.Mutex
 	hosts    map[string]*host
+	gone     map[string]*host // those that were terminated
 	commands map[string]*command
 	sent     []*command    // in the order of sending
 	ready    []*invocation // delivered, and waiting for a slot to run in
@@ -97,6 +98,7 @@ func New(opts Options) (*Fleet, error) {
 		oldAgent:  opts.OldAgent,
 		delay:     opts.InvocationDelay,
 		hosts:     map[string]*host{},
+		gone:      map[string]*host{},
 		commands:  map[string]*command{},
 		slots:     opts.Parallel,
 	}

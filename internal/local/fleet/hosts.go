@@ -26,7 +26,8 @@ var (
 // State is what a host looks like from outside.
 type State string
 
-// The states of a host. A host that is unreachable runs, with its sessions, but Systems Manager does not hear from it.
+// The states of a host. One that is stopped has sessions only if it is hibernated. One that is unreachable runs, with its
+// sessions, but Systems Manager does not hear from it.
 const (
 	Running     State = "running"
 	Stopped     State = "stopped"
@@ -58,6 +59,7 @@ type host struct {
 	// could not report the end of.
 	waiting []*invocation
 	running map[*invocation]script
+	leaving bool // on its way to be off: its scripts are dying
 }
 
 // script is one that runs.
@@ -68,22 +70,29 @@ type script struct {
 
 // machine is what of a host is kept on disk, beside its sessions.
 type machine struct {
-	Off          bool          // stopped
-	Disconnected bool          // its agent cannot reach Systems Manager
+	Off          bool          // stopped, hibernated or terminated
+	Hibernated   bool          // its memory, with the sessions, is kept
+	TerminatedAt time.Time     // zero: it is not
+	Disconnected bool          // its agent cannot reach Systems Manager, which has noticed
+	Silent       bool          // its agent cannot reach Systems Manager, which has not noticed
+	LosesEvents  bool          // of the ends of commands
 	Untagged     bool          // lacks the fleet's tag
 	Platform     string        // Linux or Windows
 	ClockOffset  time.Duration // what its clock is ahead
 	Console      *Session      // the automatic console session that every start brings
 }
 
-// reachable: Systems Manager takes commands for the host and can deliver them.
-func (h *host) reachable() bool { return !h.Off && !h.Disconnected }
+// accepted: Systems Manager takes commands for the host, since it can deliver them as far as it knows.
+func (h *host) accepted() bool { return !h.Disconnected && (!h.Off || h.Silent) }
+
+// reachable: it can deliver them, and hear how they ended.
+func (h *host) reachable() bool { return !h.Disconnected && !h.Off && !h.Silent }
 
 func (h *host) state() State {
 	switch {
 	case h.Off:
 		return Stopped
-	case h.Disconnected:
+	case !h.reachable():
 		return Unreachable
 	}
 	return Running
@@ -137,13 +146,15 @@ func (f *Fleet) addHost(hostID string) (*host, error) {
 	if !nodeID.MatchString(hostID) {
 		return nil, fmt.Errorf("host ID %q: %w: want i- and 8 or 17 letters or digits, or mi- and 17", hostID, ErrInvalid)
 	}
+	if f.gone[hostID] != nil {
+		return nil, fmt.Errorf("host %s: %w: it was terminated, and no ID is used twice", hostID, ErrInvalid)
+	}
 	h := &host{id: hostID, machine: machine{Platform: "Linux"}, running: map[*invocation]script{}}
 	if err := os.MkdirAll(f.StateDir(hostID), 0o755); err != nil {
 		return nil, err
 	}
 	f.hosts[hostID] = h
-	f.instanceChanged(h, "pending")
-	f.instanceChanged(h, "running")
+	f.instanceStarted(h)
 	return h, f.save(h)
 }
 
@@ -173,7 +184,11 @@ func (f *Fleet) takeUpHosts() error {
 		if err := json.Unmarshal(content, &h.machine); err != nil {
 			return fmt.Errorf("host %s: %w", h.id, err)
 		}
-		f.hosts[h.id] = h
+		if h.TerminatedAt.IsZero() {
+			f.hosts[h.id] = h
+		} else {
+			f.gone[h.id] = h
+		}
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func (f *Fleet) receivers(in *ssm.SendCommandInput, document template.Document) 
 		switch {
 		case slices.Contains(in.InstanceIds[:n], id):
 			return nil, &types.DuplicateInstanceId{}
-		case !ok || !h.reachable():
+		case !ok || !h.accepted():
 			return nil, &types.InvalidInstanceId{}
 		case !runsOn(document, h.Platform):
 			return nil, &types.UnsupportedPlatformType{}
@@ -174,7 +174,7 @@ func (f *Fleet) commandFor(in *ssm.SendCommandInput, d template.Document, parame
 	var ids []string
 	for _, h := range hosts {
 		i := &invocation{command: c, host: h, status: pending}
-		if len(in.Targets) > 0 && !h.reachable() {
+		if len(in.Targets) > 0 && !h.accepted() {
 			i.status = undeliverable
 		}
 		c.invocations = append(c.invocations, i)

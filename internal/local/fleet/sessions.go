@@ -65,13 +65,17 @@ func (f *Fleet) startSession(h *host, s *Session) error {
 	return writeWhole(f.sessionFile(h.id, s.ID), printed(*s), 0o644)
 }
 
-// EndSession ends a session as its owner would, behind the back of whoever lists it.
+// EndSession ends a session as its owner would, behind the back of whoever lists it. Nobody can in a hibernated host.
 func (f *Fleet) EndSession(hostID, sessionID string) error {
 	return f.change(func() error {
-		if _, err := f.known(hostID); err != nil {
+		h, err := f.known(hostID)
+		switch {
+		case err != nil:
 			return err
+		case h.Hibernated:
+			return fmt.Errorf("host %s: %w", hostID, ErrStopped)
 		}
-		err := os.Remove(f.sessionFile(hostID, sessionID))
+		err = os.Remove(f.sessionFile(hostID, sessionID))
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("host %s: session %s: %w", hostID, sessionID, ErrUnknownSession)
 		}
@@ -154,15 +158,15 @@ func (f *Fleet) sessions(hostID string) ([]Session, error) {
 
 // endAll ends a host's sessions: they live in the memory of its DCV server. The files that make the server ill stay,
 // since a start does not mend it.
-func (f *Fleet) endAll(hostID string) error {
-	found, err := os.ReadDir(f.StateDir(hostID))
+func (f *Fleet) endAll(h *host) error {
+	found, err := os.ReadDir(f.StateDir(h.id))
 	if err != nil {
 		return err
 	}
 	for _, file := range found {
 		switch filepath.Ext(file.Name()) {
 		case ".json", ".connections", ".stuck", ".next":
-			if err := os.Remove(filepath.Join(f.StateDir(hostID), file.Name())); err != nil {
+			if err := os.Remove(filepath.Join(f.StateDir(h.id), file.Name())); err != nil {
 				return err
 			}
 		}

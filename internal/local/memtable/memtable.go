@@ -2,7 +2,8 @@
 // DynamoDB, with the same answers and the same change feed, for the system on
 // one machine and for tests. One suite holds both to that (session/tabletest).
 //
-// It has no indexes, so unlike DynamoDB it takes empty texts in their keys.
+// Its indexes are made when they are asked, so unlike DynamoDB it takes empty
+// texts in their keys.
 package memtable
 
 import (
@@ -51,7 +52,13 @@ func (t *Table) write(w session.Write) session.Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.records[w.SessionID]
-	if old == nil || !meets(old, w.If) {
+	if w.New && old == nil {
+		made := maps.Clone(w.Set)
+		made[session.AttrSessionID] = w.SessionID
+		t.put(w.SessionID, made)
+		return session.Result{}
+	}
+	if w.New || old == nil || !meets(old, w.If) {
 		res := failed(w, session.ErrCondition, nil)
 		res.Old = maps.Clone(old)
 		return res

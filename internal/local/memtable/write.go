@@ -17,6 +17,9 @@ func check(w session.Write) error {
 	if n := len(w.SessionID); n == 0 || n > maxKeyBytes {
 		return fmt.Errorf("a key of %d bytes", n)
 	}
+	if w.New && len(w.If)+len(w.Remove) > 0 {
+		return errors.New("a new record with conditions, or without attributes")
+	}
 	if len(w.Set)+len(w.Remove) == 0 {
 		return errors.New("a write that changes nothing")
 	}

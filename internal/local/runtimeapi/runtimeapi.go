@@ -153,7 +153,10 @@ func (f *Function) api() http.Handler {
 	mux.HandleFunc("POST "+base+"invocation/{id}/response", take(false))
 	mux.HandleFunc("POST "+base+"invocation/{id}/error", take(true))
 	mux.HandleFunc("POST "+base+"init/error", func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(&f.output, r.Body)
+		if _, err := io.Copy(&f.output, r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		w.WriteHeader(http.StatusAccepted)
 	})
 	return mux

@@ -1,0 +1,68 @@
+// Command cleanup is the Lambda function behind the schedules.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/ec2state"
+	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+func main() {
+	log := awsenv.Logger()
+	var env awsenv.Settings
+	var (
+		sessions   = env.Text("SESSIONS_TABLE")
+		hosts      = env.Text("HOSTS_TABLE")
+		document   = env.Text("CLOSE_DOCUMENT")
+		inventory  = env.Text("INVENTORY_DOCUMENT")
+		idle       = env.Text("IDLE_DOCUMENT")
+		fleetTag   = env.Text("FLEET_TAG_VALUE")
+		giveUp     = env.Minutes("GIVE_UP_AFTER_MINUTES", 60)
+		silent     = env.Minutes("SILENT_AFTER_MINUTES", 15)
+		closeIdle  = env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0)
+		endStopped = env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true)
+	)
+	env.MustBeRight(log)
+
+	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
+	})
+	systemsManager := ssm.NewFromConfig(awsenv.Config(6*time.Second), func(o *ssm.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("SSM")
+	})
+	instances := ec2.NewFromConfig(awsenv.Config(6*time.Second), func(o *ec2.Options) {
+		o.BaseEndpoint = awsenv.Endpoint("EC2")
+	})
+	table := dynamo.New(db, sessions)
+	index := dynamo.Index{Client: db, Table: sessions}
+	burial := &session.Burial{
+		Table: table, Index: index, Instances: ec2state.New(instances),
+		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
+	}
+	handler := &events.Cleanup{
+		Cleaner: &session.Cleaner{
+			Table: table, Index: index, Burial: burial,
+			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			GiveUp: giveUp, Now: time.Now, NewID: awsenv.NewID, Log: log,
+		},
+		Registrar: &session.Registrar{
+			Table: table, Index: index, Burial: burial,
+			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
+		},
+		Broadcaster: &runcommand.Broadcaster{
+			API: systemsManager, InventoryDocument: inventory, IdleDocument: idle, FleetTag: fleetTag,
+		},
+		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
+	}
+	lambda.Start(handler.Handle)
+}

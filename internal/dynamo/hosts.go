@@ -1,0 +1,97 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// HostsAPI is what Hosts calls of *dynamodb.Client.
+type HostsAPI interface {
+	QueryAPI
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+}
+
+// Hosts is the Hosts table: one small item a host.
+//
+//	HostId (key)
+//	InventorySentAt, InventoryId  the newest inventory that was applied
+//	AnsweredAt                    when its answer was read
+//	AnsweredLane                  with AnsweredAt the key of the sparse index
+//	                              by-answered; taken away from silent hosts
+//	Platform                      the document's step that answered
+type Hosts struct {
+	Client HostsAPI
+	Table  string
+}
+
+const answeredLane = "0"
+
+// Answered is session.HostTable's: one conditional write.
+func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+	return t.update(ctx, a.HostID,
+		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform",
+		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :sent",
+		map[string]any{
+			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),
+			":lane": answeredLane, ":platform": a.Platform,
+		})
+}
+
+// Silence is session.HostTable's.
+func (t Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+	return t.update(ctx, hostID, "REMOVE AnsweredLane", "AnsweredAt < :before",
+		map[string]any{":before": session.FormatTime(before)})
+}
+
+// update tells whether the condition was met.
+func (t Hosts) update(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
+	in := &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(t.Table),
+		Key:                       map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
+		UpdateExpression:          aws.String(update),
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeValues: map[string]types.AttributeValue{},
+	}
+	for name, v := range values {
+		in.ExpressionAttributeValues[name] = attributeValue(v)
+	}
+	_, err = t.Client.UpdateItem(ctx, in)
+	if unmet := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &unmet) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("host %s: %w", hostID, err)
+	}
+	return true, nil
+}
+
+// Quiet is session.HostTable's: the first entries of the index by-answered.
+func (t Hosts) Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
+	out, err := t.Client.Query(ctx, &dynamodb.QueryInput{
+		TableName:              aws.String(t.Table),
+		IndexName:              aws.String("by-answered"),
+		KeyConditionExpression: aws.String("AnsweredLane = :lane AND AnsweredAt < :before"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":lane":   attributeValue(answeredLane),
+			":before": attributeValue(session.FormatTime(before)),
+		},
+		Limit: aws.Int32(int32(limit)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("query index by-answered: %w", err)
+	}
+	for _, item := range out.Items {
+		if id, ok := item["HostId"].(*types.AttributeValueMemberS); ok {
+			hostIDs = append(hostIDs, id.Value)
+		}
+	}
+	return hostIDs, nil
+}

@@ -1,0 +1,144 @@
+// Package ec2state asks EC2 what has become of hosts. What follows from that for
+// their sessions is for package session to say.
+package ec2state
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// API is what is asked of EC2. *ec2.Client has it.
+type API interface {
+	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
+}
+
+// Instances knows the fates of hosts from EC2. It is a session.Instances.
+type Instances struct {
+	api API
+}
+
+// New asks the EC2 of the hosts' account and region.
+func New(api API) *Instances { return &Instances{api} }
+
+const (
+	// maxPerCall is how many values a filter can have ("up to 200 values per filter
+	// in a single request": EC2 User Guide, Using_Filtering).
+	maxPerCall = 200
+	// pageSize is the largest there is, so that a call has one page as a rule.
+	// AWS asks for paginated requests, since others are more likely to be
+	// throttled (API reference, DescribeInstances).
+	pageSize = 1000
+)
+
+// instanceID is what an instance's ID looks like to Systems Manager (API
+// reference, SendCommand: InstanceIds). mi-… is a machine that is not EC2's.
+var instanceID = regexp.MustCompile(`^i-(\w{8}|\w{17})$`)
+
+// Fates asks EC2 about the hosts, 200 in a call, and has an answer for each of
+// them. What does not have the ID of an instance is not asked about and counts
+// as alive: EC2 cannot know it, and in a filter * and ? would be patterns. With
+// an error there are no fates at all, since half an answer reads like hosts that
+// are gone.
+func (i *Instances) Fates(ctx context.Context, hostIDs []string) (map[string]session.Fate, error) {
+	fates := make(map[string]session.Fate, len(hostIDs))
+	var asked []string
+	for _, id := range hostIDs {
+		if _, twice := fates[id]; twice {
+			continue
+		}
+		fates[id] = session.Alive
+		if instanceID.MatchString(id) {
+			asked = append(asked, id)
+		}
+	}
+	for ids := range slices.Chunk(asked, maxPerCall) {
+		found, err := i.describe(ctx, ids)
+		if err != nil {
+			return nil, fmt.Errorf("describe %d instances: %w", len(ids), err)
+		}
+		for _, id := range ids {
+			fates[id] = session.Terminated // unless EC2 knows it
+			if instance, ok := found[id]; ok {
+				fates[id] = fate(instance)
+			}
+		}
+	}
+	return fates, nil
+}
+
+// describe gets those of the instances that EC2 knows: all but those that were
+// terminated a while ago ("usually less than one hour"), and, since its answers
+// are eventually consistent, those launched a moment ago, which cannot have been
+// a host of sessions yet (API reference, DescribeInstances). A filter only does
+// not match the others; an unknown ID in InstanceIds would fail the whole call.
+func (i *Instances) describe(ctx context.Context, ids []string) (map[string]types.Instance, error) {
+	found := make(map[string]types.Instance, len(ids))
+	pages := ec2.NewDescribeInstancesPaginator(i.api, &ec2.DescribeInstancesInput{
+		Filters:    []types.Filter{{Name: aws.String("instance-id"), Values: ids}},
+		MaxResults: aws.Int32(pageSize),
+		// Instances that an AWS service manages for the account can be hidden from
+		// answers by an account's setting. They would look terminated.
+		IncludeManagedResources: aws.Bool(true),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Reservations {
+			for _, instance := range r.Instances {
+				found[aws.ToString(instance.InstanceId)] = instance
+			}
+		}
+	}
+	return found, nil
+}
+
+// fate is what an instance's state means for what ran on it. One that is
+// stopping is alive still: the question comes again when it has stopped.
+func fate(i types.Instance) session.Fate {
+	if i.State == nil {
+		return session.Alive
+	}
+	switch i.State.Name {
+	case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated:
+		return session.Terminated
+	case types.InstanceStateNameStopped:
+		if !mayResume(i) {
+			return session.Stopped
+		}
+	}
+	return session.Alive
+}
+
+// mayResume: the stopped instance was hibernated, or nobody can exclude it.
+//
+// The code of a hibernation that somebody asked for, of a Spot Instance too, is
+// Client.UserInitiatedHibernate (API reference, StateReason). It can stand on an
+// instance that was shut down after all ("If hibernation fails, a normal
+// shutdown occurs": StopInstances). That its sessions are gone shows once it
+// runs again.
+//
+// A hibernation that EC2 begins when it interrupts a Spot Instance has no code of
+// its own in that list, only Server.SpotInstanceShutdown for a stop. Nor does the
+// instance tell otherwise: what an interruption does is the Spot request's to say
+// (InstanceInterruptionBehavior), and it may be to hibernate whether or not
+// HibernationOptions.Configured is set (API reference, SpotMarketOptions). So a
+// Spot Instance that was not stopped by its user may come back as it was.
+func mayResume(i types.Instance) bool {
+	var code string
+	if i.StateReason != nil {
+		code = aws.ToString(i.StateReason.Code)
+	}
+	byClient := strings.HasPrefix(code, "Client.")
+	return code == "Client.UserInitiatedHibernate" || i.InstanceLifecycle == types.InstanceLifecycleTypeSpot && !byClient
+}

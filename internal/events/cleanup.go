@@ -1,0 +1,61 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// Cleanup handles the schedules' events, {"task": ...}.
+type Cleanup struct {
+	Cleaner     *session.Cleaner
+	Registrar   *session.Registrar
+	Broadcaster *runcommand.Broadcaster
+	// SilentAfter is how long a host may leave inventories unanswered.
+	SilentAfter time.Duration
+	// CloseIdleAfter is how long nobody uses a session before it is closed; 0
+	// is never.
+	CloseIdleAfter time.Duration
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
+}
+
+// A CleanupEvent names a task: "deletions", "inventory" or "idle".
+type CleanupEvent struct {
+	Task string `json:"task"`
+}
+
+// Handle does the task. Every task may run at any time, any number of times,
+// also at once.
+func (c *Cleanup) Handle(ctx context.Context, event CleanupEvent) error {
+	err := c.do(ctx, event.Task)
+	if err != nil {
+		c.Log.Error("task failed: the next run goes on", "Task", event.Task, "Cause", err)
+		return fmt.Errorf("task %q: %w", event.Task, err)
+	}
+	c.Log.Info("task done", "Task", event.Task)
+	return nil
+}
+
+func (c *Cleanup) do(ctx context.Context, task string) error {
+	switch task {
+	case "deletions":
+		return c.Cleaner.Deletions(ctx)
+	case "inventory":
+		doubt := c.Registrar.Doubt(ctx, c.SilentAfter)
+		return errors.Join(doubt, c.Broadcaster.Inventory(ctx, c.NewID(), c.Now()))
+	case "idle":
+		if c.CloseIdleAfter == 0 {
+			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
+			return nil
+		}
+		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)
+	}
+	return errors.New(`no such task: "deletions", "inventory" or "idle"`)
+}

@@ -1,0 +1,221 @@
+package events_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/session"
+)
+
+func TestBatchIsReadByOneCallForEachCommand(t *testing.T) {
+	s := newSystem(t, 10, "")
+	bodies := slices.Concat(s.delete("r1", 0, 1, 2, 3, 4, 5), s.delete("r2", 6, 7, 8, 9))
+	if failed := s.receive(bodies...); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	if len(s.calls) != 2 || s.calls[0] == s.calls[1] {
+		t.Errorf("calls: %v", s.calls)
+	}
+	for id, confirmation := range s.confirmations() {
+		if confirmation != "closed" {
+			t.Errorf("session %s: %v", id, confirmation)
+		}
+	}
+}
+
+// Promise 10.
+func TestMessagesThatComeTwiceAreOne(t *testing.T) {
+	s := newSystem(t, 2, "")
+	bodies := s.delete("r1", 0, 1)
+	if failed := s.receive(bodies[0], bodies[1], bodies[0], bodies[0]); len(failed) > 0 || len(s.calls) != 1 {
+		t.Errorf("come again: %v, calls %v", failed, s.calls)
+	}
+	before := s.table.All()
+	s.now = func() time.Time { return time.Now().Add(time.Hour) }
+	if failed := s.receive(bodies[1], bodies[0]); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	if diff := cmp.Diff(before, s.table.All()); diff != "" {
+		t.Errorf("changed by a message that came again (-want +got):\n%s", diff)
+	}
+}
+
+// Promise 3: the news of the first deletion come after the second has begun.
+func TestMessageOfAnEarlierDeletionEndsNoLaterOne(t *testing.T) {
+	s := newSystem(t, 1, "")
+	first := s.delete("r1", 0)
+	s.list(0)
+	second := s.delete("r2", 0)
+	if failed := s.receive(first...); len(failed) > 0 || s.confirmations()["s0"] != nil {
+		t.Errorf("come again: %v, s0: %v", failed, s.table.Get("s0"))
+	}
+	s.receive(second...)
+	if r := s.table.Get("s0"); r["Confirmation"] != "closed" || r["AttemptId"] != "r2" {
+		t.Errorf("s0: %v", r)
+	}
+}
+
+// Promise 8.
+func TestPoisonMessagesComeAgainAlone(t *testing.T) {
+	s := newSystem(t, 1, "")
+	good := s.delete("r1", 0)[0]
+	replaced := func(old, replacement string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("%s is not in %s", old, good)
+		}
+		return strings.Replace(good, old, replacement, 1)
+	}
+	bodies := []string{
+		good,
+		"", "hello", "null", "[]", "7", `{}`, `{"detail":7}`,
+		replaced(`"aws.ssm"`, `"aws.sns"`),
+		replaced(`"EC2 Command Invocation Status-change Notification"`, `"EC2 Command Status-change Notification"`),
+		replaced(`"instance-id"`, `"instance"`),
+		replaced(`"command-id"`, `"command"`),
+		good,
+	}
+	var want []string
+	for i := 1; i < len(bodies)-1; i++ {
+		want = append(want, fmt.Sprint("m", i))
+	}
+	slices.Sort(want)
+	if failed := s.receive(bodies...); !slices.Equal(failed, want) {
+		t.Errorf("come again: %v, want %v", failed, want)
+	}
+	if s.confirmations()["s0"] != "closed" {
+		t.Errorf("s0: %v", s.table.Get("s0"))
+	}
+}
+
+func TestAnswerThatIsNotThereYetComesAgain(t *testing.T) {
+	now := time.Now()
+	s := newSystem(t, 2, "", func(o *fleet.Options) {
+		o.InvocationDelay, o.Now = time.Minute, func() time.Time { return now }
+	})
+	old := s.delete("r1", 0)
+	now = now.Add(time.Minute)
+	young := s.delete("r2", 1)
+	if failed := s.receive(old[0], young[0]); !slices.Equal(failed, []string{"m1"}) {
+		t.Errorf("come again: %v", failed)
+	}
+	now = now.Add(time.Minute)
+	if failed := s.receive(young[0]); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	if diff := cmp.Diff(map[string]any{"s0": "closed", "s1": "closed"}, s.confirmations()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReportThatCouldNotBeRecordedComesAgain(t *testing.T) {
+	for _, cause := range []error{session.ErrNotWritten, session.ErrUnclear} {
+		s := newSystem(t, 3, "")
+		s.writing = func(w session.Write) error {
+			if w.SessionID == "s1" {
+				return cause
+			}
+			return nil
+		}
+		bodies := s.delete("r1", 0, 1, 2)
+		var want []string
+		twice := append(slices.Clone(bodies), bodies...)
+		for i, body := range twice {
+			if strings.Contains(body, hostID(1)) {
+				want = append(want, fmt.Sprint("m", i))
+			}
+		}
+		slices.Sort(want)
+		if failed := s.receive(twice...); !slices.Equal(failed, want) {
+			t.Errorf("%v: come again: %v, want %v", cause, failed, want)
+		}
+		s.writing = nil
+		if failed := s.receive(bodies...); len(failed) > 0 {
+			t.Errorf("come again: %v", failed)
+		}
+		if diff := cmp.Diff(map[string]any{"s0": "closed", "s1": "closed", "s2": "closed"}, s.confirmations()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestCommandThatCannotBeReadComesAgainAlone(t *testing.T) {
+	s := newSystem(t, 3, "")
+	bad, good := s.delete("r1", 0, 1), s.delete("r2", 2)
+	s.reading = func(operation string) error {
+		if strings.Contains(bad[0], strings.TrimPrefix(operation, "ListCommandInvocations of ")) {
+			return errors.New("throttled")
+		}
+		return nil
+	}
+	if failed := s.receive(bad[0], good[0], bad[1]); !slices.Equal(failed, []string{"m0", "m2"}) {
+		t.Errorf("come again: %v", failed)
+	}
+	if s.confirmations()["s2"] != "closed" {
+		t.Errorf("s2: %v", s.table.Get("s2"))
+	}
+}
+
+func TestCommandsOfOthersAreDropped(t *testing.T) {
+	s := newSystem(t, 1, "")
+	s.delete("r1", 0)
+	_, err := s.SendCommand(t.Context(), &ssm.SendCommandInput{
+		DocumentName: aws.String("CloseDocument"), InstanceIds: []string{hostID(0)}, Comment: aws.String("by hand"),
+		Parameters: map[string][]string{"sessions": {hostID(0) + "=s0~0"}, "voidAfter": {"1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := s.receive(s.await(1)...); len(failed) > 0 || s.confirmations()["s0"] != nil {
+		t.Errorf("come again: %v, s0: %v", failed, s.table.Get("s0"))
+	}
+}
+
+func TestFailureOfAHostIsRecordedWithItsReason(t *testing.T) {
+	s := newSystem(t, 2, `if [ $AWS_SSM_INSTANCE_ID = `+hostID(0)+` ]; then echo '{"id":"s0","result":"failed","reason":"dcv took too long"}'; else echo '{"id":"s1","result":"absent"}'; fi`+"\n")
+	if failed := s.receive(s.delete("r1", 0, 1)...); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	if r := s.table.Get("s0"); r["StateReason"] != "dcv took too long" || r["AttemptFailedAt"] == nil || r["State"] != "DELETING" {
+		t.Errorf("s0: %v", r)
+	}
+	if r := s.table.Get("s1"); r["Confirmation"] != "absent" {
+		t.Errorf("s1: %v", r)
+	}
+}
+
+// Promise 5: what a host says of another's sessions, or says at all, harms no
+// message and no record.
+func TestLyingHostHarmsNobody(t *testing.T) {
+	s := newSystem(t, 2, `if [ $AWS_SSM_INSTANCE_ID = `+hostID(1)+` ]; then
+		echo garbage; echo '{'; echo '{"id":"s0","result":"closed"}'; echo '{"id":"nobody","result":"closed"}'
+		echo '{"id":"%FF","result":"closed"}'; echo "{\"id\":\"$(printf %03000d 0)\",\"result\":\"closed\"}"
+	fi`+"\n")
+	if failed := s.receive(s.delete("r1", 0, 1)...); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	if diff := cmp.Diff(map[string]any{"s0": nil, "s1": nil}, s.confirmations()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Lambda takes an answer without failures for a success of the whole batch.
+func TestAnswersToTheQueue(t *testing.T) {
+	s := newSystem(t, 0, "")
+	response, err := s.hostEvents().Handle(t.Context(), batchOf("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := json.Marshal(response); err != nil || string(text) != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
+		t.Errorf("%s, %v", text, err)
+	}
+}

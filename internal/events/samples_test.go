@@ -1,0 +1,126 @@
+package events_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	lambdaevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// The samples in events/ that these handlers are invoked with do what they say.
+// (Those named delete... are package httpapi's.)
+func TestSamplesAreUnderstood(t *testing.T) {
+	files, err := filepath.Glob("../../events/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples, %v", err)
+	}
+	met := map[string]bool{}
+	for _, file := range files {
+		kind, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
+		try := map[string]func(*testing.T, []byte){"command": commandSample, "stream": streamSample}[kind]
+		if try == nil {
+			continue
+		}
+		met[kind] = true
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			try(t, text)
+		})
+	}
+	if !met["command"] || !met["stream"] {
+		t.Errorf("there are only samples of %v", met)
+	}
+}
+
+// commandSample confirms the deletion of SessionId123.
+func commandSample(t *testing.T, text []byte) {
+	var event lambdaevents.SQSEvent
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, 0, "")
+	open := confirmed("SessionId123")
+	delete(open, "Confirmation")
+	delete(open, "ConfirmedAt")
+	open["HostId"] = "i-0123456789abcdef0"
+	s.table.Put(open)
+	h := s.hostEvents()
+	h.Reader = &runcommand.Reader{API: oneAnswer{t}}
+	response, err := h.Handle(t.Context(), event)
+	if err != nil || len(response.BatchItemFailures) > 0 {
+		t.Fatalf("come again: %v, %v", response.BatchItemFailures, err)
+	}
+	if s.confirmations()["SessionId123"] != "closed" {
+		t.Errorf("record: %v", s.table.Get("SessionId123"))
+	}
+}
+
+// oneAnswer is Systems Manager with the one invocation of the sample.
+type oneAnswer struct{ t *testing.T }
+
+func (o oneAnswer) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	if *in.CommandId != "e8d3c0e4-71f7-4491-898f-c9b35bee5f3b" {
+		o.t.Errorf("asked for command %s", *in.CommandId)
+	}
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{{
+		CommandId: in.CommandId, InstanceId: aws.String("i-0123456789abcdef0"), Comment: aws.String("close r1"),
+		Status: types.CommandInvocationStatusSuccess,
+		CommandPlugins: []types.CommandPlugin{
+			{Name: aws.String("linux"), Output: aws.String(`{"id":"SessionId123","result":"closed"}` + "\n")},
+			{Name: aws.String("windows"), Output: aws.String("Step execution skipped due to unsatisfied preconditions")},
+		},
+	}}}, nil
+}
+
+func (o oneAnswer) GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	o.t.Error("a short output was read twice")
+	return &ssm.GetCommandInvocationOutput{}, nil
+}
+
+// streamSample ends the deletion that it shows.
+func streamSample(t *testing.T, text []byte) {
+	var event lambdaevents.DynamoDBEvent
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, 0, "")
+	for _, shown := range event.Records {
+		r := session.Record{}
+		for attr, v := range shown.Change.NewImage {
+			switch v.DataType() {
+			case lambdaevents.DataTypeNumber:
+				n, err := v.Integer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				r[attr] = n
+			case lambdaevents.DataTypeBoolean:
+				r[attr] = v.Boolean()
+			default:
+				r[attr] = v.String()
+			}
+		}
+		s.table.Put(r)
+	}
+	if failed := s.showJSON(text); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	for id, state := range s.states() {
+		if state != "DELETED" {
+			t.Errorf("%s is %v", id, state)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+const (
+	requestID = "0d2f1c9e-6c1b-4a57-9d6e-2f6f3b1c7a10"
+	host      = "i-0123456789abcdef0"
+)
+
+var now = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
+
+// An api is the handler with a table in memory and a fleet that takes
+// everything. All calls of the two are counted.
+type api struct {
+	*httpapi.DeleteSessions
+	t     *testing.T
+	table *memtable.Table
+	calls int
+	log   strings.Builder
+	// write and send take the calls' place, if they are there.
+	write func(ctx context.Context, writes []session.Write) []session.Result
+	send  func(attempt session.Attempt) []error
+}
+
+func newAPI(t *testing.T) *api {
+	a := &api{t: t, table: memtable.New()}
+	a.table.Put(session.Listed(session.Session{ID: "SessionId123", Owner: "user1", HostID: host, Type: "virtual"}))
+	log := slog.New(slog.NewTextHandler(&a.log, nil))
+	a.DeleteSessions = &httpapi.DeleteSessions{
+		Deleter:  &session.Deleter{Table: a, Hosts: a, GiveUp: time.Hour, Log: log},
+		MaxBatch: 1000,
+		Now:      func() time.Time { return now },
+		Log:      log,
+	}
+	return a
+}
+
+func (a *api) Write(ctx context.Context, writes []session.Write) []session.Result {
+	a.calls++
+	if a.write != nil {
+		return a.write(ctx, writes)
+	}
+	return a.table.Write(ctx, writes)
+}
+
+func (a *api) Close(_ context.Context, attempt session.Attempt) []error {
+	a.calls++
+	if a.send != nil {
+		return a.send(attempt)
+	}
+	return make([]error, len(attempt.Closings))
+}
+
+// serve is what Lambda does.
+func (a *api) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+	a.t.Helper()
+	ctx := lambdacontext.NewContext(a.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
+	resp, err := a.Handle(ctx, req)
+	if err != nil {
+		a.t.Fatalf("an error, whose text would reach the caller: %v", err)
+	}
+	if got := resp.Headers["Content-Type"]; got != "application/json" {
+		a.t.Errorf("Content-Type: %q", got)
+	}
+	if !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
+		a.t.Errorf("body: %q", resp.Body)
+	}
+	return resp
+}
+
+func (a *api) post(body string) events.APIGatewayV2HTTPResponse {
+	a.t.Helper()
+	return a.serve(events.APIGatewayV2HTTPRequest{Body: body})
+}
+
+// answers posts a body, and compares what comes back byte for byte.
+func (a *api) answers(body string, status int, want string) {
+	a.t.Helper()
+	if resp := a.post(body); resp.StatusCode != status || resp.Body != want {
+		a.t.Errorf("%s\nis answered %d %s\nwant        %d %s", body, resp.StatusCode, resp.Body, status, want)
+	}
+}
+
+func encoded(body string) events.APIGatewayV2HTTPRequest {
+	return events.APIGatewayV2HTTPRequest{Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true}
+}

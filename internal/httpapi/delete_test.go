@@ -1,0 +1,198 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/session"
+)
+
+const head = `{"RequestId":"` + requestID + `",`
+
+// The example of the developer guide, to the byte.
+func TestGuidesExample(t *testing.T) {
+	newAPI(t).answers(
+		`[{"SessionId": "SessionId123", "Owner": "user1"}, {"SessionId": "SessionIdabc", "Owner": "user1"}]`,
+		200, head+`"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"}],`+
+			`"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`)
+}
+
+func TestBothListsAreAlwaysThere(t *testing.T) {
+	for body, lists := range map[string]string{
+		`[]`: `"SuccessfulList":[],"UnsuccessfulList":[]}`,
+		`[{"SessionId":"SessionId123","Owner":"user1"}]`: `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"}],"UnsuccessfulList":[]}`,
+		`[{"SessionId":"x","Owner":"user1"}]`:            `"SuccessfulList":[],"UnsuccessfulList":[{"SessionId":"x","FailureReason":"The requested dcvSession does not exist"}]}`,
+	} {
+		newAPI(t).answers(body, 200, head+lists)
+	}
+}
+
+func TestEmptyArrayNeedsNoCall(t *testing.T) {
+	a := newAPI(t)
+	a.post(` [ ] `)
+	if a.calls > 0 {
+		t.Errorf("%d calls", a.calls)
+	}
+}
+
+// Promise 7: in request order, each entry once, duplicates included.
+func TestListsKeepTheOrderOfTheRequest(t *testing.T) {
+	a := newAPI(t)
+	a.table.Put(session.Listed(session.Session{ID: "b", Owner: "user1", HostID: host}))
+	a.answers(`[{"SessionId":"z","Owner":"u"},{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"b","Owner":"user1"},
+	            {"SessionId":"a","Owner":"u"},{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"z","Owner":"u"}]`,
+		200, head+`"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"},{"SessionId":"b","State":"DELETING"},{"SessionId":"SessionId123","State":"DELETING"}],`+
+			`"UnsuccessfulList":[{"SessionId":"z","FailureReason":"The requested dcvSession does not exist"},`+
+			`{"SessionId":"a","FailureReason":"The requested dcvSession does not exist"},{"SessionId":"z","FailureReason":"The requested dcvSession does not exist"}]}`)
+}
+
+// Promise 4: the same bytes, whoever asks.
+func TestWrongOwnerReadsLikeUnknown(t *testing.T) {
+	const body = `[{"SessionId":"SessionId123","Owner":"user2"}]`
+	other, none := newAPI(t), newAPI(t)
+	none.table.Delete("SessionId123")
+	before := fmt.Sprint(other.table.All())
+	if got, want := other.post(body), none.post(body); got.Body != want.Body || got.StatusCode != want.StatusCode {
+		t.Errorf("somebody else's: %s\nunknown:         %s", got.Body, want.Body)
+	}
+	if after := fmt.Sprint(other.table.All()); after != before {
+		t.Errorf("before: %s\nafter:  %s", before, after)
+	}
+	ended := newAPI(t)
+	ended.table.Put(session.Record{"SessionId": "SessionId123", "Owner": "user2", "State": "DELETED"})
+	if got, want := ended.post(body), none.post(body); got.Body != want.Body {
+		t.Errorf("deleted: %s\nunknown: %s", got.Body, want.Body)
+	}
+}
+
+func TestFormsOfAnEntry(t *testing.T) {
+	for _, tc := range []struct {
+		body  string
+		force bool
+	}{
+		{`[{"SessionId":"SessionId123","Owner":"user1","Force":true}]`, true},
+		{`[{"SessionId":"SessionId123","Owner":"user1","Force":false}]`, false},
+		{`[{"SessionId":"SessionId123","Owner":"user1","Force":null}]`, false},
+		{`[{"SessionId":"SessionId123","Owner":"user1"}]`, false},
+		{"\n[\t{ \"Owner\" : \"user1\" ,\r\n \"Force\" :  true , \"SessionId\" : \"SessionId123\" } ]\n", true},
+		{`[{"SessionId":"SessionId123","Owner":"user1","Colour":{"a":[1]},"force":true,"FORCE":1}]`, false},
+		{`[{"SessionId":"Session\u0049d123","Owner":"user1","\u0046orce":true}]`, true},
+		// The last of two counts, as with most readers of JSON.
+		{`[{"SessionId":"x","Owner":"user1","SessionId":"SessionId123","Force":true,"Force":false}]`, false},
+	} {
+		for _, req := range []events.APIGatewayV2HTTPRequest{{Body: tc.body}, encoded(tc.body)} {
+			a := newAPI(t)
+			resp := a.serve(req)
+			if want := head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"}],"UnsuccessfulList":[]}`; resp.Body != want {
+				t.Errorf("%s: %s", tc.body, resp.Body)
+			}
+			if got := a.table.Get("SessionId123")["Force"]; got != tc.force {
+				t.Errorf("%s: Force is %v", tc.body, got)
+			}
+		}
+	}
+}
+
+func TestOddIDsAreIDs(t *testing.T) {
+	for _, tc := range []struct{ sent, id, answered string }{
+		{`\u0000`, "\x00", `\u0000`},
+		{`a\ud834\udd1eb`, "a\U0001D11Eb", "a\U0001D11Eb"},
+		{`;\"$(reboot)\\ `, `;"$(reboot)\ `, `;\"$(reboot)\\ `},
+		{" é ", " é ", " é "},
+		{"<a href='x'>&", "<a href='x'>&", "<a href='x'>&"},
+		{strings.Repeat("x", 256), strings.Repeat("x", 256), strings.Repeat("x", 256)},
+	} {
+		a := newAPI(t)
+		a.table.Put(session.Listed(session.Session{ID: tc.id, Owner: tc.id, HostID: host}))
+		a.answers(`[{"SessionId":"`+tc.sent+`","Owner":"`+tc.sent+`"}]`, 200,
+			head+`"SuccessfulList":[{"SessionId":"`+tc.answered+`","State":"DELETING"}],"UnsuccessfulList":[]}`)
+	}
+}
+
+func TestRefusalReachesTheCallerWithItsReason(t *testing.T) {
+	a := newAPI(t)
+	a.send = func(session.Attempt) []error {
+		return []error{&session.Refusal{HostID: host, Reason: "is not connected to Systems Manager", Err: errors.New("InvalidInstanceId: secret")}}
+	}
+	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
+	if !strings.Contains(resp.Body, "set Force to true") || strings.Contains(resp.Body, "secret") || resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+}
+
+func TestTableThatTakesNothingIs503(t *testing.T) {
+	a := newAPI(t)
+	a.write = func(_ context.Context, writes []session.Write) []session.Result {
+		results := make([]session.Result, len(writes))
+		for i := range results {
+			results[i].Err = fmt.Errorf("secret table arn: %w", session.ErrNotWritten)
+		}
+		return results
+	}
+	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
+	if resp.StatusCode != 503 || resp.Headers["Retry-After"] != "5" ||
+		resp.Body != `{"message":"Sessions cannot be changed right now. Repeat the call.","RequestId":"`+requestID+`"}` {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Headers, resp.Body)
+	}
+}
+
+func TestPanicShowsNothingInternal(t *testing.T) {
+	a := newAPI(t)
+	a.write = func(context.Context, []session.Write) []session.Result { panic("secret internals") }
+	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
+	if resp.StatusCode != 500 || !strings.Contains(resp.Body, requestID) || strings.Contains(resp.Body, "secret") || strings.Contains(resp.Body, ".go") {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+	if log := a.log.String(); !strings.Contains(log, "secret internals") || !strings.Contains(log, "RequestId="+requestID) {
+		t.Errorf("the log does not tell: %s", log)
+	}
+}
+
+func TestRequesterIsRecorded(t *testing.T) {
+	type (
+		authorizer = events.APIGatewayV2HTTPRequestContextAuthorizerDescription
+		iam        = events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription
+		jwt        = events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription
+	)
+	claims := func(c map[string]string) *authorizer { return &authorizer{JWT: &jwt{Claims: c}} }
+	for _, tc := range []struct {
+		authorizer *authorizer
+		want       string
+	}{
+		{&authorizer{IAM: &iam{UserARN: "arn:aws:iam::123456789012:user/admin"}}, "arn:aws:iam::123456789012:user/admin"},
+		{claims(map[string]string{"client_id": "client", "scope": "dcv-session-manager/sm_scope"}), "client"},
+		{claims(map[string]string{"client_id": "client", "sub": "subject"}), "subject"},
+		{claims(map[string]string{"client_id": "client", "sub": "subject", "username": "name"}), "name"},
+		{claims(nil), "unknown"},
+		{&authorizer{IAM: &iam{}}, "unknown"},
+		{nil, "unknown"},
+	} {
+		a := newAPI(t)
+		req := events.APIGatewayV2HTTPRequest{Body: `[{"SessionId":"SessionId123","Owner":"user1"}]`}
+		req.RequestContext.Authorizer = tc.authorizer
+		a.serve(req)
+		if got := a.table.Get("SessionId123")["DeletionRequestedBy"]; got != tc.want {
+			t.Errorf("requested by %v, want %v", got, tc.want)
+		}
+	}
+}
+
+// The ID in the answer is the one in the log and in the record.
+func TestRequestIsNamedAlikeEverywhere(t *testing.T) {
+	a := newAPI(t)
+	a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
+	r := a.table.Get("SessionId123")
+	if r["DeletionRequestId"] != requestID || r["AttemptId"] != requestID || r["DeletionRequestedAt"] != "2026-11-23T19:01:02.123Z" {
+		t.Errorf("record: %v", r)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(a.log.String()), "\n") {
+		if !strings.Contains(line, "RequestId="+requestID) {
+			t.Errorf("log line: %s", line)
+		}
+	}
+}

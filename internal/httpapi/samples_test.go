@@ -1,0 +1,50 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// The samples in events/ that the API is invoked with get the answer that their
+// names promise.
+func TestSamplesAreUnderstood(t *testing.T) {
+	const deleted = head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"}],`
+	for name, want := range map[string]struct {
+		status       int
+		body         string // its beginning
+		confirmation any
+	}{
+		"delete.json":           {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil},
+		"delete-base64.json":    {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil},
+		"delete-forced.json":    {200, deleted + `"UnsuccessfulList":[]}`, "forced"},
+		"delete-malformed.json": {400, `{"message":"The request is not an array`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("../../events", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var req events.APIGatewayV2HTTPRequest
+			if err := json.Unmarshal(text, &req); err != nil {
+				t.Fatal(err)
+			}
+			a := newAPI(t)
+			resp := a.serve(req)
+			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
+				t.Errorf("%d %s", resp.StatusCode, resp.Body)
+			}
+			r := a.table.Get("SessionId123")
+			if r["Confirmation"] != want.confirmation {
+				t.Errorf("record: %v", r)
+			}
+			if by := r["DeletionRequestedBy"]; want.status == 200 && by != "arn:aws:iam::123456789012:user/session-admin" {
+				t.Errorf("requested by %v", by)
+			}
+		})
+	}
+}

@@ -1,0 +1,174 @@
+package fleet
+
+import (
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+)
+
+// EC2Handler answers EC2's DescribeInstances over the wire, in its query protocol (forms, answered in XML), so that a
+// client of any SDK works with it as it is, given the endpoint. Signatures are not looked at.
+func (f *Fleet) EC2Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
+		if err := r.ParseForm(); err != nil {
+			refuseXML(w, ec2Refusal("MalformedQueryString", "%v", err))
+			return
+		}
+		if action := r.PostForm.Get("Action"); r.Method != http.MethodPost || action != "DescribeInstances" {
+			refuseXML(w, ec2Refusal("InvalidAction", "The action %s is not valid for this web service.", action))
+			return
+		}
+		in, err := describeInput(r.PostForm)
+		if err != nil {
+			refuseXML(w, err)
+			return
+		}
+		out, err := f.DescribeInstances(r.Context(), in)
+		if err != nil {
+			refuseXML(w, err)
+			return
+		}
+		answerXML(w, http.StatusOK, describeAnswer(out))
+	})
+}
+
+// describeInput reads the form of a DescribeInstances, whose lists are numbered from 1: Filter.1.Value.2=...
+func describeInput(form url.Values) (*ec2.DescribeInstancesInput, error) {
+	in := &ec2.DescribeInstancesInput{}
+	read := map[string]bool{"Action": true, "Version": true}
+	get := func(name string) (string, bool) {
+		read[name] = true
+		return form.Get(name), form.Has(name)
+	}
+	list := func(prefix string) []string {
+		var values []string
+		for {
+			value, ok := get(prefix + "." + strconv.Itoa(len(values)+1))
+			if !ok {
+				return values
+			}
+			values = append(values, value)
+		}
+	}
+	in.InstanceIds = list("InstanceId")
+	for {
+		prefix := "Filter." + strconv.Itoa(len(in.Filters)+1)
+		name, ok := get(prefix + ".Name")
+		if !ok {
+			break
+		}
+		in.Filters = append(in.Filters, types.Filter{Name: &name, Values: list(prefix + ".Value")})
+	}
+	if text, ok := get("MaxResults"); ok {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return nil, ec2Refusal("InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid", text)
+		}
+		in.MaxResults = aws.Int32(int32(n))
+	}
+	if token, ok := get("NextToken"); ok {
+		in.NextToken = &token
+	}
+	if text, ok := get("DryRun"); ok {
+		in.DryRun = aws.Bool(text == "true")
+	}
+	if text, ok := get("IncludeManagedResources"); ok {
+		in.IncludeManagedResources = aws.Bool(text == "true")
+	}
+	for name := range form {
+		if !read[name] {
+			return nil, ec2Refusal("UnknownParameter", "The parameter %s is not recognized", name)
+		}
+	}
+	return in, nil
+}
+
+// The answer, as far as there is something to say (API reference, DescribeInstances and its data types).
+type (
+	describeInstancesResponse struct {
+		XMLName      xml.Name         `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DescribeInstancesResponse"`
+		RequestID    string           `xml:"requestId"`
+		Reservations []xmlReservation `xml:"reservationSet>item"`
+		NextToken    *string          `xml:"nextToken"`
+	}
+	xmlReservation struct {
+		ReservationID *string       `xml:"reservationId"`
+		OwnerID       *string       `xml:"ownerId"`
+		Instances     []xmlInstance `xml:"instancesSet>item"`
+	}
+	xmlInstance struct {
+		InstanceID *string   `xml:"instanceId"`
+		StateCode  *int32    `xml:"instanceState>code"`
+		StateName  string    `xml:"instanceState>name"`
+		Platform   string    `xml:"platform,omitempty"`
+		Tags       []xmlTag  `xml:"tagSet>item"`
+		Reason     *xmlState `xml:"stateReason"`
+	}
+	xmlState struct {
+		Code    *string `xml:"code"`
+		Message *string `xml:"message"`
+	}
+	xmlTag struct {
+		Key   *string `xml:"key"`
+		Value *string `xml:"value"`
+	}
+)
+
+func describeAnswer(out *ec2.DescribeInstancesOutput) describeInstancesResponse {
+	answer := describeInstancesResponse{RequestID: newID(), NextToken: out.NextToken}
+	for _, r := range out.Reservations {
+		reservation := xmlReservation{ReservationID: r.ReservationId, OwnerID: r.OwnerId}
+		for _, i := range r.Instances {
+			instance := xmlInstance{
+				InstanceID: i.InstanceId,
+				StateCode:  i.State.Code,
+				StateName:  string(i.State.Name),
+				Platform:   string(i.Platform),
+			}
+			if i.StateReason != nil {
+				instance.Reason = &xmlState{i.StateReason.Code, i.StateReason.Message}
+			}
+			for _, tag := range i.Tags {
+				instance.Tags = append(instance.Tags, xmlTag{tag.Key, tag.Value})
+			}
+			reservation.Instances = append(reservation.Instances, instance)
+		}
+		answer.Reservations = append(answer.Reservations, reservation)
+	}
+	return answer
+}
+
+func refuseXML(w http.ResponseWriter, err error) {
+	var refusal smithy.APIError
+	if !errors.As(err, &refusal) {
+		refusal = &smithy.GenericAPIError{Code: "InternalError", Message: err.Error(), Fault: smithy.FaultServer}
+	}
+	status := http.StatusBadRequest
+	if refusal.ErrorFault() == smithy.FaultServer {
+		status = http.StatusInternalServerError
+	}
+	answerXML(w, status, struct {
+		XMLName   xml.Name `xml:"Response"`
+		Code      string   `xml:"Errors>Error>Code"`
+		Message   string   `xml:"Errors>Error>Message"`
+		RequestID string
+	}{Code: refusal.ErrorCode(), Message: refusal.ErrorMessage(), RequestID: newID()})
+}
+
+func answerXML(w http.ResponseWriter, status int, body any) {
+	encoded, err := xml.Marshal(body)
+	if err != nil { // structs of texts and numbers
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(xml.Header + string(encoded))) // or the client is gone
+}

@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+var errHostOff = errors.New("the host was turned off")
+
+// Stop stops a host: its scripts are killed and its sessions end, since both live in its memory. It returns when the
+// host has stopped. What the agent was doing it does again after the next start, like the real one.
+func (f *Fleet) Stop(hostID string) error {
+	return f.turnOff(hostID, func(h *host) bool {
+		if h.Off {
+			return false
+		}
+		h.Off = true
+		return true
+	}, f.endAll)
+}
+
+// Hibernate stops a host but keeps its memory: its sessions are there again after the next start. From outside it looks
+// stopped, but for EC2's reason. Scripts are interrupted as by Stop; a real agent would go on with them.
+func (f *Fleet) Hibernate(hostID string) error {
+	return f.turnOff(hostID, func(h *host) bool {
+		if h.Off {
+			return false
+		}
+		h.Off, h.Hibernated = true, true
+		return true
+	}, func(*host) error { return nil })
+}
+
+// Terminate ends a host for good. Systems Manager does not know it any more, and EC2 only for a while; its ID is not
+// used again.
+func (f *Fleet) Terminate(hostID string) error {
+	return f.turnOff(hostID, func(h *host) bool {
+		h.Off, h.Hibernated, h.TerminatedAt = true, false, f.now()
+		return true
+	}, func(h *host) error {
+		delete(f.hosts, h.id)
+		f.gone[h.id] = h
+		return f.endAll(h)
+	})
+}
+
+// turnOff does off, unless that says that there is nothing to do, and, when the host's scripts are dead, done.
+func (f *Fleet) turnOff(hostID string, off func(*host) bool, done func(*host) error) error {
+	f.power.Lock()
+	defer f.power.Unlock()
+	var h *host
+	var dying []script
+	err := f.change(func() (err error) {
+		if h, err = f.known(hostID); err != nil {
+			return err
+		}
+		if h.leaving = off(h); !h.leaving {
+			return nil
+		}
+		f.instanceChanged(h)
+		dying = slices.Collect(maps.Values(h.running))
+		h.interrupt(errHostOff)
+		return f.save(h)
+	})
+	if err != nil || !h.leaving {
+		return err
+	}
+	for _, s := range dying {
+		<-s.ended
+	}
+	return f.change(func() error {
+		h.leaving = false
+		f.instanceChanged(h)
+		return done(h)
+	})
+}
+
+// Start starts a stopped host. If it ever had the automatic console session, it has it again: a new one, of the same
+// name and owner. One that was hibernated has what it had.
+func (f *Fleet) Start(hostID string) error {
+	f.power.Lock()
+	defer f.power.Unlock()
+	return f.change(func() error {
+		h, err := f.known(hostID)
+		if err != nil || !h.Off {
+			return err
+		}
+		resumed := h.Hibernated
+		h.Off, h.Hibernated = false, false
+		f.instanceStarted(h)
+		if h.Console != nil && !resumed {
+			console := *h.Console
+			if err := f.startSession(h, &console); err != nil {
+				return err
+			}
+		}
+		f.goOn(h)
+		return f.save(h)
+	})
+}
+
+// remembered is how long EC2 still shows a terminated instance: "usually less than one hour" (API reference,
+// DescribeInstances).
+const remembered = time.Hour

@@ -1,0 +1,67 @@
+package memtable
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB.
+type Hosts struct {
+	mu    sync.Mutex
+	hosts map[string]*host
+}
+
+type host struct {
+	session.HostAnswer
+	silent bool
+}
+
+// NewHosts is an empty table.
+func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
+
+// Answered is session.HostTable's.
+func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known := t.hosts[a.HostID]; known != nil && known.SentAt.After(a.SentAt) {
+		return false, ctx.Err()
+	}
+	t.hosts[a.HostID] = &host{HostAnswer: a}
+	return true, ctx.Err()
+}
+
+// Quiet is session.HostTable's.
+func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var quiet []*host
+	for _, h := range t.hosts {
+		if !h.silent && h.At.Before(before) {
+			quiet = append(quiet, h)
+		}
+	}
+	slices.SortFunc(quiet, func(a, b *host) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.HostID, b.HostID))
+	})
+	var ids []string
+	for _, h := range quiet[:min(len(quiet), limit)] {
+		ids = append(ids, h.HostID)
+	}
+	return ids, ctx.Err()
+}
+
+// Silence is session.HostTable's.
+func (t *Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h := t.hosts[hostID]; h != nil && h.At.Before(before) {
+		h.silent = true
+		return true, ctx.Err()
+	}
+	return false, ctx.Err()
+}

@@ -1,0 +1,54 @@
+package runcommand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// A Broadcaster asks all hosts of the fleet at once, however many they are, in
+// one call: those that carry the fleet's tag.
+type Broadcaster struct {
+	API SenderAPI
+	// InventoryDocument and IdleDocument are the documents' names.
+	InventoryDocument, IdleDocument string
+	// FleetTag is the value of the tag DcvFleet on the fleet's hosts.
+	FleetTag string
+}
+
+// Inventory asks what runs on the hosts. The answers bear the ID and the time.
+func (b *Broadcaster) Inventory(ctx context.Context, id string, sentAt time.Time) error {
+	return b.send(ctx, b.InventoryDocument, comment{inventoryKind, id, sentAt}, nil)
+}
+
+// CloseIdle has the hosts close sessions that nobody has used for that long.
+func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, after time.Duration) error {
+	minutes := strconv.Itoa(int(after / time.Minute))
+	return b.send(ctx, b.IdleDocument, comment{idleKind, id, sentAt}, map[string][]string{"idleMinutes": {minutes}})
+}
+
+func (b *Broadcaster) send(ctx context.Context, document string, c comment, parameters map[string][]string) error {
+	_, err := b.API.SendCommand(ctx, &ssm.SendCommandInput{
+		DocumentName:   aws.String(document),
+		Targets:        []types.Target{{Key: aws.String("tag:" + fleetTagKey), Values: []string{b.FleetTag}}},
+		Comment:        aws.String(c.String()),
+		Parameters:     parameters,
+		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
+		MaxErrors:      aws.String("100%"),
+		MaxConcurrency: aws.String("100%"),
+	})
+	// A fleet without a connected host is no failure: there is nobody to ask.
+	if none := (*types.InvalidInstanceId)(nil); errors.As(err, &none) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("send %s to the fleet: %w", document, err)
+	}
+	return nil
+}

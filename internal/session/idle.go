@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// An IdleReport is what a host did with the sessions that nobody used.
+type IdleReport struct {
+	ID       string // the command's, a UUID
+	HostID   string
+	SentAt   time.Time
+	Sessions []IdleSession
+}
+
+// An IdleSession is one decision of a host.
+type IdleSession struct {
+	NameOnHost, CreationTime string
+	// Outcome is OutcomeClosed, OutcomeInUse or OutcomeFailed.
+	Outcome                       Outcome
+	IdleMinutes, NumOfConnections int64
+	Reason                        string
+}
+
+// An IdleKeeper records the sessions that hosts have closed because nobody used
+// them. Nothing was marked before: until the host says that it closed one, the
+// session is its user's.
+type IdleKeeper struct {
+	Table Table
+	Index Index
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Apply records what a host closed. It may be applied again at any time.
+func (k *IdleKeeper) Apply(ctx context.Context, report IdleReport) error {
+	closed := map[string]IdleSession{}
+	for _, s := range report.Sessions {
+		k.Log.Info("idle session looked at", "HostId", report.HostID, "NameOnHost", s.NameOnHost, "Outcome", string(s.Outcome),
+			"IdleMinutes", s.IdleMinutes, "Connections", s.NumOfConnections, "Reason", s.Reason)
+		if s.Outcome == OutcomeClosed {
+			closed[s.NameOnHost] = s
+		}
+	}
+	if len(closed) == 0 {
+		return nil
+	}
+	records, err := k.Index.OnHost(ctx, report.HostID)
+	if err != nil {
+		return fmt.Errorf("host %s: read its sessions: %w", report.HostID, err)
+	}
+	var writes []Write
+	end := ending{id: report.ID, confirmation: Closed, now: k.Now()}
+	end.before = end.now // the incarnation says which session it was
+	for _, r := range records {
+		seen := r.Session()
+		s, ok := closed[seen.NameOnHost()]
+		if !ok || !sameCreation(seen.CreationTime, s.CreationTime) {
+			continue
+		}
+		end.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
+		if w, ok := end.deletion(r); ok {
+			writes = append(writes, w)
+		} else if w, ok := end.session(r); ok {
+			writes = append(writes, w)
+		}
+	}
+	return end.apply(ctx, k.Table, writes, k.Log)
+}

@@ -1,0 +1,72 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// quietPage is how many quiet hosts one run looks at.
+const quietPage = 100
+
+// Doubt makes UNKNOWN what READY sessions are on hosts that have not answered
+// an inventory for that long: nobody can tell any more. The next inventory of
+// the host makes them READY again; a host that is never heard of again takes
+// its records with it after KeepUnknown. Open deletions are left alone: they
+// have an end of their own.
+//
+// Hosts that EC2 says are gone are buried instead.
+func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
+	now := g.Now()
+	before := now.Add(-after)
+	hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage)
+	if err != nil {
+		return fmt.Errorf("find quiet hosts: %w", err)
+	}
+	errs := []error{g.Burial.Attend(ctx, hostIDs)}
+	for _, hostID := range hostIDs {
+		if err := g.doubt(ctx, hostID, before, now); err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.Time) error {
+	records, err := g.Index.OnHost(ctx, hostID)
+	if err != nil {
+		return err
+	}
+	var writes []Write
+	for _, r := range records {
+		if r.Session().State == Ready {
+			writes = append(writes, doubted(r, before, now))
+		}
+	}
+	var errs []error
+	for _, res := range g.Table.Write(ctx, writes) {
+		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+			errs = append(errs, res.Err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // not marked silent: the next run does the rest
+	}
+	silent, err := g.Hosts.Silence(ctx, hostID, before)
+	if err != nil {
+		return err
+	}
+	if silent {
+		g.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes))
+	}
+	return nil
+}
+
+func doubted(r Record, before, now time.Time) Write {
+	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
+	set(&w, AttrState, Unknown)
+	set(&w, AttrStateReason, "Its host has not answered since "+before.UTC().Format(time.RFC3339)+" or longer.")
+	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	return w
+}
