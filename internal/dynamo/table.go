@@ -88,48 +88,54 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 	var rounds [][]*pending // the first write of each record, the second, ...
 	written := make(map[string]int, len(writes))
 	for i, w := range writes {
+		p := &pending{write: w, result: &results[i]}
+		if w.New && len(w.If)+len(w.Remove) > 0 {
+			p.refuse(errors.New("a new record with conditions, or with attributes to remove"))
+			continue
+		}
+		p.statement = statement(t.name, w)
 		n := written[w.SessionID]
 		written[w.SessionID]++
 		if n == len(rounds) {
 			rounds = append(rounds, nil)
 		}
-		rounds[n] = append(rounds[n], &pending{write: w, statement: statement(t.name, w), result: &results[i]})
+		rounds[n] = append(rounds[n], p)
 	}
 	for _, round := range rounds {
-		var calls sync.WaitGroup
-		for batch := range slices.Chunk(round, maxStatements) {
-			calls.Go(func() { t.settle(ctx, batch) })
-		}
-		calls.Wait()
+		t.settleAll(ctx, round)
+		t.settleAll(ctx, t.looks(round))
 	}
-	t.lookAtOld(ctx, writes, results)
 	return results
 }
 
-// lookAtOld completes the results of new records that were there already:
-// DynamoDB does not say what they are. An update that no item meets does.
-func (t *Table) lookAtOld(ctx context.Context, writes []session.Write, results []session.Result) {
-	var (
-		looks []session.Write
-		at    []int
-	)
-	for i, w := range writes {
-		if w.New && errors.Is(results[i].Err, session.ErrCondition) {
-			looks = append(looks, session.Write{
-				SessionID: w.SessionID,
-				If:        []session.Condition{{Attr: session.AttrSessionID, Op: session.Missing}},
-				Remove:    []string{session.AttrDeletedAt},
+// settleAll gives each of the writes, which are of different records, its
+// result.
+func (t *Table) settleAll(ctx context.Context, writes []*pending) {
+	var calls sync.WaitGroup
+	for batch := range slices.Chunk(writes, maxStatements) {
+		calls.Go(func() { t.settle(ctx, batch) })
+	}
+	calls.Wait()
+}
+
+// nowhere is an attribute that no record has.
+const nowhere = "NoSuchAttribute"
+
+// looks complete the results of new records that were there already: unlike an
+// update whose condition fails, an insert does not tell what it met. So these
+// are updates whose condition fails.
+func (t *Table) looks(writes []*pending) (looks []*pending) {
+	for _, p := range writes {
+		if p.write.New && errors.Is(p.result.Err, session.ErrCondition) {
+			look := session.Write{
+				SessionID: p.write.SessionID,
+				If:        []session.Condition{{Attr: nowhere, Op: session.Exists}},
+				Remove:    []string{nowhere},
+			}
+			looks = append(looks, &pending{
+				write: look, statement: statement(t.name, look), result: p.result, doubt: p.doubt,
 			})
-			at = append(at, i)
 		}
 	}
-	if len(looks) == 0 {
-		return
-	}
-	for i, res := range t.Write(ctx, looks) {
-		results[at[i]].Old = res.Old
-		if !errors.Is(res.Err, session.ErrCondition) {
-			results[at[i]].Err = res.Err
-		}
-	}
+	return looks
 }

@@ -21,8 +21,8 @@ import (
 )
 
 // A wire is DynamoDB as far as it can be seen on the wire, with every way to
-// fail. Its records all exist; each takes one write, and then meets no
-// condition.
+// fail. To updates all its records exist; each takes one write, and then meets
+// no condition and no insert.
 type wire struct {
 	// meet, if it is set, says how the n-th call (from 0) goes.
 	meet func(n int, keys []string) fault
@@ -70,12 +70,21 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-		panic(err)
+		return // the client has hung up
 	}
-	var keys []string
+	var (
+		keys    []string
+		inserts []bool
+	)
 	for _, st := range request.Statements {
-		before, _, _ := strings.Cut(st.Statement, `"SessionId"=?`)
+		insert := strings.HasPrefix(st.Statement, "INSERT")
+		mark := `"SessionId"=?`
+		if insert {
+			mark = `'SessionId':?`
+		}
+		before, _, _ := strings.Cut(st.Statement, mark)
 		keys = append(keys, st.Parameters[strings.Count(before, "?")]["S"].(string))
+		inserts = append(inserts, insert)
 	}
 	s.mu.Lock()
 	n := len(s.calls)
@@ -88,8 +97,8 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var responses []any
 	if !f.notLanded {
-		for _, key := range keys {
-			responses = append(responses, s.write(n, key))
+		for i, key := range keys {
+			responses = append(responses, s.write(n, key, inserts[i]))
 		}
 	}
 	time.Sleep(f.wait)
@@ -107,7 +116,7 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // write is one statement: the answer to it.
-func (s *wire) write(n int, key string) any {
+func (s *wire) write(n int, key string, insert bool) any {
 	type object = map[string]any
 	if s.refuse != nil {
 		if code := s.refuse(n, key); code != "" {
@@ -117,11 +126,17 @@ func (s *wire) write(n int, key string) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	item := object{"SessionId": object{"S": key}}
+	if s.landed[key] && insert {
+		return object{"Error": object{"Code": "DuplicateItem", "Message": "so it is"}}
+	}
 	if s.landed[key] {
 		item["Written"] = object{"BOOL": true}
 		return object{"Error": object{"Code": "ConditionalCheckFailed", "Message": "so it is", "Item": item}}
 	}
 	s.landed[key] = true
+	if insert {
+		return object{"TableName": "Sessions"}
+	}
 	return object{"Item": item}
 }
 
@@ -168,6 +183,15 @@ func someWrites(n int) []session.Write {
 			If:        []session.Condition{{Attr: "Written", Op: session.Missing}},
 			Set:       session.Record{"Written": true},
 		}
+	}
+	return writes
+}
+
+// someNew are writes that make n different records, s-0 and on.
+func someNew(n int) []session.Write {
+	writes := someWrites(n)
+	for i := range writes {
+		writes[i].New, writes[i].If = true, nil
 	}
 	return writes
 }

@@ -162,6 +162,18 @@ func TestUnknownKindsOfAttributesAreNoHindrance(t *testing.T) {
 	}
 }
 
+// Only a text can be a confirmation.
+func TestConfirmationOfAnotherKindIsNone(t *testing.T) {
+	s := newSystem(t, 0, "")
+	s.writing = func(w session.Write) error {
+		t.Errorf("a write for %s", w.SessionID)
+		return nil
+	}
+	for _, confirmation := range []string{`{"SS":["closed"]}`, `{"NULL":true}`, `{"N":"1"}`, `{"BOOL":true}`, `{"M":{"S":{"S":"closed"}}}`} {
+		s.showJSON([]byte(`{"Records":[{"dynamodb":{"NewImage":{"SessionId":{"S":"s1"},"State":{"S":"DELETING"},"Confirmation":` + confirmation + `}}}]}`))
+	}
+}
+
 func TestRecordsWithoutWhatIsNeededAreLeft(t *testing.T) {
 	s := newSystem(t, 0, "")
 	s.table.Put(confirmed("s1"))

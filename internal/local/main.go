@@ -50,11 +50,13 @@ func run(ctx context.Context) (err error) {
 	}
 
 	b, err := broker.New(ctx, broker.Options{
-		Template: "template.yaml",
-		Dir:      dir,
-		DynamoDB: s.dynamoDB,
-		Steps:    printStep,
-		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})),
+		Template:    "template.yaml",
+		Dir:         dir,
+		DynamoDB:    s.dynamoDB,
+		GiveUpAfter: s.giveUpAfter,
+		Every:       s.every,
+		Steps:       printStep,
+		Log:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})),
 	})
 	if err != nil {
 		return err
@@ -69,12 +71,15 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	servers := []*http.Server{serve(api, b.Handler())}
-	if s.ssmPort != "" {
-		wire, err := net.Listen("tcp", net.JoinHostPort(s.bind, s.ssmPort))
+	for port, service := range map[string]http.Handler{s.ssmPort: b.SystemsManager(), s.ec2Port: b.EC2()} {
+		if port == "" {
+			continue
+		}
+		wire, err := net.Listen("tcp", net.JoinHostPort(s.bind, port))
 		if err != nil {
 			return err
 		}
-		servers = append(servers, serve(wire, b.SystemsManager()))
+		servers = append(servers, serve(wire, service))
 	}
 	printWelcome(api.Addr().String(), s)
 
@@ -123,6 +128,16 @@ The API is at http://%[1]s, its table %[2]s. Delete two sessions, one of which d
 
   curl -s http://%[1]s/local/hosts       what really runs on the hosts
   curl -s http://%[1]s/local/sessions    the records in the table
+
+A session that the table does not know runs on i-0a1b2c3d4e5f60003; an inventory finds it:
+
+  curl -s -X POST http://%[1]s/local/cleanup/inventory
+
+And a deletion that gets stuck, because the news of it is lost, is rescued when its lease of two minutes ends:
+
+  curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/lose-events
+  curl -s http://%[1]s/deleteSessions -H 'Content-Type: application/json' -d '[{"SessionId": "render-7", "Owner": "user1"}]'
+  curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/deliver-events
 
 Each step of a session appears below. Ctrl-C ends it.
 

@@ -6,17 +6,21 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"time"
 )
 
 // settings are read from the environment; README.md lists them.
 type settings struct {
 	port, bind   string
 	ssmPort      string
+	ec2Port      string
 	store        string
 	dynamoDB     string // endpoint of a DynamoDB Local that runs already
 	dynamoDBPort int
 	stateDir     string
 	logLevel     slog.Level
+	giveUpAfter  time.Duration            // 0: the template's
+	every        map[string]time.Duration // by task; else the template's
 }
 
 func readSettings() (settings, error) {
@@ -24,6 +28,7 @@ func readSettings() (settings, error) {
 		port:     env("PORT", "8080"),
 		bind:     env("BIND", "127.0.0.1"),
 		ssmPort:  env("SSM_PORT", ""),
+		ec2Port:  env("EC2_PORT", ""),
 		store:    env("STORE", "memory"),
 		stateDir: env("STATE_DIR", ""),
 		logLevel: slog.LevelWarn,
@@ -36,13 +41,28 @@ func readSettings() (settings, error) {
 	default:
 		errs = append(errs, fmt.Errorf("STORE is %q; it can be memory or dynamodb", s.store))
 	}
-	for name, port := range map[string]string{"PORT": s.port, "SSM_PORT": s.ssmPort, "DYNAMODB_PORT": env("DYNAMODB_PORT", "")} {
+	for name, port := range map[string]string{"PORT": s.port, "SSM_PORT": s.ssmPort, "EC2_PORT": s.ec2Port, "DYNAMODB_PORT": env("DYNAMODB_PORT", "")} {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if port != "" && err != nil {
 			errs = append(errs, fmt.Errorf("%s is %q; it must be a port number", name, port))
 		}
 		if name == "DYNAMODB_PORT" {
 			s.dynamoDBPort = int(n)
+		}
+	}
+	duration := func(name string) (time.Duration, bool) {
+		text := env(name, "")
+		d, err := time.ParseDuration(text)
+		if text != "" && (err != nil || d <= 0) {
+			errs = append(errs, fmt.Errorf("%s is %q; it must be a time like 90s or 5m", name, text))
+		}
+		return d, text != "" && err == nil && d > 0
+	}
+	s.giveUpAfter, _ = duration("GIVE_UP_AFTER")
+	s.every = map[string]time.Duration{}
+	for task, name := range map[string]string{"deletions": "DELETIONS_EVERY", "inventory": "INVENTORY_EVERY", "idle": "IDLE_EVERY"} {
+		if d, set := duration(name); set {
+			s.every[task] = d
 		}
 	}
 	if level := env("LOG_LEVEL", ""); level != "" {

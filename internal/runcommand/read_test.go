@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -206,33 +205,4 @@ func TestInvocationThatIsNotThereYetIsToComeAgain(t *testing.T) {
 			t.Errorf("%v, errors %v", invocations, errs)
 		}
 	})
-}
-
-func TestReadThatFailsNamesEachHost(t *testing.T) {
-	broken := errors.New("no route to host")
-	script, _ := lines(100)
-	for _, tc := range []struct {
-		operation string
-		failed    []string
-	}{
-		{"ListCommandInvocations", hostIDs(0, 1, 2)},
-		{"GetCommandInvocation", hostIDs(1)},
-	} {
-		sm := newSystemsManager(t, `if [ $AWS_SSM_INSTANCE_ID != `+hostID(1)+" ]; then exit 0; fi\n"+script, 3)
-		sm.fault = func(operation string, _ int) error {
-			if operation == tc.operation {
-				return broken
-			}
-			return nil
-		}
-		invocations, errs := (&runcommand.Reader{API: sm}).Read(t.Context(), sm.send("close "+attemptID, 3), hostIDs(0, 1, 2))
-		for _, host := range tc.failed {
-			if err := errs[host]; !errors.Is(err, broken) || !strings.Contains(err.Error(), host) {
-				t.Errorf("%s fails: host %s: %v", tc.operation, host, err)
-			}
-		}
-		if len(errs) != len(tc.failed) || len(invocations) != 3-len(tc.failed) {
-			t.Errorf("%s fails: %d invocations, errors %v", tc.operation, len(invocations), errs)
-		}
-	}
 }

@@ -142,8 +142,8 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 		}
 	case idleKind:
 		var report session.IdleReport
-		report, inv.Failed, inv.Unreadable = idle(c, inv.HostID, output)
-		inv.Answered, inv.Idle = len(report.Sessions) > 0, &report
+		report, inv.Answered, inv.Failed, inv.Unreadable = idle(c, inv.HostID, output)
+		inv.Idle = &report
 	}
 	return inv, nil
 }

@@ -67,6 +67,11 @@ func TestCommandsKeepEveryLimit(t *testing.T) {
 	} {
 		check(t, asked, all(asked))
 	}
+	named := closings(1, 500, func(n int) string { return fmt.Sprint("s", n) })
+	for i := range named {
+		named[i].NameOnHost = wide(i)
+	}
+	check(t, named, all(named))
 	rapid.Check(t, func(t *rapid.T) {
 		hosts := rapid.IntRange(1, 120).Draw(t, "hosts")
 		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Closing {

@@ -69,8 +69,8 @@ func inventory(c comment, hostID, platform, output string) (inv session.Inventor
 }
 
 // idle is what the host did with its idle sessions.
-func idle(c comment, hostID, output string) (report session.IdleReport, failed string, unreadable int) {
-	lines, _, failed, unreadable := parseSurvey(output)
+func idle(c comment, hostID, output string) (report session.IdleReport, answered bool, failed string, unreadable int) {
+	lines, end, failed, unreadable := parseSurvey(output)
 	report = session.IdleReport{ID: c.id, HostID: hostID, SentAt: c.sentAt}
 	for _, l := range lines {
 		report.Sessions = append(report.Sessions, session.IdleSession{
@@ -78,5 +78,5 @@ func idle(c comment, hostID, output string) (report session.IdleReport, failed s
 			IdleMinutes: l.Minutes, NumOfConnections: l.Connections, Reason: printable(l.Reason),
 		})
 	}
-	return report, failed, unreadable
+	return report, end >= 0 || len(lines) > 0, failed, unreadable
 }

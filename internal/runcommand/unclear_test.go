@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/runcommand"
@@ -189,6 +191,18 @@ func TestUnclearHalfStaysOneHalf(t *testing.T) {
 	refusal := (*session.Refusal)(nil)
 	if errs[0] != nil || errs[1] != nil || errs[2] == nil || errs[3] == nil || errors.As(errors.Join(errs...), &refusal) {
 		t.Errorf("answers: %v", errs)
+	}
+}
+
+// The same without a wire: what an error says of itself counts as well.
+func TestErrorsOfTheServiceItselfAreUnclear(t *testing.T) {
+	for _, cause := range []error{&types.InternalServerError{}, &smithy.GenericAPIError{Code: "RequestLimitExceeded"}, errors.New("connection reset")} {
+		sm := newSystemsManager(t, "exit 0\n", 2)
+		sm.fault = func(string, int) error { return cause }
+		a := attempt(2)
+		if refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a)); len(refused) > 0 || len(unclear) != 2 || len(sm.calls) != 1 {
+			t.Errorf("%v: calls %v, refused %v, unclear %v", cause, sm.calls, refused, unclear)
+		}
 	}
 }
 

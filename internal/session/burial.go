@@ -142,12 +142,12 @@ func (e ending) apply(ctx context.Context, table Table, writes []Write, log *slo
 	var errs []error
 	for i, res := range table.Write(ctx, writes) {
 		w := writes[i]
-		log := log.With("SessionId", w.SessionID, "Cause", e.reason)
+		log := log.With("SessionId", w.SessionID)
 		switch {
 		case res.Err == nil && w.Set[AttrConfirmation] != nil:
-			log.Info("session ended", "Confirmation", w.Set[AttrConfirmation])
+			log.Info("session ended", "Confirmation", w.Set[AttrConfirmation], "Reason", e.reason)
 		case res.Err == nil:
-			log.Info("session updated", "State", w.Set[AttrState])
+			log.Info("session updated: its host says something new")
 		case errors.Is(res.Err, ErrCondition):
 			log.Debug("record has moved on: nothing to do")
 		default:

@@ -36,8 +36,8 @@ type Options struct {
 	// in this process. They need DynamoDB.
 	Bootstraps map[string]string
 	// GiveUpAfter overrides the template's give-up time; Every the intervals of
-	// its schedules, by task ("deletions", "inventory", "idle"). A negative
-	// interval is never.
+	// its schedules, by task ("deletions", "inventory", "idle"); a negative one
+	// is never.
 	GiveUpAfter time.Duration
 	Every       map[string]time.Duration
 	// Steps is told of each change of a session's state, in order.
@@ -126,6 +126,9 @@ func (b *Broker) Handler() http.Handler {
 
 // SystemsManager is the simulated Systems Manager over the wire.
 func (b *Broker) SystemsManager() http.Handler { return b.fleet.Handler() }
+
+// EC2 is the simulated EC2 over the wire.
+func (b *Broker) EC2() http.Handler { return b.fleet.EC2Handler() }
 
 // Invoke calls a function with an event, as `aws lambda invoke` does.
 func (b *Broker) Invoke(ctx context.Context, function string, event []byte) ([]byte, error) {

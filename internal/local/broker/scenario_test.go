@@ -3,9 +3,11 @@ package broker
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +24,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dcv-session-broker/internal/local/delivery"
@@ -35,12 +39,13 @@ import (
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
 //	end SESSION on HOST               behind the broker's back
-//	host HOST ACTION                  stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
+//	host HOST|all ACTION                 stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
 //	                                  lose-events, deliver-events, silence, speak
 //	clock HOST DURATION               sets the host's clock off
 //	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
 //	advance DURATION                  sets the clock of the whole system on
-//	run TASK                          deletions, inventory or idle, now
+//	run TASK [N]                      deletions, inventory or idle, now; N runs at once
+//	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
 //	await-running HOST SESSION...     waits until just these run there
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
@@ -48,6 +53,9 @@ import (
 //	record SESSION [ATTR...]          prints the record, an attribute a line
 //	running HOST                      prints the sessions that really run there
 //	calls FUNCTION                    prints what the function asked of the services
+//	await-calls FUNCTION N OPERATION...  waits until there were N of them together
+//	attempts                          prints how many records have how many attempts
+//	await-quiet                       waits until every command has ended and all news of it is dealt with
 //	forget-calls
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
 //	seen FUNCTION N                   waits until it has worked on N events
@@ -91,6 +99,13 @@ func runScenarios(t *testing.T, opts Options) {
 		t.Fatal("no scenarios", err)
 	}
 	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opts.Bootstraps != nil && bytes.Contains(source, []byte("\nadvance ")) {
+			continue // the clock of another process cannot be set
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files: []string{file},
@@ -128,6 +143,9 @@ type stage struct {
 
 func newStage(opts Options, dir string) (*stage, error) {
 	opts.Template, opts.Dir = "../../../template.yaml", dir
+	if os.Getenv("VERBOSE") != "" {
+		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
 	opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
@@ -161,6 +179,7 @@ type recorder struct {
 
 	mu      sync.Mutex
 	events  [][]byte
+	running int
 	swallow bool
 }
 
@@ -170,8 +189,10 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.events = append(r.events, event)
+		r.running--
 	}()
 	r.mu.Lock()
+	r.running++
 	swallow := r.swallow
 	r.mu.Unlock()
 	if swallow {
@@ -219,7 +240,8 @@ func commands() map[string]command {
 		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning,
 		"delete": cmdDelete, "post": cmdPost,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
-		"calls": cmdCalls, "forget-calls": cmdForgetCalls,
+		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
+		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
@@ -267,7 +289,63 @@ func cmdEnd(s *stage, ts *testscript.TestScript, args []string) {
 }
 
 func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
-	s.must(ts, "POST", "/local/hosts/"+args[0]+"/"+args[1], nil, nil)
+	ids := args[:1]
+	if args[0] == "all" {
+		hosts, err := s.broker.fleet.Hosts()
+		ts.Check(err)
+		ids = nil
+		for _, h := range hosts {
+			ids = append(ids, h.HostID)
+		}
+	}
+	for _, id := range ids {
+		s.must(ts, "POST", "/local/hosts/"+id+"/"+args[1], nil, nil)
+	}
+}
+
+func (s *stage) queuesAreEmpty() bool {
+	for _, q := range s.broker.queues {
+		if len(q.Bodies()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *stage) functionsAreIdle() bool {
+	for _, r := range s.recorders {
+		r.mu.Lock()
+		running := r.running
+		r.mu.Unlock()
+		if running > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func cmdAwaitQuiet(s *stage, ts *testscript.TestScript, _ []string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		under := 0
+		pages := ssm.NewListCommandInvocationsPaginator(s.broker.fleet, &ssm.ListCommandInvocationsInput{MaxResults: aws.Int32(50)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(context.Background())
+			ts.Check(err)
+			for _, inv := range page.CommandInvocations {
+				switch inv.Status {
+				case types.CommandInvocationStatusPending, types.CommandInvocationStatusInProgress, types.CommandInvocationStatusDelayed:
+					under++
+				}
+			}
+		}
+		// In the order in which news goes: what has left one is in the next.
+		if under == 0 && s.queuesAreEmpty() && s.functionsAreIdle() {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%d invocations have not ended, or the queues are not empty", under)
+		}
+	}
 }
 
 func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
@@ -292,7 +370,21 @@ func cmdAdvance(s *stage, ts *testscript.TestScript, args []string) {
 }
 
 func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
-	s.must(ts, "POST", "/local/cleanup/"+args[0], nil, nil)
+	atOnce := 1
+	if len(args) > 1 {
+		var err error
+		atOnce, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	var runs sync.WaitGroup
+	for range atOnce {
+		runs.Go(func() {
+			if status, answer, err := s.call("POST", "/local/cleanup/"+args[0], "", nil); err != nil || status != http.StatusNoContent {
+				ts.Logf("run %s: %d %s (%v)", args[0], status, answer, err)
+			}
+		})
+	}
+	runs.Wait()
 }
 
 func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
@@ -374,10 +466,13 @@ func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
 
 // patience is far longer than anything here takes: on a busy machine a scenario
 // must become slow, not red.
-const patience = 30 * time.Second
+const patience = 120 * time.Second
 
 func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 	ids := args[1:]
+	if len(ids) == 0 {
+		ts.Fatalf("usage: await STATE SESSION...|all")
+	}
 	if len(ids) == 1 && ids[0] == "all" {
 		records, err := s.broker.store.all(context.Background())
 		ts.Check(err)
@@ -426,6 +521,47 @@ func cmdCalls(s *stage, ts *testscript.TestScript, args []string) {
 	for _, op := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(ts.Stdout(), "%s %d\n", op, counts[op])
 	}
+}
+
+func cmdAwaitCalls(s *stage, ts *testscript.TestScript, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	got := 0
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		got = 0
+		for _, operation := range args[2:] {
+			got += s.broker.calls.all()[args[0]][operation]
+		}
+		if got >= want {
+			return
+		}
+	}
+	ts.Fatalf("%d calls of %v, not %d", got, args[2:], want)
+}
+
+func cmdAttempts(s *stage, ts *testscript.TestScript, _ []string) {
+	records, err := s.broker.store.all(context.Background())
+	ts.Check(err)
+	counts := map[int64]int{}
+	for _, r := range records {
+		counts[r.Session().Attempts]++
+	}
+	for _, attempts := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(ts.Stdout(), "%d records with %d attempts\n", counts[attempts], attempts)
+	}
+}
+
+// cmdConnect writes what the stand-in's list-connections prints.
+func cmdConnect(s *stage, ts *testscript.TestScript, args []string) {
+	file := filepath.Join(s.broker.fleet.StateDir(args[2]), hex.EncodeToString([]byte(args[0]))+".connections")
+	if args[3] == "nobody" {
+		ts.Check(os.Remove(file))
+		return
+	}
+	away, err := time.ParseDuration(args[3])
+	ts.Check(err)
+	last := s.broker.now().Add(-away).UTC().Format("2006-01-02T15:04:05.000000Z")
+	ts.Check(os.WriteFile(file, fmt.Appendf(nil, `[{"id": 1, "last-interaction-time": %q}]`, last), 0o644))
 }
 
 func cmdForgetCalls(s *stage, _ *testscript.TestScript, _ []string) { s.broker.calls.reset() }

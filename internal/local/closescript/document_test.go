@@ -12,8 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// content is the Content of CloseDocument. CloudFormation's own tags elsewhere in the template do not matter.
-var content = sync.OnceValues(func() (*yaml.Node, error) {
+// resources are those of the template. CloudFormation's own tags in it do not matter.
+var resources = sync.OnceValues(func() (*yaml.Node, error) {
 	text, err := os.ReadFile("../../../template.yaml")
 	if err != nil {
 		return nil, err
@@ -22,11 +22,7 @@ var content = sync.OnceValues(func() (*yaml.Node, error) {
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return nil, err
 	}
-	n := root.Content[0]
-	for _, key := range []string{"Resources", "CloseDocument", "Properties", "Content"} {
-		n = field(n, key)
-	}
-	return n, nil
+	return field(root.Content[0], "Resources"), nil
 })
 
 type document struct {
@@ -44,15 +40,20 @@ type document struct {
 	}
 }
 
-// closeDocument is the document as Systems Manager gets it, and its JSON.
 func closeDocument(t *testing.T) (document, []byte) {
 	t.Helper()
-	n, err := content()
+	return documentOf(t, "CloseDocument")
+}
+
+// documentOf is a document as Systems Manager gets it, and its JSON.
+func documentOf(t *testing.T, name string) (document, []byte) {
+	t.Helper()
+	all, err := resources()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var fields any
-	if err := n.Decode(&fields); err != nil {
+	if err := field(field(field(all, name), "Properties"), "Content").Decode(&fields); err != nil {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
@@ -81,12 +82,17 @@ func field(n *yaml.Node, key string) *yaml.Node {
 func script(t *testing.T, step string) string {
 	t.Helper()
 	d, _ := closeDocument(t)
+	return d.script(t, step)
+}
+
+func (d document) script(t *testing.T, step string) string {
+	t.Helper()
 	for _, s := range d.MainSteps {
 		if s.Name == step {
 			return strings.Join(s.Inputs.RunCommand, "\n")
 		}
 	}
-	t.Fatalf("the close document has no step %s", step)
+	t.Fatalf("the document has no step %s", step)
 	return ""
 }
 

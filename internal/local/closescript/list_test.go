@@ -96,7 +96,7 @@ func TestReasonsAreDcvsOwnWords(t *testing.T) {
 		"Permission denied\n":               "Permission denied (exit 1)",
 		"  two\n\nlines\t\"quoted\"\\n\r\n": "two lines quoted n (exit 1)",
 		"{{ sessions }} $(id) `id`":         "{{ sessions }} $(id) `id` (exit 1)",
-		"\x1b[31mé€\x00\xff\x7fred":         "[31m red (exit 1)",
+		"\x1b[31mé€\x01\xff\x7fred":         "[31m red (exit 1)",
 		"\n\n":                              "(exit 1)",
 		strings.Repeat("long ", 5000):       strings.Repeat("long ", 16),
 		strings.Repeat("\\\"", 5000) + "x":  "x (exit 1)",

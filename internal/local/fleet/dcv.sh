@@ -87,7 +87,7 @@ print_sessions() {
     function counted(s, connections) {
       if (connections == "") return s
       gsub(/"([^"\\]|\\.)*"/, "", connections)
-      sub(/"num-of-connections" *: *[0-9]+/, "\"num-of-connections\" : " gsub(/{/, "", connections), s)
+      sub(/"num-of-connections" *: *[0-9]+/, "\"num-of-connections\" : " gsub(/[{]/, "", connections), s)
       return s
     }
     BEGIN {

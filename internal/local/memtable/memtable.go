@@ -53,8 +53,8 @@ func (t *Table) write(w session.Write) session.Result {
 	defer t.mu.Unlock()
 	old := t.records[w.SessionID]
 	if w.New && old == nil {
-		made := maps.Clone(w.Set)
-		made[session.AttrSessionID] = w.SessionID
+		made := session.Record{session.AttrSessionID: w.SessionID}
+		maps.Copy(made, w.Set)
 		t.put(w.SessionID, made)
 		return session.Result{}
 	}

@@ -18,9 +18,9 @@ func check(w session.Write) error {
 		return fmt.Errorf("a key of %d bytes", n)
 	}
 	if w.New && len(w.If)+len(w.Remove) > 0 {
-		return errors.New("a new record with conditions, or without attributes")
+		return errors.New("a new record with conditions, or with attributes to remove")
 	}
-	if len(w.Set)+len(w.Remove) == 0 {
+	if !w.New && len(w.Set)+len(w.Remove) == 0 {
 		return errors.New("a write that changes nothing")
 	}
 	named := map[string]bool{session.AttrSessionID: true}

@@ -75,6 +75,12 @@ var genRecord = rapid.Custom(func(t *rapid.T) session.Record {
 })
 
 var genWrite = rapid.Custom(func(t *rapid.T) session.Write {
+	if rapid.IntRange(0, 5).Draw(t, "new") == 5 {
+		record := genRecord.Draw(t, "record")
+		w := session.Write{SessionID: record[id].(string), New: true, Set: record}
+		delete(record, id)
+		return w
+	}
 	w := session.Write{SessionID: genID.Draw(t, "id"), Set: session.Record{}}
 	for _, attr := range attrs {
 		switch rapid.SampledFrom([]string{"leave", "set", "remove"}).Draw(t, attr) {

@@ -46,6 +46,7 @@ func Run(t *testing.T, newSubject func(TB) Subject) {
 		{"NoRecordMeetsNothing", noRecordMeetsNothing},
 		{"SetAndRemove", setAndRemove},
 		{"EveryTypeOfValue", everyTypeOfValue},
+		{"NewRecords", newRecords},
 		{"OneRecordInOrder", oneRecordInOrder},
 		{"ManyRecords", manyRecords},
 		{"MalformedWritesFailAlone", malformedWritesFailAlone},

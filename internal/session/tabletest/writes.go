@@ -48,6 +48,55 @@ func everyTypeOfValue(t *testing.T, s Subject) {
 	wantResult(t, write(t, s, session.Write{SessionID: "a", Remove: []string{"Empty"}}), "", values)
 }
 
+func newRecords(t *testing.T, s Subject) {
+	s.Put(session.Record{id: "there", "State": "READY", "Name": ""})
+	set := func() session.Record {
+		return session.Record{"State": "READY", "Empty": "", "Number": int64(7), "False": false}
+	}
+	made := func(sessionID string) session.Record {
+		r := set()
+		r[id] = sessionID
+		return r
+	}
+	update := session.Record{"State": "DELETING"}
+	updated := made("new")
+	updated["State"] = "DELETING"
+
+	writes := []session.Write{
+		{SessionID: "new", Set: update},
+		{SessionID: "there", New: true, Set: set()},
+		{SessionID: "new", New: true, Set: set()},
+		{SessionID: "new", New: true, Set: session.Record{"Other": true}},
+		{SessionID: "new", Set: update},
+		{SessionID: "bare", New: true},
+	}
+	for i := range 30 {
+		writes = append(writes, session.Write{SessionID: fmt.Sprintf("new-%d", i), New: true, Set: set()})
+	}
+	results := s.Write(t.Context(), writes)
+	wantResult(t, results[0], "condition", nil)
+	wantResult(t, results[1], "condition", session.Record{id: "there", "State": "READY", "Name": ""})
+	wantResult(t, results[2], "", nil)
+	wantResult(t, results[3], "condition", made("new"))
+	wantResult(t, results[4], "", made("new"))
+	wantResult(t, results[5], "", nil)
+	for _, got := range results[6:] {
+		wantResult(t, got, "", nil)
+	}
+	wantRecord(t, s, "there", session.Record{id: "there", "State": "READY", "Name": ""})
+	wantRecord(t, s, "new", updated)
+	wantRecord(t, s, "bare", session.Record{id: "bare"})
+	wantRecord(t, s, "new-29", made("new-29"))
+
+	var changes []Change
+	for _, c := range s.Changes() {
+		if sessionID := c.New[id]; sessionID == "new" {
+			changes = append(changes, c)
+		}
+	}
+	wantChanges(t, []Change{{"INSERT", nil, made("new")}, {"MODIFY", made("new"), updated}}, changes)
+}
+
 // oneRecordInOrder: each write needs the one before it, and what another
 // record's writes do in between does not matter.
 func oneRecordInOrder(t *testing.T, s Subject) {
@@ -132,6 +181,10 @@ func malformedWritesFailAlone(t *testing.T, s Subject) {
 		"removes twice":           {SessionID: "bad", Remove: []string{"X", "X"}},
 		"condition without value": {SessionID: "bad", If: []session.Condition{{Attr: "X", Op: session.Is}}, Set: set},
 		"no key":                  {Set: set},
+		"new, with a condition":   {SessionID: "new", New: true, If: []session.Condition{{Attr: "X", Op: session.Missing}}, Set: set},
+		"new, less something":     {SessionID: "new", New: true, Set: set, Remove: []string{"X"}},
+		"new, with two keys":      {SessionID: "new", New: true, Set: session.Record{id: "other"}},
+		"new, without key":        {New: true, Set: set},
 		"key too long":            {SessionID: strings.Repeat("x", 2049), Set: set},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,6 +203,7 @@ func malformedWritesFailAlone(t *testing.T, s Subject) {
 				}
 			}
 			wantRecord(t, s, "bad", was)
+			wantRecord(t, s, "new", nil)
 		})
 	}
 }

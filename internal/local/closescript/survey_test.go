@@ -1,0 +1,129 @@
+package closescript_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A surveyLine is what InventoryDocument or IdleDocument prints about one session.
+type surveyLine struct {
+	ID          *string `json:"id"`
+	Owner       *string `json:"owner"`
+	Name        *string `json:"name"`
+	Type        *string `json:"type"`
+	Created     *string `json:"created"`
+	Connections *int    `json:"connections"`
+	Left        *string `json:"left"`
+
+	Result  string `json:"result"`
+	Minutes *int   `json:"minutes"`
+	Reason  string `json:"reason"`
+
+	End    *int    `json:"end"`
+	Failed *string `json:"failed"`
+}
+
+// A survey is a whole answer: the sessions' lines and the number of sessions, or the reason why there is none.
+type survey struct {
+	lines  []surveyLine
+	end    int
+	failed string
+	text   string
+}
+
+// maxLinesBytes bounds the lines of sessions: Systems Manager keeps 24,000 characters.
+const maxLinesBytes = 23_500
+
+// readSurvey checks what every answer must be.
+func (h *host) readSurvey(text string) survey {
+	h.t.Helper()
+	s := survey{end: -1, text: text}
+	size := 0
+	for one := range strings.Lines(text) {
+		var l surveyLine
+		decoder := json.NewDecoder(strings.NewReader(one))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&l); err != nil || decoder.More() || !strings.HasSuffix(one, "}\n") {
+			h.t.Fatalf("not one JSON object: %q: %v", one, err)
+		}
+		switch {
+		case s.end >= 0 || s.failed != "":
+			h.t.Errorf("a line behind the last: %s", one)
+		case l.Failed != nil:
+			if s.failed = *l.Failed; !reasonPattern.MatchString(s.failed) || one != text {
+				h.t.Errorf("not a failure for the broker: %s", text)
+			}
+		case l.End != nil:
+			s.end = *l.End
+		case l.ID == nil || l.Reason != "" && !reasonPattern.MatchString(l.Reason):
+			h.t.Errorf("not a line for the broker: %s", one)
+		default:
+			s.lines = append(s.lines, l)
+			size += len(one)
+		}
+	}
+	if s.end < 0 && s.failed == "" || size > maxLinesBytes || s.end >= 0 && s.end < len(s.lines) {
+		h.t.Errorf("%d bytes without a proper end: %q", len(text), text[max(0, len(text)-200):])
+	}
+	return s
+}
+
+func (s survey) ids() []string {
+	ids := []string{}
+	for _, l := range s.lines {
+		ids = append(ids, *l.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// wantFailed is that there is nothing but a reason.
+func (h *host) wantFailed(s survey, reason string) {
+	h.t.Helper()
+	if s.failed != reason {
+		h.t.Errorf("failed with %q, wanted %q: %s", s.failed, reason, s.text)
+	}
+}
+
+func TestSurveyDocumentsAreFitForSystemsManager(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"InventoryDocument", "IdleDocument"} {
+		d, text := documentOf(t, name)
+		if len(text) > 32<<10 {
+			t.Errorf("%s: %d bytes", name, len(text))
+		}
+		for i, want := range []string{"linux aws:runShellScript Linux", "windows aws:runPowerShellScript Windows"} {
+			s := d.MainSteps[i]
+			is := s.Name + " " + s.Action + " " + s.Precondition["StringEquals"][1]
+			if is != want || s.Precondition["StringEquals"][0] != "platformType" || s.Inputs.TimeoutSeconds != "60" {
+				t.Errorf("%s, step %d: %s, %s s", name, i, is, s.Inputs.TimeoutSeconds)
+			}
+			script := d.script(t, s.Name)
+			if n := len(d.Parameters); strings.Count(script, "{{") != n || strings.Count(script, "}}") != n {
+				t.Errorf("%s, %s: braces that Systems Manager may take for a parameter", name, s.Name)
+			}
+		}
+		if !strings.HasPrefix(d.script(t, "linux"), "#!/bin/sh\n") || len(d.MainSteps) != 2 {
+			t.Errorf("%s: the agent honours #! on the first line only", name)
+		}
+	}
+}
+
+func TestIdleMinutesAreReadFromTheEnvironmentFirst(t *testing.T) {
+	t.Parallel()
+	d, _ := documentOf(t, "IdleDocument")
+	p := d.Parameters["idleMinutes"]
+	if len(d.Parameters) != 1 || p.Type != "String" || p.InterpolationType != "ENV_VAR" || p.AllowedPattern != "^[0-9]{1,6}$" {
+		t.Errorf("%+v", d.Parameters)
+	}
+	for step, fallback := range map[string]string{
+		"linux":   `if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi`,
+		"windows": `$idleMinutes = $env:SSM_idleMinutes; if ($null -eq $idleMinutes) { $idleMinutes = '{{ idleMinutes }}' }`,
+	} {
+		if strings.Count(d.script(t, step), fallback+"\n") != 1 {
+			t.Errorf("step %s does not read it by\n\t%s", step, fallback)
+		}
+	}
+}

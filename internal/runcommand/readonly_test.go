@@ -1,0 +1,112 @@
+package runcommand_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/runcommand"
+)
+
+// A told is a Systems Manager that shows one host's invocation, for what the
+// simulated one cannot show.
+type told struct {
+	linux, windows string
+	whole          map[string]string // by step
+	asked          []*ssm.ListCommandInvocationsInput
+}
+
+func (x *told) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	x.asked = append(x.asked, in)
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{{
+		CommandId: in.CommandId, InstanceId: aws.String(hostID(0)), Comment: aws.String("close " + attemptID),
+		Status: types.CommandInvocationStatusSuccess,
+		CommandPlugins: []types.CommandPlugin{
+			{Name: aws.String("linux"), Output: aws.String(x.linux)},
+			{Name: aws.String("windows"), Output: aws.String(x.windows)},
+		},
+	}}}, nil
+}
+
+func (x *told) GetCommandInvocation(_ context.Context, in *ssm.GetCommandInvocationInput, _ ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	return &ssm.GetCommandInvocationOutput{StandardOutputContent: aws.String(x.whole[aws.ToString(in.PluginName)])}, nil
+}
+
+func (x *told) read(t *testing.T) runcommand.Invocation {
+	t.Helper()
+	invocations, errs := (&runcommand.Reader{API: x}).Read(t.Context(), attemptID, hostIDs(0))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return invocations[hostID(0)]
+}
+
+const skipped = "Step execution skipped due to unsatisfied preconditions: '\"StringEquals\": [platformType, Linux]'. Step name: linux"
+
+func TestWindowsHostsAreHeard(t *testing.T) {
+	line := `{"id":"s1","result":"closed"}` + "\r\n"
+	long := strings.Repeat(" ", 2500)
+	for name, x := range map[string]*told{
+		"short": {linux: skipped, windows: line},
+		"long":  {linux: skipped, windows: long + "{", whole: map[string]string{"windows": long + line, "linux": "{"}},
+	} {
+		if inv := x.read(t); len(inv.Reports) != 1 || inv.Unreadable != 0 {
+			t.Errorf("%s: %+v", name, inv)
+		}
+	}
+}
+
+// An output that is about as long as the list can show is read whole, mark or
+// no mark.
+func TestOutputThatMayBeCutIsReadWhole(t *testing.T) {
+	first := `{"id":"s1","result":"closed"}` + "\n"
+	cut := first + strings.Repeat("\n", 2500-len(first)-5)
+	x := &told{linux: cut, windows: skipped, whole: map[string]string{"linux": cut + `{"id":"s2","result":"closed"}`}}
+	if inv := x.read(t); len(inv.Reports) != 2 {
+		t.Errorf("%+v", inv)
+	}
+}
+
+// Of a command to fifty hosts, the news of one need not bring the outputs of
+// all.
+func TestOneHostIsAskedForByItself(t *testing.T) {
+	x := &told{}
+	x.read(t)
+	if len(x.asked) != 1 || aws.ToString(x.asked[0].InstanceId) != hostID(0) || !x.asked[0].Details {
+		t.Errorf("asked for %+v", x.asked)
+	}
+}
+
+func TestReadThatFailsNamesEachHost(t *testing.T) {
+	broken := errors.New("no route to host")
+	script, _ := lines(100)
+	for _, tc := range []struct {
+		operation string
+		failed    []string
+	}{
+		{"ListCommandInvocations", hostIDs(0, 1, 2)},
+		{"GetCommandInvocation", hostIDs(1)},
+	} {
+		sm := newSystemsManager(t, `if [ $AWS_SSM_INSTANCE_ID != `+hostID(1)+" ]; then exit 0; fi\n"+script, 3)
+		sm.fault = func(operation string, _ int) error {
+			if operation == tc.operation {
+				return broken
+			}
+			return nil
+		}
+		invocations, errs := (&runcommand.Reader{API: sm}).Read(t.Context(), sm.send("close "+attemptID, 3), hostIDs(0, 1, 2))
+		for _, host := range tc.failed {
+			if err := errs[host]; !errors.Is(err, broken) || !strings.Contains(err.Error(), host) {
+				t.Errorf("%s fails: host %s: %v", tc.operation, host, err)
+			}
+		}
+		if len(errs) != len(tc.failed) || len(invocations) != 3-len(tc.failed) {
+			t.Errorf("%s fails: %d invocations, errors %v", tc.operation, len(invocations), errs)
+		}
+	}
+}
