@@ -145,6 +145,22 @@ func TestNoIdleCloseBeginsAfterFortySeconds(t *testing.T) {
 	}
 }
 
+// Nor does the wait for sessions that do not go outlast the step.
+func TestWaitForClosedSessionsEndsInTime(t *testing.T) {
+	t.Parallel()
+	onEveryAwk(t, func(t *testing.T, h *host) {
+		h.noSleep()
+		h.clock(int(idleNow.Unix()), 9)
+		h.used("s", ago(500, 0), "")
+		h.wrapDcv(`cp ` + h.bin + `/clock "$DCV_STATE/last"; if [ "$1" = close-session ]; then exit 0; fi`)
+		h.wantSaid(h.idle(idleLimit), "s failed 500/0")
+		var last int64
+		if _, err := fmt.Sscan(read(t, h.state+"/last"), &last); err != nil || last-9-idleNow.Unix() >= 48 {
+			t.Errorf("the last call began after %d s: %v", last-9-idleNow.Unix(), err)
+		}
+	})
+}
+
 // Some that always hang must not take all the time of those behind them, time and again.
 func TestNoIdleSessionIsAlwaysTheLast(t *testing.T) {
 	t.Parallel()

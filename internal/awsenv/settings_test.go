@@ -1,0 +1,50 @@
+package awsenv_test
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/awsenv"
+)
+
+func TestMinutesAndSwitches(t *testing.T) {
+	s := settings(map[string]string{"GIVE_UP": "90", "NEVER": "0", "ON": "true", "OFF": "false"})
+	for name, want := range map[string]time.Duration{"GIVE_UP": 90 * time.Minute, "NEVER": 0, "UNSET": time.Hour} {
+		if got := s.Minutes(name, 60); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	if !s.Switch("ON", false) || s.Switch("OFF", true) || !s.Switch("UNSET", true) || s.Switch("UNSET", false) {
+		t.Error("a switch is wrong")
+	}
+	if err := s.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWrongMinutesAndSwitchesAreNamed(t *testing.T) {
+	for _, wrong := range []string{"-1", "1.5", "1h", "TRUE", "yes"} {
+		for name, read := range map[string]func(*awsenv.Settings){
+			"Minutes": func(s *awsenv.Settings) { s.Minutes("IT", 60) },
+			"Switch":  func(s *awsenv.Settings) { s.Switch("IT", true) },
+		} {
+			s := settings(map[string]string{"IT": wrong})
+			if read(s); s.Err() == nil {
+				t.Errorf("%s takes %q", name, wrong)
+			}
+		}
+	}
+}
+
+func TestIDsAreUUIDsAndNeverTheSame(t *testing.T) {
+	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	met := map[string]bool{}
+	for range 1000 {
+		id := awsenv.NewID()
+		if !uuid.MatchString(id) || met[id] {
+			t.Fatalf("ID %q", id)
+		}
+		met[id] = true
+	}
+}
