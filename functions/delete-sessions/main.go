@@ -23,7 +23,7 @@ func main() {
 		document = env.Text("CLOSE_DOCUMENT")
 		fleetTag = env.Text("FLEET_TAG_VALUE")
 		maxBatch = env.Count("MAX_BATCH_SIZE", 1000)
-		giveUp   = env.Minutes("GIVE_UP_AFTER_MINUTES", 60)
+		giveUp   = env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
 	)
 	env.MustBeRight(log)
 

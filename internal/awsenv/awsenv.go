@@ -57,15 +57,16 @@ func (s *Settings) Count(name string, ifUnset int) int {
 	return n
 }
 
-// Minutes is a variable that is a time, a whole number of minutes.
-func (s *Settings) Minutes(name string, ifUnset int) time.Duration {
+// Minutes is a variable that is a time, a whole number of minutes and at least
+// so many.
+func (s *Settings) Minutes(name string, ifUnset, least int) time.Duration {
 	v := s.get(name)
 	if v == "" {
 		return time.Duration(ifUnset) * time.Minute
 	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 {
-		s.errs = append(s.errs, fmt.Errorf("%s is %q, not a number of minutes", name, v))
+	if err != nil || n < least {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, not a whole number of minutes of at least %d", name, v, least))
 	}
 	return time.Duration(n) * time.Minute
 }

@@ -11,7 +11,7 @@ import (
 func TestMinutesAndSwitches(t *testing.T) {
 	s := settings(map[string]string{"GIVE_UP": "90", "NEVER": "0", "ON": "true", "OFF": "false"})
 	for name, want := range map[string]time.Duration{"GIVE_UP": 90 * time.Minute, "NEVER": 0, "UNSET": time.Hour} {
-		if got := s.Minutes(name, 60); got != want {
+		if got := s.Minutes(name, 60, 0); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
@@ -26,7 +26,7 @@ func TestMinutesAndSwitches(t *testing.T) {
 func TestWrongMinutesAndSwitchesAreNamed(t *testing.T) {
 	for _, wrong := range []string{"-1", "1.5", "1h", "TRUE", "yes"} {
 		for name, read := range map[string]func(*awsenv.Settings){
-			"Minutes": func(s *awsenv.Settings) { s.Minutes("IT", 60) },
+			"Minutes": func(s *awsenv.Settings) { s.Minutes("IT", 60, 1) },
 			"Switch":  func(s *awsenv.Settings) { s.Switch("IT", true) },
 		} {
 			s := settings(map[string]string{"IT": wrong})

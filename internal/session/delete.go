@@ -68,7 +68,7 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 
 	tableDown := len(deletions) > 0
 	for _, del := range deletions {
-		tableDown = tableDown && (del.reason == reasonNotRecorded || del.reason == reasonUnclear)
+		tableDown = tableDown && (errors.Is(del.cause, ErrNotWritten) || errors.Is(del.cause, ErrUnclear))
 		del.log(log)
 	}
 	if tableDown {

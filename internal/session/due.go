@@ -112,8 +112,10 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
-		case became[AttrAttemptID] == nil:
+		case s.Confirmation != "":
 			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
+		case became[AttrAttemptID] == nil:
+			log.Info("deletion waits for its end: it is too late for another attempt")
 		default:
 			log.Info("deletion tried again", "AttemptId", attempt.ID, "Attempts", became[AttrAttempts])
 			attempt.add(s, s.DeletionRequestedAt, c.GiveUp)
@@ -130,8 +132,14 @@ func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 		return dropLease(due)
 	case s.Confirmation != "":
 		return touch(due, now)
-	case !now.Before(s.DeletionRequestedAt.Add(c.GiveUp)):
+	}
+	switch left := s.DeletionRequestedAt.Add(c.GiveUp).Sub(now); {
+	case left <= 0:
 		return giveUp(due, c.GiveUp, now)
+	case left < Lease:
+		// Too late for another attempt, and the time after which the commands
+		// of all that are claimed together are void.
+		return wait(due, now.Add(left))
 	}
 	return claim(due, attemptID, now)
 }
@@ -202,6 +210,13 @@ func giveUp(due Record, after time.Duration, now time.Time) Write {
 	set(&w, AttrStateReason, reason)
 	set(&w, AttrGivenUpAt, now)
 	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	return w
+}
+
+// wait leaves an open deletion alone until its end.
+func wait(due Record, end time.Time) Write {
+	w := Write{SessionID: due.text(AttrSessionID), If: unended(due), Set: Record{}}
+	set(&w, AttrNextAttemptAt, end)
 	return w
 }
 

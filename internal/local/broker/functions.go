@@ -66,8 +66,8 @@ var handlerOf = map[string]func(p parts) any{
 				IdleDocument:      p.env.Text("IDLE_DOCUMENT"),
 				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
 			},
-			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15),
-			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0),
+			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1),
+			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
 			Now:            p.now, NewID: awsenv.NewID, Log: p.log,
 		}
 		return handler.Handle
@@ -90,7 +90,7 @@ func (p parts) closer() *runcommand.Closer {
 }
 
 func (p parts) giveUp() time.Duration {
-	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60)
+	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
 	return cmp.Or(p.override, templates)
 }
 

@@ -1,0 +1,71 @@
+package session_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// crashing is a fleet whose caller dies before it can ask.
+type crashing struct{}
+
+func (crashing) Close(context.Context, session.Attempt) []error { panic("killed") }
+
+// asked is a fleet that remembers what it was asked.
+type asked struct{ attempts []session.Attempt }
+
+func (a *asked) Close(_ context.Context, attempt session.Attempt) []error {
+	a.attempts = append(a.attempts, attempt)
+	return make([]error, len(attempt.Closings))
+}
+
+// living is an EC2 where every host lives.
+type living struct{}
+
+func (living) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+
+// Killed between the mark and the command, the deletion is in the table with a
+// lease; when that has ended, cleanup sends the command.
+func TestKilledBetweenMarkAndCommandIsRescued(t *testing.T) {
+	table := memtable.New()
+	table.Put(ready("s1", alice, hostA))
+	log := slog.New(slog.DiscardHandler)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("the request was not killed")
+			}
+		}()
+		d := &session.Deleter{Table: table, Hosts: crashing{}, GiveUp: giveUp, Log: log}
+		d.Delete(context.Background(), request("r1", t0, entry("s1", alice)))
+	}()
+
+	now := at(60)
+	hosts := &asked{}
+	clock := func() time.Time { return now }
+	cleaner := &session.Cleaner{
+		Table: table, Index: table, Hosts: hosts,
+		Burial: &session.Burial{Table: table, Index: table, Instances: living{}, Now: clock, NewID: func() string { return "b" }, Log: log},
+		GiveUp: giveUp, Now: clock, NewID: func() string { return "a2" }, Log: log,
+	}
+	if err := cleaner.Deletions(context.Background()); err != nil || len(hosts.attempts) != 0 {
+		t.Fatalf("sent %v before the lease had ended (%v)", hosts.attempts, err)
+	}
+	now = t0.Add(session.Lease)
+	if err := cleaner.Deletions(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(hosts.attempts) != 1 || hosts.attempts[0].ID != "a2" || hosts.attempts[0].Closings[0].SessionID != "s1" {
+		t.Fatalf("sent %+v", hosts.attempts)
+	}
+	if end := t0.Add(giveUp); !hosts.attempts[0].VoidAfter.Equal(end) {
+		t.Errorf("void after %v, not when the deletion is given up, %v", hosts.attempts[0].VoidAfter, end)
+	}
+	if s := table.Get("s1").Session(); s.AttemptID != "a2" || s.Attempts != 2 || !s.NextAttemptAt.After(now) {
+		t.Errorf("record: %v", table.Get("s1"))
+	}
+}
