@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"dcv-session-broker/internal/local/delivery"
+	"dcv-session-broker/internal/awsenv"
 )
 
 // maxBody is what Lambda takes of a request; API Gateway answers for the rest.
@@ -76,7 +76,7 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 			RouteKey:   r.Method + " " + r.URL.Path,
 			AccountID:  "000000000000",
 			Stage:      "$default",
-			RequestID:  delivery.NewID(),
+			RequestID:  awsenv.NewID(),
 			Time:       now.Format("02/Jan/2006:15:04:05 -0700"),
 			TimeEpoch:  now.UnixMilli(),
 			DomainName: r.Host,

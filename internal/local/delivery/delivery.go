@@ -6,7 +6,6 @@ package delivery
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/awsenv"
 )
 
 // A Function is a Lambda function: its handler, and the time it has.
@@ -29,7 +30,7 @@ type Function struct {
 func (f *Function) Invoke(ctx context.Context, event []byte) (answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: NewID()})
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: awsenv.NewID()})
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("function %s: panic: %v", f.Name, p)
@@ -40,14 +41,6 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (answer []byte, err
 		return nil, fmt.Errorf("function %s: %w", f.Name, err)
 	}
 	return answer, nil
-}
-
-// NewID is a random UUID.
-func NewID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // batchAnswer is what a function says of a batch under

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/local/template"
 )
 
@@ -34,7 +35,7 @@ type message struct {
 func (q *Queue) Send(body string) {
 	now := time.Now()
 	q.mu.Lock()
-	q.messages = append(q.messages, &message{id: NewID(), body: body, sentAt: now, visibleAt: now})
+	q.messages = append(q.messages, &message{id: awsenv.NewID(), body: body, sentAt: now, visibleAt: now})
 	changed := q.changed
 	q.mu.Unlock()
 	if changed != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+
+	"dcv-session-broker/internal/awsenv"
 )
 
 // EC2Handler answers EC2's DescribeInstances over the wire, in its query protocol (forms, answered in XML), so that a
@@ -123,7 +125,7 @@ type (
 )
 
 func describeAnswer(out *ec2.DescribeInstancesOutput) describeInstancesResponse {
-	answer := describeInstancesResponse{RequestID: newID(), NextToken: out.NextToken}
+	answer := describeInstancesResponse{RequestID: awsenv.NewID(), NextToken: out.NextToken}
 	for _, r := range out.Reservations {
 		reservation := xmlReservation{ReservationID: r.ReservationId, OwnerID: r.OwnerId}
 		for _, i := range r.Instances {
@@ -160,7 +162,7 @@ func refuseXML(w http.ResponseWriter, err error) {
 		Code      string   `xml:"Errors>Error>Code"`
 		Message   string   `xml:"Errors>Error>Message"`
 		RequestID string
-	}{Code: refusal.ErrorCode(), Message: refusal.ErrorMessage(), RequestID: newID()})
+	}{Code: refusal.ErrorCode(), Message: refusal.ErrorMessage(), RequestID: awsenv.NewID()})
 }
 
 func answerXML(w http.ResponseWriter, status int, body any) {

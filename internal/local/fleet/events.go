@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"dcv-session-broker/internal/awsenv"
 )
 
 // event is an EventBridge event as AWS's services put it on the default bus.
@@ -27,7 +29,7 @@ const milliseconds = "2006-01-02T15:04:05.000Z"
 func (f *Fleet) put(source, detailType string, resources []string, detail map[string]string) {
 	encoded, err := json.Marshal(event{
 		Version:    "0",
-		ID:         newID(),
+		ID:         awsenv.NewID(),
 		DetailType: detailType,
 		Source:     source,
 		Account:    account,

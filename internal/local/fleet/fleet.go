@@ -8,7 +8,6 @@
 package fleet
 
 import (
-	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/local/template"
 )
 
@@ -180,21 +180,13 @@ func (f *Fleet) letOut() {
 	f.emitting = false
 }
 
-// newID is a random UUID.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 // writeWhole puts a file in its place in one step, since scripts may read it at any time.
 func writeWhole(path string, content []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	// Beside the place itself, where a glob for *.json does not find it.
-	temporary := path + "." + newID()
+	temporary := path + "." + awsenv.NewID()
 	if err := os.WriteFile(temporary, content, mode); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/local/template"
 )
 
@@ -161,7 +162,7 @@ func (f *Fleet) commandFor(in *ssm.SendCommandInput, d template.Document, parame
 		delivery = defaultDelivery * time.Second
 	}
 	c := &command{
-		id:         newID(),
+		id:         awsenv.NewID(),
 		document:   d,
 		parameters: parameters,
 		comment:    deref(in.Comment),

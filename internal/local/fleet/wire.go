@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
+
+	"dcv-session-broker/internal/awsenv"
 )
 
 // Handler answers Systems Manager's operations over the wire, in AWS's JSON 1.1 protocol, so that a client of any SDK
@@ -27,7 +29,7 @@ func (f *Fleet) Handler() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		w.Header().Set("X-Amzn-Requestid", newID())
+		w.Header().Set("X-Amzn-Requestid", awsenv.NewID())
 		name, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
 		serve, known := operations[name]
 		if r.Method != http.MethodPost || !isSSM || !known {
