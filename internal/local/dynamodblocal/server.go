@@ -114,7 +114,7 @@ func start(ctx context.Context, o Options, port int, claim io.Closer) (*Server, 
 	args := []string{
 		"-c", lifeline, "dynamodb-local", "java",
 		// It is short-lived, and shares the machine with what it is used by.
-		"-XX:+UseSerialGC",
+		"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Djava.library.path=" + o.Library,
 		"-cp", filepath.Join(o.Library, "*"),
 		"software.amazon.dynamodb.services.local.main.ServerRunner",
