@@ -52,7 +52,7 @@ def process(what, command, port, **environment):
 
 
 class Table:
-    """The sessions table as template.yaml defines it."""
+    """The tables as template.yaml defines them; what is read and written is the sessions table."""
 
     def __init__(self, port):
         self.client = boto3.client(
@@ -60,12 +60,13 @@ class Table:
             aws_access_key_id="local", aws_secret_access_key="local",
         )
         template = template_expansion.expand((ROOT / "template.yaml").read_text())
-        p = template["Resources"]["SessionsTable"]["Properties"]
-        self.client.create_table(
-            TableName="SessionsTable",
-            StreamSpecification={"StreamEnabled": True} | p["StreamSpecification"],
-            **{k: p[k] for k in ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")},
-        )
+        for name in ("SessionsTable", "HostsTable"):
+            p = template["Resources"][name]["Properties"]
+            stream = {"StreamSpecification": {"StreamEnabled": True} | p["StreamSpecification"]} if "StreamSpecification" in p else {}
+            self.client.create_table(
+                TableName=name, **stream,
+                **{k: p[k] for k in ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")},
+            )
 
     def put(self, **record):
         item = {k: TypeSerializer().serialize(v) for k, v in record.items()}
@@ -94,41 +95,50 @@ def dynamodb_local():
 class Fleet:
     """The hosts of internal/local."""
 
-    def __init__(self, port, ssm_port):
-        self.port, self.ssm_port = port, ssm_port
+    def __init__(self, port, ssm_port, ec2_port):
+        self.port, self.ssm_port, self.ec2_port = port, ssm_port, ec2_port
+
+    def control(self, method, path, body=None):
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/local/{path}", data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
 
     def host_of(self, session_id):
         """The host that a session runs on, and the session as the host tells it; None where it does not run."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/local/hosts") as answer:
-            for host in json.load(answer):
-                for session in host["Sessions"]:
-                    if session["Id"] == session_id:
-                        return host["HostId"], session
+        for host in self.control("GET", "hosts"):
+            for session in host["Sessions"]:
+                if session["Id"] == session_id:
+                    return host["HostId"], session
         return None, None
 
 
 @contextlib.contextmanager
 def local_system():
-    port, ssm_port = free_port(), free_port()
+    port, ssm_port, ec2_port = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         build = ["go", "build", "-buildvcs=false", "-o", f"{folder}/local", "./internal/local"]
         subprocess.run(build, cwd=ROOT, check=True)
-        with process("the local system", [f"{folder}/local"], ssm_port, PORT=str(port), SSM_PORT=str(ssm_port)):
-            yield Fleet(port, ssm_port)
+        ports = {"PORT": port, "SSM_PORT": ssm_port, "EC2_PORT": ec2_port}
+        # Its own functions have a table of their own, and are not to meddle with the hosts.
+        idle = {f"{task}_EVERY": "24h" for task in ("DELETIONS", "INVENTORY", "IDLE")}
+        with process("the local system", [f"{folder}/local"], ec2_port, **{k: str(v) for k, v in ports.items()}, **idle):
+            yield Fleet(port, ssm_port, ec2_port)
 
 
-class CommandLog:
-    """Stands between the functions and Systems Manager: lets containers reach a server that listens on the loopback
-    only, and remembers the commands that were sent."""
+class Proxy:
+    """Stands between the functions and Systems Manager or EC2: lets containers reach a server that listens on the
+    loopback only, and remembers the commands that were sent."""
 
-    def __init__(self, address, ssm_port):
+    def __init__(self, address, port):
         log = self
         self.command_ids = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                upstream = http.client.HTTPConnection("127.0.0.1", ssm_port)
+                upstream = http.client.HTTPConnection("127.0.0.1", port)
                 upstream.request("POST", self.path, body, dict(self.headers))
                 answer = upstream.getresponse()
                 content = answer.read()

@@ -6,6 +6,7 @@ simulated hosts of internal/local, which run the close script for real.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -112,6 +113,38 @@ class Story:
         assert self.table.get("SessionId123")["Confirmation"] == "forced"
         assert len(self.commands.command_ids) == sent, "a forced delete sent a command"
 
+    def cleanup(self, task):
+        sent = len(self.commands.command_ids)
+        assert self.invoke("CleanupFunction", self.event(f"cleanup-{task}")) is None
+        assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
+
+    def cleanup_deletions(self):
+        self.session = self.fleet.control("PUT", f"hosts/{self.host_id}/sessions/SessionId123", {"Owner": "user1"})
+        self.list_session()
+        asked = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        self.table.put(**self.table.get("SessionId123") | {
+            "State": "DELETING", "DeletionRequestedAt": asked, "DeletionRequestId": "earlier", "AttemptId": "earlier",
+            "Attempts": 1, "AttemptedAt": asked, "NextAttemptAt": asked, "DueLane": "0",
+        })
+        self.cleanup("deletions")
+        record = self.table.get("SessionId123")
+        assert (record["State"], record["Attempts"]) == ("DELETING", 2) and record["AttemptId"] != "earlier", record
+
+    def instance_stopped(self):
+        event = self.event("instance-stopped")
+        answer = self.invoke("HostEventsFunction", event)
+        assert not answer["batchItemFailures"], answer
+
+        self.list_session()
+        self.table.put(**self.table.get("SessionId123") | {"FirstSeenAt": "2026-01-01T00:00:00.000Z"})
+        self.fleet.control("POST", f"hosts/{self.host_id}/stop")
+        body = json.loads(event["Records"][0]["body"])
+        body["detail"]["instance-id"] = self.host_id
+        event["Records"][0]["body"] = json.dumps(body)
+        answer = self.invoke("HostEventsFunction", event)
+        assert not answer["batchItemFailures"], answer
+        assert self.table.get("SessionId123").get("Confirmation") == "host-gone", self.table.get("SessionId123")
+
     def checks(self):
         return [
             ("delete-malformed.json: every fault is named, nothing is done", self.delete_malformed),
@@ -125,6 +158,10 @@ class Story:
             ("stream-forced.json as it stands: changes nothing",
              lambda: self.stream_record_of_another_attempt("stream-forced")),
             ("stream-forced.json of that delete: DELETED", lambda: self.stream_confirmed("stream-forced")),
+            ("cleanup-deletions.json: a due deletion is claimed and sent again", self.cleanup_deletions),
+            ("cleanup-inventory.json: the fleet is asked", lambda: self.cleanup("inventory")),
+            ("cleanup-idle.json: the fleet is told", lambda: self.cleanup("idle")),
+            ("instance-stopped.json, and of a host that really stopped: its session ends", self.instance_stopped),
             ("every sample event was told of", self.nothing_left_out),
         ]
 
@@ -151,8 +188,9 @@ def sam_invoke(folder, image, environment):
         try:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:
-            answer = None
-        if done.returncode != 0 or not isinstance(answer, dict) or "errorMessage" in answer:
+            answer = "not JSON"
+        # A function without an answer answers null.
+        if done.returncode != 0 or not (answer is None or isinstance(answer, dict)) or "errorMessage" in (answer or {}):
             raise AssertionError(f"{function} failed: {done.stdout}\n{done.stderr}")
         return answer
 
@@ -171,11 +209,14 @@ def main():
         image = container_engine.image()
         dynamodb_port, table = stack.enter_context(local_aws.dynamodb_local())
         fleet = stack.enter_context(local_aws.local_system())
-        commands = stack.enter_context(local_aws.CommandLog(container_engine.host_address(image), fleet.ssm_port))
+        commands = stack.enter_context(local_aws.Proxy(container_engine.host_address(image), fleet.ssm_port))
+        instances = stack.enter_context(local_aws.Proxy(container_engine.host_address(image), fleet.ec2_port))
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         invoke = sam_invoke(folder, image, {
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://host.docker.internal:{dynamodb_port}",
             "AWS_ENDPOINT_URL_SSM": f"http://host.docker.internal:{commands.port}",
+            "AWS_ENDPOINT_URL_EC2": f"http://host.docker.internal:{instances.port}",
+            "CLOSE_IDLE_AFTER_MINUTES": "60",
         })
         for what, check in Story(table, fleet, commands, invoke).checks():
             try:
