@@ -108,7 +108,7 @@ func (h *DeleteSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTP
 func badRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2HTTPResponse {
 	log.Info("request answered 400: nothing was done", "Faults", len(faults))
 	return respond(http.StatusBadRequest, fault{
-		Message:   "The request is not an array of {\"SessionId\", \"Owner\", \"Force\"}. Nothing was done; see errors.",
+		Message:   "The request is malformed, and nothing was done; errors has every fault.",
 		RequestID: id,
 		Errors:    faults,
 	})

@@ -116,10 +116,10 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 
 func TestFaultsToTheByte(t *testing.T) {
 	newAPI(t).answers(`[{"Owner":"o"}]`, 400,
-		`{"message":"The request is not an array of {\"SessionId\", \"Owner\", \"Force\"}. Nothing was done; see errors.",`+
+		`{"message":"The request is malformed, and nothing was done; errors has every fault.",`+
 			`"RequestId":"`+requestID+`","errors":[{"Index":0,"Field":"SessionId","Reason":"is missing"}]}`)
 	newAPI(t).answers(`{}`, 400,
-		`{"message":"The request is not an array of {\"SessionId\", \"Owner\", \"Force\"}. Nothing was done; see errors.",`+
+		`{"message":"The request is malformed, and nothing was done; errors has every fault.",`+
 			`"RequestId":"`+requestID+`","errors":[{"Index":null,"Field":"body","Reason":"is not a JSON array of entries"}]}`)
 }
 

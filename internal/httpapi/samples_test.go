@@ -22,7 +22,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 		"delete.json":           {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil},
 		"delete-base64.json":    {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil},
 		"delete-forced.json":    {200, deleted + `"UnsuccessfulList":[]}`, "forced"},
-		"delete-malformed.json": {400, `{"message":"The request is not an array`, nil},
+		"delete-malformed.json": {400, `{"message":"The request is malformed`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../events", name))
