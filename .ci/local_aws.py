@@ -62,11 +62,11 @@ class Table:
         template = template_expansion.expand((ROOT / "template.yaml").read_text())
         for name in ("SessionsTable", "HostsTable"):
             p = template["Resources"][name]["Properties"]
-            stream = {"StreamSpecification": {"StreamEnabled": True} | p["StreamSpecification"]} if "StreamSpecification" in p else {}
-            self.client.create_table(
-                TableName=name, **stream,
-                **{k: p[k] for k in ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")},
-            )
+            keys = ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
+            settings = {k: p[k] for k in keys}
+            if "StreamSpecification" in p:
+                settings["StreamSpecification"] = {"StreamEnabled": True} | p["StreamSpecification"]
+            self.client.create_table(TableName=name, **settings)
 
     def put(self, **record):
         item = {k: TypeSerializer().serialize(v) for k, v in record.items()}
@@ -78,6 +78,10 @@ class Table:
 
     def get(self, session_id):
         return {k: TypeDeserializer().deserialize(v) for k, v in self.image(session_id).items()}
+
+    def sessions(self):
+        """The IDs of all sessions."""
+        return {item["SessionId"]["S"] for item in self.client.scan(TableName="SessionsTable")["Items"]}
 
 
 @contextlib.contextmanager
@@ -105,6 +109,9 @@ class Fleet:
             content = answer.read()
         return json.loads(content) if content else None
 
+    def host_ids(self):
+        return [host["HostId"] for host in self.control("GET", "hosts")]
+
     def host_of(self, session_id):
         """The host that a session runs on, and the session as the host tells it; None where it does not run."""
         for host in self.control("GET", "hosts"):
@@ -123,7 +130,8 @@ def local_system():
         ports = {"PORT": port, "SSM_PORT": ssm_port, "EC2_PORT": ec2_port}
         # Its own functions have a table of their own, and are not to meddle with the hosts.
         idle = {f"{task}_EVERY": "24h" for task in ("DELETIONS", "INVENTORY", "IDLE")}
-        with process("the local system", [f"{folder}/local"], ec2_port, **{k: str(v) for k, v in ports.items()}, **idle):
+        ports = {name: str(number) for name, number in ports.items()}
+        with process("the local system", [f"{folder}/local"], ec2_port, **ports, **idle):
             yield Fleet(port, ssm_port, ec2_port)
 
 
@@ -169,7 +177,7 @@ class Proxy:
 
 
 def wait_for_command(ssm_port, command_id, seconds=60):
-    """Waits until every invocation of a command has ended."""
+    """The invocations of a command, once every one has ended."""
     ssm = boto3.client(
         "ssm", endpoint_url=f"http://127.0.0.1:{ssm_port}", region_name="us-east-1",
         aws_access_key_id="local", aws_secret_access_key="local",
@@ -178,6 +186,6 @@ def wait_for_command(ssm_port, command_id, seconds=60):
     while time.monotonic() < deadline:
         invocations = ssm.list_command_invocations(CommandId=command_id)["CommandInvocations"]
         if invocations and all(i["Status"] not in ("Pending", "InProgress", "Delayed") for i in invocations):
-            return
+            return invocations
         time.sleep(0.2)
     raise AssertionError(f"command {command_id} did not end within {seconds} s")

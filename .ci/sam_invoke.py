@@ -26,6 +26,16 @@ SAM = pathlib.Path(sys.executable).parent / "sam"
 NOT_THERE = {"SessionId": "SessionIdabc", "FailureReason": "The requested dcvSession does not exist"}
 
 
+# A session of the demo fleet that no record tells of.
+UNLISTED = "unlisted"
+
+
+def time_text(ago=datetime.timedelta()):
+    """A time as the broker writes it, so long ago."""
+    at = datetime.datetime.now(datetime.timezone.utc) - ago
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Story:
     """The sample events in an order that makes sense, each a check of its own."""
 
@@ -79,15 +89,19 @@ class Story:
         answer = self.invoke("HostEventsFunction", event)
         assert answer["batchItemFailures"] == [{"itemIdentifier": event["Records"][0]["messageId"]}], answer
 
-    def command_status_of_that_delete(self):
+    def command_status(self, host_id):
+        """Tells host-events that a host has done its part of the last command."""
         command_id = self.commands.command_ids[-1]
         local_aws.wait_for_command(self.fleet.ssm_port, command_id)
         event = self.event("command-status")
         body = json.loads(event["Records"][0]["body"])
-        body["detail"] |= {"command-id": command_id, "instance-id": self.host_id}
+        body["detail"] |= {"command-id": command_id, "instance-id": host_id}
         event["Records"][0]["body"] = json.dumps(body)
         answer = self.invoke("HostEventsFunction", event)
         assert not answer["batchItemFailures"], answer
+
+    def command_status_of_that_delete(self):
+        self.command_status(self.host_id)
         record = self.table.get("SessionId123")
         assert record.get("Confirmation") == "closed", record
         assert self.fleet.host_of("SessionId123") == (None, None), "the session still runs on its host"
@@ -113,37 +127,65 @@ class Story:
         assert self.table.get("SessionId123")["Confirmation"] == "forced"
         assert len(self.commands.command_ids) == sent, "a forced delete sent a command"
 
-    def cleanup(self, task):
+    def cleanup(self, task, document, host_ids):
+        """Runs a task, which is to send one command to these hosts; the command's comment."""
         sent = len(self.commands.command_ids)
         assert self.invoke("CleanupFunction", self.event(f"cleanup-{task}")) is None
         assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
+        invocations = local_aws.wait_for_command(self.fleet.ssm_port, self.commands.command_ids[-1])
+        assert {i["InstanceId"] for i in invocations} == set(host_ids), invocations
+        assert all(i["DocumentName"] == document and i["Status"] == "Success" for i in invocations), invocations
+        return invocations[0]["Comment"]
 
     def cleanup_deletions(self):
         self.session = self.fleet.control("PUT", f"hosts/{self.host_id}/sessions/SessionId123", {"Owner": "user1"})
         self.list_session()
-        asked = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        earlier = time_text(datetime.timedelta(minutes=5))
         self.table.put(**self.table.get("SessionId123") | {
-            "State": "DELETING", "DeletionRequestedAt": asked, "DeletionRequestId": "earlier", "AttemptId": "earlier",
-            "Attempts": 1, "AttemptedAt": asked, "NextAttemptAt": asked, "DueLane": "0",
+            "State": "DELETING", "DeletionRequestedAt": earlier, "DeletionRequestId": "earlier", "AttemptId": "earlier",
+            "Attempts": 1, "AttemptedAt": earlier, "NextAttemptAt": earlier, "DueLane": "0",
         })
-        self.cleanup("deletions")
+        comment = self.cleanup("deletions", "CloseDocument", [self.host_id])
         record = self.table.get("SessionId123")
-        assert (record["State"], record["Attempts"]) == ("DELETING", 2) and record["AttemptId"] != "earlier", record
+        assert (record["State"], record["Attempts"]) == ("DELETING", 2), record
+        assert comment == f"close {record['AttemptId']}" and record["NextAttemptAt"] > time_text(), (comment, record)
+        assert self.fleet.host_of("SessionId123") == (None, None), "the session still runs on its host"
 
-    def instance_stopped(self):
+    def cleanup_inventory(self):
+        comment = self.cleanup("inventory", "InventoryDocument", self.fleet.host_ids())
+        assert comment.startswith("inventory "), comment
+
+    def command_status_of_that_inventory(self):
+        host_id, _ = self.fleet.host_of(UNLISTED)
+        assert UNLISTED not in self.table.sessions(), f"{UNLISTED} is listed before any inventory was applied"
+        self.command_status(host_id)
+        record = self.table.get(UNLISTED)
+        assert (record["State"], record["LiveHostId"]) == ("READY", host_id), record
+
+    def cleanup_idle(self):
+        comment = self.cleanup("idle", "IdleDocument", self.fleet.host_ids())
+        assert comment.startswith("idle "), comment
+
+    def instance_stopped(self, host_id=None):
         event = self.event("instance-stopped")
+        if host_id:
+            body = json.loads(event["Records"][0]["body"])
+            body["detail"]["instance-id"] = host_id
+            event["Records"][0]["body"] = json.dumps(body)
         answer = self.invoke("HostEventsFunction", event)
         assert not answer["batchItemFailures"], answer
 
+    def instance_really_stopped(self):
         self.list_session()
-        self.table.put(**self.table.get("SessionId123") | {"FirstSeenAt": "2026-01-01T00:00:00.000Z"})
+        seen = {"FirstSeenAt": time_text(datetime.timedelta(minutes=5))}
+        self.table.put(**self.table.get("SessionId123") | seen)
+        self.instance_stopped(self.host_id)
+        record = self.table.get("SessionId123")
+        assert record["State"] == "READY", f"the host is alive, and yet: {record}"
         self.fleet.control("POST", f"hosts/{self.host_id}/stop")
-        body = json.loads(event["Records"][0]["body"])
-        body["detail"]["instance-id"] = self.host_id
-        event["Records"][0]["body"] = json.dumps(body)
-        answer = self.invoke("HostEventsFunction", event)
-        assert not answer["batchItemFailures"], answer
-        assert self.table.get("SessionId123").get("Confirmation") == "host-gone", self.table.get("SessionId123")
+        self.instance_stopped(self.host_id)
+        record = self.table.get("SessionId123")
+        assert (record["State"], record.get("Confirmation")) == ("DELETING", "host-gone"), record
 
     def checks(self):
         return [
@@ -159,9 +201,12 @@ class Story:
              lambda: self.stream_record_of_another_attempt("stream-forced")),
             ("stream-forced.json of that delete: DELETED", lambda: self.stream_confirmed("stream-forced")),
             ("cleanup-deletions.json: a due deletion is claimed and sent again", self.cleanup_deletions),
-            ("cleanup-inventory.json: the fleet is asked", lambda: self.cleanup("inventory")),
-            ("cleanup-idle.json: the fleet is told", lambda: self.cleanup("idle")),
-            ("instance-stopped.json, and of a host that really stopped: its session ends", self.instance_stopped),
+            ("cleanup-inventory.json: every host is asked", self.cleanup_inventory),
+            ("command-status.json of that inventory: lists what was not", self.command_status_of_that_inventory),
+            ("cleanup-idle.json: every host is told", self.cleanup_idle),
+            ("instance-stopped.json as it stands, of a host without records: is no failure", self.instance_stopped),
+            ("instance-stopped.json of a host that runs, then of one that stopped: its session ends",
+             self.instance_really_stopped),
             ("every sample event was told of", self.nothing_left_out),
         ]
 

@@ -37,3 +37,23 @@ def lint(text):
     """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out."""
     found = cfn_lint(text, config=ManualArgs(regions=[os.environ["AWS_DEFAULT_REGION"]]))
     return [f"{m.rule.id}: {m.message}, at {'/'.join(map(str, m.path))}" for m in found]
+
+
+def of_type(template, *types):
+    return {name: r for name, r in template["Resources"].items() if r["Type"] in types}
+
+
+def referred(value):
+    """The logical ID that a Ref, GetAtt or Sub of one resource names."""
+    if not isinstance(value, dict):
+        return None
+    if "Ref" in value:
+        return value["Ref"]
+    if "Fn::GetAtt" in value:
+        attribute = value["Fn::GetAtt"]
+        return attribute.split(".")[0] if isinstance(attribute, str) else attribute[0]
+    return None
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""What template.yaml must keep to, beyond what SAM and cfn-lint know.
+"""What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -6,52 +6,13 @@ Every rule reads the expanded template, where what SAM makes can be seen too, an
 import json
 import re
 
-# Actions that know no resource, so that "*" is all a policy can say.
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
-ACTIONS_WITHOUT_RESOURCE = {
-    "ssm:DescribeInstanceInformation",
-    "ec2:DescribeInstances",
-    "ssm:GetCommandInvocation",
-    "ssm:ListCommandInvocations",
-}
+import function_rules
+from template_expansion import as_list, of_type, referred
 
-# Resources that end in "*" for a reason: what they end in, and whether a condition must narrow them.
-OPEN_RESOURCES = {
-    ":instance/*": "the fleet's nodes, narrowed by their tag",
-    ":managed-instance/*": "the fleet's nodes outside EC2, narrowed by their tag",
-    "/stream/*": "the table's streams, past ones among them",
-}
-NARROWED = (":instance/*", ":managed-instance/*")
-
-# Without these a stream's mapping retries a bad record for a day, and holds up all behind it.
-STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "FilterCriteria")
-
-GATEWAY_TIMEOUT_SECONDS = 30
-QUEUE_DEFAULT_VISIBILITY_SECONDS = 30
 LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
 
 # Systems Manager refuses documents of more than 64 KB, parameters pasted in; this leaves room for what it adds.
 LARGEST_DOCUMENT_CHARS = 60 * 1024
-
-
-def of_type(template, *types):
-    return {name: r for name, r in template["Resources"].items() if r["Type"] in types}
-
-
-def referred(value):
-    """The logical ID that a Ref, GetAtt or Sub of one resource names."""
-    if not isinstance(value, dict):
-        return None
-    if "Ref" in value:
-        return value["Ref"]
-    if "Fn::GetAtt" in value:
-        attribute = value["Fn::GetAtt"]
-        return attribute.split(".")[0] if isinstance(attribute, str) else attribute[0]
-    return None
-
-
-def as_list(value):
-    return value if isinstance(value, list) else [value]
 
 
 def api_needs_authorization(template):
@@ -76,66 +37,6 @@ def api_needs_authorization(template):
     for name, permission in of_type(template, "AWS::Lambda::Permission").items():
         if "SourceArn" not in permission["Properties"]:
             yield f"{name}: without SourceArn, the service may invoke the function for anybody"
-
-
-def functions_are_bounded(template):
-    groups = of_type(template, "AWS::Logs::LogGroup")
-    for name, group in groups.items():
-        if "RetentionInDays" not in group["Properties"]:
-            yield f"{name}: no RetentionInDays, so the log is kept (and billed) for ever"
-    roles = {}
-    for name, function in of_type(template, "AWS::Lambda::Function").items():
-        p = function["Properties"]
-        if referred(p.get("LoggingConfig", {}).get("LogGroup")) not in groups:
-            yield f"{name}: LoggingConfig names no log group of this template"
-        role = referred(p.get("Role"))
-        if role in roles:
-            yield f"{name}: shares its role with {roles[role]}"
-        roles[role] = name
-        if p["Runtime"] != "provided.al2023" or p["Handler"] != "bootstrap":
-            yield f"{name}: is not a custom runtime named bootstrap"
-        if p.get("Architectures") != [{"Ref": "Architecture"}]:
-            yield f"{name}: does not follow the parameter Architecture"
-        if not 256 <= p.get("MemorySize", 128) <= 512:
-            yield f"{name}: MemorySize is not between 256 and 512"
-    behind_api = {
-        referred(permission["Properties"]["FunctionName"])
-        for permission in of_type(template, "AWS::Lambda::Permission").values()
-        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
-    }
-    for name in behind_api:
-        timeout = template["Resources"][name]["Properties"].get("Timeout", 3)
-        if timeout >= GATEWAY_TIMEOUT_SECONDS:
-            yield f"{name}: Timeout {timeout} is not below the gateway's {GATEWAY_TIMEOUT_SECONDS} s"
-
-
-def roles_are_least_privilege(template):
-    for name, role in of_type(template, "AWS::IAM::Role").items():
-        if role["Properties"].get("ManagedPolicyArns"):
-            yield f"{name}: attaches a managed policy; write out what is needed"
-        for policy in role["Properties"].get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield from statement_is_narrow(f"{name}, {statement.get('Sid', 'a statement')}", statement)
-
-
-def statement_is_narrow(where, statement):
-    actions = as_list(statement.get("Action", []))
-    if "NotAction" in statement or "NotResource" in statement:
-        yield f"{where}: allows all but something"
-    for action in actions:
-        if "*" in action:
-            yield f"{where}: the action {action} is open"
-    for resource in as_list(statement.get("Resource", [])):
-        text = resource if isinstance(resource, str) else json.dumps(resource.get("Fn::Sub", "")).strip('"')
-        if text == "*":
-            for action in set(actions) - ACTIONS_WITHOUT_RESOURCE:
-                yield f"{where}: {action} is allowed on every resource"
-        elif "*" in text:
-            ending = next((e for e in OPEN_RESOURCES if text.endswith(e)), None)
-            if ending is None or text.count("*") > 1:
-                yield f"{where}: {text} is open"
-            elif ending in NARROWED and not statement.get("Condition"):
-                yield f"{where}: {text} is not narrowed by a condition"
 
 
 def queues_lose_nothing(template):
@@ -168,29 +69,32 @@ def queues_lose_nothing(template):
             yield f"{name}: fed by {' and '.join(feeds[name])}; SQS can redrive only what came from one place"
 
 
-def mappings_are_bounded(template):
-    queues = of_type(template, "AWS::SQS::Queue")
-    for name, mapping in of_type(template, "AWS::Lambda::EventSourceMapping").items():
-        p = mapping["Properties"]
-        function = template["Resources"][referred(p["FunctionName"])]["Properties"]
-        if "ReportBatchItemFailures" not in p.get("FunctionResponseTypes", []):
-            yield f"{name}: one failed item fails its whole batch"
-        source = referred(p["EventSourceArn"])
-        if source in queues:
-            visibility = queues[source]["Properties"].get("VisibilityTimeout", QUEUE_DEFAULT_VISIBILITY_SECONDS)
-            if visibility < 6 * function["Timeout"]:
-                yield (
-                    f"{source}: VisibilityTimeout {visibility} is less than six times "
-                    f"the function's time-out of {function['Timeout']} s"
-                )
-            continue
-        for setting in STREAM_BOUNDS:
-            if p.get(setting) in (None, False, -1):
-                yield f"{name}: {setting} is not set"
-        if referred(p.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")) not in queues:
-            yield f"{name}: what it gives up on goes nowhere"
-        if p.get("StartingPosition") != "TRIM_HORIZON":
-            yield f"{name}: records written while it is made or switched off are missed"
+def queues_take_only_from_their_rules(template):
+    rules = {}  # queue: the rules that EventBridge writes to it for
+    for name, rule in of_type(template, "AWS::Events::Rule").items():
+        for target in rule["Properties"]["Targets"]:
+            for arn in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
+                if referred(arn):
+                    rules.setdefault(referred(arn), set()).add(name)
+    let_in = {}
+    for name, policy in of_type(template, "AWS::SQS::QueuePolicy").items():
+        queues = [referred(queue) for queue in policy["Properties"]["Queues"]]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            sources = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])
+            if (
+                statement["Effect"] != "Allow"
+                or statement["Principal"] != {"Service": "events.amazonaws.com"}
+                or statement["Action"] != "sqs:SendMessage"
+                or [referred(statement["Resource"])] != queues
+                or not sources
+            ):
+                yield f"{name}: lets in more, or other, than EventBridge for some rules to its one queue"
+            let_in.setdefault(queues[0], set()).update(referred(source) for source in as_list(sources))
+    for queue in sorted(rules.keys() | let_in.keys()):
+        for rule in sorted(rules.get(queue, set()) - let_in.get(queue, set())):
+            yield f"{queue}: its policy does not let in {rule}, which writes to it"
+        for rule in sorted(let_in.get(queue, set()) - rules.get(queue, set())):
+            yield f"{queue}: its policy lets in {rule}, which does not write to it"
 
 
 # Tables that may be lost: the hosts' next inventory fills this one again.
@@ -249,14 +153,12 @@ def longest(parameter):
 
 ALL = [
     api_needs_authorization,
-    functions_are_bounded,
-    roles_are_least_privilege,
     queues_lose_nothing,
-    mappings_are_bounded,
+    queues_take_only_from_their_rules,
     table_outlives_mistakes,
     documents_fit,
 ]
 
 
 def breaches(template):
-    return [f"{sentence} ({rule.__name__})" for rule in ALL for sentence in rule(template)]
+    return [f"{sentence} ({rule.__name__})" for rule in ALL + function_rules.ALL for sentence in rule(template)]

@@ -7,8 +7,10 @@ import unittest
 
 import template_expansion
 import template_rules
+from template_expansion import of_type
 
-TEMPLATE = (pathlib.Path(__file__).parent.parent / "template.yaml").read_text()
+ROOT = pathlib.Path(__file__).parent.parent
+TEMPLATE = (ROOT / "template.yaml").read_text()
 
 # What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
 BREAKAGES = [
@@ -23,7 +25,7 @@ BREAKAGES = [
     ("an action on everything", r"Resource: !GetAtt SessionsTable.Arn", "Resource: '*'", "allowed on every resource"),
     ("commands to any node", r"\n +Condition:\n +StringEquals: .*", "", "not narrowed by a condition"),
     ("commands of any document", r"document/\$\{CloseDocument\}", "document/*", "is open"),
-    ("an action that does not exist", r"dynamodb:PartiQLUpdate", "dynamodb:BatchExecuteStatement", "W3037"),
+    ("an action that does not exist", r"sts:AssumeRole", "sts:AssumeARole", "W3037"),
     ("a queue that shows messages too soon", r"VisibilityTimeout: 180", "VisibilityTimeout: 179", "six times"),
     ("a queue that loses messages", r"\n      RedrivePolicy:\n.*\n.*", "", "has no dead-letter queue"),
     ("a rule that loses events", r"\n          DeadLetterConfig: .*", "", "has no dead-letter queue"),
@@ -43,6 +45,23 @@ BREAKAGES = [
     ("a pattern that hosts cannot read", r"allowedPattern: '\^", "allowedPattern: '^(?=a)", "looks ahead"),
     ("a parameter that may be anything", r"\n +allowedPattern: .*", "", "has no allowedPattern"),
     ("a step without end", r"\n +timeoutSeconds: .*", "", "has no time-out"),
+    ("a queue that a rule cannot write to", r"aws:SourceArn: \[.*\]", "aws:SourceArn: !GetAtt CommandStatusRule.Arn",
+     "does not let in InstanceStateRule"),
+    ("a queue that takes from one rule too many", r"aws:SourceArn: !GetAtt InstanceStateRule.Arn",
+     "aws:SourceArn: [!GetAtt CommandStatusRule.Arn, !GetAtt InstanceStateRule.Arn]", "does not write to it"),
+    ("a queue that takes from any rule", r"\n +Condition:\n +ArnEquals: .*", "", "lets in more"),
+    ("a variable that is missing", r"\n +HOSTS_TABLE: .*", "", "reads HOSTS_TABLE"),
+    ("an endpoint that cannot be set", r"\n +AWS_ENDPOINT_URL_EC2: ''", "", "reads AWS_ENDPOINT_URL_EC2"),
+    ("a variable that nobody reads", r"MAX_BATCH_SIZE:", "MAX_BATCHES:", "does not read"),
+    ("a call that is denied", r"dynamodb:PartiQLUpdate", "dynamodb:PartiQLSelect", "does not allow"),
+    ("an action that nobody uses", r"dynamodb:PartiQLInsert", "dynamodb:PartiQLDelete", "which nothing in it calls"),
+    ("a schedule that only one stack can have", r"OmitName: true", "OmitName: false", "set OmitName"),
+    ("runs of long ago", r"RetryPolicy: \{MaximumEventAgeInSeconds: 60", "RetryPolicy: {MaximumEventAgeInSeconds: 600",
+     "out of date"),
+    ("runs that fail, again and again", r"\n +EventInvokeConfig: .*", "", "out of date"),
+    ("a run that lasts until the next", r"Timeout: 55", "Timeout: 60", "between two runs"),
+    ("a rate that is refused", r"rate\(1 minute\)", "rate(1 minutes)", "EventBridge Scheduler refuses"),
+    ("a rate that is refused for one value", r"MinValue: 2\n", "MinValue: 1\n", "EventBridge Scheduler refuses"),
 ]
 
 
@@ -62,8 +81,18 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(complaints(TEMPLATE), [])
 
     def test_passes_with_other_parameters(self):
-        for parameters in ({"Architecture": "x86_64"}, {"LogLevel": "debug", "DeletionProtection": "false"}):
+        for parameters in (
+            {"Architecture": "x86_64"},
+            {"LogLevel": "debug", "DeletionProtection": "false"},
+            {"CloseIdleAfterMinutes": 60, "EndSessionsOfStoppedHosts": "false", "InventoryMinutes": 2},
+        ):
             self.assertEqual(complaints(TEMPLATE, **parameters), [], parameters)
+
+    def test_samples_are_what_schedules_send(self):
+        schedules = of_type(template_expansion.expand(TEMPLATE), "AWS::Scheduler::Schedule").values()
+        sent = [json.loads(schedule["Properties"]["Target"]["Input"]) for schedule in schedules]
+        samples = {file.stem: json.loads(file.read_text()) for file in (ROOT / "events").glob("cleanup-*.json")}
+        self.assertEqual(samples, {f"cleanup-{event['task']}": event for event in sent})
 
     def test_each_check_can_fail(self):
         for what, pattern, replacement, expected in BREAKAGES:

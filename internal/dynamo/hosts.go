@@ -38,7 +38,7 @@ const answeredLane = "0"
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	return t.update(ctx, a.HostID,
 		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform",
-		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :sent",
+		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
 			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),
 			":lane": answeredLane, ":platform": a.Platform,

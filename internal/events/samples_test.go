@@ -3,16 +3,22 @@ package events_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	lambdaevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/google/go-cmp/cmp"
 
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
@@ -27,7 +33,9 @@ func TestSamplesAreUnderstood(t *testing.T) {
 	met := map[string]bool{}
 	for _, file := range files {
 		kind, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
-		try := map[string]func(*testing.T, []byte){"command": commandSample, "stream": streamSample}[kind]
+		try := map[string]func(*testing.T, []byte){
+			"cleanup": cleanupSample, "command": commandSample, "instance": instanceSample, "stream": streamSample,
+		}[kind]
 		if try == nil {
 			continue
 		}
@@ -40,9 +48,97 @@ func TestSamplesAreUnderstood(t *testing.T) {
 			try(t, text)
 		})
 	}
-	if !met["command"] || !met["stream"] {
+	if len(met) < 4 {
 		t.Errorf("there are only samples of %v", met)
 	}
+}
+
+// cleanupSample sends one command: of a task, its document.
+func cleanupSample(t *testing.T, text []byte) {
+	var event events.CleanupEvent
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, 0, "")
+	s.now = func() time.Time { return t0.Add(2 * session.Lease) }
+	due := confirmed("SessionId123")
+	delete(due, "Confirmation")
+	delete(due, "ConfirmedAt")
+	s.table.Put(due)
+	var (
+		sent   sentDocuments
+		burial = &session.Burial{Table: s.table, Index: s.table, Instances: alive{}, Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+	)
+	c := events.Cleanup{
+		Cleaner: &session.Cleaner{
+			Table: s.table, Index: s.table, Burial: burial, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
+			Hosts: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
+		},
+		Registrar:   &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: burial, Now: s.now, Log: s.logger()},
+		Broadcaster: &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
+		SilentAfter: time.Hour, CloseIdleAfter: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
+	}
+	if err := c.Handle(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sentDocuments{event.Task}, sent); diff != "" {
+		t.Errorf("documents of the commands sent (-want +got):\n%s", diff)
+	}
+	if again := s.table.Get("SessionId123")["AttemptId"] != "r1"; again != (event.Task == "deletions") {
+		t.Errorf("record: %v", s.table.Get("SessionId123"))
+	}
+}
+
+// sentDocuments is Systems Manager that accepts every command.
+type sentDocuments []string
+
+func (s *sentDocuments) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	*s = append(*s, *in.DocumentName)
+	return &ssm.SendCommandOutput{Command: &types.Command{CommandId: aws.String("e8d3c0e4-71f7-4491-898f-c9b35bee5f3b")}}, nil
+}
+
+func (s *sentDocuments) DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	return nil, errors.New("asked for hosts at fault, though none was")
+}
+
+// instanceSample ends the open deletion on the host that stopped, if EC2 says so
+// too.
+func instanceSample(t *testing.T, text []byte) {
+	var event lambdaevents.SQSEvent
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, 0, "")
+	open := confirmed("SessionId123")
+	delete(open, "Confirmation")
+	delete(open, "ConfirmedAt")
+	open["HostId"], open["LiveHostId"] = "i-0123456789abcdef0", "i-0123456789abcdef0"
+	s.table.Put(open)
+	for _, test := range []struct {
+		fate session.Fate
+		want any
+	}{{session.Alive, nil}, {session.Stopped, "host-gone"}} {
+		h := s.hostEvents()
+		h.Burial.NewID, h.Burial.Instances = awsenv.NewID, sameFate(test.fate)
+		response, err := h.Handle(t.Context(), event)
+		if err != nil || len(response.BatchItemFailures) > 0 {
+			t.Fatalf("come again: %v, %v", response.BatchItemFailures, err)
+		}
+		if got := s.confirmations()["SessionId123"]; got != test.want {
+			t.Errorf("fate %v: confirmation %v, want %v", test.fate, got, test.want)
+		}
+	}
+}
+
+// sameFate is EC2 that says the same of every host.
+type sameFate session.Fate
+
+func (f sameFate) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
+	fates := map[string]session.Fate{}
+	for _, id := range hostIDs {
+		fates[id] = session.Fate(f)
+	}
+	return fates, nil
 }
 
 // commandSample confirms the deletion of SessionId123.

@@ -71,15 +71,18 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	servers := []*http.Server{serve(api, b.Handler())}
-	for port, service := range map[string]http.Handler{s.ssmPort: b.SystemsManager(), s.ec2Port: b.EC2()} {
-		if port == "" {
+	for _, service := range []struct {
+		port    string
+		handler http.Handler
+	}{{s.ssmPort, b.SystemsManager()}, {s.ec2Port, b.EC2()}} {
+		if service.port == "" {
 			continue
 		}
-		wire, err := net.Listen("tcp", net.JoinHostPort(s.bind, port))
+		wire, err := net.Listen("tcp", net.JoinHostPort(s.bind, service.port))
 		if err != nil {
 			return err
 		}
-		servers = append(servers, serve(wire, service))
+		servers = append(servers, serve(wire, service.handler))
 	}
 	printWelcome(api.Addr().String(), s)
 

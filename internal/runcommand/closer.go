@@ -7,6 +7,7 @@ package runcommand
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -101,6 +102,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(errors.New("no time left to send the close command"), err)
 	}
+	var watched watchedRetryer
 	_, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
 		DocumentName: aws.String(o.Document),
 		InstanceIds:  cmd.hostIDs(),
@@ -114,6 +116,28 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 		// begun (MaxErrors 0), and at most 50 work at a time.
 		MaxErrors:      aws.String("100%"),
 		MaxConcurrency: aws.String("100%"),
+	}, func(opts *ssm.Options) {
+		if opts.Retryer != nil {
+			watched.Retryer = opts.Retryer
+			opts.Retryer = &watched
+		}
 	})
+	if refused(err) && watched.unanswered {
+		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %v", err)
+	}
 	return err
+}
+
+// watchedRetryer sees each try that the SDK makes of a call, of which it reports
+// only the last. SendCommand has no idempotency token: after a try without an
+// answer the command may be on its way, and a refusal of the next try would say
+// that it is not.
+type watchedRetryer struct {
+	aws.Retryer
+	unanswered bool
+}
+
+func (r *watchedRetryer) IsErrorRetryable(err error) bool {
+	r.unanswered = r.unanswered || !refused(err) && !throttled(err)
+	return r.Retryer.IsErrorRetryable(err)
 }

@@ -32,12 +32,17 @@ func refused(err error) bool {
 	if err == nil || !errors.As(err, &api) {
 		return false
 	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {
+	if throttled(err) {
 		return false
 	}
 	var response *awshttp.ResponseError
 	return api.ErrorFault() != smithy.FaultServer &&
 		!(errors.As(err, &response) && response.HTTPStatusCode() >= 500)
+}
+
+func throttled(err error) bool {
+	_, busy := retry.DefaultThrottleErrorCodes[code(err)]
+	return busy
 }
 
 // isolate settles a refused command. One host that is not connected fails the

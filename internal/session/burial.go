@@ -51,7 +51,7 @@ func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
 	if len(hostIDs) == 0 {
 		return nil
 	}
-	asked := b.Now()
+	asked := b.Now().Truncate(time.Millisecond) // as the records' times are
 	fates, err := b.Instances.Fates(ctx, hostIDs)
 	if err != nil {
 		return fmt.Errorf("ask EC2 about hosts: %w", err)
@@ -109,11 +109,11 @@ func (e ending) deletion(r Record) (Write, bool) {
 	return w, true
 }
 
-// session ends a session that lives and was seen before: mark and confirmation
-// in one write.
+// session ends a session that lives, was seen before, and has no deletion of its
+// own: mark and confirmation in one write.
 func (e ending) session(r Record) (Write, bool) {
 	s := r.Session()
-	if !s.State.lives() || s.FirstSeenAt.IsZero() || !s.FirstSeenAt.Before(e.before) {
+	if !s.State.lives() || s.DeletionRequestID != "" || s.FirstSeenAt.IsZero() || !s.FirstSeenAt.Before(e.before) {
 		return Write{}, false
 	}
 	w := Write{
@@ -132,6 +132,14 @@ func (e ending) session(r Record) (Write, bool) {
 	set(&w, AttrStateReason, e.reason)
 	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requesterItself, At: e.now})
 	return w, true
+}
+
+// any ends whatever the record has that can be ended.
+func (e ending) any(r Record) (Write, bool) {
+	if w, ok := e.deletion(r); ok {
+		return w, true
+	}
+	return e.session(r)
 }
 
 // requesterItself is the DeletionRequestedBy of what nobody asked for.

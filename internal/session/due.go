@@ -85,11 +85,12 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 }
 
 // round gives each due deletion its write, and sends what it claimed. Hosts that
-// did not answer at all may be gone: EC2 is asked about them first.
+// did not answer at all may be gone: EC2 is asked about them first, and once
+// more about those whose deletions are to be given up.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	var mute []string
 	for _, r := range due {
-		if s := r.Session(); s.Confirmation == "" && s.AttemptFailedAt.IsZero() {
+		if s := r.Session(); s.Confirmation == "" && (s.AttemptFailedAt.IsZero() || !now.Before(c.end(s))) {
 			mute = append(mute, s.HostID)
 		}
 	}
@@ -133,16 +134,20 @@ func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 	case s.Confirmation != "":
 		return touch(due, now)
 	}
-	switch left := s.DeletionRequestedAt.Add(c.GiveUp).Sub(now); {
-	case left <= 0:
+	switch end := c.end(s); {
+	case !now.Before(end):
 		return giveUp(due, c.GiveUp, now)
-	case left < Lease:
+	case end.Sub(now) < Lease:
 		// Too late for another attempt, and the time after which the commands
 		// of all that are claimed together are void.
-		return wait(due, now.Add(left))
+		return wait(due, end)
+	default:
+		return claim(due, attemptID, now, end)
 	}
-	return claim(due, attemptID, now)
 }
+
+// end is when an open deletion is given up.
+func (c *Cleaner) end(s Session) time.Time { return s.DeletionRequestedAt.Add(c.GiveUp) }
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
 // and the reason is noted; EC2 is asked whether those hosts still live.
@@ -184,14 +189,18 @@ func (c *Cleaner) attend(ctx context.Context, hostIDs []string) {
 
 // claim gives a due deletion a new attempt: only one claimer's write meets the
 // condition. Each lease is longer than the last, up to maxBackoff, and not the
-// same for all.
-func claim(due Record, attemptID string, now time.Time) Write {
+// same for all; none goes beyond the end, when the deletion is given up.
+func claim(due Record, attemptID string, now, end time.Time) Write {
 	s := due.Session()
 	w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
 	set(&w, AttrAttempts, s.Attempts+1)
 	lease(&w, s.ID, attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
-	set(&w, AttrNextAttemptAt, now.Add(backoff+rand.N(backoff/4)))
+	next := now.Add(backoff + rand.N(backoff/4))
+	if next.After(end) {
+		next = end
+	}
+	set(&w, AttrNextAttemptAt, next)
 	return w
 }
 

@@ -57,13 +57,13 @@ func (k *IdleKeeper) Apply(ctx context.Context, report IdleReport) error {
 	for _, r := range records {
 		seen := r.Session()
 		s, ok := closed[seen.NameOnHost()]
-		if !ok || !sameCreation(seen.CreationTime, s.CreationTime) {
+		// Without its incarnation it may be a later session of that name: the
+		// next inventory tells.
+		if _, named := parseCreation(s.CreationTime); !ok || !named || !sameCreation(seen.CreationTime, s.CreationTime) {
 			continue
 		}
 		end.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
-		if w, ok := end.deletion(r); ok {
-			writes = append(writes, w)
-		} else if w, ok := end.session(r); ok {
+		if w, ok := end.any(r); ok {
 			writes = append(writes, w)
 		}
 	}

@@ -18,7 +18,8 @@ type Index interface {
 // HostTable is the Hosts table: when each host last spoke.
 type HostTable interface {
 	// Answered notes that a host answered an inventory. fresh is false, and
-	// nothing is written, if one that was sent later is noted already.
+	// nothing is written, if one that was sent later is noted already, or this
+	// one is, and the host was marked silent since.
 	Answered(ctx context.Context, a HostAnswer) (fresh bool, err error)
 	// Quiet lists hosts that last answered before that time and are not marked
 	// silent yet, the longest quiet first, at most limit of them.

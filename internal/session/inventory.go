@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,9 +77,9 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 }
 
 func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record, now time.Time) error {
-	byName := make(map[string]Record, len(known))
-	for _, r := range known {
-		byName[r.Session().NameOnHost()] = r
+	runs := make(map[string]Found, len(inv.Sessions))
+	for _, f := range inv.Sessions {
+		runs[f.NameOnHost] = f
 	}
 	gone := ending{
 		id:           inv.ID,
@@ -87,30 +89,32 @@ func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record
 		now:          now,
 	}
 	var (
-		writes []Write
-		fresh  []Found
+		writes  []Write
+		fresh   []Found
+		isKnown = map[string]bool{}
 	)
-	for _, f := range inv.Sessions {
-		if !f.listable() {
-			g.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
-			delete(byName, f.NameOnHost)
-			continue
+	for _, r := range known {
+		name := r.Session().NameOnHost()
+		f, ok := runs[name]
+		isKnown[name] = true
+		var w Write
+		switch {
+		case ok:
+			w, ok = observe(r, f, inv, gone)
+		case inv.Complete:
+			w, ok = gone.any(r)
 		}
-		r, isKnown := byName[f.NameOnHost]
-		delete(byName, f.NameOnHost)
-		if !isKnown {
-			fresh = append(fresh, f)
-		} else if w, ok := observe(r, f, inv, gone); ok {
+		if ok {
 			writes = append(writes, w)
 		}
 	}
-	if inv.Complete {
-		for _, r := range byName {
-			if w, ok := gone.deletion(r); ok {
-				writes = append(writes, w)
-			} else if w, ok := gone.session(r); ok {
-				writes = append(writes, w)
-			}
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		f := runs[name]
+		switch {
+		case !f.listable():
+			g.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
+		case !isKnown[name]:
+			fresh = append(fresh, f)
 		}
 	}
 	err := gone.apply(ctx, g.Table, writes, g.Log)
@@ -123,11 +127,13 @@ func (f Found) listable() bool {
 }
 
 // observe is what a session that was found means for its record: nothing, most
-// of the time.
+// of the time. What a newer inventory has written meanwhile stays.
 func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 	s := r.Session()
 	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
 	switch {
+	case !f.listable(), s.ObservedAt.After(inv.SentAt):
+		return Write{}, false
 	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
 		if !sameIncarnation && !mayBeMeant(s, f) {
 			gone.confirmation = Replaced
@@ -153,12 +159,15 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 	if s.FirstSeenAt.IsZero() {
 		set(&w, AttrFirstSeenAt, inv.SentAt)
 	}
-	if len(w.Set) == 0 {
+	if s.Name != "" && f.Name == "" {
+		w.Remove = append(w.Remove, AttrName)
+	}
+	if len(w.Set)+len(w.Remove) == 0 {
 		return Write{}, false
 	}
 	set(&w, AttrObservedAt, inv.SentAt)
 	if s.State == Unknown {
-		w.Remove = []string{AttrStateReason, AttrExpiresAt}
+		w.Remove = append(w.Remove, AttrStateReason, AttrExpiresAt)
 	}
 	return w, true
 }

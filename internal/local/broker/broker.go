@@ -175,6 +175,9 @@ func (b *Broker) connect() error {
 			b.routes[r.Method+" "+r.Path] = function
 		}
 		for _, source := range f.Queues {
+			if !source.Enabled {
+				continue
+			}
 			queue := b.queues[source.Queue]
 			if queue == nil {
 				return fmt.Errorf("%s: event %s: the template has no queue %s", f.LogicalID, source.Event, source.Queue)
@@ -183,6 +186,9 @@ func (b *Broker) connect() error {
 			b.stop = append(b.stop, poller.Stop)
 		}
 		for _, source := range f.Streams {
+			if !source.Enabled {
+				continue
+			}
 			poller := delivery.PollStream(source, function, b.queues[source.OnFailureQueue], b.opts.Log)
 			b.streams = append(b.streams, poller)
 			b.stop = append(b.stop, poller.Stop)

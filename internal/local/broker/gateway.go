@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net"
@@ -43,10 +45,14 @@ func (b *Broker) gateway(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
-	answer, err := function.Invoke(r.Context(), event)
+	// Lambda's function works to the end even when the client has gone.
+	answer, err := function.Invoke(context.WithoutCancel(r.Context()), event)
 	var resp events.APIGatewayV2HTTPResponse
 	if err == nil {
 		err = json.Unmarshal(answer, &resp)
+	}
+	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 599) {
+		err = fmt.Errorf("its answer has the status %d", resp.StatusCode)
 	}
 	if err != nil {
 		b.opts.Log.Error("function failed", "Function", function.Name, "Cause", err)
@@ -88,6 +94,7 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 			},
 		},
 	}
+	event.Headers["host"] = r.Host // which Go takes out of the headers
 	for name, values := range r.Header {
 		event.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
@@ -96,7 +103,7 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	}
 	// API Gateway passes on as text what calls itself text; the rest, forms
 	// among it, as base64. Clients that forget the header (curl -d) get there.
-	if isText(r.Header.Get("Content-Type")) {
+	if len(body) == 0 || isText(r.Header.Get("Content-Type")) {
 		event.Body = string(body)
 	} else {
 		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true

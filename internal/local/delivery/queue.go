@@ -35,7 +35,7 @@ type message struct {
 func (q *Queue) Send(body string) {
 	now := time.Now()
 	q.mu.Lock()
-	q.messages = append(q.messages, &message{id: awsenv.NewID(), body: body, sentAt: now, visibleAt: now})
+	q.messages = append(q.messages, &message{id: awsenv.NewID(), body: body, sentAt: now, visibleAt: now.Add(q.Delay)})
 	changed := q.changed
 	q.mu.Unlock()
 	if changed != nil {
@@ -57,7 +57,7 @@ func (q *Queue) Bodies() []string {
 // receive takes up to n visible messages and hides them for the visibility
 // time-out; with none it tells when to look again. What was received too often
 // goes to the dead letters first.
-func (q *Queue) receive(n int) (batch []*message, next time.Duration) {
+func (q *Queue) receive(n int) (batch []message, next time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
@@ -76,7 +76,7 @@ func (q *Queue) receive(n int) (batch []*message, next time.Duration) {
 		case len(batch) < n:
 			m.received++
 			m.visibleAt = now.Add(q.VisibilityTimeout)
-			batch = append(batch, m)
+			batch = append(batch, *m) // a copy: it can be shown again meanwhile
 		default:
 			next = 0
 		}
@@ -128,7 +128,11 @@ func (p *QueuePoller) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for ctx.Err() == nil {
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		batch, next := p.queue.receive(p.source.BatchSize)
 		if len(batch) == 0 {
 			<-slots
@@ -145,7 +149,7 @@ func (p *QueuePoller) run(ctx context.Context) {
 	}
 }
 
-func (p *QueuePoller) invoke(ctx context.Context, batch []*message) {
+func (p *QueuePoller) invoke(ctx context.Context, batch []message) {
 	var failed map[string]bool
 	answer, err := p.function.Invoke(ctx, p.event(batch))
 	if err == nil && p.source.ReportsFailures {
@@ -163,7 +167,7 @@ func (p *QueuePoller) invoke(ctx context.Context, batch []*message) {
 }
 
 // event is the batch as Lambda hands it over.
-func (p *QueuePoller) event(batch []*message) []byte {
+func (p *QueuePoller) event(batch []message) []byte {
 	type record struct {
 		MessageID      string            `json:"messageId"`
 		ReceiptHandle  string            `json:"receiptHandle"`

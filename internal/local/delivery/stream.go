@@ -78,6 +78,12 @@ func (p *StreamPoller) run(ctx context.Context) {
 // up. retries is how often it may still fail; less than zero is for ever.
 func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retries int) {
 	for attempt := 0; len(batch) > 0; attempt++ {
+		// Lambda does not send what has become too old, tried or not.
+		if old := p.expired(batch); old > 0 {
+			p.giveUp(batch[:old], "RecordAgeExceeded")
+			batch = batch[old:]
+			continue
+		}
 		handled, err := p.invoke(context.WithoutCancel(ctx), batch)
 		if err == nil && handled == len(batch) {
 			return
@@ -88,21 +94,30 @@ func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retrie
 			continue
 		}
 		p.log.Warn("stream batch is repeated", "Function", p.function.Name, "Records", len(batch), "Cause", err)
-		expired := p.source.MaxRecordAge > 0 && time.Since(batch[0].at) > p.source.MaxRecordAge
-		if retries == 0 || expired {
-			p.giveUp(batch)
+		if retries == 0 {
+			p.giveUp(batch, "RetryAttemptsExhausted")
 			return
 		}
-		retries--
+		// A split is not one of the retries (Lambda developer guide, on batches
+		// that are split on error).
 		if p.source.Bisect && err != nil && len(batch) > 1 {
 			p.deliver(ctx, batch[:len(batch)/2], retries)
 			p.deliver(ctx, batch[len(batch)/2:], retries)
 			return
 		}
+		retries--
 		if !p.pause(ctx, min(100*time.Millisecond<<min(attempt, 6), 5*time.Second)) {
 			return
 		}
 	}
+}
+
+// expired tells how many of the batch's first records are too old.
+func (p *StreamPoller) expired(batch []streamRecord) (n int) {
+	for p.source.MaxRecordAge > 0 && n < len(batch) && time.Since(batch[n].at) > p.source.MaxRecordAge {
+		n++
+	}
+	return n
 }
 
 func (p *StreamPoller) pause(ctx context.Context, d time.Duration) bool {
@@ -143,13 +158,13 @@ func (p *StreamPoller) invoke(ctx context.Context, batch []streamRecord) (handle
 
 // giveUp sends what Lambda sends to an on-failure queue: where the records
 // were, not what they are.
-func (p *StreamPoller) giveUp(batch []streamRecord) {
-	p.log.Error("stream records given up", "Function", p.function.Name, "Records", len(batch))
+func (p *StreamPoller) giveUp(batch []streamRecord, condition string) {
+	p.log.Error("stream records given up", "Function", p.function.Name, "Records", len(batch), "Condition", condition)
 	if p.failures == nil {
 		return
 	}
 	text, err := json.Marshal(map[string]any{
-		"requestContext": map[string]any{"functionArn": p.function.Name, "condition": "RetryAttemptsExhausted"},
+		"requestContext": map[string]any{"functionArn": p.function.Name, "condition": condition},
 		"DDBStreamBatchInfo": map[string]any{
 			"startSequenceNumber": batch[0].sequence,
 			"endSequenceNumber":   batch[len(batch)-1].sequence,

@@ -28,7 +28,8 @@ func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
 func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known := t.hosts[a.HostID]; known != nil && known.SentAt.After(a.SentAt) {
+	known := t.hosts[a.HostID]
+	if known != nil && (known.SentAt.After(a.SentAt) || known.silent && known.SentAt.Equal(a.SentAt)) {
 		return false, ctx.Err()
 	}
 	t.hosts[a.HostID] = &host{HostAnswer: a}

@@ -15,32 +15,32 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // A Function is a running bootstrap. It works on one event at a time, like an
-// instance of a Lambda function.
+// instance of a Lambda function: it asks for the next when it has answered.
 type Function struct {
 	cmd    *exec.Cmd
 	server *http.Server
 	output lockedBuffer
 	exited chan struct{}
 
-	one     sync.Mutex // held while an event is worked on
-	events  chan event
-	answers chan answer
+	events  chan *event
+	current atomic.Pointer[event] // the last one that the function took
 }
 
 type event struct {
 	id       string
 	deadline time.Time
 	body     []byte
+	answer   chan answer // has room for one, which comes even when nobody waits for it any more
 }
 
 type answer struct {
-	id     string
 	failed bool
 	body   []byte
 }
@@ -52,10 +52,9 @@ func Start(bootstrap string, env []string) (*Function, error) {
 		return nil, err
 	}
 	f := &Function{
-		cmd:     exec.Command(bootstrap),
-		exited:  make(chan struct{}),
-		events:  make(chan event),
-		answers: make(chan answer, 1),
+		cmd:    exec.Command(bootstrap),
+		exited: make(chan struct{}),
+		events: make(chan *event),
 	}
 	f.server = &http.Server{Handler: f.api(), ReadHeaderTimeout: 10 * time.Second}
 	go f.server.Serve(listener)
@@ -85,36 +84,42 @@ func (f *Function) Output() string { return f.output.String() }
 // Invoke implements lambda.Handler. The request's ID and deadline are those of
 // the context.
 func (f *Function) Invoke(ctx context.Context, body []byte) ([]byte, error) {
-	f.one.Lock()
-	defer f.one.Unlock()
 	lc, ok := lambdacontext.FromContext(ctx)
 	deadline, hasDeadline := ctx.Deadline()
 	if !ok || !hasDeadline {
 		return nil, errors.New("the context has no request ID, or no deadline")
 	}
+	if err := ctx.Err(); err != nil { // select could hand it over all the same
+		return nil, err
+	}
+	e := &event{lc.AwsRequestID, deadline, body, make(chan answer, 1)}
 	select {
-	case f.events <- event{lc.AwsRequestID, deadline, body}:
+	case f.events <- e:
 	case <-f.exited:
 		return nil, fmt.Errorf("the function has ended: %s", f.Output())
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	for {
+	select {
+	case a := <-e.answer:
+		return a.result()
+	case <-f.exited:
 		select {
-		case a := <-f.answers:
-			if a.id != lc.AwsRequestID {
-				continue // the answer to an event that had timed out
-			}
-			if a.failed {
-				return nil, fmt.Errorf("the function failed: %s", a.body)
-			}
-			return a.body, nil
-		case <-f.exited:
+		case a := <-e.answer: // it ended after that, as it does when it panics
+			return a.result()
+		default:
 			return nil, fmt.Errorf("the function ended during the event: %s", f.Output())
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
+}
+
+func (a answer) result() ([]byte, error) {
+	if a.failed {
+		return nil, fmt.Errorf("the function failed: %s", a.body)
+	}
+	return a.body, nil
 }
 
 // api is Lambda's side (Lambda developer guide, "Using the Lambda runtime API
@@ -125,6 +130,7 @@ func (f *Function) api() http.Handler {
 	mux.HandleFunc("GET "+base+"invocation/next", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case e := <-f.events:
+			f.current.Store(e)
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", e.id)
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(e.deadline.UnixMilli(), 10))
 			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:local")
@@ -139,13 +145,18 @@ func (f *Function) api() http.Handler {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
-			a := answer{r.PathValue("id"), failed, body}
+			e := f.current.Load()
+			if e == nil || e.id != r.PathValue("id") {
+				http.Error(w, "not the event under way", http.StatusBadRequest)
+				return
+			}
+			a := answer{failed, body}
 			if !failed && !json.Valid(body) {
 				a.failed, a.body = true, []byte("the answer is not JSON: "+string(body))
 			}
 			select {
-			case f.answers <- a:
-			default: // nobody waits any more for an event that timed out
+			case e.answer <- a:
+			default: // the first answer counts
 			}
 			w.WriteHeader(http.StatusAccepted)
 		}

@@ -1,0 +1,245 @@
+"""What the functions of template.yaml must keep to: their bounds, roles, variables, sources and schedules.
+
+As in template_rules.py, every rule yields one sentence for each breach.
+"""
+
+import json
+import pathlib
+import re
+
+from template_expansion import as_list, of_type, referred
+
+FUNCTIONS = pathlib.Path(__file__).parent.parent / "functions"
+
+# Actions that know no resource, so that "*" is all a policy can say.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+ACTIONS_WITHOUT_RESOURCE = {
+    "ssm:DescribeInstanceInformation",
+    "ec2:DescribeInstances",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommandInvocations",
+}
+
+# Resources that end in "*" for a reason: what they end in, and whether a condition must narrow them.
+OPEN_RESOURCES = {
+    ":instance/*": "the fleet's nodes, narrowed by their tag",
+    ":managed-instance/*": "the fleet's nodes outside EC2, narrowed by their tag",
+    "/stream/*": "the table's streams, past ones among them",
+}
+NARROWED = (":instance/*", ":managed-instance/*")
+
+# Without these a stream's mapping retries a bad record for a day, and holds up all behind it.
+STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "FilterCriteria")
+
+# What each part that a function's main puts together may call: always, and only in some functions. `make sam-invoke`
+# cannot tell, since nothing that it runs asks IAM.
+CALLS = {
+    r"\bdynamo\.New\(": ({"dynamodb:PartiQLUpdate"}, set()),
+    r"\bdynamo\.Index\{": ({"dynamodb:Query"}, set()),
+    r"\bdynamo\.Hosts\{": ({"dynamodb:UpdateItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
+    r"\bsession\.Registrar\{": (set(), {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
+    r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),
+    r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),
+    r"\bruncommand\.Reader\{": ({"ssm:ListCommandInvocations", "ssm:GetCommandInvocation"}, set()),
+    r"\bec2state\.New\(": ({"ec2:DescribeInstances"}, set()),
+}
+
+# What Lambda calls for a function: to write its log, and to poll what feeds it.
+CALLS_OF_LAMBDA = {
+    "log": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    "queue": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+    "stream": {
+        "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+        "sqs:SendMessage",  # to the on-failure queue
+    },
+}
+
+# Read by every function (internal/awsenv).
+VARIABLES_OF_ALL = {"LOG_LEVEL"}
+
+# Old runs of a schedule are not worth repeating: after an outage they would come all at once.
+LATEST_RUN_SECONDS = 60
+
+GATEWAY_TIMEOUT_SECONDS = 30
+QUEUE_DEFAULT_VISIBILITY_SECONDS = 30
+
+
+def functions_are_bounded(template):
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    for name, group in groups.items():
+        if "RetentionInDays" not in group["Properties"]:
+            yield f"{name}: no RetentionInDays, so the log is kept (and billed) for ever"
+    roles = {}
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        p = function["Properties"]
+        if referred(p.get("LoggingConfig", {}).get("LogGroup")) not in groups:
+            yield f"{name}: LoggingConfig names no log group of this template"
+        role = referred(p.get("Role"))
+        if role in roles:
+            yield f"{name}: shares its role with {roles[role]}"
+        roles[role] = name
+        if p["Runtime"] != "provided.al2023" or p["Handler"] != "bootstrap":
+            yield f"{name}: is not a custom runtime named bootstrap"
+        if p.get("Architectures") != [{"Ref": "Architecture"}]:
+            yield f"{name}: does not follow the parameter Architecture"
+        if not 256 <= p.get("MemorySize", 128) <= 512:
+            yield f"{name}: MemorySize is not between 256 and 512"
+    behind_api = {
+        referred(permission["Properties"]["FunctionName"])
+        for permission in of_type(template, "AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    }
+    for name in behind_api:
+        timeout = template["Resources"][name]["Properties"].get("Timeout", 3)
+        if timeout >= GATEWAY_TIMEOUT_SECONDS:
+            yield f"{name}: Timeout {timeout} is not below the gateway's {GATEWAY_TIMEOUT_SECONDS} s"
+
+
+def program(function):
+    """The text of a function's main: DeleteSessionsFunction's is functions/delete-sessions/main.go."""
+    folder = re.sub(r"(?<!^)(?=[A-Z])", "-", function.removesuffix("Function")).lower()
+    return (FUNCTIONS / folder / "main.go").read_text()
+
+
+def environments_are_what_programs_read(template):
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        text = program(name)
+        read = set(re.findall(r'\benv\.\w+\("(\w+)"', text)) | VARIABLES_OF_ALL
+        read |= {f"AWS_ENDPOINT_URL_{service}" for service in re.findall(r'\bawsenv\.Endpoint\("(\w+)"\)', text)}
+        given = set(function["Properties"]["Environment"]["Variables"])
+        for variable in sorted(read - given):
+            yield f"{name}: its program reads {variable}, which it is not given"
+        for variable in sorted(given - read):
+            yield f"{name}: is given {variable}, which its program does not read"
+
+
+def roles_allow_what_programs_call(template):
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    queues = of_type(template, "AWS::SQS::Queue")
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        text = program(name)
+        needed, allowed = set(CALLS_OF_LAMBDA["log"]), set()
+        for part, (always, sometimes) in CALLS.items():
+            if re.search(part, text):
+                needed |= always
+                allowed |= sometimes
+        for mapping in mappings:
+            if referred(mapping["Properties"]["FunctionName"]) == name:
+                source = "queue" if referred(mapping["Properties"]["EventSourceArn"]) in queues else "stream"
+                needed |= CALLS_OF_LAMBDA[source]
+        role = template["Resources"][referred(function["Properties"]["Role"])]
+        given = {
+            action
+            for policy in role["Properties"].get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+        }
+        for action in sorted(needed - given):
+            yield f"{name}: calls {action}, which its role does not allow"
+        for action in sorted(given - needed - allowed):
+            yield f"{name}: its role allows {action}, which nothing in it calls"
+
+
+def roles_are_least_privilege(template):
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        if role["Properties"].get("ManagedPolicyArns"):
+            yield f"{name}: attaches a managed policy; write out what is needed"
+        for policy in role["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield from statement_is_narrow(f"{name}, {statement.get('Sid', 'a statement')}", statement)
+
+
+def statement_is_narrow(where, statement):
+    actions = as_list(statement.get("Action", []))
+    if "NotAction" in statement or "NotResource" in statement:
+        yield f"{where}: allows all but something"
+    for action in actions:
+        if "*" in action:
+            yield f"{where}: the action {action} is open"
+    for resource in as_list(statement.get("Resource", [])):
+        text = resource if isinstance(resource, str) else json.dumps(resource.get("Fn::Sub", "")).strip('"')
+        if text == "*":
+            for action in set(actions) - ACTIONS_WITHOUT_RESOURCE:
+                yield f"{where}: {action} is allowed on every resource"
+        elif "*" in text:
+            ending = next((e for e in OPEN_RESOURCES if text.endswith(e)), None)
+            if ending is None or text.count("*") > 1:
+                yield f"{where}: {text} is open"
+            elif ending in NARROWED and not statement.get("Condition"):
+                yield f"{where}: {text} is not narrowed by a condition"
+
+
+def mappings_are_bounded(template):
+    queues = of_type(template, "AWS::SQS::Queue")
+    for name, mapping in of_type(template, "AWS::Lambda::EventSourceMapping").items():
+        p = mapping["Properties"]
+        function = template["Resources"][referred(p["FunctionName"])]["Properties"]
+        if "ReportBatchItemFailures" not in p.get("FunctionResponseTypes", []):
+            yield f"{name}: one failed item fails its whole batch"
+        source = referred(p["EventSourceArn"])
+        if source in queues:
+            visibility = queues[source]["Properties"].get("VisibilityTimeout", QUEUE_DEFAULT_VISIBILITY_SECONDS)
+            if visibility < 6 * function["Timeout"]:
+                yield (
+                    f"{source}: VisibilityTimeout {visibility} is less than six times "
+                    f"the function's time-out of {function['Timeout']} s"
+                )
+            continue
+        for setting in STREAM_BOUNDS:
+            if p.get(setting) in (None, False, -1):
+                yield f"{name}: {setting} is not set"
+        if referred(p.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")) not in queues:
+            yield f"{name}: what it gives up on goes nowhere"
+        if p.get("StartingPosition") != "TRIM_HORIZON":
+            yield f"{name}: records written while it is made or switched off are missed"
+
+
+def schedules_are_bounded(template):
+    late = {}  # function: what Lambda itself repeats
+    for config in of_type(template, "AWS::Lambda::EventInvokeConfig").values():
+        late[referred(config["Properties"]["FunctionName"])] = config["Properties"]
+    for name, schedule in of_type(template, "AWS::Scheduler::Schedule").items():
+        p = schedule["Properties"]
+        target = p["Target"]
+        function = referred(target["Arn"])
+        if "Name" in p:
+            yield f"{name}: has a name, which a second stack would want as well; set OmitName"
+        retry = target.get("RetryPolicy", {})
+        invoke = late.get(function, {})
+        for what, setting, most in (
+            (name, retry.get("MaximumEventAgeInSeconds"), LATEST_RUN_SECONDS),
+            (name, retry.get("MaximumRetryAttempts"), 1),
+            (function, invoke.get("MaximumEventAgeInSeconds"), LATEST_RUN_SECONDS),
+            (function, invoke.get("MaximumRetryAttempts"), 0),
+        ):
+            if setting is None or setting > most:
+                yield f"{what}: runs of {name} that are out of date are repeated: {setting}, more than {most}"
+        period = seconds_between(p["ScheduleExpression"], template["Parameters"])
+        if period is None:
+            yield f"{name}: EventBridge Scheduler refuses {p['ScheduleExpression']}, for some parameters at least"
+            continue
+        timeout = template["Resources"][function]["Properties"].get("Timeout", 3)
+        if timeout >= period:
+            yield f"{function}: Timeout {timeout} is not below the {period} s between two runs of {name}"
+
+
+def seconds_between(expression, parameters):
+    """The shortest time between two runs; None for a rate that is refused, as rate(1 minutes) is."""
+    text = expression.get("Fn::Sub", "") if isinstance(expression, dict) else expression
+    rate = re.fullmatch(r"rate\((?:(\d+)|\$\{(\w+)\}) (minutes?)\)", text)
+    if not rate:
+        return None
+    least = int(rate[1] or parameters[rate[2]].get("MinValue", 0))
+    if least < 1 or (least == 1) != (rate[3] == "minute") or (rate[2] and rate[3] == "minute"):
+        return None
+    return 60 * least
+
+
+ALL = [
+    functions_are_bounded,
+    environments_are_what_programs_read,
+    roles_allow_what_programs_call,
+    roles_are_least_privilege,
+    mappings_are_bounded,
+    schedules_are_bounded,
+]

@@ -1,0 +1,311 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+func TestDueDeletionIsTriedAgain(t *testing.T) {
+	u := newUpkeep(t, failedRecord)
+	u.clean(at(119.999))
+	u.is("s1", failedRecord)
+
+	u.clean(at(120))
+	next := u.table.Get("s1").Session().NextAttemptAt
+	if next.Before(at(240)) || !next.Before(at(270)) {
+		t.Errorf("next attempt at %v", next)
+	}
+	u.is("s1", with(failedRecord, "AttemptId", "a1", "Attempts", int64(2), "AttemptedAt", session.FormatTime(at(120)),
+		"NextAttemptAt", session.FormatTime(next), "AttemptFailedAt", nil))
+	u.sent("a1: s1")
+	// As the request was meant, not as late as the attempt.
+	sent := u.hosts.sent[0]
+	want := session.Closing{
+		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z",
+		CreatedUntil: at(session.CreationTolerance.Seconds()),
+	}
+	if sent.Closings[0] != want || !sent.VoidAfter.Equal(t0.Add(giveUp)) {
+		t.Errorf("sent %+v", sent)
+	}
+}
+
+// Two runs have read the same record; the second writes while the first is
+// about to.
+func TestOneOfTwoClaimersWins(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from session.Record
+		when float64
+		sent int
+	}{
+		"claim":   {markedRecord, 120, 1},
+		"give up": {markedRecord, 3600, 0},
+		"wait":    {markedRecord, 3500, 0},
+		"touch":   {confirmedRecord, 200, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			shown := u.table.All()
+			u.due = func() []session.Record { return slices.Clone(shown) }
+			other := newUpkeep(t)
+			other.table.Table, other.due, other.now, other.attempts = u.table.Table, u.due, at(tc.when), 100
+			u.table.before = func(int, session.Write) {
+				u.table.before = nil
+				other.clean(at(tc.when))
+				shown = append(shown, u.table.Get("s1")) // not to be seen by the first
+			}
+			u.clean(at(tc.when))
+			if n := len(u.hosts.sent) + len(other.hosts.sent); n != tc.sent || len(u.hosts.sent) > 0 {
+				t.Errorf("sent %q by the loser, %q by the winner", u.hosts.closings(), other.hosts.closings())
+			}
+			u.is("s1", shown[len(shown)-1])
+		})
+	}
+}
+
+// A claim that landed, and whose second try met it: it is ours all the same.
+func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
+	u := newUpkeep(t, markedRecord)
+	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }
+	u.clean(at(120))
+	u.sent("a1: s1")
+	u.has("s1", "AttemptId", "a1", "Attempts", int64(2))
+}
+
+// A claim of which nothing is known is left to its lease, or to the old one.
+func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
+	for _, what := range []fault{refused, lostBefore, lostAfter} {
+		u := newUpkeep(t, markedRecord)
+		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
+		u.clean(at(120))
+		u.sent()
+		u.clean(at(300))
+		u.sent("a2: s1")
+	}
+}
+
+func TestBackoffGrowsAndIsCapped(t *testing.T) {
+	for attempts, minutes := range map[int64]float64{1: 2, 2: 4, 3: 8, 4: 10, 5: 10, 100: 10, 0: 2} {
+		different := map[time.Time]bool{}
+		for range 20 {
+			u := newUpkeep(t, with(markedRecord, "Attempts", attempts))
+			u.clean(at(120))
+			u.has("s1", "Attempts", attempts+1)
+			next := u.table.Get("s1").Session().NextAttemptAt
+			different[next] = true
+			if pause := next.Sub(at(120)).Minutes(); pause < minutes || pause >= minutes*1.25 {
+				t.Errorf("after %d attempts a pause of %v minutes, not %v to %v", attempts, pause, minutes, minutes*1.25)
+			}
+		}
+		if len(different) < 2 {
+			t.Errorf("after %d attempts: all come back together", attempts)
+		}
+	}
+}
+
+// Promise 2: given up at the give-up time, not when the last lease ends.
+func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
+	u := newUpkeep(t, with(markedRecord, "Attempts", int64(9)))
+	u.clean(at(3600 - 180))
+	u.has("s1", "AttemptId", "a1", "NextAttemptAt", session.FormatTime(at(3600)))
+	u.clean(at(3600))
+	u.has("s1", "State", "UNKNOWN")
+}
+
+func TestTooLateForAnotherAttemptWaitsForTheEnd(t *testing.T) {
+	for when, attempts := range map[float64]int{3600 - 120: 1, 3600 - 119.999: 0} {
+		u := newUpkeep(t, markedRecord)
+		u.clean(at(when))
+		if len(u.hosts.sent) != attempts {
+			t.Errorf("after %v s: sent %q", when, u.hosts.closings())
+		}
+		if attempts == 0 {
+			u.is("s1", with(markedRecord, "NextAttemptAt", session.FormatTime(at(3600))))
+		}
+	}
+}
+
+func TestUnconfirmedIsGivenUpAtItsTime(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from session.Record
+		last string
+	}{
+		"never answered": {with(markedRecord, "Attempts", int64(4)), ""},
+		"failed":         {with(failedRecord, "Attempts", int64(4)), " Last: dcv is broken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.clean(at(3600))
+			got := u.table.Get("s1")
+			reason, _ := got["StateReason"].(string)
+			if !strings.HasPrefix(reason, "The host did not confirm within ") || !strings.HasSuffix(reason, "(4 attempts)."+tc.last) {
+				t.Errorf("reason %q", reason)
+			}
+			u.is("s1", with(tc.from, "State", "UNKNOWN", "StateReason", reason, "GivenUpAt", session.FormatTime(at(3600)),
+				"ExpiresAt", at(3600).Add(session.KeepUnknown).Unix(), "NextAttemptAt", nil, "DueLane", nil, "AttemptFailedAt", nil))
+			u.sent()
+		})
+	}
+}
+
+// What the run has read is a moment old.
+func TestConfirmedMeanwhileIsNotGivenUp(t *testing.T) {
+	for _, when := range []float64{120, 3500, 3600, 9999} {
+		u := newUpkeep(t, markedRecord)
+		confirmed := with(confirmedRecord, "NextAttemptAt", markedRecord["NextAttemptAt"]) // the least difference
+		u.table.before = func(int, session.Write) { u.table.Put(confirmed) }
+		u.clean(at(when))
+		u.is("s1", confirmed)
+		u.sent()
+	}
+}
+
+// Promise 2: confirmed before, at and after its end, it is DELETED.
+func TestConfirmationAroundTheEndAlwaysCounts(t *testing.T) {
+	for _, order := range []string{"confirm give-up finish", "give-up confirm finish", "give-up confirm clean finish", "confirm clean finish"} {
+		t.Run(order, func(t *testing.T) {
+			u := newUpkeep(t, markedRecord)
+			feed := u.table.Feed()
+			for _, what := range strings.Fields(order) {
+				switch what {
+				case "confirm":
+					u.report(at(3600), closed(hostA, "r1", "s1"))
+				case "give-up":
+					u.clean(at(3600))
+				case "clean":
+					u.clean(at(3600 + 120))
+				case "finish":
+					for _, change := range feed.Ready() {
+						u.finish(at(3800), change.New)
+					}
+				}
+			}
+			u.has("s1", "State", "DELETED", "Confirmation", "closed", "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil,
+				"ExpiresAt", at(3800).Add(session.KeepDeleted).Unix())
+		})
+	}
+}
+
+// The stream's function failed for longer than its retries.
+func TestConfirmedIsShownToTheStreamAgain(t *testing.T) {
+	for _, record := range []session.Record{confirmedRecord, with(confirmedRecord, "State", "UNKNOWN", "GivenUpAt", "x"), with(forcedRecord, "AttemptFailedAt", "x")} {
+		for _, when := range []float64{130, 9999} { // nothing confirmed is ever given up
+			u := newUpkeep(t, record)
+			feed := u.table.Feed()
+			u.clean(at(when))
+			u.is("s1", with(record, "NextAttemptAt", session.FormatTime(at(when+120))))
+			u.sent()
+			shown := feed.Ready()
+			if len(shown) != 1 {
+				t.Fatalf("the stream shows %d changes", len(shown))
+			}
+			u.finish(at(when+1), shown[0].New)
+			u.has("s1", "State", "DELETED")
+		}
+	}
+}
+
+func TestLeaseOfNoOpenDeletionIsDropped(t *testing.T) {
+	for _, record := range []session.Record{with(givenUpRecord, "NextAttemptAt", "2026-11-23T19:03:02.123Z", "DueLane", "1"),
+		with(listedRecord, "NextAttemptAt", "2026-11-23T19:03:02.123Z", "DueLane", "1")} {
+		u := newUpkeep(t, record)
+		u.clean(at(130))
+		u.is("s1", with(record, "NextAttemptAt", nil, "DueLane", nil))
+		u.sent()
+	}
+}
+
+// many are deletions, each due a second before the one made before it.
+func many(n int) (records []session.Record) {
+	for i := range n {
+		req := request("r1", at(float64(-i)))
+		id := fmt.Sprintf("s-%04d", i)
+		u := newUpkeep(nil, ready(id, alice, hostA))
+		u.tryWrite(session.Mark(entry(id, alice), req))
+		records = append(records, u.table.Get(id))
+	}
+	return records
+}
+
+func TestLongestDueFirstPageByPage(t *testing.T) {
+	u := newUpkeep(t, many(1200)...)
+	u.clean(at(130))
+	sent := u.hosts.closings()
+	slices.Sort(sent)
+	if sent = slices.Compact(sent); len(sent) != 1200 || len(u.table.written) != 1200 {
+		t.Errorf("%d writes, %d sessions sent", len(u.table.written), len(sent))
+	}
+	for i, limit := range u.limits {
+		if limit > 250 {
+			t.Errorf("read %d asks for %d", i, limit)
+		}
+	}
+	first := u.hosts.sent[0].Closings
+	for i, c := range first[1:] {
+		if c.SessionID > first[i].SessionID { // the later ones were asked for earlier
+			t.Fatalf("%s is tried before %s", first[i].SessionID, c.SessionID)
+		}
+	}
+	if len(first) > 1000 {
+		t.Errorf("%d in one round", len(first))
+	}
+}
+
+func TestRunStopsBeforeItsTimeIsUp(t *testing.T) {
+	u := newUpkeep(t, many(1200)...)
+	u.now = at(130)
+	ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)
+	defer cancel()
+	if err := u.cleaner().Deletions(ctx); err != nil || len(u.table.written) > 0 {
+		t.Errorf("%v, %d writes in the last seconds", err, len(u.table.written))
+	}
+
+	ctx, cancel = context.WithTimeout(t.Context(), 21*time.Second)
+	defer cancel()
+	u.table.before = func(n int, _ session.Write) {
+		if n == 1 {
+			time.Sleep(1100 * time.Millisecond)
+		}
+	}
+	if err := u.cleaner().Deletions(ctx); err != nil {
+		t.Error(err)
+	}
+	done := len(u.table.written)
+	if done == 0 || done > 1000 {
+		t.Errorf("%d writes in one round", done)
+	}
+	u.clean(at(130)) // the next run
+	if len(u.table.written) != 1200 {
+		t.Errorf("%d writes in two runs", len(u.table.written))
+	}
+}
+
+func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {
+	records := many(5)
+	u := newUpkeep(t, append(records, session.Record{"SessionId": "odd", "State": "DELETING", "DueLane": "0", "NextAttemptAt": "2026"})...)
+	u.table.fault = func(_ int, w session.Write) fault {
+		if w.SessionID == "s-0003" {
+			return refused
+		}
+		return none
+	}
+	u.clean(at(130))
+	if len(u.hosts.closings()) != 4 || len(u.table.written) != 6 {
+		t.Errorf("sent %q with %d writes", u.hosts.closings(), len(u.table.written))
+	}
+	u.is("s-0003", records[3])
+}
+
+func TestRunFailsIfTheIndexDoes(t *testing.T) {
+	u := newUpkeep(t, markedRecord)
+	u.indexFails = errors.New("throttled")
+	if err := u.cleaner().Deletions(t.Context()); !errors.Is(err, u.indexFails) {
+		t.Errorf("error %v", err)
+	}
+}

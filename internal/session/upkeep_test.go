@@ -1,0 +1,145 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// An upkeep is a world with what keeps its table true: due deletions are tried
+// again, hosts say what runs on them, and EC2 says which of them are gone.
+type upkeep struct {
+	*world
+	now       time.Time
+	hostTable *memtable.Hosts
+	attempts  int // given names: a1, a2, ...
+
+	// onHost and due are what the indexes show instead of what the table has.
+	onHost, due func() []session.Record
+	indexFails  error
+	limits      []int // asked of the index due
+
+	fates      map[string]session.Fate
+	ec2Fails   error
+	asking     func() // called while EC2 is asked
+	asked      []string
+	endStopped bool
+}
+
+func newUpkeep(t *testing.T, records ...session.Record) *upkeep {
+	return &upkeep{
+		world: newWorld(t, records...), now: t0, hostTable: memtable.NewHosts(),
+		fates: map[string]session.Fate{}, endStopped: true,
+	}
+}
+
+// first seen, and last changed, by an inventory sent an hour ago.
+func seen(r session.Record) session.Record {
+	return with(r, "FirstSeenAt", session.FormatTime(at(-3600)), "ObservedAt", session.FormatTime(at(-3600)))
+}
+
+func (u *upkeep) clock() time.Time { return u.now }
+
+func (u *upkeep) newID() string {
+	u.attempts++
+	return fmt.Sprint("a", u.attempts)
+}
+
+func (u *upkeep) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	u.limits = append(u.limits, limit)
+	if u.indexFails != nil || u.due == nil {
+		records, _ := u.table.Due(ctx, lane, now, limit)
+		return records, u.indexFails
+	}
+	return slices.DeleteFunc(u.due(), func(r session.Record) bool { return r["DueLane"] != lane }), nil
+}
+
+func (u *upkeep) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	if u.indexFails != nil || u.onHost == nil {
+		records, _ := u.table.OnHost(ctx, hostID)
+		return records, u.indexFails
+	}
+	return u.onHost(), nil
+}
+
+func (u *upkeep) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
+	u.asked = append(u.asked, hostIDs...)
+	if u.asking != nil {
+		u.asking()
+	}
+	return u.fates, u.ec2Fails
+}
+
+func (u *upkeep) burial() *session.Burial {
+	return &session.Burial{
+		Table: u.table, Index: u, Instances: u, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
+	}
+}
+
+func (u *upkeep) cleaner() *session.Cleaner {
+	return &session.Cleaner{
+		Table: u.table, Index: u, Hosts: u.hosts, Burial: u.burial(), GiveUp: giveUp, Now: u.clock, NewID: u.newID, Log: u.logger(),
+	}
+}
+
+func (u *upkeep) registrar() *session.Registrar {
+	return &session.Registrar{Table: u.table, Index: u, Hosts: u.hostTable, Burial: u.burial(), Now: u.clock, Log: u.logger()}
+}
+
+// clean works off what is due at that time.
+func (u *upkeep) clean(when time.Time) {
+	u.t.Helper()
+	u.now = when
+	if err := u.cleaner().Deletions(context.Background()); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+func (u *upkeep) attend(when time.Time, hostIDs ...string) {
+	u.t.Helper()
+	u.now = when
+	if err := u.burial().Attend(context.Background(), hostIDs); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// take applies an inventory ten seconds after it was sent.
+func (u *upkeep) take(inv session.Inventory) {
+	u.t.Helper()
+	u.now = inv.SentAt.Add(10 * time.Second)
+	if err := u.registrar().Apply(context.Background(), inv); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// found is a session as the host of ready's records reports it.
+func found(name, owner string) session.Found {
+	return session.Found{NameOnHost: name, Owner: owner, Type: "virtual", CreationTime: "2026-11-23T08:30:00.262883Z"}
+}
+
+// inventory is a whole one.
+func inventory(hostID string, sentAt time.Time, sessions ...session.Found) session.Inventory {
+	return session.Inventory{
+		ID: "inv-" + session.FormatTime(sentAt), HostID: hostID, Platform: "linux", SentAt: sentAt, Complete: true, Sessions: sessions,
+	}
+}
+
+// same checks that the table is as it was.
+func (u *upkeep) same(before []session.Record) {
+	u.t.Helper()
+	if diff := cmp.Diff(before, u.table.All()); diff != "" {
+		u.t.Errorf("changed (-want +got):\n%s", diff)
+	}
+}
+
+// tryWrite applies one write behind the world's back.
+func (u *upkeep) tryWrite(w session.Write) {
+	u.table.Table.Write(context.Background(), []session.Write{w})
+}
