@@ -123,7 +123,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 		}
 	})
 	if refused(err) && watched.unanswered {
-		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %v", err)
+		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
 	}
 	return err
 }
