@@ -1,0 +1,222 @@
+package session_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// ended is a session's record that an ending has marked and confirmed at t0.
+func ended(r session.Record, id, confirmation, reason string) session.Record {
+	return with(r, "State", "DELETING", "StateReason", reason,
+		"DeletionRequestedAt", session.FormatTime(t0), "DeletionRequestId", id, "DeletionRequestedBy", "dcv-session-broker",
+		"Force", false, "AttemptId", id, "Attempts", int64(1), "AttemptedAt", session.FormatTime(t0),
+		"NextAttemptAt", session.FormatTime(at(120)), "DueLane", "1",
+		"Confirmation", confirmation, "ConfirmedAt", session.FormatTime(t0), "ExpiresAt", nil)
+}
+
+// aMinuteOld is a deletion's record that was requested a minute before t0.
+func aMinuteOld(r session.Record) session.Record {
+	return with(r, "DeletionRequestedAt", session.FormatTime(at(-60)))
+}
+
+func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
+	session0 := seen(listedRecord)
+	open := aMinuteOld(seen(failedRecord))
+	confirmed := func(r session.Record) session.Record {
+		return with(r, "Confirmation", "host-gone", "ConfirmedAt", session.FormatTime(t0),
+			"NextAttemptAt", session.FormatTime(at(120)), "DueLane", "1", "StateReason", nil, "AttemptFailedAt", nil)
+	}
+	const stopped, terminated = "Its host was stopped.", "Its host was terminated."
+	gone := func(r session.Record, why string) session.Record { return ended(r, "a1", "host-gone", why) }
+	doubted := with(session0, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1))
+	givenUp := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", "x"))
+	asked := session.FormatTime(t0)
+
+	for name, tc := range map[string]struct {
+		from                      session.Record
+		stopped, kept, terminated session.Record // kept: stopped, but sessions are not to end; nil is: as it was
+	}{
+		"session":              {session0, gone(session0, stopped), nil, gone(session0, terminated)},
+		"being created":        {with(session0, "State", "CREATING"), gone(session0, stopped), nil, gone(session0, terminated)},
+		"doubted session":      {doubted, gone(session0, stopped), nil, gone(session0, terminated)},
+		"first seen just then": {with(session0, "FirstSeenAt", asked), nil, nil, nil},
+		"first seen later":     {with(session0, "FirstSeenAt", session.FormatTime(at(1))), nil, nil, nil},
+		"never seen":           {listedRecord, nil, nil, nil},
+
+		"open deletion":             {open, confirmed(open), confirmed(open), confirmed(open)},
+		"given up":                  {givenUp, confirmed(givenUp), confirmed(givenUp), confirmed(givenUp)},
+		"requested just then":       {with(open, "DeletionRequestedAt", asked), nil, nil, nil},
+		"requested later":           {with(open, "DeletionRequestedAt", session.FormatTime(at(1))), nil, nil, nil},
+		"given up, requested later": {with(givenUp, "DeletionRequestedAt", session.FormatTime(at(1))), nil, nil, nil},
+		"confirmed":                 {aMinuteOld(seen(confirmedRecord)), nil, nil, nil},
+		"confirmed after its end":   {with(givenUp, "Confirmation", "closed"), nil, nil, nil},
+		"forced":                    {aMinuteOld(seen(forcedRecord)), nil, nil, nil},
+	} {
+		for how, want := range map[string]session.Record{"stopped": tc.stopped, "kept": tc.kept, "terminated": tc.terminated, "alive": nil} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				other := with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB)
+				u := newUpkeep(t, tc.from, other)
+				u.endStopped = how != "kept"
+				u.fates[hostA] = map[string]session.Fate{"terminated": session.Terminated, "alive": session.Alive}[how]
+				if how == "stopped" || how == "kept" {
+					u.fates[hostA] = session.Stopped
+				}
+				// The question is asked within the millisecond that the records show.
+				u.attend(t0.Add(time.Millisecond-1), hostA, hostA, hostB)
+				if want == nil {
+					want = tc.from
+				}
+				u.is("s1", want)
+				u.is("s2", other)
+				if !slices.Equal(u.asked, []string{hostA, hostB}) {
+					t.Errorf("EC2 was asked about %q", u.asked)
+				}
+				first := u.table.All()
+				u.now = at(60) // the event comes twice
+				if how != "alive" && want["Confirmation"] != nil {
+					u.attend(at(0.5), hostA)
+					u.same(first)
+				}
+			})
+		}
+	}
+}
+
+// While EC2 is asked, the host is started again, and somebody deletes what is
+// listed there.
+func TestWhatBeginsDuringTheQuestionSurvives(t *testing.T) {
+	u := newUpkeep(t)
+	u.fates[hostA] = session.Terminated
+	young := with(listedRecord, "FirstSeenAt", session.FormatTime(at(1)))
+	open := with(markedRecord, "SessionId", "s2", "DeletionRequestedAt", session.FormatTime(at(1)))
+	u.asking = func() {
+		u.now = at(2)
+		u.table.Put(young)
+		u.table.Put(open)
+	}
+	u.attend(t0, hostA)
+	u.is("s1", young)
+	u.is("s2", open)
+}
+
+func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
+	old := seen(listedRecord)
+	open := aMinuteOld(seen(markedRecord))
+	for name, tc := range map[string]struct{ shown, now session.Record }{
+		"deleted meanwhile":              {old, with(seen(markedRecord), "DeletionRequestedAt", session.FormatTime(at(1)))},
+		"another incarnation":            {old, with(old, "CreationTime", "2026-11-23T19:00:00Z")},
+		"listed again":                   {old, with(old, "FirstSeenAt", session.FormatTime(at(1)))},
+		"taken over by another host":     {old, with(old, "HostId", hostB)},
+		"DELETED":                        {old, with(old, "State", "DELETED")},
+		"deletion tried again":           {open, with(open, "AttemptId", "r2")},
+		"deletion ended and begun again": {open, with(open, "DeletionRequestId", "r2")},
+		"deletion confirmed":             {open, with(open, "Confirmation", "closed")},
+		"deletion of another host":       {open, with(open, "HostId", hostB)},
+		"not there any more":             {with(old, "SessionId", "s0"), old},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.now)
+			u.fates[hostA] = session.Terminated
+			u.onHost = func() []session.Record { return []session.Record{tc.shown} }
+			before := u.table.All()
+			u.attend(t0, hostA)
+			u.same(before)
+		})
+	}
+}
+
+func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord))
+	u.fates, u.ec2Fails = map[string]session.Fate{hostA: session.Terminated}, errors.New("throttled")
+	before := u.table.All()
+	if err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.ec2Fails) {
+		t.Errorf("error %v", err)
+	}
+	u.same(before)
+
+	u.ec2Fails = nil
+	u.indexFails = errors.New("no index")
+	if err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
+		t.Errorf("error %v", err)
+	}
+	u.attend(t0) // about nobody
+	if len(u.asked) != 2 {
+		t.Errorf("asked about %q", u.asked)
+	}
+}
+
+func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
+	for _, what := range []fault{refused, lostBefore, lostAfter} {
+		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
+		u.fates[hostA] = session.Stopped
+		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
+		if err := u.burial().Attend(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
+			t.Errorf("error %v", err)
+		}
+		u.has("s2", "Confirmation", "host-gone")
+		u.attend(at(10), hostA)
+		u.has("s1", "Confirmation", "host-gone")
+	}
+}
+
+// Cleanup asks about hosts that did not answer at all, that Systems Manager
+// refuses, and, before it gives up, about every one.
+func TestCleanupAsksAboutHostsThatMayBeGone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from  session.Record
+		when  float64
+		asked bool
+	}{
+		"silent":                     {markedRecord, 120, true},
+		"failing":                    {failedRecord, 120, false},
+		"failing until it is over":   {failedRecord, 3600, true},
+		"confirmed":                  {confirmedRecord, 200, false},
+		"silent and too late to try": {markedRecord, 3500, true},
+	} {
+		for _, fate := range []session.Fate{session.Alive, session.Stopped, session.Terminated} {
+			u := newUpkeep(t, tc.from)
+			u.fates[hostA], u.endStopped = fate, false
+			u.clean(at(tc.when))
+			if got := len(u.asked) > 0; got != tc.asked {
+				t.Errorf("%s: asked %v", name, got)
+			}
+			if tc.asked && fate != session.Alive {
+				u.has("s1", "State", "DELETING", "Confirmation", "host-gone")
+				u.sent()
+			}
+		}
+	}
+}
+
+func TestRefusedHostOfADueDeletion(t *testing.T) {
+	for _, fate := range []session.Fate{session.Alive, session.Terminated} {
+		u := newUpkeep(t, failedRecord, with(failedRecord, "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
+		u.hosts.refuses[hostA] = offline
+		u.fates[hostA] = fate
+		u.clean(at(120))
+		u.sent("a1: s2")
+		if !slices.Equal(u.asked, []string{hostA}) {
+			t.Errorf("asked about %q", u.asked)
+		}
+		if fate == session.Alive { // it keeps its lease, and says why
+			u.has("s1", "State", "DELETING", "AttemptId", "a1", "StateReason", "The host "+offline+".", "AttemptFailedAt", session.FormatTime(at(120)))
+		} else {
+			u.has("s1", "Confirmation", "host-gone", "StateReason", nil)
+		}
+	}
+}
+
+func TestCleanupGoesOnWithoutEC2(t *testing.T) {
+	u := newUpkeep(t, markedRecord)
+	u.ec2Fails = errors.New("throttled")
+	u.clean(at(120))
+	u.sent("a1: s1")
+	if !strings.Contains(u.log.String(), "throttled") {
+		t.Errorf("log: %s", &u.log)
+	}
+}

@@ -1,0 +1,321 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// listedAt is a found session's record, as the inventory sent then lists it.
+func listedAt(r session.Record, sentAt time.Time) session.Record {
+	return with(r, "FirstSeenAt", session.FormatTime(sentAt), "ObservedAt", session.FormatTime(sentAt))
+}
+
+// observedAt is the record with what the inventory sent then has changed.
+func observedAt(r session.Record, sentAt time.Time, namesAndValues ...any) session.Record {
+	return with(with(r, "ObservedAt", session.FormatTime(sentAt)), namesAndValues...)
+}
+
+func changed(f session.Found, how func(*session.Found)) session.Found {
+	how(&f)
+	return f
+}
+
+// What an inventory, sent at t0 and read ten seconds later, makes of a record
+// whose session it shows, or does not.
+func TestInventoryAndRecord(t *testing.T) {
+	s1 := found("s1", alice)
+	known := seen(listedRecord)
+	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
+	newerListed := with(listedAt(listedRecord, t0), "CreationTime", newer.CreationTime)
+	open := aMinuteOld(seen(failedRecord))
+	justNow := with(open, "DeletionRequestedAt", session.FormatTime(t0))
+	nameless := with(open, "CreationTime", "")
+	givenUp := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", session.FormatTime(at(-1)), "ExpiresAt", int64(1)))
+	doubted := with(known, "State", "UNKNOWN", "StateReason", "silent", "ExpiresAt", int64(1))
+	deleted := with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(-1)))
+	confirmed := func(r session.Record, c string) session.Record {
+		return with(r, "Confirmation", c, "ConfirmedAt", session.FormatTime(at(10)), "NextAttemptAt", session.FormatTime(at(130)),
+			"DueLane", "1", "StateReason", nil, "AttemptFailedAt", nil)
+	}
+	vanished := with(ended(known, "inv-"+session.FormatTime(t0), "vanished", "Its host no longer runs it."),
+		"DeletionRequestedAt", session.FormatTime(at(10)), "AttemptedAt", session.FormatTime(at(10)),
+		"ConfirmedAt", session.FormatTime(at(10)), "NextAttemptAt", session.FormatTime(at(130)))
+
+	for name, tc := range map[string]struct {
+		from  session.Record
+		found []session.Found
+		want  session.Record // nil: nothing is written
+	}{
+		"nothing new": {known, []session.Found{s1}, nil},
+		"said twice":  {known, []session.Found{s1, s1}, nil},
+		"the same to the second": {with(known, "CreationTime", "2026-11-23T08:30:00.5Z"), []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T08:30:00Z" })},
+			observedAt(known, t0, "CreationTime", "2026-11-23T08:30:00Z")},
+		"connections": {known, []session.Found{changed(s1, func(f *session.Found) { f.NumOfConnections = 2 })},
+			observedAt(known, t0, "NumOfConnections", int64(2))},
+		"somebody left": {known, []session.Found{changed(s1, func(f *session.Found) { f.LastDisconnectionTime = "x" })},
+			observedAt(known, t0, "LastDisconnectionTime", "x")},
+		"owner":                            {known, []session.Found{found("s1", mallory)}, observedAt(known, t0, "Owner", mallory, "LiveOwner", mallory)},
+		"name":                             {known, []session.Found{changed(s1, func(f *session.Found) { f.Name = "n" })}, observedAt(known, t0, "Name", "n")},
+		"no name any more":                 {with(known, "Name", "n"), []session.Found{s1}, observedAt(known, t0)},
+		"never seen before":                {listedRecord, []session.Found{s1}, listedAt(listedRecord, t0)},
+		"came up":                          {with(known, "State", "CREATING"), []session.Found{s1}, observedAt(known, t0)},
+		"host was silent":                  {doubted, []session.Found{s1}, observedAt(known, t0)},
+		"new incarnation":                  {known, []session.Found{newer}, newerListed},
+		"new incarnation of a doubted one": {doubted, []session.Found{newer}, newerListed},
+		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
+		"written by a newer inventory":     {with(known, "ObservedAt", session.FormatTime(at(1))), []session.Found{newer}, nil},
+
+		"open deletion, still there":            {open, []session.Found{s1}, nil},
+		"open deletion, replaced":               {open, []session.Found{newer}, confirmed(open, "replaced")},
+		"open deletion, replaced, but later":    {justNow, []session.Found{newer}, nil},
+		"open deletion, may be meant":           {nameless, []session.Found{s1}, nil},
+		"open deletion, came after the request": {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:08Z" })}, confirmed(nameless, "replaced")},
+		"open deletion, within tolerance":       {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:07Z" })}, nil},
+		"open deletion, of nobody knows when":   {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "noon" })}, nil},
+		"open deletion, gone":                   {open, nil, confirmed(open, "vanished")},
+		"accepted as the inventory was sent":    {justNow, nil, nil},
+		"accepted after the inventory was sent": {with(open, "DeletionRequestedAt", session.FormatTime(at(5))), nil, nil},
+		"confirmed, still there":                {aMinuteOld(seen(confirmedRecord)), []session.Found{s1}, nil},
+		"confirmed, gone":                       {aMinuteOld(seen(confirmedRecord)), nil, nil},
+		"confirmed, replaced":                   {aMinuteOld(seen(confirmedRecord)), []session.Found{newer}, nil},
+		"forced and not yet ended, still there": {aMinuteOld(seen(forcedRecord)), []session.Found{s1}, nil},
+
+		"given up, still there":                    {givenUp, []session.Found{s1}, listedAt(listedRecord, t0)},
+		"given up when it was sent":                {with(givenUp, "GivenUpAt", session.FormatTime(t0)), []session.Found{s1}, nil},
+		"given up after it was sent":               {with(givenUp, "GivenUpAt", session.FormatTime(at(1))), []session.Found{s1}, nil},
+		"given up, replaced":                       {givenUp, []session.Found{newer}, confirmed(givenUp, "replaced")},
+		"given up, gone":                           {givenUp, nil, confirmed(givenUp, "vanished")},
+		"given up, requested after it was sent":    {with(givenUp, "DeletionRequestedAt", session.FormatTime(at(1)), "GivenUpAt", session.FormatTime(at(2))), nil, nil},
+		"given up and then confirmed, still there": {confirmed(givenUp, "closed"), []session.Found{s1}, nil},
+		"given up and then confirmed, gone":        {confirmed(givenUp, "closed"), nil, nil},
+
+		"gone":                         {known, nil, vanished},
+		"doubted, gone":                {doubted, nil, vanished},
+		"first seen then":              {listedAt(listedRecord, t0), nil, nil},
+		"first seen later":             {listedAt(listedRecord, at(5)), nil, nil},
+		"no inventory ever had it":     {listedRecord, nil, nil},
+		"removed by force, but lives":  {deleted, []session.Found{s1}, listedAt(listedRecord, t0)},
+		"removed as it was sent":       {with(deleted, "DeletedAt", session.FormatTime(t0)), []session.Found{s1}, nil},
+		"removed after it was sent":    {with(deleted, "DeletedAt", session.FormatTime(at(1))), []session.Found{s1}, nil},
+		"deleted, and gone":            {deleted, nil, nil},
+		"ID of one deleted, elsewhere": {with(deleted, "HostId", hostB, "DcvSessionId", "x", "Name", "n"), []session.Found{s1}, listedAt(listedRecord, t0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.take(inventory(hostA, t0, tc.found...))
+			want := tc.want
+			if want == nil {
+				want = tc.from
+			}
+			u.is("s1", want)
+			if all := u.table.All(); len(all) != 1 {
+				t.Errorf("listed: %v", all)
+			}
+			first := u.table.All() // the same answer comes twice
+			u.take(inventory(hostA, t0, tc.found...))
+			u.same(first)
+
+			if tc.found == nil { // one that is not whole ends nothing
+				u := newUpkeep(t, tc.from)
+				cut := inventory(hostA, t0)
+				cut.Complete = false
+				u.take(cut)
+				u.is("s1", tc.from)
+			}
+		})
+	}
+}
+
+func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
+	u := newUpkeep(t)
+	sessions := []session.Found{found("s1", alice), found("console", alice), found("x-"+hostB, alice)}
+	u.take(inventory(hostA, t0, sessions...))
+	u.table.written = nil
+	for minute := range 5 {
+		u.take(inventory(hostA, at(float64(300+60*minute)), sessions...))
+	}
+	if len(u.table.written) > 0 || len(u.table.All()) != 3 {
+		t.Errorf("%d writes, records %v", len(u.table.written), u.table.All())
+	}
+}
+
+func TestListedUnderANameOfItsOwn(t *testing.T) {
+	hostMi, hostOld := "mi-0123456789abcdef0", "i-01234567"
+	theirs := with(seen(ready("s1", mallory, hostB)), "Name", "theirs")
+	for _, tc := range []struct{ name, hostID, want string }{
+		{"new", hostA, "new"},
+		{"console", hostA, "console-" + hostA},
+		{"console", hostMi, "console-" + hostMi},
+		{"s1", hostA, "s1-" + hostA}, // there is one on another host
+		{"console-" + hostB, hostA, "console-" + hostB + "-" + hostA},
+		{"console-" + hostA, hostA, "console-" + hostA + "-" + hostA},
+		{"s1-" + hostB, hostA, "s1-" + hostB + "-" + hostA},
+		{"s1-" + hostMi, hostA, "s1-" + hostMi + "-" + hostA},
+		{"s1-" + hostOld, hostA, "s1-" + hostOld + "-" + hostA},
+		{"a-i-b" + "-" + hostB, hostA, "a-i-b-" + hostB + "-" + hostA},
+		{"s1-i-0", hostA, "s1-i-0"}, // no host has such an ID
+		{hostB, hostA, hostB},
+		{"Console", hostA, "Console"},
+		{"é \x00", hostA, "é \x00"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			u := newUpkeep(t, theirs)
+			u.take(inventory(tc.hostID, t0, found(tc.name, alice)))
+			want := with(listedAt(ready(tc.want, alice, tc.hostID), t0), "DcvSessionId", tc.name)
+			if tc.want == tc.name {
+				delete(want, "DcvSessionId")
+			}
+			u.is(tc.want, want)
+			u.is("s1", theirs)
+			if n := len(u.table.All()); n != 2 {
+				t.Errorf("%d records", n)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("", alice), found("s1", ""), found(strings.Repeat("x", 129), alice),
+		found("s2", strings.Repeat("x", session.MaxIDBytes+1)), found(strings.Repeat("x", 128), strings.Repeat("y", session.MaxIDBytes))))
+	if all := u.table.All(); len(all) != 1 || all[0]["Owner"] != strings.Repeat("y", session.MaxIDBytes) {
+		t.Errorf("listed: %v", all)
+	}
+}
+
+// Two records that mean the same session of the host: neither is left behind.
+func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s1-"+hostA, "DcvSessionId", "s1"))
+	u.take(inventory(hostA, t0, changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 1 })))
+	u.has("s1", "NumOfConnections", int64(1))
+	u.has("s1-"+hostA, "NumOfConnections", int64(1))
+	u.take(inventory(hostA, at(300)))
+	u.has("s1", "Confirmation", "vanished")
+	u.has("s1-"+hostA, "Confirmation", "vanished")
+}
+
+func TestAgeOfInventories(t *testing.T) {
+	ctx := context.Background()
+	for name, tc := range map[string]struct {
+		sentAt, readAt float64
+		applied        bool
+	}{
+		"older than the newest": {-1, 10, false},
+		"the newest again":      {0, 10, true},
+		"newer":                 {1, 10, true},
+		"an hour old":           {1, 3601, true},
+		"more than an hour old": {1, 3601.001, false},
+		"older than an hour and newer than others": {30, 4000, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t)
+			u.take(inventory(hostA, t0))
+			u.take(inventory(hostB, at(99))) // another's age is its own
+			u.now = at(tc.readAt)
+			if err := u.registrar().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
+				t.Fatal(err)
+			}
+			if got := u.table.Get("s1") != nil; got != tc.applied {
+				t.Errorf("applied: %v", got)
+			}
+		})
+	}
+}
+
+// The index is behind: it does not show a record that is there, ...
+func TestRecordThatTheIndexDoesNotShowYet(t *testing.T) {
+	known := seen(listedRecord)
+	for name, tc := range map[string]struct{ from, want session.Record }{
+		"as found":                {known, known},
+		"changed":                 {with(known, "Type", "console"), observedAt(known, t0)},
+		"being deleted":           {seen(markedRecord), seen(markedRecord)},
+		"listed by a newer one":   {with(known, "Type", "console", "ObservedAt", session.FormatTime(at(1))), with(known, "Type", "console", "ObservedAt", session.FormatTime(at(1)))},
+		"deleted a moment before": {with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(1))), with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(1)))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.onHost = func() []session.Record { return nil }
+			u.take(inventory(hostA, t0, found("s1", alice)))
+			u.is("s1", tc.want)
+			if n := len(u.table.All()); n != 1 {
+				t.Errorf("%d records", n)
+			}
+		})
+	}
+}
+
+// ... or it shows one that has moved on.
+func TestRecordThatHasMovedOnSinceTheIndexShowedIt(t *testing.T) {
+	known := seen(listedRecord)
+	moved := map[string]session.Record{
+		"deleted":          seen(markedRecord),
+		"DELETED":          seen(deletedRecord),
+		"a new one":        with(known, "CreationTime", "2026-11-23T18:59:00.5Z"),
+		"taken over":       with(known, "HostId", hostB),
+		"changed by newer": with(known, "ObservedAt", session.FormatTime(at(1))),
+	}
+	for how, say := range map[string][]session.Found{
+		"changed":  {changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 2 })},
+		"replaced": {changed(found("s1", alice), func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:00Z" })},
+		"gone":     nil,
+	} {
+		for name, now := range moved {
+			if how == "gone" && name == "changed by newer" {
+				continue // gone all the same
+			}
+			t.Run(how+", but "+name, func(t *testing.T) {
+				u := newUpkeep(t, now)
+				u.onHost = func() []session.Record { return []session.Record{known} }
+				u.take(inventory(hostA, t0, say...))
+				u.is("s1", now)
+			})
+		}
+	}
+}
+
+func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
+	ctx := context.Background()
+	sessions := []session.Found{found("s1", alice), found("s2", alice), changed(found("s3", alice), func(f *session.Found) { f.Name = "n" })}
+	for _, what := range []fault{refused, lostBefore, lostAfter} {
+		for n := 1; n <= 4; n++ {
+			t.Run(fmt.Sprint("fault ", what, " of write ", n), func(t *testing.T) {
+				u := newUpkeep(t, seen(ready("s3", alice, hostA)), seen(ready("s4", alice, hostA)))
+				u.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
+				u.now = at(10)
+				if err := u.registrar().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
+					t.Error("no error")
+				}
+				if len(u.table.written) != 4 {
+					t.Errorf("%d writes: one that fails must not hinder the others", len(u.table.written))
+				}
+				u.take(inventory(hostA, t0, sessions...))
+				u.has("s1", "State", "READY")
+				u.has("s2", "State", "READY")
+				u.has("s3", "Name", "n")
+				u.has("s4", "Confirmation", "vanished")
+			})
+		}
+	}
+	u := newUpkeep(t)
+	u.indexFails = errors.New("throttled")
+	if err := u.registrar().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The first write's answer was lost, and its second try met it.
+func TestLostAnswerOfAListingIsNoCollision(t *testing.T) {
+	u := newUpkeep(t)
+	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	if all := u.table.All(); len(all) != 1 {
+		t.Errorf("records %v", all)
+	}
+	u.is("s1", listedAt(listedRecord, t0))
+}

@@ -1,0 +1,155 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+const silentAfter = 15 * time.Minute
+
+func (u *upkeep) doubt(when time.Time) {
+	u.t.Helper()
+	u.now = when
+	if err := u.registrar().Doubt(context.Background(), silentAfter); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice))) // read at 10 s
+	listed := listedAt(listedRecord, t0)
+	u.doubt(at(10 + 900))
+	u.is("s1", listed)
+
+	u.doubt(at(10 + 901))
+	doubted := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not answered since 2026-11-23T19:01:13Z or longer.",
+		"ExpiresAt", at(911).Add(session.KeepUnknown).Unix())
+	u.is("s1", doubted)
+	u.table.written = nil
+	u.doubt(at(1500)) // it is said once
+	u.wrote()
+
+	// What it said before it fell silent makes nobody sure, however late it comes.
+	u.take(inventory(hostA, at(-1), found("s1", alice)))
+	u.now = at(1600)
+	if err := u.registrar().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
+		t.Fatal(err)
+	}
+	u.is("s1", doubted)
+
+	u.take(inventory(hostA, at(1800), found("s1", alice)))
+	u.is("s1", observedAt(listed, at(1800)))
+	u.doubt(at(1811 + 900))
+	u.has("s1", "State", "UNKNOWN")
+}
+
+// An answer that shows less than all keeps the host, and what it shows, known.
+func TestCutInventoryIsAnAnswer(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice), found("s2", alice)))
+	u.doubt(at(1000))
+	cut := inventory(hostA, at(1100), found("s1", alice))
+	cut.Complete = false
+	u.take(cut)
+	u.doubt(at(1200))
+	u.has("s1", "State", "READY")
+	u.has("s2", "State", "UNKNOWN") // nobody can tell
+}
+
+// Clients read UNKNOWN as gone.
+func TestOnlyReadySessionsAreDoubted(t *testing.T) {
+	for name, r := range map[string]session.Record{
+		"open deletion": seen(markedRecord), "failed": seen(failedRecord), "confirmed": seen(confirmedRecord), "forced": seen(forcedRecord),
+		"given up": seen(givenUpRecord), "DELETED": seen(deletedRecord), "being created": with(seen(listedRecord), "State", "CREATING"),
+		"of another host": seen(with(listedRecord, "HostId", hostB, "LiveHostId", hostB)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t)
+			u.take(inventory(hostA, t0))
+			u.table.Put(r)
+			u.doubt(at(1000))
+			u.is("s1", r)
+		})
+	}
+}
+
+func TestDeletedWhileItIsDoubted(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	open := listedAt(markedRecord, t0)
+	u.table.before = func(int, session.Write) { u.table.Put(open) }
+	u.doubt(at(1000))
+	u.is("s1", open)
+}
+
+func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
+	for _, what := range []fault{refused, lostBefore} {
+		u := newUpkeep(t)
+		u.take(inventory(hostA, t0, found("s1", alice), found("s2", alice)))
+		u.take(inventory(hostB, t0, found("s3", alice)))
+		u.table.fault = func(_ int, w session.Write) fault {
+			if w.SessionID == "s1" {
+				return what
+			}
+			return none
+		}
+		u.now = at(1000)
+		if err := u.registrar().Doubt(t.Context(), silentAfter); err == nil {
+			t.Error("no error")
+		}
+		u.has("s1", "State", "READY")
+		u.has("s2", "State", "UNKNOWN")
+		u.has("s3", "State", "UNKNOWN") // the other host is not hindered
+		u.table.fault = nil
+		u.doubt(at(1060))
+		u.has("s1", "State", "UNKNOWN")
+	}
+}
+
+// Quiet hosts may be gone, and then more is known than nothing.
+func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.take(inventory(hostB, t0, found("s2", alice)))
+	u.fates[hostA] = session.Terminated
+	u.doubt(at(1000))
+	u.has("s1", "State", "DELETING", "Confirmation", "host-gone")
+	u.has("s2", "State", "UNKNOWN")
+	u.asked = nil
+	u.doubt(at(1300))
+	if len(u.asked) > 0 {
+		t.Errorf("EC2 is asked again about %q", u.asked)
+	}
+}
+
+func TestDoubtGoesOnWithoutEC2(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
+	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
+		t.Errorf("error %v", err)
+	}
+	u.has("s1", "State", "UNKNOWN")
+}
+
+func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 150 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
+	}
+	u.doubt(at(2000))
+	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 49)) {
+		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
+	}
+	u.doubt(at(2001))
+	if len(u.asked) != 150 {
+		t.Errorf("%d hosts after two runs", len(u.asked))
+	}
+}
