@@ -220,16 +220,24 @@ def sam_invoke(folder, image, environment):
     variables = folder / "variables.json"
     variables.write_text(json.dumps({"Parameters": environment}))
 
-    def invoke(function, event):
-        event_file = folder / "event.json"
-        event_file.write_text(json.dumps(event))
-        done = subprocess.run(
+    def run(function, event_file):
+        return subprocess.run(
             [SAM, "local", "invoke", function, "--template", ROOT / ".aws-sam" / PROCESSOR / "template.yaml",
              "--event", event_file, "--env-vars", variables, "--invoke-image", image, "--skip-pull-image",
              "--add-host", "host.docker.internal:host-gateway",
              "--parameter-overrides", f"Architecture={PROCESSOR}"],
             cwd=folder, capture_output=True, text=True,
         )
+
+    def invoke(function, event):
+        event_file = folder / "event.json"
+        event_file.write_text(json.dumps(event))
+        for _ in range(3):
+            done = run(function, event_file)
+            # SAM's runtime emulator sometimes dies on its own (a nil pointer in its rapidcore, when the first request
+            # comes as it starts), before the function has seen anything.
+            if "rapidcore.(*Server).Invoke" not in done.stderr:
+                break
         try:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:

@@ -1,0 +1,136 @@
+package dynamo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/session/tabletest"
+)
+
+// templateTable makes a table as template.yaml says, under a name of its own.
+func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (name string) {
+	t.Helper()
+	tmpl, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	schema := func(k template.Key) []types.KeySchemaElement {
+		s := []types.KeySchemaElement{{AttributeName: aws.String(k.Hash), KeyType: types.KeyTypeHash}}
+		if k.Range != "" {
+			s = append(s, types.KeySchemaElement{AttributeName: aws.String(k.Range), KeyType: types.KeyTypeRange})
+		}
+		return s
+	}
+	for _, table := range tmpl.Tables() {
+		if table.LogicalID != logicalID {
+			continue
+		}
+		name = fmt.Sprintf("%s-%d", logicalID, tables.Add(1))
+		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: schema(table.Key)}
+		for attr, kind := range table.Attributes {
+			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+				AttributeName: aws.String(attr), AttributeType: types.ScalarAttributeType(kind),
+			})
+		}
+		for _, i := range table.Indexes {
+			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+				IndexName: aws.String(i.Name), KeySchema: schema(i.Key),
+				Projection: &types.Projection{ProjectionType: types.ProjectionType(i.Projection), NonKeyAttributes: i.NonKey},
+			})
+		}
+		if _, err := dynamodblocal.CreateTable(context.Background(), client, in); err != nil {
+			t.Fatalf("%v", err)
+		}
+		return name
+	}
+	t.Fatalf("template.yaml has no table %s", logicalID)
+	return ""
+}
+
+func TestIndexConformance(t *testing.T) {
+	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	tabletest.RunIndex(t, func(tb tabletest.TB) tabletest.IndexSubject {
+		name := templateTable(tb, client, "SessionsTable")
+		store := dynamodblocal.Store{Client: client, TableName: name}
+		return tabletest.IndexSubject{
+			Index: dynamo.Index{Client: client, Table: name},
+			Put: func(r session.Record) {
+				if err := store.Put(t.Context(), r); err != nil {
+					tb.Fatalf("%v", err)
+				}
+			},
+		}
+	})
+}
+
+// A page that fails fails the whole: half a host's sessions look like a host
+// that runs only those.
+func TestHalfAnAnswerIsNone(t *testing.T) {
+	pages := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if pages++; pages == 1 {
+			fmt.Fprint(w, `{"Items": [{"SessionId": {"S": "a"}}], "Count": 1, "LastEvaluatedKey": {"SessionId": {"S": "a"}}}`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"__type": "com.amazonaws.dynamodb.v20120810#AccessDeniedException", "message": "no"}`)
+	}))
+	defer server.Close()
+	index := dynamo.Index{Client: impatient(server.URL), Table: "Sessions"}
+	for name, read := range map[string]func() ([]session.Record, error){
+		"by-host": func() ([]session.Record, error) { return index.OnHost(t.Context(), "i-1") },
+		"due":     func() ([]session.Record, error) { return index.Due(t.Context(), "1", time.Now(), 10) },
+	} {
+		pages = 0
+		if records, err := read(); err == nil || records != nil || !strings.Contains(err.Error(), name) || pages != 2 {
+			t.Errorf("%s: %d records of %d pages, %v", name, len(records), pages, err)
+		}
+	}
+}
+
+func TestHostsConformance(t *testing.T) {
+	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	tabletest.RunHosts(t, func(tb tabletest.TB) session.HostTable {
+		return dynamo.Hosts{Client: client, Table: templateTable(tb, client, "HostsTable")}
+	})
+}
+
+// noHosts is the Hosts table when it cannot be reached.
+type noHosts struct{ dynamo.HostsAPI }
+
+var errDown = errors.New("the table is down")
+
+func (noHosts) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	return nil, errDown
+}
+
+func (noHosts) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	return nil, errDown
+}
+
+func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
+	hosts := dynamo.Hosts{Client: noHosts{}, Table: "Hosts"}
+	if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
+		t.Errorf("fresh %v, %v", fresh, err)
+	}
+	if silent, err := hosts.Silence(t.Context(), "i-1", time.Now()); silent || !errors.Is(err, errDown) {
+		t.Errorf("silent %v, %v", silent, err)
+	}
+	if quiet, err := hosts.Quiet(t.Context(), time.Now(), 1); quiet != nil || !errors.Is(err, errDown) {
+		t.Errorf("quiet %v, %v", quiet, err)
+	}
+}

@@ -1,0 +1,107 @@
+package tabletest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// RunHosts runs the suite of session.HostTable, each of its tests on a new
+// table.
+func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
+	for name, run := range map[string]func(*hostsTest){
+		"NewestInventoryCounts":   newestInventoryCounts,
+		"QuietOrderAndBounds":     quietOrderAndBounds,
+		"SilentUntilItAnswers":    silentUntilItAnswers,
+		"NotSilentIfItAnswered":   notSilentIfItAnswered,
+		"SilencedBeforeEverHeard": silencedBeforeEverHeard,
+	} {
+		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
+	}
+}
+
+type hostsTest struct {
+	t     *testing.T
+	hosts session.HostTable
+}
+
+func after(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+
+// answers is that a host answers an inventory sent and read then.
+func (h *hostsTest) answers(hostID string, sent, read int, fresh bool) {
+	h.t.Helper()
+	got, err := h.hosts.Answered(h.t.Context(), session.HostAnswer{
+		HostID: hostID, InventoryID: "inv", Platform: "", SentAt: after(sent), At: after(read),
+	})
+	if err != nil || got != fresh {
+		h.t.Errorf("answer of %s, sent at %d, read at %d: fresh %v, %v", hostID, sent, read, got, err)
+	}
+}
+
+func (h *hostsTest) quiet(before, limit int, want ...string) {
+	h.t.Helper()
+	got, err := h.hosts.Quiet(h.t.Context(), after(before), limit)
+	if err != nil || !slices.Equal(got, want) {
+		h.t.Errorf("quiet before %d: %q, want %q, %v", before, got, want, err)
+	}
+}
+
+func (h *hostsTest) silence(hostID string, before int, marked bool) {
+	h.t.Helper()
+	got, err := h.hosts.Silence(h.t.Context(), hostID, after(before))
+	if err != nil || got != marked {
+		h.t.Errorf("%s silent before %d: %v, %v", hostID, before, got, err)
+	}
+}
+
+func newestInventoryCounts(h *hostsTest) {
+	h.answers("i-1", 100, 110, true)
+	h.answers("i-1", 99, 111, false)
+	h.answers("i-1", 100, 112, true)
+	h.answers("i-2", 50, 113, true) // each host has its own
+	h.answers("i-1", 101, 114, true)
+	h.answers("i-1", 100, 115, false)
+	h.quiet(115, 10, "i-2", "i-1") // what is not fresh is not noted
+	h.quiet(114, 10, "i-2")
+}
+
+func quietOrderAndBounds(h *hostsTest) {
+	h.quiet(1000, 10)
+	h.answers("i-b", 1, 20, true)
+	h.answers("i-a", 1, 30, true)
+	h.answers("i-c", 1, 10, true)
+	h.answers("i-d", 1, 40, true)
+	h.quiet(40, 10, "i-c", "i-b", "i-a")
+	h.quiet(40, 2, "i-c", "i-b")
+	h.quiet(10, 10)
+	h.answers("i-c", 2, 50, true)
+	h.quiet(60, 10, "i-b", "i-a", "i-d", "i-c")
+}
+
+func silentUntilItAnswers(h *hostsTest) {
+	h.answers("i-1", 1, 10, true)
+	h.silence("i-1", 11, true)
+	h.silence("i-1", 11, true) // the answer was lost
+	h.quiet(100, 10)
+	h.answers("i-1", 0, 20, false)
+	h.answers("i-1", 1, 20, false) // what it had said before
+	h.quiet(100, 10)
+	h.answers("i-1", 2, 20, true)
+	h.quiet(100, 10, "i-1")
+	h.answers("i-1", 2, 21, true)
+}
+
+func notSilentIfItAnswered(h *hostsTest) {
+	h.answers("i-1", 1, 10, true)
+	h.silence("i-1", 10, false)
+	h.silence("i-1", 9, false)
+	h.quiet(100, 10, "i-1")
+}
+
+func silencedBeforeEverHeard(h *hostsTest) {
+	h.silence("i-1", 10, false)
+	h.quiet(100, 10)
+	h.answers("i-1", 1, 10, true)
+}

@@ -1,0 +1,121 @@
+package tabletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/session"
+)
+
+// An IndexSubject is the indexes of an empty table.
+type IndexSubject struct {
+	session.Index
+	Put func(session.Record)
+}
+
+// RunIndex runs the suite of session.Index, each of its tests on a new table.
+func RunIndex(t *testing.T, newSubject func(TB) IndexSubject) {
+	for name, run := range map[string]func(*testing.T, IndexSubject){
+		"DueOrderAndBounds":   dueOrderAndBounds,
+		"OnHostIsWhatLives":   onHostIsWhatLives,
+		"OnHostReadsAllPages": onHostReadsAllPages,
+		"IndexContextOver":    indexContextOver,
+	} {
+		t.Run(name, func(t *testing.T) { run(t, newSubject(t)) })
+	}
+}
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func dueOrderAndBounds(t *testing.T, s IndexSubject) {
+	put := func(id, lane string, next time.Time) {
+		s.Put(session.Record{session.AttrSessionID: id, "DueLane": lane, "NextAttemptAt": session.FormatTime(next), "Attempts": int64(1), "Force": true})
+	}
+	put("third", "1", noon)
+	put("first", "1", noon.Add(-time.Hour))
+	put("second", "1", noon.Add(-time.Millisecond))
+	put("later", "1", noon.Add(time.Millisecond))
+	put("of another lane", "2", noon.Add(-time.Hour))
+	s.Put(session.Record{session.AttrSessionID: "without a lease", "DueLane": "1"})
+	s.Put(session.Record{session.AttrSessionID: "without a lane", "NextAttemptAt": session.FormatTime(noon)})
+	for limit, want := range map[int][]string{
+		1: {"first"}, 2: {"first", "second"}, 3: {"first", "second", "third"}, 250: {"first", "second", "third"},
+	} {
+		records, err := s.Due(t.Context(), "1", noon, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := idsOf(records); !slices.Equal(got, want) {
+			t.Errorf("at most %d: %q, want %q", limit, got, want)
+		}
+	}
+	records, err := s.Due(t.Context(), "2", noon, 1)
+	want := []session.Record{{
+		session.AttrSessionID: "of another lane", "DueLane": "2", "NextAttemptAt": "2026-11-23T11:00:00.000Z", "Attempts": int64(1), "Force": true,
+	}}
+	if diff := cmp.Diff(want, records); diff != "" || err != nil {
+		t.Errorf("%v; records are shown whole (-want +got):\n%s", err, diff)
+	}
+	if records, err := s.Due(t.Context(), "3", noon, 5); len(records) > 0 || err != nil {
+		t.Errorf("an empty lane: %v, %v", records, err)
+	}
+}
+
+func onHostIsWhatLives(t *testing.T, s IndexSubject) {
+	ready := session.Listed(session.Session{ID: "b", Owner: "alice", HostID: "i-1", CreationTime: "x"})
+	s.Put(ready)
+	s.Put(session.Listed(session.Session{ID: "a", Owner: "bob", HostID: "i-1"}))
+	s.Put(session.Listed(session.Session{ID: "c", Owner: "alice", HostID: "i-2"}))
+	s.Put(session.Record{session.AttrSessionID: "deleted", "HostId": "i-1"})
+	records, err := s.OnHost(t.Context(), "i-1")
+	if got := idsOf(records); !slices.Equal(got, []string{"a", "b"}) || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if diff := cmp.Diff(ready, records[1]); diff != "" {
+		t.Errorf("records are shown whole (-want +got):\n%s", diff)
+	}
+	if records, err := s.OnHost(t.Context(), "i-3"); len(records) > 0 || err != nil {
+		t.Errorf("an empty host: %v, %v", records, err)
+	}
+}
+
+// A page of DynamoDB has a megabyte at most.
+func onHostReadsAllPages(t *testing.T, s IndexSubject) {
+	for n := range 25 {
+		s.Put(session.Record{
+			session.AttrSessionID: fmt.Sprintf("s-%02d", n), session.AttrLiveHostID: "i-1", "Name": strings.Repeat("x", 100_000),
+			"DueLane": "1", "NextAttemptAt": session.FormatTime(noon),
+		})
+	}
+	if records, err := s.OnHost(t.Context(), "i-1"); len(records) != 25 || err != nil {
+		t.Errorf("%d records, %v", len(records), err)
+	}
+	if records, err := s.Due(t.Context(), "1", noon, 24); len(records) != 24 || err != nil {
+		t.Errorf("%d due records, %v", len(records), err)
+	}
+}
+
+func indexContextOver(t *testing.T, s IndexSubject) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Due(ctx, "1", noon, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("due: %v", err)
+	}
+	if _, err := s.OnHost(ctx, "i-1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("on host: %v", err)
+	}
+}
+
+func idsOf(records []session.Record) (all []string) {
+	for _, r := range records {
+		all = append(all, r[session.AttrSessionID].(string))
+	}
+	return all
+}
