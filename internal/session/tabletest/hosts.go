@@ -48,11 +48,12 @@ func (h *hostsTest) quiet(before, limit int, want ...string) {
 	}
 }
 
-func (h *hostsTest) silence(hostID string, before int, marked bool) {
+// silence is of the host i-1.
+func (h *hostsTest) silence(before int, marked bool) {
 	h.t.Helper()
-	got, err := h.hosts.Silence(h.t.Context(), hostID, after(before))
+	got, err := h.hosts.Silence(h.t.Context(), "i-1", after(before))
 	if err != nil || got != marked {
-		h.t.Errorf("%s silent before %d: %v, %v", hostID, before, got, err)
+		h.t.Errorf("i-1 silent before %d: %v, %v", before, got, err)
 	}
 }
 
@@ -82,8 +83,8 @@ func quietOrderAndBounds(h *hostsTest) {
 
 func silentUntilItAnswers(h *hostsTest) {
 	h.answers("i-1", 1, 10, true)
-	h.silence("i-1", 11, true)
-	h.silence("i-1", 11, true) // the answer was lost
+	h.silence(11, true)
+	h.silence(11, true) // the answer was lost
 	h.quiet(100, 10)
 	h.answers("i-1", 0, 20, false)
 	h.answers("i-1", 1, 20, false) // what it had said before
@@ -95,13 +96,13 @@ func silentUntilItAnswers(h *hostsTest) {
 
 func notSilentIfItAnswered(h *hostsTest) {
 	h.answers("i-1", 1, 10, true)
-	h.silence("i-1", 10, false)
-	h.silence("i-1", 9, false)
+	h.silence(10, false)
+	h.silence(9, false)
 	h.quiet(100, 10, "i-1")
 }
 
 func silencedBeforeEverHeard(h *hostsTest) {
-	h.silence("i-1", 10, false)
+	h.silence(10, false)
 	h.quiet(100, 10)
 	h.answers("i-1", 1, 10, true)
 }

@@ -1,0 +1,298 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// A fleetWorld is everything outside of cleanup and host-events: the tables, what
+// hosts answer to one command, and what EC2 says.
+type fleetWorld struct {
+	*system
+	hosts   *memtable.Hosts
+	fates   map[string]session.Fate
+	ec2     error
+	asked   []string
+	index   error // of by-host and due
+	sending error
+	sent    []*ssm.SendCommandInput
+	answers []types.CommandInvocation
+}
+
+func newFleetWorld(t *testing.T) *fleetWorld {
+	f := &fleetWorld{system: newSystem(t, 0, ""), hosts: memtable.NewHosts(), fates: map[string]session.Fate{}}
+	f.now = func() time.Time { return t0.Add(time.Minute) }
+	return f
+}
+
+func (f *fleetWorld) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
+	f.asked = append(f.asked, hostIDs...)
+	return f.fates, f.ec2
+}
+
+func (f *fleetWorld) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	records, _ := f.table.Due(ctx, lane, now, limit)
+	return records, f.index
+}
+
+func (f *fleetWorld) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	records, _ := f.table.OnHost(ctx, hostID)
+	return records, f.index
+}
+
+func (f *fleetWorld) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	f.sent = append(f.sent, in)
+	return &ssm.SendCommandOutput{}, f.sending
+}
+
+func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
+}
+
+func (f *fleetWorld) burial() *session.Burial {
+	return &session.Burial{Table: f.failing(), Index: f, Instances: f, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
+}
+
+func (f *fleetWorld) registrar() *session.Registrar {
+	return &session.Registrar{Table: f.failing(), Index: f, Hosts: f.hosts, Burial: f.burial(), Now: f.now, Log: f.logger()}
+}
+
+func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
+	c := events.Cleanup{
+		Cleaner: &session.Cleaner{
+			Table: f.failing(), Index: f, Burial: f.burial(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+			Hosts: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
+		},
+		Registrar:   f.registrar(),
+		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
+		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+	}
+	return c.Handle(f.t.Context(), events.CleanupEvent{Task: task})
+}
+
+func (f *fleetWorld) documents() (names []string) {
+	for _, in := range f.sent {
+		names = append(names, *in.DocumentName)
+	}
+	return names
+}
+
+// answer is that the host's part of the command ended so.
+func (f *fleetWorld) answer(hostID, comment, status, output string) {
+	f.answers = append(f.answers, types.CommandInvocation{
+		CommandId: aws.String("c1"), InstanceId: aws.String(hostID), Comment: aws.String(comment), Status: types.CommandInvocationStatus(status),
+		CommandPlugins: []types.CommandPlugin{{Name: aws.String("linux"), Output: aws.String(output)}},
+	})
+}
+
+// receive hands over the news of all hosts that have answered, and returns which
+// of the messages are to come again.
+func (f *fleetWorld) receive() (failed []string) {
+	f.t.Helper()
+	h := f.hostEvents()
+	h.Reader = &runcommand.Reader{API: f}
+	h.Confirmer.Index = f
+	h.Registrar, h.Burial = f.registrar(), f.burial()
+	h.IdleKeeper = &session.IdleKeeper{Table: f.failing(), Index: f, Now: f.now, Log: f.logger()}
+	var bodies []string
+	for _, a := range f.answers {
+		bodies = append(bodies, fmt.Sprintf(
+			`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q}}`, *a.InstanceId))
+	}
+	response, err := h.Handle(f.t.Context(), batchOf(bodies...))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, m := range response.BatchItemFailures {
+		failed = append(failed, m.ItemIdentifier)
+	}
+	slices.Sort(failed)
+	return failed
+}
+
+func (f *fleetWorld) put(id, hostID, state, attemptID string) {
+	r := session.Listed(session.Session{ID: id, Owner: "alice", HostID: hostID, CreationTime: "2026-11-23T08:30:00Z", FirstSeenAt: t0.Add(-time.Hour)})
+	if r["State"] = state; attemptID != "" {
+		r["AttemptId"], r["DeletionRequestId"], r["Attempts"], r["DueLane"] = attemptID, "r1", int64(1), "0"
+		r["DeletionRequestedAt"], r["NextAttemptAt"] = session.FormatTime(t0.Add(-3*time.Minute)), session.FormatTime(t0)
+	}
+	f.table.Put(r)
+}
+
+func (f *fleetWorld) has(id, attr string, want any) {
+	f.t.Helper()
+	if got := f.table.Get(id)[attr]; got != want {
+		f.t.Errorf("%s: %s is %v, want %v", id, attr, got, want)
+	}
+}
+
+func TestUnknownTaskIsAnError(t *testing.T) {
+	for _, task := range []string{"", "deletion", "Inventory"} {
+		f := newFleetWorld(t)
+		if err := f.cleanup(task, time.Hour); err == nil || len(f.sent) > 0 {
+			t.Errorf("%q: %v, sent %q", task, err, f.documents())
+		}
+	}
+}
+
+func TestIdleSessionsAreNotClosedUnlessAsked(t *testing.T) {
+	f := newFleetWorld(t)
+	if err := f.cleanup("idle", 0); err != nil || len(f.sent) > 0 {
+		t.Errorf("%v, sent %q", err, f.documents())
+	}
+	if err := f.cleanup("idle", time.Hour); err != nil || !slices.Equal(f.documents(), []string{"Idle"}) {
+		t.Errorf("%v, sent %q", err, f.documents())
+	}
+}
+
+// Each inventory has a name and a time of its own, and is sent though the quiet
+// hosts could not be dealt with.
+func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
+	f := newFleetWorld(t)
+	_, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.put("s0", hostID(0), "READY", "")
+	f.index = errors.New("no index")
+	if err := f.cleanup("inventory", 0); !errors.Is(err, f.index) {
+		t.Errorf("error %v", err)
+	}
+	f.index = nil
+	f.sending = errors.New("throttled")
+	if err := f.cleanup("inventory", 0); !errors.Is(err, f.sending) {
+		t.Errorf("error %v", err)
+	}
+	f.has("s0", "State", "UNKNOWN")
+	if !slices.Equal(f.documents(), []string{"Inventory", "Inventory"}) {
+		t.Fatalf("sent %q", f.documents())
+	}
+	first, second := *f.sent[0].Comment, *f.sent[1].Comment
+	if first == second || !strings.HasSuffix(first, " "+session.FormatTime(f.now())) {
+		t.Errorf("sent as %q and %q", first, second)
+	}
+}
+
+func TestDeletionsFailIfTheIndexDoes(t *testing.T) {
+	f := newFleetWorld(t)
+	f.index = errors.New("no index")
+	if err := f.cleanup("deletions", 0); !errors.Is(err, f.index) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func sent(kind string) string { return kind + " id1 " + session.FormatTime(t0) }
+
+func TestAnswersGoWhereTheyBelong(t *testing.T) {
+	f := newFleetWorld(t)
+	f.put("gone", hostID(0), "READY", "")
+	f.put("left", hostID(1), "READY", "")
+	f.put("open", hostID(2), "DELETING", "a1")
+	f.answer(hostID(0), sent("inventory"), "Success", `{"id":"new","owner":"bob"}`+"\n"+`{"end":1}`)
+	f.answer(hostID(1), sent("idle"), "Success", `{"id":"left","created":"2026-11-23T08:30:00Z","result":"closed","minutes":61}`+"\n"+`{"end":1}`)
+	f.answer(hostID(2), "close a1", "Success", `{"id":"open","result":"closed"}`)
+	for range 2 {
+		if failed := f.receive(); len(failed) > 0 {
+			t.Errorf("come again: %v", failed)
+		}
+	}
+	f.has("new", "State", "READY")
+	f.has("gone", "Confirmation", "vanished")
+	f.has("left", "Confirmation", "closed")
+	f.has("open", "Confirmation", "closed")
+	if len(f.asked) > 0 {
+		t.Errorf("EC2 was asked about hosts that answered: %q", f.asked)
+	}
+}
+
+// Promise 8: what cannot be recorded of one answer comes again, and no other.
+func TestWhatCannotBeRecordedComesAgain(t *testing.T) {
+	f := newFleetWorld(t)
+	f.answer(hostID(0), sent("inventory"), "Success", `{"id":"s0","owner":"bob"}`+"\n"+`{"end":1}`)
+	f.answer(hostID(1), sent("inventory"), "Success", `{"id":"s1","owner":"bob"}`+"\n"+`{"end":1}`)
+	f.writing = func(w session.Write) error {
+		if w.SessionID == "s0" {
+			return session.ErrUnclear
+		}
+		return nil
+	}
+	if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
+		t.Errorf("come again: %v", failed)
+	}
+	f.has("s1", "State", "READY")
+	f.writing = nil
+	if failed := f.receive(); len(failed) > 0 {
+		t.Errorf("come again: %v", failed)
+	}
+	f.has("s0", "State", "READY")
+}
+
+func TestHostThatDidNotAnswer(t *testing.T) {
+	for _, status := range []string{"TimedOut", "Undeliverable", "DeliveryTimedOut", "Failed", "Terminated", "Cancelled"} {
+		t.Run(status, func(t *testing.T) {
+			f := newFleetWorld(t)
+			f.put("s0", hostID(0), "DELETING", "a1")
+			f.put("other", hostID(0), "DELETING", "a2") // another attempt has the word there
+			f.put("ready", hostID(0), "READY", "")
+			f.answer(hostID(0), "close a1", status, "")
+			if failed := f.receive(); len(failed) > 0 {
+				t.Errorf("come again: %v", failed)
+			}
+			f.has("s0", "StateReason", "The host did not answer the close command (Systems Manager: "+status+").")
+			f.has("s0", "AttemptFailedAt", session.FormatTime(f.now()))
+			f.has("s0", "NextAttemptAt", session.FormatTime(t0)) // neither lost, nor hot
+			f.has("other", "AttemptFailedAt", nil)
+			f.has("ready", "State", "READY")
+			if !slices.Equal(f.asked, []string{hostID(0)}) {
+				t.Errorf("EC2 was asked about %q", f.asked)
+			}
+
+			f.ec2 = errors.New("throttled")
+			if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
+				t.Errorf("EC2 does not answer, come again: %v", failed)
+			}
+			f.ec2, f.fates[hostID(0)] = nil, session.Stopped
+			if failed := f.receive(); len(failed) > 0 {
+				t.Errorf("come again: %v", failed)
+			}
+			for _, id := range []string{"s0", "other", "ready"} {
+				f.has(id, "Confirmation", "host-gone")
+			}
+		})
+	}
+}
+
+// One that ran the command, and said nothing, is there.
+func TestHostThatSaidNothingIsThere(t *testing.T) {
+	for _, output := range []string{"", "garbage", "{garbage", `{"failed":"dcv took too long"}`} {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		for _, kind := range []string{sent("inventory"), sent("idle"), "close a1"} {
+			f.answers = nil
+			f.answer(hostID(0), kind, "Success", output)
+			if failed := f.receive(); len(failed) > 0 || len(f.asked) > 0 {
+				t.Errorf("%s of %q: come again %v, asked %q", kind, output, failed, f.asked)
+			}
+		}
+		f.has("s0", "State", "READY")
+		// It did not answer the inventory: in the end it counts as silent.
+		if fresh, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
+			t.Errorf("noted as an answer: %q, %v", output, err)
+		}
+	}
+}
