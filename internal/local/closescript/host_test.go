@@ -253,7 +253,7 @@ func (h *host) execute(script string, env ...string) string {
 	file := filepath.Join(h.t.TempDir(), "_script.sh")
 	h.write(file, script, 0o600)
 	// A script that hangs is killed; a loaded machine is given its time.
-	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, h.shell[0], append(h.shell[1:], file)...)
 	command.Env = append([]string{"PATH=" + h.bin + ":" + os.Getenv("PATH"), "DCV_STATE=" + h.state}, env...)
