@@ -36,7 +36,7 @@ STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumR
 CALLS = {
     r"\bdynamo\.New\(": ({"dynamodb:PartiQLUpdate"}, set()),
     r"\bdynamo\.Index\{": ({"dynamodb:Query"}, set()),
-    r"\bdynamo\.Hosts\{": ({"dynamodb:UpdateItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
+    r"\bdynamo\.Hosts\{": ({"dynamodb:UpdateItem", "dynamodb:GetItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
     r"\bsession\.Registrar\{": (set(), {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
     r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),
     r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),

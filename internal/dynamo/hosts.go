@@ -16,6 +16,7 @@ import (
 // HostsAPI is what Hosts calls of *dynamodb.Client.
 type HostsAPI interface {
 	QueryAPI
+	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
@@ -27,12 +28,59 @@ type HostsAPI interface {
 //	AnsweredLane                  with AnsweredAt the key of the sparse index
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
+//
+// The item "fleet" has the last inventory that was sent to all hosts, as
+// InventorySentAt, and the one before it, as LastButOneSentAt.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
 }
 
-const answeredLane = "0"
+const (
+	answeredLane = "0"
+	fleet        = "fleet" // no host is called that
+)
+
+// Sent is session.HostTable's.
+func (t Hosts) Sent(ctx context.Context, at time.Time) error {
+	_, err := t.update(ctx, fleet,
+		"SET LastButOneSentAt = if_not_exists(InventorySentAt, :never), InventorySentAt = :at",
+		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :apart",
+		map[string]any{
+			":at":    session.FormatTime(at),
+			":apart": session.FormatTime(at.Add(-session.SentApart)),
+			":never": session.FormatTime(time.Time{}),
+		})
+	return err
+}
+
+// LastButOne is session.HostTable's.
+func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
+	return t.time(ctx, fleet, "LastButOneSentAt")
+}
+
+// Newest is session.HostTable's.
+func (t Hosts) Newest(ctx context.Context, hostID string) (time.Time, error) {
+	return t.time(ctx, hostID, "InventorySentAt")
+}
+
+// time is an attribute of an item, as it is now; zero if it is not there.
+func (t Hosts) time(ctx context.Context, id, attr string) (time.Time, error) {
+	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:            aws.String(t.Table),
+		Key:                  map[string]types.AttributeValue{"HostId": attributeValue(id)},
+		ProjectionExpression: aws.String(attr),
+		ConsistentRead:       aws.Bool(true),
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("host %s: %w", id, err)
+	}
+	text, there := out.Item[attr].(*types.AttributeValueMemberS)
+	if !there {
+		return time.Time{}, nil
+	}
+	return time.Parse(session.TimeFormat, text.Value)
+}
 
 // Answered is session.HostTable's: one conditional write.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {

@@ -110,10 +110,12 @@ func (e ending) deletion(r Record) (Write, bool) {
 }
 
 // session ends a session that lives, was seen before, and has no deletion of its
-// own: mark and confirmation in one write.
+// own: mark and confirmation in one write. One that no inventory has seen yet
+// ends only with its host.
 func (e ending) session(r Record) (Write, bool) {
 	s := r.Session()
-	if !s.State.lives() || s.DeletionRequestID != "" || s.FirstSeenAt.IsZero() || !s.FirstSeenAt.Before(e.before) {
+	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
+	if !s.State.lives() || s.DeletionRequestID != "" || !seen {
 		return Write{}, false
 	}
 	w := Write{
