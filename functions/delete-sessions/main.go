@@ -24,6 +24,7 @@ func main() {
 		fleetTag = env.Text("FLEET_TAG_VALUE")
 		maxBatch = env.Count("MAX_BATCH_SIZE", 1000)
 		giveUp   = env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
+		force    = env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))
 	)
 	env.MustBeRight(log)
 
@@ -35,10 +36,11 @@ func main() {
 	})
 	handler := &httpapi.DeleteSessions{
 		Deleter: &session.Deleter{
-			Table:  dynamo.New(db, table),
-			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
-			GiveUp: giveUp,
-			Log:    log,
+			Table:     dynamo.New(db, table),
+			Hosts:     &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			GiveUp:    giveUp,
+			ForceMode: session.ForceMode(force),
+			Log:       log,
 		},
 		MaxBatch: maxBatch,
 		Now:      time.Now,

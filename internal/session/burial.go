@@ -97,9 +97,12 @@ type ending struct {
 }
 
 // deletion confirms an open deletion, or one that was given up, that was
-// requested before.
+// requested before. What was removed by force need not be closed any more.
 func (e ending) deletion(r Record) (Write, bool) {
 	s := r.Session()
+	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
+		return letGo(r, e.reason), true
+	}
 	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
 	if !open || !s.DeletionRequestedAt.Before(e.before) {
 		return Write{}, false

@@ -169,6 +169,12 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
 		}
 		return Write{}, false
+	case s.State == Deleted:
+		meant := s.CloseUntil.After(gone.now) && (sameIncarnation || mayBeMeant(s, f)) // its host is still to close it
+		if meant || !s.DeletedAt.Before(inv.SentAt) {
+			return Write{}, false // it ended after the inventory was sent: the next one knows better
+		}
+		return relist(r, f, inv, inv.HostID, s.ID), true
 	case !s.State.lives():
 		return Write{}, false
 	}
@@ -261,11 +267,8 @@ func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone
 				g.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
-			case there.State == Deleted && there.DeletedAt.Before(inv.SentAt):
-				over = append(over, relist(res.Old, p.Found, inv, inv.HostID, p.id))
-			case there.State == Deleted:
-				// It ended after the inventory was sent: the next one knows better.
-			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost:
+			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
+				there.State == Deleted && !there.CloseUntil.After(gone.now):
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}

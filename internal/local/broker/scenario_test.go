@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,8 @@ import (
 )
 
 // The scenarios of testdata run the whole system, on the in-memory table and on
-// DynamoDB Local. Their commands:
+// DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the
+// template. Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
@@ -106,6 +108,11 @@ func runScenarios(t *testing.T, opts Options) {
 		if opts.Bootstraps != nil && bytes.Contains(source, []byte("\nadvance ")) {
 			continue // the clock of another process cannot be set
 		}
+		opts := opts
+		opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
+		for _, parameter := range parameterLine.FindAllStringSubmatch(string(source), -1) {
+			opts.Parameters[parameter[1]] = parameter[2]
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files: []string{file},
@@ -131,6 +138,8 @@ func runScenarios(t *testing.T, opts Options) {
 	}
 }
 
+var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
+
 const stageKey = "stage"
 
 // A stage is a system for one scenario.
@@ -148,7 +157,6 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
-	opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
 	b, err := New(context.Background(), opts)
 	if err != nil {
 		return nil, err
