@@ -48,7 +48,7 @@ class Story:
     def list_session(self):
         """Makes the record what it is when the session has just been listed."""
         self.table.put(
-            SessionId="SessionId123", Owner="user1", LiveOwner="user1", HostId=self.host_id, LiveHostId=self.host_id,
+            SessionId="SessionId123", Owner="user1", HostId=self.host_id, LiveHostId=self.host_id,
             Type=self.session["Type"], CreationTime=self.session["CreationTime"], State="READY", NumOfConnections=0,
         )
 

@@ -16,7 +16,7 @@ var (
 	toCloseRecord = with(forcedRecord, "CloseUntil", "2026-11-23T20:01:02.123Z")
 
 	closingRecord = with(toCloseRecord, "State", "DELETED", "DeletedAt", "2026-11-23T19:01:22.123Z",
-		"ExpiresAt", t0.Unix()+20+48*3600, "LiveOwner", nil)
+		"ExpiresAt", t0.Unix()+20+48*3600)
 
 	closedRecord = with(closingRecord, "CloseUntil", nil, "StateReason", "Removed by force. Its host says: closed.",
 		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)

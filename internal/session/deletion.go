@@ -236,9 +236,8 @@ func finish(seen Record, now time.Time) Write {
 	set(&w, AttrState, Deleted)
 	set(&w, AttrDeletedAt, now)
 	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
-	w.Remove = []string{AttrLiveOwner}
 	if _, closing := seen[AttrCloseUntil]; !closing {
-		w.Remove = append(w.Remove, leaseAndPlace...)
+		w.Remove = leaseAndPlace
 	}
 	return w
 }

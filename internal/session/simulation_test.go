@@ -167,8 +167,7 @@ func (s *simulation) wrong(old, now session.Record) string {
 	switch {
 	case is.State == session.Deleting && (is.NextAttemptAt.IsZero() || is.DueLane == "" || is.AttemptID == "" || is.DeletionRequestID == ""):
 		return "DELETING without a lease (promise 1)"
-	case (now["LiveHostId"] == nil) != (is.State == session.Deleted && is.CloseUntil.IsZero()),
-		(now["LiveOwner"] == nil) != (is.State == session.Deleted):
+	case (now["LiveHostId"] == nil) != (is.State == session.Deleted && is.CloseUntil.IsZero()):
 		return "the indexes do not hold what lives"
 	case !is.CloseUntil.IsZero() && (is.Confirmation != session.Forced || is.NextAttemptAt.IsZero() || is.DueLane == ""):
 		return "what is to be closed has no lease (promise 6)"
