@@ -20,6 +20,7 @@ func main() {
 	var env awsenv.Settings
 	var (
 		table    = env.Text("SESSIONS_TABLE")
+		hosts    = env.Text("HOSTS_TABLE")
 		document = env.Text("CLOSE_DOCUMENT")
 		fleetTag = env.Text("FLEET_TAG_VALUE")
 		maxBatch = env.Count("MAX_BATCH_SIZE", 1000)
@@ -38,6 +39,14 @@ func main() {
 		Deleter: &session.Deleter{
 			Table:     dynamo.New(db, table),
 			Hosts:     &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			GiveUp:    giveUp,
+			ForceMode: session.ForceMode(force),
+			Log:       log,
+		},
+		DryRunner: &session.DryRunner{
+			Reader:    dynamo.NewReader(db, table),
+			Hosts:     dynamo.Hosts{Client: db, Table: hosts},
+			Checker:   &runcommand.Checker{API: systemsManager, FleetTag: fleetTag},
 			GiveUp:    giveUp,
 			ForceMode: session.ForceMode(force),
 			Log:       log,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,7 +17,7 @@ import (
 // HostsAPI is what Hosts calls of *dynamodb.Client.
 type HostsAPI interface {
 	QueryAPI
-	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	batchGetAPI
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
@@ -56,30 +57,39 @@ func (t Hosts) Sent(ctx context.Context, at time.Time) error {
 
 // LastButOne is session.HostTable's.
 func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
-	return t.time(ctx, fleet, "LastButOneSentAt")
+	times, err := t.times(ctx, []string{fleet}, "LastButOneSentAt")
+	return times[fleet], err
 }
 
-// Newest is session.HostTable's.
-func (t Hosts) Newest(ctx context.Context, hostID string) (time.Time, error) {
-	return t.time(ctx, hostID, "InventorySentAt")
+// Newest is session.HostTable's: ⌈N/100⌉ calls.
+func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	return t.times(ctx, hostIDs, "InventorySentAt")
 }
 
-// time is an attribute of an item, as it is now; zero if it is not there.
-func (t Hosts) time(ctx context.Context, id, attr string) (time.Time, error) {
-	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName:            aws.String(t.Table),
-		Key:                  map[string]types.AttributeValue{"HostId": attributeValue(id)},
-		ProjectionExpression: aws.String(attr),
-		ConsistentRead:       aws.Bool(true),
-	})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("host %s: %w", id, err)
+// times is an attribute of those items that have it.
+func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
+	times := map[string]time.Time{}
+	for some := range slices.Chunk(ids, maxKeys) {
+		var keys []map[string]types.AttributeValue
+		for _, id := range some {
+			keys = append(keys, map[string]types.AttributeValue{"HostId": attributeValue(id)})
+		}
+		items, err := batchGet(ctx, t.Client, t.Table, keys, firstPause)
+		if err != nil {
+			return nil, fmt.Errorf("hosts: %w", err)
+		}
+		for _, item := range items {
+			r := Record(item)
+			if text, there := r[attr].(string); there {
+				at, err := time.Parse(session.TimeFormat, text)
+				if err != nil {
+					return nil, fmt.Errorf("host %v: %s: %w", r["HostId"], attr, err)
+				}
+				times[r["HostId"].(string)] = at
+			}
+		}
 	}
-	text, there := out.Item[attr].(*types.AttributeValueMemberS)
-	if !there {
-		return time.Time{}, nil
-	}
-	return time.Parse(session.TimeFormat, text.Value)
+	return times, nil
 }
 
 // Answered is session.HostTable's: one conditional write.

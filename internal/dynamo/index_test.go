@@ -122,7 +122,7 @@ func (noHosts) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*d
 	return nil, errDown
 }
 
-func (noHosts) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+func (noHosts) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	return nil, errDown
 }
 
@@ -140,7 +140,7 @@ func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	if _, err := hosts.LastButOne(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("last but one: %v", err)
 	}
-	if _, err := hosts.Newest(t.Context(), "i-1"); !errors.Is(err, errDown) {
+	if _, err := hosts.Newest(t.Context(), []string{"i-1"}); !errors.Is(err, errDown) {
 		t.Errorf("newest: %v", err)
 	}
 	if quiet, err := hosts.Quiet(t.Context(), time.Now(), 1); quiet != nil || !errors.Is(err, errDown) {

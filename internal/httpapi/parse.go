@@ -18,7 +18,7 @@ import (
 // A Fault is one thing that is wrong with a request.
 type Fault struct {
 	Index  *int   `json:"Index"` // the entry's place in the array; null for the body as a whole
-	Field  string // "SessionId", "Owner", "Force", "entry" or "body"
+	Field  string // "SessionId", "Owner", "Force", "entry", "body" or "dryRun"
 	Reason string
 }
 
@@ -131,6 +131,18 @@ func parseForce(raw json.RawMessage) (force bool, fault string) {
 		return true, ""
 	}
 	return false, "is not true or false"
+}
+
+// parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
+// is there twice.
+func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault) {
+	switch text, there := req.QueryStringParameters["dryRun"]; {
+	case !there || text == "false":
+		return false, nil
+	case text == "true":
+		return true, nil
+	}
+	return false, &Fault{Field: "dryRun", Reason: "is not true or false"}
 }
 
 // body is the request's body as it was sent.

@@ -24,9 +24,9 @@ type HostTable interface {
 	// LastButOne is when the inventory before the last was sent; zero if there
 	// was none.
 	LastButOne(ctx context.Context) (time.Time, error)
-	// Newest is when the newest inventory that was applied of a host was sent;
-	// zero if there is none.
-	Newest(ctx context.Context, hostID string) (time.Time, error)
+	// Newest is when the newest inventories were sent that were applied of
+	// those hosts, which are distinct; hosts without one are absent.
+	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 	// Answered notes that a host answered an inventory. fresh is false, and
 	// nothing is written, if one that was sent later is noted already, or this
 	// one is, and the host was marked silent since.

@@ -86,11 +86,11 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	}
 	// Two inventories may be applied at once: the older must not bring back
 	// what the newer has ended.
-	newest, err := g.Hosts.Newest(ctx, inv.HostID)
+	newest, err := g.Hosts.Newest(ctx, []string{inv.HostID})
 	if err != nil {
 		return fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
 	}
-	if newest.After(inv.SentAt) {
+	if newest[inv.HostID].After(inv.SentAt) {
 		log.Info("inventory dropped: a newer one has come meanwhile")
 		return nil
 	}

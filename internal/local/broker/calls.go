@@ -105,9 +105,9 @@ func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
 	return t.HostTable.LastButOne(ctx)
 }
 
-func (t *countedHosts) Newest(ctx context.Context, hostID string) (time.Time, error) {
+func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
 	t.count("Newest")
-	return t.HostTable.Newest(ctx, hostID)
+	return t.HostTable.Newest(ctx, hostIDs)
 }
 
 func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {

@@ -43,13 +43,16 @@ func (t *Hosts) LastButOne(ctx context.Context) (time.Time, error) {
 }
 
 // Newest is session.HostTable's.
-func (t *Hosts) Newest(ctx context.Context, hostID string) (time.Time, error) {
+func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if h := t.hosts[hostID]; h != nil {
-		return h.SentAt, ctx.Err()
+	newest := map[string]time.Time{}
+	for _, id := range hostIDs {
+		if h := t.hosts[id]; h != nil {
+			newest[id] = h.SentAt
+		}
 	}
-	return time.Time{}, ctx.Err()
+	return newest, ctx.Err()
 }
 
 // Answered is session.HostTable's.

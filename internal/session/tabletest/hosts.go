@@ -1,6 +1,8 @@
 package tabletest
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -129,17 +131,28 @@ func lastTwoInventories(h *hostsTest) {
 }
 
 func newestOfAHost(h *hostsTest) {
-	h.newest("i-1", time.Time{})
+	h.newest(nil)
 	h.answers("i-1", 100, 110, true)
 	h.answers("i-1", 99, 111, false)
 	h.answers("i-2", 200, 210, true)
-	h.newest("i-1", after(100))
+	if err := h.hosts.Sent(h.t.Context(), after(300)); err != nil { // is no answer
+		h.t.Fatal(err)
+	}
+	h.newest(map[string]time.Time{"i-1": after(100), "i-2": after(200)})
 }
 
-func (h *hostsTest) newest(hostID string, want time.Time) {
+// newest asks about 150 hosts: more than a call takes.
+func (h *hostsTest) newest(want map[string]time.Time) {
 	h.t.Helper()
-	got, err := h.hosts.Newest(h.t.Context(), hostID)
-	if err != nil || !got.Equal(want) {
-		h.t.Errorf("newest of %s: %v, want %v, %v", hostID, got, want, err)
+	var ids []string
+	for n := range 150 {
+		ids = append(ids, fmt.Sprint("i-", n))
+	}
+	got, err := h.hosts.Newest(h.t.Context(), ids)
+	if err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
+		h.t.Errorf("newest: %v, want %v, %v", got, want, err)
+	}
+	if got, err := h.hosts.Newest(h.t.Context(), nil); err != nil || len(got) > 0 {
+		h.t.Errorf("newest of none: %v, %v", got, err)
 	}
 }
