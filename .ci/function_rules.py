@@ -36,8 +36,10 @@ STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumR
 CALLS = {
     r"\bdynamo\.New\(": ({"dynamodb:PartiQLUpdate"}, set()),
     r"\bdynamo\.Index\{": ({"dynamodb:Query"}, set()),
-    r"\bdynamo\.Hosts\{": ({"dynamodb:UpdateItem", "dynamodb:GetItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
-    r"\bsession\.Registrar\{": (set(), {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
+    r"\bdynamo\.NewReader\(": ({"dynamodb:BatchGetItem"}, set()),
+    r"\bsession\.Describer\{": ({"dynamodb:Query", "dynamodb:Scan"}, set()),  # uses all of that reader
+    r"\bdynamo\.Hosts\{": ({"dynamodb:BatchGetItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
+    r"\bsession\.Registrar\{": ({"dynamodb:UpdateItem"}, {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
     r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),
     r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),
     r"\bruncommand\.Reader\{": ({"ssm:ListCommandInvocations", "ssm:GetCommandInvocation"}, set()),

@@ -22,10 +22,7 @@ type DryRunner struct {
 	Reader  Reader
 	Hosts   HostTable
 	Checker HostChecker
-	// GiveUp and ForceMode are the Deleter's.
-	GiveUp    time.Duration
-	ForceMode ForceMode
-	Log       *slog.Logger
+	Log     *slog.Logger
 }
 
 // A DryAnswer is an Answer, and what the entry would hit: nil where there is no
@@ -51,7 +48,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	}
 	asked := map[string]bool{}
 	for _, del := range deletions {
-		del.foresee(req, d.GiveUp)
+		del.foresee()
 		if del.step == toClose {
 			asked[del.seen.HostID] = true
 		}
@@ -107,18 +104,17 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 }
 
 // foresee is what the deletion's writes would come to: toClose where a refusal
-// of its host would take the mark back.
-func (del *deletion) foresee(req Request, giveUp time.Duration) {
-	if del.step == done {
-		return
-	}
-	if del.seen.State.lives() && !del.force {
+// of its host would take the mark back. An open deletion is never taken back,
+// and a forced one asks nobody, or does not depend on the answer.
+func (del *deletion) foresee() {
+	switch {
+	case del.step == done:
+	case del.seen.State.lives() && !del.force:
 		del.step = toClose
-		return
-	}
-	del.refusedByRecord(true, req, giveUp)
-	if del.reason == "" {
+	case del.seen.State.lives(), del.seen.State == Deleting:
 		del.step = done
+	default:
+		del.fail(NotFound, nil)
 	}
 }
 
@@ -148,4 +144,3 @@ func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[st
 	}
 	return seen, nil
 }
-

@@ -30,9 +30,23 @@ var handlerOf = map[string]func(p parts) any{
 				ForceMode: session.ForceMode(p.env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
 				Log:       p.log,
 			},
+			DryRunner: &session.DryRunner{
+				Reader:  p.reader,
+				Hosts:   p.hosts,
+				Checker: &runcommand.Checker{API: p.systemsManager, FleetTag: p.env.Text("FLEET_TAG_VALUE")},
+				Log:     p.log,
+			},
 			MaxBatch: p.env.Count("MAX_BATCH_SIZE", 1000),
 			Now:      p.now,
 			Log:      p.log,
+		}
+		return handler.Handle
+	},
+	"describe-sessions": func(p parts) any {
+		handler := &httpapi.DescribeSessions{
+			Describer: &session.Describer{Reader: p.reader, Now: p.now},
+			FleetTag:  p.env.Text("FLEET_TAG_VALUE"),
+			Log:       p.log,
 		}
 		return handler.Handle
 	},
