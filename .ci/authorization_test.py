@@ -92,7 +92,7 @@ class AuthorizationTest(unittest.TestCase):
                 })
                 self.assertEqual({name for name in template["Resources"] if stack.creates(name)} & pool, set() if own else pool)
                 outputs = {name for name, o in template["Outputs"].items() if "Condition" not in o or stack.condition(o["Condition"])}
-                self.assertEqual({"TokenUrl", "ClientId", "ClientSecretCommand"} <= outputs, not own)
+                self.assertEqual({"TokenUrl", "ClientId", "UserPoolId"} <= outputs, not own)
 
     def test_the_pool_has_the_scope_that_clients_ask_for(self):
         resources = template_expansion.expand(TEMPLATE)["Resources"]
