@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -294,13 +295,35 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	sessions, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	for h := 1; h <= hosts; h++ {
-		for n := 1; n <= sessions; n++ {
-			// As long as a UUID, the ID that Session Manager gives.
-			id := fmt.Sprintf("s-%08d-%025d", h, n)
-			s.must(ts, "PUT", fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", h, id), map[string]any{"Owner": "user1"}, nil)
+	// Side by side, or DynamoDB Local takes a minute for some thousand.
+	const workers = 16
+	failures := make([]error, workers)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for h := 1 + worker; h <= hosts && failures[worker] == nil; h += workers {
+				failures[worker] = s.startMany(h, sessions)
+			}
+		})
+	}
+	group.Wait()
+	ts.Check(errors.Join(failures...))
+}
+
+func (s *stage) startMany(host, sessions int) error {
+	for n := 1; n <= sessions; n++ {
+		// As long as a UUID, the ID that Session Manager gives.
+		id := fmt.Sprintf("s-%08d-%025d", host, n)
+		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, id)
+		status, answer, err := s.call("PUT", path, "application/json", []byte(`{"Owner": "user1"}`))
+		if err != nil {
+			return err
+		}
+		if status/100 != 2 {
+			return fmt.Errorf("PUT %s: %d %s", path, status, answer)
 		}
 	}
+	return nil
 }
 
 func cmdEnd(s *stage, ts *testscript.TestScript, args []string) {
