@@ -1,6 +1,7 @@
 package runcommand
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,8 @@ type Reader struct{ API ReaderAPI }
 // has an AttemptID), an inventory, or the closing of idle sessions.
 type Invocation struct {
 	HostID string
-	// Status is Systems Manager's word for how the invocation ended.
+	// Status is Systems Manager's word for how the invocation ended, the detailed
+	// one where there is one: DeliveryTimedOut rather than TimedOut.
 	Status string
 	// Answered is false if the host printed nothing that can be read: then
 	// Status tells what happened.
@@ -128,7 +130,10 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	if err != nil {
 		return Invocation{}, err
 	}
-	inv := Invocation{HostID: aws.ToString(listed.InstanceId), Status: string(listed.Status)}
+	inv := Invocation{
+		HostID: aws.ToString(listed.InstanceId),
+		Status: cmp.Or(aws.ToString(listed.StatusDetails), string(listed.Status)),
+	}
 	switch c.kind {
 	case closeKind:
 		inv.AttemptID = c.id

@@ -67,8 +67,12 @@ type Broker struct {
 // now is the system's clock; Advance sets it on.
 func (b *Broker) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
 
-// Advance sets the clock of the functions on by d, as if that time had gone by.
-func (b *Broker) Advance(d time.Duration) { b.ahead.Add(int64(d)) }
+// Advance sets the clock of the functions and of Systems Manager on by d, as if
+// that time had gone by. The hosts keep their own.
+func (b *Broker) Advance(d time.Duration) {
+	b.ahead.Add(int64(d))
+	b.fleet.ClockSet()
+}
 
 // New starts the system. Close ends it.
 func New(ctx context.Context, opts Options) (b *Broker, err error) {

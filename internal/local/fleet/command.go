@@ -285,6 +285,18 @@ func (f *Fleet) settle(i *invocation, s status) {
 	}
 }
 
+// ClockSet is called when the clock (Options.Now) was set on: what has had no answer in time by now ends.
+func (f *Fleet) ClockSet() {
+	_ = f.change(func() error { // after Close there is nothing to expire
+		for _, c := range f.sent {
+			if !f.now().Before(c.expires) {
+				f.expire(c)
+			}
+		}
+		return nil
+	})
+}
+
 // expire ends what has had no answer in time: commands for hosts that could not be reached, and those of which nobody
 // knows how they ended. What runs, or is about to, has an end soon.
 func (f *Fleet) expire(c *command) {
