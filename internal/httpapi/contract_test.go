@@ -1,0 +1,149 @@
+package httpapi_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/getkin/kin-openapi/openapi3"
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/httpapi/contract/contracttest"
+)
+
+// fields are those of a struct in JSON, and whether they are always there.
+func fields(t reflect.Type) map[string]bool {
+	all := map[string]bool{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		all[cmp.Or(name, f.Name)] = !strings.Contains(options, "omit")
+	}
+	return all
+}
+
+// ahead are the fields of a dry run, which the code does not have yet.
+var ahead = map[string]bool{"DryRun": true, "Session": true}
+
+func TestFieldsOfAnswersAreTheContracts(t *testing.T) {
+	schemas := contracttest.Document().Components.Schemas
+	for name, answer := range httpapi.Bodies {
+		if schemas[name] == nil {
+			t.Errorf("the contract has no %s", name)
+			continue
+		}
+		schema := schemas[name].Value
+		want := map[string]bool{}
+		for property := range schema.Properties {
+			if ahead[property] {
+				continue
+			}
+			want[property] = slices.Contains(schema.Required, property)
+		}
+		if diff := gocmp.Diff(want, fields(reflect.TypeOf(answer))); diff != "" {
+			t.Errorf("%s (-contract +code; true: always there):\n%s", name, diff)
+		}
+	}
+	// Nothing in an answer is left out of the list above.
+	for path, item := range contracttest.Document().Paths.Map() {
+		for status, response := range item.Post.Responses.Map() {
+			for _, name := range named(response.Value.Content["application/json"].Schema) {
+				if _, ok := httpapi.Bodies[name]; !ok && name != "DryRunSession" {
+					t.Errorf("%s, %s: no type is given for %s", path, status, name)
+				}
+			}
+		}
+	}
+}
+
+// named are the schemas that a schema is made of.
+func named(ref *openapi3.SchemaRef) []string {
+	var all []string
+	if ref.Ref != "" {
+		all = append(all, ref.Ref[strings.LastIndex(ref.Ref, "/")+1:])
+	}
+	for _, property := range ref.Value.Properties {
+		all = append(all, named(property)...)
+	}
+	if ref.Value.Items != nil {
+		all = append(all, named(ref.Value.Items)...)
+	}
+	return all
+}
+
+// An example is a request of the contract and what the contract says it gets.
+type example struct {
+	name, path, request string
+	status              int
+	answer              any
+}
+
+// examples are those of the operations: a request's has the name of its
+// answer's; one that the contract forbids stands with the answer, as text.
+func examples(t *testing.T) []example {
+	t.Helper()
+	var all []example
+	for path, item := range contracttest.Document().Paths.Map() {
+		requests := item.Post.RequestBody.Value.Content["application/json"].Examples
+		granted := item.Post.Responses.Status(200).Value.Content["application/json"].Examples
+		for name, e := range granted {
+			if requests[name] == nil {
+				t.Errorf("%s: the answer %s has no request", path, name)
+				continue
+			}
+			text, err := json.Marshal(requests[name].Value.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, example{name, path, string(text), 200, e.Value.Value})
+		}
+		for name := range requests {
+			if granted[name] == nil {
+				t.Errorf("%s: the request %s has no answer", path, name)
+			}
+		}
+		for name, e := range item.Post.Responses.Status(400).Value.Content["application/json"].Examples {
+			text, ok := e.Value.Extensions["x-request-body"].(string)
+			if !ok {
+				t.Errorf("%s: the answer %s has no x-request-body", path, name)
+			}
+			all = append(all, example{name, path, text, 400, e.Value.Value})
+		}
+	}
+	slices.SortFunc(all, func(a, b example) int { return cmp.Compare(a.path+a.name, b.path+b.name) })
+	return all
+}
+
+func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
+	handlers := map[string]func(*testing.T, string) events.APIGatewayV2HTTPResponse{
+		"/deleteSessions": func(t *testing.T, body string) events.APIGatewayV2HTTPResponse { return newAPI(t).post(body) },
+	}
+	tested := map[string]int{}
+	for _, e := range examples(t) {
+		post := handlers[e.path]
+		if post == nil {
+			t.Errorf("%s: nobody answers it", e.path)
+			continue
+		}
+		resp := post(t, e.request)
+		var got any
+		if err := json.Unmarshal([]byte(resp.Body), &got); err != nil {
+			t.Fatal(err)
+		}
+		e.answer.(map[string]any)["RequestId"] = requestID
+		if diff := gocmp.Diff(e.answer, got); resp.StatusCode != e.status || diff != "" {
+			t.Errorf("%s, %s: %d, not %d (-contract +code):\n%s", e.path, e.name, resp.StatusCode, e.status, diff)
+		}
+		tested[e.path]++
+	}
+	for path := range maps.Keys(contracttest.Document().Paths.Map()) {
+		if tested[path] < 4 {
+			t.Errorf("%s has %d examples", path, tested[path])
+		}
+	}
+}
