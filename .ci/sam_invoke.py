@@ -36,6 +36,11 @@ def time_text(ago=datetime.timedelta()):
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def requester(event):
+    """Whom the record names: the token's subject, which by client credentials is the client."""
+    return event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {}).get("sub", "unknown")
+
+
 class Story:
     """The sample events in an order that makes sense, each a check of its own."""
 
@@ -81,7 +86,7 @@ class Story:
         assert body["UnsuccessfulList"] == [NOT_THERE], body
         record = self.table.get("SessionId123")
         assert (record["State"], record["AttemptId"]) == ("DELETING", body["RequestId"]), record
-        assert record["DeletionRequestedBy"] == "arn:aws:iam::123456789012:user/session-admin", record
+        assert record["DeletionRequestedBy"] == requester(self.event(name)), record
         assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
 
     def command_status_of_an_unknown_command(self):

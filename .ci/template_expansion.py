@@ -4,6 +4,8 @@
 authorizers that will be made, and leaves many of its rules out.
 """
 
+import copy
+import functools
 import logging
 import os
 
@@ -23,9 +25,19 @@ class NoManagedPolicies:
         return {}
 
 
+@functools.cache
+def parsed(text):
+    return yaml_parse(text)
+
+
+def read(text):
+    """The template of that text, as it is written."""
+    return copy.deepcopy(parsed(text))
+
+
 def expand(text, **parameters):
     """The template of that text, with its defaults but for these parameters."""
-    template = yaml_parse(text)
+    template = read(text)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"  # a local path would have to be uploaded first

@@ -1,4 +1,5 @@
-"""What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py.
+"""What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py,
+and who may call them in authorization.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -6,6 +7,7 @@ Every rule reads the expanded template, where what SAM makes can be seen too, an
 import json
 import re
 
+import authorization
 import function_rules
 from template_expansion import as_list, of_type, referred
 
@@ -13,30 +15,6 @@ LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
 
 # Systems Manager refuses documents of more than 64 KB, parameters pasted in; this leaves room for what it adds.
 LARGEST_DOCUMENT_CHARS = 60 * 1024
-
-
-def api_needs_authorization(template):
-    for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
-        body = api["Properties"].get("Body", {})
-        schemes = body.get("components", {}).get("securitySchemes", {})
-        for path, methods in body.get("paths", {}).items():
-            for method, operation in methods.items():
-                named = [scheme for choice in operation.get("security", []) for scheme in choice]
-                if not named or any(scheme not in schemes for scheme in named):
-                    yield f"{name}: {method.upper()} {path} has no authorizer: anybody can call it"
-                if any(not choice for choice in operation.get("security", [])):
-                    yield f"{name}: {method.upper()} {path} can be called without its authorizer"
-        if not api["Properties"].get("FailOnWarnings"):
-            yield f"{name}: set FailOnWarnings, or errors in the API's definition are dropped"
-    for name, route in of_type(template, "AWS::ApiGatewayV2::Route").items():
-        if route["Properties"].get("AuthorizationType", "NONE") == "NONE":
-            yield f"{name}: the route has no authorizer"
-    for name, url in of_type(template, "AWS::Lambda::Url").items():
-        if url["Properties"].get("AuthType") != "AWS_IAM":
-            yield f"{name}: the function's URL is open to anybody"
-    for name, permission in of_type(template, "AWS::Lambda::Permission").items():
-        if "SourceArn" not in permission["Properties"]:
-            yield f"{name}: without SourceArn, the service may invoke the function for anybody"
 
 
 def queues_lose_nothing(template):
@@ -152,7 +130,6 @@ def longest(parameter):
 
 
 ALL = [
-    api_needs_authorization,
     queues_lose_nothing,
     queues_take_only_from_their_rules,
     table_outlives_mistakes,
@@ -160,5 +137,8 @@ ALL = [
 ]
 
 
+EVERY = ALL + authorization.ALL + function_rules.ALL
+
+
 def breaches(template):
-    return [f"{sentence} ({rule.__name__})" for rule in ALL + function_rules.ALL for sentence in rule(template)]
+    return [f"{sentence} ({rule.__name__})" for rule in EVERY for sentence in rule(template)]

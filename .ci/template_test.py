@@ -14,8 +14,7 @@ TEMPLATE = (ROOT / "template.yaml").read_text()
 
 # What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
 BREAKAGES = [
-    ("an open route", r"\n +DefaultAuthorizer: AWS_IAM", "", "has no authorizer"),
-    ("an authorizer nobody defined", r"EnableIamAuthorizer: true", "EnableIamAuthorizer: false", "not defined"),
+    ("an authorizer nobody defined", r"DefaultAuthorizer: AccessToken", "DefaultAuthorizer: IdToken", "not defined"),
     ("a log without end", r"\n      RetentionInDays: .*", "", "no RetentionInDays"),
     ("a log group of Lambda's own making", r"\n      LoggingConfig: .*", "", "names no log group"),
     ("a shared role", r"GetAtt HostEventsRole.Arn", "GetAtt DeleteSessionsRole.Arn", "shares its role"),
@@ -84,6 +83,7 @@ class TemplateTest(unittest.TestCase):
         for parameters in (
             {"Architecture": "x86_64"},
             {"LogLevel": "debug", "DeletionProtection": "false"},
+            {"Issuer": "https://login.example.com/", "Audience": "one,two", "Scope": "desktops"},
             {"CloseIdleAfterMinutes": 60, "EndSessionsOfStoppedHosts": "false", "InventoryMinutes": 2},
         ):
             self.assertEqual(complaints(TEMPLATE, **parameters), [], parameters)

@@ -138,15 +138,11 @@ func requestID(ctx context.Context) string {
 	return lc.AwsRequestID
 }
 
-// requester is who asks, for the record: the IAM identity or the token's
-// client or subject that the gateway has checked.
+// requester is who asks, for the record: whom the token that the gateway has
+// checked speaks for. By client credentials that is the client; a user is named
+// by Cognito's username, or by sub, which other issuers' clients have as well.
 func requester(req events.APIGatewayV2HTTPRequest) string {
-	auth := req.RequestContext.Authorizer
-	switch {
-	case auth == nil:
-	case auth.IAM != nil && auth.IAM.UserARN != "":
-		return auth.IAM.UserARN
-	case auth.JWT != nil:
+	if auth := req.RequestContext.Authorizer; auth != nil && auth.JWT != nil {
 		for _, claim := range []string{"username", "sub", "client_id"} {
 			if who := auth.JWT.Claims[claim]; who != "" {
 				return who

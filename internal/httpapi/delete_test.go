@@ -156,7 +156,6 @@ func TestPanicShowsNothingInternal(t *testing.T) {
 func TestRequesterIsRecorded(t *testing.T) {
 	type (
 		authorizer = events.APIGatewayV2HTTPRequestContextAuthorizerDescription
-		iam        = events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription
 		jwt        = events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription
 	)
 	claims := func(c map[string]string) *authorizer { return &authorizer{JWT: &jwt{Claims: c}} }
@@ -164,12 +163,16 @@ func TestRequesterIsRecorded(t *testing.T) {
 		authorizer *authorizer
 		want       string
 	}{
-		{&authorizer{IAM: &iam{UserARN: "arn:aws:iam::123456789012:user/admin"}}, "arn:aws:iam::123456789012:user/admin"},
-		{claims(map[string]string{"client_id": "client", "scope": "dcv-session-manager/sm_scope"}), "client"},
+		// Cognito's client credentials, and another issuer's.
+		{claims(map[string]string{"client_id": "client", "sub": "client", "scope": "dcv-session-manager/sm_scope"}), "client"},
+		{claims(map[string]string{"azp": "client", "sub": "client@clients", "scope": "desktops"}), "client@clients"},
+		// A user's token says whom the client speaks for.
 		{claims(map[string]string{"client_id": "client", "sub": "subject"}), "subject"},
 		{claims(map[string]string{"client_id": "client", "sub": "subject", "username": "name"}), "name"},
+		{claims(map[string]string{"client_id": "client", "sub": "", "username": ""}), "client"},
+		{claims(map[string]string{"scope": "dcv-session-manager/sm_scope"}), "unknown"},
 		{claims(nil), "unknown"},
-		{&authorizer{IAM: &iam{}}, "unknown"},
+		{&authorizer{}, "unknown"},
 		{nil, "unknown"},
 	} {
 		a := newAPI(t)

@@ -53,6 +53,7 @@ func run(ctx context.Context) (err error) {
 		Template:    "template.yaml",
 		Dir:         dir,
 		DynamoDB:    s.dynamoDB,
+		Token:       s.token,
 		GiveUpAfter: s.giveUpAfter,
 		Every:       s.every,
 		Steps:       printStep,
@@ -122,10 +123,14 @@ func printWelcome(addr string, s settings) {
 	if s.dynamoDB != "" {
 		store = "in DynamoDB Local at " + s.dynamoDB
 	}
+	token := ""
+	if s.token != "" {
+		token = ` -H "Authorization: Bearer $TOKEN"`
+	}
 	fmt.Printf(`
 The API is at http://%[1]s, its table %[2]s. Delete two sessions, one of which does not exist:
 
-  curl -s http://%[1]s/deleteSessions -H 'Content-Type: application/json' -d '[
+  curl -s http://%[1]s/deleteSessions%[3]s -H 'Content-Type: application/json' -d '[
     {"SessionId": "SessionId123", "Owner": "user1", "Force": false},
     {"SessionId": "SessionIdabc", "Owner": "user1", "Force": false}]'
 
@@ -139,10 +144,10 @@ A session that the table does not know runs on i-0a1b2c3d4e5f60003; an inventory
 And a deletion that gets stuck, because the news of it is lost, is rescued when its lease of two minutes ends:
 
   curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/lose-events
-  curl -s http://%[1]s/deleteSessions -H 'Content-Type: application/json' -d '[{"SessionId": "render-7", "Owner": "user1"}]'
+  curl -s http://%[1]s/deleteSessions%[3]s -H 'Content-Type: application/json' -d '[{"SessionId": "render-7", "Owner": "user1"}]'
   curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/deliver-events
 
 Each step of a session appears below. Ctrl-C ends it.
 
-`, addr, store)
+`, addr, store, token)
 }

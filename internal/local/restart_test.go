@@ -25,10 +25,7 @@ import (
 // the same table, the system has lost no deletion that it accepted.
 func TestKilledAfterTheAnswerLosesNothing(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
-	binary := filepath.Join(t.TempDir(), "local")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := build(t)
 	table := dynamodblocal.Store{Client: dynamodb.NewFromConfig(dynamodblocal.Config(endpoint)), TableName: "SessionsTable"}
 	t.Cleanup(func() {
 		table.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String("SessionsTable")})
@@ -36,7 +33,7 @@ func TestKilledAfterTheAnswerLosesNothing(t *testing.T) {
 	hosts := t.TempDir()
 
 	for round, wait := range []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond, 400 * time.Millisecond} {
-		api, kill := startLocal(t, binary, endpoint, hosts)
+		api, kill := startLocal(t, binary, "STORE=dynamodb", "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "STATE_DIR="+hosts)
 		var entries []string
 		for n := range 40 {
 			id := fmt.Sprintf("s-%d-%d", round, n)
@@ -65,7 +62,7 @@ func TestKilledAfterTheAnswerLosesNothing(t *testing.T) {
 	}
 
 	// Started once more, it finishes what was confirmed, and still works.
-	api, kill := startLocal(t, binary, endpoint, hosts)
+	api, kill := startLocal(t, binary, "STORE=dynamodb", "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "STATE_DIR="+hosts)
 	defer kill()
 	request(t, http.MethodPut, api+"/local/hosts/i-00000000000000001/sessions/last", `{"Owner": "user1"}`)
 	request(t, http.MethodPost, api+"/deleteSessions", `[{"SessionId": "last", "Owner": "user1"}]`)
@@ -90,11 +87,20 @@ func TestKilledAfterTheAnswerLosesNothing(t *testing.T) {
 	}
 }
 
-func startLocal(t *testing.T, binary, endpoint, hosts string) (api string, kill func()) {
+func build(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "local")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+func startLocal(t *testing.T, binary string, env ...string) (api string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(binary)
 	cmd.Dir = "../.." // where template.yaml is
-	cmd.Env = append(os.Environ(), "PORT=0", "STORE=dynamodb", "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "STATE_DIR="+hosts)
+	cmd.Env = append(append(os.Environ(), "PORT=0"), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -18,6 +19,7 @@ type settings struct {
 	dynamoDB     string // endpoint of a DynamoDB Local that runs already
 	dynamoDBPort int
 	stateDir     string
+	token        string // that the API wants; "": none
 	logLevel     slog.Level
 	giveUpAfter  time.Duration            // 0: the template's
 	every        map[string]time.Duration // by task; else the template's
@@ -31,6 +33,7 @@ func readSettings() (settings, error) {
 		ec2Port:  env("EC2_PORT", ""),
 		store:    env("STORE", "memory"),
 		stateDir: env("STATE_DIR", ""),
+		token:    env("TOKEN", ""),
 		logLevel: slog.LevelWarn,
 	}
 	var errs []error
@@ -49,6 +52,10 @@ func readSettings() (settings, error) {
 		if name == "DYNAMODB_PORT" {
 			s.dynamoDBPort = int(n)
 		}
+	}
+	if !bearerToken.MatchString(s.token) {
+		// Not quoted: it may be a secret with a line break behind it.
+		errs = append(errs, errors.New("TOKEN cannot be sent as a bearer token; it can have letters, digits and -._~+/, and = at its end"))
 	}
 	duration := func(name string) (time.Duration, bool) {
 		text := env(name, "")
@@ -72,6 +79,9 @@ func readSettings() (settings, error) {
 	}
 	return s, errors.Join(errs...)
 }
+
+// bearerToken is a b64token of RFC 6750, section 2.1, or nothing.
+var bearerToken = regexp.MustCompile(`^([A-Za-z0-9._~+/-]+=*)?$`)
 
 func env(name, ifUnset string) string {
 	if v := os.Getenv(name); v != "" {

@@ -36,6 +36,8 @@ type Options struct {
 	// Bootstraps are built functions, by name, to run in place of the handlers
 	// in this process. They need DynamoDB.
 	Bootstraps map[string]string
+	// Token is the bearer token that the API wants; "" lets everybody in.
+	Token string
 	// GiveUpAfter overrides the template's give-up time; Every the intervals of
 	// its schedules, by task ("deletions", "inventory", "idle"); a negative one
 	// is never.
@@ -117,11 +119,13 @@ func (b *Broker) Close() {
 	b.stop = nil
 }
 
-// Handler is the HTTP API with its contract, and the control API under /local/.
+// Handler is the HTTP API with its contract, the token endpoint for its
+// clients, and the control API under /local/.
 func (b *Broker) Handler() http.Handler {
 	mux := http.NewServeMux()
 	b.control(mux)
 	mux.HandleFunc("GET /openapi.yaml", serveContract)
+	mux.HandleFunc("POST /oauth2/token", b.issueToken)
 	mux.HandleFunc("/", b.gateway)
 	return mux
 }

@@ -30,6 +30,11 @@ func (b *Broker) gateway(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "Not Found")
 		return
 	}
+	if !b.authorized(r) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		writeMessage(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		writeMessage(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
@@ -66,8 +71,6 @@ func (b *Broker) gateway(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, resp.Body)
 }
 
-const localUser = "arn:aws:iam::000000000000:user/local"
-
 func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	now := time.Now().UTC()
 	sourceIP, _, _ := net.SplitHostPort(r.RemoteAddr)
@@ -89,9 +92,7 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
 				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP, UserAgent: r.UserAgent(),
 			},
-			Authorizer: &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
-				IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: localUser},
-			},
+			Authorizer: localCaller(),
 		},
 	}
 	event.Headers["host"] = r.Host // which Go takes out of the headers

@@ -95,7 +95,13 @@ func TestRequestReachesTheFunctionInPayloadFormat2(t *testing.T) {
 	same("http", rc.HTTP, events.APIGatewayV2HTTPRequestContextHTTPDescription{
 		Method: "POST", Path: "/things", Protocol: "HTTP/1.1", SourceIP: "192.0.2.7", UserAgent: "curl/8",
 	})
-	same("authorizer", rc.Authorizer.IAM.UserARN, localUser)
+	if rc.Authorizer == nil || rc.Authorizer.IAM != nil || rc.Authorizer.JWT == nil {
+		t.Fatalf("authorizer %+v", rc.Authorizer)
+	}
+	same("claim client_id", rc.Authorizer.JWT.Claims["client_id"], "local")
+	same("claim sub", rc.Authorizer.JWT.Claims["sub"], "local")
+	same("claim scope", rc.Authorizer.JWT.Claims["scope"], "dcv-session-manager/sm_scope")
+	same("scopes", strings.Join(rc.Authorizer.JWT.Scopes, " "), "dcv-session-manager/sm_scope")
 	if rc.RequestID == "" || rc.TimeEpoch < before {
 		t.Errorf("requestId %q, timeEpoch %d", rc.RequestID, rc.TimeEpoch)
 	}

@@ -70,6 +70,15 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 		{"a parameter's number", "Default: 7}", "Default: 11}", "parameter Retries: 11 is outside"},
 		{"a parameter without a value", "Idle: {Type: Number, Default: 0}", "Idle: {Type: Number}", "parameter Idle: has no default"},
 		{"a parameter's type", "Type: CommaDelimitedList", "Type: 'AWS::SSM::Parameter::Value<String>'", "parameter Lanes: type"},
+		{"parameters that do not go together", "Default: test}", "Default: live}", "Rules: LiveClosesIdle: A live stage closes idle sessions."},
+		{"a value that no stage may have", "Default: 7}", "Default: 9}", "Rules: Always: Nine retries are one too many."},
+		{"a rule of a condition", "{Assert: !Not [!Equals [!Ref Retries, '9']]", "{Assert: !Not [!Condition Live]", "Rules: Always: line 14: a rule cannot use a condition"},
+		{"a rule of a value that depends on one", "!Equals [!Ref Retries, '9']", "!Equals [!If [Live, 1, 2], '9']", "Rules: Always: line 14: a rule cannot use a condition"},
+		{"a function that rules do not have here", "!Equals [!Ref Idle, '1']", "!Contains [[a], !Ref Idle]", "Rules: LiveClosesIdle: line"},
+		{"a rule of a parameter that is not there", "!Equals [!Ref Idle, '1']", "!Equals [!Ref Idel, '1']", `line 20: Ref: there is no parameter or resource "Idel"`},
+		{"a rule without assertions", "    RuleCondition: {'Fn::Equals': [{Ref: Stage}, live]}\n    Assertions:", "    Assertion:", "Rules: LiveClosesIdle: Assertion is not supported"},
+		{"a rule that asserts nothing", "      - {Assert: !Not [!Equals [!Ref Idle, '1']]}\n", "      - {AssertDescription: x}\n", "Rules: LiveClosesIdle: Assertions: Assert: missing"},
+
 		{"an output of nothing", "https://${Api}/${Table}", "https://${Apy}/", "Outputs: Where"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -89,6 +98,48 @@ func TestAParameterThatTheTemplateDoesNotHaveIsRefused(t *testing.T) {
 	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stages": "live"})
 	if err == nil || !strings.Contains(err.Error(), "parameter Stages") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestEveryAssertionThatFailsIsNamedAtOnce(t *testing.T) {
+	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "live", "Idle": "1", "Retries": "9"})
+	want := "whole.yaml: Rules: Always: Nine retries are one too many.\n" +
+		"Rules: LiveClosesIdle: A live stage closes idle sessions.\n" +
+		"Rules: LiveClosesIdle: an assertion fails"
+	if err == nil || err.Error() != want {
+		t.Fatalf("got %v\nwant %s", err, want)
+	}
+	// The same values where the rule does not apply.
+	if _, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "test", "Idle": "1", "Retries": "8"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The authentication of this project's template: an issuer goes with an audience, and the pool has its one scope.
+func TestThisProjectsAuthenticationParameters(t *testing.T) {
+	const own, scope = "https://login.example.com/", "dcv-session-manager/sm_scope"
+	for _, c := range []struct{ issuer, audience, scope, want string }{
+		{"", "", scope, ""},
+		{own, "one", scope, ""},
+		{own, "one,two", "desktops", ""},
+		{own, "", scope, "An Issuer needs an Audience"},
+		{"", "one", scope, "An Audience needs an Issuer"},
+		{"", "", "desktops", "Another Scope needs an Issuer"},
+		{own, "one", "", "parameter Scope"},
+		{own, "one", "a b", "parameter Scope"},
+		{own, "one,", scope, "parameter Audience"},
+		{"http://login.example.com", "one", scope, "parameter Issuer"},
+	} {
+		project, err := template.Load("../../../template.yaml", map[string]string{"Issuer": c.issuer, "Audience": c.audience, "Scope": c.scope})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err != nil {
+			continue
+		}
+		if _, made := project.Resource("UserPool"); made != (c.issuer == "") {
+			t.Errorf("%+v: a user pool: %v", c, made)
+		}
 	}
 }
 

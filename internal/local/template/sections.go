@@ -11,7 +11,7 @@ const transform = "AWS::Serverless-2016-10-31"
 
 // sections is the template as written, taken apart at its top level.
 type sections struct {
-	parameters, mappings, conditions, globals, resources, outputs *yaml.Node
+	parameters, rules, mappings, conditions, globals, resources, outputs *yaml.Node
 }
 
 func readSections(root *yaml.Node) (sections, error) {
@@ -29,6 +29,8 @@ func readSections(root *yaml.Node) (sections, error) {
 			}
 		case "Parameters":
 			s.parameters = f.value
+		case "Rules":
+			s.rules = f.value
 		case "Mappings":
 			s.mappings = f.value
 		case "Conditions":

@@ -4,7 +4,7 @@
 // refuses whatever it does not know: a mistake in the template is to show on a laptop, not after a deployment.
 //
 // What things are called: a reference to a resource is its logical ID, an attribute of a resource is "LogicalID.Attribute".
-// What only an account can use (roles, log groups, alarms, the API's authorizer) is resolved, so that a wrong reference
+// What only an account can use (roles, log groups, alarms, the API's authorizer and its user pool) is resolved, so that a wrong reference
 // in it shows, and can be looked at with Resource; nothing here obeys it.
 package template
 
@@ -70,6 +70,9 @@ func Parse(src []byte, params map[string]string) (*Template, error) {
 	}
 	r, err := newResolver(s, parameters)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.assertRules(s.rules); err != nil {
 		return nil, err
 	}
 	resources, err := r.resources(s)

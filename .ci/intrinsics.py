@@ -1,0 +1,85 @@
+"""CloudFormation's functions, worked out for one set of parameters, as far as the API's authorization needs them."""
+
+# What references to AWS's own names give.
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/name/51af3dc0-da77-11e4-872e-1234567db123",
+    "AWS::StackName": "name",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+class Unresolved(Exception):
+    """A value that CloudFormation would refuse, or that these functions do not know."""
+
+
+class Stack:
+    """An expanded template with its parameters set."""
+
+    def __init__(self, template, parameters):
+        self.template = template
+        self.parameters = parameters
+
+    def condition(self, name):
+        return self.resolve(self.template["Conditions"][name])
+
+    def creates(self, resource):
+        declared = self.template["Resources"].get(resource)
+        return declared is not None and ("Condition" not in declared or self.condition(declared["Condition"]))
+
+    def resolve(self, value):
+        """The value without functions. A resource is its logical ID."""
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            name, argument = next(iter(value.items()))
+            if name == "Condition":
+                return self.condition(argument)
+            if name == "Ref" or name.startswith("Fn::"):
+                return self.call(name.removeprefix("Fn::"), argument)
+        return {name: self.resolve(item) for name, item in value.items()}
+
+    def call(self, name, argument):
+        if name == "If":  # the other branch may speak of what is not created
+            condition, yes, no = argument
+            return self.resolve(yes if self.condition(condition) else no)
+        if name == "Ref":
+            return self.named(argument)
+        if name == "Sub" and isinstance(argument, str):
+            return self.fill(argument)
+        arguments = self.resolve(argument)
+        if name == "GetAtt":
+            resource = arguments.split(".")[0] if isinstance(arguments, str) else arguments[0]
+            return f"attribute of {self.named(resource)}"
+        if name == "Equals":
+            return str(arguments[0]) == str(arguments[1])
+        if name == "Not":
+            return not arguments[0]
+        if name == "And":
+            return all(arguments)
+        if name == "Or":
+            return any(arguments)
+        if name == "Split":
+            return arguments[1].split(arguments[0])
+        if name == "Join":
+            return arguments[0].join(arguments[1])
+        raise Unresolved(f"Fn::{name} is not known here")
+
+    def named(self, name):
+        for values in (PSEUDO, self.parameters):
+            if name in values:
+                return values[name]
+        if not self.creates(name):
+            raise Unresolved(f"{name} is not created")
+        return name
+
+    def fill(self, text):
+        before, opening, rest = text.partition("${")
+        if not opening:
+            return text
+        name, _, after = rest.partition("}")
+        return before + str(self.named(name.split(".")[0])) + self.fill(after)
