@@ -84,7 +84,7 @@ test-all: ## Run the tests with the race detector, and fail where a tool is miss
 clients: ## Generate a Python and a Go client from the contract, and run them against the local system
 	@.ci/clients/check
 
-schemathesis: ## Send the local system whatever the contract allows and forbids, for 45 s
+schemathesis: ## Send the local system whatever the contract allows and forbids, for a minute
 	@.ci/clients/schemathesis
 
 ##### In AWS

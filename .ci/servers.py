@@ -18,6 +18,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextlib.contextmanager
 def process(what, command, port, **environment):
     """Runs a server until the end of the block; it has started when it listens on the port."""
@@ -27,7 +32,7 @@ def process(what, command, port, **environment):
         )
         try:
             deadline = time.monotonic() + SECONDS_TO_START
-            while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+            while not listens(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     output.seek(0)
                     raise SystemExit(f"{what} does not start:\n{output.read()[-3000:]}")

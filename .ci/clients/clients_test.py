@@ -147,7 +147,7 @@ class PythonClientTest(unittest.TestCase):
 
     def test_faults_can_be_read(self):
         with self.assertRaises(ApiException) as refused:
-            describe(next_token="made up")
+            describe(next_token="Zm9yZ2Vk")
         self.assertEqual(refused.exception.status, 400)
         (fault,) = ErrorResponse.from_json(refused.exception.body).errors
         self.assertEqual((fault.index, fault.var_field), (None, "NextToken"))
