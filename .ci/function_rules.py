@@ -36,6 +36,8 @@ STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumR
 CALLS = {
     r"\bdynamo\.New\(": ({"dynamodb:PartiQLUpdate"}, set()),
     r"\bdynamo\.Index\{": ({"dynamodb:Query"}, set()),
+    r"\bdynamo\.NewReader\(": ({"dynamodb:BatchGetItem"}, set()),
+    r"\bsession\.Describer\{": ({"dynamodb:Query", "dynamodb:Scan"}, set()),  # uses all of that reader
     r"\bdynamo\.Hosts\{": ({"dynamodb:UpdateItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
     r"\bsession\.Registrar\{": (set(), {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
     r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),

@@ -53,7 +53,7 @@ class Story:
     def list_session(self):
         """Makes the record what it is when the session has just been listed."""
         self.table.put(
-            SessionId="SessionId123", Owner="user1", LiveOwner="user1", HostId=self.host_id, LiveHostId=self.host_id,
+            SessionId="SessionId123", Owner="user1", HostId=self.host_id, LiveHostId=self.host_id,
             Type=self.session["Type"], CreationTime=self.session["CreationTime"], State="READY", NumOfConnections=0,
         )
 
@@ -61,9 +61,9 @@ class Story:
         self.told.add(name)
         return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
-    def answer(self, name):
+    def answer(self, name, function="DeleteSessionsFunction"):
         """The status and the body of the answer to an HTTP event."""
-        response = self.invoke("DeleteSessionsFunction", self.event(name))
+        response = self.invoke(function, self.event(name))
         return response["statusCode"], json.loads(response["body"])
 
     def stream_record_of_now(self, name):
@@ -88,6 +88,18 @@ class Story:
         assert (record["State"], record["AttemptId"]) == ("DELETING", body["RequestId"]), record
         assert record["DeletionRequestedBy"] == requester(self.event(name)), record
         assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
+
+    def describe(self, name, state):
+        """The one session, shown in that state."""
+        status, body = self.answer(name, "DescribeSessionsFunction")
+        assert status == 200 and "NextToken" not in body, (status, body)
+        [shown] = [s for s in body["Sessions"] if s["Id"] == "SessionId123"]
+        assert (shown["State"], shown["Owner"], shown["Server"]["Id"]) == (state, "user1", self.host_id), shown
+        assert shown["CreationTime"] == self.session["CreationTime"], shown
+
+    def describe_malformed(self):
+        status, body = self.answer("describe-malformed", "DescribeSessionsFunction")
+        assert status == 400 and len(body["errors"]) == 4, (status, body)
 
     def command_status_of_an_unknown_command(self):
         event = self.event("command-status")
@@ -196,10 +208,14 @@ class Story:
         return [
             ("delete-malformed.json: every fault is named, nothing is done", self.delete_malformed),
             ("delete.json: marked, and the host told", self.delete),
+            ("describe.json: DELETING", lambda: self.describe("describe", "DELETING")),
+            ("describe-malformed.json: every fault is named", self.describe_malformed),
             ("command-status.json as it stands: goes back to the queue", self.command_status_of_an_unknown_command),
             ("stream-confirmed.json as it stands: changes nothing", self.stream_record_of_another_attempt),
             ("command-status.json of that delete: confirmed", self.command_status_of_that_delete),
             ("stream-confirmed.json of that delete: DELETED", self.stream_confirmed),
+            ("describe-owner.json: DELETED", lambda: self.describe("describe-owner", "DELETED")),
+            ("describe-all.json: DELETED", lambda: self.describe("describe-all", "DELETED")),
             ("delete-base64.json: as delete.json", lambda: self.delete("delete-base64")),
             ("delete-forced.json: takes over, sends nothing", self.delete_forced),
             ("stream-forced.json as it stands: changes nothing",

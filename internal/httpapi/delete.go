@@ -8,10 +8,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -60,12 +58,7 @@ type fault struct {
 func (h *DeleteSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
 	id := requestID(ctx)
 	log := h.Log.With("RequestId", id)
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "Stack", string(debug.Stack()))
-			resp = respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id})
-		}
-	}()
+	defer answerPanic(log, id, &resp)
 
 	body, err := body(req)
 	if err != nil {
@@ -115,17 +108,22 @@ func badRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2
 }
 
 func respond(status int, body any) events.APIGatewayV2HTTPResponse {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // an ID with "&" comes back as it was sent
-	if err := encoder.Encode(body); err != nil {
-		panic(err) // the types above always have a JSON form
-	}
 	return events.APIGatewayV2HTTPResponse{
 		StatusCode: status,
 		Headers:    map[string]string{"Content-Type": "application/json"},
-		Body:       strings.TrimSuffix(text.String(), "\n"),
+		Body:       jsonText(body),
 	}
+}
+
+// jsonText is one of this package's types as JSON.
+func jsonText(v any) string {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // an ID with "&" comes back as it was sent
+	if err := encoder.Encode(v); err != nil {
+		panic(err) // they always have a JSON form
+	}
+	return strings.TrimSuffix(text.String(), "\n")
 }
 
 // requestID is Lambda's ID of the request, a UUID, which is on Lambda's own log

@@ -82,8 +82,6 @@ func TestFormsOfAnEntry(t *testing.T) {
 		{"\n[\t{ \"Owner\" : \"user1\" ,\r\n \"Force\" :  true , \"SessionId\" : \"SessionId123\" } ]\n", true},
 		{`[{"SessionId":"SessionId123","Owner":"user1","Colour":{"a":[1]},"force":true,"FORCE":1}]`, false},
 		{`[{"SessionId":"Session\u0049d123","Owner":"user1","\u0046orce":true}]`, true},
-		// The last of two counts, as with most readers of JSON.
-		{`[{"SessionId":"x","Owner":"user1","SessionId":"SessionId123","Force":true,"Force":false}]`, false},
 	} {
 		for _, req := range []events.APIGatewayV2HTTPRequest{{Body: tc.body}, encoded(tc.body)} {
 			a := newAPI(t)
@@ -100,7 +98,6 @@ func TestFormsOfAnEntry(t *testing.T) {
 
 func TestOddIDsAreIDs(t *testing.T) {
 	for _, tc := range []struct{ sent, id, answered string }{
-		{`\u0000`, "\x00", `\u0000`},
 		{`a\ud834\udd1eb`, "a\U0001D11Eb", "a\U0001D11Eb"},
 		{`;\"$(reboot)\\ `, `;"$(reboot)\ `, `;\"$(reboot)\\ `},
 		{" é ", " é ", " é "},

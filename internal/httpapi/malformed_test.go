@@ -97,7 +97,13 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 		{`[{` + ok + `,"Force":"true"}]`, []wrong{at(0, "Force", "is not true or false")}},
 		{`[{` + ok + `,"Force":1}]`, []wrong{at(0, "Force", "is not true or false")}},
 		{`[{` + ok + `,"Force":[]}]`, []wrong{at(0, "Force", "is not true or false")}},
-		{`[{` + ok + `,"Force":"false","Force":"no"}]`, []wrong{at(0, "Force", "is not true or false")}},
+		{`[{` + ok + `,"Force":false,"Force":true}]`, []wrong{at(0, "Force", "is there twice")}},
+		{`[{` + ok + `,"\u0053essionId":"t","SessionId":"s"}]`, []wrong{at(0, "SessionId", "is there twice")}},
+		{`[{` + ok + `,"Owner":"o"}]`, []wrong{at(0, "Owner", "is there twice")}},
+		{`[{` + ok + `,"a":1,"b":2,"a":{},"b":[],"":0,"":0}]`, []wrong{at(0, "entry", "has a field twice")}},
+		{`[{"SessionId":"\u0000","Owner":"o"}]`, []wrong{at(0, "SessionId", "has a control character")}},
+		{`[{"SessionId":"s\n","Owner":"\u007f"}]`, []wrong{at(0, "SessionId", "has a control character"), at(0, "Owner", "has a control character")}},
+		{`[{"SessionId":"s","Owner":"a\u0085"}]`, []wrong{at(0, "Owner", "has a control character")}},
 
 		// All of them at once, and what is right beside what is wrong.
 		{`[{` + ok + `}, {}, {"SessionId":"","Owner":7,"Force":"yes"}, {` + ok + `}, "s"]`, []wrong{

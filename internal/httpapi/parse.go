@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -17,8 +18,11 @@ import (
 
 // A Fault is one thing that is wrong with a request.
 type Fault struct {
-	Index  *int   `json:"Index"` // the entry's place in the array; null for the body as a whole
-	Field  string // "SessionId", "Owner", "Force", "entry" or "body"
+	// Index is the place in the array: of entries, or the one that Field names;
+	// null if there is none.
+	Index *int `json:"Index"`
+	// Field is the name of one, or "entry" or "body".
+	Field  string
 	Reason string
 }
 
@@ -28,14 +32,11 @@ type Fault struct {
 func parseEntries(body []byte, maxBatch int) ([]session.Entry, []Fault) {
 	bodyFault := func(reason string) []Fault { return []Fault{{Field: "body", Reason: reason}} }
 
-	if !utf8.Valid(body) {
-		return nil, bodyFault("is not valid UTF-8")
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
+	if blank(body) {
 		return nil, bodyFault("is empty; it must be a JSON array of entries")
 	}
-	if err := validJSON(body); err != nil {
-		return nil, bodyFault("is not valid JSON: " + err.Error())
+	if reason := notJSON(body); reason != "" {
+		return nil, bodyFault(reason)
 	}
 	array := json.NewDecoder(bytes.NewReader(body))
 	if first, err := array.Token(); err != nil || first != json.Delim('[') {
@@ -64,27 +65,81 @@ func parseEntries(body []byte, maxBatch int) ([]session.Entry, []Fault) {
 	return entries, faults
 }
 
-// validJSON tells where a body stops being JSON, without what Go calls things.
-func validJSON(body []byte) error {
+func blank(body []byte) bool { return len(bytes.Trim(body, " \t\r\n")) == 0 }
+
+// notJSON tells where a body stops being JSON, without what Go calls things.
+func notJSON(body []byte) (fault string) {
+	if !utf8.Valid(body) {
+		return "is not valid UTF-8"
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	var whole json.RawMessage
 	err := d.Decode(&whole)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return fmt.Errorf("%s at byte %d", syntax.Error(), syntax.Offset)
+		return fmt.Sprintf("is not valid JSON: %s at byte %d", syntax.Error(), syntax.Offset)
 	}
 	if err != nil {
-		return errors.New("it ends too early")
+		return "is not valid JSON: it ends too early"
 	}
 	end := d.InputOffset()
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("there is more after the first value, which ends at byte %d", end)
+		return fmt.Sprintf("is not valid JSON: there is more after the first value, which ends at byte %d", end)
 	}
-	return nil
+	return ""
+}
+
+// An object is a JSON object's fields, each as it stands there.
+type object struct {
+	fields map[string]json.RawMessage
+	twice  map[string]bool
+}
+
+// parseObject reads valid JSON; ok is false if it is something else.
+func parseObject(raw json.RawMessage) (o object, ok bool) {
+	o = object{map[string]json.RawMessage{}, map[string]bool{}}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return o, false
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return o, false
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return o, false
+		}
+		field := name.(string)
+		if _, again := o.fields[field]; again {
+			o.twice[field] = true
+		}
+		o.fields[field] = value
+	}
+	return o, true
+}
+
+// take has a field parsed, nil if it is not there, and tells its fault. With two
+// of one name there is no telling which is meant.
+func (o object) take(field string, parse func(json.RawMessage) (fault string)) (fault string) {
+	if o.twice[field] {
+		delete(o.twice, field)
+		return "is there twice"
+	}
+	return parse(o.fields[field])
+}
+
+// rest is the fault of the fields that nobody took.
+func (o object) rest() (fault string) {
+	if len(o.twice) > 0 {
+		return "has a field twice"
+	}
+	return ""
 }
 
 func parseEntry(raw json.RawMessage) (session.Entry, []Fault) {
-	var fields map[string]json.RawMessage
-	if raw[0] != '{' || json.Unmarshal(raw, &fields) != nil {
+	fields, ok := parseObject(raw)
+	if !ok {
 		return session.Entry{}, []Fault{{Field: "entry", Reason: "is not an object"}}
 	}
 	var (
@@ -96,16 +151,24 @@ func parseEntry(raw json.RawMessage) (session.Entry, []Fault) {
 			faults = append(faults, Fault{Field: field, Reason: reason})
 		}
 	}
-	var reason string
-	entry.SessionID, reason = parseID(fields["SessionId"])
-	check("SessionId", reason)
-	entry.Owner, reason = parseID(fields["Owner"])
-	check("Owner", reason)
-	entry.Force, reason = parseForce(fields["Force"])
-	check("Force", reason)
+	check("SessionId", fields.take("SessionId", idInto(&entry.SessionID)))
+	check("Owner", fields.take("Owner", idInto(&entry.Owner)))
+	check("Force", fields.take("Force", func(raw json.RawMessage) (reason string) {
+		entry.Force, reason = parseForce(raw)
+		return reason
+	}))
+	check("entry", fields.rest())
 	return entry, faults
 }
 
+func idInto(id *string) func(json.RawMessage) string {
+	return func(raw json.RawMessage) (fault string) {
+		*id, fault = parseID(raw)
+		return fault
+	}
+}
+
+// parseID reads the ID of a session, or of an owner.
 func parseID(raw json.RawMessage) (id, fault string) {
 	switch {
 	case raw == nil:
@@ -119,6 +182,8 @@ func parseID(raw json.RawMessage) (id, fault string) {
 	case strings.ContainsRune(id, utf8.RuneError):
 		// Go reads half of a surrogate pair as U+FFFD: another ID.
 		return "", "is not valid Unicode"
+	case strings.ContainsFunc(id, unicode.IsControl):
+		return "", "has a control character"
 	}
 	return id, ""
 }

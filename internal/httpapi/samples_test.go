@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/session"
 )
 
 // The samples in events/ that the API is invoked with get the answer that their
@@ -28,16 +30,8 @@ func TestSamplesAreUnderstood(t *testing.T) {
 		"delete-malformed.json": {400, `{"message":"The request is malformed`, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join("../../events", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var req events.APIGatewayV2HTTPRequest
-			if err := json.Unmarshal(text, &req); err != nil {
-				t.Fatal(err)
-			}
 			a := newAPI(t)
-			resp := a.serve(req)
+			resp := a.serve(sample(t, name))
 			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
 				t.Errorf("%d %s", resp.StatusCode, resp.Body)
 			}
@@ -50,4 +44,35 @@ func TestSamplesAreUnderstood(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSamplesOfDescribeAreUnderstood(t *testing.T) {
+	const shown = head + `"Sessions":[{"Id":"SessionId123","Owner":"user1"`
+	for name, want := range map[string]struct {
+		status int
+		body   string // its beginning
+	}{
+		"describe.json":           {200, shown},
+		"describe-owner.json":     {200, shown},
+		"describe-all.json":       {200, shown},
+		"describe-malformed.json": {400, `{"message":"The request is malformed`},
+	} {
+		a := newDescribeAPI(t, session.Session{ID: "SessionId123", Owner: "user1", HostID: host})
+		a.FleetTag = "default"
+		if resp := a.serve(sample(t, name)); resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, resp.Body)
+		}
+	}
+}
+
+func sample(t *testing.T, name string) (req events.APIGatewayV2HTTPRequest) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../events", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &req); err != nil {
+		t.Fatal(err)
+	}
+	return req
 }

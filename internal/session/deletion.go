@@ -228,7 +228,7 @@ func finish(seen Record, now time.Time) Write {
 	set(&w, AttrState, Deleted)
 	set(&w, AttrDeletedAt, now)
 	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
-	w.Remove = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID, AttrLiveOwner}
+	w.Remove = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID}
 	return w
 }
 

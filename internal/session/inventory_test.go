@@ -60,7 +60,7 @@ func TestInventoryAndRecord(t *testing.T) {
 			observedAt(known, t0, "NumOfConnections", int64(2))},
 		"somebody left": {known, []session.Found{changed(s1, func(f *session.Found) { f.LastDisconnectionTime = "x" })},
 			observedAt(known, t0, "LastDisconnectionTime", "x")},
-		"owner":                            {known, []session.Found{found("s1", mallory)}, observedAt(known, t0, "Owner", mallory, "LiveOwner", mallory)},
+		"owner":                            {known, []session.Found{found("s1", mallory)}, observedAt(known, t0, "Owner", mallory)},
 		"name":                             {known, []session.Found{changed(s1, func(f *session.Found) { f.Name = "n" })}, observedAt(known, t0, "Name", "n")},
 		"no name any more":                 {with(known, "Name", "n"), []session.Found{s1}, observedAt(known, t0)},
 		"never seen before":                {listedRecord, []session.Found{s1}, listedAt(listedRecord, t0)},

@@ -37,11 +37,9 @@ const (
 	AttrDeletedAt             = "DeletedAt"
 	AttrExpiresAt             = "ExpiresAt"
 
-	// Keys of the indexes by-host and by-owner: copies of HostId and Owner
-	// that are taken away when the session is DELETED, so that the indexes
-	// hold what lives.
+	// The key of the index by-host: a copy of HostId that is taken away when the
+	// session is DELETED, so that the index holds what lives.
 	AttrLiveHostID = "LiveHostId"
-	AttrLiveOwner  = "LiveOwner"
 )
 
 // A Record is a session as the table holds it: attribute names to values of
@@ -103,7 +101,6 @@ func Listed(s Session) Record {
 		AttrLastDisconnectionTime: s.LastDisconnectionTime,
 		AttrState:                 string(Ready),
 		AttrLiveHostID:            s.HostID,
-		AttrLiveOwner:             s.Owner,
 	}
 	if !s.FirstSeenAt.IsZero() {
 		r[AttrFirstSeenAt] = FormatTime(s.FirstSeenAt)

@@ -40,7 +40,7 @@ var (
 		"State", "DELETED",
 		"DeletedAt", "2026-11-23T19:01:22.123Z",
 		"ExpiresAt", t0.Unix()+20+48*3600,
-		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil, "LiveOwner", nil)
+		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 
 	givenUpRecord = with(markedRecord,
 		"State", "UNKNOWN",

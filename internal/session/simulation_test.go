@@ -166,7 +166,7 @@ func (s *simulation) wrong(old, now session.Record) string {
 	switch {
 	case is.State == session.Deleting && (is.NextAttemptAt.IsZero() || is.DueLane == "" || is.AttemptID == "" || is.DeletionRequestID == ""):
 		return "DELETING without a lease (promise 1)"
-	case (now["LiveHostId"] == nil || now["LiveOwner"] == nil) != (is.State == session.Deleted):
+	case (now["LiveHostId"] == nil) != (is.State == session.Deleted):
 		return "the indexes do not hold what lives"
 	case is.DeletionRequestID != was.DeletionRequestID && is.State == session.Deleting && !s.ownerAsks(is):
 		return "a deletion that the owner did not ask for (promise 4)"

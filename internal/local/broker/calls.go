@@ -61,8 +61,8 @@ func (c *calls) middleware(function, service string) func(*middleware.Stack) err
 	}
 }
 
-// countedTable, countedIndex and countedHosts count the operations of the
-// in-memory tables.
+// countedTable, countedReader, countedIndex and countedHosts count the
+// operations of the in-memory tables.
 type countedTable struct {
 	session.Table
 	count func(operation string)
@@ -73,6 +73,26 @@ func (t *countedTable) Write(ctx context.Context, writes []session.Write) []sess
 		t.count("Write")
 	}
 	return t.Table.Write(ctx, writes)
+}
+
+type countedReader struct {
+	session.Reader
+	count func(operation string)
+}
+
+func (r *countedReader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	r.count("Get")
+	return r.Reader.Get(ctx, ids)
+}
+
+func (r *countedReader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	r.count("Owned")
+	return r.Reader.Owned(ctx, owner, after, limit)
+}
+
+func (r *countedReader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	r.count("All")
+	return r.Reader.All(ctx, after, limit)
 }
 
 type countedIndex struct {

@@ -35,6 +35,14 @@ var handlerOf = map[string]func(p parts) any{
 		}
 		return handler.Handle
 	},
+	"describe-sessions": func(p parts) any {
+		handler := &httpapi.DescribeSessions{
+			Describer: &session.Describer{Reader: p.reader, Now: p.now},
+			FleetTag:  p.env.Text("FLEET_TAG_VALUE"),
+			Log:       p.log,
+		}
+		return handler.Handle
+	},
 	"host-events": func(p parts) any {
 		handler := &events.HostEvents{
 			Reader:     &runcommand.Reader{API: p.systemsManager},

@@ -48,8 +48,16 @@ import (
 //	run TASK [N]                      deletions, inventory or idle, now; N runs at once
 //	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
 //	await-running HOST SESSION...     waits until just these run there
-//	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order
+//	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,
+//	                                  first=N and last=N, by ID, the N of those that are READY
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
+//	describe [SESSION...] [owner=OWNER] [tag:NAME=VALUE] [max=N]
+//	                                  prints a page, a session a line, and "more" if another follows;
+//	                                  "all" are the IDs of all sessions
+//	describe-on                       prints the page that follows
+//	described                         compares all pages since describe with the table
+//	ask FILE [CONTENT-TYPE]           prints status and body of POST /describeSessions
+//	large FILE BYTES                  makes a file of valid JSON, an object of that size
 //	await STATE SESSION...            waits for the records' state
 //	record SESSION [ATTR...]          prints the record, an attribute a line
 //	running HOST                      prints the sessions that really run there
@@ -140,6 +148,7 @@ type stage struct {
 	server    *httptest.Server
 	dynamoDB  string
 	recorders map[string]*recorder
+	walk      walk
 }
 
 func newStage(opts Options, dir string) (*stage, error) {
@@ -247,6 +256,7 @@ func commands() map[string]command {
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
 		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning,
 		"delete": cmdDelete, "post": cmdPost,
+		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
@@ -433,6 +443,12 @@ func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
 			}
 			continue
 		}
+		if which, count, ok := strings.Cut(arg, "="); ok {
+			for _, sess := range s.ready(ts, which, count) {
+				entries = append(entries, entry{SessionID: sess.ID, Owner: sess.Owner})
+			}
+			continue
+		}
 		parts := strings.Split(arg, "/")
 		entries = append(entries, entry{parts[0], parts[1], len(parts) == 3 && parts[2] == "force"})
 	}
@@ -454,14 +470,16 @@ func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-func cmdPost(s *stage, ts *testscript.TestScript, args []string) {
+func cmdPost(s *stage, ts *testscript.TestScript, args []string) { s.post(ts, "/deleteSessions", args) }
+
+func (s *stage) post(ts *testscript.TestScript, path string, args []string) {
 	contentType := "application/json"
 	if len(args) > 1 {
 		contentType = args[1]
 	}
 	body, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)
-	status, answer, err := s.call("POST", "/deleteSessions", contentType, bytes.TrimSuffix(body, []byte("\n")))
+	status, answer, err := s.call("POST", path, contentType, bytes.TrimSuffix(body, []byte("\n")))
 	ts.Check(err)
 	fmt.Fprintf(ts.Stdout(), "%d\n%s\n", status, answer)
 }

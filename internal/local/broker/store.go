@@ -34,9 +34,10 @@ type store interface {
 
 // tables are what a function has of the Sessions and the Hosts table.
 type tables struct {
-	table session.Table
-	index session.Index
-	hosts session.HostTable
+	table  session.Table
+	reader session.Reader
+	index  session.Index
+	hosts  session.HostTable
 }
 
 const (
@@ -123,9 +124,10 @@ type memoryStore struct {
 func (s *memoryStore) tables(function string) tables {
 	count := func(operation string) { s.calls.count(function, "table:"+operation) }
 	return tables{
-		table: &countedTable{s.memory, count},
-		index: &countedIndex{s.memory, count},
-		hosts: &countedHosts{s.memoryHosts, count},
+		table:  &countedTable{s.memory, count},
+		reader: &countedReader{memtable.Reader{Table: s.memory}, count},
+		index:  &countedIndex{s.memory, count},
+		hosts:  &countedHosts{s.memoryHosts, count},
 	}
 }
 
@@ -165,9 +167,10 @@ func (s *dynamoStore) tables(function string) tables {
 		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
 	})
 	return tables{
-		table: dynamo.New(client, tableName),
-		index: dynamo.Index{Client: client, Table: tableName},
-		hosts: dynamo.Hosts{Client: client, Table: hostsName},
+		table:  dynamo.New(client, tableName),
+		reader: dynamo.NewReader(client, tableName),
+		index:  dynamo.Index{Client: client, Table: tableName},
+		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
 	}
 }
 

@@ -1,0 +1,167 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// ReadAPI is what Reader calls of *dynamodb.Client.
+type ReadAPI interface {
+	QueryAPI
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
+}
+
+// maxKeys a call is BatchGetItem's own limit.
+const maxKeys = 100
+
+// A Reader reads the Sessions table of that name.
+type Reader struct {
+	client ReadAPI
+	table  string
+	calls  chan struct{} // holds one token for each call under way
+
+	firstPause time.Duration
+}
+
+// NewReader reads the table of that name.
+func NewReader(client ReadAPI, tableName string) *Reader {
+	return &Reader{client: client, table: tableName, calls: make(chan struct{}, maxCalls), firstPause: firstPause}
+}
+
+// Get is session.Reader's: N records are ⌈N/100⌉ calls, side by side, if the
+// table is not too busy.
+func (r *Reader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	var (
+		group   sync.WaitGroup
+		mu      sync.Mutex
+		records []session.Record
+		errs    []error
+	)
+	for batch := range slices.Chunk(ids, maxKeys) {
+		group.Go(func() {
+			got, err := r.get(ctx, batch)
+			mu.Lock()
+			defer mu.Unlock()
+			records = append(records, got...)
+			errs = append(errs, err)
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// get reads up to 100 records. What the table was too busy for is asked for
+// again: the call is a success all the same.
+func (r *Reader) get(ctx context.Context, ids []string) (records []session.Record, err error) {
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		keys[i] = key(id)
+	}
+	for try := 1; ; try++ {
+		out, err := r.batchGet(ctx, keys)
+		if err != nil {
+			return nil, fmt.Errorf("read %d records: %w", len(keys), err)
+		}
+		for _, item := range out.Responses[r.table] {
+			records = append(records, Record(item))
+		}
+		keys = out.UnprocessedKeys[r.table].Keys
+		if len(keys) == 0 {
+			return records, nil
+		}
+		if try == maxTries || !pause(ctx, r.firstPause<<(try-1)) {
+			return nil, errors.Join(fmt.Errorf("the table was too busy for %d records of %d", len(keys), len(ids)), ctx.Err())
+		}
+	}
+}
+
+func (r *Reader) batchGet(ctx context.Context, keys []map[string]types.AttributeValue) (*dynamodb.BatchGetItemOutput, error) {
+	select {
+	case r.calls <- struct{}{}:
+		defer func() { <-r.calls }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+		RequestItems: map[string]types.KeysAndAttributes{r.table: {Keys: keys, ConsistentRead: aws.Bool(true)}},
+	})
+}
+
+// Owned is session.Reader's: one page of the owner's collection in the index
+// by-owner, a megabyte at most.
+func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	in := &dynamodb.QueryInput{
+		TableName:                 aws.String(r.table),
+		IndexName:                 aws.String("by-owner"),
+		KeyConditionExpression:    aws.String("#owner = :owner"),
+		ExpressionAttributeNames:  map[string]string{"#owner": session.AttrOwner},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":owner": attributeValue(owner)},
+		Limit:                     aws.Int32(int32(limit)),
+	}
+	if after != "" {
+		in.KeyConditionExpression = aws.String("#owner = :owner AND #id > :after")
+		in.ExpressionAttributeNames["#id"] = session.AttrSessionID
+		in.ExpressionAttributeValues[":after"] = attributeValue(after)
+	}
+	return page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
+		out, err := r.client.Query(ctx, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("query index by-owner: %w", err)
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+		return out.Items, out.LastEvaluatedKey, nil
+	})
+}
+
+// All is session.Reader's: one page of a scan, a megabyte at most.
+func (r *Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	in := &dynamodb.ScanInput{TableName: aws.String(r.table), Limit: aws.Int32(int32(limit))}
+	if after != "" {
+		in.ExclusiveStartKey = key(after)
+	}
+	return page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
+		out, err := r.client.Scan(ctx, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("scan the table: %w", err)
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+		return out.Items, out.LastEvaluatedKey, nil
+	})
+}
+
+// page reads until there is something, or nothing more: DynamoDB may answer an
+// empty page before the last.
+func page(read func() (items []map[string]types.AttributeValue, last map[string]types.AttributeValue, err error)) ([]session.Record, bool, error) {
+	for {
+		items, last, err := read()
+		if err != nil {
+			return nil, false, err
+		}
+		if len(items) == 0 && len(last) > 0 {
+			continue
+		}
+		var records []session.Record
+		for _, item := range items {
+			records = append(records, Record(item))
+		}
+		return records, len(last) > 0, nil
+	}
+}
+
+func key(sessionID string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{session.AttrSessionID: attributeValue(sessionID)}
+}

@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/session"
+)
+
+// DescribeSessions handles POST /describeSessions.
+type DescribeSessions struct {
+	Describer *session.Describer
+	// FleetTag is the value that the tag DcvFleet has on every host.
+	FleetTag string
+	Log      *slog.Logger
+}
+
+// describeAnswer is the body of a 200, in the shape of Session Manager's
+// DescribeSessions.
+type describeAnswer struct {
+	RequestID string            `json:"RequestId"`
+	Sessions  []json.RawMessage `json:"Sessions"` // of described
+	NextToken string            `json:"NextToken,omitempty"`
+}
+
+type described struct {
+	ID                    string        `json:"Id"`
+	Name                  string        `json:"Name,omitempty"`
+	Owner                 string        `json:"Owner"`
+	Server                *server       `json:"Server,omitempty"`
+	Type                  string        `json:"Type,omitempty"`
+	State                 session.State `json:"State"`
+	StateReason           string        `json:"StateReason,omitempty"`
+	CreationTime          string        `json:"CreationTime,omitempty"`
+	LastDisconnectionTime string        `json:"LastDisconnectionTime,omitempty"`
+	NumOfConnections      int64         `json:"NumOfConnections"`
+}
+
+type server struct {
+	ID   string      `json:"Id"`
+	Host *serverHost `json:"Host,omitempty"`
+}
+
+type serverHost struct {
+	AWS serverAWS `json:"Aws"`
+}
+
+type serverAWS struct {
+	EC2InstanceID string `json:"EC2InstanceId"`
+}
+
+// maxAnswerBytes of sessions leave room in what Lambda takes of an answer: 6 MB,
+// the body as a JSON string.
+const maxAnswerBytes = 5 << 20
+
+// Handle answers every request with a response and never with an error: an
+// error's text would reach the caller.
+func (h *DescribeSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
+	id := requestID(ctx)
+	log := h.Log.With("RequestId", id)
+	defer answerPanic(log, id, &resp)
+
+	body, err := body(req)
+	if err != nil {
+		return badRequest(log, id, []Fault{{Field: "body", Reason: "is not valid base64"}}), nil
+	}
+	q, faults := parseQuery(body, h.FleetTag)
+	if len(faults) > 0 {
+		return badRequest(log, id, faults), nil
+	}
+
+	var page session.Page
+	if !q.nothing {
+		if page, err = h.Describer.Describe(ctx, q.Query); err != nil {
+			log.Error("request answered 503: the sessions table cannot be read", "Cause", err)
+			resp := respond(http.StatusServiceUnavailable, fault{Message: "Sessions cannot be read right now. Repeat the call.", RequestID: id})
+			resp.Headers["Retry-After"] = "5"
+			return resp, nil
+		}
+	}
+	out := describeAnswer{RequestID: id}
+	out.Sessions, page.Next = describe(page)
+	if page.Next != "" {
+		out.NextToken = q.token(page.Next)
+	}
+	log.Info("request answered", "Sessions", len(out.Sessions), "More", out.NextToken != "")
+	return respond(http.StatusOK, out), nil
+}
+
+// describe is the sessions of a page that one answer has room for, one at
+// least, and where the next page begins.
+func describe(page session.Page) (sessions []json.RawMessage, next string) {
+	sessions = []json.RawMessage{}
+	size := 0
+	for i, s := range page.Sessions {
+		text := describeOne(s)
+		// How long it is inside of Lambda's answer, where quotes and "<" are
+		// escaped once more.
+		inside, err := json.Marshal(string(text))
+		if err != nil {
+			panic(err) // texts always have a JSON form
+		}
+		if size += len(inside); size > maxAnswerBytes && i > 0 {
+			return sessions, page.Sessions[i-1].ID
+		}
+		sessions = append(sessions, text)
+	}
+	return sessions, page.Next
+}
+
+func describeOne(s session.Session) json.RawMessage {
+	d := described{
+		ID:    s.ID,
+		Name:  s.Name,
+		Owner: s.Owner,
+		// dcv says "virtual", Session Manager "VIRTUAL".
+		Type:                  strings.ToUpper(s.Type),
+		State:                 s.State,
+		StateReason:           s.StateReason,
+		CreationTime:          dateTime(s.CreationTime),
+		LastDisconnectionTime: dateTime(s.LastDisconnectionTime),
+		NumOfConnections:      s.NumOfConnections,
+	}
+	if s.HostID != "" {
+		d.Server = &server{ID: s.HostID}
+	}
+	if strings.HasPrefix(s.HostID, "i-") {
+		d.Server.Host = &serverHost{AWS: serverAWS{EC2InstanceID: s.HostID}}
+	}
+	return json.RawMessage(jsonText(d))
+}
+
+// dateTime is a time as its host reported it, or nothing: a session that nobody
+// has left yet has the time "", which clients cannot read.
+func dateTime(reported string) string {
+	const hour, second = len("2006-01-02T"), len("2006-01-02T15:04:05")
+	// Go also takes an hour of one digit, and a comma before the decimals.
+	if _, err := time.Parse(time.RFC3339, reported); err != nil || reported[hour+1] == ':' || reported[second] == ',' {
+		return ""
+	}
+	return reported
+}
+
+// answerPanic is deferred: it makes a panic an answer.
+func answerPanic(log *slog.Logger, id string, resp *events.APIGatewayV2HTTPResponse) {
+	if p := recover(); p != nil {
+		log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "Stack", string(debug.Stack()))
+		*resp = respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id})
+	}
+}

@@ -1,0 +1,296 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// A describeAPI is the handler with a table in memory, whose reads are counted.
+type describeAPI struct {
+	*httpapi.DescribeSessions
+	session.Reader
+	t     *testing.T
+	table *memtable.Table
+	reads int
+	log   strings.Builder
+	fail  error
+}
+
+func newDescribeAPI(t *testing.T, sessions ...session.Session) *describeAPI {
+	a := &describeAPI{t: t, table: memtable.New()}
+	a.Reader = memtable.Reader{Table: a.table}
+	for _, s := range sessions {
+		a.table.Put(session.Listed(s))
+	}
+	a.DescribeSessions = &httpapi.DescribeSessions{
+		Describer: &session.Describer{Reader: a, Now: func() time.Time { return now }},
+		FleetTag:  "studio",
+		Log:       slog.New(slog.NewTextHandler(&a.log, nil)),
+	}
+	return a
+}
+
+func (a *describeAPI) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	if a.reads++; a.fail != nil {
+		return nil, a.fail
+	}
+	return a.Reader.Get(ctx, ids)
+}
+
+func (a *describeAPI) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	if a.reads++; a.fail != nil {
+		return nil, false, a.fail
+	}
+	return a.Reader.Owned(ctx, owner, after, limit)
+}
+
+func (a *describeAPI) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	if a.reads++; a.fail != nil {
+		return nil, false, a.fail
+	}
+	return a.Reader.All(ctx, after, limit)
+}
+
+func (a *describeAPI) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+	a.t.Helper()
+	ctx := lambdacontext.NewContext(a.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
+	resp, err := a.Handle(ctx, req)
+	if err != nil {
+		a.t.Fatalf("an error, whose text would reach the caller: %v", err)
+	}
+	if resp.Headers["Content-Type"] != "application/json" || !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
+		a.t.Errorf("%v %q", resp.Headers, resp.Body)
+	}
+	return resp
+}
+
+// A listing is an answer, read.
+type listing struct {
+	status int
+	ids    []string
+	next   string
+	faults []wrong
+}
+
+func (a *describeAPI) ask(body string) listing {
+	a.t.Helper()
+	resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body})
+	var answer struct {
+		RequestID string `json:"RequestId"`
+		Sessions  []struct{ ID string }
+		NextToken string
+		Errors    []wrong
+	}
+	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil || answer.RequestID != requestID {
+		a.t.Fatalf("%.200q: %v: %.300s", body, err, resp.Body)
+	}
+	l := listing{status: resp.StatusCode, next: answer.NextToken, faults: answer.Errors}
+	for _, s := range answer.Sessions {
+		l.ids = append(l.ids, s.ID)
+	}
+	return l
+}
+
+// wants asks, and compares the IDs that come back, all in one page.
+func (a *describeAPI) wants(body string, ids ...string) {
+	a.t.Helper()
+	if got := a.ask(body); got.status != 200 || !slices.Equal(got.ids, ids) || got.next != "" {
+		a.t.Errorf("%s: %+v, want %q", body, got, ids)
+	}
+}
+
+func TestDescribedToTheByte(t *testing.T) {
+	a := newDescribeAPI(t, session.Session{
+		ID: "SessionId123", Owner: "user1", HostID: host, Name: "<a & b>", Type: "virtual", NumOfConnections: 2,
+		CreationTime: "2026-11-23T08:30:00.262883Z", LastDisconnectionTime: "2026-11-23T17:45:12Z",
+	})
+	a.table.Put(session.Record{
+		"SessionId": "console-mi-0123456789abcdef0", "DcvSessionId": "console", "Owner": "user2", "HostId": "mi-0123456789abcdef0",
+		"Type": "console", "State": "UNKNOWN", "StateReason": "Its host has not answered.",
+		"CreationTime": "yesterday", "LastDisconnectionTime": "", "NumOfConnections": int64(0), "AttemptId": "secret",
+	})
+	resp := a.serve(events.APIGatewayV2HTTPRequest{})
+	if want := head + `"Sessions":[{"Id":"SessionId123","Name":"<a & b>","Owner":"user1",` +
+		`"Server":{"Id":"` + host + `","Host":{"Aws":{"EC2InstanceId":"` + host + `"}}},"Type":"VIRTUAL","State":"READY",` +
+		`"CreationTime":"2026-11-23T08:30:00.262883Z","LastDisconnectionTime":"2026-11-23T17:45:12Z","NumOfConnections":2},` +
+		`{"Id":"console-mi-0123456789abcdef0","Owner":"user2","Server":{"Id":"mi-0123456789abcdef0"},"Type":"CONSOLE","State":"UNKNOWN",` +
+		`"StateReason":"Its host has not answered.","NumOfConnections":0}]}`; resp.Body != want || resp.StatusCode != 200 {
+		t.Errorf("%d %s\nwant %s", resp.StatusCode, resp.Body, want)
+	}
+	none := newDescribeAPI(t).serve(events.APIGatewayV2HTTPRequest{})
+	if want := head + `"Sessions":[]}`; none.Body != want {
+		t.Errorf("%s, want %s", none.Body, want)
+	}
+}
+
+// Readers of date-time fail on anything else; Go's own time.Parse takes more.
+func TestTimesThatAreNoneAreLeftOut(t *testing.T) {
+	for text, shown := range map[string]bool{
+		"2019-05-13T13:21:19.262883Z": true, "2020-03-02T16:08:50Z": true, "2020-03-02T16:08:50+01:00": true,
+		"": false, "0": false, "2020-03-02": false, "2020-03-02T6:08:50Z": false, "2020-03-02T16:08:50,5Z": false,
+		"2020-13-02T16:08:50Z": false, "2020-03-02 16:08:50Z": false, "2020-03-02T16:08:50": false,
+	} {
+		a := newDescribeAPI(t, session.Session{ID: "s", Owner: "o", HostID: host, CreationTime: text, LastDisconnectionTime: text})
+		body := a.serve(events.APIGatewayV2HTTPRequest{}).Body
+		if got := strings.Count(body, `Time":"`+text+`"`); shown && got != 2 || !shown && strings.Contains(body, "Time") {
+			t.Errorf("%q: %s", text, body)
+		}
+	}
+}
+
+func (a *describeAPI) somebodys() *describeAPI {
+	for id, owner := range map[string]string{"a": "user1", "b": "user2", "c": "user1", "d": "user2"} {
+		a.table.Put(session.Listed(session.Session{ID: id, Owner: owner, HostID: host}))
+	}
+	a.table.Put(session.Record{"SessionId": "e", "Owner": "user1", "State": "DELETED", "ExpiresAt": now.Unix() + 1})
+	a.table.Put(session.Record{"SessionId": "f", "Owner": "user1", "State": "DELETED", "ExpiresAt": now.Unix()})
+	return a
+}
+
+func TestFormsOfAQuery(t *testing.T) {
+	for body, ids := range map[string]string{
+		"":        "a b c d e",
+		" \r\n":   "a b c d e",
+		`{}`:      "a b c d e",
+		` { } `:   "a b c d e",
+		`{"X":1}`: "a b c d e",
+		`{"SessionIds":null,"NextToken":null,"Filters":null,"MaxResults":null}`: "a b c d e",
+		`{"SessionIds":[],"NextToken":"","Filters":[]}`:                         "a b c d e",
+		`{"sessionids":["a"],"filters":7}`:                                      "a b c d e",
+
+		`{"SessionIds":["c"]}`:                         "c",
+		`{"SessionIds":["d","x","a","f","d","e","d"]}`: "d a e",
+		`{"SessionIds":["x"]}`:                         "",
+		`{"Session\u0049ds":["\u0063"]}`:               "c",
+
+		`{"Filters":[{"Key":"owner","Value":"user1"}]}`:                                         "a c e",
+		`{"Filters":[{"Key":"owner","Value":"User1"}]}`:                                         "",
+		`{"Filters":[{"Value":"user1","Key":"owner"},{"Key":"owner","Value":"user1"}]}`:         "a c e",
+		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}]}`:         "",
+		`{"Filters":[{"Key":"tag:DcvFleet","Value":"studio"}]}`:                                 "a b c d e",
+		`{"Filters":[{"Key":"tag:DcvFleet","Value":"other"}]}`:                                  "",
+		`{"Filters":[{"Key":"tag:DcvFleet","Value":""}]}`:                                       "",
+		`{"Filters":[{"Key":"owner","Value":"user2"},{"Key":"tag:DcvFleet","Value":"studio"}]}`: "b d",
+		`{"Filters":[{"Key":"owner","Value":"user2"},{"Key":"tag:DcvFleet","Value":"x"}]}`:      "",
+
+		`{"SessionIds":["d","c","b"],"Filters":[{"Key":"owner","Value":"user2"}]}`: "d b",
+		`{"SessionIds":["d"],"Filters":[{"Key":"tag:DcvFleet","Value":"x"}]}`:      "",
+	} {
+		newDescribeAPI(t).somebodys().wants(body, strings.Fields(ids)...)
+	}
+	a := newDescribeAPI(t).somebodys()
+	if resp := a.serve(encoded(`{"SessionIds":["c"]}`)); !strings.Contains(resp.Body, `[{"Id":"c"`) {
+		t.Errorf("base64: %s", resp.Body)
+	}
+}
+
+func TestFiltersThatExcludeEachOtherNeedNoRead(t *testing.T) {
+	for _, filters := range []string{
+		`{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}`, `{"Key":"tag:DcvFleet","Value":"x"}`,
+	} {
+		a := newDescribeAPI(t).somebodys()
+		if a.wants(`{"Filters":[` + filters + `]}`); a.reads > 0 {
+			t.Errorf("%s: %d reads", filters, a.reads)
+		}
+	}
+}
+
+func TestMaxResults(t *testing.T) {
+	for max, pages := range map[string]string{
+		"1": "a|b|c|d|e|", "2": "a b|c d|e", "2.0": "a b|c d|e", "20e-1": "a b|c d|e", "4": "a b c d|e", "5": "a b c d e|", "1000": "a b c d e", "1e3": "a b c d e",
+	} {
+		for _, ids := range []string{"", `,"SessionIds":["a","b","c","d","e"]`, `,"Filters":[{"Key":"tag:DcvFleet","Value":"studio"}]`} {
+			a := newDescribeAPI(t).somebodys()
+			var got []string
+			body := `{"MaxResults":` + max + ids
+			for next := ""; ; {
+				page := a.ask(body + next + `}`)
+				if got = append(got, strings.Join(page.ids, " ")); page.next == "" || page.status != 200 {
+					break
+				}
+				next = `,"NextToken":"` + page.next + `"`
+			}
+			// Whether another page follows a full one that was the last is the table's to know.
+			if text := strings.Join(got, "|"); strings.TrimSuffix(text, "|") != strings.TrimSuffix(pages, "|") {
+				t.Errorf("%s}: %q, want %q", body, text, pages)
+			}
+		}
+	}
+}
+
+func TestPageSizeMayChangeOnTheWay(t *testing.T) {
+	a := newDescribeAPI(t).somebodys()
+	page := a.ask(`{"MaxResults":2}`)
+	a.wants(`{"NextToken":"`+page.next+`","MaxResults":1000}`, "c", "d", "e")
+}
+
+func TestDefaultPageIsAThousand(t *testing.T) {
+	a := newDescribeAPI(t)
+	for n := range 1001 {
+		a.table.Put(session.Listed(session.Session{ID: fmt.Sprintf("s-%04d", n), Owner: "o", HostID: host}))
+	}
+	page := a.ask("")
+	if len(page.ids) != 1000 || page.next == "" {
+		t.Errorf("%d sessions, next %q", len(page.ids), page.next)
+	}
+	a.wants(`{"NextToken":"`+page.next+`"}`, "s-1000")
+}
+
+// Lambda takes 6 MB of an answer, and escapes it once more.
+func TestAnswerThatWouldBeTooLongIsParted(t *testing.T) {
+	const lambdas = 6 << 20
+	for letter, records := range map[string]int{"x": 260, `"`: 70, "<": 50} { // longer than the limit by a little each
+		a := newDescribeAPI(t)
+		for n := range records {
+			a.table.Put(session.Listed(session.Session{ID: fmt.Sprintf("s-%03d", n), Owner: "o", HostID: host, Name: strings.Repeat(letter, 24_000)}))
+		}
+		resp := a.serve(events.APIGatewayV2HTTPRequest{})
+		if text, err := json.Marshal(resp); err != nil || len(text) > lambdas {
+			t.Fatalf("%q: an answer of %d bytes, %v", letter, len(text), err)
+		}
+		first := a.ask("")
+		last := a.ask(`{"NextToken":"` + first.next + `"}`)
+		ids := slices.Concat(first.ids, last.ids)
+		if len(ids) != records || !slices.IsSorted(ids) || len(slices.Compact(ids)) != records || last.next != "" {
+			t.Errorf("%q: %d and %d sessions, next %q", letter, len(first.ids), len(last.ids), last.next)
+		}
+	}
+}
+
+func TestTableThatCannotBeReadIs503(t *testing.T) {
+	for _, body := range []string{"", `{"SessionIds":["a"]}`, `{"Filters":[{"Key":"owner","Value":"user1"}]}`} {
+		a := newDescribeAPI(t)
+		a.fail = errors.New("secret table arn")
+		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body})
+		if resp.StatusCode != 503 || resp.Headers["Retry-After"] != "5" ||
+			resp.Body != `{"message":"Sessions cannot be read right now. Repeat the call.","RequestId":"`+requestID+`"}` {
+			t.Errorf("%d %v %s", resp.StatusCode, resp.Headers, resp.Body)
+		}
+		if log := a.log.String(); !strings.Contains(log, "secret table arn") || !strings.Contains(log, "RequestId="+requestID) {
+			t.Errorf("the log does not tell: %s", log)
+		}
+	}
+}
+
+func TestPanicOfAReadShowsNothingInternal(t *testing.T) {
+	a := newDescribeAPI(t)
+	a.Describer.Reader = nil
+	resp := a.serve(events.APIGatewayV2HTTPRequest{})
+	if resp.StatusCode != 500 || !strings.Contains(resp.Body, requestID) || strings.Contains(resp.Body, "nil") {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+}

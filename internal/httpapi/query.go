@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"dcv-session-broker/internal/session"
+)
+
+const (
+	// maxResults is the API's own limit of a page, and what a page has if
+	// nothing is said.
+	maxResults = 1000
+	maxIDs     = 1000
+	maxFilters = 100
+)
+
+// A query is what a request asks for.
+type query struct {
+	session.Query
+	// nothing: its filters exclude each other.
+	nothing bool
+}
+
+// parseQuery reads a body as the API's description of sessions; an empty one
+// means all. It names every fault.
+func parseQuery(body []byte, fleetTag string) (query, []Fault) {
+	q := query{Query: session.Query{Limit: maxResults}}
+	if blank(body) {
+		return q, nil
+	}
+	if reason := notJSON(body); reason != "" {
+		return q, []Fault{{Field: "body", Reason: reason}}
+	}
+	fields, ok := parseObject(body)
+	if !ok {
+		return q, []Fault{{Field: "body", Reason: "is not a JSON object"}}
+	}
+	p := queryParser{query: q, fleetTag: fleetTag}
+	p.field(fields, "SessionIds", p.sessionIDs)
+	p.field(fields, "Filters", p.filters)
+	p.field(fields, "MaxResults", p.maxResults)
+	p.field(fields, "NextToken", p.nextToken)
+	p.fault(nil, "body", fields.rest())
+	return p.query, p.faults
+}
+
+type queryParser struct {
+	query
+	fleetTag string
+	faults   []Fault
+}
+
+func (p *queryParser) fault(index *int, field, reason string) {
+	if reason != "" {
+		p.faults = append(p.faults, Fault{Index: index, Field: field, Reason: reason})
+	}
+}
+
+// field parses a field; one that is null counts as missing.
+func (p *queryParser) field(fields object, name string, parse func(json.RawMessage) (fault string)) {
+	p.fault(nil, name, fields.take(name, func(raw json.RawMessage) string {
+		if raw == nil || string(raw) == "null" {
+			return ""
+		}
+		return parse(raw)
+	}))
+}
+
+// elements has each element of an array parsed, up to a limit.
+func (p *queryParser) elements(field string, raw json.RawMessage, limit int, parse func(json.RawMessage) (faults []string)) (fault string) {
+	array := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := array.Token(); err != nil || first != json.Delim('[') {
+		return "is not an array"
+	}
+	for i := 0; array.More(); i++ {
+		if i == limit {
+			return fmt.Sprintf("has more than %d elements; those after it were not looked at", limit)
+		}
+		var element json.RawMessage
+		if err := array.Decode(&element); err != nil {
+			return "is not an array"
+		}
+		for _, reason := range parse(element) {
+			p.fault(&i, field, reason)
+		}
+	}
+	return ""
+}
+
+func (p *queryParser) sessionIDs(raw json.RawMessage) (fault string) {
+	return p.elements("SessionIds", raw, maxIDs, func(raw json.RawMessage) []string {
+		id, reason := parseID(raw)
+		p.IDs = append(p.IDs, id)
+		return []string{reason}
+	})
+}
+
+func (p *queryParser) filters(raw json.RawMessage) (fault string) {
+	return p.elements("Filters", raw, maxFilters, func(raw json.RawMessage) (faults []string) {
+		fields, ok := parseObject(raw)
+		if !ok {
+			return []string{"is not an object"}
+		}
+		var key string
+		check := func(field, reason string) {
+			if reason != "" {
+				faults = append(faults, strings.TrimSpace(field+" "+reason))
+			}
+		}
+		check("Key", fields.take("Key", func(raw json.RawMessage) (reason string) {
+			key, reason = parseKey(raw)
+			return reason
+		}))
+		check("Value", fields.take("Value", func(raw json.RawMessage) string { return p.filter(key, raw) }))
+		check("", fields.rest())
+		return faults
+	})
+}
+
+const fleetTagKey = "tag:DcvFleet"
+
+func parseKey(raw json.RawMessage) (key, fault string) {
+	key, fault = parseText(raw)
+	switch {
+	case fault != "" || key == "owner" || key == fleetTagKey:
+		return key, fault
+	case strings.HasPrefix(key, "tag:"):
+		return "", "names a tag that is not known: of the tags of hosts, only DcvFleet is"
+	}
+	return "", "is neither owner nor tag:DcvFleet"
+}
+
+// filter narrows the query by the value of a filter.
+func (p *queryParser) filter(key string, raw json.RawMessage) (fault string) {
+	if key == "owner" {
+		owner, fault := parseID(raw)
+		if fault == "" && p.Owner != "" && p.Owner != owner {
+			p.nothing = true
+		}
+		p.Owner = owner
+		return fault
+	}
+	value, fault := parseText(raw)
+	if fault == "" && key == fleetTagKey && value != p.fleetTag {
+		p.nothing = true
+	}
+	return fault
+}
+
+func parseText(raw json.RawMessage) (text, fault string) {
+	switch {
+	case raw == nil:
+		return "", "is missing"
+	case raw[0] != '"' || json.Unmarshal(raw, &text) != nil:
+		return "", "is not a string"
+	}
+	return text, ""
+}
+
+func (p *queryParser) maxResults(raw json.RawMessage) (fault string) {
+	// A number out of range is an error, too; 1.0 is a whole number.
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || n != math.Trunc(n) || n < 1 || n > maxResults {
+		return fmt.Sprintf("is not a whole number from 1 to %d", maxResults)
+	}
+	p.Limit = int(n)
+	return ""
+}
+
+// nextToken comes last: it belongs to all the rest but the limit.
+func (p *queryParser) nextToken(raw json.RawMessage) (fault string) {
+	token, fault := parseText(raw)
+	if fault != "" || token == "" || len(p.faults) > 0 {
+		return fault
+	}
+	p.After, fault = p.place(token)
+	return fault
+}

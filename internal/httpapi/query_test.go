@@ -1,0 +1,193 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func in(field, reason string) wrong { return wrong{nil, field, reason} }
+
+func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
+	const notWhole = "is not a whole number from 1 to 1000"
+	maximum := in("MaxResults", notWhole)
+	filter := func(text string) string { return `{"Filters":[` + text + `]}` }
+	for text, want := range map[string][]wrong{
+		// The body as a whole.
+		`null`:                                   {body("is not a JSON object")},
+		`[]`:                                     {body("is not a JSON object")},
+		`"{}"`:                                   {body("is not a JSON object")},
+		`7`:                                      {body("is not a JSON object")},
+		`{`:                                      {body("is not valid JSON: it ends too early")},
+		`{}{}`:                                   {body("is not valid JSON: there is more after the first value, which ends at byte 2")},
+		`{"a":}`:                                 {body("is not valid JSON: ... at byte 6")},
+		"\x00":                                   {body("is not valid JSON: ... at byte 1")},
+		"\u00a0":                                 {body("is not valid JSON: ... at byte 1")},
+		"{\"SessionIds\":[\"\xff\"]}":            {body("is not valid UTF-8")},
+		`{"X":` + strings.Repeat("[", 1_000_000): {body("is not valid JSON: ... at byte 10005")},
+		`{"X":` + strings.Repeat(`{"X":`, 20_000) + `1` + strings.Repeat("}", 20_001): {body("is not valid JSON: ... at byte 50001")},
+		`{"a":1,"b":2,"a":3,"b":4}`:                    {body("has a field twice")},
+		`{"SessionIds":["a"],"SessionIds":["b"]}`:      {in("SessionIds", "is there twice")},
+		`{"SessionIds":["a"],"Session\u0049ds":["b"]}`: {in("SessionIds", "is there twice")},
+		`{"MaxResults":1,"MaxResults":1,"x":0,"x":0}`:  {in("MaxResults", "is there twice"), body("has a field twice")},
+
+		// SessionIds.
+		`{"SessionIds":"a"}`:                                       {in("SessionIds", "is not an array")},
+		`{"SessionIds":{"a":1}}`:                                   {in("SessionIds", "is not an array")},
+		`{"SessionIds":false}`:                                     {in("SessionIds", "is not an array")},
+		`{"SessionIds":["a",7,null,""]}`:                           {at(1, "SessionIds", "is not a string"), at(2, "SessionIds", "is not a string"), at(3, "SessionIds", "is empty")},
+		`{"SessionIds":["\ud834"]}`:                                {at(0, "SessionIds", "is not valid Unicode")},
+		`{"SessionIds":["a\u0000"]}`:                               {at(0, "SessionIds", "has a control character")},
+		`{"SessionIds":["` + strings.Repeat("x", 257) + `"]}`:      {at(0, "SessionIds", "is longer than 256 bytes")},
+		`{"SessionIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]}`: {in("SessionIds", "has more than 1000 elements; those after it were not looked at")},
+
+		// MaxResults.
+		`{"MaxResults":0}`: {maximum}, `{"MaxResults":-1}`: {maximum}, `{"MaxResults":1001}`: {maximum}, `{"MaxResults":1.5}`: {maximum},
+		`{"MaxResults":1e999}`: {maximum}, `{"MaxResults":-1e999}`: {maximum}, `{"MaxResults":1e-999}`: {maximum},
+		`{"MaxResults":` + strings.Repeat("9", 100_000) + `}`: {maximum}, `{"MaxResults":18446744073709551617}`: {maximum},
+		`{"MaxResults":"10"}`: {maximum}, `{"MaxResults":true}`: {maximum}, `{"MaxResults":[1]}`: {maximum},
+
+		// Filters.
+		`{"Filters":{"Key":"owner","Value":"o"}}`: {in("Filters", "is not an array")},
+		filter(`null`):                             {at(0, "Filters", "is not an object")},
+		filter(`["owner","o"]`):                    {at(0, "Filters", "is not an object")},
+		filter(`{}`):                               {at(0, "Filters", "Key is missing"), at(0, "Filters", "Value is missing")},
+		filter(`{"key":"owner","value":"o"}`):      {at(0, "Filters", "Key is missing"), at(0, "Filters", "Value is missing")},
+		filter(`{"Key":7,"Value":null}`):           {at(0, "Filters", "Key is not a string"), at(0, "Filters", "Value is not a string")},
+		filter(`{"Key":"owner","Value":""}`):       {at(0, "Filters", "Value is empty")},
+		filter(`{"Key":"owner","Value":["o"]}`):    {at(0, "Filters", "Value is not a string")},
+		filter(`{"Key":"owner","Value":"\u0000"}`): {at(0, "Filters", "Value has a control character")},
+		filter(`{"Key":"Owner","Value":"o"}`):      {at(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
+		filter(`{"Key":"","Value":"o"}`):           {at(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
+		filter(`{"Key":"owner","Value":"o"},{"Key":"tag:os","Value":"windows"}`): {
+			at(1, "Filters", "Key names a tag that is not known: of the tags of hosts, only DcvFleet is"),
+		},
+		filter(`{"Key":"owner","Value":"a","Value":"b"}`):                 {at(0, "Filters", "Value is there twice")},
+		filter(`{"Key":"owner","Value":"a","x":1,"x":2}`):                 {at(0, "Filters", "has a field twice")},
+		filter(strings.Repeat(`{"Key":"owner","Value":"a"},`, 100) + `7`): {in("Filters", "has more than 100 elements; those after it were not looked at")},
+
+		// NextToken.
+		`{"NextToken":7}`:        {in("NextToken", "is not a string")},
+		`{"NextToken":["a"]}`:    {in("NextToken", "is not a string")},
+		`{"NextToken":"a"}`:      {in("NextToken", "is not a NextToken of this API")},
+		`{"NextToken":"\ud800"}`: {in("NextToken", "is not a NextToken of this API")},
+
+		// All of them at once.
+		`{"NextToken":7,"MaxResults":"x","Filters":7,"SessionIds":[7]}`: {
+			at(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, in("NextToken", "is not a string"),
+		},
+	} {
+		for name, req := range map[string]events.APIGatewayV2HTTPRequest{"text": {Body: text}, "base64": encoded(text)} {
+			a := newDescribeAPI(t).somebodys()
+			resp := a.serve(req)
+			var got badRequest
+			if err := json.Unmarshal([]byte(resp.Body), &got); err != nil || resp.StatusCode != 400 || got.RequestID != requestID || a.reads > 0 {
+				t.Errorf("%.100q, as %s: %d %.300s after %d reads", text, name, resp.StatusCode, resp.Body, a.reads)
+			}
+			if diff := cmp.Diff(want, got.Errors, goWords); diff != "" {
+				t.Errorf("%.100q, as %s (-want +got):\n%s", text, name, diff)
+			}
+		}
+	}
+	a := newDescribeAPI(t)
+	if resp := a.serve(events.APIGatewayV2HTTPRequest{Body: "!", IsBase64Encoded: true}); resp.StatusCode != 400 || a.reads > 0 {
+		t.Errorf("%d %s", resp.StatusCode, resp.Body)
+	}
+}
+
+const ofUser1 = `"Filters":[{"Key":"owner","Value":"user1"}]`
+
+// The owner and the IDs are always the request's own: a token, whoever made it,
+// shows nothing but what the request asks for.
+func TestTokensStayInsideTheQuery(t *testing.T) {
+	a := newDescribeAPI(t).somebodys()
+	token := a.ask(`{"MaxResults":1,` + ofUser1 + `}`).next
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(text) != 10 || text[9] != 'a' {
+		t.Fatalf("%q: %q, %v", token, text, err)
+	}
+	with := func(change func(text []byte) []byte) string {
+		return base64.RawURLEncoding.EncodeToString(change(slices.Clone(text)))
+	}
+	behind := func(id string) string { return with(func(text []byte) []byte { return append(text[:9], id...) }) }
+	ask := func(query, token string) listing {
+		return a.ask(`{` + query + `,"NextToken":"` + token + `"}`)
+	}
+
+	for id, want := range map[string]string{"a": "c e", "b": "c e", "0": "a c e", "zz": "", "\x00": "a c e", strings.Repeat("a", 2048): "c e"} {
+		if got := ask(ofUser1, behind(id)); got.status != 200 || strings.Join(got.ids, " ") != want {
+			t.Errorf("after %.10q: %+v, want %q", id, got, want)
+		}
+	}
+
+	const other = "belongs to another request: SessionIds and Filters must be those of the first page"
+	const none = "is not a NextToken of this API"
+	for name, test := range map[string]struct{ query, token, reason string }{
+		"of another owner":   {`"Filters":[{"Key":"owner","Value":"user2"}]`, token, other},
+		"of all":             {`"Filters":[]`, token, other},
+		"with IDs":           {ofUser1 + `,"SessionIds":["a"]`, token, other},
+		"of nobody":          {`"Filters":[{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}]`, token, other},
+		"another checksum":   {ofUser1, with(func(text []byte) []byte { text[8] ^= 1; return text }), other},
+		"another version":    {ofUser1, with(func(text []byte) []byte { text[0] = 2; return text }), "is of another version of this API: begin again without it"},
+		"no ID":              {ofUser1, behind(""), none},
+		"too short":          {ofUser1, with(func(text []byte) []byte { return text[:5] }), none},
+		"no Unicode":         {ofUser1, behind("\xff"), none},
+		"an ID too long":     {ofUser1, behind(strings.Repeat("x", 2049)), none},
+		"not base64":         {ofUser1, "!" + token, none},
+		"padded":             {ofUser1, token + "==", none},
+		"the other alphabet": {ofUser1, "/" + token[1:], none},
+		"far too long":       {ofUser1, strings.Repeat("A", 4097), "is longer than 4096 characters"},
+		"a letter off":       {ofUser1, token[:len(token)-1], none},
+	} {
+		reads := a.reads
+		got := ask(test.query, test.token)
+		if diff := cmp.Diff([]wrong{in("NextToken", test.reason)}, got.faults); diff != "" || got.status != 400 || a.reads > reads {
+			t.Errorf("%s: %d (-want +got):\n%s", name, got.status, diff)
+		}
+	}
+
+	page := a.ask(`{"SessionIds":["d","a","b"],"MaxResults":1}`)
+	text, _ = base64.RawURLEncoding.DecodeString(page.next)
+	if got := ask(`"SessionIds":["d","a","b"]`, behind("b")); got.status != 200 || len(got.ids) > 0 {
+		t.Errorf("after the last: %+v", got)
+	}
+	if got := ask(`"SessionIds":["d","a","b"]`, behind("c")); got.status != 400 {
+		t.Errorf("after an ID that is not asked for: %+v", got)
+	}
+	if got := ask(`"SessionIds":["a","d","b"]`, page.next); got.status != 400 {
+		t.Errorf("IDs in another order: %+v", got)
+	}
+}
+
+// Whatever comes in, the answer is one of the API's, and nobody else's sessions
+// are in it.
+func TestAnyQueryHasItsAnswer(t *testing.T) {
+	pieces := rapid.SampledFrom([]string{
+		`{`, `}`, `[`, `]`, `,`, `:`, `"SessionIds":`, `["a","b"]`, `"Filters":`, `[{"Key":"owner","Value":"user1"}]`, `"MaxResults":`, `1`, `1e999`, `-0`,
+		`"NextToken":`, `"AQ"`, `""`, `null`, `"\ud800"`, "\x00", "\xff", ` `,
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		a := newDescribeAPI(t).somebodys()
+		before := len(a.table.All())
+		text := strings.Join(rapid.SliceOfN(pieces, 0, 12).Draw(rt, "pieces"), "")
+		if rapid.Bool().Draw(rt, "an object") {
+			text = `{` + ofUser1 + `,` + strings.TrimSuffix(text, ",") + `}`
+		}
+		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: text})
+		if resp.StatusCode != 200 && (resp.StatusCode != 400 || a.reads > 0) {
+			rt.Fatalf("%q is answered %d after %d reads", text, resp.StatusCode, a.reads)
+		}
+		if resp.StatusCode == 200 && strings.Contains(text, "user1") && strings.Contains(resp.Body, "user2") {
+			rt.Fatalf("%q is answered %s", text, resp.Body)
+		}
+		if len(a.table.All()) != before {
+			rt.Fatalf("%q changed the table", text)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
+
+// A NextToken is base64url of: the version, a checksum of the query, and the ID
+// after which the page begins. It needs no secret. What is asked for is always
+// the request's own: a token that was made up can only begin elsewhere in it.
+const (
+	tokenVersion = 1
+	sumBytes     = 8
+	// maxTokenChars has room for the longest key of the table, 2,048 bytes.
+	maxTokenChars   = 4096
+	maxTokenIDBytes = 2048
+)
+
+// token is the NextToken of the page that begins after the ID.
+func (q query) token(after string) string {
+	text := append([]byte{tokenVersion}, q.sum()...)
+	return base64.RawURLEncoding.EncodeToString(append(text, after...))
+}
+
+// place is the ID after which the page of the token begins.
+func (q query) place(token string) (after, fault string) {
+	if len(token) > maxTokenChars {
+		return "", fmt.Sprintf("is longer than %d characters", maxTokenChars)
+	}
+	const unknown = "is not a NextToken of this API"
+	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(text) == 0 {
+		return "", unknown
+	}
+	if text[0] != tokenVersion {
+		return "", "is of another version of this API: begin again without it"
+	}
+	if len(text) <= 1+sumBytes || len(text) > 1+sumBytes+maxTokenIDBytes {
+		return "", unknown
+	}
+	sum, id := text[1:1+sumBytes], text[1+sumBytes:]
+	if !utf8.Valid(id) {
+		return "", unknown
+	}
+	if !bytes.Equal(sum, q.sum()) || len(q.IDs) > 0 && !slices.Contains(q.IDs, string(id)) {
+		return "", "belongs to another request: SessionIds and Filters must be those of the first page"
+	}
+	return string(id), ""
+}
+
+// sum is a checksum of what is asked for; the pages' size may change.
+func (q query) sum() []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t", q.IDs, q.Owner, q.nothing))
+	return sum[:sumBytes]
+}

@@ -1,0 +1,45 @@
+package memtable
+
+import (
+	"context"
+	"slices"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A Reader reads a Table: what dynamo.Reader is on DynamoDB.
+type Reader struct{ Table *Table }
+
+// Get is session.Reader's.
+func (r Reader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var records []session.Record
+	for _, id := range ids {
+		if record := r.Table.Get(id); record != nil {
+			records = append(records, record)
+		}
+	}
+	return records, nil
+}
+
+// Owned is session.Reader's.
+func (r Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	owned := r.Table.where(func(r session.Record) bool { return r[session.AttrOwner] == owner })
+	return page(ctx, owned, after, limit)
+}
+
+// All is session.Reader's: in the order of the IDs.
+func (r Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	return page(ctx, r.Table.All(), after, limit)
+}
+
+// page is the part of the records, which are sorted by ID, that comes after.
+func page(ctx context.Context, records []session.Record, after string, limit int) ([]session.Record, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	records = slices.DeleteFunc(records, func(r session.Record) bool { return r[session.AttrSessionID].(string) <= after })
+	return records[:min(len(records), limit)], len(records) > limit, nil
+}

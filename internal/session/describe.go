@@ -1,0 +1,153 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Reader reads records for those who ask for them.
+type Reader interface {
+	// Get reads the records of the IDs, which are distinct; those that do not
+	// exist are absent. In no order.
+	Get(ctx context.Context, ids []string) ([]Record, error)
+	// Owned lists an owner's records by ID, those after the ID `after` ("" for
+	// the first), at most limit; more tells whether there may be others behind,
+	// and then there is one record at least. They have what Describer shows or
+	// decides by, and may lack the rest.
+	Owned(ctx context.Context, owner, after string, limit int) (records []Record, more bool, err error)
+	// All lists all records in an order of the table's own, which stays the
+	// same, after that of the ID `after`, whose record may be gone; limit and
+	// more as with Owned.
+	All(ctx context.Context, after string, limit int) (records []Record, more bool, err error)
+}
+
+const (
+	// readAhead is how many IDs are read together at least: as many as one call
+	// of the table takes.
+	readAhead = 100
+	// maxReads bounds the work for one page, should the table be full of what
+	// is not shown.
+	maxReads = 10
+)
+
+// A Describer shows sessions, DELETED ones until they expire. The table may
+// have those for longer.
+type Describer struct {
+	Reader Reader
+	Now    func() time.Time
+}
+
+// A Query says which sessions are asked for: those that meet all of it.
+type Query struct {
+	// IDs are the only ones asked for, if there are any.
+	IDs []string
+	// Owner is whose sessions are asked for, if not empty.
+	Owner string
+	// Limit is the most sessions of a page, 1 or more.
+	Limit int
+	// After is the Next of the page before, "" for the first. With IDs it is
+	// one of them.
+	After string
+}
+
+// A Page is some of the sessions asked for. With fewer than the limit, even
+// none, another may follow.
+type Page struct {
+	Sessions []Session
+	// Next is the ID of the last session looked at, "" if none is left.
+	Next string
+}
+
+// Describe is a page of what is asked for: in the order of the IDs, if there
+// are any, else in one of the table's own. What meets the query from the first
+// page to the last is shown once.
+func (d *Describer) Describe(ctx context.Context, q Query) (Page, error) {
+	now := d.Now()
+	page := Page{Next: q.After}
+	for range maxReads {
+		seen, more, err := d.look(ctx, q, page.Next, q.Limit-len(page.Sessions))
+		if err != nil {
+			return Page{}, fmt.Errorf("read the sessions table: %w", err)
+		}
+		for _, s := range seen {
+			if len(page.Sessions) == q.Limit {
+				return page, nil
+			}
+			page.Next = s.ID
+			if q.meets(s) && !s.expired(now) {
+				page.Sessions = append(page.Sessions, s)
+			}
+		}
+		if !more {
+			page.Next = ""
+			return page, nil
+		}
+		if len(page.Sessions) == q.Limit {
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+// look reads what comes after an ID. Of a session that does not exist there is
+// only its ID.
+func (d *Describer) look(ctx context.Context, q Query, after string, limit int) (seen []Session, more bool, err error) {
+	var records []Record
+	switch {
+	case len(q.IDs) > 0:
+		return d.lookUp(ctx, q.IDs, after, limit)
+	case q.Owner != "":
+		records, more, err = d.Reader.Owned(ctx, q.Owner, after, limit)
+	default:
+		records, more, err = d.Reader.All(ctx, after, limit)
+	}
+	for _, r := range records {
+		seen = append(seen, r.Session())
+	}
+	return seen, more, err
+}
+
+func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limit int) (seen []Session, more bool, err error) {
+	ids = distinct(ids)
+	ids = ids[slices.Index(ids, after)+1:]
+	some := ids[:min(len(ids), max(limit, readAhead))]
+	if len(some) == 0 {
+		return nil, false, nil
+	}
+	records, err := d.Reader.Get(ctx, some)
+	if err != nil {
+		return nil, false, err
+	}
+	known := make(map[string]Session, len(records))
+	for _, r := range records {
+		s := r.Session()
+		known[s.ID] = s
+	}
+	for _, id := range some {
+		s := known[id]
+		s.ID = id
+		seen = append(seen, s)
+	}
+	return seen, len(some) < len(ids), nil
+}
+
+func distinct(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+}
+
+// meets is false for a session that does not exist: it has no state.
+func (q Query) meets(s Session) bool {
+	return s.State != "" && (q.Owner == "" || s.Owner == q.Owner)
+}
+
+// expired: the record may be removed at any time.
+func (s Session) expired(now time.Time) bool {
+	return s.ExpiresAt != 0 && s.ExpiresAt <= now.Unix()
+}
