@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"dcv-session-broker/internal/httpapi"
-	"dcv-session-broker/internal/httpapi/contract/contracttest"
 	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/session"
 )
@@ -68,7 +66,7 @@ func (a *api) Close(_ context.Context, attempt session.Attempt) []error {
 	return make([]error, len(attempt.Closings))
 }
 
-// serve is what Lambda does. The answer is held against the contract.
+// serve is what Lambda does.
 func (a *api) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	a.t.Helper()
 	ctx := lambdacontext.NewContext(a.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
@@ -82,16 +80,7 @@ func (a *api) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPR
 	if !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
 		a.t.Errorf("body: %q", resp.Body)
 	}
-	request, err := base64.StdEncoding.DecodeString(req.Body)
-	if !req.IsBase64Encoded || err != nil {
-		request = []byte(req.Body)
-	}
-	if err := contracttest.Check(contracttest.Exchange{
-		Method: "POST", Path: "/deleteSessions", Query: req.RawQueryString, Request: request,
-		Status: resp.StatusCode, Header: http.Header{"Content-Type": {resp.Headers["Content-Type"]}}, Answer: []byte(resp.Body),
-	}); err != nil {
-		a.t.Error(err)
-	}
+	keepsTheContract(a.t, "/deleteSessions", req, resp)
 	return resp
 }
 

@@ -2,10 +2,13 @@ package httpapi_test
 
 import (
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,7 +18,50 @@ import (
 
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
 )
+
+// keepsTheContract holds a request and its answer against the contract.
+func keepsTheContract(t *testing.T, path string, req events.APIGatewayV2HTTPRequest, resp events.APIGatewayV2HTTPResponse) {
+	t.Helper()
+	request := []byte(req.Body)
+	if text, err := base64.StdEncoding.DecodeString(req.Body); req.IsBase64Encoded && err == nil {
+		request = text
+	}
+	if err := contracttest.Check(contracttest.Exchange{
+		Method: http.MethodPost, Path: path, Query: req.RawQueryString, Request: request,
+		Status: resp.StatusCode, Header: http.Header{"Content-Type": {resp.Headers["Content-Type"]}}, Answer: []byte(resp.Body),
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimitsAreTheContracts(t *testing.T) {
+	deployed, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := strconv.ParseUint(deployed.Parameters()["MaxBatchSize"], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := contracttest.Document()
+	ids := doc.Components.Schemas["SessionId"].Value
+	query := doc.Components.Schemas["DescribeSessionsRequestData"].Value.Properties
+	for what, limit := range map[string]struct{ contract, code uint64 }{
+		"entries": {*doc.Paths.Value("/deleteSessions").Post.RequestBody.Value.Content["application/json"].Schema.Value.MaxItems, batch},
+		"IDs":     {*query["SessionIds"].Value.MaxItems, httpapi.MaxIDs},
+		"filters": {*query["Filters"].Value.MaxItems, httpapi.MaxFilters},
+		"results": {uint64(*query["MaxResults"].Value.Max), httpapi.MaxResults},
+		"token":   {*query["NextToken"].Value.MaxLength, httpapi.MaxTokenChars},
+		"ID":      {*ids.MaxLength, session.MaxIDBytes},
+	} {
+		if limit.contract != limit.code {
+			t.Errorf("%s: at most %d by the contract, %d by the code", what, limit.contract, limit.code)
+		}
+	}
+}
 
 // fields are those of a struct in JSON, and whether they are always there.
 func fields(t reflect.Type) map[string]bool {
@@ -122,6 +168,18 @@ func examples(t *testing.T) []example {
 func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 	handlers := map[string]func(*testing.T, string) events.APIGatewayV2HTTPResponse{
 		"/deleteSessions": func(t *testing.T, body string) events.APIGatewayV2HTTPResponse { return newAPI(t).post(body) },
+		"/describeSessions": func(t *testing.T, body string) events.APIGatewayV2HTTPResponse {
+			a := newDescribeAPI(t, session.Session{
+				ID: "SessionId123", Name: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual",
+				CreationTime: "2026-11-23T18:45:11.262883Z", LastDisconnectionTime: "2026-11-23T18:59:30Z", NumOfConnections: 2,
+			})
+			a.table.Put(session.Record{
+				"SessionId": "console-mi-0123456789abcdef0", "Owner": "user3", "HostId": "mi-0123456789abcdef0", "Type": "console",
+				"State": "UNKNOWN", "StateReason": "The host does not answer",
+			})
+			a.FleetTag = "default"
+			return a.serve(events.APIGatewayV2HTTPRequest{Body: body})
+		},
 	}
 	tested := map[string]int{}
 	for _, e := range examples(t) {

@@ -5,6 +5,19 @@ var Bodies = map[string]any{
 	"DeleteSessionsResponse":            deleteAnswer{},
 	"DeleteSessionSuccessfulResponse":   successful{},
 	"DeleteSessionUnsuccessfulResponse": unsuccessful{},
+	"DescribeSessionsResponse":          describeAnswer{},
+	"Session":                           described{},
+	"Server":                            server{},
+	"Host":                              serverHost{},
+	"Aws":                               serverAWS{},
 	"ErrorResponse":                     fault{},
 	"Fault":                             Fault{},
 }
+
+// The limits of describeSessions.
+const (
+	MaxResults    = maxResults
+	MaxIDs        = maxIDs
+	MaxFilters    = maxFilters
+	MaxTokenChars = maxTokenChars
+)

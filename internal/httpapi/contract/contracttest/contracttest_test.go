@@ -21,6 +21,7 @@ func TestWhatTheContractAllowsPasses(t *testing.T) {
 		{Path: "/deleteSessions", Request: []byte(`{}`), Status: 400, Answer: []byte(`{"message":"m","RequestId":"r","errors":[{"Index":null,"Field":"body","Reason":"x"}]}`)},
 		{Path: "/deleteSessions", Request: []byte(deleteRequest), Status: 503, Answer: []byte(`{"message":"m"}`)},
 		{Path: "/describeSessions", Status: 200, Answer: []byte(`{"RequestId":"r","Sessions":[]}`)},
+		{Path: "/describeSessions", Request: []byte(" \n"), Status: 200, Answer: []byte(`{"RequestId":"r","Sessions":[]}`)},
 		{Path: "/somethingElse", Status: 200, Answer: []byte(`whatever`)},
 	} {
 		e.Method, e.Header = "POST", http.Header{"Content-Type": {"application/json"}}
@@ -39,6 +40,7 @@ func TestWhatTheContractForbidsIsABreach(t *testing.T) {
 	}
 	for name, e := range map[string]contracttest.Exchange{
 		"no body":               granted(``),
+		"blank body":            granted(" \n"),
 		"not an array":          granted(`{}`),
 		"no owner":              granted(`[{"SessionId":"s"}]`),
 		"empty ID":              granted(`[{"SessionId":"","Owner":"o"}]`),
