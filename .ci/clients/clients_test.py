@@ -1,5 +1,6 @@
 """Clients generated from the contract, against the local system: what programs written for Session Manager do."""
 
+import contextlib
 import os
 import subprocess
 import unittest
@@ -19,11 +20,13 @@ HOST = "i-0a1b2c3d4e5f60001"  # of the demo fleet
 
 def setUpModule():
     global broker
-    broker = unittest.enterModuleContext(local_broker.running())
+    running = contextlib.ExitStack()
+    unittest.addModuleCleanup(running.close)
+    broker = running.enter_context(local_broker.running())
 
 
-def api(token=TOKEN):
-    configuration = swagger_client.Configuration(host=broker.address, access_token=token)
+def api(token=TOKEN, address=None):
+    configuration = swagger_client.Configuration(host=address or broker.address, access_token=token)
     return swagger_client.SessionsApi(swagger_client.ApiClient(configuration))
 
 
@@ -41,9 +44,9 @@ def states(*ids):
     return {session.id: session.state for session in describe(session_ids=ids).sessions}
 
 
-def is_gone(session_id):
+def are_gone(*ids):
     """As a client that polls sees it: Session Manager shows a deleted session for a while, then no more."""
-    return states(session_id).get(session_id, "DELETED") == "DELETED"
+    return set(states(*ids).values()) <= {"DELETED"}
 
 
 class PythonClientTest(unittest.TestCase):
@@ -57,7 +60,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual([(s.session_id, s.state) for s in answer.successful_list], [("two-1", "DELETING")])
         self.assertEqual([(s.session_id, s.failure_reason) for s in answer.unsuccessful_list], [("two-2", DOES_NOT_EXIST)])
         self.assertIsNone(answer.dry_run)
-        until("two-1 is gone", lambda: is_gone("two-1"))
+        until("two-1 is gone", lambda: are_gone("two-1"))
         self.assertNotIn("two-1", broker.running_on(HOST))
 
     def test_what_is_deleted_already_counts_as_deleted(self):
@@ -67,7 +70,7 @@ class PythonClientTest(unittest.TestCase):
         for _ in range(2):
             answer = delete(("again", "user1", None), ("never-was", "user1", None))
             ended |= {s.session_id for s in answer.unsuccessful_list if s.failure_reason == DOES_NOT_EXIST}
-            until("again is gone", lambda: is_gone("again"))
+            until("again is gone", lambda: are_gone("again"))
         self.assertEqual(ended, {"again", "never-was"})
 
     def test_somebody_elses_session_stays(self):
@@ -84,8 +87,7 @@ class PythonClientTest(unittest.TestCase):
         broker.control("POST", f"/hosts/{lost}/disconnect")
         answer = delete(("forced-1", "user1", True), ("forced-2", "user1", True))
         self.assertEqual([s.state for s in answer.successful_list], ["DELETING", "DELETING"])
-        for session_id in ("forced-1", "forced-2"):
-            until(f"{session_id} is gone", lambda: is_gone(session_id))
+        until("both are gone", lambda: are_gone("forced-1", "forced-2"))
 
     def test_host_that_cannot_be_reached(self):
         lost = "i-0c0000000000000f2"
@@ -115,13 +117,14 @@ class PythonClientTest(unittest.TestCase):
         for n, session_id in enumerate(sorted(kept) + doomed):
             self.start(session_id, host=f"i-0000000000000{n % 25:04}", owner="pages")
 
+        deleted = []
         for what, filters in (
             ("all", None),
             ("an owner's", [KeyValuePair(key="owner", value="pages")]),
             ("the fleet's", [KeyValuePair(key="tag:DcvFleet", value="default"), KeyValuePair(key="owner", value="pages")]),
         ):
             with self.subTest(what):
-                seen, token, deleted = [], None, []
+                seen, token, before = [], None, len(deleted)
                 while token or not seen:
                     page = describe(filters=filters, max_results=137, next_token=token)
                     self.assertLessEqual(len(page.sessions), 137)
@@ -131,8 +134,21 @@ class PythonClientTest(unittest.TestCase):
                     deleted += [s.session_id for s in delete(*((d, "pages") for d in batch)).successful_list]
                 self.assertEqual(len(seen), len(set(seen)), "a session is on two pages")
                 self.assertEqual(kept - set(seen), set(), "a session is on no page")
-                self.assertGreater(len(deleted), 50)
-        until("the doomed are gone", lambda: all(is_gone(session_id) for session_id in deleted))
+                self.assertGreater(len(deleted) - before, 50)
+        until("the doomed are gone", lambda: are_gone(*deleted))
+
+    def test_dry_run(self):
+        self.start("dry")
+        entries = [DeleteSessionRequestData(session_id=session_id, owner="user1") for session_id in ("dry", "not-there")]
+        foreseen = api().delete_sessions(body=entries, dry_run=True)
+        self.assertTrue(foreseen.dry_run)
+        (hit,) = foreseen.successful_list
+        self.assertEqual((hit.session_id, hit.session.host_id, hit.session.state), ("dry", HOST, "READY"))
+        self.assertEqual(states("dry"), {"dry": "READY"})
+        real = api().delete_sessions(body=entries, dry_run=False)
+        self.assertIsNone(real.dry_run)
+        self.assertEqual([s.session_id for s in real.successful_list], ["dry"])
+        self.assertEqual(real.unsuccessful_list, foreseen.unsuccessful_list)
 
     def test_no_token_no_answer(self):
         self.start("guarded")
@@ -151,6 +167,18 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(refused.exception.status, 400)
         (fault,) = ErrorResponse.from_json(refused.exception.body).errors
         self.assertEqual((fault.index, fault.var_field), (None, "NextToken"))
+
+
+class ForceModeTest(unittest.TestCase):
+    def test_who_forces_every_delete_gets_the_desktop_closed(self):
+        with local_broker.running(FORCE_MODE="best-effort") as other:
+            other.start_session(HOST, "forced", "user1")
+            sessions = api(address=other.address)
+            answer = sessions.delete_sessions(body=[DeleteSessionRequestData(session_id="forced", owner="user1", force=True)])
+            self.assertEqual([s.state for s in answer.successful_list], ["DELETING"])
+            query = DescribeSessionsRequestData(session_ids=["forced"])
+            until("it is DELETED", lambda: sessions.describe_sessions(body=query).sessions[0].state == "DELETED")
+            until("its host has closed it", lambda: "forced" not in other.running_on(HOST))
 
 
 class GuideTest(unittest.TestCase):

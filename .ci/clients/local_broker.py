@@ -14,12 +14,13 @@ SECONDS_TO_WAIT = 60  # far longer than anything here takes
 
 
 @contextlib.contextmanager
-def running():
+def running(**settings):
+    """Settings are variables of `make run`, in addition to its own."""
     with tempfile.TemporaryDirectory(prefix="clients-") as folder:
         program = f"{folder}/local"
         subprocess.run(["go", "build", "-o", program, "./internal/local"], cwd=servers.ROOT, check=True)
         port = servers.free_port()
-        settings = {"PORT": str(port), "TOKEN": TOKEN, "STORE": "memory", "STATE_DIR": f"{folder}/hosts"}
+        settings = {"PORT": str(port), "TOKEN": TOKEN, "STORE": "memory", "STATE_DIR": f"{folder}/hosts"} | settings
         with servers.process("the local system", [program], port, **settings):
             yield Broker(f"http://127.0.0.1:{port}")
 

@@ -20,10 +20,12 @@ func main() {
 	var env awsenv.Settings
 	var (
 		table    = env.Text("SESSIONS_TABLE")
+		hosts    = env.Text("HOSTS_TABLE")
 		document = env.Text("CLOSE_DOCUMENT")
 		fleetTag = env.Text("FLEET_TAG_VALUE")
 		maxBatch = env.Count("MAX_BATCH_SIZE", 1000)
 		giveUp   = env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
+		force    = env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))
 	)
 	env.MustBeRight(log)
 
@@ -35,10 +37,17 @@ func main() {
 	})
 	handler := &httpapi.DeleteSessions{
 		Deleter: &session.Deleter{
-			Table:  dynamo.New(db, table),
-			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
-			GiveUp: giveUp,
-			Log:    log,
+			Table:     dynamo.New(db, table),
+			Hosts:     &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			GiveUp:    giveUp,
+			ForceMode: session.ForceMode(force),
+			Log:       log,
+		},
+		DryRunner: &session.DryRunner{
+			Reader:  dynamo.NewReader(db, table),
+			Hosts:   dynamo.Hosts{Client: db, Table: hosts},
+			Checker: &runcommand.Checker{API: systemsManager, FleetTag: fleetTag},
+			Log:     log,
 		},
 		MaxBatch: maxBatch,
 		Now:      time.Now,

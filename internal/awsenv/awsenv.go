@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -82,6 +83,19 @@ func (s *Settings) Switch(name string, ifUnset bool) bool {
 		s.errs = append(s.errs, fmt.Errorf("%s is %q, not true or false", name, v))
 		return false
 	}
+}
+
+// OneOf is a variable that is one of the values; the first is for one that is
+// not set.
+func (s *Settings) OneOf(name string, values ...string) string {
+	v := s.get(name)
+	if v == "" {
+		return values[0]
+	}
+	if !slices.Contains(values, v) {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, not one of %q", name, v, values))
+	}
+	return v
 }
 
 // NewID is a random UUID.

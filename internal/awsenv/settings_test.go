@@ -2,6 +2,7 @@ package awsenv_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,16 @@ func TestWrongMinutesAndSwitchesAreNamed(t *testing.T) {
 				t.Errorf("%s takes %q", name, wrong)
 			}
 		}
+	}
+}
+
+func TestOneOf(t *testing.T) {
+	s := settings(map[string]string{"B": "b", "WRONG": "c"})
+	if got := s.OneOf("B", "a", "b") + s.OneOf("UNSET", "a", "b"); got != "ba" || s.Err() != nil {
+		t.Errorf("read %q, %v", got, s.Err())
+	}
+	if s.OneOf("WRONG", "a", "b"); s.Err() == nil || !strings.Contains(s.Err().Error(), "WRONG") {
+		t.Errorf("error %v", s.Err())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,6 +17,7 @@ import (
 // HostsAPI is what Hosts calls of *dynamodb.Client.
 type HostsAPI interface {
 	QueryAPI
+	batchGetAPI
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
@@ -27,12 +29,68 @@ type HostsAPI interface {
 //	AnsweredLane                  with AnsweredAt the key of the sparse index
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
+//
+// The item "fleet" has the last inventory that was sent to all hosts, as
+// InventorySentAt, and the one before it, as LastButOneSentAt.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
 }
 
-const answeredLane = "0"
+const (
+	answeredLane = "0"
+	fleet        = "fleet" // no host is called that
+)
+
+// Sent is session.HostTable's.
+func (t Hosts) Sent(ctx context.Context, at time.Time) error {
+	_, err := t.update(ctx, fleet,
+		"SET LastButOneSentAt = if_not_exists(InventorySentAt, :never), InventorySentAt = :at",
+		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :apart",
+		map[string]any{
+			":at":    session.FormatTime(at),
+			":apart": session.FormatTime(at.Add(-session.SentApart)),
+			":never": session.FormatTime(time.Time{}),
+		})
+	return err
+}
+
+// LastButOne is session.HostTable's.
+func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
+	times, err := t.times(ctx, []string{fleet}, "LastButOneSentAt")
+	return times[fleet], err
+}
+
+// Newest is session.HostTable's: ⌈N/100⌉ calls.
+func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	return t.times(ctx, hostIDs, "InventorySentAt")
+}
+
+// times is an attribute of those items that have it.
+func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
+	times := map[string]time.Time{}
+	for some := range slices.Chunk(ids, maxKeys) {
+		var keys []map[string]types.AttributeValue
+		for _, id := range some {
+			keys = append(keys, map[string]types.AttributeValue{"HostId": attributeValue(id)})
+		}
+		items, err := batchGet(ctx, t.Client, t.Table, keys, firstPause)
+		if err != nil {
+			return nil, fmt.Errorf("hosts: %w", err)
+		}
+		for _, item := range items {
+			r := Record(item)
+			if text, there := r[attr].(string); there {
+				at, err := time.Parse(session.TimeFormat, text)
+				if err != nil {
+					return nil, fmt.Errorf("host %v: %s: %w", r["HostId"], attr, err)
+				}
+				times[r["HostId"].(string)] = at
+			}
+		}
+	}
+	return times, nil
+}
 
 // Answered is session.HostTable's: one conditional write.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {

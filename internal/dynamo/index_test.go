@@ -122,6 +122,10 @@ func (noHosts) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*d
 	return nil, errDown
 }
 
+func (noHosts) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return nil, errDown
+}
+
 func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	hosts := dynamo.Hosts{Client: noHosts{}, Table: "Hosts"}
 	if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
@@ -129,6 +133,15 @@ func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	}
 	if silent, err := hosts.Silence(t.Context(), "i-1", time.Now()); silent || !errors.Is(err, errDown) {
 		t.Errorf("silent %v, %v", silent, err)
+	}
+	if err := hosts.Sent(t.Context(), time.Now()); !errors.Is(err, errDown) {
+		t.Errorf("sent: %v", err)
+	}
+	if _, err := hosts.LastButOne(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("last but one: %v", err)
+	}
+	if _, err := hosts.Newest(t.Context(), []string{"i-1"}); !errors.Is(err, errDown) {
+		t.Errorf("newest: %v", err)
 	}
 	if quiet, err := hosts.Quiet(t.Context(), time.Now(), 1); quiet != nil || !errors.Is(err, errDown) {
 		t.Errorf("quiet %v, %v", quiet, err)

@@ -18,7 +18,7 @@ import (
 // ReadAPI is what Reader calls of *dynamodb.Client.
 type ReadAPI interface {
 	QueryAPI
-	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	batchGetAPI
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
@@ -64,41 +64,50 @@ func (r *Reader) Get(ctx context.Context, ids []string) ([]session.Record, error
 	return records, nil
 }
 
-// get reads up to 100 records. What the table was too busy for is asked for
-// again: the call is a success all the same.
+// get reads up to 100 records.
 func (r *Reader) get(ctx context.Context, ids []string) (records []session.Record, err error) {
-	keys := make([]map[string]types.AttributeValue, len(ids))
-	for i, id := range ids {
-		keys[i] = key(id)
-	}
-	for try := 1; ; try++ {
-		out, err := r.batchGet(ctx, keys)
-		if err != nil {
-			return nil, fmt.Errorf("read %d records: %w", len(keys), err)
-		}
-		for _, item := range out.Responses[r.table] {
-			records = append(records, Record(item))
-		}
-		keys = out.UnprocessedKeys[r.table].Keys
-		if len(keys) == 0 {
-			return records, nil
-		}
-		if try == maxTries || !pause(ctx, r.firstPause<<(try-1)) {
-			return nil, errors.Join(fmt.Errorf("the table was too busy for %d records of %d", len(keys), len(ids)), ctx.Err())
-		}
-	}
-}
-
-func (r *Reader) batchGet(ctx context.Context, keys []map[string]types.AttributeValue) (*dynamodb.BatchGetItemOutput, error) {
 	select {
 	case r.calls <- struct{}{}:
 		defer func() { <-r.calls }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return r.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-		RequestItems: map[string]types.KeysAndAttributes{r.table: {Keys: keys, ConsistentRead: aws.Bool(true)}},
-	})
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		keys[i] = key(id)
+	}
+	items, err := batchGet(ctx, r.client, r.table, keys, r.firstPause)
+	for _, item := range items {
+		records = append(records, Record(item))
+	}
+	return records, err
+}
+
+// batchGetAPI is what batchGet calls of *dynamodb.Client.
+type batchGetAPI interface {
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+}
+
+// batchGet reads up to 100 items, as they are now. What the table was too busy
+// for is asked for again: the call is a success all the same.
+func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[string]types.AttributeValue, firstPause time.Duration) (items []map[string]types.AttributeValue, err error) {
+	asked := len(keys)
+	for try := 1; ; try++ {
+		out, err := client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read %d items: %w", len(keys), err)
+		}
+		items = append(items, out.Responses[table]...)
+		keys = out.UnprocessedKeys[table].Keys
+		if len(keys) == 0 {
+			return items, nil
+		}
+		if try == maxTries || !pause(ctx, firstPause<<(try-1)) {
+			return nil, errors.Join(fmt.Errorf("the table was too busy for %d items of %d", len(keys), asked), ctx.Err())
+		}
+	}
 }
 
 // Owned is session.Reader's: one page of the owner's collection in the index

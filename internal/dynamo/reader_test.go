@@ -174,8 +174,8 @@ func TestBusyTableIsAskedAgain(t *testing.T) {
 	}{
 		"in one":          {7, 1, ""},
 		"in four":         {2, 4, ""},
-		"not in four":     {1, 4, "too busy for 3 records of 7"},
-		"nothing in four": {0, 4, "too busy for 7 records of 7"},
+		"not in four":     {1, 4, "too busy for 3 items of 7"},
+		"nothing in four": {0, 4, "too busy for 7 items of 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &busyTable{takes: test.takes}

@@ -49,7 +49,7 @@ func (c *Cleanup) do(ctx context.Context, task string) error {
 		return c.Cleaner.Deletions(ctx)
 	case "inventory":
 		doubt := c.Registrar.Doubt(ctx, c.SilentAfter)
-		return errors.Join(doubt, c.Broadcaster.Inventory(ctx, c.NewID(), c.Now()))
+		return errors.Join(doubt, c.inventory(ctx))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
@@ -58,4 +58,14 @@ func (c *Cleanup) do(ctx context.Context, task string) error {
 		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)
 	}
 	return errors.New(`no such task: "deletions", "inventory" or "idle"`)
+}
+
+// inventory is noted when it is sent, not before: one that no host got leaves
+// none unanswered.
+func (c *Cleanup) inventory(ctx context.Context) error {
+	now := c.Now()
+	if err := c.Broadcaster.Inventory(ctx, c.NewID(), now); err != nil {
+		return err
+	}
+	return c.Registrar.Hosts.Sent(ctx, now)
 }

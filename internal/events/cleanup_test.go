@@ -168,6 +168,11 @@ func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, minutes := range []time.Duration{30, 15} {
+		if err := f.hosts.Sent(t.Context(), t0.Add(-minutes*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f.put("s0", hostID(0), "READY", "")
 	f.index = errors.New("no index")
 	if err := f.cleanup("inventory", 0); !errors.Is(err, f.index) {
@@ -185,6 +190,24 @@ func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
 	first, second := *f.sent[0].Comment, *f.sent[1].Comment
 	if first == second || !strings.HasSuffix(first, " "+session.FormatTime(f.now())) {
 		t.Errorf("sent as %q and %q", first, second)
+	}
+}
+
+// What no host got, none has left unanswered.
+func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
+	f := newFleetWorld(t)
+	now := f.now()
+	f.now = func() time.Time { return now }
+	for _, sending := range []error{nil, errors.New("throttled"), nil, nil} {
+		f.sending = sending
+		if err := f.cleanup("inventory", 0); !errors.Is(err, sending) {
+			t.Errorf("error %v", err)
+		}
+		now = now.Add(5 * time.Minute)
+	}
+	// Sent at 0, 10 and 15 minutes.
+	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-10*time.Minute)) {
+		t.Errorf("the last but one at %v, now %v, %v", got, now, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -32,6 +33,8 @@ type api struct {
 	table *memtable.Table
 	calls int
 	log   strings.Builder
+	// noChecks is when Systems Manager cannot be asked.
+	noChecks bool
 	// write and send take the calls' place, if they are there.
 	write func(ctx context.Context, writes []session.Write) []session.Result
 	send  func(attempt session.Attempt) []error
@@ -64,6 +67,20 @@ func (a *api) Close(_ context.Context, attempt session.Attempt) []error {
 		return a.send(attempt)
 	}
 	return make([]error, len(attempt.Closings))
+}
+
+// Check knows what a laptop is, unless it knows nothing.
+func (a *api) Check(_ context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
+	if a.noChecks {
+		return nil, errors.New("throttled")
+	}
+	refusals := map[string]*session.Refusal{}
+	for _, id := range hostIDs {
+		if id == "laptop" {
+			refusals[id] = &session.Refusal{HostID: id, Reason: "is a laptop"}
+		}
+	}
+	return refusals, nil
 }
 
 // serve is what Lambda does.

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 )
@@ -25,12 +28,16 @@ import (
 // keepsTheContract holds a request and its answer against the contract.
 func keepsTheContract(t *testing.T, path string, req events.APIGatewayV2HTTPRequest, resp events.APIGatewayV2HTTPResponse) {
 	t.Helper()
+	query := url.Values{}
+	for name, value := range req.QueryStringParameters {
+		query.Set(name, value)
+	}
 	request := []byte(req.Body)
 	if text, err := base64.StdEncoding.DecodeString(req.Body); req.IsBase64Encoded && err == nil {
 		request = text
 	}
 	if err := contracttest.Check(contracttest.Exchange{
-		Method: http.MethodPost, Path: path, Query: req.RawQueryString, Request: request,
+		Method: http.MethodPost, Path: path, Query: query.Encode(), Request: request,
 		Status: resp.StatusCode, Header: http.Header{"Content-Type": {resp.Headers["Content-Type"]}}, Answer: []byte(resp.Body),
 	}); err != nil {
 		t.Error(err)
@@ -73,9 +80,6 @@ func fields(t reflect.Type) map[string]bool {
 	return all
 }
 
-// ahead are the fields of a dry run, which the code does not have yet.
-var ahead = map[string]bool{"DryRun": true, "Session": true}
-
 func TestFieldsOfAnswersAreTheContracts(t *testing.T) {
 	schemas := contracttest.Document().Components.Schemas
 	for name, answer := range httpapi.Bodies {
@@ -86,9 +90,6 @@ func TestFieldsOfAnswersAreTheContracts(t *testing.T) {
 		schema := schemas[name].Value
 		want := map[string]bool{}
 		for property := range schema.Properties {
-			if ahead[property] {
-				continue
-			}
 			want[property] = slices.Contains(schema.Required, property)
 		}
 		if diff := gocmp.Diff(want, fields(reflect.TypeOf(answer))); diff != "" {
@@ -99,7 +100,7 @@ func TestFieldsOfAnswersAreTheContracts(t *testing.T) {
 	for path, item := range contracttest.Document().Paths.Map() {
 		for status, response := range item.Post.Responses.Map() {
 			for _, name := range named(response.Value.Content["application/json"].Schema) {
-				if _, ok := httpapi.Bodies[name]; !ok && name != "DryRunSession" {
+				if _, ok := httpapi.Bodies[name]; !ok {
 					t.Errorf("%s, %s: no type is given for %s", path, status, name)
 				}
 			}
@@ -124,13 +125,15 @@ func named(ref *openapi3.SchemaRef) []string {
 
 // An example is a request of the contract and what the contract says it gets.
 type example struct {
-	name, path, request string
-	status              int
-	answer              any
+	name, path string
+	request    events.APIGatewayV2HTTPRequest
+	status     int
+	answer     any
 }
 
 // examples are those of the operations: a request's has the name of its
-// answer's; one that the contract forbids stands with the answer, as text.
+// answer's. With the answer stand the query, where there is one, and a body
+// that the contract forbids, as text.
 func examples(t *testing.T) []example {
 	t.Helper()
 	var all []example
@@ -146,7 +149,7 @@ func examples(t *testing.T) []example {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, example{name, path, string(text), 200, e.Value.Value})
+			all = append(all, example{name, path, requestOf(e, string(text)), 200, e.Value.Value})
 		}
 		for name := range requests {
 			if granted[name] == nil {
@@ -158,17 +161,35 @@ func examples(t *testing.T) []example {
 			if !ok {
 				t.Errorf("%s: the answer %s has no x-request-body", path, name)
 			}
-			all = append(all, example{name, path, text, 400, e.Value.Value})
+			all = append(all, example{name, path, requestOf(e, text), 400, e.Value.Value})
 		}
 	}
 	slices.SortFunc(all, func(a, b example) int { return cmp.Compare(a.path+a.name, b.path+b.name) })
 	return all
 }
 
+func requestOf(e *openapi3.ExampleRef, body string) events.APIGatewayV2HTTPRequest {
+	req := events.APIGatewayV2HTTPRequest{Body: body}
+	if query, ok := e.Value.Extensions["x-query"].(map[string]any); ok {
+		req.QueryStringParameters = map[string]string{}
+		for name, value := range query {
+			req.QueryStringParameters[name] = fmt.Sprint(value)
+		}
+	}
+	return req
+}
+
 func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
-	handlers := map[string]func(*testing.T, string) events.APIGatewayV2HTTPResponse{
-		"/deleteSessions": func(t *testing.T, body string) events.APIGatewayV2HTTPResponse { return newAPI(t).post(body) },
-		"/describeSessions": func(t *testing.T, body string) events.APIGatewayV2HTTPResponse {
+	handlers := map[string]func(*testing.T, events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse{
+		"/deleteSessions": func(t *testing.T, req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+			a := newAPI(t)
+			a.table.Put(session.Listed(session.Session{
+				ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual", NumOfConnections: 2, FirstSeenAt: now,
+			}))
+			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Hosts: memtable.NewHosts(), Checker: a, Log: a.Log}
+			return a.serve(req)
+		},
+		"/describeSessions": func(t *testing.T, req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 			a := newDescribeAPI(t, session.Session{
 				ID: "SessionId123", Name: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual",
 				CreationTime: "2026-11-23T18:45:11.262883Z", LastDisconnectionTime: "2026-11-23T18:59:30Z", NumOfConnections: 2,
@@ -178,7 +199,7 @@ func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 				"State": "UNKNOWN", "StateReason": "The host does not answer",
 			})
 			a.FleetTag = "default"
-			return a.serve(events.APIGatewayV2HTTPRequest{Body: body})
+			return a.serve(req)
 		},
 	}
 	tested := map[string]int{}

@@ -21,7 +21,8 @@ import (
 
 // DeleteSessions handles POST /deleteSessions.
 type DeleteSessions struct {
-	Deleter *session.Deleter
+	Deleter   *session.Deleter
+	DryRunner *session.DryRunner
 	// MaxBatch is the most entries that one request may have.
 	MaxBatch int
 	Now      func() time.Time
@@ -34,16 +35,28 @@ type deleteAnswer struct {
 	RequestID        string         `json:"RequestId"`
 	SuccessfulList   []successful   `json:"SuccessfulList"`
 	UnsuccessfulList []unsuccessful `json:"UnsuccessfulList"`
+	// DryRun is there only in the answer to one.
+	DryRun bool `json:"DryRun,omitempty"`
 }
 
 type successful struct {
 	SessionID string        `json:"SessionId"`
 	State     session.State `json:"State"`
+	Session   *hit          `json:"Session,omitempty"`
 }
 
 type unsuccessful struct {
 	SessionID     string `json:"SessionId"`
 	FailureReason string `json:"FailureReason"`
+	Session       *hit   `json:"Session,omitempty"`
+}
+
+// hit is what an entry of a dry run would hit.
+type hit struct {
+	State            session.State `json:"State"`
+	HostID           string        `json:"HostId"`
+	NumOfConnections int64         `json:"NumOfConnections"`
+	LastSeenTime     string        `json:"LastSeenTime,omitempty"`
 }
 
 // fault is the body of every other answer.
@@ -65,18 +78,23 @@ func (h *DeleteSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTP
 		return badRequest(log, id, []Fault{{Field: "body", Reason: "is not valid base64"}}), nil
 	}
 	entries, faults := parseEntries(body, h.MaxBatch)
+	dryRun, wrong := parseDryRun(req)
+	if wrong != nil {
+		faults = append(faults, *wrong)
+	}
 	if len(faults) > 0 {
 		return badRequest(log, id, faults), nil
 	}
 
-	answers, err := h.Deleter.Delete(ctx, session.Request{
-		ID:      id,
-		By:      requester(req),
-		At:      h.Now(),
-		Entries: entries,
-	})
-	if errors.Is(err, session.ErrTableDown) {
-		log.Error("request answered 503: the sessions table takes no writes")
+	request := session.Request{ID: id, By: requester(req), At: h.Now(), Entries: entries}
+	var answers []session.DryAnswer
+	if dryRun {
+		answers, err = h.DryRunner.DryRun(ctx, request)
+	} else {
+		answers, err = h.delete(ctx, request)
+	}
+	if errors.Is(err, session.ErrTableDown) || dryRun && err != nil {
+		log.Error("request answered 503: the sessions table, or for a dry run the host directory, does not answer", "Cause", err)
 		resp := respond(http.StatusServiceUnavailable, fault{Message: "Sessions cannot be changed right now. Repeat the call.", RequestID: id})
 		resp.Headers["Retry-After"] = "5"
 		return resp, nil
@@ -86,16 +104,39 @@ func (h *DeleteSessions) Handle(ctx context.Context, req events.APIGatewayV2HTTP
 		return respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id}), nil
 	}
 
-	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}}
+	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}, DryRun: dryRun}
 	for _, a := range answers {
 		if a.FailureReason == "" {
-			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting})
+			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, hitOf(a)})
 		} else {
-			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason})
+			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason, hitOf(a)})
 		}
 	}
-	log.Info("request answered", "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
+	log.Info("request answered", "DryRun", dryRun, "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
 	return respond(http.StatusOK, out), nil
+}
+
+// delete carries the request out; its answers name no sessions.
+func (h *DeleteSessions) delete(ctx context.Context, req session.Request) ([]session.DryAnswer, error) {
+	answers, err := h.Deleter.Delete(ctx, req)
+	all := make([]session.DryAnswer, len(answers))
+	for i, a := range answers {
+		all[i].Answer = a
+	}
+	return all, err
+}
+
+// hitOf is nil for entries without a session of their owner, and outside of dry
+// runs.
+func hitOf(a session.DryAnswer) *hit {
+	if a.Session == nil {
+		return nil
+	}
+	h := &hit{State: a.Session.State, HostID: a.Session.HostID, NumOfConnections: a.Session.NumOfConnections}
+	if !a.LastSeenAt.IsZero() {
+		h.LastSeenTime = a.LastSeenAt.UTC().Format(time.RFC3339)
+	}
+	return h
 }
 
 func badRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2HTTPResponse {

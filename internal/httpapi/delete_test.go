@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/session"
 )
 
@@ -194,5 +196,45 @@ func TestRequestIsNamedAlikeEverywhere(t *testing.T) {
 		if !strings.Contains(line, "RequestId="+requestID) {
 			t.Errorf("log line: %s", line)
 		}
+	}
+}
+
+func TestDryRun(t *testing.T) {
+	a := newAPI(t)
+	a.DryRunner = &session.DryRunner{
+		Reader: memtable.Reader{Table: a.table}, Hosts: memtable.NewHosts(), Checker: a, Log: a.Log,
+	}
+	a.table.Put(session.Listed(session.Session{
+		ID: "s2", Owner: "user1", HostID: "laptop", NumOfConnections: 2, FirstSeenAt: now.Add(-time.Minute),
+	}))
+	const body = `[{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"s2","Owner":"user1"},{"SessionId":"s2","Owner":"user2"}]`
+	dryRun := func(value string) events.APIGatewayV2HTTPResponse {
+		return a.serve(events.APIGatewayV2HTTPRequest{Body: body, QueryStringParameters: map[string]string{"dryRun": value}})
+	}
+	resp := dryRun("true")
+	want := `{"RequestId":"` + requestID + `","SuccessfulList":[` +
+		`{"SessionId":"SessionId123","State":"DELETING","Session":{"State":"READY","HostId":"i-0123456789abcdef0","NumOfConnections":0}}],` +
+		`"UnsuccessfulList":[{"SessionId":"s2","FailureReason":"The session's host laptop is a laptop. Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host.",` +
+		`"Session":{"State":"READY","HostId":"laptop","NumOfConnections":2,"LastSeenTime":"2026-11-23T19:00:02Z"}},` +
+		`{"SessionId":"s2","FailureReason":"The requested dcvSession does not exist"}],"DryRun":true}`
+	if resp.StatusCode != 200 || resp.Body != want || a.calls > 0 {
+		t.Errorf("%d %s\nwant %s\n%d calls that change something", resp.StatusCode, resp.Body, want, a.calls)
+	}
+
+	for _, wrong := range []string{"", "TRUE", "1", "true,true"} {
+		resp := dryRun(wrong)
+		want := `{"message":"The request is malformed, and nothing was done; errors has every fault.","RequestId":"` + requestID +
+			`","errors":[{"Index":null,"Field":"dryRun","Reason":"is not true or false"}]}`
+		if resp.StatusCode != 400 || resp.Body != want || a.calls > 0 {
+			t.Errorf("dryRun=%s: %d %s, %d calls", wrong, resp.StatusCode, resp.Body, a.calls)
+		}
+	}
+
+	a.noChecks = true
+	if resp := dryRun("true"); resp.StatusCode != 503 || resp.Headers["Retry-After"] == "" || a.calls > 0 {
+		t.Errorf("when hosts cannot be asked about: %d %s", resp.StatusCode, resp.Body)
+	}
+	if resp := dryRun("false"); resp.StatusCode != 200 || strings.Contains(resp.Body, "DryRun") || a.calls == 0 {
+		t.Errorf("dryRun=false: %d %s", resp.StatusCode, resp.Body)
 	}
 }

@@ -5,6 +5,7 @@ var Bodies = map[string]any{
 	"DeleteSessionsResponse":            deleteAnswer{},
 	"DeleteSessionSuccessfulResponse":   successful{},
 	"DeleteSessionUnsuccessfulResponse": unsuccessful{},
+	"DryRunSession":                     hit{},
 	"DescribeSessionsResponse":          describeAnswer{},
 	"Session":                           described{},
 	"Server":                            server{},

@@ -21,7 +21,7 @@ type Fault struct {
 	// Index is the place in the array: of entries, or the one that Field names;
 	// null if there is none.
 	Index *int `json:"Index"`
-	// Field is the name of one, or "entry" or "body".
+	// Field is the name of one, or "entry", "body" or "dryRun".
 	Field  string
 	Reason string
 }
@@ -196,6 +196,18 @@ func parseForce(raw json.RawMessage) (force bool, fault string) {
 		return true, ""
 	}
 	return false, "is not true or false"
+}
+
+// parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
+// is there twice.
+func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault) {
+	switch text, there := req.QueryStringParameters["dryRun"]; {
+	case !there || text == "false":
+		return false, nil
+	case text == "true":
+		return true, nil
+	}
+	return false, &Fault{Field: "dryRun", Reason: "is not true or false"}
 }
 
 // body is the request's body as it was sent.

@@ -51,6 +51,7 @@ func run(ctx context.Context) (err error) {
 
 	b, err := broker.New(ctx, broker.Options{
 		Template:    "template.yaml",
+		Parameters:  s.parameters(),
 		Dir:         dir,
 		DynamoDB:    s.dynamoDB,
 		Token:       s.token,

@@ -21,6 +21,7 @@ type settings struct {
 	stateDir     string
 	token        string // that the API wants; "": none
 	logLevel     slog.Level
+	forceMode    string                   // "": the template's
 	giveUpAfter  time.Duration            // 0: the template's
 	every        map[string]time.Duration // by task; else the template's
 }
@@ -65,6 +66,11 @@ func readSettings() (settings, error) {
 		}
 		return d, text != "" && err == nil && d > 0
 	}
+	switch s.forceMode = env("FORCE_MODE", ""); s.forceMode {
+	case "", "purge", "best-effort":
+	default:
+		errs = append(errs, fmt.Errorf("FORCE_MODE is %q; it can be purge or best-effort", s.forceMode))
+	}
 	s.giveUpAfter, _ = duration("GIVE_UP_AFTER")
 	s.every = map[string]time.Duration{}
 	for task, name := range map[string]string{"deletions": "DELETIONS_EVERY", "inventory": "INVENTORY_EVERY", "idle": "IDLE_EVERY"} {
@@ -98,4 +104,12 @@ func (s settings) dir() (dir string, remove func(), err error) {
 	}
 	dir, err = os.MkdirTemp("", "dcv-session-broker-")
 	return dir, func() { os.RemoveAll(dir) }, err
+}
+
+// parameters are those of the template that differ from its defaults.
+func (s settings) parameters() map[string]string {
+	if s.forceMode == "" {
+		return nil
+	}
+	return map[string]string{"ForceMode": s.forceMode}
 }

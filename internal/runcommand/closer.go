@@ -46,7 +46,7 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 	var sendable []int
 	for i, closing := range attempt.Closings {
 		if !hostIDPattern(closing.HostID) {
-			errs[i] = &session.Refusal{HostID: closing.HostID, Reason: "is not one that Systems Manager can manage"}
+			errs[i] = unmanageable(closing.HostID)
 			continue
 		}
 		sendable = append(sendable, i)

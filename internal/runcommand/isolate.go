@@ -124,18 +124,27 @@ func concernsAll(err error) bool {
 
 // refuse gives the hosts at fault their answer.
 func (o *order) refuse(groups []group, cause error) {
-	reason := "was refused by Systems Manager"
-	switch code(cause) {
-	case invalidInstance:
-		reason = "is not connected to Systems Manager"
-	case accessDenied:
-		reason = "may not be commanded (it lacks the tag " + fleetTagKey + ", or the broker the permission)"
-	case "UnsupportedPlatformType":
-		reason = "runs a platform on which sessions cannot be closed"
-	}
 	o.answer(groups, func(hostID string) error {
-		return &session.Refusal{HostID: hostID, Reason: reason, Err: cause}
+		return &session.Refusal{HostID: hostID, Reason: reasonFor(code(cause)), Err: cause}
 	})
+}
+
+// reasonFor is what a caller is told of a host that Systems Manager refuses with
+// that code.
+func reasonFor(code string) string {
+	switch code {
+	case invalidInstance:
+		return "is not connected to Systems Manager"
+	case accessDenied:
+		return "may not be commanded (it lacks the tag " + fleetTagKey + ", or the broker the permission)"
+	case "UnsupportedPlatformType":
+		return "runs a platform on which sessions cannot be closed"
+	}
+	return "was refused by Systems Manager"
+}
+
+func unmanageable(hostID string) *session.Refusal {
+	return &session.Refusal{HostID: hostID, Reason: "is not one that Systems Manager can manage"}
 }
 
 const (

@@ -97,9 +97,12 @@ type ending struct {
 }
 
 // deletion confirms an open deletion, or one that was given up, that was
-// requested before.
+// requested before. What was removed by force need not be closed any more.
 func (e ending) deletion(r Record) (Write, bool) {
 	s := r.Session()
+	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
+		return letGo(r, e.reason), true
+	}
 	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
 	if !open || !s.DeletionRequestedAt.Before(e.before) {
 		return Write{}, false
@@ -110,10 +113,12 @@ func (e ending) deletion(r Record) (Write, bool) {
 }
 
 // session ends a session that lives, was seen before, and has no deletion of its
-// own: mark and confirmation in one write.
+// own: mark and confirmation in one write. One that no inventory has seen yet
+// ends only with its host.
 func (e ending) session(r Record) (Write, bool) {
 	s := r.Session()
-	if !s.State.lives() || s.DeletionRequestID != "" || s.FirstSeenAt.IsZero() || !s.FirstSeenAt.Before(e.before) {
+	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
+	if !s.State.lives() || s.DeletionRequestID != "" || !seen {
 		return Write{}, false
 	}
 	w := Write{

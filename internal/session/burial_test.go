@@ -46,7 +46,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 		"doubted session":      {doubted, gone(session0, stopped), nil, gone(session0, terminated)},
 		"first seen just then": {with(session0, "FirstSeenAt", asked), nil, nil, nil},
 		"first seen later":     {with(session0, "FirstSeenAt", session.FormatTime(at(1))), nil, nil, nil},
-		"never seen":           {listedRecord, nil, nil, nil},
+		"never seen":           {listedRecord, gone(listedRecord, stopped), nil, gone(listedRecord, terminated)},
 
 		"open deletion":             {open, confirmed(open), confirmed(open), confirmed(open)},
 		"given up":                  {givenUp, confirmed(givenUp), confirmed(givenUp), confirmed(givenUp)},

@@ -19,11 +19,14 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
-			requestedAt := req.At
+			requestedAt, end := req.At, req.At.Add(d.GiveUp)
 			if del.seen.State == Deleting { // open before: what came up since was not meant
 				requestedAt = del.seen.DeletionRequestedAt
+				if !del.force { // force begins anew
+					end = requestedAt.Add(d.GiveUp)
+				}
 			}
-			attempt.add(del.seen, requestedAt, d.GiveUp)
+			attempt.add(del.seen, requestedAt, end)
 		}
 	}
 	if len(sent) == 0 {
@@ -48,9 +51,10 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	d.noteRefusals(ctx, req, refused, log)
 }
 
-// add adds the closing of a session whose deletion was requested at that time.
-// The command is void as soon as one of its deletions would be given up.
-func (a *Attempt) add(s Session, requestedAt time.Time, giveUp time.Duration) {
+// add adds the closing of a session whose deletion was requested at that time,
+// and is tried until end. The command is void as soon as one of its deletions
+// would be given up.
+func (a *Attempt) add(s Session, requestedAt, end time.Time) {
 	a.Closings = append(a.Closings, Closing{
 		SessionID:    s.ID,
 		NameOnHost:   s.NameOnHost(),
@@ -58,7 +62,7 @@ func (a *Attempt) add(s Session, requestedAt time.Time, giveUp time.Duration) {
 		CreationTime: s.CreationTime,
 		CreatedUntil: requestedAt.Add(CreationTolerance),
 	})
-	if end := requestedAt.Add(giveUp); a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
+	if a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
 		a.VoidAfter = end
 	}
 }
@@ -128,18 +132,13 @@ func (d *Deleter) noteRefusals(ctx context.Context, req Request, refused []*dele
 	if len(refused) == 0 {
 		return
 	}
-	var writes []Write
+	var reports []Report
 	for _, del := range refused {
 		refusal := (*Refusal)(nil)
 		errors.As(del.cause, &refusal)
-		writes = append(writes, fail(Report{
-			HostID:    del.seen.HostID,
-			AttemptID: req.ID,
-			SessionID: del.sessionID,
-			Reason:    "The host " + refusal.Reason + ".",
-		}, req.At))
+		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
 	}
-	for i, res := range d.Table.Write(ctx, writes) {
+	for i, res := range record(ctx, d.Table, reports, req.At) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
 			log.Warn("a refusal was not noted in the record; its lease still stands",
 				"SessionId", refused[i].sessionID, "Cause", res.Err)

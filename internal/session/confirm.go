@@ -21,32 +21,16 @@ type Confirmer struct {
 // attempt, of another host's session, the second of its kind) changes nothing
 // and is no error.
 func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
-	now := c.Now()
-	writes := make([]Write, len(reports))
-	for i, r := range reports {
-		switch r.Outcome {
-		case OutcomeClosed:
-			writes[i] = confirm(r, Closed, now)
-		case OutcomeAbsent:
-			writes[i] = confirm(r, Absent, now)
-		case OutcomeReplaced:
-			writes[i] = confirm(r, Replaced, now)
-		default:
-			if r.Reason == "" {
-				r.Reason = string(r.Outcome)
-			}
-			writes[i] = fail(r, now)
-		}
-	}
 	errs := make([]error, len(reports))
-	for i, res := range c.Table.Write(ctx, writes) {
+	for i, res := range record(ctx, c.Table, reports, c.Now()) {
 		r := reports[i]
 		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "AttemptId", r.AttemptID, "Outcome", string(r.Outcome))
+		_, over := confirmations[r.Outcome]
 		switch {
-		case res.Err == nil && writes[i].Set[AttrConfirmation] != nil:
+		case res.Err == nil && over:
 			log.Info("deletion confirmed: the record ends next")
 		case res.Err == nil:
-			log.Warn("attempt failed: tried again when the lease ends", "Reason", r.Reason)
+			log.Warn("attempt failed: it is tried again", "Reason", r.Reason)
 		case errors.Is(res.Err, ErrCondition):
 			log.Info("report does not count: another attempt has the word, or the deletion is over")
 		default:
@@ -54,6 +38,83 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 		}
 	}
 	return errs
+}
+
+// confirmations is what an outcome confirms; the others mean that the attempt
+// failed.
+var confirmations = map[Outcome]Confirmation{
+	OutcomeClosed:   Closed,
+	OutcomeAbsent:   Absent,
+	OutcomeReplaced: Replaced,
+}
+
+// record writes what the reports mean, each for the attempt that it answers. A
+// second write follows where the first has shown that the session was removed
+// by force, or that the next attempt can be sooner.
+func record(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
+	type step struct {
+		report int
+		sooner bool // it changes no outcome
+	}
+	results := make([]Result, len(reports))
+	var (
+		steps  []step
+		writes []Write
+	)
+	for i, r := range reports {
+		steps = append(steps, step{report: i})
+		if confirmation, over := confirmations[r.Outcome]; over {
+			writes = append(writes, confirm(r, confirmation, now))
+		} else {
+			writes = append(writes, fail(r.withReason(), now))
+		}
+	}
+	for range 3 { // a record that was removed by force may end in between
+		var (
+			nextSteps  []step
+			nextWrites []Write
+		)
+		for n, res := range table.Write(ctx, writes) {
+			if steps[n].sooner {
+				continue
+			}
+			i := steps[n].report
+			results[i] = res
+			w, ok := afterForce(reports[i], res, now)
+			next := step{report: i}
+			if !ok && res.Err == nil && reports[i].Outcome == OutcomeFailed {
+				w, ok = sooner(res.Old, now)
+				next.sooner = true
+			}
+			if ok {
+				nextSteps, nextWrites = append(nextSteps, next), append(nextWrites, w)
+			}
+		}
+		if steps, writes = nextSteps, nextWrites; len(writes) == 0 {
+			break
+		}
+	}
+	return results
+}
+
+// afterForce is what a report means that met a session which was removed by
+// force, and which its host was still to close.
+func afterForce(r Report, res Result, now time.Time) (Write, bool) {
+	s := res.Old.Session()
+	if !errors.Is(res.Err, ErrCondition) || s.AttemptID != r.AttemptID || s.HostID != r.HostID || s.CloseUntil.IsZero() {
+		return Write{}, false
+	}
+	if _, over := confirmations[r.Outcome]; over {
+		return letGo(res.Old, "Its host says: "+string(r.Outcome)+"."), true
+	}
+	return closeFailed(res.Old, r.withReason(), now), s.AttemptFailedAt.IsZero()
+}
+
+func (r Report) withReason() Report {
+	if r.Reason == "" {
+		r.Reason = string(r.Outcome)
+	}
+	return r
 }
 
 // Failed makes the reports of a host that gave none: its part of the attempt
@@ -65,9 +126,9 @@ func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string
 	}
 	var reports []Report
 	for _, r := range records {
-		if s := r.Session(); s.AttemptID == attemptID && s.Confirmation == "" {
+		if s := r.Session(); s.AttemptID == attemptID && (s.Confirmation == "" || !s.CloseUntil.IsZero()) {
 			reports = append(reports, Report{
-				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeFailed, Reason: reason,
+				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeUnanswered, Reason: reason,
 			})
 		}
 	}

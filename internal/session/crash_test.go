@@ -31,6 +31,12 @@ func (living) Fates(context.Context, []string) (map[string]session.Fate, error) 
 // Killed between the mark and the command, the deletion is in the table with a
 // lease; when that has ended, cleanup sends the command.
 func TestKilledBetweenMarkAndCommandIsRescued(t *testing.T) {
+	for name, e := range map[string]session.Entry{"ordinary": entry("s1", alice), "forced, best effort": forced("s1", alice)} {
+		t.Run(name, func(t *testing.T) { killedBetweenMarkAndCommand(t, e) })
+	}
+}
+
+func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 	table := memtable.New()
 	table.Put(ready("s1", alice, hostA))
 	log := slog.New(slog.DiscardHandler)
@@ -40,8 +46,8 @@ func TestKilledBetweenMarkAndCommandIsRescued(t *testing.T) {
 				t.Fatal("the request was not killed")
 			}
 		}()
-		d := &session.Deleter{Table: table, Hosts: crashing{}, GiveUp: giveUp, Log: log}
-		d.Delete(context.Background(), request("r1", t0, entry("s1", alice)))
+		d := &session.Deleter{Table: table, Hosts: crashing{}, GiveUp: giveUp, ForceMode: session.BestEffort, Log: log}
+		d.Delete(context.Background(), request("r1", t0, e))
 	}()
 
 	now := at(60)

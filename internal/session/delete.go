@@ -19,9 +19,21 @@ type Request struct {
 type Entry struct {
 	SessionID string
 	Owner     string
-	// Force ends the session's record at once and sends no command.
+	// Force ends the session's record at once; the Deleter's ForceMode says
+	// whether its host is asked.
 	Force bool
 }
+
+// A ForceMode says what else a forced entry does than to end the record.
+type ForceMode string
+
+const (
+	// Purge: nothing. A session that still runs is listed again.
+	Purge ForceMode = "purge"
+	// BestEffort: its host is to close it, and that is tried until it answers
+	// or the time to give up; meanwhile it is not listed again.
+	BestEffort ForceMode = "best-effort"
+)
 
 // An Answer is what the caller is told of one entry: DELETING, or, if
 // FailureReason is not empty, why nothing was done.
@@ -48,8 +60,9 @@ type Deleter struct {
 	Table Table
 	Hosts Hosts
 	// GiveUp is how long after its request a deletion is tried.
-	GiveUp time.Duration
-	Log    *slog.Logger
+	GiveUp    time.Duration
+	ForceMode ForceMode
+	Log       *slog.Logger
 }
 
 // Delete marks the sessions as DELETING, has their hosts close them, and
@@ -140,14 +153,14 @@ func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion
 		for _, del := range deletions {
 			if del.step < toClose {
 				open = append(open, del)
-				writes = append(writes, del.write(req))
+				writes = append(writes, d.write(del, req))
 			}
 		}
 		if len(open) == 0 {
 			return
 		}
 		for i, res := range d.Table.Write(ctx, writes) {
-			open[i].judge(res, req, d.GiveUp)
+			d.judge(open[i], res, req)
 		}
 	}
 	for _, del := range deletions {
@@ -157,29 +170,31 @@ func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion
 	}
 }
 
-func (del *deletion) write(req Request) Write {
+func (d *Deleter) write(del *deletion, req Request) Write {
 	switch {
 	case del.step == toRepeat:
 		return repeat(del.seen, req)
 	case del.step == toClaim:
 		return claimFailed(del.seen, req)
+	case del.force && d.ForceMode == BestEffort:
+		return markForced(*del, req, req.At.Add(d.GiveUp))
 	case del.force:
-		return markForced(*del, req)
+		return markForced(*del, req, time.Time{})
 	}
 	return mark(*del, req)
 }
 
 // judge decides what the answer to a write means for the deletion.
-func (del *deletion) judge(res Result, req Request, giveUp time.Duration) {
+func (d *Deleter) judge(del *deletion, res Result, req Request) {
 	if res.Old != nil {
 		del.seen = res.Old.Session()
 	}
 	switch {
 	case res.Err == nil:
-		del.written(res.Old)
+		d.written(del, res.Old)
 	case errors.Is(res.Err, ErrCondition):
 		del.unclear = 0
-		del.refusedByRecord(res.Old != nil, req, giveUp)
+		del.refusedByRecord(res.Old != nil, req, d.GiveUp)
 	case errors.Is(res.Err, ErrUnclear) && del.unclear == 0:
 		del.unclear++ // written once more, and judged by the request's ID
 	case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:
@@ -189,11 +204,11 @@ func (del *deletion) judge(res Result, req Request, giveUp time.Duration) {
 	}
 }
 
-func (del *deletion) written(old Record) {
+func (d *Deleter) written(del *deletion, old Record) {
 	switch {
-	case del.step == toRepeat, del.force:
+	case del.step == toRepeat, del.force && d.ForceMode != BestEffort:
 		del.step = done
-	case del.step == toMark:
+	case del.step == toMark && !del.force:
 		del.old = old
 		del.step = toClose
 	default:
@@ -206,10 +221,11 @@ func (del *deletion) written(old Record) {
 func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Duration) {
 	s := del.seen
 	ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID
+	toBeClosed := s.State == Deleting && s.Confirmation == "" && !del.force || !s.CloseUntil.IsZero()
 	switch {
 	case !exists || s.Owner != del.owner:
 		del.fail(NotFound, nil)
-	case ours && s.State == Deleting && s.Confirmation == "" && !del.force:
+	case ours && toBeClosed:
 		// Our own write, whose first answer was lost. What the record was
 		// before is lost too, so it cannot be put back.
 		del.step = toClose
@@ -237,8 +253,8 @@ func (del *deletion) fail(reason string, cause error) {
 func (del *deletion) log(log *slog.Logger) {
 	log = log.With("SessionId", del.sessionID, "HostId", del.seen.HostID)
 	switch {
-	case del.reason == "" && del.force:
-		log.Info("deletion forced: the record ends at once, the host is not asked")
+	case del.reason == "" && del.force && del.cause == nil:
+		log.Info("deletion forced: the record ends at once")
 	case del.reason == "" && del.cause != nil:
 		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause)
 	case del.reason == "":

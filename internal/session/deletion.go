@@ -12,6 +12,10 @@ const (
 	// own time-out), so that when the lease ends no host still works on it.
 	Lease = 2 * time.Minute
 
+	// failedPause is the least time between an attempt that its host says has
+	// failed, and the next one; it doubles from attempt to attempt.
+	failedPause = 30 * time.Second
+
 	// RepeatPause is the least time between two attempts that callers bring
 	// about by repeating a request.
 	RepeatPause = 10 * time.Second
@@ -44,7 +48,7 @@ var marked = []string{
 	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
 	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
 	AttrNextAttemptAt, AttrDueLane,
-	AttrConfirmation, AttrConfirmedAt,
+	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
 }
 
@@ -65,8 +69,8 @@ func mark(d deletion, req Request) Write {
 
 // markForced ends a session by decree: mark and confirmation in one write, so
 // that no crash can leave one without the other. It also takes over a deletion
-// that is still open.
-func markForced(d deletion, req Request) Write {
+// that is still open. With closeUntil its host is to close it all the same.
+func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	w := Write{
 		SessionID: d.sessionID,
 		If: []Condition{
@@ -77,6 +81,9 @@ func markForced(d deletion, req Request) Write {
 	}
 	set(&w, AttrConfirmation, Forced)
 	set(&w, AttrConfirmedAt, req.At)
+	if !closeUntil.IsZero() {
+		set(&w, AttrCloseUntil, closeUntil)
+	}
 	begin(&w, d, req)
 	return w
 }
@@ -222,14 +229,78 @@ func finish(seen Record, now time.Time) Write {
 			same(seen, AttrAttemptID),
 			same(seen, AttrConfirmation),
 			same(seen, AttrConfirmedAt),
+			same(seen, AttrCloseUntil),
 		},
 		Set: Record{},
 	}
 	set(&w, AttrState, Deleted)
 	set(&w, AttrDeletedAt, now)
 	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
-	w.Remove = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID}
+	if _, closing := seen[AttrCloseUntil]; !closing {
+		w.Remove = leaseAndPlace
+	}
 	return w
+}
+
+// leaseAndPlace is what keeps a record in the indexes due and by-host: until the
+// deletion has ended, and its host need not close the session any more.
+var leaseAndPlace = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID}
+
+// removedByForce begins what is told of such a session.
+const removedByForce = "Removed by force. "
+
+// letGo ends the closing of a session that was removed by force: its host has
+// answered, or there is nothing left to close, or no time left.
+func letGo(old Record, reason string) Write {
+	w := closing(old)
+	set(&w, AttrStateReason, removedByForce+reason)
+	w.Remove = []string{AttrCloseUntil, AttrAttemptFailedAt}
+	if old.Session().State == Deleted {
+		w.Remove = append(w.Remove, leaseAndPlace...)
+	}
+	return w
+}
+
+// closeFailed records why the attempt to close a session that was removed by
+// force failed, as fail does of a deletion.
+func closeFailed(old Record, r Report, now time.Time) Write {
+	w := closing(old)
+	w.If = append(w.If, missing(AttrAttemptFailedAt))
+	set(&w, AttrStateReason, removedByForce+r.Reason)
+	set(&w, AttrAttemptFailedAt, now)
+	return w
+}
+
+// closing is the condition that a session that was removed by force is still to
+// be closed, by the same attempt.
+func closing(old Record) Write {
+	return Write{
+		SessionID: old.text(AttrSessionID),
+		If: []Condition{
+			same(old, AttrState),
+			same(old, AttrDeletionRequestID),
+			same(old, AttrAttemptID),
+			exists(AttrCloseUntil),
+		},
+		Set: Record{},
+	}
+}
+
+// sooner brings the next attempt forward: the host has answered that this one
+// failed, so nothing is waited for but a pause, longer from attempt to attempt.
+func sooner(old Record, now time.Time) (Write, bool) {
+	s := old.Session()
+	next := now.Add(min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff))
+	if !next.Before(s.NextAttemptAt) {
+		return Write{}, false
+	}
+	w := Write{
+		SessionID: s.ID,
+		If:        []Condition{same(old, AttrAttemptID), same(old, AttrNextAttemptAt), exists(AttrAttemptFailedAt)},
+		Set:       Record{},
+	}
+	set(&w, AttrNextAttemptAt, next)
+	return w, true
 }
 
 // same is the condition that an attribute is as it was seen, there or not.

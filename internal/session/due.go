@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	var mute []string
 	for _, r := range due {
-		if s := r.Session(); s.Confirmation == "" && (s.AttemptFailedAt.IsZero() || !now.Before(c.end(s))) {
+		if s := r.Session(); s.unanswered() && (s.AttemptFailedAt.IsZero() || !now.Before(c.end(s))) {
 			mute = append(mute, s.HostID)
 		}
 	}
@@ -113,13 +114,15 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
-		case s.Confirmation != "":
-			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
-		case became[AttrAttemptID] == nil:
+		case became[AttrAttemptID] != nil:
+			log.Info("deletion tried again", "AttemptId", attempt.ID, "Attempts", became[AttrAttempts])
+			attempt.add(s, s.DeletionRequestedAt, c.end(s))
+		case s.unanswered() && became[AttrStateReason] != nil:
+			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
+		case s.unanswered():
 			log.Info("deletion waits for its end: it is too late for another attempt")
 		default:
-			log.Info("deletion tried again", "AttemptId", attempt.ID, "Attempts", became[AttrAttempts])
-			attempt.add(s, s.DeletionRequestedAt, c.GiveUp)
+			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
 		}
 	}
 	c.send(ctx, attempt)
@@ -129,14 +132,16 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 	s := due.Session()
 	switch {
-	case s.State != Deleting && s.Confirmation == "":
+	case s.State != Deleting && (s.Confirmation == "" || s.State == Deleted) && s.CloseUntil.IsZero():
 		return dropLease(due)
-	case s.Confirmation != "":
+	case !s.unanswered():
 		return touch(due, now)
 	}
 	switch end := c.end(s); {
+	case !now.Before(end) && !s.CloseUntil.IsZero():
+		return letGo(due, c.unconfirmed(s))
 	case !now.Before(end):
-		return giveUp(due, c.GiveUp, now)
+		return giveUp(due, c.unconfirmed(s), now)
 	case end.Sub(now) < Lease:
 		// Too late for another attempt, and the time after which the commands
 		// of all that are claimed together are void.
@@ -146,8 +151,26 @@ func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 	}
 }
 
-// end is when an open deletion is given up.
-func (c *Cleaner) end(s Session) time.Time { return s.DeletionRequestedAt.Add(c.GiveUp) }
+// unanswered tells whether a host's answer is still waited for.
+func (s Session) unanswered() bool { return s.Confirmation == "" || !s.CloseUntil.IsZero() }
+
+// end is when an open deletion is given up, or the closing of a session that
+// was removed by force.
+func (c *Cleaner) end(s Session) time.Time {
+	if !s.CloseUntil.IsZero() {
+		return s.CloseUntil
+	}
+	return s.DeletionRequestedAt.Add(c.GiveUp)
+}
+
+// unconfirmed is why a deletion is given up.
+func (c *Cleaner) unconfirmed(s Session) string {
+	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", c.GiveUp, s.Attempts)
+	if last := strings.TrimPrefix(s.StateReason, removedByForce); last != "" {
+		reason += " Last: " + last
+	}
+	return reason
+}
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
 // and the reason is noted; EC2 is asked whether those hosts still live.
@@ -156,7 +179,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt) {
 		return
 	}
 	var (
-		writes  []Write
+		reports []Report
 		refused []string
 	)
 	for i, err := range c.Hosts.Close(ctx, attempt) {
@@ -166,16 +189,11 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt) {
 		}
 		closing := attempt.Closings[i]
 		refused = append(refused, closing.HostID)
-		writes = append(writes, fail(Report{
-			HostID:    closing.HostID,
-			AttemptID: attempt.ID,
-			SessionID: closing.SessionID,
-			Reason:    "The host " + refusal.Reason + ".",
-		}, c.Now()))
+		reports = append(reports, refusal.report(attempt.ID, closing.HostID, closing.SessionID))
 	}
-	for i, res := range c.Table.Write(ctx, writes) {
+	for i, res := range record(ctx, c.Table, reports, c.Now()) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", writes[i].SessionID, "Cause", res.Err)
+			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", reports[i].SessionID, "Cause", res.Err)
 		}
 	}
 	c.attend(ctx, refused)
@@ -208,12 +226,12 @@ const maxBackoff = 10 * time.Minute
 
 // giveUp ends a deletion that no host has confirmed in time. The attempt keeps
 // its name, so that a confirmation that comes later still counts.
-func giveUp(due Record, after time.Duration, now time.Time) Write {
-	s := due.Session()
-	w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt}}
-	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", after, s.Attempts)
-	if s.StateReason != "" {
-		reason += " Last: " + s.StateReason
+func giveUp(due Record, reason string, now time.Time) Write {
+	w := Write{
+		SessionID: due.text(AttrSessionID),
+		If:        unended(due),
+		Set:       Record{},
+		Remove:    []string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt},
 	}
 	set(&w, AttrState, Unknown)
 	set(&w, AttrStateReason, reason)
@@ -229,14 +247,15 @@ func wait(due Record, end time.Time) Write {
 	return w
 }
 
-// unended is the condition that a due deletion is as it was seen: open, with
-// the same attempt and lease, and not confirmed.
+// unended is the condition that a due deletion is as it was seen: with the same
+// attempt and lease, and no further.
 func unended(due Record) []Condition {
 	return []Condition{
-		is(AttrState, Deleting),
+		same(due, AttrState),
 		same(due, AttrAttemptID),
 		same(due, AttrNextAttemptAt),
-		missing(AttrConfirmation),
+		same(due, AttrConfirmation),
+		same(due, AttrCloseUntil),
 	}
 }
 
@@ -260,7 +279,7 @@ func touch(due Record, now time.Time) Write {
 func dropLease(due Record) Write {
 	return Write{
 		SessionID: due.text(AttrSessionID),
-		If:        []Condition{same(due, AttrState), same(due, AttrNextAttemptAt), missing(AttrConfirmation)},
+		If:        unended(due),
 		Remove:    []string{AttrNextAttemptAt, AttrDueLane},
 	}
 }

@@ -1,5 +1,7 @@
 package session
 
+import "time"
+
 // The rules and the words for callers, for tests that try them on a table. (The
 // tables import this package, so its tests with a table stand outside of it.)
 var (
@@ -10,6 +12,8 @@ var (
 	Confirm     = confirm
 	Fail        = fail
 	Finish      = finish
+	LetGo       = letGo
+	CloseFailed = closeFailed
 )
 
 const (
@@ -25,5 +29,10 @@ func Mark(e Entry, req Request) Write {
 }
 
 func MarkForced(e Entry, req Request) Write {
-	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req)
+	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req, time.Time{})
+}
+
+// MarkForcedBestEffort is MarkForced where the host is to close the session.
+func MarkForcedBestEffort(e Entry, req Request, until time.Time) Write {
+	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req, until)
 }

@@ -56,6 +56,14 @@ func (r *Refusal) Error() string {
 
 func (r *Refusal) Unwrap() error { return r.Err }
 
+// report is the refusal as the outcome of an attempt.
+func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
+	return Report{
+		HostID: hostID, AttemptID: attemptID, SessionID: sessionID,
+		Outcome: OutcomeUnanswered, Reason: "The host " + r.Reason + ".",
+	}
+}
+
 // An Outcome is what a host says of one session it was to close.
 type Outcome string
 
@@ -66,6 +74,9 @@ const (
 	// OutcomeExpired: the command came after its VoidAfter; nothing was done.
 	OutcomeExpired Outcome = "expired"
 	OutcomeFailed  Outcome = "failed"
+	// OutcomeUnanswered: the host said nothing; the command was refused, or
+	// could not be delivered or run.
+	OutcomeUnanswered Outcome = "unanswered"
 	// OutcomeInUse: a session that was to be closed for being idle is in use.
 	OutcomeInUse Outcome = "in-use"
 )

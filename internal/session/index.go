@@ -15,8 +15,18 @@ type Index interface {
 	OnHost(ctx context.Context, hostID string) ([]Record, error)
 }
 
-// HostTable is the Hosts table: when each host last spoke.
+// HostTable is the Hosts table: when each host last spoke, and was last spoken
+// to.
 type HostTable interface {
+	// Sent notes that an inventory was sent to all hosts; one that was sent
+	// less than SentApart after the last counts as the same.
+	Sent(ctx context.Context, at time.Time) error
+	// LastButOne is when the inventory before the last was sent; zero if there
+	// was none.
+	LastButOne(ctx context.Context) (time.Time, error)
+	// Newest is when the newest inventories were sent that were applied of
+	// those hosts, which are distinct; hosts without one are absent.
+	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 	// Answered notes that a host answered an inventory. fresh is false, and
 	// nothing is written, if one that was sent later is noted already, or this
 	// one is, and the host was marked silent since.
@@ -28,6 +38,9 @@ type HostTable interface {
 	// whether it is silent now.
 	Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
 }
+
+// SentApart is how far apart two inventories are, at least.
+const SentApart = time.Minute
 
 // A HostAnswer is the fact that a host answered an inventory.
 type HostAnswer struct {

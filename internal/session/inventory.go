@@ -73,14 +73,6 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	if err != nil {
 		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)
 	}
-	return g.reconcile(ctx, inv, known, now)
-}
-
-func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record, now time.Time) error {
-	runs := make(map[string]Found, len(inv.Sessions))
-	for _, f := range inv.Sessions {
-		runs[f.NameOnHost] = f
-	}
 	gone := ending{
 		id:           inv.ID,
 		confirmation: Vanished,
@@ -88,11 +80,32 @@ func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record
 		before:       inv.SentAt,
 		now:          now,
 	}
-	var (
-		writes  []Write
-		fresh   []Found
-		isKnown = map[string]bool{}
-	)
+	writes, unknown := g.compare(inv, known, gone)
+	if len(writes)+len(unknown) == 0 {
+		return nil
+	}
+	// Two inventories may be applied at once: the older must not bring back
+	// what the newer has ended.
+	newest, err := g.Hosts.Newest(ctx, []string{inv.HostID})
+	if err != nil {
+		return fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
+	}
+	if newest[inv.HostID].After(inv.SentAt) {
+		log.Info("inventory dropped: a newer one has come meanwhile")
+		return nil
+	}
+	err = gone.apply(ctx, g.Table, writes, g.Log)
+	return errors.Join(err, g.list(ctx, inv, unknown, gone))
+}
+
+// compare tells what the inventory means for the records of its host, and which
+// of its sessions have none.
+func (g *Registrar) compare(inv Inventory, known []Record, gone ending) (writes []Write, unknown []Found) {
+	runs := make(map[string]Found, len(inv.Sessions))
+	for _, f := range inv.Sessions {
+		runs[f.NameOnHost] = f
+	}
+	isKnown := map[string]bool{}
 	for _, r := range known {
 		name := r.Session().NameOnHost()
 		f, ok := runs[name]
@@ -102,7 +115,9 @@ func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record
 		case ok:
 			w, ok = observe(r, f, inv, gone)
 		case inv.Complete:
-			w, ok = gone.any(r)
+			if w, ok = gone.any(r); !ok {
+				w, ok = firstSeen(r, inv)
+			}
 		}
 		if ok {
 			writes = append(writes, w)
@@ -114,11 +129,22 @@ func (g *Registrar) reconcile(ctx context.Context, inv Inventory, known []Record
 		case !f.listable():
 			g.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
 		case !isKnown[name]:
-			fresh = append(fresh, f)
+			unknown = append(unknown, f)
 		}
 	}
-	err := gone.apply(ctx, g.Table, writes, g.Log)
-	return errors.Join(err, g.list(ctx, inv, fresh, gone))
+	return writes, unknown
+}
+
+// firstSeen lets a record that no inventory has made (somebody put it there)
+// count as seen, so that the next inventory without its session ends it.
+func firstSeen(r Record, inv Inventory) (Write, bool) {
+	s := r.Session()
+	if !s.State.lives() || s.DeletionRequestID != "" || !s.FirstSeenAt.IsZero() {
+		return Write{}, false
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	set(&w, AttrFirstSeenAt, inv.SentAt)
+	return w, true
 }
 
 // listable: what the table's keys and the API's limits take.
@@ -143,6 +169,12 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
 		}
 		return Write{}, false
+	case s.State == Deleted:
+		meant := s.CloseUntil.After(gone.now) && (sameIncarnation || mayBeMeant(s, f)) // its host is still to close it
+		if meant || !s.DeletedAt.Before(inv.SentAt) {
+			return Write{}, false // it ended after the inventory was sent: the next one knows better
+		}
+		return relist(r, f, inv, inv.HostID, s.ID), true
 	case !s.State.lives():
 		return Write{}, false
 	}
@@ -235,11 +267,8 @@ func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone
 				g.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
-			case there.State == Deleted && there.DeletedAt.Before(inv.SentAt):
-				over = append(over, relist(res.Old, p.Found, inv, inv.HostID, p.id))
-			case there.State == Deleted:
-				// It ended after the inventory was sent: the next one knows better.
-			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost:
+			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
+				there.State == Deleted && !there.CloseUntil.After(gone.now):
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}

@@ -99,7 +99,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"doubted, gone":                {doubted, nil, vanished},
 		"first seen then":              {listedAt(listedRecord, t0), nil, nil},
 		"first seen later":             {listedAt(listedRecord, at(5)), nil, nil},
-		"no inventory ever had it":     {listedRecord, nil, nil},
+		"no inventory ever had it":     {listedRecord, nil, with(listedRecord, "FirstSeenAt", session.FormatTime(t0))},
 		"removed by force, but lives":  {deleted, []session.Found{s1}, listedAt(listedRecord, t0)},
 		"removed as it was sent":       {with(deleted, "DeletedAt", session.FormatTime(t0)), []session.Found{s1}, nil},
 		"removed after it was sent":    {with(deleted, "DeletedAt", session.FormatTime(at(1))), []session.Found{s1}, nil},
@@ -224,6 +224,30 @@ func TestAgeOfInventories(t *testing.T) {
 			if got := u.table.Get("s1") != nil; got != tc.applied {
 				t.Errorf("applied: %v", got)
 			}
+		})
+	}
+}
+
+// While an inventory is being applied, a newer one is, which has the session no
+// more: it stays ended, and what the older one says does not count.
+func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
+	for name, tc := range map[string]struct{ older, newer []session.Found }{
+		"session gone":    {[]session.Found{found("s1", alice)}, nil},
+		"session changed": {[]session.Found{changed(found("s2", alice), func(f *session.Found) { f.NumOfConnections = 1 })}, []session.Found{found("s2", alice)}},
+		"session new":     {nil, []session.Found{found("s2", alice)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, seen(ready("s2", alice, hostA)))
+			var want []session.Record
+			u.onHost = func() []session.Record {
+				u.onHost = nil
+				known, _ := u.table.OnHost(t.Context(), hostA)
+				u.take(inventory(hostA, at(5), tc.newer...))
+				want = u.table.All()
+				return known
+			}
+			u.take(inventory(hostA, t0, tc.older...))
+			u.same(want)
 		})
 	}
 }

@@ -26,6 +26,7 @@ func TestPromisesHoldInAnyOrderOfThings(t *testing.T) {
 
 func oneStory(t *rapid.T) {
 	s := newSimulation(t)
+	s.forceMode = rapid.SampledFrom([]session.ForceMode{session.Purge, session.BestEffort}).Draw(t, "force mode")
 	ids := rapid.SampledFrom([]string{"s1", "s2", "s3"})
 	hostIDs := rapid.SampledFrom([]string{hostA, hostB})
 	for _, id := range []string{"s1", "s2", "s3"} {
@@ -97,7 +98,7 @@ func (s *simulation) ask(req session.Request, faulty bool) {
 		before[e.SessionID] = r
 		if r != nil && r["Owner"] == e.Owner {
 			asked[e.SessionID] = true
-			if !e.Force {
+			if !e.Force || s.forceMode == session.BestEffort {
 				s.allow(r.Session())
 			}
 		}
@@ -113,7 +114,7 @@ func (s *simulation) ask(req session.Request, faulty bool) {
 		return what
 	}
 	s.doing, s.request = "a request", &req
-	d := &session.Deleter{Table: s.table, Hosts: s, GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
+	d := &session.Deleter{Table: s.table, Hosts: s, GiveUp: giveUp, ForceMode: s.forceMode, Log: slog.New(slog.DiscardHandler)}
 	answers, err := d.Delete(context.Background(), req)
 	s.table.fault = nil
 	s.check()
@@ -175,11 +176,13 @@ func (s *simulation) wrongAnswer(req session.Request, e session.Entry, reason st
 		switch {
 		case after["State"] != "DELETING" || after["NextAttemptAt"] == nil:
 			return "the record is not DELETING with a lease (promise 1)"
-		case force && (after["Confirmation"] != "forced" || sent > 0):
+		case force && (after["Confirmation"] != "forced" || sent > 0 && s.forceMode == session.Purge):
 			return "forced is not forced (promise 6)"
+		case force && s.forceMode == session.BestEffort && (after["CloseUntil"] == nil || sent == 0 && !s.offline[was.HostID]):
+			return "its host is not asked (promise 6)"
 		case sent > 1:
 			return "sent twice"
-		case was.State == session.Deleting && !session.Claimable(was, req.At, giveUp) && sent > 0:
+		case !force && was.State == session.Deleting && !session.Claimable(was, req.At, giveUp) && sent > 0:
 			return "a repeat sends nothing (promise 7)"
 		}
 	case changed != "" || sent > 0:
@@ -215,6 +218,9 @@ func (s *simulation) settle() {
 		isOld := s.now.Add(session.Lease).After(r.Session().DeletionRequestedAt.Add(giveUp))
 		if r["State"] == "DELETING" && (isSent && !isOld || r["Confirmation"] != nil) {
 			s.t.Fatalf("a deletion is stuck (promise 2): %v", r)
+		}
+		if isSent && !isOld && r["CloseUntil"] != nil {
+			s.t.Fatalf("its host has answered, but it is still to be closed (promise 6): %v", r)
 		}
 	}
 	end := s.table.All()

@@ -31,6 +31,7 @@ const (
 	AttrDueLane               = "DueLane"
 	AttrConfirmation          = "Confirmation"
 	AttrConfirmedAt           = "ConfirmedAt"
+	AttrCloseUntil            = "CloseUntil"
 	AttrGivenUpAt             = "GivenUpAt"
 	AttrFirstSeenAt           = "FirstSeenAt"
 	AttrObservedAt            = "ObservedAt"
@@ -81,6 +82,7 @@ func (r Record) Session() Session {
 		DueLane:               r.text(AttrDueLane),
 		Confirmation:          Confirmation(r.text(AttrConfirmation)),
 		ConfirmedAt:           r.time(AttrConfirmedAt),
+		CloseUntil:            r.time(AttrCloseUntil),
 		GivenUpAt:             r.time(AttrGivenUpAt),
 		FirstSeenAt:           r.time(AttrFirstSeenAt),
 		ObservedAt:            r.time(AttrObservedAt),

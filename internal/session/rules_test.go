@@ -162,6 +162,33 @@ func TestRules(t *testing.T) {
 			with(confirmedRecord, "State", "UNKNOWN"), deletedRecord, nil},
 		{"finish of a forced one", session.Finish(forcedRecord, at(20)), forcedRecord,
 			with(deletedRecord, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z"), nil},
+
+		{"forced mark, best effort", session.MarkForcedBestEffort(forced("s1", alice), r1, at(3600)), listedRecord, toCloseRecord,
+			map[string][]any{
+				"somebody else's": {"Owner", mallory},
+				"deleted":         {"State", "DELETED"},
+			}},
+		{"forced mark of what was to be closed", session.MarkForced(forced("s1", alice), r1),
+			with(toCloseRecord, "DeletionRequestId", "r0", "AttemptId", "r0"), forcedRecord, nil},
+		{"finish of a forced one that is to be closed", session.Finish(toCloseRecord, at(20)), toCloseRecord, closingRecord,
+			map[string][]any{
+				"closed meanwhile":      {"CloseUntil", nil},
+				"tried again meanwhile": {"AttemptId", "a1"},
+			}},
+		{"let go", session.LetGo(closingRecord, "Its host says: closed."), closingRecord, closedRecord, map[string][]any{
+			"let go already":        {"CloseUntil", nil},
+			"tried again meanwhile": {"AttemptId", "a1"},
+			"deleted again":         {"DeletionRequestId", "r2"},
+			"listed again":          {"State", "READY"},
+			"of another state":      {"State", "DELETING"},
+		}},
+		{"close failed", session.CloseFailed(closingRecord, failed(hostA, "r1", "s1", "x"), at(30)), closingRecord,
+			with(closingRecord, "StateReason", "Removed by force. x", "AttemptFailedAt", session.FormatTime(at(30))), map[string][]any{
+				"let go":                {"CloseUntil", nil},
+				"tried again meanwhile": {"AttemptId", "a1"},
+				"failed already":        {"AttemptFailedAt", "x"},
+				"listed again":          {"State", "READY"},
+			}},
 	}
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {

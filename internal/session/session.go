@@ -105,6 +105,11 @@ type Session struct {
 	Confirmation Confirmation
 	ConfirmedAt  time.Time
 
+	// CloseUntil is there while the host of a session that was removed by force
+	// is still to close it: until then that is tried, though the record ends at
+	// once (ForceMode BestEffort).
+	CloseUntil time.Time
+
 	DeletedAt time.Time
 	// GivenUpAt is when the deletion ended without a confirmation.
 	GivenUpAt time.Time

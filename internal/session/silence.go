@@ -11,7 +11,8 @@ import (
 const quietPage = 100
 
 // Doubt makes UNKNOWN what READY sessions are on hosts that have not answered
-// an inventory for that long: nobody can tell any more. The next inventory of
+// for that long, nor either of the last two inventories: nobody can tell any
+// more. Time in which no inventory was sent says nothing. The next inventory of
 // the host makes them READY again; a host that is never heard of again takes
 // its records with it after KeepUnknown. Open deletions are left alone: they
 // have an end of their own.
@@ -19,7 +20,13 @@ const quietPage = 100
 // Hosts that EC2 says are gone are buried instead.
 func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	now := g.Now()
-	before := now.Add(-after)
+	before, err := g.Hosts.LastButOne(ctx)
+	if err != nil {
+		return fmt.Errorf("read when inventories were sent: %w", err)
+	}
+	if limit := now.Add(-after); limit.Before(before) {
+		before = limit
+	}
 	hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage)
 	if err != nil {
 		return fmt.Errorf("find quiet hosts: %w", err)

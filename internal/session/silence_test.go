@@ -13,11 +13,57 @@ import (
 
 const silentAfter = 15 * time.Minute
 
+// doubt doubts, when all inventories up to then were sent that should have been.
 func (u *upkeep) doubt(when time.Time) {
 	u.t.Helper()
+	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute))
 	u.now = when
 	if err := u.registrar().Doubt(context.Background(), silentAfter); err != nil {
 		u.t.Fatal(err)
+	}
+}
+
+// send notes that inventories were sent then, and none before.
+func (u *upkeep) send(when ...time.Time) {
+	u.t.Helper()
+	for _, at := range when {
+		if err := u.hostTable.Sent(context.Background(), at); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+}
+
+// Nobody is silent who was not asked: not when cleanup has paused, nor where
+// inventories are further apart than the limit. Two are left unanswered.
+func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sent    []float64 // the host answers the one at 0
+		doubted bool
+	}{
+		"no inventory since":       {[]float64{0}, false},
+		"one, long ago":            {[]float64{0, 300}, false},
+		"one, just now":            {[]float64{0, 86000}, false},
+		"after a pause":            {[]float64{-300, 0, 86000}, false},
+		"two, hours apart":         {[]float64{0, 40000, 86000}, true},
+		"two, just after a pause":  {[]float64{0, 85000, 86000}, true},
+		"twice, in the same go":    {[]float64{0, 85990, 86000}, false},
+		"none known":               {nil, false},
+		"two, before its answer":   {[]float64{-600, -300}, false},
+		"the last two of a steady": {[]float64{0, 300, 600, 900}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t)
+			u.take(inventory(hostA, t0, found("s1", alice)))
+			for _, sent := range tc.sent {
+				u.send(at(sent))
+			}
+			u.now = at(86001)
+			if err := u.registrar().Doubt(t.Context(), silentAfter); err != nil {
+				t.Fatal(err)
+			}
+			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.doubted]
+			u.has("s1", "State", want)
+		})
 	}
 }
 
@@ -100,6 +146,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 			}
 			return none
 		}
+		u.send(at(400), at(700))
 		u.now = at(1000)
 		if err := u.registrar().Doubt(t.Context(), silentAfter); err == nil {
 			t.Error("no error")
@@ -132,6 +179,7 @@ func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
 func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.send(at(400), at(700))
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
 	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)

@@ -30,11 +30,12 @@ type simulation struct {
 	reports  []session.Report // everything said
 	changes  []memtable.Change
 
-	requests int
-	doing    string           // which part of the system is at work
-	request  *session.Request // the one that is being carried out
-	told     map[string]bool  // sessions whose open deletion somebody was told of
-	mayClose map[string]bool  // "host name creation-time" of all that owners asked for
+	forceMode session.ForceMode
+	requests  int
+	doing     string           // which part of the system is at work
+	request   *session.Request // the one that is being carried out
+	told      map[string]bool  // sessions whose open deletion somebody was told of
+	mayClose  map[string]bool  // "host name creation-time" of all that owners asked for
 }
 
 type place struct{ hostID, name string }
@@ -66,7 +67,7 @@ func hostOf(id string) string {
 // record, or one that has ended. The host of s3 does not tell creation times.
 func (s *simulation) list(id string) {
 	created, runs := s.running[place{hostOf(id), id}]
-	if now := s.table.Get(id); !runs || now != nil && now["State"] != "DELETED" {
+	if now := s.table.Get(id); !runs || now != nil && (now["State"] != "DELETED" || now.Session().CloseUntil.After(s.now)) {
 		return
 	}
 	if id == "s3" {
@@ -166,8 +167,12 @@ func (s *simulation) wrong(old, now session.Record) string {
 	switch {
 	case is.State == session.Deleting && (is.NextAttemptAt.IsZero() || is.DueLane == "" || is.AttemptID == "" || is.DeletionRequestID == ""):
 		return "DELETING without a lease (promise 1)"
-	case (now["LiveHostId"] == nil) != (is.State == session.Deleted):
+	case (now["LiveHostId"] == nil) != (is.State == session.Deleted && is.CloseUntil.IsZero()):
 		return "the indexes do not hold what lives"
+	case !is.CloseUntil.IsZero() && (is.Confirmation != session.Forced || is.NextAttemptAt.IsZero() || is.DueLane == ""):
+		return "what is to be closed has no lease (promise 6)"
+	case was.State == session.Deleted && is.State != session.Deleted && was.CloseUntil.After(s.now):
+		return "listed again while it is being closed (promise 6)"
 	case is.DeletionRequestID != was.DeletionRequestID && is.State == session.Deleting && !s.ownerAsks(is):
 		return "a deletion that the owner did not ask for (promise 4)"
 	case is.State == session.Deleted && was.State != session.Deleted:

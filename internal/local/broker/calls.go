@@ -115,6 +115,21 @@ type countedHosts struct {
 	count func(operation string)
 }
 
+func (t *countedHosts) Sent(ctx context.Context, at time.Time) error {
+	t.count("Sent")
+	return t.HostTable.Sent(ctx, at)
+}
+
+func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
+	t.count("LastButOne")
+	return t.HostTable.LastButOne(ctx)
+}
+
+func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	t.count("Newest")
+	return t.HostTable.Newest(ctx, hostIDs)
+}
+
 func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
 	t.count("Answered")
 	return t.HostTable.Answered(ctx, a)

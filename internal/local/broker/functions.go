@@ -24,10 +24,17 @@ var handlerOf = map[string]func(p parts) any{
 	"delete-sessions": func(p parts) any {
 		handler := &httpapi.DeleteSessions{
 			Deleter: &session.Deleter{
-				Table:  p.table,
-				Hosts:  p.closer(),
-				GiveUp: p.giveUp(),
-				Log:    p.log,
+				Table:     p.table,
+				Hosts:     p.closer(),
+				GiveUp:    p.giveUp(),
+				ForceMode: session.ForceMode(p.env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
+				Log:       p.log,
+			},
+			DryRunner: &session.DryRunner{
+				Reader:  p.reader,
+				Hosts:   p.hosts,
+				Checker: &runcommand.Checker{API: p.systemsManager, FleetTag: p.env.Text("FLEET_TAG_VALUE")},
+				Log:     p.log,
 			},
 			MaxBatch: p.env.Count("MAX_BATCH_SIZE", 1000),
 			Now:      p.now,

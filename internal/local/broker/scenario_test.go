@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,8 @@ import (
 )
 
 // The scenarios of testdata run the whole system, on the in-memory table and on
-// DynamoDB Local. Their commands:
+// DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the
+// template. Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
@@ -50,6 +52,7 @@ import (
 //	await-running HOST SESSION...     waits until just these run there
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,
 //	                                  first=N and last=N, by ID, the N of those that are READY
+//	dry-run [hits] SESSION/OWNER[/force]...  prints the same, of a dry run; with hits what each entry would hit
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
 //	describe [SESSION...] [owner=OWNER] [tag:NAME=VALUE] [max=N]
 //	                                  prints a page, a session a line, and "more" if another follows;
@@ -115,6 +118,11 @@ func runScenarios(t *testing.T, opts Options) {
 		if opts.Bootstraps != nil && bytes.Contains(source, []byte("\nadvance ")) {
 			continue // the clock of another process cannot be set
 		}
+		opts := opts
+		opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
+		for _, parameter := range parameterLine.FindAllStringSubmatch(string(source), -1) {
+			opts.Parameters[parameter[1]] = parameter[2]
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files: []string{file},
@@ -140,6 +148,8 @@ func runScenarios(t *testing.T, opts Options) {
 	}
 }
 
+var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
+
 const stageKey = "stage"
 
 // A stage is a system for one scenario.
@@ -158,7 +168,6 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
-	opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
 	b, err := New(context.Background(), opts)
 	if err != nil {
 		return nil, err
@@ -255,7 +264,7 @@ func commands() map[string]command {
 	cmds := map[string]func(*stage, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
 		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning,
-		"delete": cmdDelete, "post": cmdPost,
+		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
@@ -426,13 +435,14 @@ func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Fatalf("on %s run %v, not %v", args[0], got, want)
 }
 
-func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
-	type entry struct {
-		SessionID string `json:"SessionId"`
-		Owner     string
-		Force     bool
-	}
-	var entries []entry
+type entry struct {
+	SessionID string `json:"SessionId"`
+	Owner     string
+	Force     bool
+}
+
+// entriesOf reads the arguments of delete and dry-run.
+func (s *stage) entriesOf(ts *testscript.TestScript, args []string) (entries []entry) {
 	for _, arg := range args {
 		if arg == "all" { // every session of the fleet command
 			records, err := s.broker.store.all(context.Background())
@@ -452,21 +462,53 @@ func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
 		parts := strings.Split(arg, "/")
 		entries = append(entries, entry{parts[0], parts[1], len(parts) == 3 && parts[2] == "force"})
 	}
-	body, _ := json.Marshal(entries)
-	status, answer, err := s.call("POST", "/deleteSessions", "application/json", body)
-	ts.Check(err)
-	var lists struct {
-		SuccessfulList   []struct{ SessionId, State string }
-		UnsuccessfulList []struct{ SessionId, FailureReason string }
+	return entries
+}
+
+func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
+	s.printLists(ts, "/deleteSessions", s.entriesOf(ts, args), false)
+}
+
+func cmdDryRun(s *stage, ts *testscript.TestScript, args []string) {
+	hits := args[0] == "hits"
+	if hits {
+		args = args[1:]
 	}
-	if status != 200 || json.Unmarshal(answer, &lists) != nil {
-		ts.Fatalf("POST /deleteSessions: %d %s", status, answer)
+	s.printLists(ts, "/deleteSessions?dryRun=true", s.entriesOf(ts, args), hits)
+}
+
+// printLists prints the answers to a request's entries, and with hits what they
+// would hit.
+func (s *stage) printLists(ts *testscript.TestScript, path string, entries []entry, hits bool) {
+	body, _ := json.Marshal(entries)
+	status, answer, err := s.call("POST", path, "application/json", body)
+	ts.Check(err)
+	type answered struct {
+		SessionId, State, FailureReason string
+		Session                         *struct {
+			State, HostId, LastSeenTime string
+			NumOfConnections            int
+		}
+	}
+	var lists struct {
+		SuccessfulList, UnsuccessfulList []answered
+		DryRun                           bool
+	}
+	if status != 200 || json.Unmarshal(answer, &lists) != nil || lists.DryRun != strings.Contains(path, "dryRun") {
+		ts.Fatalf("POST %s: %d %s", path, status, answer)
 	}
 	for _, a := range lists.SuccessfulList {
 		fmt.Fprintf(ts.Stdout(), "%s %s\n", a.State, a.SessionId)
 	}
 	for _, a := range lists.UnsuccessfulList {
 		fmt.Fprintf(ts.Stdout(), "failed %s: %s\n", a.SessionId, a.FailureReason)
+	}
+	for _, a := range slices.Concat(lists.SuccessfulList, lists.UnsuccessfulList) {
+		if hit := a.Session; hits && hit != nil {
+			fmt.Fprintf(ts.Stdout(), "hits %s: %s on %s, %d connections, seen %v\n", a.SessionId, hit.State, hit.HostId, hit.NumOfConnections, hit.LastSeenTime != "")
+		} else if !lists.DryRun && hit != nil {
+			ts.Fatalf("the answer to a real call tells what it hits: %s", answer)
+		}
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 
 // Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB.
 type Hosts struct {
-	mu    sync.Mutex
-	hosts map[string]*host
+	mu               sync.Mutex
+	hosts            map[string]*host
+	last, lastButOne time.Time // inventories sent
 }
 
 type host struct {
@@ -23,6 +24,36 @@ type host struct {
 
 // NewHosts is an empty table.
 func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
+
+// Sent is session.HostTable's.
+func (t *Hosts) Sent(ctx context.Context, at time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !at.Before(t.last.Add(session.SentApart)) {
+		t.last, t.lastButOne = at, t.last
+	}
+	return ctx.Err()
+}
+
+// LastButOne is session.HostTable's.
+func (t *Hosts) LastButOne(ctx context.Context) (time.Time, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lastButOne, ctx.Err()
+}
+
+// Newest is session.HostTable's.
+func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	newest := map[string]time.Time{}
+	for _, id := range hostIDs {
+		if h := t.hosts[id]; h != nil {
+			newest[id] = h.SentAt
+		}
+	}
+	return newest, ctx.Err()
+}
 
 // Answered is session.HostTable's.
 func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {

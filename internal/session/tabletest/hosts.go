@@ -1,6 +1,8 @@
 package tabletest
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +19,8 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"SilentUntilItAnswers":    silentUntilItAnswers,
 		"NotSilentIfItAnswered":   notSilentIfItAnswered,
 		"SilencedBeforeEverHeard": silencedBeforeEverHeard,
+		"LastTwoInventories":      lastTwoInventories,
+		"NewestOfAHost":           newestOfAHost,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
 	}
@@ -105,4 +109,50 @@ func silencedBeforeEverHeard(h *hostsTest) {
 	h.silence(10, false)
 	h.quiet(100, 10)
 	h.answers("i-1", 1, 10, true)
+}
+
+func lastTwoInventories(h *hostsTest) {
+	for _, step := range []struct{ sent, lastButOne int }{
+		{100, 0}, {159, 0}, {160, 100}, {160, 100}, {219, 100}, {219, 100}, {220, 160}, {1000, 220},
+	} {
+		if err := h.hosts.Sent(h.t.Context(), after(step.sent)); err != nil {
+			h.t.Fatal(err)
+		}
+		got, err := h.hosts.LastButOne(h.t.Context())
+		want := after(step.lastButOne)
+		if step.lastButOne == 0 {
+			want = time.Time{}
+		}
+		if err != nil || !got.Equal(want) {
+			h.t.Errorf("sent at %d: last but one %v, want %v, %v", step.sent, got, want, err)
+		}
+	}
+	h.quiet(2000, 10) // the fleet is no host
+}
+
+func newestOfAHost(h *hostsTest) {
+	h.newest(nil)
+	h.answers("i-1", 100, 110, true)
+	h.answers("i-1", 99, 111, false)
+	h.answers("i-2", 200, 210, true)
+	if err := h.hosts.Sent(h.t.Context(), after(300)); err != nil { // is no answer
+		h.t.Fatal(err)
+	}
+	h.newest(map[string]time.Time{"i-1": after(100), "i-2": after(200)})
+}
+
+// newest asks about 150 hosts: more than a call takes.
+func (h *hostsTest) newest(want map[string]time.Time) {
+	h.t.Helper()
+	var ids []string
+	for n := range 150 {
+		ids = append(ids, fmt.Sprint("i-", n))
+	}
+	got, err := h.hosts.Newest(h.t.Context(), ids)
+	if err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
+		h.t.Errorf("newest: %v, want %v, %v", got, want, err)
+	}
+	if got, err := h.hosts.Newest(h.t.Context(), nil); err != nil || len(got) > 0 {
+		h.t.Errorf("newest of none: %v, %v", got, err)
+	}
 }

@@ -1,0 +1,101 @@
+package runcommand
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A Checker implements session.HostChecker: it asks Systems Manager about hosts
+// without sending them anything.
+type Checker struct {
+	API interface {
+		DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
+	}
+	FleetTag string
+}
+
+// maxFleetPages bounds the listing of the fleet by its tag: 2,000 nodes. Hosts
+// of a larger fleet that are not among the first of those are taken to have the
+// tag if they are known at all.
+const maxFleetPages = 40
+
+// Check implements session.HostChecker: a question for each 50 hosts, and where
+// all of them are connected, a listing of the fleet until all of them have shown
+// up in it, since filters by tag cannot be combined with others.
+func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
+	refusals := map[string]*session.Refusal{}
+	var asked []string
+	for _, id := range hostIDs {
+		if hostIDPattern(id) {
+			asked = append(asked, id)
+		} else {
+			refusals[id] = unmanageable(id)
+		}
+	}
+	connected := map[string]bool{} // of those that Systems Manager knows
+	for some := range slices.Chunk(asked, 50) {
+		_, err := c.list(ctx, "InstanceIds", some, func(info types.InstanceInformation) bool {
+			connected[aws.ToString(info.InstanceId)] = info.PingStatus == types.PingStatusOnline
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	untagged := map[string]bool{}
+	for id := range connected {
+		untagged[id] = true
+	}
+	whole := true
+	if len(untagged) > 0 {
+		var err error
+		whole, err = c.list(ctx, "tag:"+fleetTagKey, []string{c.FleetTag}, func(info types.InstanceInformation) bool {
+			delete(untagged, aws.ToString(info.InstanceId))
+			return len(untagged) > 0
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range asked {
+		// In this order, since the policy is asked first.
+		switch {
+		case untagged[id] && whole:
+			refusals[id] = &session.Refusal{HostID: id, Reason: reasonFor(accessDenied)}
+		case !connected[id]:
+			refusals[id] = &session.Refusal{HostID: id, Reason: reasonFor(invalidInstance)}
+		}
+	}
+	return refusals, nil
+}
+
+// list shows nodes until it has seen enough. whole is false where there are more
+// than it may list.
+func (c *Checker) list(ctx context.Context, filter string, values []string, more func(types.InstanceInformation) bool) (whole bool, err error) {
+	pages := ssm.NewDescribeInstanceInformationPaginator(c.API, &ssm.DescribeInstanceInformationInput{
+		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String(filter), Values: values}},
+		MaxResults: aws.Int32(50),
+	})
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxFleetPages {
+			return false, nil
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, fmt.Errorf("list nodes by %s: %w", filter, err)
+		}
+		for _, info := range page.InstanceInformationList {
+			if !more(info) {
+				return true, nil
+			}
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,352 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// The records of a session that was removed by force, and that its host is to
+// close all the same.
+var (
+	toCloseRecord = with(forcedRecord, "CloseUntil", "2026-11-23T20:01:02.123Z")
+
+	closingRecord = with(toCloseRecord, "State", "DELETED", "DeletedAt", "2026-11-23T19:01:22.123Z",
+		"ExpiresAt", t0.Unix()+20+48*3600)
+
+	closedRecord = with(closingRecord, "CloseUntil", nil, "StateReason", "Removed by force. Its host says: closed.",
+		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
+)
+
+func (w *world) bestEffort(req session.Request) {
+	w.t.Helper()
+	d := w.deleter()
+	d.ForceMode = session.BestEffort
+	answers, err := d.Delete(context.Background(), req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range answers {
+		if a.FailureReason != "" {
+			w.t.Errorf("%s: %s", a.SessionID, a.FailureReason)
+		}
+	}
+}
+
+// Promise 6: DELETED at once, and closed by the host.
+func TestBestEffort(t *testing.T) {
+	w := newWorld(t, listedRecord)
+	w.bestEffort(request("r1", t0, forced("s1", alice)))
+	w.is("s1", toCloseRecord)
+	w.sent("r1: s1")
+	if c := w.hosts.sent[0]; !c.VoidAfter.Equal(at(3600)) || !c.Closings[0].CreatedUntil.Equal(at(5)) {
+		t.Errorf("sent %+v", c)
+	}
+	w.finish(at(20), w.table.Get("s1"))
+	w.is("s1", closingRecord)
+	w.report(at(30), closed(hostA, "r1", "s1"))
+	w.is("s1", closedRecord)
+}
+
+// The host may be faster than the stream.
+func TestClosedBeforeItIsDeleted(t *testing.T) {
+	w := newWorld(t, toCloseRecord)
+	w.report(at(10), closed(hostA, "r1", "s1"))
+	w.finish(at(20), toCloseRecord) // as it was: there is a newer one
+	w.has("s1", "State", "DELETING", "CloseUntil", nil, "Confirmation", "forced")
+	w.finish(at(20), w.table.Get("s1"))
+	w.is("s1", closedRecord)
+}
+
+// It ends between the two writes of a report.
+func TestClosedWhileItIsDeleted(t *testing.T) {
+	w := newWorld(t, toCloseRecord)
+	w.table.before = func(n int, _ session.Write) {
+		if n == 2 {
+			w.table.Put(closingRecord)
+		}
+	}
+	w.report(at(30), closed(hostA, "r1", "s1"))
+	w.is("s1", closedRecord)
+}
+
+func TestForceTakesOverAnOpenDeletionAndClosesIt(t *testing.T) {
+	w := newWorld(t, with(failedRecord, "DeletionRequestId", "r0", "AttemptId", "r0", "CreationTime", "",
+		"DeletionRequestedAt", session.FormatTime(at(-60))))
+	w.bestEffort(request("r1", t0, forced("s1", alice)))
+	w.is("s1", with(toCloseRecord, "CreationTime", ""))
+	w.sent("r1: s1")
+	if c := w.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(-55)) || !c.VoidAfter.Equal(at(3600)) { // what came up since was not meant
+		t.Errorf("sent %+v", c)
+	}
+}
+
+// Whatever becomes of the command, the session is removed; what goes wrong is
+// told in its record.
+func TestBestEffortOnAHostThatCannotBeAsked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		how  func(*world)
+		want session.Record
+	}{
+		"refused": {func(w *world) { w.hosts.refuses[hostA] = offline },
+			with(toCloseRecord, "StateReason", "Removed by force. The host "+offline+".", "AttemptFailedAt", session.FormatTime(t0))},
+		"unclear": {func(w *world) { w.hosts.unclear[hostA] = true }, toCloseRecord},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, listedRecord)
+			tc.how(w)
+			w.bestEffort(request("r1", t0, forced("s1", alice)))
+			w.is("s1", tc.want)
+		})
+	}
+}
+
+func TestLostAnswerOfABestEffortMark(t *testing.T) {
+	w := newWorld(t, listedRecord)
+	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+	w.bestEffort(request("r1", t0, forced("s1", alice)))
+	w.is("s1", toCloseRecord)
+	w.sent("r1: s1")
+}
+
+func TestOnlyForcedEntriesOfABestEffortBrokerAreForced(t *testing.T) {
+	w := newWorld(t, listedRecord, with(listedRecord, "SessionId", "s2"))
+	w.bestEffort(request("r1", t0, entry("s1", alice), forced("s2", alice)))
+	w.is("s1", markedRecord)
+	w.has("s2", "Confirmation", "forced", "CloseUntil", session.FormatTime(at(3600)))
+	w.sent("r1: s1", "r1: s2")
+}
+
+func TestWhatHostsSayOfWhatWasRemovedByForce(t *testing.T) {
+	said := func(outcome session.Outcome, reason string) session.Report {
+		return session.Report{HostID: hostA, AttemptID: "r1", SessionID: "s1", Outcome: outcome, Reason: reason}
+	}
+	failedAt := session.FormatTime(at(30))
+	for name, tc := range map[string]struct {
+		from   session.Record
+		report session.Report
+		want   session.Record
+	}{
+		"absent":   {closingRecord, said("absent", ""), with(closedRecord, "StateReason", "Removed by force. Its host says: absent.")},
+		"replaced": {closingRecord, said("replaced", ""), with(closedRecord, "StateReason", "Removed by force. Its host says: replaced.")},
+		"failed": {closingRecord, said("failed", "dcv is broken"), with(closingRecord, // and is tried again soon
+			"StateReason", "Removed by force. dcv is broken", "AttemptFailedAt", failedAt, "NextAttemptAt", session.FormatTime(at(60)))},
+		"expired":               {closingRecord, said("expired", ""), with(closingRecord, "StateReason", "Removed by force. expired", "AttemptFailedAt", failedAt)},
+		"failed, for once more": {with(closingRecord, "AttemptFailedAt", "x"), said("failed", "y"), with(closingRecord, "AttemptFailedAt", "x")},
+		"another host":          {closingRecord, closed(hostB, "r1", "s1"), closingRecord},
+		"an earlier attempt":    {with(closingRecord, "AttemptId", "a1"), closed(hostA, "r1", "s1"), with(closingRecord, "AttemptId", "a1")},
+		"nothing is to be closed": {with(deletedRecord, "Confirmation", "forced"), closed(hostA, "r1", "s1"),
+			with(deletedRecord, "Confirmation", "forced")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.from)
+			w.report(at(30), tc.report)
+			w.is("s1", tc.want)
+		})
+	}
+}
+
+// The news that a host did not answer concerns what was removed by force, too.
+func TestUnansweredCloseOfWhatWasRemovedByForce(t *testing.T) {
+	u := newUpkeep(t, closingRecord)
+	c := session.Confirmer{Table: u.table, Index: u, Now: u.clock, Log: u.logger()}
+	reports, err := c.Failed(t.Context(), hostA, "r1", "It is silent.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.report(at(30), reports...)
+	u.is("s1", with(closingRecord, "StateReason", "Removed by force. It is silent.", "AttemptFailedAt", session.FormatTime(at(30))))
+}
+
+// The process was killed before the command, or the host cannot be reached: the
+// close is tried until it answers, or the time to give up.
+func TestClosingIsTriedUntilTheEnd(t *testing.T) {
+	for name, from := range map[string]session.Record{"ended": closingRecord, "not even ended": toCloseRecord} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, from)
+			u.clean(at(119))
+			u.sent()
+			u.clean(at(120))
+			u.sent("a1: s1")
+			u.has("s1", "AttemptId", "a1", "Attempts", int64(2), "CloseUntil", session.FormatTime(at(3600)), "State", from["State"])
+			if void := u.hosts.sent[0].VoidAfter; !void.Equal(at(3600)) {
+				t.Errorf("void after %v", void)
+			}
+			u.clean(at(3500)) // too late for another
+			u.has("s1", "NextAttemptAt", session.FormatTime(at(3600)))
+			u.clean(at(3600))
+			u.sent("a1: s1")
+			u.has("s1", "CloseUntil", nil, "Confirmation", "forced",
+				"StateReason", "Removed by force. The host did not confirm within 1h0m0s that the session is closed (2 attempts).")
+			if from["State"] == "DELETED" {
+				u.has("s1", "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
+			} else {
+				u.clean(at(3601)) // it still has to end
+				u.has("s1", "NextAttemptAt", session.FormatTime(at(3601+120)), "State", "DELETING")
+				u.finish(at(3602), u.table.Get("s1"))
+				u.has("s1", "State", "DELETED", "NextAttemptAt", nil, "LiveHostId", nil)
+			}
+		})
+	}
+}
+
+func TestReasonOfAClosingThatIsGivenUp(t *testing.T) {
+	u := newUpkeep(t, with(closingRecord, "StateReason", "Removed by force. dcv is broken", "AttemptFailedAt", "x"))
+	u.clean(at(3600))
+	u.has("s1", "StateReason",
+		"Removed by force. The host did not confirm within 1h0m0s that the session is closed (1 attempts). Last: dcv is broken")
+	if !strings.Contains(u.log.String(), "may still run") {
+		t.Errorf("log: %s", &u.log)
+	}
+}
+
+// Cleanup shows an unfinished one to the stream with every attempt, and asks EC2
+// about its host.
+func TestClosingOnAHostThatIsGone(t *testing.T) {
+	for name, from := range map[string]session.Record{"ended": aMinuteOld(closingRecord), "not even ended": aMinuteOld(toCloseRecord)} {
+		for _, fate := range []session.Fate{session.Stopped, session.Terminated} {
+			t.Run(name, func(t *testing.T) {
+				u := newUpkeep(t, from)
+				u.fates[hostA], u.endStopped = fate, false
+				u.clean(at(120))
+				u.sent()
+				u.has("s1", "State", from["State"], "CloseUntil", nil, "Confirmation", "forced")
+			})
+		}
+	}
+	u := newUpkeep(t, closingRecord) // requested at the very time of the question
+	u.fates[hostA] = session.Terminated
+	u.attend(t0, hostA)
+	u.is("s1", closingRecord)
+}
+
+// Meanwhile no inventory lists it again; then one does, if it still runs.
+func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
+	s1 := found("s1", alice)
+	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
+	ending := aMinuteOld(toCloseRecord)
+	ended := aMinuteOld(with(closingRecord, "DeletedAt", session.FormatTime(at(-40))))
+	nameless := with(ended, "CreationTime", "")
+	over := with(ended, "CloseUntil", session.FormatTime(at(10)))
+	elsewhere := with(ended, "HostId", hostB, "LiveHostId", hostB)
+	let := func(r session.Record) session.Record {
+		r = with(r, "CloseUntil", nil, "StateReason", "Removed by force. Its host no longer runs it.")
+		if r["State"] == "DELETED" {
+			r = with(r, "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
+		}
+		return r
+	}
+	again := func(f session.Found) session.Record {
+		return with(listedAt(listedRecord, t0), "CreationTime", f.CreationTime)
+	}
+	for name, tc := range map[string]struct {
+		from  session.Record
+		found []session.Found
+		want  session.Record // nil: nothing is written
+		other bool           // it is listed under another name
+	}{
+		"still there":                         {ended, []session.Found{s1}, nil, false},
+		"still there, and not even ended":     {ending, []session.Found{s1}, nil, false},
+		"may be the one":                      {nameless, []session.Found{s1}, nil, false},
+		"came after the request":              {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:08Z" })}, with(listedAt(listedRecord, t0), "CreationTime", "2026-11-23T19:00:08Z"), false},
+		"a new one":                           {ended, []session.Found{newer}, again(newer), false},
+		"a new one, and not even ended":       {ending, []session.Found{newer}, let(ending), false},
+		"a new one, but ended since":          {with(ended, "DeletedAt", session.FormatTime(t0)), []session.Found{newer}, nil, false},
+		"gone":                                {ended, nil, let(ended), false},
+		"gone, and not even ended":            {ending, nil, let(ending), false},
+		"gone, but requested since":           {with(ended, "DeletionRequestedAt", session.FormatTime(t0)), nil, nil, false},
+		"still there when the time is over":   {over, []session.Found{s1}, again(s1), false},
+		"the same ID on another host":         {elsewhere, []session.Found{s1}, nil, true},
+		"the same ID, no longer closed there": {with(elsewhere, "CloseUntil", session.FormatTime(at(10))), []session.Found{s1}, again(s1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.take(inventory(hostA, t0, tc.found...))
+			want := tc.want
+			if want == nil {
+				want = tc.from
+			}
+			u.is("s1", want)
+			if got := u.table.Get("s1-"+hostA) != nil; got != tc.other {
+				t.Errorf("listed under another name: %v", got)
+			}
+		})
+	}
+}
+
+// A user who asks again, in whatever way, is told the truth of the record.
+func TestDeletedAgainWhileItIsBeingClosed(t *testing.T) {
+	for _, e := range []session.Entry{entry("s1", alice), forced("s1", alice), forced("s1", mallory)} {
+		w := newWorld(t, closingRecord)
+		w.expect(request("r2", at(40), e), session.NotFound)
+		w.is("s1", closingRecord)
+	}
+	w := newWorld(t, toCloseRecord)
+	w.expect(request("r2", at(1), entry("s1", alice)), "")
+	w.is("s1", toCloseRecord)
+	w.sent()
+}
+
+// An attempt that its host says has failed is followed by another soon, but not
+// in a hot loop; one that it did not answer waits for its lease's end.
+func TestNextAttemptAfterAFailure(t *testing.T) {
+	leased := func(attempts int64, seconds float64) session.Record {
+		return with(markedRecord, "Attempts", attempts, "NextAttemptAt", session.FormatTime(at(seconds)))
+	}
+	unanswered := failed(hostA, "r1", "s1", "x")
+	unanswered.Outcome = session.OutcomeUnanswered
+	for name, tc := range map[string]struct {
+		from   session.Record
+		report session.Report
+		next   float64
+	}{
+		"the first":          {leased(1, 120), failed(hostA, "r1", "s1", "x"), 10 + 30},
+		"the second":         {leased(2, 120), failed(hostA, "r1", "s1", "x"), 10 + 60},
+		"the third":          {leased(3, 480), failed(hostA, "r1", "s1", "x"), 10 + 120},
+		"the hundredth":      {leased(100, 700), failed(hostA, "r1", "s1", "x"), 10 + 600},
+		"due sooner anyway":  {leased(1, 39), failed(hostA, "r1", "s1", "x"), 39},
+		"without an answer":  {leased(1, 120), unanswered, 120},
+		"a second of a kind": {with(leased(1, 120), "AttemptFailedAt", "x"), failed(hostA, "r1", "s1", "x"), 120},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.from)
+			w.report(at(10), tc.report)
+			w.has("s1", "NextAttemptAt", session.FormatTime(at(tc.next)), "State", "DELETING")
+		})
+	}
+
+	// A claim, or a confirmation, that comes in between is not undone.
+	for _, now := range []session.Record{
+		with(markedRecord, "AttemptId", "a1", "NextAttemptAt", session.FormatTime(at(500))), confirmedRecord,
+	} {
+		w := newWorld(t, markedRecord)
+		w.table.before = func(n int, _ session.Write) {
+			if n == 2 {
+				w.table.Put(now)
+			}
+		}
+		w.report(at(10), failed(hostA, "r1", "s1", "x"))
+		w.is("s1", now)
+	}
+}
+
+// What could not be recorded of a session removed by force comes again.
+func TestReportsAfterForceComeAgain(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		for _, what := range []fault{refused, lostBefore, lostAfter} {
+			w := newWorld(t, closingRecord)
+			w.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
+			c := session.Confirmer{Table: w.table, Now: func() time.Time { return at(30) }, Log: w.logger()}
+			if errs := c.Apply(t.Context(), []session.Report{closed(hostA, "r1", "s1")}); errs[0] == nil || errors.Is(errs[0], session.ErrCondition) {
+				t.Errorf("fault %v of write %d: %v", what, n, errs[0])
+			}
+			w.table.fault = nil
+			w.report(at(30), closed(hostA, "r1", "s1"))
+			w.is("s1", closedRecord)
+		}
+	}
+}

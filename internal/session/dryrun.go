@@ -1,0 +1,146 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+)
+
+// HostChecker knows which hosts could be asked to close a session.
+type HostChecker interface {
+	// Check returns the refusals that a command to those hosts would meet, by
+	// host; the others would take it.
+	Check(ctx context.Context, hostIDs []string) (map[string]*Refusal, error)
+}
+
+// A DryRunner answers requests as a Deleter would, and changes and sends
+// nothing.
+type DryRunner struct {
+	Reader  Reader
+	Hosts   HostTable
+	Checker HostChecker
+	Log     *slog.Logger
+}
+
+// A DryAnswer is an Answer, and what the entry would hit: nil where there is no
+// such session of its owner.
+type DryAnswer struct {
+	Answer
+	Session *Session
+	// LastSeenAt is when the newest inventory was sent that had the session;
+	// zero if none did.
+	LastSeenAt time.Time
+}
+
+// DryRun answers each entry as Delete would now. A host that Systems Manager
+// has lost just then, or one of a large fleet that lacks its tag, may be found
+// out only by a command.
+//
+// ErrTableDown means that nothing can be told.
+func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error) {
+	deletions, ofEntry := group(req.Entries)
+	if err := d.read(ctx, deletions); err != nil {
+		d.Log.Error("dry run: the table cannot be read", "RequestId", req.ID, "Cause", err)
+		return nil, ErrTableDown
+	}
+	asked := map[string]bool{}
+	for _, del := range deletions {
+		del.foresee()
+		if del.step == toClose {
+			asked[del.seen.HostID] = true
+		}
+	}
+	refusals, err := d.Checker.Check(ctx, slices.Sorted(maps.Keys(asked)))
+	if err != nil {
+		return nil, fmt.Errorf("ask Systems Manager about hosts: %w", err)
+	}
+	seen, err := d.lastSeen(ctx, deletions)
+	if err != nil {
+		return nil, fmt.Errorf("read when hosts were seen: %w", err)
+	}
+	for _, del := range deletions {
+		if refusal := refusals[del.seen.HostID]; del.step == toClose && refusal != nil {
+			del.fail(refusalReason(refusal), refusal)
+		}
+	}
+	answers := make([]DryAnswer, len(req.Entries))
+	for i, e := range req.Entries {
+		del := ofEntry[i]
+		answers[i].Answer = Answer{SessionID: e.SessionID, FailureReason: del.reason}
+		if del.reason != NotFound {
+			answers[i].Session = &del.seen
+			answers[i].LastSeenAt = seen[del.sessionID]
+		}
+	}
+	return answers, nil
+}
+
+// read looks up each deletion's record, and fails those without one.
+func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
+	var ids []string
+	for _, del := range deletions {
+		ids = append(ids, del.sessionID)
+	}
+	slices.Sort(ids)
+	records, err := d.Reader.Get(ctx, slices.Compact(ids))
+	if err != nil {
+		return err
+	}
+	byID := map[string]Session{}
+	for _, r := range records {
+		s := r.Session()
+		byID[s.ID] = s
+	}
+	for _, del := range deletions {
+		s, exists := byID[del.sessionID]
+		if del.seen = s; !exists || s.Owner != del.owner {
+			del.fail(NotFound, nil)
+		}
+	}
+	return nil
+}
+
+// foresee is what the deletion's writes would come to: toClose where a refusal
+// of its host would take the mark back. An open deletion is never taken back,
+// and a forced one asks nobody, or does not depend on the answer.
+func (del *deletion) foresee() {
+	switch {
+	case del.step == done:
+	case del.seen.State.lives() && !del.force:
+		del.step = toClose
+	case del.seen.State.lives(), del.seen.State == Deleting:
+		del.step = done
+	default:
+		del.fail(NotFound, nil)
+	}
+}
+
+// lastSeen is by session.
+func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[string]time.Time, error) {
+	hostIDs := map[string]bool{}
+	for _, del := range deletions {
+		if del.reason != NotFound {
+			hostIDs[del.seen.HostID] = true
+		}
+	}
+	newest, err := d.Hosts.Newest(ctx, slices.Sorted(maps.Keys(hostIDs)))
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]time.Time{}
+	for _, del := range deletions {
+		s := del.seen
+		last := s.FirstSeenAt
+		if s.ObservedAt.After(last) {
+			last = s.ObservedAt
+		}
+		if at := newest[s.HostID]; s.State == Ready && !last.IsZero() && at.After(last) {
+			last = at // it would have vanished
+		}
+		seen[del.sessionID] = last
+	}
+	return seen, nil
+}

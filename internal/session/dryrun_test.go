@@ -1,0 +1,173 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// Check makes hosts what a DryRunner asks: those that would refuse.
+func (h *hosts) Check(_ context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
+	refusals := map[string]*session.Refusal{}
+	for _, id := range hostIDs {
+		if reason, refuses := h.refuses[id]; refuses {
+			refusals[id] = &session.Refusal{HostID: id, Reason: reason}
+		}
+	}
+	return refusals, nil
+}
+
+func (w *world) dryRun(req session.Request) []session.DryAnswer {
+	w.t.Helper()
+	d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Hosts: memtable.NewHosts(), Checker: w.hosts, Log: w.logger()}
+	answers, err := d.DryRun(context.Background(), req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answers
+}
+
+// What it says is what the real call says right after it, of every kind of
+// entry; and it writes and sends nothing.
+func TestDryRunForetellsTheRealCall(t *testing.T) {
+	records := map[string]session.Record{
+		"listed": listedRecord, "being created": with(listedRecord, "State", "CREATING"), "doubted": with(listedRecord, "State", "UNKNOWN"),
+		"open": markedRecord, "failed": failedRecord, "confirmed": confirmedRecord, "given up": givenUpRecord, "ended": deletedRecord,
+		"forced": forcedRecord, "forced, to be closed": toCloseRecord, "ended, to be closed": closingRecord,
+		"without a state": with(listedRecord, "State", nil), "unknown": nil,
+	}
+	entries := map[string][]session.Entry{
+		"ordinary": {entry("s1", alice)}, "forced": {forced("s1", alice)},
+		"another's": {entry("s1", mallory)}, "another's, forced": {forced("s1", mallory)},
+		"both ways, twice, with another's": {entry("s1", alice), forced("s1", alice), entry("s1", mallory), entry("s1", alice)},
+	}
+	for name, r := range records {
+		for how, asked := range entries {
+			for _, host := range []string{"connected", "refusing"} {
+				for _, mode := range []session.ForceMode{session.Purge, session.BestEffort} {
+					t.Run(name+", "+how+", "+host+", "+string(mode), func(t *testing.T) {
+						w := newWorld(t)
+						if r != nil {
+							w.table.Put(r)
+						}
+						if host == "refusing" {
+							w.hosts.refuses[hostA] = offline
+						}
+						req := request("r7", at(60), asked...)
+						var foretold []session.Answer
+						for _, a := range w.dryRun(req) {
+							foretold = append(foretold, a.Answer)
+							if hits := a.Session != nil; hits != (a.FailureReason != session.NotFound) {
+								t.Errorf("%+v", a)
+							}
+						}
+						w.wrote()
+						w.sent()
+						if r != nil {
+							w.is("s1", r)
+						}
+						d := w.deleter()
+						d.ForceMode = mode
+						real, err := d.Delete(context.Background(), req)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if diff := cmp.Diff(real, foretold); diff != "" {
+							t.Errorf("foretold (-real +foretold):\n%s", diff)
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
+	const inventoried = 300
+	hostTable := memtable.NewHosts()
+	for _, id := range []string{hostA, hostB} {
+		if _, err := hostTable.Answered(t.Context(), session.HostAnswer{HostID: id, SentAt: at(inventoried), At: at(inventoried)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		from session.Record
+		last time.Time
+	}{
+		"still there":            {seen(listedRecord), at(inventoried)},
+		"changed since":          {with(seen(listedRecord), "ObservedAt", session.FormatTime(at(600))), at(600)},
+		"first seen since":       {with(listedRecord, "FirstSeenAt", session.FormatTime(at(600))), at(600)},
+		"of a silent host":       {with(seen(listedRecord), "State", "UNKNOWN"), at(-3600)},
+		"never seen":             {listedRecord, time.Time{}},
+		"on a host not heard of": {with(seen(listedRecord), "HostId", "i-0cccccccccccccccc"), at(-3600)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, with(tc.from, "NumOfConnections", int64(3)))
+			d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Hosts: hostTable, Checker: w.hosts, Log: w.logger()}
+			answers, err := d.DryRun(t.Context(), request("r1", at(1000), entry("s1", alice), entry("s1", mallory), entry("s2", alice)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := answers[0]
+			if a.Session == nil || a.Session.HostID != tc.from["HostId"] || a.Session.NumOfConnections != 3 || string(a.Session.State) != tc.from["State"] {
+				t.Errorf("session %+v", a.Session)
+			}
+			if !a.LastSeenAt.Equal(tc.last) {
+				t.Errorf("last seen %v, want %v", a.LastSeenAt, tc.last)
+			}
+			for _, a := range answers[1:] { // nothing is told of what is not the caller's
+				if a.Session != nil || !a.LastSeenAt.IsZero() || a.FailureReason != session.NotFound {
+					t.Errorf("%+v", a)
+				}
+			}
+		})
+	}
+}
+
+// Only hosts whose refusal would matter are asked about, each once.
+func TestDryRunAsksLittle(t *testing.T) {
+	w := newWorld(t, listedRecord, with(listedRecord, "SessionId", "s2"),
+		with(listedRecord, "SessionId", "s3", "HostId", hostB), with(markedRecord, "SessionId", "s4", "HostId", "i-0cccccccccccccccc"))
+	var asked []string
+	checker := checkerFunc(func(hostIDs []string) error {
+		asked = append(asked, hostIDs...)
+		return nil
+	})
+	d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Hosts: memtable.NewHosts(), Checker: checker, Log: w.logger()}
+	_, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice), entry("s2", alice), entry("s2", mallory), forced("s3", alice), entry("s4", alice), entry("s9", alice)))
+	if err != nil || !slices.Equal(asked, []string{hostA}) {
+		t.Errorf("asked about %q, %v", asked, err)
+	}
+}
+
+type checkerFunc func(hostIDs []string) error
+
+func (f checkerFunc) Check(_ context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
+	return nil, f(hostIDs)
+}
+
+type brokenReader struct{ session.Reader }
+
+func (brokenReader) Get(context.Context, []string) ([]session.Record, error) {
+	return nil, errors.New("throttled")
+}
+
+func TestDryRunThatCannotTellSaysSo(t *testing.T) {
+	w := newWorld(t, listedRecord)
+	d := session.DryRunner{Reader: brokenReader{}, Hosts: memtable.NewHosts(), Checker: w.hosts, Log: w.logger()}
+	if _, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice))); !errors.Is(err, session.ErrTableDown) {
+		t.Errorf("error %v", err)
+	}
+	down := errors.New("throttled")
+	d = session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Hosts: memtable.NewHosts(), Checker: checkerFunc(func([]string) error { return down }), Log: w.logger()}
+	if _, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice))); !errors.Is(err, down) {
+		t.Errorf("error %v", err)
+	}
+}
