@@ -27,10 +27,10 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke build deploy tools clean
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke clients schemathesis build deploy tools clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##### On one machine
 
@@ -50,7 +50,7 @@ test: ## Run the tests that this machine has the tools for, and say which were l
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all
+	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all clients schemathesis
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal); \
@@ -81,6 +81,12 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/test -race -count=1 -shuffle=on
 
+clients: ## Generate a Python and a Go client from the contract, and run them against the local system
+	@.ci/clients/check
+
+schemathesis: ## Send the local system whatever the contract allows and forbids, for a minute
+	@.ci/clients/schemathesis
+
 ##### In AWS
 
 build: $(FUNCTIONS:%=build-%) ## Build each function's bootstrap into build/ARCHITECTURE/
@@ -98,6 +104,8 @@ tools: ## Fetch all tools now rather than when they are first needed
 	@.ci/tools dynamodb-local
 	@.ci/tools python
 	@.ci/tools golangci-lint
+	@.ci/tools openapi-generator
+	@.ci/tools clients
 
 clean: ## Remove what was built; the tools stay (they are in .tools/)
 	rm -rf build .aws-sam

@@ -5,9 +5,6 @@ import contextlib
 import http.client
 import http.server
 import json
-import os
-import pathlib
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,38 +14,7 @@ import urllib.request
 import boto3
 import template_expansion
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
-ROOT = pathlib.Path(__file__).parent.parent
-SECONDS_TO_START = 60
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-@contextlib.contextmanager
-def process(what, command, port, **environment):
-    """Runs a server until the end of the block; it has started when it listens on the port."""
-    with tempfile.TemporaryFile("w+") as output:
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            deadline = time.monotonic() + SECONDS_TO_START
-            while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    output.seek(0)
-                    raise SystemExit(f"{what} does not start:\n{output.read()[-3000:]}")
-                time.sleep(0.2)
-            yield
-        finally:
-            server.terminate()
-            try:
-                server.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                server.kill()
+from servers import ROOT, free_port, process
 
 
 class Table:

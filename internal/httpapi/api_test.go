@@ -97,6 +97,7 @@ func (a *api) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPR
 	if !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
 		a.t.Errorf("body: %q", resp.Body)
 	}
+	keepsTheContract(a.t, "/deleteSessions", req, resp)
 	return resp
 }
 

@@ -137,16 +137,15 @@ func parseKey(raw json.RawMessage) (key, fault string) {
 
 // filter narrows the query by the value of a filter.
 func (p *queryParser) filter(key string, raw json.RawMessage) (fault string) {
-	if key == "owner" {
-		owner, fault := parseID(raw)
-		if fault == "" && p.Owner != "" && p.Owner != owner {
+	value, fault := parseID(raw)
+	switch {
+	case fault != "":
+	case key == "owner":
+		if p.Owner != "" && p.Owner != value {
 			p.nothing = true
 		}
-		p.Owner = owner
-		return fault
-	}
-	value, fault := parseText(raw)
-	if fault == "" && key == fleetTagKey && value != p.fleetTag {
+		p.Owner = value
+	case key == fleetTagKey && value != p.fleetTag:
 		p.nothing = true
 	}
 	return fault

@@ -72,6 +72,8 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 		filter(`{"Key":"owner","Value":"a","x":1,"x":2}`):                 {at(0, "Filters", "has a field twice")},
 		filter(strings.Repeat(`{"Key":"owner","Value":"a"},`, 100) + `7`): {in("Filters", "has more than 100 elements; those after it were not looked at")},
 
+		filter(`{"Key":"tag:DcvFleet","Value":""}`): {at(0, "Filters", "Value is empty")},
+
 		// NextToken.
 		`{"NextToken":7}`:        {in("NextToken", "is not a string")},
 		`{"NextToken":["a"]}`:    {in("NextToken", "is not a string")},

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dcv-session-broker/internal/httpapi/contract"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/local/streamevent"
@@ -122,14 +123,20 @@ func (b *Broker) Close() {
 	b.stop = nil
 }
 
-// Handler is the HTTP API, the token endpoint for its clients, and the control
-// API under /local/.
+// Handler is the HTTP API with its contract, the token endpoint for its
+// clients, and the control API under /local/.
 func (b *Broker) Handler() http.Handler {
 	mux := http.NewServeMux()
 	b.control(mux)
+	mux.HandleFunc("GET /openapi.yaml", serveContract)
 	mux.HandleFunc("POST /oauth2/token", b.issueToken)
 	mux.HandleFunc("/", b.gateway)
 	return mux
+}
+
+func serveContract(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	w.Write(contract.OpenAPI)
 }
 
 // SystemsManager is the simulated Systems Manager over the wire.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"dcv-session-broker/internal/httpapi/contract"
 	"dcv-session-broker/internal/local/delivery"
 )
 
@@ -165,6 +166,14 @@ func TestUnknownRouteAndMethodAreNotFound(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(what[0], what[1], nil))
 		wantMessage(t, w, http.StatusNotFound, "Not Found")
+	}
+}
+
+func TestContractIsServed(t *testing.T) {
+	w := httptest.NewRecorder()
+	gatewayTo(nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.yaml", nil))
+	if w.Code != http.StatusOK || w.Body.String() != string(contract.OpenAPI) || w.Header().Get("Content-Type") != "application/yaml" {
+		t.Errorf("%d %v %.100s", w.Code, w.Header(), w.Body)
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"dcv-session-broker/internal/httpapi/contract/contracttest"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/session"
@@ -220,6 +221,7 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return r.handler.Invoke(ctx, event)
 }
 
+// call also holds the request and its answer against the contract.
 func (s *stage) call(method, path, contentType string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequest(method, s.server.URL+path, bytes.NewReader(body))
 	if err != nil {
@@ -232,7 +234,13 @@ func (s *stage) call(method, path, contentType string, body []byte) (int, []byte
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, answer, err
+	if err != nil {
+		return 0, nil, err
+	}
+	return resp.StatusCode, answer, contracttest.Check(contracttest.Exchange{
+		Method: method, Path: req.URL.Path, Query: req.URL.RawQuery, Request: body,
+		Status: resp.StatusCode, Header: resp.Header, Answer: answer,
+	})
 }
 
 // must calls the control API and reads its answer.

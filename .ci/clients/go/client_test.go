@@ -1,0 +1,100 @@
+// Package sessions_test uses the Go client that is generated from the contract,
+// against the local system at $BROKER, where the session from-go of gopher runs.
+package sessions_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	sessions "github.com/GIT_USER_ID/GIT_REPO_ID"
+)
+
+func client(token string) (*sessions.SessionsAPIService, context.Context) {
+	configuration := sessions.NewConfiguration()
+	configuration.Servers = sessions.ServerConfigurations{{URL: os.Getenv("BROKER")}}
+	ctx := context.WithValue(context.Background(), sessions.ContextAccessToken, token)
+	return sessions.NewAPIClient(configuration).SessionsAPI, ctx
+}
+
+func TestGoClientDeletesDescribesAndPages(t *testing.T) {
+	api, ctx := client(os.Getenv("TOKEN"))
+
+	answer, _, err := api.DeleteSessions(ctx).Body([]sessions.DeleteSessionRequestData{
+		*sessions.NewDeleteSessionRequestData("from-go", "gopher"),
+		*sessions.NewDeleteSessionRequestData("missing", "gopher"),
+	}).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := answer.SuccessfulList; len(l) != 1 || l[0].SessionId != "from-go" || l[0].State != "DELETING" {
+		t.Errorf("successful: %v", l)
+	}
+	if l := answer.UnsuccessfulList; len(l) != 1 || l[0].FailureReason != "The requested dcvSession does not exist" {
+		t.Errorf("unsuccessful: %v", l)
+	}
+
+	query := sessions.NewDescribeSessionsRequestData()
+	query.SetSessionIds([]string{"from-go"})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		found, _, err := api.DescribeSessions(ctx).Body(*query).Execute()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found.Sessions) == 0 || found.Sessions[0].State == "DELETED" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not gone: %+v", found.Sessions)
+		}
+	}
+
+	seen := map[string]bool{}
+	page := sessions.NewDescribeSessionsRequestData()
+	page.SetMaxResults(2)
+	for {
+		found, _, err := api.DescribeSessions(ctx).Body(*page).Execute()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range found.Sessions {
+			if seen[s.Id] {
+				t.Errorf("%s is on two pages", s.Id)
+			}
+			seen[s.Id] = true
+		}
+		if found.NextToken == nil {
+			break
+		}
+		page.SetNextToken(*found.NextToken)
+	}
+	if !seen["from-go"] || !seen["design-review"] {
+		t.Errorf("sessions: %v", seen)
+	}
+}
+
+func TestGoClientIsToldWhatIsWrong(t *testing.T) {
+	api, ctx := client("another")
+	_, resp, err := api.DescribeSessions(ctx).Execute()
+	var refused *sessions.GenericOpenAPIError
+	if resp == nil || resp.StatusCode != http.StatusUnauthorized || !errors.As(err, &refused) {
+		t.Fatalf("%v: %v", resp, err)
+	}
+	if why, ok := refused.Model().(sessions.ErrorResponse); !ok || why.Message != "Unauthorized" {
+		t.Errorf("%+v", refused.Model())
+	}
+
+	api, ctx = client(os.Getenv("TOKEN"))
+	query := sessions.NewDescribeSessionsRequestData()
+	query.SetMaxResults(1001)
+	_, resp, err = api.DescribeSessions(ctx).Body(*query).Execute()
+	if resp == nil || resp.StatusCode != http.StatusBadRequest || !errors.As(err, &refused) {
+		t.Fatalf("%v: %v", resp, err)
+	}
+	if why, ok := refused.Model().(sessions.ErrorResponse); !ok || len(why.Errors) != 1 || why.Errors[0].Field != "MaxResults" {
+		t.Errorf("%+v", refused.Model())
+	}
+}

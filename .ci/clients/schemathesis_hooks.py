@@ -1,0 +1,37 @@
+"""What schemathesis cannot know from the contract, and one check of our own."""
+
+import schemathesis
+
+MAX_ID_BYTES = 256
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Makes what the contract calls valid so: it can count an ID's characters, but not its bytes, and only an answer
+    brings a NextToken."""
+    if not case.meta.generation.mode.is_positive:
+        return
+    if isinstance(case.body, list):
+        case.body = [with_short_ids(entry) for entry in case.body]
+    elif isinstance(case.body, dict):
+        case.body = {name: value for name, value in case.body.items() if name != "NextToken"}
+        if ids := case.body.get("SessionIds"):
+            case.body["SessionIds"] = [shortened(text) for text in ids]
+        if filters := case.body.get("Filters"):
+            case.body["Filters"] = [with_short_ids(pair) for pair in filters]
+
+
+def with_short_ids(fields):
+    ids = {name: shortened(fields[name]) for name in ("SessionId", "Owner", "Value") if isinstance(fields.get(name), str)}
+    return fields | ids
+
+
+def shortened(text):
+    return text.encode()[:MAX_ID_BYTES].decode(errors="ignore")
+
+
+@schemathesis.check
+def other_methods_have_no_route(context, response, case):
+    method = response.request.method
+    if method != case.operation.method.upper():
+        assert response.status_code == 404, f"{method} is answered {response.status_code}"

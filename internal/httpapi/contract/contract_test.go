@@ -1,0 +1,69 @@
+package contract_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"dcv-session-broker/internal/httpapi/contract/contracttest"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+func TestRoutesAreTheTemplates(t *testing.T) {
+	deployed, err := template.Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, f := range deployed.Functions() {
+		for _, r := range f.Routes {
+			want = append(want, r.Method+" "+r.Path)
+		}
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(contracttest.Routes())); !slices.Equal(got, want) {
+		t.Errorf("the contract has %v, template.yaml %v", got, want)
+	}
+}
+
+func TestEveryOperationNeedsAToken(t *testing.T) {
+	doc := contracttest.Document()
+	if len(doc.Security) != 1 || doc.Security[0]["bearerAuth"] == nil {
+		t.Errorf("security: %v", doc.Security)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Security != nil {
+				t.Errorf("%s %s has a security of its own", method, path)
+			}
+		}
+	}
+}
+
+func TestStatesAreTheCodes(t *testing.T) {
+	// Not an enum: a client that was generated with one fails on a state that is new.
+	text := contracttest.Document().Components.Schemas["Session"].Value.Properties["State"].Value.Description
+	for _, s := range []session.State{session.Creating, session.Ready, session.Deleting, session.Deleted, session.Unknown} {
+		if !strings.Contains(text, string(s)) {
+			t.Errorf("Session.State does not tell of %s: %s", s, text)
+		}
+	}
+}
+
+// The contract, and what checks it, would make every cold start longer.
+func TestNoFunctionBringsTheContract(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "dcv-session-broker/functions/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "dcv-session-broker/internal/httpapi\n") {
+		t.Fatalf("not the functions: %.300s", out)
+	}
+	for dep := range strings.Lines(string(out)) {
+		if strings.Contains(dep, "/httpapi/contract") || strings.Contains(dep, "kin-openapi") || strings.Contains(dep, "/internal/local") {
+			t.Errorf("a function brings %s", dep)
+		}
+	}
+}
