@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // An Inventory is what a host says runs on it. It is as old as the moment its
@@ -147,9 +148,10 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// listable: what the table's keys and the API's limits take.
+// listable: what the table's keys and the API take.
 func (f Found) listable() bool {
-	return f.NameOnHost != "" && len(f.NameOnHost) <= 128 && f.Owner != "" && len(f.Owner) <= MaxIDBytes
+	return f.NameOnHost != "" && len(f.NameOnHost) <= 128 && f.Owner != "" && len(f.Owner) <= MaxIDBytes &&
+		!strings.ContainsFunc(f.NameOnHost+f.Owner, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
 }
 
 // observe is what a session that was found means for its record: nothing, most

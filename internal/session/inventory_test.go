@@ -162,7 +162,7 @@ func TestListedUnderANameOfItsOwn(t *testing.T) {
 		{"s1-i-0", hostA, "s1-i-0"}, // no host has such an ID
 		{hostB, hostA, hostB},
 		{"Console", hostA, "Console"},
-		{"é \x00", hostA, "é \x00"},
+		{"é \"x", hostA, "é \"x"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			u := newUpkeep(t, theirs)
@@ -182,7 +182,7 @@ func TestListedUnderANameOfItsOwn(t *testing.T) {
 
 func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
 	u := newUpkeep(t)
-	u.take(inventory(hostA, t0, found("", alice), found("s1", ""), found(strings.Repeat("x", 129), alice),
+	u.take(inventory(hostA, t0, found("", alice), found("s1", ""), found("s1\x00", alice), found("s\uFFFD", alice), found("s1", "alice\n"), found(strings.Repeat("x", 129), alice),
 		found("s2", strings.Repeat("x", session.MaxIDBytes+1)), found(strings.Repeat("x", 128), strings.Repeat("y", session.MaxIDBytes))))
 	if all := u.table.All(); len(all) != 1 || all[0]["Owner"] != strings.Repeat("y", session.MaxIDBytes) {
 		t.Errorf("listed: %v", all)
