@@ -53,7 +53,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all clients schemathesis
 
 fmt: ## Check that the Go code is formatted
-	@unformatted=$$(gofmt -l functions internal); \
+	@unformatted=$$(gofmt -l functions internal .ci); \
 	test -z "$$unformatted" || { echo "gofmt -w these:" $$unformatted; exit 1; }
 
 vet: ## Run go vet
