@@ -94,21 +94,30 @@ type object struct {
 	twice  map[string]bool
 }
 
-// parseObject reads valid JSON; ok is false if it is something else.
-func parseObject(raw json.RawMessage) (o object, ok bool) {
+// maxFields bounds what an object takes in memory: many times its text, if it is
+// all fields. The API knows of four.
+const maxFields = 1000
+
+const notObject = "is not an object"
+
+// parseObject reads valid JSON; the fault is notObject if it is something else.
+func parseObject(raw json.RawMessage) (o object, fault string) {
 	o = object{map[string]json.RawMessage{}, map[string]bool{}}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		return o, false
+		return o, notObject
 	}
-	for d.More() {
+	for n := 0; d.More(); n++ {
+		if n == maxFields {
+			return o, fmt.Sprintf("has more than %d fields", maxFields)
+		}
 		name, err := d.Token()
 		if err != nil {
-			return o, false
+			return o, notObject
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return o, false
+			return o, notObject
 		}
 		field := name.(string)
 		if _, again := o.fields[field]; again {
@@ -116,7 +125,7 @@ func parseObject(raw json.RawMessage) (o object, ok bool) {
 		}
 		o.fields[field] = value
 	}
-	return o, true
+	return o, ""
 }
 
 // take has a field parsed, nil if it is not there, and tells its fault. With two
@@ -138,9 +147,9 @@ func (o object) rest() (fault string) {
 }
 
 func parseEntry(raw json.RawMessage) (session.Entry, []Fault) {
-	fields, ok := parseObject(raw)
-	if !ok {
-		return session.Entry{}, []Fault{{Field: "entry", Reason: "is not an object"}}
+	fields, fault := parseObject(raw)
+	if fault != "" {
+		return session.Entry{}, []Fault{{Field: "entry", Reason: fault}}
 	}
 	var (
 		entry  session.Entry

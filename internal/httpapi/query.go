@@ -36,9 +36,12 @@ func parseQuery(body []byte, fleetTag string) (query, []Fault) {
 	if reason := notJSON(body); reason != "" {
 		return q, []Fault{{Field: "body", Reason: reason}}
 	}
-	fields, ok := parseObject(body)
-	if !ok {
-		return q, []Fault{{Field: "body", Reason: "is not a JSON object"}}
+	fields, fault := parseObject(body)
+	if fault == notObject {
+		fault = "is not a JSON object"
+	}
+	if fault != "" {
+		return q, []Fault{{Field: "body", Reason: fault}}
 	}
 	p := queryParser{query: q, fleetTag: fleetTag}
 	p.field(fields, "SessionIds", p.sessionIDs)
@@ -102,9 +105,9 @@ func (p *queryParser) sessionIDs(raw json.RawMessage) (fault string) {
 
 func (p *queryParser) filters(raw json.RawMessage) (fault string) {
 	return p.elements("Filters", raw, maxFilters, func(raw json.RawMessage) (faults []string) {
-		fields, ok := parseObject(raw)
-		if !ok {
-			return []string{"is not an object"}
+		fields, fault := parseObject(raw)
+		if fault != "" {
+			return []string{fault}
 		}
 		var key string
 		check := func(field, reason string) {
