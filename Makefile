@@ -27,7 +27,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke clients schemathesis build deploy tools clean
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke fuzz clients schemathesis build deploy tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ test: ## Run the tests that this machine has the tools for, and say which were l
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all clients schemathesis
+	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all fuzz clients schemathesis
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
@@ -80,6 +80,9 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/test -race -count=1 -shuffle=on
+
+fuzz: | build/ ## Run each fuzz target for FUZZTIME=3s
+	@.ci/fuzz
 
 clients: ## Generate a Python and a Go client from the contract, and run them against the local system
 	@.ci/clients/check

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -33,7 +34,7 @@ func (q query) place(token string) (after, fault string) {
 	}
 	const unknown = "is not a NextToken of this API"
 	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(text) == 0 {
+	if err != nil || len(text) == 0 || strings.ContainsAny(token, "\r\n") { // which Go's base64 overlooks
 		return "", unknown
 	}
 	if text[0] != tokenVersion {

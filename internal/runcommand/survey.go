@@ -28,22 +28,26 @@ type foundLine struct {
 	Failed string `json:"failed"`
 }
 
-// parseSurvey reads such an answer. end is -1 without a last line.
+// parseSurvey reads such an answer. end is -1 without a last line. A line that
+// is of both kinds, or of a session that had one, may be two that a cut has
+// joined: it cannot be read.
 func parseSurvey(output string) (lines []foundLine, end int, failed string, unreadable int) {
 	end = -1
+	had := map[string]bool{}
 	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		var said foundLine
 		switch err := json.Unmarshal([]byte(line), &said); {
-		case err != nil || end >= 0:
+		case err != nil || end >= 0 || said.ID != nil && (said.End != nil || had[*said.ID]):
 			unreadable++
 		case said.Failed != "":
 			failed = printable(said.Failed)
 		case said.End != nil:
 			end = *said.End
 		case said.ID != nil:
+			had[*said.ID] = true
 			lines = append(lines, said)
 		default:
 			unreadable++
