@@ -168,8 +168,8 @@ func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, minutes := range []time.Duration{30, 15} {
-		if err := f.hosts.Sent(t.Context(), t0.Add(-minutes*time.Minute)); err != nil {
+	for _, ago := range []time.Duration{30 * time.Minute, 15 * time.Minute} {
+		if err := f.hosts.Sent(t.Context(), t0.Add(-ago)); err != nil {
 			t.Fatal(err)
 		}
 	}
