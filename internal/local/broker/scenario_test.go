@@ -557,7 +557,7 @@ func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
 
 // patience is far longer than anything here takes: on a busy machine a scenario
 // must become slow, not red.
-const patience = 120 * time.Second
+const patience = 5 * time.Minute
 
 func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 	ids := args[1:]
