@@ -18,7 +18,7 @@ var (
 	closingRecord = with(toCloseRecord, "State", "DELETED", "DeletedAt", "2026-11-23T19:01:22.123Z",
 		"ExpiresAt", t0.Unix()+20+48*3600)
 
-	closedRecord = with(closingRecord, "CloseUntil", nil, "StateReason", "Removed by force. Its host says: closed.",
+	closedRecord = with(closingRecord, "CloseUntil", nil, "DeletedAt", "2026-11-23T19:01:32.123Z", "StateReason", "Removed by force. Its host says: closed.",
 		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 )
 
@@ -59,7 +59,7 @@ func TestClosedBeforeItIsDeleted(t *testing.T) {
 	w.finish(at(20), toCloseRecord) // as it was: there is a newer one
 	w.has("s1", "State", "DELETING", "CloseUntil", nil, "Confirmation", "forced")
 	w.finish(at(20), w.table.Get("s1"))
-	w.is("s1", closedRecord)
+	w.is("s1", with(closedRecord, "DeletedAt", session.FormatTime(at(20))))
 }
 
 // It ends between the two writes of a report.
@@ -80,8 +80,14 @@ func TestForceTakesOverAnOpenDeletionAndClosesIt(t *testing.T) {
 	w.bestEffort(request("r1", t0, forced("s1", alice)))
 	w.is("s1", with(toCloseRecord, "CreationTime", ""))
 	w.sent("r1: s1")
-	if c := w.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(-55)) || !c.VoidAfter.Equal(at(3600)) { // what came up since was not meant
+	// It is a request of its own, whichever attempt carries it out.
+	if c := w.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.VoidAfter.Equal(at(3600)) {
 		t.Errorf("sent %+v", c)
+	}
+	u := newUpkeep(t, w.table.Get("s1"))
+	u.clean(at(120))
+	if c := u.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.VoidAfter.Equal(at(3600)) {
+		t.Errorf("sent again %+v", c)
 	}
 }
 
@@ -231,12 +237,12 @@ func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 	ending := aMinuteOld(toCloseRecord)
 	ended := aMinuteOld(with(closingRecord, "DeletedAt", session.FormatTime(at(-40))))
 	nameless := with(ended, "CreationTime", "")
-	over := with(ended, "CloseUntil", session.FormatTime(at(10)))
+	over := with(ended, "CloseUntil", session.FormatTime(t0))
 	elsewhere := with(ended, "HostId", hostB, "LiveHostId", hostB)
 	let := func(r session.Record) session.Record {
 		r = with(r, "CloseUntil", nil, "StateReason", "Removed by force. Its host no longer runs it.")
 		if r["State"] == "DELETED" {
-			r = with(r, "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
+			r = with(r, "DeletedAt", session.FormatTime(at(10)), "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 		}
 		return r
 	}
@@ -261,7 +267,7 @@ func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 		"gone, but requested since":           {with(ended, "DeletionRequestedAt", session.FormatTime(t0)), nil, nil, false},
 		"still there when the time is over":   {over, []session.Found{s1}, again(s1), false},
 		"the same ID on another host":         {elsewhere, []session.Found{s1}, nil, true},
-		"the same ID, no longer closed there": {with(elsewhere, "CloseUntil", session.FormatTime(at(10))), []session.Found{s1}, again(s1), false},
+		"the same ID, no longer closed there": {with(elsewhere, "CloseUntil", session.FormatTime(t0)), []session.Found{s1}, again(s1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.from)
@@ -349,4 +355,35 @@ func TestReportsAfterForceComeAgain(t *testing.T) {
 			w.is("s1", closedRecord)
 		}
 	}
+}
+
+// An inventory that was sent before the host closed the session, and read after,
+// says nothing of the session.
+func TestOlderInventoryAfterTheHostHasClosedIt(t *testing.T) {
+	for name, end := range map[string]func(u *upkeep){
+		"closed by its host": func(u *upkeep) { u.report(at(25), closed(hostA, "r1", "s1")) },
+		"closed for being idle": func(u *upkeep) {
+			if err := u.idle(hostA, idleSession("s1", session.OutcomeClosed)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"host terminated": func(u *upkeep) { u.fates[hostA] = session.Terminated; u.attend(at(25), hostA) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, seen(listedRecord))
+			u.bestEffort(request("r1", t0, forced("s1", alice)))
+			u.finish(at(1), u.table.Get("s1"))
+			inv := inventory(hostA, at(20), found("s1", alice)) // sent at 20 s, lists s1 at 21 s
+			end(u)                                              // closed at 25 s
+			u.has("s1", "State", "DELETED", "CloseUntil", nil)
+			u.take(inv) // read at 30 s
+			u.has("s1", "State", "DELETED")
+		})
+	}
+}
+
+func TestInventorySentWhileItIsClosed(t *testing.T) {
+	u := newUpkeep(t, with(closingRecord, "AttemptId", "a9"))
+	u.take(inventory(hostA, at(3595), found("s1", alice))) // read at 3605 s; void after 3600
+	u.has("s1", "State", "DELETED")
 }

@@ -101,7 +101,7 @@ type ending struct {
 func (e ending) deletion(r Record) (Write, bool) {
 	s := r.Session()
 	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
-		return letGo(r, e.reason), true
+		return letGo(r, e.reason, e.now), true
 	}
 	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
 	if !open || !s.DeletionRequestedAt.Before(e.before) {

@@ -19,14 +19,12 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
-			requestedAt, end := req.At, req.At.Add(d.GiveUp)
-			if del.seen.State == Deleting { // open before: what came up since was not meant
+			requestedAt := req.At
+			if del.seen.State == Deleting && !del.force {
+				// Open before: what came up since was not meant. Force begins anew.
 				requestedAt = del.seen.DeletionRequestedAt
-				if !del.force { // force begins anew
-					end = requestedAt.Add(d.GiveUp)
-				}
 			}
-			attempt.add(del.seen, requestedAt, end)
+			attempt.add(del.seen, requestedAt, requestedAt.Add(d.GiveUp))
 		}
 	}
 	if len(sent) == 0 {

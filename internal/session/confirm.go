@@ -105,7 +105,7 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 		return Write{}, false
 	}
 	if _, over := confirmations[r.Outcome]; over {
-		return letGo(res.Old, "Its host says: "+string(r.Outcome)+"."), true
+		return letGo(res.Old, "Its host says: "+string(r.Outcome)+".", now), true
 	}
 	return closeFailed(res.Old, r.withReason(), now), s.AttemptFailedAt.IsZero()
 }

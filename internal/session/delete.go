@@ -181,7 +181,11 @@ func (d *Deleter) write(del *deletion, req Request) Write {
 	case del.force:
 		return markForced(*del, req, time.Time{})
 	}
-	return mark(*del, req)
+	w := mark(*del, req)
+	if d.GiveUp < Lease { // as only a system to try things with has it
+		set(&w, AttrNextAttemptAt, req.At.Add(d.GiveUp))
+	}
+	return w
 }
 
 // judge decides what the answer to a write means for the deletion.
@@ -231,6 +235,8 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step = toClose
 	case ours:
 		del.step = done
+	case s.ending() && !del.force:
+		del.step = done
 	case s.State.lives(), s.State == Deleting && del.force:
 		del.step = toMark // changed since we looked: put back, or listed again
 	case s.State != Deleting:
@@ -245,6 +251,9 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step = done
 	}
 }
+
+// ending: a deletion that was given up, and is confirmed; the stream ends it.
+func (s Session) ending() bool { return s.State == Unknown && s.Confirmation != "" }
 
 func (del *deletion) fail(reason string, cause error) {
 	del.step, del.reason, del.cause = done, reason, cause

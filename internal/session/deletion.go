@@ -60,6 +60,7 @@ func mark(d deletion, req Request) Write {
 		If: []Condition{
 			is(AttrOwner, d.owner),
 			is(AttrState, Ready, Creating, Unknown),
+			missing(AttrConfirmation), // given up and then confirmed: it is ending
 		},
 		Set: Record{},
 	}
@@ -250,12 +251,14 @@ var leaseAndPlace = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID}
 const removedByForce = "Removed by force. "
 
 // letGo ends the closing of a session that was removed by force: its host has
-// answered, or there is nothing left to close, or no time left.
-func letGo(old Record, reason string) Write {
+// answered, or there is nothing left to close, or no time left. Only now it
+// has ended: an inventory that was sent before says nothing of it.
+func letGo(old Record, reason string, now time.Time) Write {
 	w := closing(old)
 	set(&w, AttrStateReason, removedByForce+reason)
 	w.Remove = []string{AttrCloseUntil, AttrAttemptFailedAt}
 	if old.Session().State == Deleted {
+		set(&w, AttrDeletedAt, now)
 		w.Remove = append(w.Remove, leaseAndPlace...)
 	}
 	return w

@@ -109,7 +109,7 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 func (del *deletion) foresee() {
 	switch {
 	case del.step == done:
-	case del.seen.State.lives() && !del.force:
+	case del.seen.State.lives() && !del.force && !del.seen.ending():
 		del.step = toClose
 	case del.seen.State.lives(), del.seen.State == Deleting:
 		del.step = done

@@ -139,7 +139,7 @@ func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 	}
 	switch end := c.end(s); {
 	case !now.Before(end) && !s.CloseUntil.IsZero():
-		return letGo(due, c.unconfirmed(s))
+		return letGo(due, c.unconfirmed(s), now)
 	case !now.Before(end):
 		return giveUp(due, c.unconfirmed(s), now)
 	case end.Sub(now) < Lease:

@@ -309,3 +309,32 @@ func TestRunFailsIfTheIndexDoes(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Given up, confirmed late, and deleted once more before the stream has ended it:
+// it is ending, whatever its host says from now on.
+func TestDeletedAgainAfterALateConfirmation(t *testing.T) {
+	u := newUpkeep(t, markedRecord)
+	u.clean(at(3600))
+	u.report(at(3601), closed(hostA, "r1", "s1"))
+	u.hosts.unclear[hostA] = true
+	u.expect(request("r2", at(3602), entry("s1", alice)), "")
+	u.has("s1", "Confirmation", "closed")
+	u.finish(at(3603), u.table.Get("s1"))
+	u.has("s1", "State", "DELETED", "Confirmation", "closed")
+}
+
+func TestGiveUpShorterThanTheLease(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord))
+	d := u.deleter()
+	d.GiveUp = 30 * time.Second
+	if _, err := d.Delete(t.Context(), request("r1", t0, entry("s1", alice))); err != nil {
+		t.Fatal(err)
+	}
+	u.now = at(60)
+	c := u.cleaner()
+	c.GiveUp = 30 * time.Second
+	if err := c.Deletions(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	u.has("s1", "State", "UNKNOWN")
+}

@@ -172,7 +172,7 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 		}
 		return Write{}, false
 	case s.State == Deleted:
-		meant := s.CloseUntil.After(gone.now) && (sameIncarnation || mayBeMeant(s, f)) // its host is still to close it
+		meant := s.CloseUntil.After(inv.SentAt) && (sameIncarnation || mayBeMeant(s, f)) // its host was still to close it
 		if meant || !s.DeletedAt.Before(inv.SentAt) {
 			return Write{}, false // it ended after the inventory was sent: the next one knows better
 		}
@@ -206,13 +206,13 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 	return w, true
 }
 
-// mayBeMeant tells whether a session may be the one that a deletion without a
-// recorded incarnation means.
+// mayBeMeant tells whether a session, not of the same incarnation as far as can
+// be read, may be the one that a deletion means all the same.
 func mayBeMeant(s Session, f Found) bool {
-	if _, recorded := parseCreation(s.CreationTime); recorded {
+	created, ok := parseCreation(f.CreationTime)
+	if _, recorded := parseCreation(s.CreationTime); ok && recorded {
 		return false
 	}
-	created, ok := parseCreation(f.CreationTime)
 	return !ok || !created.After(s.DeletionRequestedAt.Add(CreationTolerance))
 }
 
@@ -270,7 +270,7 @@ func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
 			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
-				there.State == Deleted && !there.CloseUntil.After(gone.now):
+				there.State == Deleted && !there.CloseUntil.After(inv.SentAt):
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}

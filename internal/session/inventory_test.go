@@ -343,3 +343,27 @@ func TestLostAnswerOfAListingIsNoCollision(t *testing.T) {
 	}
 	u.is("s1", listedAt(listedRecord, t0))
 }
+
+// A creation time that cannot be read names no other incarnation.
+func TestGarbageCreationTimeEndsNoDeletion(t *testing.T) {
+	open := aMinuteOld(seen(markedRecord))
+	for _, created := range []string{"", "noon"} {
+		u := newUpkeep(t, open)
+		u.take(inventory(hostA, t0, changed(found("s1", alice), func(f *session.Found) { f.CreationTime = created })))
+		u.is("s1", open)
+		r := aMinuteOld(with(closingRecord, "DeletedAt", session.FormatTime(at(-40))))
+		u = newUpkeep(t, r)
+		u.take(inventory(hostA, t0, changed(found("s1", alice), func(f *session.Found) { f.CreationTime = created })))
+		u.is("s1", r)
+	}
+}
+
+// A late confirmation that comes between reading and listing again stays.
+func TestConfirmedWhileItIsListedAgain(t *testing.T) {
+	shown := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", session.FormatTime(at(-1))))
+	now := with(shown, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(5)))
+	u := newUpkeep(t, now)
+	u.onHost = func() []session.Record { return []session.Record{shown} }
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.is("s1", now)
+}

@@ -79,7 +79,9 @@ func TestRules(t *testing.T) {
 			with(listedRecord, "State", "UNKNOWN"), markedRecord, nil},
 		{"mark after an earlier deletion was given up", session.Mark(entry("s1", alice), r1),
 			with(givenUpRecord, "DeletionRequestId", "r0", "AttemptId", "r0", "Attempts", int64(9), "AttemptFailedAt", "x",
-				"RepeatedAt", "x", "Confirmation", "closed", "ConfirmedAt", "x"), markedRecord, nil},
+				"RepeatedAt", "x"), markedRecord, map[string][]any{
+				"confirmed late, and ending": {"Confirmation", "closed"},
+			}},
 
 		{"forced mark", session.MarkForced(forced("s1", alice), r1), listedRecord, forcedRecord, map[string][]any{
 			"somebody else's": {"Owner", mallory},
@@ -175,7 +177,7 @@ func TestRules(t *testing.T) {
 				"closed meanwhile":      {"CloseUntil", nil},
 				"tried again meanwhile": {"AttemptId", "a1"},
 			}},
-		{"let go", session.LetGo(closingRecord, "Its host says: closed."), closingRecord, closedRecord, map[string][]any{
+		{"let go", session.LetGo(closingRecord, "Its host says: closed.", at(30)), closingRecord, closedRecord, map[string][]any{
 			"let go already":        {"CloseUntil", nil},
 			"tried again meanwhile": {"AttemptId", "a1"},
 			"deleted again":         {"DeletionRequestId", "r2"},

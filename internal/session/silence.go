@@ -31,16 +31,17 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("find quiet hosts: %w", err)
 	}
-	errs := []error{g.Burial.Attend(ctx, hostIDs)}
+	unasked := g.Burial.Attend(ctx, hostIDs)
+	errs := []error{unasked}
 	for _, hostID := range hostIDs {
-		if err := g.doubt(ctx, hostID, before, now); err != nil {
+		if err := g.doubt(ctx, hostID, before, now, unasked == nil); err != nil {
 			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.Time) error {
+func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
 	records, err := g.Index.OnHost(ctx, hostID)
 	if err != nil {
 		return err
@@ -59,6 +60,9 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err // not marked silent: the next run does the rest
+	}
+	if !asked {
+		return nil // nor here: the next run asks EC2 again
 	}
 	silent, err := g.Hosts.Silence(ctx, hostID, before)
 	if err != nil {

@@ -201,3 +201,20 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 		t.Errorf("%d hosts after two runs", len(u.asked))
 	}
 }
+
+// EC2 fails once when the host falls silent: it is asked again.
+func TestGoneHostIsAskedAboutAgain(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.send(at(400), at(700))
+	u.fates[hostA] = session.Terminated
+	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
+	if err := u.registrar().Doubt(t.Context(), silentAfter); err == nil {
+		t.Error("no error")
+	}
+	u.ec2Fails = nil
+	for _, when := range []float64{1300, 1600, 100000} {
+		u.doubt(at(when))
+	}
+	u.has("s1", "Confirmation", "host-gone")
+}
