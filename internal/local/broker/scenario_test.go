@@ -25,7 +25,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -157,7 +156,7 @@ const stageKey = "stage"
 type stage struct {
 	broker    *Broker
 	server    *httptest.Server
-	dynamoDB  string
+	dynamoDB  *dynamodblocal.Server // nil with the table in memory
 	recorders map[string]*recorder
 	walk      walk
 }
@@ -169,11 +168,24 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
+	s := &stage{recorders: map[string]*recorder{}}
+	// DynamoDB Local becomes slower and slower by what it was asked before, by
+	// minutes for the scenarios with many sessions: each has one of its own.
+	if opts.DynamoDB != "" {
+		var err error
+		if s.dynamoDB, err = dynamodblocal.Start(context.Background(), dynamodblocal.Options{}); err != nil {
+			return nil, err
+		}
+		opts.DynamoDB = s.dynamoDB.Endpoint()
+	}
 	b, err := New(context.Background(), opts)
 	if err != nil {
+		if s.dynamoDB != nil {
+			s.dynamoDB.Stop()
+		}
 		return nil, err
 	}
-	s := &stage{broker: b, server: httptest.NewServer(b.Handler()), dynamoDB: opts.DynamoDB, recorders: map[string]*recorder{}}
+	s.broker, s.server = b, httptest.NewServer(b.Handler())
 	for name, f := range b.functions {
 		f.Timeout *= 5 // see patience
 		s.recorders[name] = &recorder{handler: f.Handler}
@@ -185,11 +197,8 @@ func newStage(opts Options, dir string) (*stage, error) {
 func (s *stage) close() {
 	s.server.Close()
 	s.broker.Close()
-	if s.dynamoDB != "" {
-		client := dynamodb.NewFromConfig(dynamodblocal.Config(s.dynamoDB))
-		for _, name := range []string{tableName, hostsName} {
-			client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(name)})
-		}
+	if s.dynamoDB != nil {
+		s.dynamoDB.Stop()
 	}
 }
 
