@@ -86,16 +86,15 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 }
 
 // round gives each due deletion its write, and sends what it claimed. Hosts that
-// did not answer at all may be gone: EC2 is asked about them first, and once
-// more about those whose deletions are to be given up.
+// have not confirmed may be gone: EC2 is asked about them first.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
-	var mute []string
+	var doubtful []string
 	for _, r := range due {
-		if s := r.Session(); s.unanswered() && (s.AttemptFailedAt.IsZero() || !now.Before(c.end(s))) {
-			mute = append(mute, s.HostID)
+		if s := r.Session(); s.unanswered() {
+			doubtful = append(doubtful, s.HostID)
 		}
 	}
-	c.attend(ctx, mute)
+	c.attend(ctx, doubtful)
 
 	attempt := Attempt{ID: c.NewID()}
 	writes := make([]Write, len(due))
