@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -178,6 +179,15 @@ func (f *Fleet) letOut() {
 		f.mu.Lock()
 	}
 	f.emitting = false
+}
+
+// Quiet: every command has ended everywhere, and the events that tell of it are out. Commands that wait for a host that
+// cannot be reached keep the fleet from being quiet until they time out.
+func (f *Fleet) Quiet() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	under := slices.ContainsFunc(f.sent, func(c *command) bool { return !c.finished() })
+	return !under && len(f.outbox) == 0 && !f.emitting
 }
 
 // writeWhole puts a file in its place in one step, since scripts may read it at any time.
