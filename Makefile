@@ -27,7 +27,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke fuzz clients schemathesis build deploy tools clean
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke fuzz clients schemathesis readme build deploy tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ test: ## Run the tests that this machine has the tools for, and say which were l
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all fuzz clients schemathesis
+	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all fuzz clients schemathesis readme
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
@@ -90,6 +90,9 @@ clients: ## Generate a Python and a Go client from the contract, and run them ag
 schemathesis: ## Send the local system whatever the contract allows and forbids, for a minute
 	@.ci/clients/schemathesis
 
+readme: ## Run the commands of README.md and compare what they print
+	@.ci/readme/check
+
 ##### In AWS
 
 build: $(FUNCTIONS:%=build-%) ## Build each function's bootstrap into build/ARCHITECTURE/
@@ -109,6 +112,7 @@ tools: ## Fetch all tools now rather than when they are first needed
 	@.ci/tools golangci-lint
 	@.ci/tools openapi-generator
 	@.ci/tools clients
+	@.ci/tools readme
 
 clean: ## Remove what was built; the tools stay (they are in .tools/)
 	rm -rf build .aws-sam

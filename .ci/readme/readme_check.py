@@ -1,0 +1,175 @@
+"""Runs the commands of README.md. A block of shell commands says how, in the word behind its language:
+
+    sh local    in order, against `make run`; a block of JSON or text that follows is what they print
+    sh await    the same, again and again until they print it: for what takes a moment
+    sh aws      in order, in one shell, with the real aws command against a stand-in for AWS (aws_stand_in.py)
+    sh make     they need an account, or are run by a check of their own; here their make targets must exist
+
+In what is printed, times and UUIDs stand for any, and "..." at the end of a text for any rest."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+import aws_stand_in
+from servers import ROOT, free_port, process
+
+TOKEN, SECRET = "token-of-readme", "secret-of-readme"
+WRITTEN_FOR = "http://127.0.0.1:8080"
+SECONDS_TO_WAIT = 60
+FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ANY = [
+    re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
+    re.compile(r"\d\d:\d\d:\d\d\.\d+"),
+]
+
+
+def blocks(text):
+    """Each block as (line, language, word, content)."""
+    for match in FENCE.finditer(text):
+        yield text[: match.start()].count("\n") + 1, *match.groups()
+
+
+def as_told(told, printed):
+    """Compares values of JSON, or texts."""
+    if isinstance(told, dict) and isinstance(printed, dict):
+        return told.keys() == printed.keys() and all(as_told(told[k], printed[k]) for k in told)
+    if isinstance(told, list) and isinstance(printed, list):
+        return len(told) == len(printed) and all(map(as_told, told, printed))
+    if isinstance(told, str) and isinstance(printed, str):
+        return re.fullmatch(pattern(told), printed) is not None
+    return told == printed
+
+
+def pattern(told):
+    """A text as a regular expression."""
+    told, rest = (told[:-3], ".*") if told.endswith("...") else (told, "")
+    expression, at = "", 0
+    either = re.compile("|".join(f"({a.pattern})" for a in ANY))
+    for match in either.finditer(told):
+        expression += re.escape(told[at : match.start()])
+        expression += next(a.pattern for a in ANY if a.fullmatch(match.group()))
+        at = match.end()
+    return expression + re.escape(told[at:]) + rest
+
+
+def matches(language, told, printed):
+    if language != "json":
+        return as_told(re.sub(r" +", " ", told.strip()), re.sub(r" +", " ", printed.strip()))
+    try:
+        return as_told(json.loads(told), json.loads(printed))
+    except json.JSONDecodeError:
+        return False
+
+
+def shell(commands, **environment):
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=ROOT, capture_output=True, text=True, env=os.environ | environment
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
+class Check:
+    def __init__(self):
+        self.faults = []
+        self.run = 0
+
+    def fault(self, line, message):
+        self.faults.append(f"README.md:{line}: {message}")
+
+    def local(self, line, commands, told, address, patient):
+        commands = commands.replace(WRITTEN_FOR, address)
+        deadline = time.monotonic() + SECONDS_TO_WAIT
+        while True:
+            status, printed, errors = shell(commands)
+            right = status == 0 and (told is None or matches(*told, printed))
+            if right or not patient or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        if not right:
+            self.fault(line, f"exit status {status}, and printed\n{printed}{errors}")
+        self.run += 1
+
+    def make(self, line, commands):
+        for command in commands.splitlines():
+            words = shlex.split(command, comments=True)
+            if words and words[0] != "make":
+                self.fault(line, f"not a make target: {command}")
+            elif words:
+                status, _, errors = shell(shlex.join(["make", "-n", *words[1:]]))
+                if status:
+                    self.fault(line, errors)
+        self.run += 1
+
+    def aws(self, found):
+        """found is each block's line and commands."""
+        script = "\n".join(f"echo README.md:{line} >&2\n{commands}" for line, commands in found)
+        port, dynamodb_port = free_port(), free_port()
+        address = f"http://127.0.0.1:{port}"
+        settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN}
+        invoked = []
+        with process("make run", ["make", "run"], port, **settings), tempfile.TemporaryDirectory() as folder:
+            stack = aws_stand_in.Stack(
+                "dcv-session-broker", outputs_of_the_template(address), SECRET, dynamodb_port,
+                lambda name, payload: invoked.append((name, payload)),
+            )
+            with aws_stand_in.serving(stack) as endpoint:
+                status, printed, errors = shell(
+                    script, AWS_ENDPOINT_URL=endpoint, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+                    AWS_DEFAULT_REGION="us-east-1", AWS_PAGER="", HOME=folder,
+                )
+        for name, payload in invoked:
+            if "task" not in payload:
+                self.fault(found[0][0], f"{name} is invoked with {payload}, which is no task")
+        if status:
+            self.fault(found[0][0], f"exit status {status}, and printed\n{printed}{errors}")
+        self.run += len(found)
+        return printed
+
+
+def outputs_of_the_template(address):
+    """The stack's outputs by key, so that a name which the template does not have is not found."""
+    text = (ROOT / "template.yaml").read_text()
+    names = re.findall(r"^  (\w+):$", text[text.index("\nOutputs:") :], re.MULTILINE)
+    outputs = {name: name for name in names}
+    return outputs | {
+        "ApiUrl": address, "TokenUrl": f"{address}/oauth2/token", "SessionsTableName": "SessionsTable",
+    }
+
+
+def main():
+    check, of_aws = Check(), []
+    text = (ROOT / "README.md").read_text()
+    found = list(blocks(text))
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts"):
+            for n, (line, language, word, content) in enumerate(found):
+                if language != "sh":
+                    continue
+                follows = found[n + 1] if n + 1 < len(found) else None
+                told = (follows[1], follows[3]) if follows and follows[1] in ("json", "text") else None
+                match word:
+                    case "local" | "await":
+                        check.local(line, content, told, f"http://127.0.0.1:{port}", word == "await")
+                    case "make":
+                        check.make(line, content)
+                    case "aws":
+                        of_aws.append((line, content))
+                    case _:
+                        check.fault(line, "a block of commands must say how it is checked (.ci/readme/readme_check.py)")
+    if of_aws:
+        check.aws(of_aws)
+    print(*check.faults, sep="\n", end="\n" if check.faults else "")
+    print(f"README.md: {check.run} blocks of commands run, {len(check.faults)} faults")
+    sys.exit(bool(check.faults) or check.run == 0)
+
+
+if __name__ == "__main__":
+    main()
