@@ -59,6 +59,8 @@ def every_route_wants_a_token(template):
     for name in of_type(template, "AWS::ApiGateway::RestApi"):
         yield f"{name}: is another API, whose authorizers nothing here looks at"
     for name, permission in of_type(template, "AWS::Lambda::Permission").items():
+        if permission["Properties"].get("Principal") in ("*", {"AWS": "*"}):
+            yield f"{name}: anybody may invoke the function"
         if "SourceArn" not in permission["Properties"]:
             yield f"{name}: without SourceArn, the service may invoke the function for anybody"
 

@@ -18,6 +18,11 @@ ADMITTED = [
     ),
 ]
 
+def beside(resource):
+    """Another resource, as a pattern and what to put for it."""
+    return r"\nOutputs:\n", rf"\n  Another:\n    {resource}\n\nOutputs:\n"
+
+
 ROUTE = r"(            Method: POST\n            Path: /deleteSessions\n)"
 
 # What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
@@ -47,6 +52,16 @@ BREAKAGES = [
      "UserPool is not created"),
     ("a client of nothing", r"\[!Ref UserPoolClient\]", "[]", "audience is empty"),
     ("a URL of a function", r"\n      Timeout: 29", r"\n      Timeout: 29\n      FunctionUrlConfig: {AuthType: NONE}", "goes around"),
+    ("errors that nobody sees", r"FailOnWarnings: true", "FailOnWarnings: false", "set FailOnWarnings"),
+    ("a route of its own", *beside("Type: AWS::ApiGatewayV2::Route\n    Properties: {ApiId: !Ref HttpApi, RouteKey: 'GET /x'}"),
+     "has no authorizer, or wants no scope"),
+    ("an API that is a route", *beside("Type: AWS::ApiGatewayV2::Api\n    Properties: {Name: q, ProtocolType: HTTP, Target: !GetAtt DeleteSessionsFunction.Arn}"),
+     "Target makes a route"),
+    ("another kind of API", *beside("Type: AWS::ApiGateway::RestApi\n    Properties: {Name: o}"), "is another API"),
+    ("a permission for anybody's API", *beside("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: apigateway.amazonaws.com}"),
+     "without SourceArn"),
+    ("a permission for anybody", *beside("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: '*', SourceArn: 'arn:aws:*'}"),
+     "anybody may invoke the function"),
     ("a URL for IAM", r"\n      Timeout: 29", r"\n      Timeout: 29\n      FunctionUrlConfig: {AuthType: AWS_IAM}", "goes around"),
 ]
 

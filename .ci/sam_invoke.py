@@ -135,6 +135,16 @@ class Story:
         record = self.table.get("SessionId123")
         assert record["State"] == "DELETED" and "ExpiresAt" in record and "DueLane" not in record, record
 
+    def delete_dry_run(self):
+        self.list_session()
+        before, sent = self.table.get("SessionId123"), len(self.commands.command_ids)
+        status, body = self.answer("delete-dry-run")
+        assert status == 200 and body["DryRun"] is True, (status, body)
+        [hit] = body["SuccessfulList"]
+        assert (hit["Session"]["State"], hit["Session"]["HostId"]) == ("READY", self.host_id), body
+        assert self.table.get("SessionId123") == before, "a dry run changed the record"
+        assert len(self.commands.command_ids) == sent, "a dry run sent a command"
+
     def delete_forced(self):
         self.list_session()
         sent = len(self.commands.command_ids)
@@ -207,6 +217,7 @@ class Story:
     def checks(self):
         return [
             ("delete-malformed.json: every fault is named, nothing is done", self.delete_malformed),
+            ("delete-dry-run.json: tells what the next one does, and does nothing", self.delete_dry_run),
             ("delete.json: marked, and the host told", self.delete),
             ("describe.json: DELETING", lambda: self.describe("describe", "DELETING")),
             ("describe-malformed.json: every fault is named", self.describe_malformed),

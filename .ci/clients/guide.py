@@ -17,7 +17,6 @@ class Program:
 
     def access_token(self):
         credentials = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-        # Session Manager's own broker takes the grant type in the query as well; Cognito only in the body.
         answer = urllib3.request(
             "POST", f"{self.broker}/oauth2/token", body="grant_type=client_credentials",
             headers={"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"},

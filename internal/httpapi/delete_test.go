@@ -230,6 +230,17 @@ func TestDryRun(t *testing.T) {
 		}
 	}
 
+	for _, name := range []string{"dryrun", "DryRun", "dry_run", "dry-run"} {
+		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body, QueryStringParameters: map[string]string{name: "true"}})
+		if resp.StatusCode != 400 || !strings.Contains(resp.Body, `"Reason":"is spelled dryRun, not \"`+name+`\""`) || a.calls > 0 {
+			t.Errorf("%s: %d %s, %d calls", name, resp.StatusCode, resp.Body, a.calls)
+		}
+	}
+	both := a.serve(events.APIGatewayV2HTTPRequest{Body: `[{"SessionId":"s"}]`, QueryStringParameters: map[string]string{"dryRun": "1"}})
+	if !strings.Contains(both.Body, `"Field":"dryRun"`) || !strings.Contains(both.Body, `"Field":"Owner"`) {
+		t.Errorf("one of two faults is not named: %s", both.Body)
+	}
+
 	a.noChecks = true
 	if resp := dryRun("true"); resp.StatusCode != 503 || resp.Headers["Retry-After"] == "" || a.calls > 0 {
 		t.Errorf("when hosts cannot be asked about: %d %s", resp.StatusCode, resp.Body)

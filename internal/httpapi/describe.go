@@ -47,7 +47,10 @@ type described struct {
 type server struct {
 	ID   string      `json:"Id"`
 	Host *serverHost `json:"Host,omitempty"`
+	Tags []tag       `json:"Tags"`
 }
+
+type tag struct{ Key, Value string }
 
 type serverHost struct {
 	AWS serverAWS `json:"Aws"`
@@ -87,7 +90,7 @@ func (h *DescribeSessions) Handle(ctx context.Context, req events.APIGatewayV2HT
 		}
 	}
 	out := describeAnswer{RequestID: id}
-	out.Sessions, page.Next = describe(page)
+	out.Sessions, page.Next = h.describe(page)
 	if page.Next != "" {
 		out.NextToken = q.token(page.Next)
 	}
@@ -97,11 +100,11 @@ func (h *DescribeSessions) Handle(ctx context.Context, req events.APIGatewayV2HT
 
 // describe is the sessions of a page that one answer has room for, one at
 // least, and where the next page begins.
-func describe(page session.Page) (sessions []json.RawMessage, next string) {
+func (h *DescribeSessions) describe(page session.Page) (sessions []json.RawMessage, next string) {
 	sessions = []json.RawMessage{}
 	size := 0
 	for i, s := range page.Sessions {
-		text := describeOne(s)
+		text := h.describeOne(s)
 		// How long it is inside of Lambda's answer, where quotes and "<" are
 		// escaped once more.
 		inside, err := json.Marshal(string(text))
@@ -116,7 +119,7 @@ func describe(page session.Page) (sessions []json.RawMessage, next string) {
 	return sessions, page.Next
 }
 
-func describeOne(s session.Session) json.RawMessage {
+func (h *DescribeSessions) describeOne(s session.Session) json.RawMessage {
 	d := described{
 		ID:    s.ID,
 		Name:  s.Name,
@@ -129,8 +132,13 @@ func describeOne(s session.Session) json.RawMessage {
 		LastDisconnectionTime: dateTime(s.LastDisconnectionTime),
 		NumOfConnections:      s.NumOfConnections,
 	}
+	if s.State == session.Deleted {
+		// Clients do not delete what somebody is connected to, and would never
+		// learn that it is gone.
+		d.NumOfConnections = 0
+	}
 	if s.HostID != "" {
-		d.Server = &server{ID: s.HostID}
+		d.Server = &server{ID: s.HostID, Tags: []tag{{Key: fleetTagName, Value: h.FleetTag}}}
 	}
 	if strings.HasPrefix(s.HostID, "i-") {
 		d.Server.Host = &serverHost{AWS: serverAWS{EC2InstanceID: s.HostID}}
@@ -138,15 +146,20 @@ func describeOne(s session.Session) json.RawMessage {
 	return json.RawMessage(jsonText(d))
 }
 
-// dateTime is a time as its host reported it, or nothing: a session that nobody
-// has left yet has the time "", which clients cannot read.
+// dateTime is a time as its host reported it, in UTC, or nothing: a session that
+// nobody has left yet has the time "", and one that a client cannot read would
+// cost it the whole page.
 func dateTime(reported string) string {
-	const hour, second = len("2006-01-02T"), len("2006-01-02T15:04:05")
 	// Go also takes an hour of one digit, and a comma before the decimals.
-	if _, err := time.Parse(time.RFC3339, reported); err != nil || reported[hour+1] == ':' || reported[second] == ',' {
+	t, err := time.Parse(time.RFC3339, reported)
+	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
 		return ""
 	}
-	return reported
+	seconds, isUTC := strings.CutSuffix(reported, "Z")
+	if utc := t.Format("2006-01-02T15:04:05"); isUTC && (seconds == utc || strings.HasPrefix(seconds, utc+".")) {
+		return reported // to the letter, which names the incarnation
+	}
+	return t.Format(time.RFC3339Nano)
 }
 
 // answerPanic is deferred: it makes a panic an answer.

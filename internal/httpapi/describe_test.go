@@ -126,9 +126,9 @@ func TestDescribedToTheByte(t *testing.T) {
 	})
 	resp := a.serve(events.APIGatewayV2HTTPRequest{})
 	if want := head + `"Sessions":[{"Id":"SessionId123","Name":"<a & b>","Owner":"user1",` +
-		`"Server":{"Id":"` + host + `","Host":{"Aws":{"EC2InstanceId":"` + host + `"}}},"Type":"VIRTUAL","State":"READY",` +
+		`"Server":{"Id":"` + host + `","Host":{"Aws":{"EC2InstanceId":"` + host + `"}},"Tags":[{"Key":"DcvFleet","Value":"studio"}]},"Type":"VIRTUAL","State":"READY",` +
 		`"CreationTime":"2026-11-23T08:30:00.262883Z","LastDisconnectionTime":"2026-11-23T17:45:12Z","NumOfConnections":2},` +
-		`{"Id":"console-mi-0123456789abcdef0","Owner":"user2","Server":{"Id":"mi-0123456789abcdef0"},"Type":"CONSOLE","State":"UNKNOWN",` +
+		`{"Id":"console-mi-0123456789abcdef0","Owner":"user2","Server":{"Id":"mi-0123456789abcdef0","Tags":[{"Key":"DcvFleet","Value":"studio"}]},"Type":"CONSOLE","State":"UNKNOWN",` +
 		`"StateReason":"Its host has not answered.","NumOfConnections":0}]}`; resp.Body != want || resp.StatusCode != 200 {
 		t.Errorf("%d %s\nwant %s", resp.StatusCode, resp.Body, want)
 	}
@@ -138,18 +138,48 @@ func TestDescribedToTheByte(t *testing.T) {
 	}
 }
 
-// Readers of date-time fail on anything else; Go's own time.Parse takes more.
+// Readers of date-time fail on anything else, and then lose the whole page; Go's
+// own time.Parse takes more.
 func TestTimesThatAreNoneAreLeftOut(t *testing.T) {
-	for text, shown := range map[string]bool{
-		"2019-05-13T13:21:19.262883Z": true, "2020-03-02T16:08:50Z": true, "2020-03-02T16:08:50+01:00": true,
-		"": false, "0": false, "2020-03-02": false, "2020-03-02T6:08:50Z": false, "2020-03-02T16:08:50,5Z": false,
-		"2020-13-02T16:08:50Z": false, "2020-03-02 16:08:50Z": false, "2020-03-02T16:08:50": false,
+	for text, shown := range map[string]string{
+		"2019-05-13T13:21:19.262883Z": "2019-05-13T13:21:19.262883Z", "2020-03-02T16:08:50Z": "2020-03-02T16:08:50Z",
+		"2020-03-02T16:08:50.100Z": "2020-03-02T16:08:50.100Z", "2020-03-02T16:08:50+01:00": "2020-03-02T15:08:50Z",
+		"2020-03-02T6:08:50Z": "2020-03-02T06:08:50Z", "2020-03-02T16:08:50,5Z": "2020-03-02T16:08:50.5Z",
+		"2020-03-02T16:08:50.5+00:00": "2020-03-02T16:08:50.5Z", "2026-11-23T18:45:11+24:00": "2026-11-22T18:45:11Z",
+		"": "", "0": "", "2020-03-02": "", "0000-01-01T00:00:00Z": "", "0001-01-01T00:00:00+01:00": "", "9999-12-31T23:59:59-01:00": "",
+		"2020-13-02T16:08:50Z": "", "2020-03-02 16:08:50Z": "", "2020-03-02T16:08:50": "", "2020-03-02T16:08:60Z": "",
 	} {
 		a := newDescribeAPI(t, session.Session{ID: "s", Owner: "o", HostID: host, CreationTime: text, LastDisconnectionTime: text})
-		body := a.serve(events.APIGatewayV2HTTPRequest{}).Body
-		if got := strings.Count(body, `Time":"`+text+`"`); shown && got != 2 || !shown && strings.Contains(body, "Time") {
-			t.Errorf("%q: %s", text, body)
+		resp := a.serve(events.APIGatewayV2HTTPRequest{})
+		got := strings.Count(resp.Body, `Time":"`+shown+`"`)
+		if resp.StatusCode != 200 || shown != "" && got != 2 || shown == "" && strings.Contains(resp.Body, "Time") {
+			t.Errorf("%q: %d %s", text, resp.StatusCode, resp.Body)
 		}
+	}
+}
+
+// Research and Engineering Studio does not delete a session that somebody is
+// connected to: it would never learn that this one is gone.
+func TestNobodyIsConnectedToWhatIsDeleted(t *testing.T) {
+	a := newDescribeAPI(t)
+	a.table.Put(session.Record{"SessionId": "s", "Owner": "o", "State": "DELETED", "NumOfConnections": int64(2)})
+	if resp := a.serve(events.APIGatewayV2HTTPRequest{}); !strings.Contains(resp.Body, `"NumOfConnections":0`) {
+		t.Errorf("%s", resp.Body)
+	}
+}
+
+// One session that is longer than an answer may be is shown alone.
+func TestSessionLargerThanTheLimitIsShownAlone(t *testing.T) {
+	long := session.Session{Owner: "o", Name: strings.Repeat("x", 5<<20)}
+	a := newDescribeAPI(t)
+	for _, id := range []string{"a", "b"} {
+		long.ID = id
+		a.table.Put(session.Listed(long))
+	}
+	first := a.ask(`{}`)
+	second := a.ask(`{"NextToken":"` + first.next + `"}`)
+	if !slices.Equal(first.ids, []string{"a"}) || !slices.Equal(second.ids, []string{"b"}) || second.next != "" {
+		t.Errorf("%+.100v, %+.100v", first, second)
 	}
 }
 
@@ -165,7 +195,9 @@ func (a *describeAPI) somebodys() *describeAPI {
 func TestFormsOfAQuery(t *testing.T) {
 	for body, ids := range map[string]string{
 		"":        "a b c d e",
-		" \r\n":   "a b c d e",
+		" \t\r\n": "a b c d e",
+		`null`:    "a b c d e",
+		" null\n": "a b c d e",
 		`{}`:      "a b c d e",
 		` { } `:   "a b c d e",
 		`{"X":1}`: "a b c d e",

@@ -11,6 +11,7 @@ var Bodies = map[string]any{
 	"Server":                            server{},
 	"Host":                              serverHost{},
 	"Aws":                               serverAWS{},
+	"Tag":                               tag{},
 	"ErrorResponse":                     fault{},
 	"Fault":                             Fault{},
 }

@@ -210,6 +210,12 @@ func parseForce(raw json.RawMessage) (force bool, fault string) {
 // parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
 // is there twice.
 func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault) {
+	for name := range req.QueryStringParameters {
+		if name != "dryRun" && strings.EqualFold(strings.NewReplacer("_", "", "-", "").Replace(name), "dryRun") {
+			// Who meant a dry run must not get a real one.
+			return false, &Fault{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", name)}
+		}
+	}
 	switch text, there := req.QueryStringParameters["dryRun"]; {
 	case !there || text == "false":
 		return false, nil

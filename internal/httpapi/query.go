@@ -26,11 +26,12 @@ type query struct {
 	nothing bool
 }
 
-// parseQuery reads a body as the API's description of sessions; an empty one
-// means all. It names every fault.
+// parseQuery reads a body as the API's description of sessions; an empty one,
+// or null, which generated clients send for none, means all. It names every
+// fault.
 func parseQuery(body []byte, fleetTag string) (query, []Fault) {
 	q := query{Query: session.Query{Limit: maxResults}}
-	if blank(body) {
+	if blank(body) || string(bytes.TrimSpace(body)) == "null" {
 		return q, nil
 	}
 	if reason := notJSON(body); reason != "" {
@@ -125,7 +126,11 @@ func (p *queryParser) filters(raw json.RawMessage) (fault string) {
 	})
 }
 
-const fleetTagKey = "tag:DcvFleet"
+// fleetTagName is the key of the one tag that every host has.
+const (
+	fleetTagName = "DcvFleet"
+	fleetTagKey  = "tag:" + fleetTagName
+)
 
 func parseKey(raw json.RawMessage) (key, fault string) {
 	key, fault = parseText(raw)

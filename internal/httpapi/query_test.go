@@ -20,7 +20,6 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 	filter := func(text string) string { return `{"Filters":[` + text + `]}` }
 	for text, want := range map[string][]wrong{
 		// The body as a whole.
-		`null`:                                   {body("is not a JSON object")},
 		`[]`:                                     {body("is not a JSON object")},
 		`"{}"`:                                   {body("is not a JSON object")},
 		`7`:                                      {body("is not a JSON object")},
@@ -105,6 +104,14 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 
 const ofUser1 = `"Filters":[{"Key":"owner","Value":"user1"}]`
 
+// loose is another base64 text of the same bytes: its last letter has bits that
+// stand for nothing.
+func loose(token string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + letters[strings.IndexByte(letters, token[last])+1:][:1]
+}
+
 // The owner and the IDs are always the request's own: a token, whoever made it,
 // shows nothing but what the request asks for.
 func TestTokensStayInsideTheQuery(t *testing.T) {
@@ -122,7 +129,7 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 		return a.ask(`{` + query + `,"NextToken":"` + token + `"}`)
 	}
 
-	for id, want := range map[string]string{"a": "c e", "b": "c e", "0": "a c e", "zz": "", "\x00": "a c e", strings.Repeat("a", 2048): "c e"} {
+	for id, want := range map[string]string{"a": "c e", "b": "c e", "0": "a c e", "zz": "", "\x00": "a c e", strings.Repeat("a", 1024): "c e"} {
 		if got := ask(ofUser1, behind(id)); got.status != 200 || strings.Join(got.ids, " ") != want {
 			t.Errorf("after %.10q: %+v, want %q", id, got, want)
 		}
@@ -140,12 +147,13 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 		"no ID":              {ofUser1, behind(""), none},
 		"too short":          {ofUser1, with(func(text []byte) []byte { return text[:5] }), none},
 		"no Unicode":         {ofUser1, behind("\xff"), none},
-		"an ID too long":     {ofUser1, behind(strings.Repeat("x", 2049)), none},
+		"an ID too long":     {ofUser1, behind(strings.Repeat("x", 1025)), none},
 		"not base64":         {ofUser1, "!" + token, none},
 		"padded":             {ofUser1, token + "==", none},
 		"the other alphabet": {ofUser1, "/" + token[1:], none},
-		"far too long":       {ofUser1, strings.Repeat("A", 4097), "is longer than 4096 characters"},
+		"far too long":       {ofUser1, strings.Repeat("A", 2049), "is longer than 2048 characters"},
 		"a letter off":       {ofUser1, token[:len(token)-1], none},
+		"loose bits":         {ofUser1, loose(token), none},
 	} {
 		reads := a.reads
 		got := ask(test.query, test.token)
@@ -161,6 +169,11 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 	}
 	if got := ask(`"SessionIds":["d","a","b"]`, behind("c")); got.status != 400 {
 		t.Errorf("after an ID that is not asked for: %+v", got)
+	}
+	for _, changed := range []string{`"SessionIds":["d","a","c"]`, `"SessionIds":["d","a","b"],"Filters":[{"Key":"tag:DcvFleet","Value":"x"}]`} {
+		if got := ask(changed, page.next); got.status != 400 {
+			t.Errorf("a token of other IDs, or of a filter that excludes all: %s: %+v", changed, got)
+		}
 	}
 	if got := ask(`"SessionIds":["a","d","b"]`, page.next); got.status != 400 {
 		t.Errorf("IDs in another order: %+v", got)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/session"
 )
 
@@ -22,15 +23,17 @@ func TestSamplesAreUnderstood(t *testing.T) {
 		status       int
 		body         string // its beginning
 		confirmation any
-		by           string
+		by           any
 	}{
 		"delete.json":           {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, client},
 		"delete-base64.json":    {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, "unknown"},
 		"delete-forced.json":    {200, deleted + `"UnsuccessfulList":[]}`, "forced", client},
-		"delete-malformed.json": {400, `{"message":"The request is malformed`, nil, ""},
+		"delete-dry-run.json":   {200, head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING","Session":{"State":"READY"`, nil, nil},
+		"delete-malformed.json": {400, `{"message":"The request is malformed`, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)
+			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Hosts: memtable.NewHosts(), Checker: a, Log: a.Log}
 			resp := a.serve(sample(t, name))
 			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
 				t.Errorf("%d %s", resp.StatusCode, resp.Body)
@@ -39,7 +42,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 			if r["Confirmation"] != want.confirmation {
 				t.Errorf("record: %v", r)
 			}
-			if by := r["DeletionRequestedBy"]; want.status == 200 && by != want.by {
+			if by := r["DeletionRequestedBy"]; by != want.by {
 				t.Errorf("requested by %v", by)
 			}
 		})

@@ -16,9 +16,10 @@ import (
 const (
 	tokenVersion = 1
 	sumBytes     = 8
-	// maxTokenChars has room for the longest key of the table, 2,048 bytes.
-	maxTokenChars   = 4096
-	maxTokenIDBytes = 2048
+	// maxTokenIDBytes is what a sort key may have, as the ID is one by owner
+	// (DynamoDB developer guide, "Service, account, and table quotas").
+	maxTokenIDBytes = 1024
+	maxTokenChars   = 2048
 )
 
 // token is the NextToken of the page that begins after the ID.

@@ -291,10 +291,27 @@ func TestDeletedAgainWhileItIsBeingClosed(t *testing.T) {
 		w.expect(request("r2", at(40), e), session.NotFound)
 		w.is("s1", closingRecord)
 	}
-	w := newWorld(t, toCloseRecord)
-	w.expect(request("r2", at(1), entry("s1", alice)), "")
-	w.is("s1", toCloseRecord)
-	w.sent()
+	for _, e := range []session.Entry{entry("s1", alice), forced("s1", alice)} {
+		w := newWorld(t, toCloseRecord)
+		w.bestEffort(request("r2", at(1), e))
+		w.is("s1", toCloseRecord)
+		w.sent()
+	}
+}
+
+// The answer to a best-effort mark is lost, the stream ends the record, and only
+// then is it written once more.
+func TestLostBestEffortMarkThatEndedMeanwhile(t *testing.T) {
+	w := newWorld(t, listedRecord)
+	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+	w.table.before = func(n int, _ session.Write) {
+		if n == 2 {
+			w.table.Put(closingRecord)
+		}
+	}
+	w.bestEffort(request("r1", t0, forced("s1", alice)))
+	w.sent("r1: s1")
+	w.is("s1", closingRecord)
 }
 
 // An attempt that its host says has failed is followed by another soon, but not

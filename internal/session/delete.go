@@ -237,12 +237,14 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step = done
 	case s.ending() && !del.force:
 		del.step = done
-	case s.State.lives(), s.State == Deleting && del.force:
+	case s.State.lives():
 		del.step = toMark // changed since we looked: put back, or listed again
 	case s.State != Deleting:
 		del.fail(NotFound, nil)
 	case s.Confirmation != "":
-		del.step = done
+		del.step = done // it is ending; what its host is still to close has a lease
+	case del.force:
+		del.step = toMark
 	case claimable(s, req.At, giveUp):
 		del.step = toClaim
 	case s.RepeatedAt.IsZero():

@@ -70,7 +70,8 @@ func mark(d deletion, req Request) Write {
 
 // markForced ends a session by decree: mark and confirmation in one write, so
 // that no crash can leave one without the other. It also takes over a deletion
-// that is still open. With closeUntil its host is to close it all the same.
+// that is still open. With closeUntil its host is to close it all the same; what
+// is to be closed already stays as it is, or repeats would put off its end.
 func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	w := Write{
 		SessionID: d.sessionID,
@@ -84,6 +85,7 @@ func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	set(&w, AttrConfirmedAt, req.At)
 	if !closeUntil.IsZero() {
 		set(&w, AttrCloseUntil, closeUntil)
+		w.If = append(w.If, missing(AttrCloseUntil))
 	}
 	begin(&w, d, req)
 	return w

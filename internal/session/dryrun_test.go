@@ -26,12 +26,25 @@ func (h *hosts) Check(_ context.Context, hostIDs []string) (map[string]*session.
 
 func (w *world) dryRun(req session.Request) []session.DryAnswer {
 	w.t.Helper()
-	d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Hosts: memtable.NewHosts(), Checker: w.hosts, Log: w.logger()}
+	d := session.DryRunner{Reader: distinctReader{memtable.Reader{Table: w.table.Table}, w.t}, Hosts: memtable.NewHosts(), Checker: w.hosts, Log: w.logger()}
 	answers, err := d.DryRun(context.Background(), req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return answers
+}
+
+// distinctReader is strict as DynamoDB is: one key twice fails the whole call.
+type distinctReader struct {
+	session.Reader
+	t *testing.T
+}
+
+func (r distinctReader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	if sorted := slices.Sorted(slices.Values(ids)); len(slices.Compact(sorted)) != len(ids) {
+		r.t.Errorf("asked for %q", ids)
+	}
+	return r.Reader.Get(ctx, ids)
 }
 
 // What it says is what the real call says right after it, of every kind of
@@ -41,7 +54,8 @@ func TestDryRunForetellsTheRealCall(t *testing.T) {
 		"listed": listedRecord, "being created": with(listedRecord, "State", "CREATING"), "doubted": with(listedRecord, "State", "UNKNOWN"),
 		"open": markedRecord, "failed": failedRecord, "confirmed": confirmedRecord, "given up": givenUpRecord, "ended": deletedRecord,
 		"forced": forcedRecord, "forced, to be closed": toCloseRecord, "ended, to be closed": closingRecord,
-		"without a state": with(listedRecord, "State", nil), "unknown": nil,
+		"given up, then confirmed": with(givenUpRecord, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(50))),
+		"without a state":          with(listedRecord, "State", nil), "unknown": nil,
 	}
 	entries := map[string][]session.Entry{
 		"ordinary": {entry("s1", alice)}, "forced": {forced("s1", alice)},

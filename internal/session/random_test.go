@@ -179,10 +179,12 @@ func (s *simulation) wrongAnswer(req session.Request, e session.Entry, reason st
 			return "the record is not DELETING with a lease (promise 1)"
 		case force && (after["Confirmation"] != "forced" || sent > 0 && s.forceMode == session.Purge):
 			return "forced is not forced (promise 6)"
-		case force && s.forceMode == session.BestEffort && (after["CloseUntil"] == nil || sent == 0 && !s.offline[was.HostID]):
+		case force && s.forceMode == session.BestEffort && (after["CloseUntil"] == nil || sent == 0 && was.CloseUntil.IsZero() && !s.offline[was.HostID]):
 			return "its host is not asked (promise 6)"
 		case sent > 1:
 			return "sent twice"
+		case !was.CloseUntil.IsZero() && sent > 0:
+			return "a repeat sends nothing (promise 7)"
 		case !force && was.State == session.Deleting && !session.Claimable(was, req.At, giveUp) && sent > 0:
 			return "a repeat sends nothing (promise 7)"
 		}

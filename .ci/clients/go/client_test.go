@@ -52,6 +52,11 @@ func TestGoClientDeletesDescribesAndPages(t *testing.T) {
 		}
 	}
 
+	all, _, err := api.DescribeSessions(ctx).Execute() // without a body
+	if err != nil || len(all.Sessions) == 0 {
+		t.Errorf("all: %+v, %v", all, err)
+	}
+
 	seen := map[string]bool{}
 	page := sessions.NewDescribeSessionsRequestData()
 	page.SetMaxResults(2)

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// maxBody is what Lambda takes of a request; API Gateway answers for the rest.
+// maxBody is what Lambda takes of an event and of an answer; API Gateway answers
+// for the rest.
 const maxBody = 6 << 20
 
 // gateway is the HTTP API of API Gateway: it hands a request to the function of
@@ -50,8 +52,15 @@ func (b *Broker) gateway(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
+	if len(event) > maxBody {
+		writeMessage(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+		return
+	}
 	// Lambda's function works to the end even when the client has gone.
 	answer, err := function.Invoke(context.WithoutCancel(r.Context()), event)
+	if err == nil && len(answer) > maxBody {
+		err = fmt.Errorf("its answer has %d bytes, more than Lambda takes", len(answer))
+	}
 	var resp events.APIGatewayV2HTTPResponse
 	if err == nil {
 		err = json.Unmarshal(answer, &resp)
@@ -99,7 +108,9 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	for name, values := range r.Header {
 		event.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
-	for name, values := range r.URL.Query() {
+	// Go would drop what has a semicolon in it.
+	query, _ := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
+	for name, values := range query {
 		event.QueryStringParameters[name] = strings.Join(values, ",")
 	}
 	// API Gateway passes on as text what calls itself text; the rest, forms

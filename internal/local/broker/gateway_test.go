@@ -185,14 +185,31 @@ func TestBodyOfMoreThanSixMegabytesIsTooLarge(t *testing.T) {
 		took = len(got.Body)
 		return `{"statusCode": 200}`, err
 	})
-	const most = 6 << 20
-	if w := post(h, "text/plain", strings.Repeat("x", most)); w.Code != 200 || took != most {
+	const most, envelope = 6 << 20, 2 << 10 // what of an event is not the body
+	if w := post(h, "text/plain", strings.Repeat("x", most-envelope)); w.Code != 200 || took != most-envelope {
 		t.Errorf("six megabytes: %d, the function got %d bytes", w.Code, took)
 	}
 	took = 0
-	wantMessage(t, post(h, "text/plain", strings.Repeat("x", most+1)), http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	for contentType, body := range map[string]string{
+		"text/plain":                        strings.Repeat("x", most+1),
+		"application/json":                  strings.Repeat(`\`, most/2),   // escaped in the event
+		"application/x-www-form-urlencoded": strings.Repeat("x", most*4/5), // base64 in the event
+	} {
+		wantMessage(t, post(h, contentType, body), http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	}
 	if took != 0 {
 		t.Error("the function was invoked")
+	}
+}
+
+func TestSemicolonInAQueryIsPartOfIt(t *testing.T) {
+	var got events.APIGatewayV2HTTPRequest
+	h := gatewayTo(func(_ context.Context, event []byte) (string, error) {
+		return `{"statusCode": 200}`, json.Unmarshal(event, &got)
+	})
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/things?dryRun=true;x=1&y=2", nil))
+	if q := got.QueryStringParameters; q["dryRun"] != "true;x=1" || q["y"] != "2" {
+		t.Errorf("%v", q)
 	}
 }
 
@@ -204,6 +221,9 @@ func TestWhatIsWrongWithTheFunctionStaysInside(t *testing.T) {
 		"not an object": func(context.Context, []byte) (string, error) { return `["table on fire"]`, nil },
 		"no status":     func(context.Context, []byte) (string, error) { return `{"body": "table on fire"}`, nil },
 		"no such code":  func(context.Context, []byte) (string, error) { return `{"statusCode": 42}`, nil },
+		"too long": func(context.Context, []byte) (string, error) {
+			return `{"statusCode": 200, "body": "` + strings.Repeat("x", 6<<20) + `"}`, nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantMessage(t, post(gatewayTo(f), "text/plain", "x"), http.StatusInternalServerError, "Internal Server Error")

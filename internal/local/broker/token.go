@@ -53,23 +53,26 @@ func (b *Broker) issueToken(w http.ResponseWriter, r *http.Request) {
 
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err := r.ParseForm(); err != nil || kind != "application/x-www-form-urlencoded" || !r.PostForm.Has("grant_type") {
+	// Parameters are taken from the query as well: DCV Access Console sends them
+	// there, with an empty body.
+	isForm := kind == "application/x-www-form-urlencoded" || r.URL.Query().Has("grant_type")
+	if err := r.ParseForm(); err != nil || !isForm || !r.Form.Has("grant_type") {
 		refuse("invalid_request")
 		return
 	}
-	if r.PostForm.Get("grant_type") != "client_credentials" {
+	if r.Form.Get("grant_type") != "client_credentials" {
 		refuse("unsupported_grant_type")
 		return
 	}
 	client, _, _ := r.BasicAuth()
 	if client == "" {
-		client = r.PostForm.Get("client_id")
+		client = r.Form.Get("client_id")
 	}
 	if client == "" {
 		refuse("invalid_client")
 		return
 	}
-	if slices.ContainsFunc(strings.Fields(r.PostForm.Get("scope")), func(scope string) bool { return scope != tokenScope }) {
+	if slices.ContainsFunc(strings.Fields(r.Form.Get("scope")), func(scope string) bool { return scope != tokenScope }) {
 		refuse("invalid_scope")
 		return
 	}

@@ -170,14 +170,24 @@ func TestWrongRequestsForATokenAreRefused(t *testing.T) {
 			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
 		}
 	}
-	// What stands in the address is in logs: RFC 6749 wants it in the body.
-	if w := postAs(h, basic, "/oauth2/token?grant_type=client_credentials", form, ""); w.Code != 400 {
-		t.Errorf("a grant type in the address: %d %s", w.Code, w.Body)
+	for _, query := range []string{"?grant_type=password", "?grant=client_credentials", ""} {
+		if w := postAs(h, basic, "/oauth2/token"+query, "", ""); w.Code != 400 {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/oauth2/token", nil))
 	if w.Code == 200 {
 		t.Errorf("GET: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestGrantTypeInTheAddressIsTaken(t *testing.T) {
+	h, _ := locked("s3cret")
+	for _, contentType := range []string{form, "application/json", ""} {
+		if w := postAs(h, basic, "/oauth2/token?grant_type=client_credentials", contentType, ""); w.Code != 200 {
+			t.Errorf("%q: %d %s", contentType, w.Code, w.Body)
+		}
 	}
 }
 
