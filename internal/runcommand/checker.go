@@ -27,7 +27,7 @@ type Checker struct {
 const maxFleetPages = 40
 
 // Check implements session.HostChecker: a question for each 50 hosts, and where
-// all of them are connected, a listing of the fleet until all of them have shown
+// any of them is known, a listing of the fleet until all of them have shown
 // up in it, since filters by tag cannot be combined with others.
 func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
 	refusals := map[string]*session.Refusal{}
@@ -39,10 +39,11 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 			refusals[id] = unmanageable(id)
 		}
 	}
-	connected := map[string]bool{} // of those that Systems Manager knows
+	// One that has lost its connection is listed, and takes commands (isolate.go).
+	connected := map[string]bool{}
 	for some := range slices.Chunk(asked, 50) {
 		_, err := c.list(ctx, "InstanceIds", some, func(info types.InstanceInformation) bool {
-			connected[aws.ToString(info.InstanceId)] = info.PingStatus == types.PingStatusOnline
+			connected[aws.ToString(info.InstanceId)] = true
 			return true
 		})
 		if err != nil {

@@ -20,11 +20,13 @@ func TestCheckForetellsRefusals(t *testing.T) {
 		name                            string
 		hosts, unknown                  int
 		disconnected, untagged, stopped []int
+		silent                          []int
 		calls                           int // at most
 	}{
 		{name: "none", hosts: 50, calls: 2},
 		{name: "one of each", hosts: 50, disconnected: []int{3}, untagged: []int{4}, stopped: []int{5}, calls: 2},
 		{name: "untagged and disconnected", hosts: 3, disconnected: []int{1}, untagged: []int{1}, calls: 2},
+		{name: "silent", hosts: 3, disconnected: []int{1}, silent: []int{2}, calls: 2},
 		{name: "all", hosts: 2, disconnected: []int{0, 1}, calls: 2},
 		{name: "one that there is not", hosts: 2, unknown: 1, calls: 2},
 		{name: "only one that there is not", unknown: 1, calls: 1},
@@ -35,6 +37,7 @@ func TestCheckForetellsRefusals(t *testing.T) {
 			sm.do(sm.Disconnect, tc.disconnected...)
 			sm.do(sm.Untag, tc.untagged...)
 			sm.do(sm.Stop, tc.stopped...)
+			sm.do(sm.Silence, tc.silent...)
 			a := attempt(tc.hosts + tc.unknown)
 			a.Closings = append(a.Closings, session.Closing{SessionID: "x", NameOnHost: "x", HostID: ""}, session.Closing{SessionID: "y", NameOnHost: "y", HostID: "my-laptop"})
 			var ids []string

@@ -59,7 +59,10 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			o := &order{Closer: c, attempt: attempt, errs: errs, asked: map[string]bool{}, callsLeft: maxIsolationCalls}
+			o := &order{
+				Closer: c, attempt: attempt, errs: errs,
+				asked: map[string]bool{}, absent: map[string]bool{}, callsLeft: maxIsolationCalls,
+			}
 			o.send(ctx, cmd)
 		}()
 	}
@@ -74,8 +77,10 @@ type order struct {
 	attempt session.Attempt
 	errs    []error
 	// While hosts at fault are looked for: the errors about which Systems
-	// Manager was asked already, and how many calls may still be made.
+	// Manager was asked already, the hosts that it does not know, and how many
+	// calls may still be made.
 	asked     map[string]bool
+	absent    map[string]bool
 	callsLeft int
 }
 

@@ -55,36 +55,59 @@ func (o *order) isolate(ctx context.Context, cmd command, cause error) {
 		return
 	}
 	o.asked[code(cause)] = true
-	good, known := o.good(ctx, cmd.hostIDs(), cause)
-	if !known || len(good) == len(cmd.groups) {
-		o.halve(ctx, cmd, cause)
-		return
+	for _, good := range o.good(ctx, cmd.hostIDs(), cause) {
+		var rest command
+		for _, g := range cmd.groups {
+			if good[g.hostID] {
+				rest.groups = append(rest.groups, g)
+			} else {
+				o.refuse([]group{g}, cause)
+			}
+		}
+		if len(rest.groups) == len(cmd.groups) {
+			continue
+		}
+		err := o.try(ctx, rest)
+		if err == nil {
+			return
+		}
+		if code(err) != code(cause) {
+			o.goOn(ctx, rest, err)
+			return
+		}
+		cmd, cause = rest, err
 	}
-	var rest command
-	for _, g := range cmd.groups {
-		if good[g.hostID] {
-			rest.groups = append(rest.groups, g)
-		} else {
-			o.refuse([]group{g}, cause)
+	o.halve(ctx, cmd, cause)
+}
+
+// try sends a smaller command. The error is a refusal; otherwise all have their
+// answers.
+func (o *order) try(ctx context.Context, cmd command) (refusal error) {
+	if len(cmd.groups) == 0 {
+		return nil
+	}
+	err := errUnsettled
+	if o.mayCall() {
+		if err = o.sendCommand(ctx, cmd); refused(err) {
+			return err
 		}
 	}
-	if len(rest.groups) > 0 {
-		o.resend(ctx, rest)
-	}
+	o.answer(cmd.groups, func(string) error { return err })
+	return nil
 }
 
 func (o *order) resend(ctx context.Context, cmd command) {
-	if !o.mayCall() {
-		o.answer(cmd.groups, func(string) error { return errUnsettled })
-		return
+	if err := o.try(ctx, cmd); err != nil {
+		o.goOn(ctx, cmd, err)
 	}
-	switch err := o.sendCommand(ctx, cmd); {
-	case !refused(err):
-		o.answer(cmd.groups, func(string) error { return err })
-	case !o.asked[code(err)]:
-		o.isolate(ctx, cmd, err) // another fault, of other hosts
-	default:
-		o.halve(ctx, cmd, err)
+}
+
+// goOn settles a command that was refused again.
+func (o *order) goOn(ctx context.Context, cmd command, cause error) {
+	if o.asked[code(cause)] {
+		o.halve(ctx, cmd, cause)
+	} else {
+		o.isolate(ctx, cmd, cause) // another fault, of other hosts
 	}
 }
 
@@ -125,7 +148,11 @@ func concernsAll(err error) bool {
 // refuse gives the hosts at fault their answer.
 func (o *order) refuse(groups []group, cause error) {
 	o.answer(groups, func(hostID string) error {
-		return &session.Refusal{HostID: hostID, Reason: reasonFor(code(cause)), Err: cause}
+		why := code(cause)
+		if o.absent[hostID] {
+			why = invalidInstance
+		}
+		return &session.Refusal{HostID: hostID, Reason: reasonFor(why), Err: cause}
 	})
 }
 
@@ -153,45 +180,74 @@ const (
 )
 
 // good asks Systems Manager which of the hosts are not what the call was
-// refused for. known is false where it cannot tell, or not in a few calls.
+// refused for: first those that may not be, then fewer. There are none where it
+// cannot tell, or not in a few calls. Those that it does not know are noted.
+//
+// A node that is stopped or deregistered is not listed any more. One that is,
+// as ConnectionLost, has failed its health check, and commands for it may be
+// taken all the same (amazon-ssm-agent issue 407).
 //
 // Filters of nodes by tag cannot be combined with others (Systems Manager API
 // reference, DescribeInstanceInformation): for a missing tag all nodes of the
 // fleet are listed, 50 a page. In a fleet of more than maxPages of those,
 // halving is no dearer.
-func (o *order) good(ctx context.Context, hostIDs []string, cause error) (good map[string]bool, known bool) {
-	const maxPages = 6
-	filter := types.InstanceInformationStringFilter{Key: aws.String("InstanceIds"), Values: hostIDs}
-	online := func(info types.InstanceInformation) bool { return info.PingStatus == types.PingStatusOnline }
+func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[string]bool {
 	switch code(cause) {
 	case invalidInstance:
+		listed, online, known := o.list(ctx, "InstanceIds", hostIDs, hostIDs)
+		if !known {
+			return nil
+		}
+		o.note(hostIDs, listed)
+		return []map[string]bool{listed, online}
 	case accessDenied:
-		filter = types.InstanceInformationStringFilter{Key: aws.String("tag:" + fleetTagKey), Values: []string{o.FleetTag}}
-		online = func(types.InstanceInformation) bool { return true }
-	default:
-		return nil, false
+		tagged, _, known := o.list(ctx, "tag:"+fleetTagKey, []string{o.FleetTag}, hostIDs)
+		if !known {
+			return nil
+		}
+		rest := slices.DeleteFunc(slices.Clone(hostIDs), func(id string) bool { return tagged[id] })
+		if len(rest) > 0 {
+			if listed, _, known := o.list(ctx, "InstanceIds", rest, rest); known {
+				o.note(rest, listed)
+			}
+		}
+		return []map[string]bool{tagged}
 	}
-	good = map[string]bool{}
+	return nil
+}
+
+// list tells which of the hosts are listed by a filter, and which of those are
+// online.
+func (o *order) list(ctx context.Context, key string, values, hostIDs []string) (listed, online map[string]bool, known bool) {
+	const maxPages = 6
+	listed, online = map[string]bool{}, map[string]bool{}
 	pages := ssm.NewDescribeInstanceInformationPaginator(o.API, &ssm.DescribeInstanceInformationInput{
-		Filters:    []types.InstanceInformationStringFilter{filter},
+		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String(key), Values: values}},
 		MaxResults: aws.Int32(50),
 	})
-	for n := 0; pages.HasMorePages(); n++ {
+	for n := 0; pages.HasMorePages() && len(listed) < len(hostIDs); n++ {
 		if n == maxPages || !o.mayCall() {
-			return nil, false
+			return nil, nil, false
 		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, false
+			return nil, nil, false
 		}
 		for _, info := range page.InstanceInformationList {
-			if id := aws.ToString(info.InstanceId); slices.Contains(hostIDs, id) && online(info) {
-				good[id] = true
+			if id := aws.ToString(info.InstanceId); slices.Contains(hostIDs, id) {
+				listed[id] = true
+				online[id] = info.PingStatus == types.PingStatusOnline
 			}
 		}
-		if len(good) == len(hostIDs) {
-			break
+	}
+	return listed, online, true
+}
+
+// note keeps which hosts Systems Manager does not know.
+func (o *order) note(hostIDs []string, listed map[string]bool) {
+	for _, id := range hostIDs {
+		if !listed[id] {
+			o.absent[id] = true
 		}
 	}
-	return good, true
 }

@@ -34,8 +34,9 @@ func TestBadHostsFailAlone(t *testing.T) {
 		disconnected []int
 		untagged     []int
 		stopped      []int
-		unknown      int // hosts that there are not, behind the others
-		extraCalls   int // at most
+		silent       []int // Systems Manager has lost them, and takes commands for them
+		unknown      int   // hosts that there are not, behind the others
+		extraCalls   int   // at most
 	}{
 		{name: "none", hosts: 50},
 		{name: "one disconnected of 50", hosts: 50, disconnected: []int{17}, extraCalls: 3},
@@ -44,8 +45,9 @@ func TestBadHostsFailAlone(t *testing.T) {
 		{name: "one terminated of 50", hosts: 49, unknown: 1, extraCalls: 3},
 		{name: "the first and the last", hosts: 50, disconnected: []int{0, 49}, extraCalls: 3},
 		{name: "disconnected and untagged together", hosts: 50, disconnected: []int{3, 4}, untagged: []int{4, 5}, extraCalls: 5},
+		{name: "silent ones are not at fault", hosts: 50, disconnected: []int{17}, silent: []int{18, 19}, extraCalls: 2},
 		{name: "every host disconnected", hosts: 50, disconnected: upTo(50), extraCalls: 1},
-		{name: "every host untagged", hosts: 50, untagged: upTo(50), extraCalls: 1},
+		{name: "every host untagged", hosts: 50, untagged: upTo(50), extraCalls: 2},
 		{name: "every host but one", hosts: 50, disconnected: upTo(49), extraCalls: 3},
 		{name: "the only host", hosts: 1, disconnected: []int{0}, extraCalls: 0},
 		{name: "one in each of two commands", hosts: 100, disconnected: []int{1, 99}, extraCalls: 6},
@@ -56,6 +58,7 @@ func TestBadHostsFailAlone(t *testing.T) {
 			sm.do(sm.Disconnect, tc.disconnected...)
 			sm.do(sm.Untag, tc.untagged...)
 			sm.do(sm.Stop, tc.stopped...)
+			sm.do(sm.Silence, tc.silent...)
 			a := attempt(tc.hosts + tc.unknown)
 			refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
 
@@ -69,7 +72,7 @@ func TestBadHostsFailAlone(t *testing.T) {
 			}
 			for host, reason := range refused {
 				want := "is not connected to Systems Manager"
-				if slices.Contains(hostIDs(tc.untagged...), host) {
+				if slices.Contains(hostIDs(tc.untagged...), host) && !slices.Contains(hostIDs(tc.disconnected...), host) {
 					want = "lacks the tag DcvFleet"
 				}
 				if !strings.Contains(reason, want) {
@@ -149,6 +152,25 @@ func TestBadHostsFailAloneWhenNobodyCanBeAsked(t *testing.T) {
 	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
 	if len(refused) != 1 || refused[hostID(17)] == "" || len(unclear) > 0 {
 		t.Errorf("refused %v, unclear %v", refused, unclear)
+	}
+}
+
+// One that has lost its connection may be refused, too: then it is at fault if
+// no other is.
+func TestHostsThatLostTheirConnectionAreAtFaultWhenNoOtherIs(t *testing.T) {
+	sm := newSystemsManager(t, "exit 0\n", 5)
+	sm.do(sm.Disconnect, 1)
+	sm.do(sm.Silence, 2)
+	sm.fault = func(_ string, n int) error {
+		if n == 3 { // SendCommand, DescribeInstanceInformation, and now SendCommand without the first
+			return &types.InvalidInstanceId{}
+		}
+		return nil
+	}
+	a := attempt(5)
+	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	if len(refused) != 2 || refused[hostID(1)] == "" || refused[hostID(2)] == "" || len(unclear) > 0 || len(sm.calls) != 4 {
+		t.Errorf("refused %v, unclear %v, calls %q", refused, unclear, sm.calls)
 	}
 }
 

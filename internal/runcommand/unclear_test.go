@@ -169,7 +169,7 @@ func TestRefusalsOverTheWireAreRefusals(t *testing.T) {
 			t.Errorf("host %d: %v", n, err)
 		}
 	}
-	if n := wire.sent(); n != 3 {
+	if n := wire.sent(); n != 2 {
 		t.Errorf("SendCommand was called %d times", n)
 	}
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // DescribeInstanceInformation is Systems Manager's: the managed nodes and whether they can be reached, by ID. A node that
-// was online once stays in it when it has stopped.
+// has stopped is not in it; one that runs and fails its health check is, as ConnectionLost (amazon-ssm-agent issue 407).
 func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
 	if in.InstanceInformationFilterList != nil {
 		return nil, notSimulated("InstanceInformationFilterList, which is deprecated")
@@ -41,7 +41,8 @@ func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeI
 	defer f.mu.Unlock()
 	var found []types.InstanceInformation
 	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
-		h, matches := f.hosts[id], true
+		h := f.hosts[id]
+		matches := h.accepted()
 		for _, filter := range in.Filters {
 			fits, err := f.fits(h, deref(filter.Key), filter.Values)
 			if err != nil {

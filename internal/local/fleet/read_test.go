@@ -134,7 +134,8 @@ func filter(key string, values ...string) []types.InstanceInformationStringFilte
 
 func TestNodesAreDescribedWithWhetherTheyCanBeReached(t *testing.T) {
 	f := newFleet(t, fleet.Options{})
-	ids := f.hosts(5)
+	ids := f.hosts(6)
+	f.do(f.Silence, ids[5])
 	f.do(f.Stop, ids[1])
 	f.do(f.Disconnect, ids[2])
 	f.do(f.Untag, ids[3])
@@ -145,11 +146,11 @@ func TestNodesAreDescribedWithWhetherTheyCanBeReached(t *testing.T) {
 		filters []types.InstanceInformationStringFilter
 		want    nodes
 	}{
-		{nil, nodes{ids[0]: online, ids[1]: lost, ids[2]: lost, ids[3]: online, ids[4]: online}},
-		{filter("InstanceIds", ids[0], ids[2], "i-99999999"), nodes{ids[0]: online, ids[2]: lost}},
-		{filter("PingStatus", "ConnectionLost"), nodes{ids[1]: lost, ids[2]: lost}},
+		{nil, nodes{ids[0]: online, ids[3]: online, ids[4]: online, ids[5]: lost}},
+		{filter("InstanceIds", ids[0], ids[2], "i-99999999"), nodes{ids[0]: online}},
+		{filter("PingStatus", "ConnectionLost"), nodes{ids[5]: lost}},
 		{append(filter("PingStatus", "Online"), filter("InstanceIds", ids[:3]...)...), nodes{ids[0]: online}},
-		{filter("tag:DcvFleet", "test"), nodes{ids[0]: online, ids[1]: lost, ids[2]: lost, ids[4]: online}},
+		{filter("tag:DcvFleet", "test"), nodes{ids[0]: online, ids[4]: online, ids[5]: lost}},
 		{filter("tag:DcvFleet", "other"), nodes{}},
 		{filter("PlatformTypes", "Windows"), nodes{ids[4]: online}},
 	} {
