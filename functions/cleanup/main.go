@@ -64,5 +64,7 @@ func main() {
 		},
 		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
 	lambda.Start(handler.Handle)
 }

@@ -53,5 +53,7 @@ func main() {
 		Now:      time.Now,
 		Log:      log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
 	lambda.Start(handler.Handle)
 }

@@ -31,5 +31,6 @@ func main() {
 		FleetTag:  fleetTag,
 		Log:       log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	lambda.Start(handler.Handle)
 }

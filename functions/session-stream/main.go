@@ -27,5 +27,6 @@ func main() {
 		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
 		Log:      log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	lambda.Start(handler.Handle)
 }
