@@ -16,6 +16,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	var (

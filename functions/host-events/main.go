@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	var (

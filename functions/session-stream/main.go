@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	table := env.Text("SESSIONS_TABLE")

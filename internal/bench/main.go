@@ -6,24 +6,48 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"dcv-session-broker/internal/bench/standin"
 )
 
 func main() {
-	env := []string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y", "SESSIONS_TABLE=S", "HOSTS_TABLE=H", "CLOSE_DOCUMENT=c", "INVENTORY_DOCUMENT=i", "IDLE_DOCUMENT=d", "FLEET_TAG_VALUE=f",
-		"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:9", "AWS_ENDPOINT_URL_SSM=http://127.0.0.1:9", "AWS_ENDPOINT_URL_EC2=http://127.0.0.1:9"}
-	got := make([][]time.Duration, len(os.Args)-1)
-	for range 60 {
-		for i, p := range os.Args[1:] {
-			d, err := firstNext(context.Background(), p, env)
-			if err != nil {
-				panic(err)
-			}
-			got[i] = append(got[i], d)
+	ctx := context.Background()
+	if name := os.Getenv(insideOf); name != "" {
+		if err := inside(name); err != nil {
+			panic(err)
 		}
+		return
 	}
-	for i, p := range os.Args[1:] {
-		slices.Sort(got[i])
-		n := len(got[i])
-		fmt.Printf("%-40s min %v q1 %v med %v q3 %v  ratio med %.2f q1 %.2f\n", p, got[i][0], got[i][n/4], got[i][n/2], got[i][3*n/4], float64(got[i][n/2])/float64(got[0][n/2]), float64(got[i][n/4])/float64(got[0][n/4]))
+	s, err := standin.Start()
+	if err != nil {
+		panic(err)
+	}
+	if os.Args[1] == "profile" {
+		fmt.Println(runInside(ctx, s, "ours", 1000, 100, 30, os.Args[2]))
+		fmt.Println(runInside(ctx, s, "concurrent", 1000, 100, 3, ""))
+		return
+	}
+	for _, c := range []*contender{{name: "ours", path: os.Args[1]}, {name: "concurrent", path: "build/bench/concurrent"}} {
+		if err := c.start(ctx, s); err != nil {
+			panic(err)
+		}
+		for range 3 {
+			c.delete(ctx, s, 1000, 100)
+		}
+		for _, l := range []standin.Latency{{Table: 5 * time.Millisecond, SystemsManager: 40 * time.Millisecond}, {}} {
+			var all []time.Duration
+			before, _ := c.cpu()
+			for range 15 {
+				s.Begin(l)
+				d, err := c.delete(ctx, s, 1000, 100)
+				if err != nil {
+					panic(err)
+				}
+				all = append(all, d)
+			}
+			after, _ := c.cpu()
+			slices.Sort(all)
+			fmt.Println(c.name, l, "min", all[0], "med", all[7], "cpu per session", (after-before)/15000, s.Calls(), s.Spread())
+		}
 	}
 }
