@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	var (
@@ -64,5 +65,7 @@ func main() {
 		},
 		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
 	lambda.Start(handler.Handle)
 }

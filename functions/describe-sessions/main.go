@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	var (
@@ -31,5 +32,6 @@ func main() {
 		FleetTag:  fleetTag,
 		Log:       log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	lambda.Start(handler.Handle)
 }

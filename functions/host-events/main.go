@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	var (
@@ -53,5 +54,7 @@ func main() {
 		Burial:     burial,
 		Log:        log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
 	lambda.Start(handler.Handle)
 }

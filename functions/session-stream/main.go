@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	awsenv.CollectRarely()
 	log := awsenv.Logger()
 	var env awsenv.Settings
 	table := env.Text("SESSIONS_TABLE")
@@ -27,5 +28,6 @@ func main() {
 		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
 		Log:      log,
 	}
+	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	lambda.Start(handler.Handle)
 }

@@ -36,6 +36,7 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 		text       strings.Builder
 		parameters []types.AttributeValue
 	)
+	text.Grow(800) // a mark's; it is the longest but for an inventory's
 	name := func(words, name string) {
 		text.WriteString(words)
 		text.WriteByte('"')

@@ -93,7 +93,6 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 			p.refuse(errors.New("a new record with conditions, or with attributes to remove"))
 			continue
 		}
-		p.statement = statement(t.name, w)
 		n := written[w.SessionID]
 		written[w.SessionID]++
 		if n == len(rounds) {
@@ -113,7 +112,12 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 func (t *Table) settleAll(ctx context.Context, writes []*pending) {
 	var calls sync.WaitGroup
 	for batch := range slices.Chunk(writes, maxStatements) {
-		calls.Go(func() { t.settle(ctx, batch) })
+		calls.Go(func() {
+			for _, p := range batch {
+				p.statement = statement(t.name, p.write)
+			}
+			t.settle(ctx, batch)
+		})
 	}
 	calls.Wait()
 }
@@ -133,7 +137,7 @@ func (t *Table) looks(writes []*pending) (looks []*pending) {
 				Remove:    []string{nowhere},
 			}
 			looks = append(looks, &pending{
-				write: look, statement: statement(t.name, look), result: p.result, doubt: p.doubt,
+				write: look, result: p.result, doubt: p.doubt,
 			})
 		}
 	}

@@ -38,26 +38,24 @@ func parseEntries(body []byte, maxBatch int) ([]session.Entry, []Fault) {
 	if reason := notJSON(body); reason != "" {
 		return nil, bodyFault(reason)
 	}
-	array := json.NewDecoder(bytes.NewReader(body))
-	if first, err := array.Token(); err != nil || first != json.Delim('[') {
+	array, ok := elementsOf(body)
+	if !ok {
 		return nil, bodyFault("is not a JSON array of entries")
 	}
 	var (
 		entries []session.Entry
 		faults  []Fault
 	)
-	for i := 0; array.More(); i++ {
+	for raw := range array {
+		i := len(entries)
 		if i == maxBatch {
 			faults = append(faults, bodyFault(fmt.Sprintf("has more than %d entries; those after it were not looked at", maxBatch))...)
 			break
 		}
-		var raw json.RawMessage
-		if err := array.Decode(&raw); err != nil {
-			return nil, bodyFault("is not valid JSON")
-		}
 		entry, wrong := parseEntry(raw)
 		for _, f := range wrong {
-			f.Index = &i
+			at := i
+			f.Index = &at
 			faults = append(faults, f)
 		}
 		entries = append(entries, entry)
@@ -71,6 +69,9 @@ func blank(body []byte) bool { return len(bytes.Trim(body, " \t\r\n")) == 0 }
 func notJSON(body []byte) (fault string) {
 	if !utf8.Valid(body) {
 		return "is not valid UTF-8"
+	}
+	if json.Valid(body) {
+		return ""
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	var whole json.RawMessage
@@ -102,25 +103,20 @@ const notObject = "is not an object"
 
 // parseObject reads valid JSON; the fault is notObject if it is something else.
 func parseObject(raw json.RawMessage) (o object, fault string) {
-	o = object{map[string]json.RawMessage{}, map[string]bool{}}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+	all, ok := fieldsOf(raw)
+	if !ok {
 		return o, notObject
 	}
-	for n := 0; d.More(); n++ {
-		if n == maxFields {
+	o.fields = map[string]json.RawMessage{}
+	n := 0
+	for field, value := range all {
+		if n++; n > maxFields {
 			return o, fmt.Sprintf("has more than %d fields", maxFields)
 		}
-		name, err := d.Token()
-		if err != nil {
-			return o, notObject
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return o, notObject
-		}
-		field := name.(string)
 		if _, again := o.fields[field]; again {
+			if o.twice == nil {
+				o.twice = map[string]bool{}
+			}
 			o.twice[field] = true
 		}
 		o.fields[field] = value
@@ -182,8 +178,10 @@ func parseID(raw json.RawMessage) (id, fault string) {
 	switch {
 	case raw == nil:
 		return "", "is missing"
-	case raw[0] != '"' || json.Unmarshal(raw, &id) != nil:
+	case raw[0] != '"':
 		return "", "is not a string"
+	}
+	switch id = unquote(raw); {
 	case id == "":
 		return "", "is empty"
 	case len(id) > session.MaxIDBytes:

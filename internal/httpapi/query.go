@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -77,20 +76,18 @@ func (p *queryParser) field(fields object, name string, parse func(json.RawMessa
 
 // elements has each element of an array parsed, up to a limit.
 func (p *queryParser) elements(field string, raw json.RawMessage, limit int, parse func(json.RawMessage) (faults []string)) (fault string) {
-	array := json.NewDecoder(bytes.NewReader(raw))
-	if first, err := array.Token(); err != nil || first != json.Delim('[') {
+	array, ok := elementsOf(raw)
+	if !ok {
 		return "is not an array"
 	}
-	for i := 0; array.More(); i++ {
-		if i == limit {
+	i := -1
+	for element := range array {
+		if i++; i == limit {
 			return fmt.Sprintf("has more than %d elements; those after it were not looked at", limit)
 		}
-		var element json.RawMessage
-		if err := array.Decode(&element); err != nil {
-			return "is not an array"
-		}
+		at := i
 		for _, reason := range parse(element) {
-			p.fault(&i, field, reason)
+			p.fault(&at, field, reason)
 		}
 	}
 	return ""

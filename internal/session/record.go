@@ -127,7 +127,11 @@ func (r Record) number(attr string) int64 {
 }
 
 func (r Record) time(attr string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, r.text(attr))
+	text := r.text(attr)
+	if text == "" { // most are, and an error costs more than all the rest
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return time.Time{}
 	}

@@ -3,17 +3,66 @@ package memtable
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"dcv-session-broker/internal/session"
 )
 
+// An index has the records that have one attribute, by its value and their ID,
+// so that asking for a few costs the same in a large table.
+type index struct {
+	attr    string
+	records map[string]map[string]session.Record
+}
+
+func newIndexes() []*index {
+	var all []*index
+	for _, attr := range []string{session.AttrDueLane, session.AttrLiveHostID, session.AttrOwner} {
+		all = append(all, &index{attr, map[string]map[string]session.Record{}})
+	}
+	return all
+}
+
+// replace has a record in place of another of the same ID; either may be nil.
+func (x *index) replace(id string, old, r session.Record) {
+	if key, there := old[x.attr].(string); there {
+		if delete(x.records[key], id); len(x.records[key]) == 0 {
+			delete(x.records, key)
+		}
+	}
+	if key, there := r[x.attr].(string); there {
+		if x.records[key] == nil {
+			x.records[key] = map[string]session.Record{}
+		}
+		x.records[key][id] = r
+	}
+}
+
+// by is the records whose attribute has the value and which fit, by ID.
+func (t *Table) by(attr, value string, fits func(session.Record) bool) []session.Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var found []session.Record
+	for _, x := range t.indexes {
+		if x.attr != attr {
+			continue
+		}
+		for _, id := range slices.Sorted(maps.Keys(x.records[value])) {
+			if r := x.records[value][id]; fits(r) {
+				found = append(found, maps.Clone(r))
+			}
+		}
+	}
+	return found
+}
+
 // Due is session.Index's.
 func (t *Table) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	due := t.where(func(r session.Record) bool {
+	due := t.by(session.AttrDueLane, lane, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
-		return r[session.AttrDueLane] == lane && leased && next <= session.FormatTime(now)
+		return leased && next <= session.FormatTime(now)
 	})
 	slices.SortStableFunc(due, func(a, b session.Record) int {
 		return cmp.Compare(a[session.AttrNextAttemptAt].(string), b[session.AttrNextAttemptAt].(string))
@@ -23,9 +72,7 @@ func (t *Table) Due(ctx context.Context, lane string, now time.Time, limit int) 
 
 // OnHost is session.Index's.
 func (t *Table) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	return t.where(func(r session.Record) bool { return r[session.AttrLiveHostID] == hostID }), ctx.Err()
+	return t.by(session.AttrLiveHostID, hostID, all), ctx.Err()
 }
 
-func (t *Table) where(fits func(session.Record) bool) []session.Record {
-	return slices.DeleteFunc(t.All(), func(r session.Record) bool { return !fits(r) })
-}
+func all(session.Record) bool { return true }

@@ -2,8 +2,7 @@
 // DynamoDB, with the same answers and the same change feed, for the system on
 // one machine and for tests. One suite holds both to that (session/tabletest).
 //
-// Its indexes are made when they are asked, so unlike DynamoDB it takes empty
-// texts in their keys.
+// Unlike DynamoDB it takes empty texts in the keys of its indexes.
 package memtable
 
 import (
@@ -22,13 +21,14 @@ import (
 type Table struct {
 	mu      sync.Mutex
 	records map[string]session.Record
+	indexes []*index
 	changes int
 	last    *entry // of the feed: the one to be filled next
 }
 
 // New is an empty table.
 func New() *Table {
-	return &Table{records: make(map[string]session.Record), last: newEntry()}
+	return &Table{records: make(map[string]session.Record), indexes: newIndexes(), last: newEntry()}
 }
 
 // Write is session.Table's. All writes of a call happen in the order given,
@@ -129,6 +129,9 @@ func (t *Table) All() []session.Record {
 func (t *Table) put(id string, r session.Record) {
 	old := t.records[id]
 	t.records[id] = r
+	for _, x := range t.indexes {
+		x.replace(id, old, r)
+	}
 	switch {
 	case old == nil:
 		t.note(Change{EventName: streamevent.Insert, New: r})
@@ -141,6 +144,9 @@ func (t *Table) put(id string, r session.Record) {
 func (t *Table) remove(id string, expired bool) {
 	if old := t.records[id]; old != nil {
 		delete(t.records, id)
+		for _, x := range t.indexes {
+			x.replace(id, old, nil)
+		}
 		t.note(Change{EventName: streamevent.Remove, Expired: expired, Old: old})
 	}
 }

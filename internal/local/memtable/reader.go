@@ -26,7 +26,7 @@ func (r Reader) Get(ctx context.Context, ids []string) ([]session.Record, error)
 
 // Owned is session.Reader's.
 func (r Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
-	owned := r.Table.where(func(r session.Record) bool { return r[session.AttrOwner] == owner })
+	owned := r.Table.by(session.AttrOwner, owner, all)
 	return page(ctx, owned, after, limit)
 }
 

@@ -81,6 +81,9 @@ func (f *Function) Stop() {
 // Output is what the function has written to stdout and stderr.
 func (f *Function) Output() string { return f.output.String() }
 
+// Pid is the function's process.
+func (f *Function) Pid() int { return f.cmd.Process.Pid }
+
 // Invoke implements lambda.Handler. The request's ID and deadline are those of
 // the context.
 func (f *Function) Invoke(ctx context.Context, body []byte) ([]byte, error) {

@@ -1,0 +1,148 @@
+package awsenv_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/runcommand"
+)
+
+// A service answers every call with {}, and tells of its connections.
+type service struct {
+	*httptest.Server
+	opened  atomic.Int32
+	idle    chan struct{} // told when a connection has nothing to do
+	unknown atomic.Int32  // requests that name no operation
+	resumed atomic.Int32  // requests on a connection that resumed a session
+}
+
+func newService(t *testing.T, start func(*httptest.Server)) *service {
+	s := &service{idle: make(chan struct{}, 100)}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "" {
+			s.unknown.Add(1)
+			w.WriteHeader(http.StatusNotFound)
+		}
+		if r.TLS != nil && r.TLS.DidResume {
+			s.resumed.Add(1)
+		}
+		io.WriteString(w, "{}")
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			s.opened.Add(1)
+		case http.StateIdle:
+			s.idle <- struct{}{}
+		}
+	}
+	start(s.Server)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestFirstCallFindsAConnection(t *testing.T) {
+	lambda(t)
+	for name, call := range map[string]func(url string) (connect, first func() error){
+		"DynamoDB": func(url string) (connect, first func() error) {
+			c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
+			return func() error { awsenv.Connect(c.Options().HTTPClient, dynamo.Endpoint(c)); return nil },
+				func() error { _, err := c.ListTables(t.Context(), nil); return err }
+		},
+		"Systems Manager": func(url string) (connect, first func() error) {
+			c := ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) { o.BaseEndpoint = &url })
+			return func() error { awsenv.Connect(c.Options().HTTPClient, runcommand.Endpoint(c)); return nil },
+				func() error { _, err := c.DescribeInstanceInformation(t.Context(), nil); return err }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, (*httptest.Server).Start)
+			connect, first := call(s.URL)
+			if err := connect(); err != nil {
+				t.Fatal(err)
+			}
+			<-s.idle
+			// The client notes a moment later that the connection is free.
+			time.Sleep(50 * time.Millisecond)
+			if err := first(); err != nil {
+				t.Fatal(err)
+			}
+			if s.opened.Load() != 1 || s.unknown.Load() != 1 {
+				t.Errorf("%d connections, %d requests that name no operation", s.opened.Load(), s.unknown.Load())
+			}
+		})
+	}
+}
+
+func TestEndpointsAreAWSsOwn(t *testing.T) {
+	lambda(t)
+	db := dynamodb.NewFromConfig(awsenv.Config(time.Second))
+	if url, err := dynamo.Endpoint(db)(t.Context()); err != nil || url != "https://dynamodb.eu-central-1.amazonaws.com" {
+		t.Errorf("%q, %v", url, err)
+	}
+	systemsManager := ssm.NewFromConfig(awsenv.Config(time.Second))
+	if url, err := runcommand.Endpoint(systemsManager)(t.Context()); err != nil || url != "https://ssm.eu-central-1.amazonaws.com" {
+		t.Errorf("%q, %v", url, err)
+	}
+}
+
+// The start does not wait for the connection, nor does a failure end anything.
+func TestConnectingIsWaitedForByNobody(t *testing.T) {
+	returned, asked := make(chan struct{}), make(chan struct{})
+	awsenv.Connect(awshttp.NewBuildableClient(), func(context.Context) (string, error) {
+		<-returned // for ever, if it were waited for
+		defer close(asked)
+		return "", errors.New("no such region")
+	})
+	close(returned)
+	<-asked
+}
+
+// The connections of a large batch after the first resume its TLS session.
+func TestConnectionsResumeTheirSession(t *testing.T) {
+	lambda(t)
+	s := newService(t, (*httptest.Server).StartTLS)
+	client := awsenv.Config(time.Minute).HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+		tr.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		tr.TLSClientConfig.NextProtos = []string{"http/1.1"} // as the services speak it
+		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	})
+	get := func() {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	get()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(get)
+	}
+	all.Wait()
+	if opened := s.opened.Load(); opened > 1 && s.resumed.Load() == 0 {
+		t.Errorf("of %d connections none resumed the session", opened)
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/bench/baseline"
+	"dcv-session-broker/internal/bench/standin"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// What can only be seen from inside of a process is measured in one of its own,
+// which has a handler and nothing else: this program again, with these
+// variables.
+const (
+	insideOf    = "BENCH_INSIDE_OF"     // the handler
+	insideDir   = "BENCH_PROFILES"      // where profiles go, if they are wanted
+	insideEvent = "BENCH_EVENT"         // a file with the event
+	insideTimes = "BENCH_EVENT_REPEATS" // how often
+)
+
+// An allocation is what a handler takes for one event.
+type allocation struct {
+	Objects, Bytes uint64
+}
+
+func handlerOf(name string) any {
+	switch name {
+	case "sequential", "concurrent":
+		return baseline.New(name == "concurrent").Handle
+	}
+	awsenv.CollectRarely()
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	db := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = awsenv.Endpoint("DYNAMODB") })
+	systemsManager := ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) { o.BaseEndpoint = awsenv.Endpoint("SSM") })
+	handler := &httpapi.DeleteSessions{
+		Deleter: &session.Deleter{
+			Table:  dynamo.New(db, "Sessions"),
+			Hosts:  &runcommand.Closer{API: systemsManager, Document: "Close", FleetTag: "default"},
+			GiveUp: time.Hour, ForceMode: session.Purge, Log: log,
+		},
+		MaxBatch: 1000, Now: time.Now, Log: log,
+	}
+	return handler.Handle
+}
+
+// inside is that process: it works on the event again and again, and prints its
+// allocations to stderr.
+func inside(name string) error {
+	event, err := os.ReadFile(os.Getenv(insideEvent))
+	if err != nil {
+		return err
+	}
+	var times int
+	if _, err := fmt.Sscan(os.Getenv(insideTimes), &times); err != nil {
+		return err
+	}
+	handler := lambda.NewHandler(handlerOf(name))
+	work := func() error {
+		ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: awsenv.NewID()})
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		_, err := handler.Invoke(ctx, event)
+		return err
+	}
+	for range 2 { // connections are open, caches full
+		if err := work(); err != nil {
+			return err
+		}
+	}
+	dir := os.Getenv(insideDir)
+	if dir != "" {
+		file, err := os.Create(filepath.Join(dir, name+".cpu.pprof"))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		if err := work(); err != nil {
+			return err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if dir != "" {
+		pprof.StopCPUProfile()
+		file, err := os.Create(filepath.Join(dir, name+".allocs.pprof"))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.Lookup("allocs").WriteTo(file, 0); err != nil {
+			return err
+		}
+	}
+	return json.NewEncoder(os.Stderr).Encode(allocation{
+		Objects: (after.Mallocs - before.Mallocs) / uint64(times),
+		Bytes:   (after.TotalAlloc - before.TotalAlloc) / uint64(times),
+	})
+}
+
+// runInside starts it. profiles is where the profiles go, or "".
+func runInside(ctx context.Context, server *standin.Server, name string, n, hosts, times int, profiles string) (a allocation, err error) {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return a, err
+	}
+	defer os.RemoveAll(dir)
+	event := filepath.Join(dir, "event.json")
+	if err := os.WriteFile(event, fill(server.Table, n, hosts), 0o600); err != nil {
+		return a, err
+	}
+	server.Begin(standin.Latency{})
+	server.Table.KeepAsIs(true)
+	defer server.Table.KeepAsIs(false)
+	self, err := os.Executable()
+	if err != nil {
+		return a, err
+	}
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(environment(server.URL), insideOf+"="+name, insideEvent+"="+event, insideTimes+"="+fmt.Sprint(times), insideDir+"="+profiles)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		return a, err
+	}
+	if err := cmd.Start(); err != nil {
+		return a, err
+	}
+	decodeErr := json.NewDecoder(said).Decode(&a)
+	if err := cmd.Wait(); err != nil {
+		return a, fmt.Errorf("inside of %s: %w", name, err)
+	}
+	return a, decodeErr
+}

@@ -1,0 +1,19 @@
+package dynamo
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// Endpoint is where the client's calls go.
+func Endpoint(client *dynamodb.Client) func(context.Context) (url string, err error) {
+	return func(ctx context.Context) (string, error) {
+		o := client.Options()
+		endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, dynamodb.EndpointParameters{
+			Region: aws.String(o.Region), Endpoint: o.BaseEndpoint,
+		}.WithDefaults())
+		return endpoint.URI.String(), err
+	}
+}
