@@ -176,7 +176,7 @@ var mutants = []mutant{
 		name: "cut inventory believed to be whole", promise: 3, file: surveys,
 		why: "sessions that fell off its end are ended",
 		old: `Complete: end >= 0 && end == len(lines) && unreadable == 0 && failed == "",`,
-		new: `Complete: failed == "",`,
+		new: `Complete: end != 0 && failed == "",`,
 	},
 	{
 		name: "vanished in another incarnation", promise: 3, file: idleKeeper,

@@ -64,11 +64,13 @@ func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
 // unnamed is an error where a test binary failed without a failed test: it did
 // not run at all.
 func unnamed(output string) error {
-	if !strings.Contains(output, "--- FAIL") && !strings.Contains(output, "panic:") {
-		return errors.New("failed, but no test of it:\n" + output)
+	if !failedTest.MatchString(output) {
+		return errors.New("failed, but no test of it:\n" + last(output, 2000))
 	}
 	return nil
 }
+
+var failedTest = regexp.MustCompile(`(?m)^(--- FAIL|panic:|fatal error:)`)
 
 // overlay writes the file with the bug, and what has the compiler read it.
 func (r *runner) overlay(m mutant, dir string) (string, error) {
