@@ -62,7 +62,6 @@ func (w *world) emit(kind, event string) {
 	if !w.routed(kind, event) {
 		return
 	}
-	w.posted = append(w.posted, event)
 	copies := 1
 	switch {
 	case w.meets(eventLost):
@@ -189,6 +188,7 @@ func (w *world) pollQueue(visible []*message) {
 
 // worked: the message is deleted, if SQS does not deliver it once more.
 func (w *world) worked(m *message) {
+	w.workedOff = append(w.workedOff, m.body)
 	if w.meets(queueDoubled) {
 		w.say("SQS", "FAULT: %s: m%d", queueDoubled, m.n)
 		return

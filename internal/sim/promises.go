@@ -112,12 +112,12 @@ func (w *world) deletedIsTrue(c change) {
 func (w *world) confirmedRightly(c change) {
 	was, is := c.was, c.is
 	if c.begins {
-		for _, attr := range []string{
-			session.AttrGivenUpAt, session.AttrRepeatedAt, session.AttrAttemptFailedAt, session.AttrDeletedAt,
-			session.AttrExpiresAt, session.AttrConfirmation, session.AttrConfirmedAt, session.AttrCloseUntil,
-		} {
-			own := is.Force || c.by.request == nil // these begin with a confirmation of their own
-			if c.new[attr] != nil && (!own || c.old[attr] == c.new[attr]) {
+		traces := []string{session.AttrGivenUpAt, session.AttrRepeatedAt, session.AttrAttemptFailedAt, session.AttrDeletedAt, session.AttrExpiresAt}
+		if !is.Force && c.by.request != nil { // others begin with a confirmation of their own
+			traces = append(traces, session.AttrConfirmation, session.AttrConfirmedAt, session.AttrCloseUntil)
+		}
+		for _, attr := range traces {
+			if c.new[attr] != nil {
 				w.breaks(3, "the deletion of %s begins with %s of an earlier one", is.ID, attr)
 			}
 		}
@@ -184,22 +184,25 @@ func contains(all []found, name string) bool {
 	return false
 }
 
+// inventoryOf is the newest inventory of the host, of those that the invocation
+// has read, that has a session of that name.
 func (inv *invocation) inventoryOf(hostID, name string) *onHost {
-	for _, on := range inv.reads {
-		if on.machine.id == hostID && on.command.document == inventoryDocument && on.has(name) {
-			return on
-		}
-	}
-	return nil
+	return inv.newest(hostID, func(on *onHost) bool { return on.has(name) })
 }
 
+// inventoryWithout is the newest that is complete and has none.
 func (inv *invocation) inventoryWithout(hostID, name string) *onHost {
+	return inv.newest(hostID, func(on *onHost) bool { return on.complete && !on.has(name) })
+}
+
+func (inv *invocation) newest(hostID string, fits func(*onHost) bool) (newest *onHost) {
 	for _, on := range inv.reads {
-		if on.machine.id == hostID && on.command.document == inventoryDocument && on.complete && !on.has(name) {
-			return on
+		if on.machine.id == hostID && on.command.document == inventoryDocument && fits(on) &&
+			(newest == nil || on.command.surveyOf.After(newest.command.surveyOf)) {
+			newest = on
 		}
 	}
-	return nil
+	return newest
 }
 
 // Promise 4, owners only: what a request changes is its own caller's. Nobody

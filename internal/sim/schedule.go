@@ -31,6 +31,8 @@ func (w *world) tick(period time.Duration, task string) {
 	case !w.calm && now.After(w.hourBegins) && now.Before(w.hourBegins.Add(time.Hour)) && w.hourBegins != w.began:
 		w.aside("scheduler", "no runs in this hour: %s", task)
 		return
+	case task == "idle" && w.noIdle:
+		return
 	case w.meets(runMissing):
 		w.say("scheduler", "FAULT: %s: %s", runMissing, task)
 		return

@@ -17,6 +17,7 @@ type world struct {
 	transcript *transcript // nil: none
 	began      time.Time
 	calm       bool // nothing goes wrong any more
+	noIdle     bool // no idle sessions are closed any more
 	broken     *Broken
 	events     int
 	seen       Coverage
@@ -32,7 +33,7 @@ type world struct {
 	happened   int
 	hourBegins time.Time
 	queue      []*message
-	posted     []string // every event that ever was
+	workedOff  []string // every event that was
 	shards     [2]shard
 	streamed   []streamRecord // everything that the stream ever showed
 
@@ -112,6 +113,12 @@ func (w *world) run() {
 		w.setup.forceMode, w.setup.giveUp, w.setup.inventoryEvery, w.setup.closeIdle, w.setup.endStopped)
 	w.build()
 	w.plan()
+	if w.dice.chance(85 * percent) { // most of the time sessions are listed already
+		w.calm = true
+		w.runTask("inventory")
+		w.until(func() bool { return len(w.queue) == 0 && len(w.parked) == 0 }, w.began.Add(10*time.Second))
+		w.calm = false
+	}
 	for n := 0; n < w.setup.steps && w.broken == nil; n++ {
 		w.step()
 	}
