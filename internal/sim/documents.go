@@ -140,7 +140,7 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	w.after(in, func() {
 		m := on.machine
 		if m.state == running && m.since.Equal(since) {
-			w.finish(on, "Success", "Success", w.spoilt(output()))
+			w.finish(on, "Success", "Success", w.spoilt(on, output()))
 			return
 		}
 		w.seen.faults[hostMidway]++
@@ -151,9 +151,11 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 }
 
 // spoilt is what becomes of an output on its way.
-func (w *world) spoilt(output string) string {
+func (w *world) spoilt(on *onHost, output string) string {
 	if len(output) > 0 && w.meets(outputCut) {
-		return output[:w.dice.below(len(output))]
+		left := w.dice.below(len(output))
+		on.complete = on.complete && left == len(output)-1 // the end of a line is no loss
+		return output[:left]
 	}
 	return output
 }

@@ -109,7 +109,8 @@ func (w *world) build() {
 			w.seen.faults[clockOff]++
 			m.skew = w.dice.between(0, 6*time.Second) - 3*time.Second
 		}
-		if w.meets(hostLies) {
+		if w.meets(hostLies) || w.dice.chance(6*percent) {
+			w.seen.faults[hostLies]++
 			m.liar, m.lied = true, true
 		}
 		w.machines = append(w.machines, m)

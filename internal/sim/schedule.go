@@ -33,6 +33,8 @@ func (w *world) tick(period time.Duration, task string) {
 		return
 	case task == "idle" && w.noIdle:
 		return
+	case task == "inventory" && w.calm && !w.lastLook && !w.dice.chance(25*percent):
+		return // what it would find does not matter yet
 	case w.meets(runMissing):
 		w.say("scheduler", "FAULT: %s: %s", runMissing, task)
 		return

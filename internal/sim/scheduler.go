@@ -205,6 +205,8 @@ func (w *world) pass(d time.Duration) {
 	time.Sleep(d)
 	w.quiesce()
 	for _, inv := range slices.Clone(w.running) {
+		const hurry = 20 * time.Second // from then on it may leave out what it has no time for
+		inv.faulty = inv.faulty || w.now().Sub(inv.started) > hurry
 		if deadline, _ := inv.ctx.Deadline(); !deadline.After(w.now()) {
 			w.killFor(inv, timedOut)
 			w.quiesce()

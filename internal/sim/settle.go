@@ -15,6 +15,9 @@ func (w *world) settle() {
 	w.calm = true
 	w.aside("settle", "from now on nothing goes wrong")
 	calmFrom := w.now()
+	for i := range w.shards {
+		w.shards[i].retryAt = calmFrom
+	}
 	for _, m := range w.machines {
 		m.offline, m.silent, m.tagged, m.dcv, m.liar = false, false, true, dcvWorks, false
 		m.changed = w.now()
@@ -123,6 +126,7 @@ func (w *world) lateNews() {
 // inventories runs until every host that can has answered one, and the others
 // are known to be silent, or gone.
 func (w *world) inventories() {
+	w.lastLook = true
 	enough := w.now().Add(2*w.setup.inventoryEvery + time.Minute)
 	if slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() }) {
 		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)

@@ -40,7 +40,12 @@ func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandIn
 	}
 	tries := 0
 	land := func() bool {
-		tries++
+		if tries++; tries > 1 && len(in.InstanceIds) > 0 && !s.w.calm && s.w.dice.chance(10*percent) {
+			// A host that goes between two tries: the first may have been taken.
+			if m := s.w.machine(oneOf(s.w.dice, in.InstanceIds)); m != nil && !m.offline {
+				s.w.ill(m, hostDisconnects, func() { m.offline = true }, false)
+			}
+		}
 		var cmd *command
 		cmd, err = s.w.trySend(s.inv, ctx, in)
 		if err == nil {

@@ -83,12 +83,17 @@ func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 // that failed, tries again, and in the end drops what cannot be handled.
 func (w *world) pollShard(s *shard) {
 	source := streamSource()
-	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries) {
-		w.seen.faults[streamDropped]++
+	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries || w.meets(streamDropped)) {
 		w.say("stream", "FAULT: %s: %s", streamDropped, s.records[0].event.Change.SequenceNumber)
 		s.records, s.retries = s.records[1:], 0
 	}
 	if len(s.records) == 0 {
+		return
+	}
+	if w.meets(streamStalls) {
+		d := w.dice.between(time.Second, oneOf(w.dice, []time.Duration{time.Minute, 10 * time.Minute, 90 * time.Minute}))
+		w.say("stream", "FAULT: %s for %s", streamStalls, d)
+		s.retryAt = w.now().Add(d)
 		return
 	}
 	count := min(len(s.records), source.BatchSize)

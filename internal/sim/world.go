@@ -17,6 +17,7 @@ type world struct {
 	transcript *transcript // nil: none
 	began      time.Time
 	calm       bool // nothing goes wrong any more
+	lastLook   bool // the inventories that are compared with the hosts
 	noIdle     bool // no idle sessions are closed any more
 	broken     *Broken
 	events     int
