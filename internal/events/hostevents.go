@@ -47,6 +47,7 @@ type invocation struct{ commandID, hostID string }
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
 // it.
 func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+	var news []invocation
 	messages := map[invocation][]string{} // IDs; an event may be delivered twice
 	response := events.SQSEventResponse{}
 	fail := func(messageID string) {
@@ -59,11 +60,18 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 			fail(m.MessageId)
 			continue
 		}
+		if messages[inv] == nil {
+			news = append(news, inv)
+		}
 		messages[inv] = append(messages[inv], m.MessageId)
 	}
 
-	failures := h.work(ctx, slices.Collect(maps.Keys(messages)))
-	for inv, err := range failures {
+	failures := h.work(ctx, news)
+	for _, inv := range news {
+		err := failures[inv]
+		if err == nil {
+			continue
+		}
 		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
 		for _, id := range messages[inv] {
 			fail(id)
@@ -88,15 +96,19 @@ func parseHostEvent(body string) (invocation, error) {
 	}
 }
 
-// work deals with each of the invocations and hosts, and returns what failed.
+// work deals with each of the invocations and hosts, in their order, and returns
+// what failed.
 func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
-	var doubtful []string
+	var commands, doubtful []string
 	for _, n := range news {
 		if n.commandID == "" {
 			doubtful = append(doubtful, n.hostID)
 		} else {
+			if hostsOf[n.commandID] == nil {
+				commands = append(commands, n.commandID)
+			}
 			hostsOf[n.commandID] = append(hostsOf[n.commandID], n.hostID)
 		}
 	}
@@ -105,16 +117,18 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 		reports []session.Report
 		from    []invocation
 	)
-	for commandID, hostIDs := range hostsOf {
-		answers, errs := h.Reader.Read(ctx, commandID, hostIDs)
-		for hostID, err := range errs {
+	for _, commandID := range commands {
+		answers, errs := h.Reader.Read(ctx, commandID, hostsOf[commandID])
+		for _, hostID := range slices.Sorted(maps.Keys(errs)) {
+			err := errs[hostID]
 			if errors.Is(err, runcommand.ErrNotOurs) {
 				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
 				continue
 			}
 			failures[invocation{commandID, hostID}] = err
 		}
-		for hostID, answer := range answers {
+		for _, hostID := range slices.Sorted(maps.Keys(answers)) {
+			answer := answers[hostID]
 			inv := invocation{commandID, hostID}
 			h.logAnswer(commandID, answer)
 			said, err := h.take(ctx, answer)
