@@ -58,7 +58,7 @@ func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
 			return verdict{caught: "yes", seeds: "-", err: unnamed(output)}
 		}
 	}
-	return verdict{err: errors.New("survives the tests of " + strings.Join(r.tests, ", "))}
+	return verdict{err: fmt.Errorf("%w the tests of %s", errSurvives, strings.Join(r.tests, ", "))}
 }
 
 // unnamed is an error where a test binary failed without a failed test: it did
@@ -98,13 +98,17 @@ func (r *runner) overlay(m mutant, dir string) (string, error) {
 	return overlay, os.WriteFile(overlay, text, 0o644)
 }
 
-var errNotBuilt = errors.New("does not compile")
+var (
+	errSurvives = errors.New("survives")
+	errNotBuilt = errors.New("does not compile")
+	errTimeUp   = errors.New("was not done in time")
+)
 
 // test builds and runs the tests of a package with the bug. An error without
 // errNotBuilt means that they failed.
 func (r *runner) test(ctx context.Context, overlay, dir, tests string, args ...string) (output string, err error) {
 	binary := filepath.Join(dir, "tests")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+tests)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, "./"+tests)
 	build.Dir = r.root
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %w\n%s", errNotBuilt, err, text)
@@ -122,8 +126,6 @@ func (r *runner) test(ctx context.Context, overlay, dir, tests string, args ...s
 	return string(text), err
 }
 
-var errTimeUp = errors.New("was not done in time")
-
 // What the simulation prints of a broken promise.
 var (
 	brokenPromise = regexp.MustCompile(`(?m)^\s*(?:\S+\.go:\d+: )?promise (\d+):`)
@@ -133,7 +135,7 @@ var (
 func (r *runner) simulate(ctx context.Context, overlay, dir string) verdict {
 	output, err := r.test(ctx, overlay, dir, simulation, "-test.run=^TestSeeds$", "-sim.seeds="+strconv.Itoa(r.seeds))
 	if err == nil {
-		return verdict{err: fmt.Errorf("survives %d seeds", r.seeds)}
+		return verdict{err: fmt.Errorf("%w %d seeds", errSurvives, r.seeds)}
 	}
 	if errors.Is(err, errNotBuilt) || errors.Is(err, errTimeUp) {
 		return verdict{err: err}
