@@ -27,7 +27,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate sam-build sam-invoke fuzz clients schemathesis readme build deploy tools clean
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz clients schemathesis readme build deploy tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ test: ## Run the tests that this machine has the tools for, and say which were l
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate sam-build sam-invoke test-all fuzz clients schemathesis readme
+	@.ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke test-all mutants fuzz clients schemathesis readme
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
@@ -68,6 +68,9 @@ shellcheck: ## Check the shell scripts and the close script of template.yaml
 validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell
 	@.ci/template-check
 
+service-models: ## Hold the simulated Systems Manager and EC2 against AWS's models of them
+	@.ci/service-models
+
 sam-build: | build/ ## Build the functions with SAM for both processors
 	@for architecture in arm64 x86_64; do \
 	  $(LAMBDA_BUILD) $(SAM) build --build-dir .aws-sam/$$architecture \
@@ -80,6 +83,9 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/test
+
+mutants: ## Show that the simulation catches deliberate bugs: SEEDS=3000 each
+	@go run ./internal/sim/mutants -seeds $(or $(SEEDS),3000)
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=3s
 	@.ci/fuzz

@@ -57,7 +57,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 	streams := dynamodbstreams.NewFromConfig(config)
 	return func(tb tabletest.TB) tabletest.Subject {
 		ctx := t.Context()
-		name, streamARN := localTable(tb, client)
+		name, streamARN := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		must := func(err error) {
 			tb.Helper()
@@ -83,6 +83,8 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 
 		return tabletest.Subject{
 			Table:  dynamo.New(client, name),
+			Index:  dynamo.Index{Client: client, Table: name},
+			Reader: dynamo.NewReader(client, name),
 			Put:    func(r session.Record) { must(store.Put(ctx, r)) },
 			Delete: func(id string) { must(store.Delete(ctx, id)) },
 			Get: func(id string) session.Record {

@@ -16,13 +16,15 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 )
 
-// templateTable makes a table as template.yaml says, under a name of its own.
-func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (name string) {
+// templateTable makes a table as template.yaml says, under a name of its own, and
+// returns its stream, too, if it has one.
+func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (name, streamARN string) {
 	t.Helper()
 	tmpl, err := template.Load("../../template.yaml", nil)
 	if err != nil {
@@ -52,19 +54,24 @@ func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (n
 				Projection: &types.Projection{ProjectionType: types.ProjectionType(i.Projection), NonKeyAttributes: i.NonKey},
 			})
 		}
-		if _, err := dynamodblocal.CreateTable(context.Background(), client, in); err != nil {
+		if table.StreamView != "" {
+			in.StreamSpecification = &types.StreamSpecification{
+				StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewType(table.StreamView),
+			}
+		}
+		if streamARN, err = dynamodblocal.CreateTable(context.Background(), client, in); err != nil {
 			t.Fatalf("%v", err)
 		}
-		return name
+		return name, streamARN
 	}
 	t.Fatalf("template.yaml has no table %s", logicalID)
-	return ""
+	return "", ""
 }
 
 func TestIndexConformance(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
 	tabletest.RunIndex(t, func(tb tabletest.TB) tabletest.IndexSubject {
-		name := templateTable(tb, client, "SessionsTable")
+		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		return tabletest.IndexSubject{
 			Index: dynamo.Index{Client: client, Table: name},
@@ -102,11 +109,18 @@ func TestHalfAnAnswerIsNone(t *testing.T) {
 	}
 }
 
-func TestHostsConformance(t *testing.T) {
+func TestHostsConformance(t *testing.T) { tabletest.RunHosts(t, hostsOnDynamoDBLocal(t)) }
+
+func TestSameHostsAsInMemory(t *testing.T) {
+	tabletest.CompareHosts(t, func(tabletest.TB) session.HostTable { return memtable.NewHosts() }, hostsOnDynamoDBLocal(t))
+}
+
+func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
-	tabletest.RunHosts(t, func(tb tabletest.TB) session.HostTable {
-		return dynamo.Hosts{Client: client, Table: templateTable(tb, client, "HostsTable")}
-	})
+	return func(tb tabletest.TB) session.HostTable {
+		name, _ := templateTable(tb, client, "HostsTable")
+		return dynamo.Hosts{Client: client, Table: name}
+	}
 }
 
 // noHosts is the Hosts table when it cannot be reached.

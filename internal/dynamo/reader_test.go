@@ -20,7 +20,7 @@ import (
 func TestReaderConformance(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
 	tabletest.RunReader(t, func(tb tabletest.TB) tabletest.ReaderSubject {
-		name := templateTable(tb, client, "SessionsTable")
+		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		return tabletest.ReaderSubject{
 			Reader: dynamo.NewReader(client, name),
@@ -76,7 +76,7 @@ func (c *costs) Scan(ctx context.Context, in *dynamodb.ScanInput, opts ...func(*
 
 func TestCostOfReading(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
-	name := templateTable(t, client, "SessionsTable")
+	name, _ := templateTable(t, client, "SessionsTable")
 	store := dynamodblocal.Store{Client: client, TableName: name}
 	ids := make([]string, 1000)
 	for n := range ids {

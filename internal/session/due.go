@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +213,7 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	set(&w, AttrAttempts, s.Attempts+1)
 	lease(&w, s.ID, attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
-	next := now.Add(backoff + rand.N(backoff/4))
+	next := now.Add(backoff + spread(s.ID+attemptID, backoff/4))
 	if next.After(end) {
 		next = end
 	}
@@ -222,6 +222,14 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 }
 
 const maxBackoff = 10 * time.Minute
+
+// spread is a part of the duration: always the same of one text, and evenly
+// spread over many.
+func spread(text string, over time.Duration) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(text))
+	return time.Duration(h.Sum64() % uint64(over))
+}
 
 // giveUp ends a deletion that no host has confirmed in time. The attempt keeps
 // its name, so that a confirmation that comes later still counts.

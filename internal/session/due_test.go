@@ -93,11 +93,12 @@ func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
 func TestBackoffGrowsAndIsCapped(t *testing.T) {
 	for attempts, minutes := range map[int64]float64{1: 2, 2: 4, 3: 8, 4: 10, 5: 10, 100: 10, 0: 2} {
 		different := map[time.Time]bool{}
-		for range 20 {
-			u := newUpkeep(t, with(markedRecord, "Attempts", attempts))
+		for n := range 20 {
+			id := fmt.Sprintf("s%d", n)
+			u := newUpkeep(t, with(markedRecord, "SessionId", id, "Attempts", attempts))
 			u.clean(at(120))
-			u.has("s1", "Attempts", attempts+1)
-			next := u.table.Get("s1").Session().NextAttemptAt
+			u.has(id, "Attempts", attempts+1)
+			next := u.table.Get(id).Session().NextAttemptAt
 			different[next] = true
 			if pause := next.Sub(at(120)).Minutes(); pause < minutes || pause >= minutes*1.25 {
 				t.Errorf("after %d attempts a pause of %v minutes, not %v to %v", attempts, pause, minutes, minutes*1.25)

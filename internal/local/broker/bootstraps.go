@@ -56,7 +56,7 @@ func (b *Broker) counted(function, service string, handler http.Handler) (endpoi
 		if service == "ec2" { // names it in the body, and only one is ever asked
 			operation = "DescribeInstances"
 		}
-		b.calls.count(function, service+":"+operation)
+		b.calls.count(function, service+":"+operation, nil)
 		handler.ServeHTTP(w, r)
 	}))
 	b.stop = append(b.stop, server.Close)

@@ -47,6 +47,9 @@ type Options struct {
 	Steps func(Step)
 	// Log takes what the functions and the system log; nil is nothing.
 	Log *slog.Logger
+
+	// observe is told of all that functions ask of the services, for tests.
+	observe func(function, operation string, in any)
 }
 
 // A Broker is the system, running.
@@ -82,7 +85,7 @@ func New(ctx context.Context, opts Options) (b *Broker, err error) {
 	}
 	b = &Broker{
 		opts:      opts,
-		calls:     &calls{},
+		calls:     &calls{observe: opts.observe},
 		queues:    map[string]*delivery.Queue{},
 		functions: map[string]*delivery.Function{},
 		routes:    map[string]*delivery.Function{},

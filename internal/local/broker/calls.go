@@ -20,9 +20,15 @@ import (
 type calls struct {
 	mu     sync.Mutex
 	counts map[string]map[string]int
+	// observe, if there is one, is told of each, with what was asked where that
+	// decides what it takes to be allowed.
+	observe func(function, operation string, in any)
 }
 
-func (c *calls) count(function, operation string) {
+func (c *calls) count(function, operation string, in any) {
+	if c.observe != nil {
+		c.observe(function, operation, in)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
@@ -54,7 +60,7 @@ func (c *calls) reset() {
 func (c *calls) middleware(function, service string) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		counter := middleware.FinalizeMiddlewareFunc("countCalls", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			c.count(function, service+":"+awsmiddleware.GetOperationName(ctx))
+			c.count(function, service+":"+awsmiddleware.GetOperationName(ctx), nil)
 			return next.HandleFinalize(ctx, in)
 		})
 		return stack.Finalize.Insert(counter, "Retry", middleware.After)
@@ -65,83 +71,83 @@ func (c *calls) middleware(function, service string) func(*middleware.Stack) err
 // operations of the in-memory tables.
 type countedTable struct {
 	session.Table
-	count func(operation string)
+	count func(operation string, in any)
 }
 
 func (t *countedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
 	if len(writes) > 0 {
-		t.count("Write")
+		t.count("Write", writes)
 	}
 	return t.Table.Write(ctx, writes)
 }
 
 type countedReader struct {
 	session.Reader
-	count func(operation string)
+	count func(operation string, in any)
 }
 
 func (r *countedReader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
-	r.count("Get")
+	r.count("Get", nil)
 	return r.Reader.Get(ctx, ids)
 }
 
 func (r *countedReader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
-	r.count("Owned")
+	r.count("Owned", nil)
 	return r.Reader.Owned(ctx, owner, after, limit)
 }
 
 func (r *countedReader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
-	r.count("All")
+	r.count("All", nil)
 	return r.Reader.All(ctx, after, limit)
 }
 
 type countedIndex struct {
 	session.Index
-	count func(operation string)
+	count func(operation string, in any)
 }
 
 func (x *countedIndex) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	x.count("Due")
+	x.count("Due", nil)
 	return x.Index.Due(ctx, lane, now, limit)
 }
 
 func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	x.count("OnHost")
+	x.count("OnHost", nil)
 	return x.Index.OnHost(ctx, hostID)
 }
 
 type countedHosts struct {
 	session.HostTable
-	count func(operation string)
+	count func(operation string, in any)
 }
 
 func (t *countedHosts) Sent(ctx context.Context, at time.Time) error {
-	t.count("Sent")
+	t.count("Sent", nil)
 	return t.HostTable.Sent(ctx, at)
 }
 
 func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
-	t.count("LastButOne")
+	t.count("LastButOne", nil)
 	return t.HostTable.LastButOne(ctx)
 }
 
 func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
-	t.count("Newest")
+	t.count("Newest", nil)
 	return t.HostTable.Newest(ctx, hostIDs)
 }
 
 func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
-	t.count("Answered")
+	t.count("Answered", nil)
 	return t.HostTable.Answered(ctx, a)
 }
 
 func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
-	t.count("Quiet")
+	t.count("Quiet", nil)
 	return t.HostTable.Quiet(ctx, before, limit)
 }
 
 func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
-	t.count("Silence")
+	t.count("Silence", nil)
 	return t.HostTable.Silence(ctx, hostID, before)
 }
 
@@ -153,26 +159,26 @@ type countedSystemsManager struct {
 }
 
 func (s *countedSystemsManager) SendCommand(ctx context.Context, in *ssm.SendCommandInput, opts ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
-	s.calls.count(s.function, "ssm:SendCommand")
+	s.calls.count(s.function, "ssm:SendCommand", in)
 	return s.fleet.SendCommand(ctx, in, opts...)
 }
 
 func (s *countedSystemsManager) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput, opts ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
-	s.calls.count(s.function, "ssm:DescribeInstanceInformation")
+	s.calls.count(s.function, "ssm:DescribeInstanceInformation", in)
 	return s.fleet.DescribeInstanceInformation(ctx, in, opts...)
 }
 
 func (s *countedSystemsManager) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
-	s.calls.count(s.function, "ssm:ListCommandInvocations")
+	s.calls.count(s.function, "ssm:ListCommandInvocations", in)
 	return s.fleet.ListCommandInvocations(ctx, in, opts...)
 }
 
 func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, opts ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
-	s.calls.count(s.function, "ssm:GetCommandInvocation")
+	s.calls.count(s.function, "ssm:GetCommandInvocation", in)
 	return s.fleet.GetCommandInvocation(ctx, in, opts...)
 }
 
 func (s *countedSystemsManager) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
-	s.calls.count(s.function, "ec2:DescribeInstances")
+	s.calls.count(s.function, "ec2:DescribeInstances", in)
 	return s.fleet.DescribeInstances(ctx, in, opts...)
 }

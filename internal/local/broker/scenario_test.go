@@ -70,7 +70,12 @@ import (
 //	seen FUNCTION N                   waits until it has worked on N events
 //	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
 //	                                  together: all their records as one event
-func TestScenariosInMemory(t *testing.T) { runScenarios(t, Options{}) }
+func TestScenariosInMemory(t *testing.T) {
+	needs := &needed{}
+	if runScenarios(t, Options{observe: needs.observe}) && !t.Failed() {
+		t.Run("policies", func(t *testing.T) { policiesFit(t, needs) })
+	}
+}
 
 func TestScenariosOnDynamoDB(t *testing.T) {
 	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t)})
@@ -103,11 +108,13 @@ func buildFunctions(t *testing.T) map[string]string {
 	return bootstraps
 }
 
-func runScenarios(t *testing.T, opts Options) {
+// runScenarios tells whether it ran all of them.
+func runScenarios(t *testing.T, opts Options) (all bool) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scenarios", err)
 	}
+	ran := 0
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
@@ -122,6 +129,7 @@ func runScenarios(t *testing.T, opts Options) {
 			opts.Parameters[parameter[1]] = parameter[2]
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ran++
 			testscript.Run(t, testscript.Params{
 				Files: []string{file},
 				Setup: func(env *testscript.Env) error {
@@ -144,6 +152,7 @@ func runScenarios(t *testing.T, opts Options) {
 			})
 		})
 	}
+	return ran == len(files)
 }
 
 var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)

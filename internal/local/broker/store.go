@@ -122,7 +122,7 @@ type memoryStore struct {
 }
 
 func (s *memoryStore) tables(function string) tables {
-	count := func(operation string) { s.calls.count(function, "table:"+operation) }
+	count := func(operation string, in any) { s.calls.count(function, "table:"+operation, in) }
 	return tables{
 		table:  &countedTable{s.memory, count},
 		reader: &countedReader{memtable.Reader{Table: s.memory}, count},

@@ -16,6 +16,12 @@ func (f *Fleet) CancelCommand(_ context.Context, in *ssm.CancelCommandInput, _ .
 	if len(deref(in.CommandId)) != commandIDLength {
 		return nil, invalid("commandId: must have length %d", commandIDLength)
 	}
+	if len(in.InstanceIds) > maxInstanceIDs {
+		return nil, invalid("instanceIds: must have length less than or equal to %d", maxInstanceIDs)
+	}
+	if err := validateNodes(in.InstanceIds); err != nil {
+		return nil, err
+	}
 	err := f.change(func() error {
 		c, ok := f.commands[*in.CommandId]
 		if !ok {

@@ -27,6 +27,9 @@ func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeI
 	}
 	byTag := 0
 	for _, filter := range in.Filters {
+		if deref(filter.Key) == "" || slices.Contains(filter.Values, "") {
+			return nil, invalid("filters: keys and values must have length greater than or equal to 1")
+		}
 		if len(filter.Values) < 1 || len(filter.Values) > maxFilterValues {
 			return nil, invalid("filters: %s must have 1 to %d values", deref(filter.Key), maxFilterValues)
 		}

@@ -94,7 +94,7 @@ func (f *Fleet) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInv
 		return nil, invalid("commandId: must have length %d", commandIDLength)
 	case in.InstanceId != nil && !nodeID.MatchString(*in.InstanceId):
 		return nil, invalid("instanceId: must satisfy the pattern (^i-(\\w{8}|\\w{17})$)|(^mi-\\w{17}$)")
-	case len(in.Filters) > 0:
+	case in.Filters != nil:
 		return nil, notSimulated("filters for invocations")
 	}
 	f.mu.Lock()

@@ -61,15 +61,19 @@ func (f *Fleet) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...fu
 var (
 	concurrencyText = regexp.MustCompile(`^([1-9][0-9]{0,6}|[1-9][0-9]?%|100%)$`)
 	errorsText      = regexp.MustCompile(`^(0|[1-9][0-9]{0,6}|[0-9]%|[1-9][0-9]%|100%)$`)
-	versionText     = regexp.MustCompile(`^(\$DEFAULT|\$LATEST|1|)$`)
+	versionText     = regexp.MustCompile(`^(\$LATEST|\$DEFAULT|[1-9][0-9]*)$`)
+	documentName    = regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`)
+	targetKey       = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=\-@]{1,163}$`)
 )
 
 // validateSend checks what can be checked without knowing anything.
 func validateSend(in *ssm.SendCommandInput) error {
 	delivery := deref(in.TimeoutSeconds)
 	switch {
-	case deref(in.DocumentName) == "":
-		return invalid("documentName: must not be null")
+	case !documentName.MatchString(deref(in.DocumentName)):
+		return invalid("documentName: must satisfy the pattern %s", documentName)
+	case in.DocumentVersion != nil && !versionText.MatchString(*in.DocumentVersion):
+		return invalid("documentVersion: must satisfy the pattern %s", versionText)
 	case len(in.InstanceIds) > maxInstanceIDs:
 		return invalid("instanceIds: must have length less than or equal to %d", maxInstanceIDs)
 	case len(in.Targets) > maxTargets:
@@ -88,10 +92,19 @@ func validateSend(in *ssm.SendCommandInput) error {
 		in.NotificationConfig != nil, in.OutputS3BucketName != nil, in.OutputS3KeyPrefix != nil, in.OutputS3Region != nil,
 		in.ServiceRoleArn != nil:
 		return notSimulated("alarms, document hashes, notifications, and output to S3 or CloudWatch")
-	case !versionText.MatchString(deref(in.DocumentVersion)):
+	case !slices.Contains([]string{"", "$DEFAULT", "$LATEST", "1"}, deref(in.DocumentVersion)):
 		return &types.InvalidDocumentVersion{}
 	}
-	for _, id := range in.InstanceIds {
+	for _, t := range in.Targets {
+		if !targetKey.MatchString(deref(t.Key)) {
+			return invalid("targets: key must satisfy the pattern %s", targetKey)
+		}
+	}
+	return validateNodes(in.InstanceIds)
+}
+
+func validateNodes(ids []string) error {
+	for _, id := range ids {
 		if !nodeID.MatchString(id) {
 			return invalid("instanceIds: %q must satisfy the pattern (^i-(\\w{8}|\\w{17})$)|(^mi-\\w{17}$)", id)
 		}

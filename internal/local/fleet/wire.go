@@ -105,7 +105,8 @@ func wire(v reflect.Value) any {
 		members := map[string]any{}
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
-			if !field.IsExported() || field.Name == "ResultMetadata" {
+			enumeration := v.Field(i).Kind() == reflect.String // the SDK has no pointers to these: "" is none
+			if !field.IsExported() || field.Name == "ResultMetadata" || enumeration && v.Field(i).Len() == 0 {
 				continue
 			}
 			if value := wire(v.Field(i)); value != nil {

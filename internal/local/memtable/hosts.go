@@ -10,7 +10,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB.
+// Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB, which
+// keeps times to the millisecond.
 type Hosts struct {
 	mu               sync.Mutex
 	hosts            map[string]*host
@@ -22,6 +23,9 @@ type host struct {
 	silent bool
 }
 
+// kept is a time as the table keeps it.
+func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
 // NewHosts is an empty table.
 func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
 
@@ -29,7 +33,7 @@ func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
 func (t *Hosts) Sent(ctx context.Context, at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !at.Before(t.last.Add(session.SentApart)) {
+	if at = kept(at); !at.Before(t.last.Add(session.SentApart)) {
 		t.last, t.lastButOne = at, t.last
 	}
 	return ctx.Err()
@@ -59,6 +63,7 @@ func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.T
 func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	a.SentAt, a.At = kept(a.SentAt), kept(a.At)
 	known := t.hosts[a.HostID]
 	if known != nil && (known.SentAt.After(a.SentAt) || known.silent && known.SentAt.Equal(a.SentAt)) {
 		return false, ctx.Err()
@@ -73,7 +78,7 @@ func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]strin
 	defer t.mu.Unlock()
 	var quiet []*host
 	for _, h := range t.hosts {
-		if !h.silent && h.At.Before(before) {
+		if !h.silent && h.At.Before(kept(before)) {
 			quiet = append(quiet, h)
 		}
 	}
@@ -91,7 +96,7 @@ func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]strin
 func (t *Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if h := t.hosts[hostID]; h != nil && h.At.Before(before) {
+	if h := t.hosts[hostID]; h != nil && h.At.Before(kept(before)) {
 		h.silent = true
 		return true, ctx.Err()
 	}

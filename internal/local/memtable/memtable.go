@@ -1,8 +1,8 @@
 // Package memtable is the Sessions table in memory: what package dynamo is on
 // DynamoDB, with the same answers and the same change feed, for the system on
 // one machine and for tests. One suite holds both to that (session/tabletest).
-//
-// Unlike DynamoDB it takes empty texts in the keys of its indexes.
+// Only Put, which stands for what others do to the table, takes what DynamoDB
+// would not.
 package memtable
 
 import (
@@ -52,13 +52,19 @@ func (t *Table) write(w session.Write) session.Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.records[w.SessionID]
+	met := old != nil && meets(old, w.If)
+	if w.New || met {
+		if err := checkKeys(w); err != nil {
+			return failed(w, session.ErrNotWritten, err)
+		}
+	}
 	if w.New && old == nil {
 		made := session.Record{session.AttrSessionID: w.SessionID}
 		maps.Copy(made, w.Set)
 		t.put(w.SessionID, made)
 		return session.Result{}
 	}
-	if w.New || old == nil || !meets(old, w.If) {
+	if w.New || !met {
 		res := failed(w, session.ErrCondition, nil)
 		res.Old = maps.Clone(old)
 		return res

@@ -7,8 +7,20 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// maxKeyBytes is DynamoDB's limit for a partition key.
-const maxKeyBytes = 2048
+// DynamoDB's limits for a partition key and a sort key.
+const (
+	maxKeyBytes     = 2048
+	maxSortKeyBytes = 1024
+)
+
+// indexKeys are the attributes that are keys of the table's indexes, and how long
+// they can be, in bytes. They are texts.
+var indexKeys = map[string]int{
+	session.AttrDueLane:       maxKeyBytes,
+	session.AttrNextAttemptAt: maxSortKeyBytes,
+	session.AttrLiveHostID:    maxKeyBytes,
+	session.AttrOwner:         maxKeyBytes,
+}
 
 // check refuses the writes that DynamoDB refuses. Values and operators that no
 // write can have are mistakes in the program: it panics, as package dynamo
@@ -48,6 +60,18 @@ func check(w session.Write) error {
 		}
 		if c.Op == session.Is && len(c.Values) == 0 {
 			return fmt.Errorf("a condition on %s without a value", c.Attr)
+		}
+	}
+	return nil
+}
+
+// checkKeys refuses what cannot be in the indexes. Of an update that shows only
+// when its condition is met (DynamoDB Local 3.1.0).
+func checkKeys(w session.Write) error {
+	for attr, longest := range indexKeys {
+		v, isSet := w.Set[attr]
+		if text, isText := v.(string); isSet && (!isText || text == "" || len(text) > longest) {
+			return fmt.Errorf("%v cannot be %s, a key of an index", v, attr)
 		}
 	}
 	return nil

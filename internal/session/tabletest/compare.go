@@ -1,91 +1,261 @@
 package tabletest
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"dcv-session-broker/internal/session"
 )
 
-// Compare applies the same random batches to two tables and wants the same
-// outcomes, records and change feeds. A batch is small, but so is the choice of
-// records, attributes and values, so that writes meet each other.
+// Compare does the same random things to two tables and wants the same
+// outcomes, records, indexes, pages and change feeds. What is done is little,
+// but so is the choice of records, attributes and values, so that writes meet
+// each other.
 func Compare(t *testing.T, newOne, newOther func(TB) Subject) {
 	rapid.Check(t, func(t *rapid.T) {
-		one, other := newOne(t), newOther(t)
-		put := func(record session.Record) {
-			one.Put(record)
-			other.Put(record)
-		}
+		c := &comparison{t: t, one: newOne(t), other: newOther(t)}
 		for _, sessionID := range ids {
 			if rapid.IntRange(0, 3).Draw(t, "there") > 0 {
 				record := genRecord.Draw(t, "record")
 				record[id] = sessionID
-				put(record)
+				c.put(record)
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"write", "write", "write", "put", "delete"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"write", "write", "write", "put", "delete", "read"}).Draw(t, "step") {
 			case "put":
-				put(genRecord.Draw(t, "record"))
+				c.put(genRecord.Draw(t, "record"))
 			case "delete":
 				sessionID := genID.Draw(t, "id")
-				one.Delete(sessionID)
-				other.Delete(sessionID)
+				c.one.Delete(sessionID)
+				c.other.Delete(sessionID)
 			case "write":
-				writes := rapid.SliceOfN(genWrite, 1, 8).Draw(t, "writes")
-				a, b := one.Write(t.Context(), writes), other.Write(t.Context(), writes)
-				if diff := cmp.Diff(outcomes(a), outcomes(b)); diff != "" {
-					t.Fatalf("outcomes (-one +other):\n%s", diff)
-				}
+				c.write(rapid.SliceOfN(genWrite, 1, 8).Draw(t, "writes"))
+			case "read":
+				c.read()
 			}
 		}
 		// Between the writes their old images have told.
 		for _, sessionID := range ids {
-			if diff := cmp.Diff(one.Get(sessionID), other.Get(sessionID)); diff != "" {
-				t.Fatalf("record %s (-one +other):\n%s", sessionID, diff)
+			one, other := c.one.Get(sessionID), c.other.Get(sessionID)
+			if (one == nil) != (other == nil) {
+				t.Fatalf("record %s: %v, %v", sessionID, one, other)
 			}
+			c.same("record "+sessionID, one, other)
 		}
-		wantChanges(t, one.Changes(), other.Changes())
+		c.read()
+		wantChanges(t, c.one.Changes(), c.other.Changes())
 	})
+}
+
+type comparison struct {
+	t          *rapid.T
+	one, other Subject
+}
+
+func (c *comparison) same(what string, one, other any) {
+	c.t.Helper()
+	if diff := cmp.Diff(one, other, cmpopts.EquateEmpty()); diff != "" {
+		c.t.Fatalf("%s (-one +other):\n%s", what, diff)
+	}
+}
+
+func (c *comparison) put(record session.Record) {
+	c.one.Put(record)
+	c.other.Put(record)
+}
+
+func (c *comparison) write(writes []session.Write) {
+	a, b := c.one.Write(c.t.Context(), writes), c.other.Write(c.t.Context(), writes)
+	c.same("outcomes", outcomes(a), outcomes(b))
+}
+
+// read asks for everything that can be asked for.
+func (c *comparison) read() {
+	for _, lane := range texts[session.AttrDueLane] {
+		now, limit := genTime.Draw(c.t, "now"), rapid.IntRange(1, 5).Draw(c.t, "limit")
+		c.same(fmt.Sprintf("due in lane %s", lane), c.due(c.one, lane, now, limit), c.due(c.other, lane, now, limit))
+	}
+	for _, hostID := range texts[session.AttrLiveHostID] {
+		c.same("on host "+hostID, c.onHost(c.one, hostID), c.onHost(c.other, hostID))
+	}
+	limit := rapid.IntRange(1, 3).Draw(c.t, "limit")
+	for _, owner := range texts[session.AttrOwner] {
+		c.same("owned by "+owner, c.owned(c.one, owner, limit), c.owned(c.other, owner, limit))
+	}
+	c.same("all", c.all(c.one, limit), c.all(c.other, limit))
+	asked := rapid.SliceOfDistinct(genID, rapid.ID[string]).Draw(c.t, "asked for")
+	c.same("got", c.got(c.one, asked), c.got(c.other, asked))
+}
+
+func (c *comparison) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatalf("%v", err)
+	}
+}
+
+// due is the first records of a lane. Those that are due at the same moment are
+// in no order, so where the limit cuts between them, any of them will do.
+func (c *comparison) due(s Subject, lane string, now time.Time, limit int) (list []string) {
+	records, err := s.Index.Due(c.t.Context(), lane, now, limit)
+	c.must(err)
+	at := func(r session.Record) string { return r[session.AttrNextAttemptAt].(string) }
+	for i, r := range records {
+		if i > 0 && at(r) < at(records[i-1]) {
+			c.t.Fatalf("due in lane %s: %s after %s", lane, at(r), at(records[i-1]))
+		}
+		if len(records) == limit && at(r) == at(records[limit-1]) {
+			list = append(list, at(r))
+		} else {
+			list = append(list, at(r)+" "+text(r))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (c *comparison) onHost(s Subject, hostID string) []session.Record {
+	records, err := s.Index.OnHost(c.t.Context(), hostID)
+	c.must(err)
+	return records
+}
+
+// owned compares what is in the index for sure.
+func (c *comparison) owned(s Subject, owner string, limit int) (list []string) {
+	for _, r := range c.walk(limit, func(ctx context.Context, after string) ([]session.Record, bool, error) {
+		return s.Reader.Owned(ctx, owner, after, limit)
+	}) {
+		list = append(list, text(session.Record{
+			id: r[id], session.AttrOwner: r[session.AttrOwner], session.AttrState: r[session.AttrState],
+		}))
+	}
+	return list
+}
+
+// all is in no order that two tables share.
+func (c *comparison) all(s Subject, limit int) (list []string) {
+	for _, r := range c.walk(limit, func(ctx context.Context, after string) ([]session.Record, bool, error) {
+		return s.Reader.All(ctx, after, limit)
+	}) {
+		list = append(list, text(r))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (c *comparison) got(s Subject, asked []string) (list []string) {
+	records, err := s.Reader.Get(c.t.Context(), asked)
+	c.must(err)
+	for _, r := range records {
+		list = append(list, text(r))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// walk reads a listing page by page to its end.
+func (c *comparison) walk(limit int, page func(ctx context.Context, after string) ([]session.Record, bool, error)) (all []session.Record) {
+	for after, n := "", 0; ; n++ {
+		records, more, err := page(c.t.Context(), after)
+		c.must(err)
+		if len(records) > limit || more && len(records) == 0 || n > len(ids) {
+			c.t.Fatalf("page %d has %d records of at most %d, more: %v", n, len(records), limit, more)
+		}
+		all = append(all, records...)
+		if !more {
+			return all
+		}
+		after = all[len(all)-1][id].(string)
+	}
+}
+
+// text is a record in a form that sorts.
+func text(r session.Record) string {
+	var attrs []string
+	for attr, v := range r {
+		attrs = append(attrs, fmt.Sprintf("%s=%T(%v)", attr, v, v))
+	}
+	slices.Sort(attrs)
+	return strings.Join(attrs, " ")
 }
 
 var (
 	ids   = []string{"a", "b", "c", "d"}
 	genID = rapid.SampledFrom(ids)
-	// Two of them are reserved words of expressions.
-	attrs = []string{"State", "Owner", "Attempts", "Confirmation"}
+	// Those that can hold anything; one is a reserved word of expressions.
+	attrs = []string{"State", "Attempts", "Confirmation"}
 	// Values of all types, among them those that are easily taken for missing
 	// or for each other.
 	genValue = rapid.SampledFrom([]any{"", "READY", "DELETING", "1", int64(0), int64(1), int64(-1), true, false})
 	genText  = rapid.SampledFrom([]string{"", "DELETING", "E", "READY", "READY ", "z"})
+	genTime  = rapid.Custom(func(t *rapid.T) time.Time {
+		return noon.Add(time.Duration(rapid.IntRange(-3, 3).Draw(t, "half milliseconds")) * time.Millisecond / 2)
+	})
+	// The keys of indexes, and texts for them.
+	texts = map[string][]string{
+		session.AttrOwner:         {"alice", "bob"},
+		session.AttrLiveHostID:    {"i-1", "i-2"},
+		session.AttrDueLane:       {"0", "1"},
+		session.AttrNextAttemptAt: {session.FormatTime(noon.Add(-time.Millisecond)), session.FormatTime(noon), session.FormatTime(noon.Add(time.Millisecond))},
+	}
+	keys = []string{session.AttrOwner, session.AttrLiveHostID, session.AttrDueLane, session.AttrNextAttemptAt}
 )
 
-var genRecord = rapid.Custom(func(t *rapid.T) session.Record {
-	record := session.Record{id: genID.Draw(t, "id")}
+// genKey is a value of the key of an index. The empty text is not for such
+// attributes: no write that has it is carried out. Nor are other types, but
+// DynamoDB Local (3.1.0) lets an UPDATE of PartiQL put them there, so they are
+// not compared.
+func genKey(attr string, otherwise bool) *rapid.Generator[any] {
+	return rapid.Custom(func(t *rapid.T) any {
+		if otherwise && rapid.IntRange(0, 15).Draw(t, "unfit") == 0 {
+			return ""
+		}
+		return rapid.SampledFrom(texts[attr]).Draw(t, attr)
+	})
+}
+
+var genRecord = rapid.Custom(func(t *rapid.T) session.Record { return someRecord(t, false) })
+
+func someRecord(t *rapid.T, unfit bool) session.Record {
+	r := session.Record{id: genID.Draw(t, "id")}
 	for _, attr := range attrs {
 		if rapid.Bool().Draw(t, attr+" is there") {
-			record[attr] = genValue.Draw(t, attr)
+			r[attr] = genValue.Draw(t, attr)
 		}
 	}
-	return record
-})
+	for _, attr := range keys {
+		if rapid.Bool().Draw(t, attr+" is there") {
+			r[attr] = genKey(attr, unfit).Draw(t, attr)
+		}
+	}
+	return r
+}
 
 var genWrite = rapid.Custom(func(t *rapid.T) session.Write {
 	if rapid.IntRange(0, 5).Draw(t, "new") == 5 {
-		record := genRecord.Draw(t, "record")
-		w := session.Write{SessionID: record[id].(string), New: true, Set: record}
-		delete(record, id)
+		r := someRecord(t, true)
+		w := session.Write{SessionID: r[id].(string), New: true, Set: r}
+		delete(r, id)
 		return w
 	}
 	w := session.Write{SessionID: genID.Draw(t, "id"), Set: session.Record{}}
-	for _, attr := range attrs {
+	for _, attr := range slices.Concat(attrs, keys) {
 		switch rapid.SampledFrom([]string{"leave", "set", "remove"}).Draw(t, attr) {
 		case "set":
-			w.Set[attr] = genValue.Draw(t, "to")
+			if slices.Contains(keys, attr) {
+				w.Set[attr] = genKey(attr, true).Draw(t, "to")
+			} else {
+				w.Set[attr] = genValue.Draw(t, "to")
+			}
 		case "remove":
 			w.Remove = append(w.Remove, attr)
 		}
@@ -96,14 +266,17 @@ var genWrite = rapid.Custom(func(t *rapid.T) session.Write {
 
 var genCondition = rapid.Custom(func(t *rapid.T) session.Condition {
 	c := session.Condition{
-		Attr: rapid.SampledFrom(attrs).Draw(t, "attr"),
+		Attr: rapid.SampledFrom(slices.Concat(attrs, keys)).Draw(t, "attr"),
 		Op:   rapid.SampledFrom([]session.Op{session.Is, session.Exists, session.Missing, session.Before}).Draw(t, "op"),
 	}
 	switch c.Op {
 	case session.Is:
 		c.Values = rapid.SliceOfN(genValue, 1, 3).Draw(t, "values")
+		if some := texts[c.Attr]; some != nil {
+			c.Values = append(c.Values, rapid.SampledFrom(some).Draw(t, "value"))
+		}
 	case session.Before:
-		c.Values = []any{genText.Draw(t, "value")}
+		c.Values = []any{rapid.OneOf(genText, rapid.SampledFrom(texts[session.AttrNextAttemptAt])).Draw(t, "value")}
 	}
 	return c
 })

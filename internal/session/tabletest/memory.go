@@ -13,6 +13,8 @@ func Memory(t TB) Subject {
 	feed := table.Feed()
 	return Subject{
 		Table:  table,
+		Index:  table,
+		Reader: memtable.Reader{Table: table},
 		Put:    table.Put,
 		Delete: table.Delete,
 		Get:    table.Get,

@@ -15,6 +15,8 @@ import (
 // that the tests need. They fail the test themselves.
 type Subject struct {
 	session.Table
+	Index  session.Index
+	Reader session.Reader
 	Put    func(session.Record)
 	Delete func(id string)
 	Get    func(id string) session.Record // nil if there is none

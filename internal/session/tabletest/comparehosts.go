@@ -1,0 +1,92 @@
+package tabletest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"dcv-session-broker/internal/session"
+)
+
+// CompareHosts does the same random things to two Hosts tables and wants the
+// same answers.
+func CompareHosts(t *testing.T, newOne, newOther func(TB) session.HostTable) {
+	rapid.Check(t, func(t *rapid.T) {
+		one, other := newOne(t), newOther(t)
+		for n := range rapid.IntRange(1, 25).Draw(t, "steps") {
+			ask := genQuestion(n).Draw(t, "question")
+			a, errA := ask.put(t, one)
+			b, errB := ask.put(t, other)
+			if errA != nil || errB != nil {
+				t.Fatalf("%s: %v, %v", ask.what, errA, errB)
+			}
+			if diff := cmp.Diff(a, b); diff != "" {
+				t.Fatalf("%s (-one +other):\n%s", ask.what, diff)
+			}
+		}
+	})
+}
+
+// A question is one operation on a Hosts table.
+type question struct {
+	what string
+	put  func(*rapid.T, session.HostTable) (answer any, err error)
+}
+
+func (q question) String() string { return q.what }
+
+var (
+	hostIDs   = []string{"i-1", "i-2", "mi-3"}
+	genHostID = rapid.SampledFrom(hostIDs)
+)
+
+// genMoment is a time of a few, and a little beside it: less than the
+// milliseconds that are kept, too.
+func genMoment(step time.Duration) *rapid.Generator[time.Time] {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		return noon.
+			Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "steps")) * step).
+			Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "a little")) * 400 * time.Microsecond)
+	})
+}
+
+// genQuestion is the n-th question. No two answers of hosts are read at the same
+// moment, since those would be in no order.
+func genQuestion(n int) *rapid.Generator[question] {
+	return rapid.Custom(func(t *rapid.T) question {
+		q := question{what: rapid.SampledFrom([]string{"sent", "last", "newest", "answered", "answered", "quiet", "silence"}).Draw(t, "what")}
+		switch q.what {
+		case "sent":
+			at := genMoment(session.SentApart).Draw(t, "at")
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return nil, h.Sent(t.Context(), at) }
+		case "last":
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
+				at, err := h.LastButOne(t.Context())
+				return at.UTC(), err
+			}
+		case "newest":
+			some := rapid.SliceOfDistinct(genHostID, rapid.ID[string]).Draw(t, "hosts")
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Newest(t.Context(), some) }
+		case "answered":
+			a := session.HostAnswer{
+				HostID: genHostID.Draw(t, "host"), InventoryID: "inv", Platform: rapid.SampledFrom([]string{"", "linux"}).Draw(t, "platform"),
+				SentAt: genMoment(time.Millisecond).Draw(t, "sent"),
+				At:     noon.Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "read"))*time.Minute + time.Duration(n)*time.Millisecond),
+			}
+			q.what = fmt.Sprintf("answered %+v", a)
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Answered(t.Context(), a) }
+		case "quiet":
+			before, limit := genMoment(time.Minute).Draw(t, "before"), rapid.IntRange(1, 3).Draw(t, "limit")
+			q.what = fmt.Sprintf("quiet before %v, at most %d", before, limit)
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Quiet(t.Context(), before, limit) }
+		case "silence":
+			hostID, before := genHostID.Draw(t, "host"), genMoment(time.Minute).Draw(t, "before")
+			q.what = fmt.Sprintf("silence of %s before %v", hostID, before)
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Silence(t.Context(), hostID, before) }
+		}
+		return q
+	})
+}

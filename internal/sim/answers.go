@@ -1,0 +1,215 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/session"
+)
+
+type deleteAnswer struct {
+	RequestID        string `json:"RequestId"`
+	SuccessfulList   []json.RawMessage
+	UnsuccessfulList []json.RawMessage
+}
+
+type answered struct {
+	SessionID     string `json:"SessionId"`
+	State         string
+	FailureReason string
+}
+
+// The reasons that an entry can have but for a refused host. What is "not
+// certain" is so: then either may be true.
+const (
+	notFound    = "The requested dcvSession does not exist"
+	notRecorded = "The deletion could not be recorded, and nothing was changed. Repeat the call."
+	notCertain  = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
+)
+
+// answered holds the promises to what a client is told.
+func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
+	switch {
+	case r.bad:
+		if resp.StatusCode != 400 {
+			w.breaks(7, "%s answers %d to what is no request", r.inv, resp.StatusCode)
+		}
+		return
+	case resp.StatusCode == 503 && r.inv.faulty:
+		return
+	case resp.StatusCode != 200:
+		w.breaks(7, "%s answers %d, though no call failed: %s", r.inv, resp.StatusCode, resp.Body)
+		return
+	}
+	var body deleteAnswer
+	if err := json.Unmarshal([]byte(resp.Body), &body); err != nil {
+		w.breaks(7, "%s answers what is no JSON: %s", r.inv, resp.Body)
+		return
+	}
+	told := w.onceEachInOrder(r, body)
+	if told == nil || r.dryRun {
+		return
+	}
+	for i, e := range r.entries {
+		g := group{e.SessionID, e.Owner}
+		if reason := told[i].FailureReason; reason == "" {
+			w.answeredDeleting(r, g)
+		} else {
+			w.answeredUnsuccessful(r, g, reason)
+		}
+	}
+	w.commanded(r.inv)
+	w.badBesideGood(r)
+}
+
+// Promise 7, answered once each: every entry has one answer, in the order of the
+// request within its list. Promise 4: the answer to an entry of somebody else's
+// session, or of none, is one and the same, to the byte.
+func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
+	good, bad := body.SuccessfulList, body.UnsuccessfulList
+	var told []answered
+	for _, e := range r.entries {
+		var next answered
+		for _, list := range []*[]json.RawMessage{&good, &bad} {
+			if len(*list) == 0 {
+				continue
+			}
+			var a answered
+			if err := json.Unmarshal((*list)[0], &a); err != nil {
+				w.breaks(7, "%s answers what cannot be read: %s", r.inv, (*list)[0])
+				return nil
+			}
+			if a.SessionID == e.SessionID && next.SessionID == "" && w.fits(r, e, a) {
+				next = a
+				if a.FailureReason == notFound && string((*list)[0]) != fmt.Sprintf(`{"SessionId":%q,"FailureReason":"%s"}`, e.SessionID, notFound) {
+					w.breaks(4, "%s tells of %s: %s", r.inv, e.SessionID, (*list)[0])
+				}
+				*list = (*list)[1:]
+			}
+		}
+		if next.SessionID == "" {
+			w.breaks(7, "%s does not answer each entry once and in order: %v", r.inv, r.entries)
+			return nil
+		}
+		told = append(told, next)
+	}
+	if len(good)+len(bad) > 0 {
+		w.breaks(7, "%s answers more than it was asked", r.inv)
+	}
+	return told
+}
+
+// fits tells whether an answer may be that to an entry: entries of one session
+// and owner have one answer, so where a request has several owners of one
+// session, only the owner's can be a success.
+func (w *world) fits(r *request, e entry, a answered) bool {
+	return a.FailureReason != "" || r.owned[group{e.SessionID, e.Owner}]
+}
+
+// Promise 1, durable before answered: what is answered DELETING is in the table
+// as DELETING with a lease, or has ended. Promise 6: if it was forced, it is
+// confirmed by that.
+func (w *world) answeredDeleting(r *request, g group) {
+	id := g.sessionID
+	w.seen.premises[1]++
+	rec := w.table.Get(id)
+	s := rec.Session()
+	ended := rec == nil || s.State == session.Deleted || s.State == session.Unknown && (s.Confirmation != "" || !s.GivenUpAt.IsZero())
+	if at, known := w.model.endedAt[id]; known && !at.Before(r.at) {
+		ended = true
+	}
+	switch {
+	case !r.owned[g]:
+		w.breaks(4, "%s answers DELETING of %s to %s, who does not own it", r.inv, id, g.owner)
+	case ended:
+	case s.State != session.Deleting || s.NextAttemptAt.IsZero():
+		w.breaks(1, "%s answers DELETING of %s, which is %s", r.inv, id, s.State)
+	case r.groups[g] && s.Confirmation == "":
+		w.breaks(6, "%s answers a forced deletion of %s, which is not DELETED at once", r.inv, id)
+	}
+	if s.State == session.Deleting || s.State == session.Unknown && s.Confirmation != "" {
+		w.model.told[id] = true
+	}
+}
+
+// Promises 4, 7 and 8, of an entry that is answered as unsuccessful: it has
+// changed nothing, no command is on its way, and the reason is true.
+func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
+	id := g.sessionID
+	if reason == notCertain {
+		if !r.inv.faulty {
+			w.breaks(7, "%s is not certain of %s, though no write failed", r.inv, id)
+		}
+		return
+	}
+	rec := w.table.Get(id)
+	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] {
+		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)
+	}
+	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {
+		w.breaks(7, "%s answers of %s that nothing was changed, but it is %s", r.inv, id, s.State)
+	}
+	switch {
+	case reason == notFound:
+		if rec != nil && rec[session.AttrOwner] != g.owner {
+			w.seen.premises[4]++
+		}
+		if !r.gone[g] {
+			w.breaks(7, "%s answers that %s does not exist, but it does", r.inv, id)
+		}
+	case reason == notRecorded:
+		if !r.inv.faulty {
+			w.breaks(7, "%s could not record %s, though no write failed", r.inv, id)
+		}
+	case !r.owned[g]:
+		w.breaks(4, "%s tells %s of %s, who does not own it: %q", r.inv, g.owner, id, reason)
+	case !r.inv.faulty:
+		m := w.machine(rec.Session().HostID)
+		if m != nil && m.known() && m.tagged && m.platform != "macOS" && m.changed.Before(r.inv.started) {
+			w.breaks(8, "%s does not delete %s because of its host, which is well: %q", r.inv, id, reason)
+		}
+	}
+}
+
+// badBesideGood notes that promise 8 was at risk: hosts that can and that cannot
+// be commanded in one request.
+func (w *world) badBesideGood(r *request) {
+	var sent, refused bool
+	for id := range r.marked {
+		if a := w.model.attempts[r.inv.id][id]; a != nil {
+			sent = sent || a.sent
+			refused = refused || a.putBack
+		}
+	}
+	if sent && refused {
+		w.seen.premises[8]++
+	}
+}
+
+// described holds an answer of describeSessions to the table: what it shows is
+// there, and of the owner asked for.
+func (w *world) described(inv *invocation, body string, resp events.APIGatewayV2HTTPResponse) {
+	if resp.StatusCode == 503 && inv.faulty {
+		return
+	}
+	var shown struct {
+		Sessions []struct {
+			ID    string `json:"Id"`
+			Owner string
+		}
+	}
+	if err := json.Unmarshal([]byte(resp.Body), &shown); err != nil || resp.StatusCode != 200 {
+		w.breaks(7, "%s answers %d: %s", inv, resp.StatusCode, resp.Body)
+	}
+	for _, s := range shown.Sessions {
+		if w.table.Get(s.ID) == nil {
+			w.breaks(7, "%s shows %s, which is not in the table", inv, s.ID)
+		}
+		if strings.Contains(body, "alice") && s.Owner != "alice" {
+			w.breaks(4, "%s shows a session of %s to those who ask for alice's", inv, s.Owner)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// deployed is the template: what decides which events go where is read from it.
+var theTemplate = sync.OnceValue(func() *template.Template {
+	t, err := template.Load("../../template.yaml", map[string]string{"CloseIdleAfterMinutes": "10"})
+	if err != nil {
+		panic(err)
+	}
+	return t
+})
+
+// routed tells whether a rule of the template brings an event to host-events'
+// queue. Whatever is not in it is the same for all events of a kind, so the
+// answer is kept.
+func (w *world) routed(kind, event string) bool {
+	routedMu.Lock()
+	defer routedMu.Unlock()
+	yes, known := routedKinds[kind]
+	if !known {
+		for _, r := range theTemplate().Rules() {
+			matches, err := r.Pattern.Match([]byte(event))
+			if err != nil {
+				panic(err)
+			}
+			yes = yes || matches && r.Enabled && slices.Contains(r.Queues, "HostEventsQueue")
+		}
+		routedKinds[kind] = yes
+	}
+	return yes
+}
+
+var (
+	routedMu    sync.Mutex
+	routedKinds = map[string]bool{}
+)
+
+func (w *world) emitInvocation(on *onHost) {
+	event := fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"%s","document-name":"%s","instance-id":"%s","status":"%s"}}`,
+		on.command.id, on.command.document, on.machine.id, on.status)
+	w.emit("invocation "+on.command.document+" "+on.status, event)
+}
+
+func (w *world) emitInstance(m *machine, state string) {
+	event := fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":"%s","state":"%s"}}`, m.id, state)
+	w.emit("instance "+state, event)
+}
+
+// emit gives an event to EventBridge, which brings it to the queue: once, never,
+// twice, soon or late.
+func (w *world) emit(kind, event string) {
+	if !w.routed(kind, event) {
+		return
+	}
+	copies := 1
+	switch {
+	case w.meets(eventLost):
+		w.say("EventBridge", "FAULT: %s: %s", eventLost, event)
+		return
+	case w.meets(eventDoubled):
+		w.say("EventBridge", "FAULT: %s: %s", eventDoubled, event)
+		copies = 2
+	}
+	for range copies {
+		in := w.dice.between(50*time.Millisecond, 2*time.Second)
+		if w.meets(eventLate) {
+			in = w.dice.between(time.Minute, oneOf(w.dice, []time.Duration{10 * time.Minute, 3 * time.Hour}))
+			w.say("EventBridge", "FAULT: %s: by %s: %s", eventLate, in, event)
+		}
+		w.after(in, func() { w.enqueue(event) })
+	}
+}
+
+// A message is in the queue until it was worked off, or five times was not.
+type message struct {
+	n         int
+	body      string
+	visibleAt time.Time
+	received  int
+	garbage   bool
+}
+
+func (m *message) id() string { return fmt.Sprintf("m%d", m.n) }
+
+const (
+	visibilityTimeout = 180 * time.Second
+	maxReceives       = 5
+	batchSize         = 10
+	maxConcurrency    = 5
+)
+
+func (w *world) enqueue(event string) {
+	w.happened++
+	w.queue = append(w.queue, &message{n: w.happened, body: event, visibleAt: w.now()})
+	if w.meets(eventGarbage) {
+		w.happened++
+		w.say("EventBridge", "FAULT: %s", eventGarbage)
+		w.queue = append(w.queue, &message{n: w.happened, body: `{"detail-type":"nonsense"`, visibleAt: w.now(), garbage: true})
+	}
+}
+
+// polls tells what Lambda may fetch now: from the queue, and from the stream.
+func (w *world) polls() (polls []func()) {
+	var visible []*message
+	for _, m := range w.queue {
+		if !m.visibleAt.After(w.now()) {
+			visible = append(visible, m)
+		}
+	}
+	busy := 0
+	for _, inv := range w.running {
+		if inv.function == "host-events" {
+			busy++
+		}
+	}
+	if len(visible) > 0 && busy < maxConcurrency {
+		polls = append(polls, func() { w.pollQueue(visible) })
+	}
+	for i := range w.shards {
+		if s := &w.shards[i]; !s.busy && len(s.records) > 0 && !s.retryAt.After(w.now()) {
+			polls = append(polls, func() { w.pollShard(s) })
+		}
+	}
+	return polls
+}
+
+// pollQueue hands some of the messages to host-events.
+func (w *world) pollQueue(visible []*message) {
+	var batch []*message
+	for len(visible) > 0 && len(batch) < batchSize {
+		i := 0
+		if w.meets(eventReordered) {
+			i = w.dice.below(len(visible))
+		}
+		m := visible[i]
+		visible = slices.Delete(slices.Clone(visible), i, i+1)
+		m.visibleAt = w.now().Add(visibilityTimeout)
+		m.received++
+		batch = append(batch, m)
+		if w.dice.chance(25 * percent) {
+			break
+		}
+	}
+	event := events.SQSEvent{}
+	for _, m := range batch {
+		id := m.id()
+		event.Records = append(event.Records, events.SQSMessage{MessageId: id, Body: m.body})
+	}
+	var response events.SQSEventResponse
+	inv := w.start("host-events", 30*time.Second, func(inv *invocation) {
+		var err error
+		response, err = w.hostEvents(inv).Handle(inv.ctx, event)
+		if err != nil {
+			panic(err)
+		}
+	}, func(inv *invocation) {
+		failed := map[string]bool{}
+		for _, f := range response.BatchItemFailures {
+			failed[f.ItemIdentifier] = true
+		}
+		w.batchWorked(inv, batch, failed)
+		for _, m := range batch {
+			if !failed[m.id()] {
+				w.worked(m)
+			} else {
+				w.back(m)
+			}
+		}
+	}, func(*invocation) {
+		for _, m := range batch {
+			w.back(m)
+		}
+	})
+	for _, m := range batch {
+		w.say(inv, "is given m%d: %s", m.n, m.body)
+	}
+}
+
+// worked: the message is deleted, if SQS does not deliver it once more.
+func (w *world) worked(m *message) {
+	w.workedOff = append(w.workedOff, m.body)
+	if w.meets(queueDoubled) {
+		w.say("SQS", "FAULT: %s: m%d", queueDoubled, m.n)
+		return
+	}
+	w.queue = slices.DeleteFunc(w.queue, func(o *message) bool { return o == m })
+}
+
+// back: the message shows again when its time is over, or goes to the
+// dead-letter queue.
+func (w *world) back(m *message) {
+	if m.received >= maxReceives {
+		w.seen.faults[deadLetter]++
+		w.say("SQS", "m%d goes to the dead-letter queue", m.n)
+		w.queue = slices.DeleteFunc(w.queue, func(o *message) bool { return o == m })
+	}
+}

@@ -1,0 +1,200 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A request is what a client asks, and what the model knows of it.
+type request struct {
+	inv     *invocation
+	entries []entry
+	dryRun  bool
+	bad     bool // not the API's shape
+	at      time.Time
+
+	groups map[group]bool            // the deletions asked for: forced or not
+	before map[string]session.Record // its own mark, by session
+	marked map[string]bool           // by session
+	owned  map[group]bool            // while it was under way, the session was that owner's
+	gone   map[group]bool            // while it was under way, there was none of that owner to be deleted
+}
+
+type entry struct {
+	SessionID string `json:"SessionId"`
+	Owner     string
+	Force     bool
+}
+
+type group struct{ sessionID, owner string }
+
+// client has a client ask for something.
+func (w *world) client() {
+	switch n := w.dice.below(100); {
+	case n < 10:
+		w.describe()
+	case n < 16:
+		w.ask(w.anyEntries(), true)
+	case n < 18:
+		w.askBadly()
+	case n < 45 && w.underWay() != nil: // somebody else wants the same
+		w.ask(w.underWay().entries, false)
+	default:
+		w.ask(w.anyEntries(), false)
+	}
+}
+
+// underWay is the newest request that has no answer yet.
+func (w *world) underWay() *request {
+	for _, inv := range slices.Backward(w.running) {
+		if r := inv.request; r != nil && len(r.entries) > 0 {
+			return r
+		}
+	}
+	return nil
+}
+
+func (w *world) anyEntries() (entries []entry) {
+	var known []session.Session
+	for _, r := range w.table.All() {
+		known = append(known, r.Session())
+	}
+	forcedness := oneOf(w.dice, []int{0, 0, 30 * percent, 100 * percent})
+	for range 1 + w.dice.below(5) {
+		e := entry{SessionID: w.anyName(), Owner: oneOf(w.dice, owners), Force: w.dice.chance(forcedness)}
+		if len(known) > 0 && !w.dice.chance(10*percent) {
+			s := oneOf(w.dice, known)
+			e.SessionID, e.Owner = s.ID, s.Owner
+			if w.dice.chance(10 * percent) {
+				e.Owner = "mallory"
+			}
+		}
+		entries = append(entries, e)
+		if w.dice.chance(10 * percent) {
+			again := e
+			again.Force = again.Force || w.dice.chance(30*percent)
+			entries = append(entries, again)
+		}
+	}
+	return entries
+}
+
+// ask sends deleteSessions, as API Gateway hands it over.
+func (w *world) ask(entries []entry, dryRun bool) {
+	body, err := json.Marshal(entries)
+	if err != nil {
+		panic(err)
+	}
+	r := w.newRequest()
+	r.entries, r.dryRun = entries, dryRun
+	for _, e := range entries {
+		g := group{e.SessionID, e.Owner}
+		r.groups[g] = r.groups[g] || e.Force
+		rec := w.table.Get(e.SessionID)
+		r.owned[g] = rec != nil && rec[session.AttrOwner] == e.Owner
+		r.gone[g] = !r.owned[g] || rec[session.AttrState] == string(session.Deleted)
+	}
+	w.send(r, string(body))
+}
+
+// askBadly sends what is not a request; nothing may come of it.
+func (w *world) askBadly() {
+	body := oneOf(w.dice, []string{`{"SessionId":"s1"}`, `[{"SessionId":"s1"}]`, `[{"SessionId":"s1","Owner":"alice"},{"SessionId":7,"Owner":"alice"}]`, ``, `[`})
+	r := w.newRequest()
+	r.bad = true
+	w.send(r, body)
+}
+
+func (w *world) newRequest() *request {
+	return &request{
+		at: w.now(), groups: map[group]bool{}, before: map[string]session.Record{},
+		owned: map[group]bool{}, gone: map[group]bool{}, marked: map[string]bool{},
+	}
+}
+
+func (w *world) send(r *request, body string) {
+	req := events.APIGatewayV2HTTPRequest{Body: body}
+	if r.dryRun {
+		req.QueryStringParameters = map[string]string{"dryRun": "true"}
+		req.RawQueryString = "dryRun=true"
+	}
+	var resp events.APIGatewayV2HTTPResponse
+	w.start("delete-sessions", 29*time.Second, func(inv *invocation) {
+		r.inv, inv.request = inv, r
+		w.aside(inv, "deleteSessions (dry run: %t) %s", r.dryRun, body)
+		w.model.requests[inv.id] = r
+		var err error
+		resp, err = w.deleteSessions(inv).Handle(lambdaContext(inv), req)
+		if err != nil {
+			panic(err)
+		}
+	}, func(inv *invocation) {
+		w.say(inv, "answers %d %s", resp.StatusCode, resp.Body)
+		w.answered(r, resp)
+		if resp.StatusCode == 503 && w.dice.chance(50*percent) {
+			w.ask(r.entries, r.dryRun)
+		}
+	}, func(*invocation) {
+		if !w.calm && !r.bad && w.dice.chance(40*percent) { // the client asks again
+			w.after(w.dice.between(0, 30*time.Second), func() { w.ask(r.entries, r.dryRun) })
+		}
+	})
+}
+
+func (w *world) describe() {
+	body := oneOf(w.dice, []string{``, `{"SessionIds":["s1","s2","s9"]}`, `{"Filters":[{"Key":"owner","Value":"alice"}]}`, `{"MaxResults":2}`})
+	var resp events.APIGatewayV2HTTPResponse
+	w.start("describe-sessions", 29*time.Second, func(inv *invocation) {
+		w.aside(inv, "describeSessions %s", body)
+		var err error
+		resp, err = w.describeSessions(inv).Handle(lambdaContext(inv), events.APIGatewayV2HTTPRequest{Body: body})
+		if err != nil {
+			panic(err)
+		}
+	}, func(inv *invocation) {
+		w.say(inv, "answers %d %s", resp.StatusCode, resp.Body)
+		w.described(inv, body, resp)
+	}, func(*invocation) {})
+}
+
+func lambdaContext(inv *invocation) context.Context {
+	return lambdacontext.NewContext(inv.ctx, &lambdacontext.LambdaContext{AwsRequestID: inv.id})
+}
+
+// oddRecords puts records into the table that no inventory made.
+func (w *world) oddRecords() {
+	for w.meets(recordOdd) {
+		m := oneOf(w.dice, w.machines)
+		s := session.Session{ID: fmt.Sprintf("odd%d", w.events), Owner: oneOf(w.dice, owners), HostID: m.id, Type: "virtual"}
+		switch w.dice.below(4) {
+		case 0:
+			s.HostID = ""
+		case 1:
+			s.HostID = "somewhere"
+		case 2: // its incarnation is not recorded
+			if len(m.sessions) > 0 {
+				d := oneOf(w.dice, m.sessions)
+				if d.kind != "console" {
+					s.ID, s.Owner = d.name, d.owner
+				}
+			}
+		}
+		r := session.Listed(s)
+		if s.HostID == "" {
+			delete(r, session.AttrLiveHostID)
+		}
+		if w.table.Get(s.ID) == nil {
+			w.table.Put(r)
+			w.say("somebody", "FAULT: %s: %v", recordOdd, r[session.AttrSessionID])
+			w.look(nil)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// commandTaken holds what a close command asks to what the table says: each
+// session of it was recorded before for this attempt (1), with that host and in
+// that incarnation, and no longer than the deletion is tried (5). A repeat sends
+// nothing (7), and neither does force with purge (6).
+func (w *world) commandTaken(inv *invocation, cmd *command) {
+	if inv.request != nil && inv.request.dryRun {
+		w.breaks(7, "%s sends a command, though it is a dry run", inv)
+	}
+	for _, on := range cmd.on {
+		for _, a := range cmd.asks[on.machine.id] {
+			at := w.model.attempts[cmd.attempt][a.sessionID]
+			if at == nil {
+				w.unrecorded(inv, a)
+				continue
+			}
+			if at.sent {
+				w.seen.premises[10]++ // the SDK has sent it twice
+			}
+			at.sent = true
+			created, err := time.Parse(time.RFC3339Nano, at.creation)
+			switch {
+			case at.hostID != on.machine.id || at.name != a.name:
+				w.breaks(5, "%s asks %s to close %q, but %s is %q on %s", inv, on.machine.id, a.name, a.sessionID, at.name, at.hostID)
+			case err == nil && (a.latest || !a.created.Equal(created)):
+				w.breaks(5, "%s asks to close %s of %s, not that of %s", inv, a.sessionID, a.created, at.creation)
+			case err != nil && (!a.latest || a.created.After(at.requestedAt.Add(session.CreationTolerance))):
+				w.breaks(5, "%s asks to close %s as of %s, but it was requested at %s", inv, a.sessionID, a.created, at.requestedAt)
+			case cmd.voidAfter > at.over.Unix():
+				w.breaks(5, "the command of %s for %s outlives its deletion", inv, a.sessionID)
+			case at.putBack:
+				w.breaks(7, "%s sends a command for %s, which it has taken back", inv, a.sessionID)
+			}
+		}
+	}
+}
+
+func (w *world) unrecorded(inv *invocation, a ask) {
+	r := inv.request
+	if r == nil {
+		w.breaks(1, "%s sends a command for %s, which is not recorded", inv, a.sessionID)
+		return
+	}
+	for g, forced := range r.groups {
+		if g.sessionID == a.sessionID && forced && w.setup.forceMode == session.Purge {
+			w.breaks(6, "%s sends a command for %s, which is forced", inv, a.sessionID)
+			return
+		}
+	}
+	if s := w.table.Get(a.sessionID).Session(); s.DeletionRequestID != inv.id && s.DeletionRequestID != "" {
+		w.breaks(7, "%s sends a command for %s, which it only repeats", inv, a.sessionID)
+		return
+	}
+	w.breaks(1, "%s sends a command for %s, which is not recorded", inv, a.sessionID)
+}
+
+// Promise 5, only what was asked: a host closes a session only for an attempt
+// that names it, in the incarnation that was recorded; where none was, one that
+// is not newer than the request by more than the tolerance; and not after the
+// deletion's end, as far as its clock tells.
+func (w *world) closesDesktop(on *onHost, a ask, d *desktop) {
+	w.seen.premises[5]++
+	m := on.machine
+	at := w.model.attempts[on.command.attempt][a.sessionID]
+	if at == nil || at.hostID != m.id || at.name != d.name {
+		w.breaks(5, "%s closes %q of %s, which nobody asked for", m.id, d.name, d.createdText)
+		return
+	}
+	created, err := time.Parse(time.RFC3339Nano, at.creation)
+	switch {
+	case err == nil && !sameIncarnation(created, d.created):
+		w.breaks(5, "%s closes %q of %s, but that of %s was to be closed", m.id, d.name, d.createdText, at.creation)
+	case err != nil && d.created.After(at.requestedAt.Add(session.CreationTolerance)):
+		w.breaks(5, "%s closes %q of %s, which is newer than the request of %s", m.id, d.name, d.createdText, at.requestedAt)
+	case w.now().After(at.over.Add(m.skew.Abs() + time.Second)):
+		w.breaks(5, "%s closes %q, but its deletion was over at %s", m.id, d.name, at.over.Format(time.TimeOnly))
+	case at.putBack:
+		w.breaks(7, "%s closes %q, though the request was answered that nothing was changed", m.id, d.name)
+	}
+}
+
+// Promise 8, one bad apple stays one: where no call failed, whatever this
+// function has begun to try is sent in the same breath to every host that can
+// be commanded, whatever there is of others.
+func (w *world) commanded(inv *invocation) {
+	for _, attempt := range slices.Sorted(maps.Keys(w.model.attempts)) {
+		of := w.model.attempts[attempt]
+		for _, id := range slices.Sorted(maps.Keys(of)) {
+			a := of[id]
+			m := w.machine(a.hostID)
+			if a.by != inv || m == nil || inv.faulty {
+				continue
+			}
+			ok := m.known() && m.tagged && m.platform != "macOS" && m.changed.Before(inv.started)
+			if ok && !a.sent && !a.putBack {
+				w.breaks(8, "%s did not command %s to close %s (attempt %s)", inv, m.id, id, attempt)
+			}
+		}
+	}
+}
+
+// taskDone holds promise 8 to a run of cleanup.
+func (w *world) taskDone(inv *invocation) { w.commanded(inv) }
+
+// batchWorked holds promise 8 to a batch of messages: what cannot be read fails
+// alone.
+func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string]bool) {
+	for _, m := range batch {
+		id := m.id()
+		if m.garbage && len(batch) > 1 {
+			w.seen.premises[8]++
+		}
+		switch {
+		case m.garbage && !failed[id]:
+			w.breaks(8, "%s takes %s for worked off, which cannot be read", inv, id)
+		case !m.garbage && failed[id] && !inv.faulty:
+			w.breaks(8, "%s could not work off %s for no reason of its own", inv, id)
+		}
+	}
+}

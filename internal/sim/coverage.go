@@ -1,0 +1,108 @@
+package sim
+
+import "dcv-session-broker/internal/session"
+
+// Coverage is what runs have seen of all that there is to see: a run that never
+// saw it proves nothing about it.
+type Coverage struct {
+	faults      [faults]int
+	transitions [transitions]int
+	premises    [11]int // by promise: how often it could have been broken
+}
+
+func (c *Coverage) add(o Coverage) {
+	for i, n := range o.faults {
+		c.faults[i] += n
+	}
+	for i, n := range o.transitions {
+		c.transitions[i] += n
+	}
+	for i, n := range o.premises {
+		c.premises[i] += n
+	}
+}
+
+// missing names what was not seen.
+func (c *Coverage) missing() (missing []string) {
+	for f, n := range c.faults {
+		if n == 0 {
+			missing = append(missing, "fault: "+faultNames[f])
+		}
+	}
+	for t, n := range c.transitions {
+		if n == 0 {
+			missing = append(missing, "transition: "+transitionNames[t])
+		}
+	}
+	for p, n := range c.premises {
+		if n == 0 && p > 0 {
+			missing = append(missing, "promise never at risk: "+promiseNames[p])
+		}
+	}
+	return missing
+}
+
+// A transition is an arrow of the README's diagram of a record's life.
+type transition int
+
+const (
+	listedNew transition = iota
+	readyMarked
+	readyEnded
+	deletingPutBack
+	deletingDeleted
+	deletingGivenUp
+	readyDoubted
+	unknownReady
+	unknownMarked
+	unknownDeleted
+	deletedListed
+	deletedExpires
+	unknownExpires
+
+	transitions
+)
+
+var transitionNames = [transitions]string{
+	"[*] to READY", "READY to DELETING, asked", "READY to DELETING, gone", "DELETING to READY, put back", "DELETING to DELETED",
+	"DELETING to UNKNOWN", "READY to UNKNOWN", "UNKNOWN to READY", "UNKNOWN to DELETING", "UNKNOWN to DELETED", "DELETED to READY",
+	"DELETED to [*]", "UNKNOWN to [*]",
+}
+
+var promiseNames = [11]string{
+	"", "durable before answered", "never taken back, never stuck", "DELETED is true", "owners only", "only what was asked",
+	"forced means forced", "answered once each", "one bad apple", "re-cached", "at least once, in any order",
+}
+
+// count counts a change of a record.
+func (w *world) count(c change) {
+	was, is := c.was.State, c.is.State
+	note := func(t transition) { w.seen.transitions[t]++ }
+	switch {
+	case c.old == nil && is == session.Ready:
+		note(listedNew)
+	case was == session.Ready && is == session.Deleting && c.by != nil && c.by.request != nil:
+		note(readyMarked)
+	case was == session.Ready && is == session.Deleting:
+		note(readyEnded)
+	case was == session.Deleting && is == session.Ready:
+		note(deletingPutBack)
+	case was == session.Deleting && is == session.Deleted:
+		note(deletingDeleted)
+	case was == session.Deleting && is == session.Unknown:
+		note(deletingGivenUp)
+	case was == session.Ready && is == session.Unknown:
+		note(readyDoubted)
+	case was == session.Unknown && is == session.Ready:
+		note(unknownReady)
+	case was == session.Unknown && is == session.Deleting:
+		note(unknownMarked)
+	case was == session.Unknown && is == session.Deleted:
+		note(unknownDeleted)
+	case was == session.Deleted && is == session.Ready:
+		note(deletedListed)
+		if c.was.Confirmation == session.Forced {
+			w.seen.premises[9]++
+		}
+	}
+}

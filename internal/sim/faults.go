@@ -1,0 +1,88 @@
+package sim
+
+// A fault is one thing that goes wrong, or against expectation.
+type fault int
+
+const (
+	// The table, for each write of a call.
+	tableRefuses    fault = iota
+	tableSilent           // no answer, and not written
+	tableAnswerLost       // written, but no answer
+	tableTriedTwice       // written, answer lost inside the SDK, written again
+	tableLate             // no answer, and written a while later
+	readFails             // of the table or an index
+	indexStale            // an index shows a record as it was
+	hostTableFails        // not done
+	hostTableAnswerLost
+
+	// Systems Manager and EC2, for each try that the SDK makes of a call.
+	sendThrottled
+	sendFails      // no usable answer, and no command
+	sendAnswerLost // no usable answer, but the command is on its way
+	readThrottled
+	notYetVisible // the invocation does not show yet
+	ec2Fails
+
+	// The functions.
+	killed   // one of them, between or amid its calls
+	timedOut // it took longer than it may
+	deployed // all of them at once
+	slowCall // time passes while a call is under way
+
+	// What is delivered.
+	eventLost
+	eventDoubled
+	eventLate // by minutes or hours
+	eventReordered
+	eventGarbage
+	queueDoubled // a message is delivered again though it was worked off
+	deadLetter
+	streamSplit
+	streamDoubled
+	streamDropped // repeated too often or for too long
+	streamStalls
+	runMissing
+	hourMissing // no runs of cleanup for an hour
+	runsOverlap
+
+	// The hosts.
+	hostStops
+	hostHibernates
+	hostTerminates
+	hostDisconnects
+	hostSilent
+	hostUntagged
+	hostMidway // goes while it carries out a command
+	dcvFails
+	dcvHangs
+	dcvGarbage
+	dcvIgnores // takes the close, and does not close
+	outputCut
+	hostLies
+	clockOff
+	recordOdd // a record that no inventory made
+
+	faults
+)
+
+var faultNames = [faults]string{
+	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late",
+	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
+	"SendCommand throttled", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
+	"function killed", "function timed out", "deploy", "slow call",
+	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
+	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "run missing", "hour without runs", "runs overlap",
+	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway",
+	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "odd record",
+}
+
+func (f fault) String() string { return faultNames[f] }
+
+// meets tells whether the fault happens now.
+func (w *world) meets(f fault) bool {
+	if w.calm || !w.dice.chance(w.setup.rates[f]) {
+		return false
+	}
+	w.seen.faults[f]++
+	return true
+}

@@ -1,0 +1,272 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A machine is a host as it really is. What the broker knows of it, it has from
+// its answers.
+type machine struct {
+	id       string
+	platform string
+	state    machineState
+	since    time.Time
+	tagged   bool
+	offline  bool // Systems Manager has lost it, and says so
+	silent   bool // Systems Manager does not know yet
+	dcv      dcvState
+	liar     bool // says of itself, and of others, what is not so
+	lied     bool
+	skew     time.Duration // of its clock
+	whole    bool          // its dcv prints creation times without decimals
+	console  bool          // makes a console session when it starts
+	changed  time.Time     // when it was last well or ill
+
+	sessions []*desktop
+	newest   map[string]time.Time // by name: when the last of that name was created
+}
+
+type machineState int
+
+const (
+	running machineState = iota
+	stopped
+	hibernated
+	terminated
+)
+
+var stateNames = []string{"running", "stopped", "hibernated", "terminated"}
+
+type dcvState int
+
+const (
+	dcvWorks dcvState = iota
+	dcvBroken
+	dcvHung
+	dcvMumbles // prints what cannot be read
+	dcvStubborn
+)
+
+// A desktop is a session that really runs: an incarnation.
+type desktop struct {
+	machine           *machine
+	name, owner, kind string
+	created           time.Time // by its host's clock
+	createdText       string
+	connections       int64
+	left              string
+	usedAt            time.Time // true time
+}
+
+// known tells whether Systems Manager takes commands for the host.
+func (m *machine) known() bool { return !m.offline && (m.state == running || m.silent) }
+
+// reachable tells whether a command gets to it.
+func (m *machine) reachable() bool { return m.state == running && !m.offline && !m.silent }
+
+// well tells whether it does all that a host should.
+func (m *machine) well() bool {
+	return m.reachable() && m.tagged && m.dcv == dcvWorks && !m.liar && m.platform != "macOS"
+}
+
+func (w *world) machine(id string) *machine {
+	for _, m := range w.machines {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (m *machine) clock(now time.Time) time.Time { return now.Add(m.skew) }
+
+func (m *machine) find(name string) *desktop {
+	for _, d := range m.sessions {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// build makes the fleet, and what runs on it.
+func (w *world) build() {
+	for n := range w.setup.hosts {
+		m := &machine{
+			id: fmt.Sprintf("i-%017x", 0xa0+n), platform: "linux", tagged: true,
+			since: w.now(), changed: w.now(), newest: map[string]time.Time{},
+			whole: w.dice.chance(30 * percent), console: w.dice.chance(60 * percent),
+		}
+		if w.dice.chance(4 * percent) {
+			m.id = fmt.Sprintf("mi-%017x", 0xa0+n)
+		}
+		if w.dice.chance(3 * percent) {
+			m.platform = "macOS"
+		}
+		if w.meets(clockOff) || w.dice.chance(10*percent) {
+			w.seen.faults[clockOff]++
+			m.skew = w.dice.between(0, 6*time.Second) - 3*time.Second
+		}
+		if w.meets(hostLies) || w.dice.chance(6*percent) {
+			w.seen.faults[hostLies]++
+			m.liar, m.lied = true, true
+		}
+		w.machines = append(w.machines, m)
+		w.say(m.id, "runs (clock off by %s, liar: %t)", m.skew, m.liar)
+		if m.console {
+			w.startDesktop(m, "console", "console")
+		}
+		for range w.dice.below(3) {
+			w.startDesktop(m, w.anyName(), "virtual")
+		}
+	}
+	w.oddRecords()
+}
+
+var names = []string{"s1", "s2", "s3", "s4", "s5", "s6", "a b/c%d"}
+
+func (w *world) anyName() string { return oneOf(w.dice, names) }
+
+var owners = []string{"alice", "bob"}
+
+// startDesktop has a session come up, if its host can have one of that name now.
+// Two incarnations of a name are more than a second apart.
+func (w *world) startDesktop(m *machine, name, kind string) {
+	now := w.now()
+	if m.state != running || m.find(name) != nil || now.Sub(m.newest[name]) < 2*time.Second {
+		return
+	}
+	m.newest[name] = now
+	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, created: m.clock(now).Truncate(time.Microsecond), usedAt: now}
+	if m.whole {
+		d.created = d.created.Truncate(time.Second)
+		d.createdText = d.created.Format("2006-01-02T15:04:05Z")
+	} else {
+		d.created = d.created.Add(time.Duration(w.dice.below(999)+1) * time.Microsecond)
+		d.createdText = d.created.Format("2006-01-02T15:04:05.000000Z")
+	}
+	m.sessions = append(m.sessions, d)
+	w.say(m.id, "session %q of %s starts (%s)", name, d.owner, d.createdText)
+}
+
+func (w *world) endDesktop(d *desktop, why string) {
+	m := d.machine
+	m.sessions = slices.DeleteFunc(m.sessions, func(o *desktop) bool { return o == d })
+	w.say(m.id, "session %q (%s) ends: %s", d.name, d.createdText, why)
+}
+
+// live has something happen on a host.
+func (w *world) live() {
+	m := oneOf(w.dice, w.machines)
+	kinds := []struct {
+		weight int
+		do     func(*machine)
+	}{
+		{10, func(m *machine) { w.startDesktop(m, w.anyName(), "virtual") }},
+		{4, func(m *machine) {
+			if m.console {
+				w.startDesktop(m, "console", "console")
+			}
+		}},
+		{5, func(m *machine) {
+			if len(m.sessions) > 0 {
+				w.endDesktop(oneOf(w.dice, m.sessions), "its user logs out")
+			}
+		}},
+		{5, w.use},
+		{3, w.power},
+		{2, func(m *machine) { w.ill(m, hostDisconnects, func() { m.offline = !m.offline }, m.offline) }},
+		{2, func(m *machine) { w.ill(m, hostSilent, func() { m.silent = !m.silent }, m.silent) }},
+		{1, func(m *machine) { w.ill(m, hostUntagged, func() { m.tagged = !m.tagged }, !m.tagged) }},
+		{5, w.changeDCV},
+	}
+	weights := make([]int, len(kinds))
+	for i, k := range kinds {
+		weights[i] = k.weight
+	}
+	kinds[w.dice.weighted(weights)].do(m)
+}
+
+// use has somebody connect to a session, or leave it.
+func (w *world) use(m *machine) {
+	if len(m.sessions) == 0 || m.state != running {
+		return
+	}
+	d := oneOf(w.dice, m.sessions)
+	d.usedAt = w.now()
+	if d.connections > 0 {
+		d.connections, d.left = 0, m.clock(w.now()).Format("2006-01-02T15:04:05.000000Z")
+		w.say(m.id, "the user of %q leaves", d.name)
+	} else {
+		d.connections = 1
+		w.say(m.id, "the user of %q connects", d.name)
+	}
+}
+
+// ill makes a host ill in some way, or well again.
+func (w *world) ill(m *machine, how fault, toggle func(), was bool) {
+	toggle()
+	m.changed = w.now()
+	if was {
+		w.say(m.id, "no more: %s", how)
+	} else {
+		w.seen.faults[how]++
+		w.say(m.id, "FAULT: %s", how)
+	}
+}
+
+func (w *world) changeDCV(m *machine) {
+	m.changed = w.now()
+	if m.dcv != dcvWorks {
+		m.dcv = dcvWorks
+		w.say(m.id, "dcv works again")
+		return
+	}
+	m.dcv = dcvState(1 + w.dice.below(4))
+	how := []fault{dcvFails, dcvHangs, dcvGarbage, dcvIgnores}[m.dcv-1]
+	w.seen.faults[how]++
+	w.say(m.id, "FAULT: %s", how)
+}
+
+// power stops a host in one of the ways there are, or starts it.
+func (w *world) power(m *machine) {
+	m.changed = w.now()
+	isEC2 := m.id[:2] == "i-"
+	switch {
+	case !isEC2 || m.state == terminated:
+	case m.state == stopped, m.state == hibernated:
+		w.turnOn(m)
+	case w.dice.chance(60 * percent):
+		w.turnOff(m, stopped, hostStops)
+	case w.dice.chance(60 * percent):
+		w.turnOff(m, hibernated, hostHibernates)
+	default:
+		w.turnOff(m, terminated, hostTerminates)
+	}
+}
+
+func (w *world) turnOff(m *machine, how machineState, kind fault) {
+	w.seen.faults[kind]++
+	w.say(m.id, "FAULT: %s", kind)
+	m.state, m.since = how, w.now()
+	if how != hibernated {
+		m.sessions = nil
+	}
+	if how == terminated {
+		w.emitInstance(m, "terminated")
+	} else {
+		w.emitInstance(m, "stopped")
+	}
+}
+
+func (w *world) turnOn(m *machine) {
+	w.say(m.id, "starts again")
+	was := m.state
+	m.state, m.since, m.changed = running, w.now(), w.now()
+	w.emitInstance(m, "running")
+	if m.console && was == stopped {
+		w.startDesktop(m, "console", "console")
+	}
+}

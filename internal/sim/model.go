@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A model is what the promises are held against: what was asked, answered and
+// sent, seen from outside. What really runs is with the machines.
+type model struct {
+	requests map[string]*request          // by ID
+	attempts map[string]map[string]*asked // by attempt and session
+	told     map[string]bool              // sessions whose open deletion somebody was told of
+	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
+	purged   map[string]*desktop          // what ran when its record was removed by force, by session
+}
+
+// asked is what an attempt may have done to one session.
+type asked struct {
+	by                *invocation
+	hostID, name      string
+	creation          string
+	requestedAt, over time.Time // from when, and until when
+	sent, putBack     bool
+}
+
+func newModel() model {
+	return model{
+		requests: map[string]*request{}, attempts: map[string]map[string]*asked{},
+		told: map[string]bool{}, endedAt: map[string]time.Time{}, purged: map[string]*desktop{},
+	}
+}
+
+// A change is one change of a record, and who made it.
+type change struct {
+	by      *invocation // nil: before the run, or by the table itself
+	old     session.Record
+	new     session.Record
+	was, is session.Session
+	begins  bool // a deletion
+}
+
+// changed follows each change of the table, and holds the promises to it.
+func (w *world) changed(by *invocation, old, new session.Record) {
+	c := change{by: by, old: old, new: new, was: old.Session(), is: new.Session()}
+	c.begins = c.is.DeletionRequestID != "" && c.is.DeletionRequestID != c.was.DeletionRequestID
+	if new == nil {
+		w.expiredRightly(c)
+		return
+	}
+	w.count(c)
+	w.noteOwners(c)
+	if by == nil {
+		return
+	}
+	w.durable(c)
+	w.neverTakenBack(c)
+	w.deletedIsTrue(c)
+	w.confirmedRightly(c)
+	w.ownersOnly(c)
+	w.hostsSpeakForThemselves(c)
+	w.forcedIsForced(c)
+	w.claimedRightly(c)
+	w.noteAttempt(c)
+	w.noteEnd(c)
+}
+
+// noteOwners keeps whose sessions were whose, and which of them could not be
+// deleted, while requests are under way.
+func (w *world) noteOwners(c change) {
+	for _, inv := range w.running {
+		if r := inv.request; r != nil {
+			for _, s := range []session.Session{c.was, c.is} {
+				g := group{s.ID, s.Owner}
+				if _, asks := r.groups[g]; asks {
+					r.owned[g] = true
+					r.gone[g] = r.gone[g] || s.State == session.Deleted
+				}
+			}
+			for g := range r.groups {
+				if g.sessionID == c.is.ID && g.owner != c.is.Owner {
+					r.gone[g] = true
+				}
+			}
+		}
+	}
+}
+
+// noteAttempt keeps what an attempt is about, from when it is in the table.
+func (w *world) noteAttempt(c change) {
+	if c.is.AttemptID == "" || c.is.AttemptID == c.was.AttemptID && !c.begins {
+		return
+	}
+	if c.begins && c.by.request != nil {
+		c.by.request.marked[c.is.ID] = true
+		if _, had := c.by.request.before[c.is.ID]; !had {
+			c.by.request.before[c.is.ID] = c.old
+		}
+	}
+	if c.is.Confirmation != "" && c.is.CloseUntil.IsZero() {
+		return // nobody is asked
+	}
+	over := c.is.DeletionRequestedAt.Add(w.setup.giveUp)
+	if !c.is.CloseUntil.IsZero() {
+		over = c.is.CloseUntil
+	}
+	of := w.model.attempts[c.is.AttemptID]
+	if of == nil {
+		of = map[string]*asked{}
+		w.model.attempts[c.is.AttemptID] = of
+	}
+	of[c.is.ID] = &asked{
+		by: c.by, hostID: c.is.HostID, name: c.is.NameOnHost(), creation: c.is.CreationTime,
+		requestedAt: c.is.DeletionRequestedAt, over: over,
+	}
+}
+
+func (w *world) noteEnd(c change) {
+	id := c.is.ID
+	switch {
+	case c.is.State == session.Deleted && c.was.State != session.Deleted, !c.is.GivenUpAt.IsZero() && c.was.GivenUpAt.IsZero():
+		w.model.endedAt[id] = w.now()
+		w.model.told[id] = false
+	case c.was.State == session.Deleted && c.is.State == session.Deleted && !c.was.CloseUntil.IsZero() && c.is.CloseUntil.IsZero():
+		w.model.endedAt[id] = w.now()
+	}
+}
+
+// runs is the session that a record names, if it really runs, or would again:
+// the incarnation that was recorded, or, where none was, one that is not newer
+// than the request.
+func (w *world) runs(s session.Session) *desktop {
+	m := w.machine(s.HostID)
+	if m == nil {
+		return nil
+	}
+	d := m.find(s.NameOnHost())
+	if d == nil {
+		return nil
+	}
+	created, err := time.Parse(time.RFC3339Nano, s.CreationTime)
+	if err != nil {
+		if d.created.After(s.DeletionRequestedAt) {
+			return nil
+		}
+		return d
+	}
+	if !sameIncarnation(created, d.created) {
+		return nil
+	}
+	return d
+}
+
+// trusted tells whether what a host said can be held against what runs there.
+func (w *world) trusted(hostID string) bool {
+	m := w.machine(hostID)
+	return m != nil && !m.lied
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A list that nothing applies to any more proves nothing: each bug is still a
+// change of the source as it is, and Go.
+func TestEveryBugStillFits(t *testing.T) {
+	named := map[string]bool{}
+	ofPromise := map[int]int{}
+	for _, m := range mutants {
+		if named[m.name] {
+			t.Errorf("%s: there are two of that name", m.name)
+		}
+		named[m.name] = true
+		ofPromise[m.promise]++
+		source, err := os.ReadFile(filepath.Join("../../..", m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mutated, err := m.apply(string(source))
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		if mutated == string(source) || m.why == "" {
+			t.Errorf("%s: changes nothing, or nobody knows why", m.name)
+		}
+		if _, err := parser.ParseFile(token.NewFileSet(), m.file, mutated, parser.SkipObjectResolution); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+	for promise := 1; promise <= 10; promise++ {
+		if ofPromise[promise] == 0 {
+			t.Errorf("no bug breaks promise %d", promise)
+		}
+	}
+	if len(mutants) < 30 {
+		t.Errorf("only %d bugs", len(mutants))
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// apply is the text with the bug in it.
+func (m mutant) apply(source string) (string, error) {
+	if n := strings.Count(source, m.old); n != 1 {
+		return "", fmt.Errorf("stale: in %s its text stands %d times, not once", m.file, n)
+	}
+	return strings.Replace(source, m.old, m.new, 1), nil
+}
+
+// A runner tries bugs.
+type runner struct {
+	root    string // the project's, absolute
+	dir     string // for what is built
+	seeds   int
+	timeout time.Duration
+	tests   []string // packages; none is the simulation
+}
+
+// A verdict is what became of one bug.
+type verdict struct {
+	caught string // the promise, or the package whose tests fail
+	seeds  string // how many it took
+	took   time.Duration
+	err    error // why it was not caught
+}
+
+const simulation = "internal/sim"
+
+func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
+	overlay, err := r.overlay(m, dir)
+	if err != nil {
+		return verdict{err: err}
+	}
+	if len(r.tests) == 0 {
+		return r.simulate(ctx, overlay, dir)
+	}
+	for _, tests := range r.tests {
+		output, err := r.test(ctx, overlay, dir, tests)
+		switch {
+		case errors.Is(err, errNotBuilt), ctx.Err() != nil:
+			return verdict{err: errors.Join(err, ctx.Err())}
+		case err != nil:
+			return verdict{caught: "yes", seeds: "-", err: unnamed(output)}
+		}
+	}
+	return verdict{err: fmt.Errorf("%w the tests of %s", errSurvives, strings.Join(r.tests, ", "))}
+}
+
+// unnamed is an error where a test binary failed without a failed test: it did
+// not run at all.
+func unnamed(output string) error {
+	if !failedTest.MatchString(output) {
+		return errors.New("failed, but no test of it:\n" + last(output, 2000))
+	}
+	return nil
+}
+
+var failedTest = regexp.MustCompile(`(?m)^(--- FAIL|panic:|fatal error:)`)
+
+// overlay writes the file with the bug, and what has the compiler read it.
+func (r *runner) overlay(m mutant, dir string) (string, error) {
+	file := filepath.Join(r.root, m.file)
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	mutated, err := m.apply(string(source))
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	changed := filepath.Join(dir, filepath.Base(m.file))
+	if err := os.WriteFile(changed, []byte(mutated), 0o644); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o644)
+}
+
+var (
+	errSurvives = errors.New("survives")
+	errNotBuilt = errors.New("does not compile")
+	errTimeUp   = errors.New("was not done in time")
+)
+
+// test builds and runs the tests of a package with the bug. An error without
+// errNotBuilt means that they failed.
+func (r *runner) test(ctx context.Context, overlay, dir, tests string, args ...string) (output string, err error) {
+	binary := filepath.Join(dir, "tests")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay="+overlay, "-o", binary, "./"+tests)
+	build.Dir = r.root
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %w\n%s", errNotBuilt, err, text)
+	}
+	defer os.Remove(binary)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	run := exec.CommandContext(ctx, binary, append(args, "-test.failfast")...)
+	run.Dir = filepath.Join(r.root, tests)
+	run.WaitDelay = 10 * time.Second
+	text, err := run.CombinedOutput()
+	if ctx.Err() != nil {
+		return string(text), fmt.Errorf("%w: %w", errTimeUp, ctx.Err())
+	}
+	return string(text), err
+}
+
+// What the simulation prints of a broken promise.
+var (
+	brokenPromise = regexp.MustCompile(`(?m)^\s*(?:\S+\.go:\d+: )?promise (\d+):`)
+	brokenSeed    = regexp.MustCompile(`(?i)\bseed[ =:]*(\d+)`)
+)
+
+func (r *runner) simulate(ctx context.Context, overlay, dir string) verdict {
+	output, err := r.test(ctx, overlay, dir, simulation, "-test.run=^TestSeeds$", "-sim.seeds="+strconv.Itoa(r.seeds))
+	if err == nil {
+		return verdict{err: fmt.Errorf("%w %d seeds", errSurvives, r.seeds)}
+	}
+	if errors.Is(err, errNotBuilt) || errors.Is(err, errTimeUp) {
+		return verdict{err: err}
+	}
+	promise := brokenPromise.FindStringSubmatch(output)
+	if promise == nil {
+		return verdict{err: fmt.Errorf("failed, but no promise is said to be broken: %w\n%s", err, last(output, 2000))}
+	}
+	v := verdict{caught: promise[1], seeds: "?"}
+	if seed := brokenSeed.FindStringSubmatch(output); seed != nil {
+		v.seeds = seed[1]
+	}
+	return v
+}
+
+func last(text string, n int) string { return text[max(0, len(text)-n):] }

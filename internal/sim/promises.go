@@ -1,0 +1,315 @@
+package sim
+
+import (
+	"maps"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// The promises that hold at every change of the table. Each function holds one;
+// those about answers are in answers.go, those about hosts in commands.go, and
+// those about the end of all things in settle.go.
+
+// Promise 1, durable before answered: whatever is DELETING has a lease, by which
+// it is found again. That what was answered DELETING is so is held in
+// answeredDeleting.
+func (w *world) durable(c change) {
+	s := c.is
+	if s.State == session.Deleting && (s.NextAttemptAt.IsZero() || s.DueLane == "" || s.AttemptID == "" || s.DeletionRequestID == "") {
+		w.breaks(1, "%s is DELETING without a lease", s.ID)
+	}
+	if !s.CloseUntil.IsZero() && (s.NextAttemptAt.IsZero() || s.DueLane == "") {
+		w.breaks(1, "%s is to be closed and has no lease", s.ID)
+	}
+}
+
+// Promise 2, never taken back: an open deletion ends as DELETED or, after the
+// give-up time, as UNKNOWN with a reason. It is taken back only by the request
+// that began it, before anybody was told of it or it was confirmed; the record
+// is then as it was before (promise 7). What has ended is READY again only by an
+// inventory that was sent after its end.
+func (w *world) neverTakenBack(c change) {
+	was, is := c.was, c.is
+	switch {
+	case was.State == session.Deleting && is.State == session.Deleted:
+	case was.State == session.Deleting && is.State != session.Deleting && c.by.function == "delete-sessions":
+		w.takenBackRightly(c)
+	case was.State == session.Deleting && is.State == session.Unknown:
+		switch {
+		case was.Confirmation != "":
+			w.breaks(2, "%s is given up though it is confirmed (%s)", is.ID, was.Confirmation)
+		case w.now().Before(was.DeletionRequestedAt.Add(w.setup.giveUp)):
+			w.breaks(2, "%s is given up before its time", is.ID)
+		case is.StateReason == "":
+			w.breaks(2, "%s is given up without a reason", is.ID)
+		}
+	case was.State == session.Deleting && is.State != session.Deleting:
+		w.breaks(2, "%s is %s, but its deletion has not ended", is.ID, is.State)
+	case was.State == session.Unknown && was.Confirmation != "" && is.State == session.Ready:
+		w.breaks(2, "%s is READY again though its deletion is confirmed (%s)", is.ID, was.Confirmation)
+	case is.State == session.Ready && (was.State == session.Deleted || was.State == session.Unknown && !was.GivenUpAt.IsZero()):
+		end := was.DeletedAt
+		if was.State == session.Unknown {
+			end = was.GivenUpAt
+		}
+		inventory := c.by.inventoryOf(is.HostID, is.NameOnHost())
+		if inventory == nil || !inventory.command.surveyOf.After(end) {
+			w.breaks(2, "%s is READY again, but not by an inventory sent after its end at %s", is.ID, end.Format(time.TimeOnly))
+		}
+		if end.Before(w.began) {
+			w.breaks(2, "%s has ended at no time", is.ID)
+		}
+		w.seen.premises[2]++
+	}
+}
+
+func (w *world) takenBackRightly(c change) {
+	was, id := c.was, c.is.ID
+	w.seen.premises[7]++
+	switch {
+	case was.AttemptID != c.by.id || was.DeletionRequestID != c.by.id:
+		w.breaks(2, "%s takes back the deletion of %s, which is another's", c.by, id)
+	case was.Confirmation != "":
+		w.breaks(2, "%s takes back the deletion of %s, which is confirmed", c.by, id)
+	case w.model.told[id]:
+		w.breaks(2, "%s takes back the deletion of %s, of which somebody was told", c.by, id)
+	case !maps.Equal(c.new, c.by.request.before[id]):
+		w.breaks(7, "%s takes back the deletion of %s, which is not as before:\n%v\n%v", c.by, id, c.by.request.before[id], c.new)
+	}
+	c.by.puts[id] = true
+	if a := w.model.attempts[c.by.id][id]; a != nil {
+		a.putBack = true
+		if a.sent {
+			w.breaks(7, "%s takes back the deletion of %s, but has sent its host a command", c.by, id)
+		}
+	}
+}
+
+// Promise 3, DELETED is true: only session-stream writes it, on a confirmation,
+// and unless that was force, the session really does not run.
+func (w *world) deletedIsTrue(c change) {
+	was, is := c.was, c.is
+	if is.State != session.Deleted || was.State == session.Deleted {
+		return
+	}
+	w.seen.premises[3]++
+	switch {
+	case c.by.function != "session-stream":
+		w.breaks(3, "%s writes DELETED, of %s", c.by, is.ID)
+	case was.Confirmation == "":
+		w.breaks(3, "%s is DELETED without a confirmation", is.ID)
+	case was.Confirmation == session.Forced && !was.Force:
+		w.breaks(3, "%s is DELETED by force, but nobody forced it", is.ID)
+	case was.Confirmation != session.Forced && w.trusted(was.HostID) && w.runs(was) != nil:
+		w.breaks(3, "%s is DELETED (%s), but still runs on %s", is.ID, was.Confirmation, was.HostID)
+	}
+}
+
+// Promise 3: a confirmation is the current attempt's of this very deletion, or
+// force, a host that is gone, or an inventory without the session; and it is
+// true. Nothing of an earlier deletion stays when one begins.
+func (w *world) confirmedRightly(c change) {
+	was, is := c.was, c.is
+	if c.begins {
+		traces := []string{session.AttrGivenUpAt, session.AttrRepeatedAt, session.AttrAttemptFailedAt, session.AttrDeletedAt, session.AttrExpiresAt}
+		if !is.Force && c.by.request != nil { // others begin with a confirmation of their own
+			traces = append(traces, session.AttrConfirmation, session.AttrConfirmedAt, session.AttrCloseUntil)
+		}
+		for _, attr := range traces {
+			if c.new[attr] != nil {
+				w.breaks(3, "the deletion of %s begins with %s of an earlier one", is.ID, attr)
+			}
+		}
+	}
+	if is.Confirmation == "" || is.Confirmation == was.Confirmation && !c.begins {
+		return
+	}
+	if was.Confirmation != "" && !c.begins {
+		w.breaks(3, "the confirmation of %s changes from %s to %s", is.ID, was.Confirmation, is.Confirmation)
+	}
+	switch is.Confirmation {
+	case session.Forced:
+		if c.by.request == nil || !c.by.request.groups[group{is.ID, is.Owner}] {
+			w.breaks(6, "%s is forced, but nobody asked for that", is.ID)
+		}
+		return
+	case session.Vanished:
+		on := c.by.inventoryWithout(is.HostID, is.NameOnHost())
+		if on == nil || !c.begins && !on.command.surveyOf.After(is.DeletionRequestedAt) {
+			w.breaks(3, "%s has vanished, but no inventory sent after the request says so", is.ID)
+		}
+	case session.HostGone:
+		if f, asked := c.by.asked[is.HostID]; !asked || !f.gone || f.at.Before(is.DeletionRequestedAt) && !c.begins {
+			w.breaks(3, "%s is ended with its host, but EC2 did not say that %s is gone", is.ID, is.HostID)
+		}
+	case session.Closed, session.Absent, session.Replaced:
+		if !c.by.heard(is, is.Confirmation) {
+			w.breaks(3, "%s is confirmed (%s), but %s did not say so of attempt %s", is.ID, is.Confirmation, is.HostID, is.AttemptID)
+		}
+	}
+	if w.trusted(is.HostID) && w.runs(is) != nil {
+		w.breaks(3, "%s is confirmed (%s), but still runs on %s", is.ID, is.Confirmation, is.HostID)
+	}
+}
+
+// heard tells whether the invocation has read that from the session's host: of
+// its current attempt, by an inventory with another incarnation, or by the
+// closing of idle sessions.
+func (inv *invocation) heard(s session.Session, c session.Confirmation) bool {
+	for _, on := range inv.reads {
+		if on.machine.id != s.HostID || !on.over {
+			continue
+		}
+		switch {
+		case on.command.attempt != "" && on.command.attempt == s.AttemptID && on.said[s.ID] == string(c):
+			return true
+		case c == session.Replaced && on.command.document == inventoryDocument && on.has(s.NameOnHost()):
+			return true
+		case c == session.Closed && contains(on.closed, s.NameOnHost()):
+			return true
+		}
+	}
+	return false
+}
+
+func (on *onHost) has(name string) bool { return contains(on.lists, name) }
+
+func contains(all []found, name string) bool {
+	for _, f := range all {
+		if f.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// inventoryOf is the newest inventory of the host, of those that the invocation
+// has read, that has a session of that name.
+func (inv *invocation) inventoryOf(hostID, name string) *onHost {
+	return inv.newest(hostID, func(on *onHost) bool { return on.has(name) })
+}
+
+// inventoryWithout is the newest that is complete and has none.
+func (inv *invocation) inventoryWithout(hostID, name string) *onHost {
+	return inv.newest(hostID, func(on *onHost) bool { return on.complete && !on.has(name) })
+}
+
+func (inv *invocation) newest(hostID string, fits func(*onHost) bool) (newest *onHost) {
+	for _, on := range inv.reads {
+		if on.machine.id == hostID && on.command.document == inventoryDocument && fits(on) &&
+			(newest == nil || on.command.surveyOf.After(newest.command.surveyOf)) {
+			newest = on
+		}
+	}
+	return newest
+}
+
+// Promise 4, owners only: what a request changes is its own caller's. Nobody
+// else but the broker itself begins deletions, and then only of what is gone.
+func (w *world) ownersOnly(c change) {
+	s := c.is
+	switch r := c.by.request; {
+	case r == nil && c.by.function == "delete-sessions":
+		w.breaks(7, "%s changes %s, though it is not a request", c.by, s.ID)
+	case r != nil && (r.dryRun || r.bad):
+		w.breaks(7, "%s changes %s, though it is to change nothing", c.by, s.ID)
+	case r != nil:
+		if _, asks := r.groups[group{s.ID, c.was.Owner}]; !asks || c.was.Owner != s.Owner {
+			w.breaks(4, "%s changes %s of %s, who does not ask for it", c.by, s.ID, c.was.Owner)
+		}
+	case c.begins && (s.Confirmation == "" || s.DeletionRequestedBy != "dcv-session-broker"):
+		w.breaks(4, "%s begins a deletion of %s, which nobody asked for", c.by, s.ID)
+	}
+}
+
+// Promise 5: a host reports its own sessions only. What host-events changes is of
+// a host whose answer it has read, or about which it has asked EC2.
+func (w *world) hostsSpeakForThemselves(c change) {
+	if c.by.function != "host-events" {
+		return
+	}
+	hostID := c.is.HostID
+	if c.was.HostID != "" && c.was.HostID != hostID && c.was.State != session.Deleted {
+		w.breaks(5, "%s of %s is taken over by %s", c.is.ID, c.was.HostID, hostID)
+	}
+	if c.by.asked[hostID].gone {
+		return
+	}
+	for _, on := range c.by.reads {
+		if on.machine.id == hostID {
+			return
+		}
+	}
+	w.breaks(5, "%s changes %s of %s, of which it has read nothing", c.by, c.is.ID, hostID)
+}
+
+// Promise 6, forced means forced: with purge nobody is asked to close what was
+// forced; with best-effort its host is, until it has answered or the give-up
+// time, and no inventory lists it before.
+func (w *world) forcedIsForced(c change) {
+	was, is := c.was, c.is
+	if c.begins && is.Confirmation == session.Forced {
+		w.seen.premises[6]++
+		if d := w.runs(is); d != nil {
+			w.model.purged[is.ID] = d
+		}
+		bestEffort := w.setup.forceMode == session.BestEffort
+		if bestEffort != !is.CloseUntil.IsZero() {
+			w.breaks(6, "%s is forced with %s, and its CloseUntil is %v", is.ID, w.setup.forceMode, c.new[session.AttrCloseUntil])
+		}
+		if bestEffort && !is.CloseUntil.Equal(is.DeletionRequestedAt.Add(w.setup.giveUp)) {
+			w.breaks(6, "%s is closed until %v, not until it is given up", is.ID, is.CloseUntil)
+		}
+	}
+	if was.CloseUntil.IsZero() {
+		return
+	}
+	sameOne := was.CreationTime == is.CreationTime
+	switch {
+	case is.State == session.Ready && sameOne:
+		inventory := c.by.inventoryOf(is.HostID, is.NameOnHost())
+		if inventory != nil && inventory.command.surveyOf.Before(was.CloseUntil) {
+			w.breaks(6, "%s is listed again while its host is to close it", is.ID)
+		}
+	case is.CloseUntil.IsZero() && !c.begins && w.now().Before(was.CloseUntil) && sameOne && w.trusted(is.HostID) && w.runs(is) != nil:
+		w.breaks(6, "%s still runs, but its host is not to close it any more", is.ID)
+	}
+}
+
+// Promises 7 and 10: a repeated request claims the lease only where the last
+// attempt failed, and at most once in ten seconds; cleanup claims only a lease
+// that has ended, so that of two runs one does. What is over is not claimed.
+func (w *world) claimedRightly(c change) {
+	was, is := c.was, c.is
+	if c.begins || is.AttemptID == was.AttemptID || is.AttemptID == "" || c.by.puts[is.ID] {
+		return
+	}
+	if was.Confirmation != "" && was.CloseUntil.IsZero() {
+		w.breaks(6, "%s is tried again though it is confirmed (%s)", is.ID, was.Confirmation)
+	}
+	switch c.by.function {
+	case "delete-sessions":
+		if was.AttemptFailedAt.IsZero() || c.by.started.Sub(was.AttemptedAt) < 10*time.Second-time.Millisecond {
+			w.breaks(7, "%s claims %s, whose last attempt of %s has not failed, or is not ten seconds old", c.by, is.ID, was.AttemptedAt.Format(time.TimeOnly))
+		}
+	case "cleanup":
+		if was.NextAttemptAt.After(w.now()) {
+			w.breaks(10, "%s claims %s, whose lease is another's until %s", c.by, is.ID, was.NextAttemptAt.Format(time.TimeOnly))
+		}
+	default:
+		w.breaks(10, "%s claims %s", c.by, is.ID)
+	}
+}
+
+// Promise 2: what the table itself removes has ended, two days ago or more.
+func (w *world) expiredRightly(c change) {
+	switch s := c.was; {
+	case s.State == session.Deleted && s.CloseUntil.IsZero() && w.now().Sub(s.DeletedAt) >= 48*time.Hour:
+		w.seen.transitions[deletedExpires]++
+	case s.State == session.Unknown:
+		w.seen.transitions[unknownExpires]++
+	default:
+		w.breaks(2, "the table removes %s, which is %s", s.ID, s.State)
+	}
+}

@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// readerOf is what describeSessions and dry runs read by.
+type readerOf tableOf
+
+func (r readerOf) read(ctx context.Context, what string, read func(memtable.Reader) error) (err error) {
+	r.w.park(r.inv, ctx, what, func() bool {
+		if err = r.w.readFault(r.inv, ctx, what); err == nil {
+			r.w.say(r.inv, "%s", what)
+			err = read(memtable.Reader{Table: r.w.table})
+		}
+		return true
+	}, nil)
+	return err
+}
+
+func (r readerOf) Get(ctx context.Context, ids []string) (records []session.Record, err error) {
+	err = r.read(ctx, fmt.Sprintf("get %d records", len(ids)), func(reader memtable.Reader) (err error) {
+		records, err = reader.Get(context.Background(), ids)
+		return err
+	})
+	return records, err
+}
+
+func (r readerOf) Owned(ctx context.Context, owner, after string, limit int) (records []session.Record, more bool, err error) {
+	err = r.read(ctx, "query by-owner "+owner, func(reader memtable.Reader) (err error) {
+		records, more, err = reader.Owned(context.Background(), owner, after, limit)
+		return err
+	})
+	return records, more, err
+}
+
+func (r readerOf) All(ctx context.Context, after string, limit int) (records []session.Record, more bool, err error) {
+	err = r.read(ctx, "scan the table", func(reader memtable.Reader) (err error) {
+		records, more, err = reader.All(context.Background(), after, limit)
+		return err
+	})
+	return records, more, err
+}
+
+// hostTableOf is the Hosts table as an invocation has it.
+type hostTableOf tableOf
+
+// do has a call land: it may fail before, or its answer be lost.
+func (t hostTableOf) do(ctx context.Context, what string, call func(context.Context)) (err error) {
+	t.w.park(t.inv, ctx, what, func() bool {
+		fails := func(f fault) bool {
+			t.inv.faulty = true
+			t.w.say(t.inv, "FAULT: %s: %s", f, what)
+			err = fmt.Errorf("hosts table: %s", f)
+			return true
+		}
+		switch {
+		case ctx.Err() != nil:
+			return fails(slowCall)
+		case t.w.meets(hostTableFails):
+			return fails(hostTableFails)
+		}
+		call(context.Background())
+		if t.w.meets(hostTableAnswerLost) {
+			return fails(hostTableAnswerLost)
+		}
+		t.w.say(t.inv, "hosts table: %s", what)
+		return true
+	}, func() { call(context.Background()) })
+	return err
+}
+
+func (t hostTableOf) Sent(ctx context.Context, at time.Time) error {
+	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.Sent(ctx, at) })
+}
+
+func (t hostTableOf) LastButOne(ctx context.Context) (at time.Time, err error) {
+	err = t.do(ctx, "last inventory but one", func(ctx context.Context) { at, _ = t.w.hostTable.LastButOne(ctx) })
+	return at, err
+}
+
+func (t hostTableOf) Newest(ctx context.Context, hostIDs []string) (newest map[string]time.Time, err error) {
+	err = t.do(ctx, fmt.Sprintf("newest inventories of %q", hostIDs), func(ctx context.Context) { newest, _ = t.w.hostTable.Newest(ctx, hostIDs) })
+	return newest, err
+}
+
+func (t hostTableOf) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) { fresh, _ = t.w.hostTable.Answered(ctx, a) })
+	return fresh, err
+}
+
+func (t hostTableOf) Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
+	err = t.do(ctx, "quiet before "+session.FormatTime(before), func(ctx context.Context) { hostIDs, _ = t.w.hostTable.Quiet(ctx, before, limit) })
+	return hostIDs, err
+}
+
+func (t hostTableOf) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+	err = t.do(ctx, "silence "+hostID, func(ctx context.Context) { marked, _ = t.w.hostTable.Silence(ctx, hostID, before) })
+	return marked, err
+}

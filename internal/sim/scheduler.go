@@ -1,0 +1,274 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing/synctest"
+	"time"
+)
+
+// An invocation is a function at work on one event.
+type invocation struct {
+	n        int
+	function string
+	id       string // of the request, a UUID
+	started  time.Time
+	ctx      context.Context
+	cancel   context.CancelFunc
+	killed   bool
+	faulty   bool // a call of its own met a fault
+	newIDs   int
+	done     func()    // what follows when it has returned
+	failed   func()    // what follows when it was killed
+	request  *request  // of a client
+	reads    []*onHost // the answers of hosts that it has read
+	asked    map[string]fate
+	puts     map[string]bool // sessions that it put back
+}
+
+type fate struct {
+	gone bool
+	at   time.Time
+}
+
+func (inv *invocation) String() string { return fmt.Sprintf("%s#%d", inv.function, inv.n) }
+
+// newID makes IDs that follow from the invocation.
+func (inv *invocation) newID() string {
+	inv.newIDs++
+	return fmt.Sprintf("%08d-0000-4000-8000-%012d", inv.n, inv.newIDs)
+}
+
+// start has a function work on an event. It has its whole time from now on.
+func (w *world) start(function string, timeout time.Duration, work func(*invocation), done, failed func(*invocation)) *invocation {
+	w.invocations++
+	inv := &invocation{
+		n: w.invocations, function: function, started: w.now(),
+		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
+		asked: map[string]fate{}, puts: map[string]bool{},
+	}
+	inv.done = func() { done(inv) }
+	inv.failed = func() { failed(inv) }
+	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), timeout)
+	w.running = append(w.running, inv)
+	go func() {
+		defer func() {
+			w.mu.Lock()
+			w.ended = append(w.ended, inv)
+			w.mu.Unlock()
+		}()
+		work(inv)
+	}()
+	synctest.Wait() // at its first call; so what two functions log never mixes
+	return inv
+}
+
+// A parked call waits at a boundary until the scheduler has it land.
+type parked struct {
+	inv  *invocation
+	ctx  context.Context
+	key  string // tells it from the other calls of its invocation
+	land func() (done bool)
+	// torn is what may still happen of it when its function is killed.
+	torn     func()
+	released chan struct{}
+}
+
+// park is where every call over a boundary waits. land is called by the
+// scheduler until it is done. An invocation that was killed ends here.
+func (w *world) park(inv *invocation, ctx context.Context, key string, land func() bool, torn func()) {
+	if inv.killed {
+		runtime.Goexit()
+	}
+	p := &parked{inv: inv, ctx: ctx, key: key, land: land, torn: torn, released: make(chan struct{})}
+	w.mu.Lock()
+	w.parked = append(w.parked, p)
+	w.mu.Unlock()
+	<-p.released
+	if inv.killed {
+		runtime.Goexit()
+	}
+}
+
+// quiesce waits until every function waits at a boundary or has ended, and deals
+// with the latter. It puts the calls into an order that does not depend on how
+// the goroutines ran.
+func (w *world) quiesce() {
+	for {
+		synctest.Wait()
+		slices.SortFunc(w.parked, func(a, b *parked) int {
+			return cmp.Or(cmp.Compare(a.inv.n, b.inv.n), cmp.Compare(a.key, b.key))
+		})
+		if len(w.ended) == 0 {
+			break
+		}
+		ended := w.ended
+		w.ended = nil
+		slices.SortFunc(ended, func(a, b *invocation) int { return cmp.Compare(a.n, b.n) })
+		for _, inv := range ended {
+			w.running = slices.DeleteFunc(w.running, func(r *invocation) bool { return r == inv })
+			inv.cancel()
+			if !inv.killed {
+				w.say(inv, "returns")
+				inv.done()
+			}
+		}
+	}
+}
+
+// kill ends a function in mid-flight: what it was about to do is not done, or
+// is, but it never learns.
+func (w *world) kill(inv *invocation) {
+	inv.killed = true
+	w.parked = slices.DeleteFunc(w.parked, func(p *parked) bool {
+		if p.inv != inv {
+			return false
+		}
+		if p.torn != nil && w.broken == nil && w.dice.chance(40*percent) {
+			p.torn()
+		}
+		close(p.released)
+		return true
+	})
+	inv.cancel()
+}
+
+func (w *world) killFor(inv *invocation, why fault) {
+	w.seen.faults[why]++
+	w.say(inv, "FAULT: %s", why)
+	w.kill(inv)
+	synctest.Wait()
+	inv.failed()
+}
+
+// landOne has one call land, or a part of it.
+func (w *world) landOne(p *parked) {
+	if p.land() {
+		w.parked = slices.DeleteFunc(w.parked, func(other *parked) bool { return other == p })
+		close(p.released)
+	}
+}
+
+// A happening is something that is to happen at some time, of its own accord.
+type happening struct {
+	at   time.Time
+	what func()
+}
+
+func (w *world) at(when time.Time, what func()) { w.agenda = append(w.agenda, happening{when, what}) }
+
+func (w *world) after(d time.Duration, what func()) { w.at(w.now().Add(d), what) }
+
+// due tells which happenings may happen now.
+func (w *world) due() (due []int) {
+	now := w.now()
+	for i, h := range w.agenda {
+		if !h.at.After(now) {
+			due = append(due, i)
+		}
+	}
+	return due
+}
+
+func (w *world) happen(i int) {
+	h := w.agenda[i]
+	w.agenda = slices.Delete(w.agenda, i, i+1)
+	h.what()
+}
+
+// next is when something will be due.
+func (w *world) next() (next time.Time, ok bool) {
+	consider := func(t time.Time) {
+		if !ok || t.Before(next) {
+			next, ok = t, true
+		}
+	}
+	for _, h := range w.agenda {
+		consider(h.at)
+	}
+	for _, m := range w.queue {
+		consider(m.visibleAt)
+	}
+	for i := range w.shards {
+		if s := &w.shards[i]; !s.busy && len(s.records) > 0 {
+			consider(s.retryAt)
+		}
+	}
+	return next, ok
+}
+
+// pass lets time pass. Functions whose time is up are killed by it.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d)
+	w.quiesce()
+	for _, inv := range slices.Clone(w.running) {
+		const hurry = 20 * time.Second // from then on it may leave out what it has no time for
+		inv.faulty = inv.faulty || w.now().Sub(inv.started) > hurry
+		if deadline, _ := inv.ctx.Deadline(); !deadline.After(w.now()) {
+			w.killFor(inv, timedOut)
+			w.quiesce()
+		}
+	}
+}
+
+// step is one step of a run in which things go wrong.
+func (w *world) step() {
+	w.quiesce()
+	if w.broken != nil {
+		return
+	}
+	if len(w.parked) > 0 && w.dice.below(100) < w.setup.land {
+		w.landOne(oneOf(w.dice, w.parked))
+		return
+	}
+	due := w.due()
+	polls := w.polls()
+	const perDue = 30
+	switch w.dice.weighted([]int{
+		perDue * min(len(due), 3), perDue * min(len(polls), 3),
+		w.setup.clientWeight, w.setup.hostWeight, w.setup.timeWeight,
+		w.setup.killWeight * min(len(w.running), 4), min(w.setup.killWeight*len(w.running), 1),
+	}) {
+	case 0:
+		w.happen(oneOf(w.dice, due))
+	case 1:
+		oneOf(w.dice, polls)()
+	case 2:
+		w.client()
+	case 3:
+		w.live()
+	case 4:
+		w.timePasses()
+	case 5:
+		w.killFor(oneOf(w.dice, w.running), killed)
+	case 6:
+		w.say("deploy", "all functions are stopped")
+		w.seen.faults[deployed]++
+		for _, inv := range slices.Clone(w.running) {
+			w.killFor(inv, killed)
+		}
+	}
+}
+
+// timePasses jumps to the next thing that will happen, or, while calls are
+// under way, makes those slow.
+func (w *world) timePasses() {
+	if len(w.running) > 0 {
+		w.seen.faults[slowCall]++
+		d := w.dice.between(time.Millisecond, 3*time.Second)
+		if w.dice.chance(3 * percent) {
+			d = w.dice.between(3*time.Second, 60*time.Second)
+		}
+		w.pass(d)
+		return
+	}
+	next, ok := w.next()
+	d := next.Sub(w.now())
+	if !ok || d <= 0 || w.dice.chance(10*percent) {
+		d = w.dice.between(time.Millisecond, 30*time.Second)
+	}
+	w.pass(d)
+}

@@ -1,0 +1,215 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// settle is the end of a run: nothing goes wrong any more, the hosts that can be
+// are well again, nobody asks for anything; and then all must come to an end.
+func (w *world) settle() {
+	w.quiesce()
+	w.calm = true
+	w.aside("settle", "from now on nothing goes wrong")
+	calmFrom := w.now()
+	for i := range w.shards {
+		w.shards[i].retryAt = calmFrom
+	}
+	for _, m := range w.machines {
+		m.offline, m.silent, m.tagged, m.dcv, m.liar = false, false, true, dcvWorks, false
+		m.changed = w.now()
+		if m.state == hibernated && w.dice.chance(50*percent) {
+			w.turnOn(m)
+		}
+	}
+	open := w.openBestEffort()
+	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.giveUp+w.slack()))
+	w.allHaveEnded()
+	w.closedByForce(open, calmFrom)
+	w.lateNews()
+	w.noIdle = true // or the last inventory would be out of date
+	w.inventories()
+	w.tableTellsTheTruth()
+	w.sameEnd()
+	w.daysLater()
+}
+
+// slack is how long after the give-up time the last deletion may end: at the
+// next run of cleanup, which may wait for a lease, and of the stream.
+func (w *world) slack() time.Duration { return 13*time.Minute + 2*time.Minute }
+
+// until goes on until it is enough, or that time.
+func (w *world) until(enough func() bool, end time.Time) {
+	for w.broken == nil && w.now().Before(end) {
+		w.quiesce()
+		due, polls := w.due(), w.polls()
+		switch {
+		case len(w.parked) > 0:
+			w.landOne(oneOf(w.dice, w.parked))
+		case len(due)+len(polls) > 0:
+			if n := w.dice.below(len(due) + len(polls)); n < len(due) {
+				w.happen(due[n])
+			} else {
+				polls[n-len(due)]()
+			}
+		case len(w.running) == 0 && enough():
+			return
+		default:
+			next, ok := w.next()
+			if !ok {
+				return
+			}
+			w.pass(max(next.Sub(w.now()), time.Millisecond))
+		}
+	}
+}
+
+func (w *world) anyOpen() bool {
+	return slices.ContainsFunc(w.table.All(), func(r session.Record) bool { return r[session.AttrNextAttemptAt] != nil })
+}
+
+// Promise 2, never stuck: nothing is DELETING any more, nothing that was confirmed
+// has not ended, and nothing has a lease.
+func (w *world) allHaveEnded() {
+	for _, r := range w.table.All() {
+		s := r.Session()
+		switch {
+		case s.State == session.Deleting:
+			w.breaks(2, "%s is stuck in DELETING (%s, requested at %s, attempts %d, reason %q)", s.ID, s.Confirmation, s.DeletionRequestedAt, s.Attempts, s.StateReason)
+		case s.State == session.Unknown && s.Confirmation != "":
+			w.breaks(2, "%s was confirmed, but is stuck in UNKNOWN", s.ID)
+		case !s.CloseUntil.IsZero():
+			w.breaks(2, "%s is still to be closed", s.ID)
+		case !s.NextAttemptAt.IsZero():
+			w.breaks(2, "%s is over, but keeps a lease", s.ID)
+		}
+	}
+}
+
+// openBestEffort is what ran when the faults ended and was still to be closed.
+func (w *world) openBestEffort() (open []*desktop) {
+	for _, r := range w.table.All() {
+		s := r.Session()
+		m := w.machine(s.HostID)
+		enough := s.CloseUntil.Sub(w.now()) > w.slack()
+		if d := w.runs(s); d != nil && enough && m.state == running && m.platform != "macOS" && !m.lied {
+			open = append(open, d)
+		}
+	}
+	return open
+}
+
+// Promise 6, with best-effort: what its host could close in time is closed.
+func (w *world) closedByForce(open []*desktop, calmFrom time.Time) {
+	for _, d := range open {
+		if d.machine.find(d.name) == d {
+			w.breaks(6, "%s still runs %q, which was to be closed by force since %s", d.machine.id, d.name, calmFrom.Format(time.TimeOnly))
+		}
+	}
+}
+
+// lateNews brings whatever is still on its way, however late it was to be.
+func (w *world) lateNews() {
+	for w.broken == nil && len(w.agenda) > 0 {
+		latest := slices.MaxFunc(w.agenda, func(a, b happening) int { return a.at.Compare(b.at) }).at
+		if latest.Sub(w.now()) < 6*time.Minute { // only schedules
+			break
+		}
+		w.until(func() bool { return false }, latest.Add(time.Second))
+	}
+	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.giveUp+w.slack()))
+}
+
+// inventories runs until every host that can has answered one, and the others
+// are known to be silent, or gone.
+func (w *world) inventories() {
+	w.lastLook = true
+	enough := w.now().Add(2*w.setup.inventoryEvery + time.Minute)
+	if slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() }) {
+		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+	}
+	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.giveUp+w.slack()))
+}
+
+// Promise 9, re-cached: a session that still runs is listed, whoever removed its
+// record and however. And what is READY on a host that answers, runs.
+func (w *world) tableTellsTheTruth() {
+	byHost := map[string]map[string]session.Session{}
+	for _, r := range w.table.All() {
+		s := r.Session()
+		m := w.machine(s.HostID)
+		if m == nil || s.State == session.Deleted || s.State == session.Deleting {
+			continue
+		}
+		if byHost[s.HostID] == nil {
+			byHost[s.HostID] = map[string]session.Session{}
+		}
+		byHost[s.HostID][s.NameOnHost()] = s
+		if s.State == session.Ready && m.well() && m.find(s.NameOnHost()) == nil {
+			w.breaks(9, "%s is READY, but does not run on %s", s.ID, s.HostID)
+		}
+	}
+	for _, m := range w.machines {
+		if !m.well() {
+			continue
+		}
+		for _, d := range m.sessions {
+			s, listed := byHost[m.id][d.name]
+			if !listed || s.State != session.Ready || s.CreationTime != d.createdText {
+				w.breaks(9, "%q of %s runs on %s, but is not listed (%s, %s)", d.name, d.createdText, m.id, s.State, s.CreationTime)
+			}
+		}
+	}
+}
+
+// Promise 10, at least once and in any order: everything that was ever worked off
+// arrives once more, and after the next runs of cleanup no record has changed. A
+// host's newest inventory, an hour old at most, may list a session anew whose
+// record another host's has taken over since it ended; it ends again.
+func (w *world) sameEnd() {
+	if w.broken != nil {
+		return
+	}
+	w.quiesce()
+	before := map[string]session.Record{}
+	for _, r := range w.table.All() {
+		before[r[session.AttrSessionID].(string)] = r
+	}
+	w.aside("settle", "everything is delivered once more")
+	again := w.workedOff
+	for len(again) > 0 {
+		i := w.dice.below(len(again))
+		w.enqueue(again[i])
+		again = slices.Delete(slices.Clone(again), i, i+1)
+	}
+	for _, r := range w.streamed {
+		r.at = w.now()
+		w.shards[0].records = append(w.shards[0].records, r)
+	}
+	if len(w.workedOff)+len(w.streamed) > 0 {
+		w.seen.premises[10]++
+	}
+	enough := w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(30*time.Minute))
+	for _, r := range w.table.All() {
+		id := r[session.AttrSessionID].(string)
+		switch old := before[id]; {
+		case old == nil && r[session.AttrState] == string(session.Deleted):
+		case !maps.Equal(r, old):
+			w.breaks(10, "%s changes when everything is delivered again:\n%v\n%v", id, before[id], r)
+		}
+	}
+}
+
+// daysLater has the table's time to live do its work.
+func (w *world) daysLater() {
+	if w.broken != nil || !w.dice.chance(20*percent) {
+		return
+	}
+	w.pass(oneOf(w.dice, []time.Duration{49 * time.Hour, 31 * 24 * time.Hour}))
+	w.table.Sweep(w.now())
+	w.look(nil)
+}

@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A setup is what a seed's system is like: its settings, its size, and how
+// often what goes wrong. Seeds differ a lot, since a run in which everything
+// fails all the time never gets to where a single fault hurts.
+type setup struct {
+	forceMode                                        session.ForceMode
+	endStopped                                       bool
+	giveUp, silentAfter, inventoryEvery, closeIdle   time.Duration
+	hosts, steps                                     int
+	rates                                            [faults]int // in millionths
+	land                                             int         // how readily calls land, in percent
+	clientWeight, hostWeight, timeWeight, killWeight int
+}
+
+func newSetup(d dice) setup {
+	s := setup{
+		forceMode:      oneOf(d, []session.ForceMode{session.Purge, session.BestEffort}),
+		endStopped:     d.chance(70 * percent),
+		giveUp:         oneOf(d, []time.Duration{5 * time.Minute, 6 * time.Minute, 10 * time.Minute, 60 * time.Minute}),
+		silentAfter:    oneOf(d, []time.Duration{5 * time.Minute, 15 * time.Minute}),
+		inventoryEvery: oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute}),
+		hosts:          1 + d.below(4),
+		steps:          60 + d.below(140),
+		land:           50 + d.below(50),
+		clientWeight:   oneOf(d, []int{5, 15, 40}),
+		hostWeight:     oneOf(d, []int{2, 6, 15}),
+		timeWeight:     oneOf(d, []int{5, 20, 60}),
+		killWeight:     oneOf(d, []int{0, 0, 1, 3}),
+	}
+	if d.chance(40 * percent) {
+		s.closeIdle = oneOf(d, []time.Duration{3 * time.Minute, 10 * time.Minute})
+	}
+	for f := range s.rates {
+		if d.chance(60 * percent) {
+			s.rates[f] = oneOf(d, []int{5 * permille, 2 * percent, 6 * percent, 15 * percent})
+		}
+	}
+	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, dcvFails, dcvHangs, dcvGarbage, dcvIgnores} {
+		s.rates[f] = 0 // these are among what hosts do, by weight
+	}
+	return s
+}

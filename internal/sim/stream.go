@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"encoding/json"
+	"hash/fnv"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+// A shard is a part of the table's stream, in order, as far as the function
+// behind it has not come yet. Only what passes the template's filter is there.
+type shard struct {
+	records []streamRecord
+	busy    bool
+	most    int // records in the next batch; 0: as many as there are
+	retries int
+	retryAt time.Time
+}
+
+type streamRecord struct {
+	event events.DynamoDBEventRecord
+	at    time.Time
+}
+
+var streamSource = sync.OnceValue(func() template.StreamSource {
+	for _, f := range theTemplate().Functions() {
+		if f.Name == "session-stream" {
+			return f.Streams[0]
+		}
+	}
+	panic("sim: template.yaml has no session-stream")
+})
+
+// stream shows a change to the stream.
+func (w *world) stream(id string, c memtable.Change) {
+	// What does not have one of the filter's words cannot pass it; the rest is
+	// put to the filter itself.
+	if c.New[session.AttrConfirmation] == nil && c.New[session.AttrState] != string(session.Deleting) {
+		return
+	}
+	text, err := json.Marshal(c.Event(w.now(), "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"))
+	if err != nil {
+		panic(err)
+	}
+	if passes, err := streamSource().Matches(text); err != nil || !passes {
+		return
+	}
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	s := &w.shards[h.Sum32()%uint32(len(w.shards))]
+	record := streamRecord{at: w.now()}
+	record.event.EventName = c.EventName
+	record.event.Change.SequenceNumber = c.Sequence
+	record.event.Change.NewImage = image(c.New)
+	s.records = append(s.records, record)
+	w.streamed = append(w.streamed, record)
+}
+
+func image(r session.Record) map[string]events.DynamoDBAttributeValue {
+	image := make(map[string]events.DynamoDBAttributeValue, len(r))
+	for attr, v := range r {
+		switch v := v.(type) {
+		case string:
+			image[attr] = events.NewStringAttribute(v)
+		case int64:
+			image[attr] = events.NewNumberAttribute(strconv.FormatInt(v, 10))
+		case bool:
+			image[attr] = events.NewBooleanAttribute(v)
+		}
+	}
+	return image
+}
+
+// pollShard hands the first records of a shard to session-stream, and deals with
+// its answer as Lambda does: it goes on behind what was handled, splits a batch
+// that failed, tries again, and in the end drops what cannot be handled.
+func (w *world) pollShard(s *shard) {
+	source := streamSource()
+	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries || w.meets(streamDropped)) {
+		w.say("stream", "FAULT: %s: %s", streamDropped, s.records[0].event.Change.SequenceNumber)
+		s.records, s.retries = s.records[1:], 0
+	}
+	if len(s.records) == 0 {
+		return
+	}
+	if w.meets(streamStalls) {
+		d := w.dice.between(time.Second, oneOf(w.dice, []time.Duration{time.Minute, 10 * time.Minute, 90 * time.Minute}))
+		w.say("stream", "FAULT: %s for %s", streamStalls, d)
+		s.retryAt = w.now().Add(d)
+		return
+	}
+	count := min(len(s.records), source.BatchSize)
+	if s.most > 0 {
+		count = min(count, s.most)
+	}
+	if count > 1 && w.meets(streamSplit) {
+		count = 1 + w.dice.below(count-1)
+	}
+	batch := s.records[:count:count]
+	event := events.DynamoDBEvent{}
+	for _, r := range batch {
+		event.Records = append(event.Records, r.event)
+	}
+	s.busy = true
+	var response events.DynamoDBEventResponse
+	inv := w.start("session-stream", 30*time.Second, func(inv *invocation) {
+		var err error
+		response, err = w.sessionStream(inv).Handle(inv.ctx, event)
+		if err != nil {
+			panic(err)
+		}
+	}, func(*invocation) {
+		s.busy = false
+		failed := map[string]bool{}
+		for _, f := range response.BatchItemFailures {
+			failed[f.ItemIdentifier] = true
+		}
+		handled := 0
+		for handled < count && !failed[batch[handled].event.Change.SequenceNumber] {
+			handled++
+		}
+		again := handled == count && w.meets(streamDoubled)
+		if !again {
+			s.records = s.records[handled:]
+		} else {
+			w.say("stream", "FAULT: %s", streamDoubled)
+		}
+		if handled > 0 {
+			s.most, s.retries = 0, 0
+		} else {
+			s.retries++
+			s.retryAt = w.now().Add(w.dice.between(100*time.Millisecond, 5*time.Second))
+		}
+	}, func(*invocation) {
+		s.busy = false
+		s.retryAt = w.now().Add(w.dice.between(100*time.Millisecond, 5*time.Second))
+		if source.Bisect && count > 1 {
+			s.most = count / 2
+			w.seen.faults[streamSplit]++
+		} else {
+			s.retries++
+		}
+	})
+	w.say(inv, "is shown %d records", count)
+}

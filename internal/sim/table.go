@@ -1,0 +1,213 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// tableOf is the Sessions table as one invocation has it: writes of a call land
+// one by one, in any order but for those of one record, and others' in between.
+type tableOf struct {
+	w   *world
+	inv *invocation
+}
+
+func (t tableOf) Write(ctx context.Context, writes []session.Write) []session.Result {
+	results := make([]session.Result, len(writes))
+	if len(writes) == 0 {
+		return results
+	}
+	left := make([]int, len(writes))
+	for i := range left {
+		left[i] = i
+	}
+	land := func() bool {
+		count := len(left)
+		if count > 1 && t.w.dice.chance(40*percent) {
+			count = 1
+		}
+		for range count {
+			at := t.w.dice.below(len(left))
+			for before, i := range left[:at] {
+				if writes[i].SessionID == writes[left[at]].SessionID {
+					at = before
+					break
+				}
+			}
+			i := left[at]
+			left = slices.Delete(left, at, at+1)
+			results[i] = t.w.landWrite(t.inv, ctx, writes[i])
+		}
+		return len(left) == 0
+	}
+	torn := func() {
+		for _, i := range left {
+			if t.w.dice.chance(50 * percent) {
+				t.w.say(t.inv, "its write to %s lands all the same", writes[i].SessionID)
+				t.w.write1(t.inv, writes[i])
+			}
+		}
+	}
+	t.w.park(t.inv, ctx, "write "+writes[0].SessionID, land, torn)
+	return results
+}
+
+// landWrite is what becomes of one write, as package dynamo would tell it.
+func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Write) session.Result {
+	fails := func(f fault, kind error) session.Result {
+		inv.faulty = true
+		w.say(inv, "FAULT: %s: %s", f, describeWrite(write))
+		return session.Result{Err: fmt.Errorf("session %s: %w: %s", write.SessionID, kind, f)}
+	}
+	switch {
+	case ctx.Err() != nil:
+		if w.dice.chance(50 * percent) {
+			w.write1(inv, write)
+		}
+		return fails(slowCall, session.ErrUnclear)
+	case w.meets(tableRefuses):
+		return fails(tableRefuses, session.ErrNotWritten)
+	case w.meets(tableSilent):
+		return fails(tableSilent, session.ErrUnclear)
+	case w.meets(tableAnswerLost):
+		w.write1(inv, write)
+		return fails(tableAnswerLost, session.ErrUnclear)
+	case w.meets(tableTriedTwice):
+		inv.faulty = true
+		w.say(inv, "FAULT: %s: %s", tableTriedTwice, describeWrite(write))
+		w.write1(inv, write)
+	case w.meets(tableLate):
+		w.after(w.dice.between(0, maxLate), func() {
+			w.say(inv, "its late write lands now: %s", describeWrite(write))
+			w.write1(inv, write)
+		})
+		return fails(tableLate, session.ErrUnclear)
+	}
+	res := w.write1(inv, write)
+	if res.Err != nil {
+		w.say(inv, "%s: condition not met", describeWrite(write))
+	} else {
+		w.say(inv, "%s", describeWrite(write))
+	}
+	return res
+}
+
+// maxLate is how long after its caller has given up on it a write may land.
+const maxLate = 2 * time.Second
+
+// write1 has a write land, and looks at what it changed.
+func (w *world) write1(inv *invocation, write session.Write) session.Result {
+	res := w.table.Write(context.Background(), []session.Write{write})[0]
+	w.look(inv)
+	return res
+}
+
+// look follows the table's feed.
+func (w *world) look(inv *invocation) {
+	for _, c := range w.feed.Ready() {
+		one := c.New
+		if one == nil {
+			one = c.Old
+		}
+		id, _ := one[session.AttrSessionID].(string)
+		w.versions[id] = version{c.Old, w.now()}
+		w.changed(inv, c.Old, c.New)
+		w.stream(id, c)
+	}
+}
+
+// describeWrite says what a write sets, if the transcript asks.
+func describeWrite(write session.Write) lazyWrite { return lazyWrite{write} }
+
+type lazyWrite struct{ session.Write }
+
+func (l lazyWrite) String() string {
+	var what []string
+	for _, attr := range []string{
+		session.AttrState, session.AttrAttemptID, session.AttrConfirmation, session.AttrNextAttemptAt,
+		session.AttrAttemptFailedAt, session.AttrRepeatedAt, session.AttrCloseUntil, session.AttrStateReason, session.AttrObservedAt,
+	} {
+		if v, there := l.Set[attr]; there {
+			what = append(what, fmt.Sprintf("%s=%v", attr, v))
+		}
+	}
+	kind := "write"
+	if l.New {
+		kind = "new"
+	}
+	return kind + " " + l.SessionID + " " + strings.Join(what, " ")
+}
+
+// indexOf is the table's indexes as an invocation has them. They may show a
+// record as it was a moment ago.
+type indexOf tableOf
+
+// A version is what a record was until then; nil: there was none.
+type version struct {
+	old   session.Record
+	until time.Time
+}
+
+const staleFor = time.Second
+
+// shown is all records as an index shows them now.
+func (w *world) shown(inv *invocation) []session.Record {
+	all := w.table.All()
+	for i, r := range all {
+		id := r[session.AttrSessionID].(string)
+		v, changed := w.versions[id]
+		if changed && w.now().Sub(v.until) < staleFor && w.meets(indexStale) {
+			w.say(inv, "FAULT: %s: %s is as before its last change", indexStale, id)
+			all[i] = v.old
+		}
+	}
+	return slices.DeleteFunc(all, func(r session.Record) bool { return r == nil })
+}
+
+func (x indexOf) query(ctx context.Context, what string, fits func(session.Record) bool) (found []session.Record, err error) {
+	x.w.park(x.inv, ctx, what, func() bool {
+		if err = x.w.readFault(x.inv, ctx, what); err == nil {
+			found = slices.DeleteFunc(x.w.shown(x.inv), func(r session.Record) bool { return !fits(r) })
+			x.w.say(x.inv, "%s: %d records", what, len(found))
+		}
+		return true
+	}, nil)
+	return found, err
+}
+
+func (x indexOf) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	until := session.FormatTime(now)
+	due, err := x.query(ctx, "query due "+lane, func(r session.Record) bool {
+		next, leased := r[session.AttrNextAttemptAt].(string)
+		return r[session.AttrDueLane] == lane && leased && next <= until
+	})
+	slices.SortStableFunc(due, func(a, b session.Record) int {
+		return strings.Compare(a[session.AttrNextAttemptAt].(string), b[session.AttrNextAttemptAt].(string))
+	})
+	return due[:min(len(due), limit)], err
+}
+
+func (x indexOf) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	return x.query(ctx, "query by-host "+hostID, func(r session.Record) bool { return r[session.AttrLiveHostID] == hostID })
+}
+
+var errTable = errors.New("the table does not answer")
+
+func (w *world) readFault(inv *invocation, ctx context.Context, what string) error {
+	if ctx.Err() != nil {
+		inv.faulty = true
+		return ctx.Err()
+	}
+	if w.meets(readFails) {
+		inv.faulty = true
+		w.say(inv, "FAULT: %s: %s", readFails, what)
+		return errTable
+	}
+	return nil
+}

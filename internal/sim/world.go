@@ -1,0 +1,138 @@
+package sim
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dcv-session-broker/internal/local/memtable"
+)
+
+// A world is one run.
+type world struct {
+	dice       dice
+	setup      setup
+	transcript *transcript // nil: none
+	began      time.Time
+	calm       bool // nothing goes wrong any more
+	lastLook   bool // the inventories that are compared with the hosts
+	noIdle     bool // no idle sessions are closed any more
+	broken     *Broken
+	events     int
+	seen       Coverage
+
+	// The boundaries.
+	table      *memtable.Table
+	feed       *memtable.Feed
+	versions   map[string]version // what an index may still show
+	hostTable  *memtable.Hosts
+	machines   []*machine
+	commands   []*command
+	agenda     []happening
+	happened   int
+	hourBegins time.Time
+	queue      []*message
+	workedOff  []string // every event that was
+	shards     [2]shard
+	streamed   []streamRecord // everything that the stream ever showed
+
+	// The functions.
+	mu          sync.Mutex
+	parked      []*parked
+	ended       []*invocation
+	running     []*invocation
+	invocations int
+
+	model model
+}
+
+// A Broken promise ends a run.
+type Broken struct {
+	Promise int
+	Why     string
+}
+
+// An Outcome is what came of a run.
+type Outcome struct {
+	Seed     uint64
+	Broken   *Broken // nil: all promises held
+	Events   int
+	Virtual  time.Duration
+	Digest   uint64 // the same for the same run
+	Coverage Coverage
+	// Transcript is every step, if it was asked for.
+	Transcript string
+}
+
+// Run is the run of that seed.
+func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
+	out := Outcome{Seed: seed}
+	synctest.Test(t, func(*testing.T) {
+		w := newWorld(seed)
+		if withTranscript {
+			w.transcript = &transcript{}
+		}
+		w.run()
+		out.Broken, out.Events, out.Coverage = w.broken, w.events, w.seen
+		out.Virtual = w.now().Sub(w.began)
+		out.Digest = w.dice.pcg.Uint64() ^ uint64(w.events)<<32 ^ uint64(w.now().UnixMilli())
+		if withTranscript {
+			out.Transcript = w.transcript.String()
+		}
+	})
+	return out
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{
+		dice: newDice(seed), began: time.Now(),
+		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{},
+	}
+	w.feed = w.table.Feed()
+	w.setup = newSetup(w.dice)
+	w.model = newModel()
+	return w
+}
+
+func (w *world) now() time.Time { return time.Now().UTC() }
+
+// breaks notes that a promise was broken; the first counts.
+func (w *world) breaks(promise int, format string, args ...any) {
+	if w.broken == nil {
+		w.broken = &Broken{promise, fmt.Sprintf(format, args...)}
+		w.aside("PROMISE", "%d is broken: %s", promise, w.broken.Why)
+	}
+}
+
+// run is the whole story: things go on and go wrong, then nothing goes wrong
+// any more, and then everything must have come to its end.
+func (w *world) run() {
+	defer w.stop()
+	w.aside("setup", "%s, give up after %s, inventory every %s, idle %s, stopped hosts end their sessions: %t",
+		w.setup.forceMode, w.setup.giveUp, w.setup.inventoryEvery, w.setup.closeIdle, w.setup.endStopped)
+	w.build()
+	w.plan()
+	if w.dice.chance(85 * percent) { // most of the time sessions are listed already
+		w.calm = true
+		w.runTask("inventory")
+		w.until(func() bool { return len(w.queue) == 0 && len(w.parked) == 0 }, w.began.Add(10*time.Second))
+		w.calm = false
+	}
+	for n := 0; n < w.setup.steps && w.broken == nil; n++ {
+		w.step()
+	}
+	if w.broken == nil {
+		w.settle()
+	}
+}
+
+// stop ends what still runs, since a bubble must not be left with goroutines.
+func (w *world) stop() {
+	synctest.Wait()
+	for _, inv := range w.running {
+		w.kill(inv)
+	}
+	synctest.Wait()
+}
