@@ -3,7 +3,9 @@
 
 FUNCTIONS := $(notdir $(wildcard functions/*))
 
-# The processor to build and deploy for: arm64 or x86_64. Go has a name of its own for the second.
+# The processor to build and deploy for: arm64 or x86_64. Go has a name of its own for the second. Where none is given, a
+# stack stays what samconfig.toml says.
+CHOSEN_ARCHITECTURE := $(ARCHITECTURE)
 ARCHITECTURE ?= arm64
 GOARCH_OF_arm64  := arm64
 GOARCH_OF_x86_64 := amd64
@@ -11,9 +13,21 @@ ifndef GOARCH_OF_$(ARCHITECTURE)
 $(error ARCHITECTURE is $(ARCHITECTURE); it can be arm64 or x86_64)
 endif
 
-# What `make deploy` deploys: the stack, and template parameters other than their defaults.
+# What `make deploy` deploys: the stack, template parameters other than their defaults, tags for everything in it, and
+# what `sam build` made, if that is not to be made first. GUIDED=yes or no has SAM ask for them, or not.
 STACK ?= dcv-session-broker
 PARAMETERS ?=
+TAGS ?=
+BUILT ?=
+GUIDED ?=
+SAMCONFIG ?= samconfig.toml
+
+# For the operator's commands: URL is a system on one machine, in place of the stack. HOSTS are for doctor, the others for
+# delete-stack.
+URL ?=
+HOSTS ?=
+TABLE ?= keep
+CONFIRM ?=
 
 # Static programs without what only a debugger needs. With the tag, the library that talks to Lambda leaves net/rpc out.
 # Nothing of the machine or the commit goes in: the same code gives the same package, and is deployed only once.
@@ -27,7 +41,8 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz clients schemathesis readme build deploy tools clean
+.PHONY: help run test ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz clients \
+  schemathesis operation readme release build deploy smoke doctor redrive delete-stack operate tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +65,8 @@ test: ## Run the tests that this machine has the tools for, and say which were l
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke test-all mutants fuzz clients schemathesis readme
+	@.ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke operation test-all mutants fuzz clients \
+	  schemathesis readme
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
@@ -99,6 +115,9 @@ schemathesis: ## Send the local system whatever the contract allows and forbids,
 readme: ## Run the commands of README.md and compare what they print
 	@.ci/readme/check
 
+operation: ## Deploy to a stand-in for AWS, and run the operator's commands against the local system (after sam-build)
+	@.ci/deployment/check
+
 ##### In AWS
 
 build: $(FUNCTIONS:%=build-%) ## Build each function's bootstrap into build/ARCHITECTURE/
@@ -106,9 +125,28 @@ build-%:
 	@$(LAMBDA_BUILD) GOOS=linux GOARCH=$(GOARCH_OF_$(ARCHITECTURE)) \
 	  go build -o build/$(ARCHITECTURE)/$*/bootstrap ./functions/$*
 
-deploy: ## Build and deploy: STACK=name, ARCHITECTURE=arm64, PARAMETERS='Key=Value ...'
-	@$(LAMBDA_BUILD) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(SAM) deploy --stack-name '$(STACK)' --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+release: | build/ ## Build for both processors twice, compare, and pack what is then deployed without building
+	@.ci/deployment/release
+
+deploy: ## Build and deploy, guided the first time: STACK=name, ARCHITECTURE=arm64, PARAMETERS='Key=Value ...', TAGS=...
+	@$(LAMBDA_BUILD) SAM_CLI_TELEMETRY=0 STACK='$(STACK)' ARCHITECTURE='$(CHOSEN_ARCHITECTURE)' BUILT='$(BUILT)' \
+	  GUIDED='$(GUIDED)' SAMCONFIG='$(SAMCONFIG)' \
+	  "$$(.ci/tools python)/bin/python" .ci/deployment/deploy.py --parameters $(PARAMETERS) --tags $(TAGS)
+
+smoke: operate ## Try a broker out, from token to DELETED: STACK=name, or URL=http://127.0.0.1:8080 for the local system
+	@build/operate smoke -stack '$(STACK)' -url '$(URL)'
+
+doctor: operate ## Say host by host what is missing, and the command that mends it: STACK=name, HOSTS='i-... i-...'
+	@build/operate doctor -stack '$(STACK)' -url '$(URL)' -hosts '$(HOSTS)'
+
+redrive: operate ## Put the dead letters of host-events back into its queue: STACK=name
+	@build/operate redrive -stack '$(STACK)'
+
+delete-stack: operate ## Delete a stack, after asking: STACK=name, CONFIRM=name, TABLE=delete if its table is to go too
+	@build/operate delete-stack -stack '$(STACK)' -table '$(TABLE)' -confirm '$(CONFIRM)'
+
+operate: | build/
+	@go build -o build/operate ./internal/operate
 
 ##### The rest
 

@@ -37,6 +37,10 @@ type hostEvent struct {
 	} `json:"detail"`
 }
 
+// An invocation is one host's part in a command; without a command it stands
+// for the host itself.
+type invocation struct{ commandID, hostID string }
+
 // Handle reads the answers that the messages announce and has them recorded,
 // and asks about hosts that are said to have stopped. A message that could not
 // be worked off goes back to the queue; in the end the dead-letter queue keeps

@@ -38,6 +38,17 @@ func (b *Broker) control(mux *http.ServeMux) {
 		all, err := b.store.all(r.Context())
 		return append([]session.Record{}, all...), err
 	})
+	handle("DELETE /local/sessions/{session}", func(r *http.Request) (any, error) {
+		id := r.PathValue("session")
+		record, err := b.store.get(r.Context(), id)
+		if err == nil && record == nil {
+			err = errNoRecord
+		}
+		if err != nil {
+			return nil, err
+		}
+		return nil, b.store.remove(r.Context(), id)
+	})
 	handle("GET /local/calls", func(*http.Request) (any, error) { return b.calls.all(), nil })
 	handle("DELETE /local/calls", func(*http.Request) (any, error) {
 		b.calls.reset()
@@ -56,6 +67,9 @@ func (b *Broker) control(mux *http.ServeMux) {
 			"lose-events": b.fleet.LoseEvents, "deliver-events": b.fleet.DeliverEvents,
 			"silence": b.fleet.Silence, "speak": b.fleet.Speak,
 			"hibernate": b.fleet.Hibernate,
+			"unmanage":  b.fleet.Unmanage, "manage": b.fleet.Manage,
+			"take-profile": b.fleet.TakeProfile, "give-profile": b.fleet.GiveProfile,
+			"downgrade": b.fleet.Downgrade, "upgrade": b.fleet.Upgrade,
 		}[r.PathValue("action")]
 		if !ok {
 			return nil, errNoAction
@@ -76,14 +90,15 @@ func (b *Broker) control(mux *http.ServeMux) {
 
 var (
 	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend, " +
-		"lose-events, deliver-events, silence or speak")
-	errNoTask  = errors.New("no such task: deletions, inventory or idle")
-	errBadBody = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
+		"lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
+	errNoRecord = errors.New("the table has no such session")
+	errNoTask   = errors.New("no such task: deletions, inventory or idle")
+	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask):
+	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask), errors.Is(err, errNoRecord):
 		return http.StatusNotFound
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict

@@ -138,6 +138,7 @@ func TestControlAPIAnswersToThisMachineOnly(t *testing.T) {
 			{"GET", "/local/hosts"}, {"GET", "/local/sessions"}, {"GET", "/local/calls"}, {"DELETE", "/local/calls"},
 			{"PUT", "/local/hosts/" + host2 + "/sessions/s-2", `{"Owner": "user1"}`},
 			{"DELETE", "/local/hosts/" + host1 + "/sessions/s-1"},
+			{"DELETE", "/local/sessions/s-1"},
 			{"POST", "/local/hosts/" + host1 + "/stop"}, {"POST", "/local/cleanup/deletions"},
 		} {
 			w := c.from(address, call[0], call[1], call[2])
@@ -207,6 +208,12 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"tag", kept("Untagged"), ""},
 		{"lose-events", kept("LosesEvents"), "LosesEvents"},
 		{"deliver-events", kept("LosesEvents"), ""},
+		{"unmanage", shown, "unreachable s-1"},
+		{"manage", shown, "running s-1"},
+		{"take-profile", kept("NoProfile"), "NoProfile"},
+		{"give-profile", kept("NoProfile"), ""},
+		{"downgrade", kept("OldAgent"), "OldAgent"},
+		{"upgrade", kept("OldAgent"), ""},
 		{"break", broken, "broken"},
 		{"mend", broken, ""},
 		{"hibernate", shown, "stopped s-1"},
@@ -232,6 +239,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		{"POST", "/local/hosts/" + nohow + "/explode"},
 		{"DELETE", "/local/hosts/" + host1 + "/sessions/s-2"},
 		{"DELETE", "/local/hosts/" + nohow + "/sessions/s-1"},
+		{"DELETE", "/local/sessions/s-2"},
 		{"POST", "/local/cleanup/windows"},
 		{"GET", "/local/cleanup/deletions"},
 		{"GET", "/local/hosts/" + host1},
@@ -243,6 +251,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	}
 	for _, action := range []string{
 		"stop", "start", "hibernate", "disconnect", "reconnect", "untag", "tag", "break", "mend", "lose-events", "deliver-events", "silence", "speak",
+		"unmanage", "manage", "take-profile", "give-profile", "downgrade", "upgrade",
 	} {
 		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
 	}
@@ -268,6 +277,8 @@ func TestPutSessionStartsAndListsIt(t *testing.T) {
 		t.Errorf("the host is %q", got)
 	}
 	c.wantListed("a/b ü on "+host1, "s-1 on "+host1) // ended behind the broker's back
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/a%2Fb%20%C3%BC", "")
+	c.wantListed("s-1 on " + host1)
 }
 
 func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {

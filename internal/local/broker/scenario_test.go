@@ -40,7 +40,7 @@ import (
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
 //	end SESSION on HOST               behind the broker's back
 //	host HOST|all ACTION                 stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
-//	                                  lose-events, deliver-events, silence, speak
+//	                                  lose-events, deliver-events, silence, speak, and the others of control.go
 //	clock HOST DURATION               sets the host's clock off
 //	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
 //	advance DURATION                  sets the clock of the whole system on

@@ -27,6 +27,8 @@ type store interface {
 	// get is nil without a record.
 	get(ctx context.Context, id string) (session.Record, error)
 	put(context.Context, session.Record) error
+	// remove takes a record away, if there is one.
+	remove(ctx context.Context, id string) error
 	all(context.Context) ([]session.Record, error)
 	// follow tells of each change, in order, until it is stopped.
 	follow(func(streamevent.Record)) (stop func())
@@ -140,6 +142,11 @@ func (s *memoryStore) put(_ context.Context, r session.Record) error {
 	return nil
 }
 
+func (s *memoryStore) remove(_ context.Context, id string) error {
+	s.memory.Delete(id)
+	return nil
+}
+
 func (s *memoryStore) all(context.Context) ([]session.Record, error) { return s.memory.All(), nil }
 
 func (s *memoryStore) follow(tell func(streamevent.Record)) (stop func()) {
@@ -179,6 +186,8 @@ func (s *dynamoStore) get(ctx context.Context, id string) (session.Record, error
 }
 
 func (s *dynamoStore) put(ctx context.Context, r session.Record) error { return s.store.Put(ctx, r) }
+
+func (s *dynamoStore) remove(ctx context.Context, id string) error { return s.store.Delete(ctx, id) }
 
 func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
 

@@ -54,6 +54,37 @@ func (f *Fleet) Tag(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Untagged = false; return nil })
 }
 
+// Unmanage takes the host from Systems Manager altogether, as if its agent had never got there.
+func (f *Fleet) Unmanage(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Unmanaged = true; return nil })
+}
+
+// Manage undoes Unmanage.
+func (f *Fleet) Manage(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Unmanaged = false; return nil })
+}
+
+// TakeProfile takes the instance profile from the host. What the agent has of its credentials lasts: to be known to
+// Systems Manager no more, it has to be unmanaged, too.
+func (f *Fleet) TakeProfile(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.NoProfile = true; return nil })
+}
+
+// GiveProfile undoes TakeProfile.
+func (f *Fleet) GiveProfile(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.NoProfile = false; return nil })
+}
+
+// Downgrade gives the host an agent that is older than 3.3.2746.0, and pastes every parameter into the script.
+func (f *Fleet) Downgrade(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.OldAgent = true; return nil })
+}
+
+// Upgrade undoes Downgrade.
+func (f *Fleet) Upgrade(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.OldAgent = false; return nil })
+}
+
 // Break makes every call of the host's dcv fail.
 func (f *Fleet) Break(hostID string) error {
 	return f.set(hostID, func(h *host) error {

@@ -45,7 +45,7 @@ func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeI
 	var found []types.InstanceInformation
 	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
 		h := f.hosts[id]
-		matches := h.accepted()
+		matches := h.accepted() && !h.Unmanaged
 		for _, filter := range in.Filters {
 			fits, err := f.fits(h, deref(filter.Key), filter.Values)
 			if err != nil {
@@ -101,7 +101,8 @@ func (h *host) resourceType() types.ResourceType {
 
 func (f *Fleet) information(h *host) types.InstanceInformation {
 	version := "3.3.3572.0"
-	if f.oldAgent {
+	old := f.oldAgent || h.OldAgent
+	if old {
 		version = "3.2.2303.0"
 	}
 	return types.InstanceInformation{
@@ -109,7 +110,7 @@ func (f *Fleet) information(h *host) types.InstanceInformation {
 		ComputerName:     aws.String(h.id + ".local"),
 		IPAddress:        aws.String("127.0.0.1"),
 		InstanceId:       aws.String(h.id),
-		IsLatestVersion:  aws.Bool(!f.oldAgent),
+		IsLatestVersion:  aws.Bool(!old),
 		LastPingDateTime: aws.Time(f.now()),
 		PingStatus:       h.ping(),
 		PlatformType:     types.PlatformType(h.Platform),

@@ -174,6 +174,12 @@ func (f *Fleet) reservation(h *host) types.Reservation {
 	if h.Platform == "Windows" { // Linux is shown by saying nothing
 		i.Platform = types.PlatformValuesWindows
 	}
+	if !h.NoProfile {
+		i.IamInstanceProfile = &types.IamInstanceProfile{
+			Arn: aws.String("arn:aws:iam::" + account + ":instance-profile/dcv-host"),
+			Id:  aws.String("AIPA00000000000000000"),
+		}
+	}
 	if !h.Untagged {
 		i.Tags = []types.Tag{{Key: aws.String(f.tagKey), Value: aws.String(f.tagValue)}}
 	}

@@ -212,6 +212,7 @@ func TestAnUnmodifiedEC2ClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 	f.do(func(host string) error { return f.SetPlatform(host, "Windows") }, ids[1])
 	f.do(f.Hibernate, ids[2])
 	f.do(f.Untag, ids[3])
+	f.do(f.TakeProfile, ids[4])
 	in := &ec2.DescribeInstancesInput{MaxResults: aws.Int32(5), IncludeManagedResources: aws.Bool(true)}
 	direct, directErr := f.DescribeInstances(t.Context(), in)
 	wire, wireErr := ec2Client(t, f).DescribeInstances(t.Context(), in)
@@ -223,7 +224,7 @@ func TestAnUnmodifiedEC2ClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 	}
 	diff := cmp.Diff(direct, wire, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(ec2.DescribeInstancesOutput{}, "ResultMetadata"),
 		cmpopts.IgnoreUnexported(ec2.DescribeInstancesOutput{}, types.Reservation{}, types.Instance{}, types.InstanceState{},
-			types.StateReason{}, types.Tag{}))
+			types.StateReason{}, types.Tag{}, types.IamInstanceProfile{}))
 	if diff != "" {
 		t.Errorf("(-method +client):\n%s", diff)
 	}

@@ -107,12 +107,17 @@ type (
 		Instances     []xmlInstance `xml:"instancesSet>item"`
 	}
 	xmlInstance struct {
-		InstanceID *string   `xml:"instanceId"`
-		StateCode  *int32    `xml:"instanceState>code"`
-		StateName  string    `xml:"instanceState>name"`
-		Platform   string    `xml:"platform,omitempty"`
-		Tags       []xmlTag  `xml:"tagSet>item"`
-		Reason     *xmlState `xml:"stateReason"`
+		InstanceID *string     `xml:"instanceId"`
+		StateCode  *int32      `xml:"instanceState>code"`
+		StateName  string      `xml:"instanceState>name"`
+		Platform   string      `xml:"platform,omitempty"`
+		Tags       []xmlTag    `xml:"tagSet>item"`
+		Reason     *xmlState   `xml:"stateReason"`
+		Profile    *xmlProfile `xml:"iamInstanceProfile"`
+	}
+	xmlProfile struct {
+		ARN *string `xml:"arn"`
+		ID  *string `xml:"id"`
 	}
 	xmlState struct {
 		Code    *string `xml:"code"`
@@ -137,6 +142,9 @@ func describeAnswer(out *ec2.DescribeInstancesOutput) describeInstancesResponse 
 			}
 			if i.StateReason != nil {
 				instance.Reason = &xmlState{i.StateReason.Code, i.StateReason.Message}
+			}
+			if i.IamInstanceProfile != nil {
+				instance.Profile = &xmlProfile{i.IamInstanceProfile.Arn, i.IamInstanceProfile.Id}
 			}
 			for _, tag := range i.Tags {
 				instance.Tags = append(instance.Tags, xmlTag{tag.Key, tag.Value})

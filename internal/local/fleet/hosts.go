@@ -77,16 +77,19 @@ type machine struct {
 	Silent       bool          // its agent cannot reach Systems Manager, which has not noticed
 	LosesEvents  bool          // of the ends of commands
 	Untagged     bool          // lacks the fleet's tag
+	Unmanaged    bool          // its agent never got to Systems Manager, which does not know it
+	NoProfile    bool          // lacks an instance profile
+	OldAgent     bool          // its agent is older than 3.3.2746.0
 	Platform     string        // Linux or Windows
 	ClockOffset  time.Duration // what its clock is ahead
 	Console      *Session      // the automatic console session that every start brings
 }
 
 // accepted: Systems Manager takes commands for the host, since it can deliver them as far as it knows.
-func (h *host) accepted() bool { return !h.Disconnected && (!h.Off || h.Silent) }
+func (h *host) accepted() bool { return !h.Disconnected && !h.Unmanaged && (!h.Off || h.Silent) }
 
 // reachable: it can deliver them, and hear how they ended.
-func (h *host) reachable() bool { return !h.Disconnected && !h.Off && !h.Silent }
+func (h *host) reachable() bool { return !h.Disconnected && !h.Unmanaged && !h.Off && !h.Silent }
 
 func (h *host) state() State {
 	switch {

@@ -33,7 +33,7 @@ func (f *Fleet) jobOf(i *invocation) *job {
 		steps:      c.document.Steps,
 		parameters: c.document.Parameters,
 		values:     c.parameters,
-		oldAgent:   f.oldAgent,
+		oldAgent:   f.oldAgent || i.host.OldAgent,
 		platform:   i.host.Platform,
 		environment: []string{
 			"PATH=" + strings.Join([]string{filepath.Join(dir, "bin"), filepath.Join(f.dir, "bin"), os.Getenv("PATH")}, ":"),

@@ -142,7 +142,7 @@ func (f *Fleet) receivers(in *ssm.SendCommandInput, document template.Document) 
 func (f *Fleet) targets(targets []types.Target) ([]*host, error) {
 	var hosts []*host
 	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
-		matches := true
+		matches := !f.hosts[id].Unmanaged
 		for _, t := range targets {
 			key, isTag := strings.CutPrefix(deref(t.Key), "tag:")
 			if !isTag || len(t.Values) == 0 || len(t.Values) > 50 {

@@ -136,3 +136,26 @@ func TestSilenceAndLostEventsOutliveTheProcess(t *testing.T) {
 		t.Error("the event was not lost")
 	}
 }
+
+// Systems Manager does not know a host whose agent never got there: it lists it nowhere, and takes no command for it.
+func TestUnmanagedHostIsUnknown(t *testing.T) {
+	f := newFleet(t, fleet.Options{}, linux("exit 0"))
+	ids := f.hosts(2)
+	f.do(f.Unmanage, ids[1])
+	listed, err := f.DescribeInstanceInformation(t.Context(), &ssm.DescribeInstanceInformationInput{})
+	if err != nil || len(listed.InstanceInformationList) != 1 || *listed.InstanceInformationList[0].InstanceId != ids[0] {
+		t.Errorf("%v, listed %+v", err, listed)
+	}
+	_, err = f.SendCommand(t.Context(), &ssm.SendCommandInput{DocumentName: aws.String("Test"), InstanceIds: ids})
+	expect[*types.InvalidInstanceId](t, err)
+	sent, err := f.SendCommand(t.Context(), &ssm.SendCommandInput{
+		DocumentName: aws.String("Test"), Targets: []types.Target{{Key: aws.String("tag:DcvFleet"), Values: []string{"test"}}},
+	})
+	if err != nil || len(sent.Command.InstanceIds) != 1 {
+		t.Errorf("%v, sent %+v", err, sent)
+	}
+	f.do(f.Manage, ids[1])
+	if _, err := f.SendCommand(t.Context(), &ssm.SendCommandInput{DocumentName: aws.String("Test"), InstanceIds: ids}); err != nil {
+		t.Errorf("managed again: %v", err)
+	}
+}

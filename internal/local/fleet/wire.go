@@ -22,8 +22,10 @@ import (
 func (f *Fleet) Handler() http.Handler {
 	operations := map[string]http.HandlerFunc{
 		"CancelCommand":               operation(f.CancelCommand),
+		"DescribeDocument":            operation(f.DescribeDocument),
 		"DescribeInstanceInformation": operation(f.DescribeInstanceInformation),
 		"GetCommandInvocation":        operation(f.GetCommandInvocation),
+		"GetDocument":                 operation(f.GetDocument),
 		"ListCommandInvocations":      operation(f.ListCommandInvocations),
 		"SendCommand":                 operation(f.SendCommand),
 	}

@@ -62,6 +62,7 @@ func TestAnUnmodifiedClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 		}
 		diff := cmp.Diff(direct, wire, cmpopts.IgnoreUnexported(
 			ssm.GetCommandInvocationOutput{}, ssm.ListCommandInvocationsOutput{}, ssm.DescribeInstanceInformationOutput{},
+			ssm.DescribeDocumentOutput{}, ssm.GetDocumentOutput{}, types.DocumentDescription{},
 			types.CommandInvocation{}, types.CommandPlugin{}, types.InstanceInformation{}),
 			cmp.FilterPath(func(p cmp.Path) bool {
 				return p.Last().String() == ".ResultMetadata" || p.Last().String() == ".LastPingDateTime"
@@ -85,6 +86,13 @@ func TestAnUnmodifiedClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 	directNodes, directErr := f.DescribeInstanceInformation(t.Context(), describe)
 	wireNodes, wireErr := c.DescribeInstanceInformation(t.Context(), describe)
 	same("DescribeInstanceInformation", directNodes, wireNodes, directErr, wireErr)
+
+	directText, directErr := f.GetDocument(t.Context(), &ssm.GetDocumentInput{Name: aws.String("Test")})
+	wireText, wireErr := c.GetDocument(t.Context(), &ssm.GetDocumentInput{Name: aws.String("Test")})
+	same("GetDocument", directText, wireText, directErr, wireErr)
+	directAbout, directErr := f.DescribeDocument(t.Context(), &ssm.DescribeDocumentInput{Name: aws.String("Test")})
+	wireAbout, wireErr := c.DescribeDocument(t.Context(), &ssm.DescribeDocumentInput{Name: aws.String("Test")})
+	same("DescribeDocument", directAbout, wireAbout, directErr, wireErr)
 
 	if _, err := c.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: sent.Command.CommandId}); err != nil {
 		t.Errorf("CancelCommand: %v", err)
@@ -116,6 +124,10 @@ func TestAnUnmodifiedClientReadsEveryErrorAsItsType(t *testing.T) {
 	expect[*types.DuplicateInstanceId](t, send("Test", x, ids[0], ids[0]))
 	expect[*types.InvalidDocument](t, send("Other", x, ids[0]))
 	expect[*types.InvalidParameters](t, send("Test", nil, ids[0]))
+	_, err := c.GetDocument(t.Context(), &ssm.GetDocumentInput{Name: aws.String("Other")})
+	expect[*types.InvalidDocument](t, err)
+	_, err = c.DescribeDocument(t.Context(), &ssm.DescribeDocumentInput{Name: aws.String("Test"), DocumentVersion: aws.String("2")})
+	expect[*types.InvalidDocumentVersion](t, err)
 	expect[*types.UnsupportedPlatformType](t, send("Windows", nil, ids[0]))
 	expect[*types.MaxDocumentSizeExceeded](t, send("Test", []string{strings.Repeat("x", 66000)}, ids[0]))
 	if err := send("Test", x, ids[0], ids[2]); code(err) != "AccessDeniedException" {
@@ -125,7 +137,7 @@ func TestAnUnmodifiedClientReadsEveryErrorAsItsType(t *testing.T) {
 		t.Errorf("an ID of another kind: %v", err)
 	}
 
-	_, err := c.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{
+	_, err = c.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{
 		CommandId: aws.String("00000000-0000-0000-0000-000000000000"), InstanceId: &ids[0],
 	})
 	expect[*types.InvocationDoesNotExist](t, err)

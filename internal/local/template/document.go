@@ -14,7 +14,8 @@ type Document struct {
 	LogicalID  string
 	Parameters map[string]DocumentParameter
 	Steps      []Step
-	Size       int // of its JSON, in bytes
+	Size       int    // of its JSON, in bytes
+	Content    string // the JSON itself
 }
 
 // DocumentParameter is a parameter of type String.
@@ -53,7 +54,8 @@ func (t *Template) addDocument(p *properties) {
 	p.ignore("DocumentFormat", "Tags", "TargetType", "UpdateMethod", "VersionName")
 
 	content := p.object("Content")
-	d.Size = jsonSize(content.fields)
+	d.Content = jsonText(content.fields)
+	d.Size = len(d.Content)
 	content.ignore("description")
 	if v := content.required("schemaVersion"); v != "2.2" && v != "" {
 		content.fail("schemaVersion", "%s is not supported, only 2.2", v)
@@ -76,13 +78,13 @@ func (t *Template) addDocument(p *properties) {
 	t.documents = append(t.documents, d)
 }
 
-// jsonSize is the length of a value's JSON, without the escapes that Go adds for web pages.
-func jsonSize(v any) int {
+// jsonText is a value's JSON, without the escapes that Go adds for web pages.
+func jsonText(v any) string {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(v) // what was read from YAML: maps with texts for keys, lists and scalars
-	return b.Len() - len("\n")
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // A parameter becomes part of the name of an environment variable.

@@ -115,13 +115,17 @@ func TestDocumentsWithParametersAndSteps(t *testing.T) {
 			{Name: "linux", Action: template.RunShellScript, Platform: "Linux", Script: "#!/bin/sh\necho hello\n", Timeout: time.Minute},
 			{Name: "any", Action: template.RunPowerShellScript, Script: "exit 0\n", Timeout: time.Hour},
 		},
-		Size: documents[0].Size,
+		Size:    documents[0].Size,
+		Content: documents[0].Content,
 	}}
 	if diff := cmp.Diff(want, documents, ignored); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if p := documents[0].Parameters["greeting"].AllowedPattern; p == nil || p.String() != "^[a-z]*$" {
 		t.Errorf("allowedPattern of greeting is %v", p)
+	}
+	if text := documents[0].Content; len(text) != documents[0].Size || !strings.HasPrefix(text, `{"description":"test","mainSteps":[{"action":"aws:runShellScript"`) {
+		t.Errorf("its content is %s", text)
 	}
 	if documents[0].Size < 300 {
 		t.Errorf("a document of %d bytes", documents[0].Size)

@@ -1,0 +1,99 @@
+"""Builds and deploys a stack; `make deploy` runs it, and its variables are make's.
+
+The first time, at a terminal, SAM asks for the region and each parameter, and keeps the answers in samconfig.toml, in a
+section named after the stack. From then on that section is what is deployed: parameters and tags given to make are taken
+into it. Where there is none (a pipeline, say), parameters that are not given stay as they are in the stack, or are the
+template's defaults.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+import tomlkit
+from samcli.cli.types import CfnParameterOverridesType, CfnTags
+
+SAM = pathlib.Path(sys.executable).parent / "sam"
+
+# CloudFormation hands a stack's tags on to everything in it that can have tags.
+TAGS_OF_ALL = {"Project": "dcv-session-broker"}
+
+ARCHITECTURE = "arm64"  # unless chosen
+
+
+def variable(name):
+    return os.environ.get(name, "").strip()
+
+
+def pairs(text, kind):
+    """What samconfig.toml has as SAM's list of Key=Value: a text, or a list of texts."""
+    return dict(kind.convert(text, None, None)) if text else {}
+
+
+def pair(argument):
+    key, equals, value = argument.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{argument} is not Key=Value")
+    return key, "" if value == '""' else value
+
+
+def quoted(values):
+    """The same, as an argument for each. SAM takes the quotes off again, and the backslash before one in between."""
+    return ['{}="{}"'.format(key, value.replace('"', '\\"')) for key, value in values.items()]
+
+
+class Section:
+    """What samconfig.toml has for a stack."""
+
+    def __init__(self, file, stack):
+        self.file, self.stack = pathlib.Path(file), stack
+        self.document = tomlkit.parse(self.file.read_text()) if self.file.exists() else tomlkit.document()
+        settings = self.document.get(stack, {}).get("deploy", {}).get("parameters")
+        self.exists = settings is not None
+        self.settings = settings or {}
+        self.parameters = pairs(self.settings.get("parameter_overrides"), CfnParameterOverridesType())
+        self.tags = pairs(self.settings.get("tags"), CfnTags())
+
+    def keep(self, parameters, tags):
+        if self.exists and (parameters != self.parameters or tags != self.tags):
+            self.settings["parameter_overrides"] = " ".join(quoted(parameters))
+            self.settings["tags"] = " ".join(quoted(tags))
+            self.file.write_text(tomlkit.dumps(self.document))
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    for what in ("parameters", "tags"):
+        arguments.add_argument(f"--{what}", nargs="*", type=pair, default=[])
+    given = arguments.parse_args()
+    stack, file = variable("STACK"), variable("SAMCONFIG")
+    section = Section(file, stack)
+    parameters = section.parameters | dict(given.parameters)
+    parameters["Architecture"] = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
+    tags = TAGS_OF_ALL | section.tags | dict(given.tags)
+    guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
+
+    built = variable("BUILT")
+    if not built:
+        built = ".aws-sam/build"
+        subprocess.run([SAM, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}"], check=True)
+    section.keep(parameters, tags)
+    command = [
+        SAM, "deploy", "--template-file", f"{built}/template.yaml", "--stack-name", stack,
+        "--config-file", str(pathlib.Path(file).resolve()), "--config-env", stack if section.exists or guided else "default",
+        "--no-fail-on-empty-changeset", "--tags", *quoted(tags), "--parameter-overrides", *quoted(parameters),
+    ]
+    if not guided and not sys.stdin.isatty():
+        command.append("--no-confirm-changeset")  # nobody is there to be asked
+    if guided:
+        command.append("--guided")
+    sys.exit(subprocess.run(command).returncode)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as failed:
+        sys.exit(failed.returncode)

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// An account is CloudFormation with one stack, and the user pool's client that belongs to it, over the wire.
+type account struct {
+	outputs, parameters, resources map[string]string
+	queue                          map[string]any // what SQS answers, by operation
+	asked                          []string
+}
+
+const (
+	stackName    = "studio"
+	clientSecret = "s3cret-of-the-client"
+	apiToken     = "t0ken-of-the-api"
+)
+
+// serve starts it, and points the SDK at it, as an operator's environment would at AWS.
+func (a *account) serve(t *testing.T) {
+	t.Helper()
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		"TOKEN": "", "TOKEN_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": "",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if service, operation, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), "."); isJSON {
+		a.asked = append(a.asked, operation)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		var answer any = a.queue[operation]
+		if service == "AWSCognitoIdentityProviderService" {
+			answer = map[string]any{"UserPoolClient": map[string]string{"ClientSecret": clientSecret}}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+		return
+	}
+	action := r.FormValue("Action")
+	a.asked = append(a.asked, action)
+	w.Header().Set("Content-Type", "text/xml")
+	if r.FormValue("StackName") != stackName {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>`+
+			`<Code>ValidationError</Code><Message>Stack with id %s does not exist</Message></Error></ErrorResponse>`, r.FormValue("StackName"))
+		return
+	}
+	var body strings.Builder
+	list := func(name, key, value string, members map[string]string) {
+		fmt.Fprintf(&body, "<%s>", name)
+		for k, v := range members {
+			fmt.Fprintf(&body, "<member><%[1]s>%[2]s</%[1]s><%[3]s>%[4]s</%[3]s></member>", key, k, value, v)
+		}
+		fmt.Fprintf(&body, "</%s>", name)
+	}
+	switch action {
+	case "DescribeStacks":
+		body.WriteString("<Stacks><member><StackName>" + stackName + "</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>")
+		list("Outputs", "OutputKey", "OutputValue", a.outputs)
+		list("Parameters", "ParameterKey", "ParameterValue", a.parameters)
+		body.WriteString("</member></Stacks>")
+	case "ListStackResources":
+		list("StackResourceSummaries", "LogicalResourceId", "PhysicalResourceId", a.resources)
+	}
+	fmt.Fprintf(w, `<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%[1]sResult>%s</%[1]sResult></%[1]sResponse>`, action, &body)
+}

@@ -1,0 +1,143 @@
+// Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, changing nothing
+// and sending no command. What it finds it says with the command that mends it.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// TagKey is the key of the fleet's tag. It is fixed: a policy's condition takes no parameter there.
+const TagKey = "DcvFleet"
+
+// SystemsManager is its client.
+type SystemsManager interface {
+	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
+	DescribeDocument(context.Context, *ssm.DescribeDocumentInput, ...func(*ssm.Options)) (*ssm.DescribeDocumentOutput, error)
+	GetDocument(context.Context, *ssm.GetDocumentInput, ...func(*ssm.Options)) (*ssm.GetDocumentOutput, error)
+}
+
+// EC2 is its client.
+type EC2 interface {
+	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
+}
+
+// A Doctor examines a fleet.
+type Doctor struct {
+	SystemsManager SystemsManager
+	EC2            EC2
+	// TagValue is that of the fleet's tag: the parameter FleetTagValue.
+	TagValue string
+	// Documents are the stack's.
+	Documents []Document
+	// Named are hosts that belong to the fleet whether or not they are tagged: how one finds out what a single host lacks.
+	// Without any, all that are tagged are examined.
+	Named []string
+}
+
+// A Document is one that the stack has its hosts run.
+type Document struct {
+	LogicalID string
+	Name      string // in Systems Manager
+	Content   string // what template.yaml has: JSON
+}
+
+// A Finding is about a host, a document, or the fleet as a whole.
+type Finding struct {
+	About string // "" is the fleet
+	// Fault: the broker cannot work with it. Otherwise it is worth knowing, no more.
+	Fault bool
+	Says  string
+	// Mends is the command that mends it, if a command can.
+	Mends string
+}
+
+// A Report is what was found; what is well is not in it but by name.
+type Report struct {
+	Findings []Finding
+	// Well are the hosts and documents that nothing is wrong with, each with what is known of it.
+	Well []string
+}
+
+// Faults is how many of the findings are faults.
+func (r *Report) Faults() int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Fault {
+			n++
+		}
+	}
+	return n
+}
+
+// Print writes the report for people, each finding with the command that mends it below.
+func (r *Report) Print(w io.Writer) {
+	for _, line := range r.Well {
+		fmt.Fprintln(w, "ok      "+line)
+	}
+	for _, f := range r.Findings {
+		mark, about := "note    ", f.About
+		if f.Fault {
+			mark = "FAULT   "
+		}
+		if about == "" {
+			about = "the fleet"
+		}
+		fmt.Fprintf(w, "%s%s %s\n", mark, about, f.Says)
+		for _, line := range strings.Split(f.Mends, "\n") {
+			if line != "" {
+				fmt.Fprintln(w, "          "+line)
+			}
+		}
+	}
+	fmt.Fprintf(w, "%d faults\n", r.Faults())
+}
+
+func (r *Report) fault(about, mends, format string, args ...any) {
+	r.Findings = append(r.Findings, Finding{about, true, fmt.Sprintf(format, args...), mends})
+}
+
+func (r *Report) note(about, mends, format string, args ...any) {
+	r.Findings = append(r.Findings, Finding{about, false, fmt.Sprintf(format, args...), mends})
+}
+
+// Examine looks at everything. An error means that it could not: something was not allowed, or not answered.
+func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
+	r := &Report{}
+	for _, document := range d.Documents {
+		if err := d.examineDocument(ctx, r, document); err != nil {
+			return nil, err
+		}
+	}
+	hosts, untagged, err := d.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(hosts)) {
+		d.examineHost(r, hosts[id])
+	}
+	if len(hosts) == 0 {
+		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", TagKey, d.TagValue)
+	}
+	if len(untagged) > 0 {
+		r.note("", d.tagCommand(untagged[0]), "leaves out %s, which Systems Manager manages but which lack the tag %s=%s. If they are DCV hosts, tag them",
+			some(untagged), TagKey, d.TagValue)
+	}
+	return r, nil
+}
+
+// some names a few of many.
+func some(ids []string) string {
+	const most = 5
+	if len(ids) <= most {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
+}

@@ -1,0 +1,302 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/operate/doctor"
+)
+
+const (
+	well   = "i-00000000000000001"
+	ill    = "i-00000000000000002"
+	hybrid = "mi-00000000000000003"
+	nohow  = "i-0ffffffffffffffff"
+)
+
+// A surgery has hosts, with Systems Manager and EC2 in front of them, over the wire.
+type surgery struct {
+	*fleet.Fleet
+	doctor.Doctor
+}
+
+func newSurgery(t *testing.T, hosts ...string) *surgery {
+	t.Helper()
+	deployed, err := template.Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fleet.New(fleet.Options{Dir: t.TempDir(), Documents: deployed.Documents(), FleetTagValue: "studio"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	systemsManager, instances := httptest.NewServer(f.Handler()), httptest.NewServer(f.EC2Handler())
+	t.Cleanup(systemsManager.Close)
+	t.Cleanup(instances.Close)
+	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+	})
+	s := &surgery{f, doctor.Doctor{
+		SystemsManager: ssm.New(ssm.Options{BaseEndpoint: &systemsManager.URL, Region: "us-east-1", Credentials: credentials}),
+		EC2:            ec2.New(ec2.Options{BaseEndpoint: &instances.URL, Region: "us-east-1", Credentials: credentials}),
+		TagValue:       "studio",
+	}}
+	for _, d := range deployed.Documents() {
+		s.Documents = append(s.Documents, doctor.Document{LogicalID: d.LogicalID, Name: d.LogicalID, Content: d.Content})
+	}
+	for _, id := range hosts {
+		if _, err := f.StartSession(id, fleet.Session{ID: "s-1", Owner: "user1", Type: "virtual"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func (s *surgery) examine(t *testing.T) *doctor.Report {
+	t.Helper()
+	r, err := s.Examine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
+	s := newSurgery(t, well, hybrid)
+	r := s.examine(t)
+	if len(r.Findings) > 0 {
+		t.Errorf("found %+v", r.Findings)
+	}
+	var out strings.Builder
+	r.Print(&out)
+	for _, want := range []string{
+		"ok      " + well + ": Linux, agent 3.3.", "ok      " + hybrid + ": Linux",
+		"ok      CloseDocument (CloseDocument): version 1, as in template.yaml", "ok      InventoryDocument", "ok      IdleDocument", "0 faults",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &out)
+		}
+	}
+}
+
+// Each fault is found, with the command that mends it, at the host that has it and nowhere else.
+func TestEachFaultOfAHostIsFound(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		host   string
+		ail    func(*fleet.Fleet, string) error
+		named  bool // the host must be named to be found
+		fault  bool
+		says   string
+		mends  string
+		wellIs int // hosts that nothing is wrong with
+	}{
+		{"untagged", ill, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
+			"aws ec2 create-tags --resources " + ill + " --tags 'Key=DcvFleet,Value=studio'", 0},
+		{"untagged, outside EC2", hybrid, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
+			"aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id " + hybrid + " --tags 'Key=DcvFleet,Value=studio'", 0},
+		{"offline", ill, (*fleet.Fleet).Disconnect, false, true, "is ConnectionLost", "sudo systemctl restart amazon-ssm-agent", 1},
+		{"offline Windows", ill, func(f *fleet.Fleet, id string) error {
+			return errors.Join(f.SetPlatform(id, "Windows"), f.Disconnect(id))
+		}, false, true, "is ConnectionLost", "Restart-Service AmazonSSMAgent", 1},
+		{"not managed", ill, (*fleet.Fleet).Unmanage, false, true, "its instance profile dcv-host may lack AmazonSSMManagedInstanceCore",
+			"aws iam attach-role-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", 1},
+		{"no instance profile", ill, func(f *fleet.Fleet, id string) error {
+			return errors.Join(f.TakeProfile(id), f.Unmanage(id))
+		}, false, true, "it has no instance profile",
+			"aws ec2 associate-iam-instance-profile --instance-id " + ill + " --iam-instance-profile Name=PROFILE", 1},
+		{"not managed, outside EC2", hybrid, (*fleet.Fleet).Unmanage, true, true, "is not registered", "", 0},
+		{"old agent", ill, (*fleet.Fleet).Downgrade, false, false, "has the agent 3.2.2303.0",
+			"aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids " + ill, 1},
+		{"stopped", ill, (*fleet.Fleet).Stop, false, false, "is stopped", "aws ec2 start-instances --instance-ids " + ill, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSurgery(t, well, c.host)
+			if err := c.ail(s.Fleet, c.host); err != nil {
+				t.Fatal(err)
+			}
+			if c.named {
+				s.Named = []string{c.host}
+			}
+			r := s.examine(t)
+			if len(r.Findings) != 1 {
+				t.Fatalf("found %+v", r.Findings)
+			}
+			got := r.Findings[0]
+			if got.About != c.host || got.Fault != c.fault || !strings.Contains(got.Says, c.says) || !strings.HasPrefix(got.Mends, c.mends) || (c.mends == "") != (got.Mends == "") {
+				t.Errorf("found %+v", got)
+			}
+			if hosts := len(r.Well) - len(s.Documents); hosts != c.wellIs {
+				t.Errorf("%d hosts are well: %q", hosts, r.Well)
+			}
+		})
+	}
+}
+
+func TestAHostHasEveryFaultItHas(t *testing.T) {
+	s := newSurgery(t, ill)
+	if err := errors.Join(s.Untag(ill), s.Downgrade(ill), s.Disconnect(ill)); err != nil {
+		t.Fatal(err)
+	}
+	s.Named = []string{ill}
+	r := s.examine(t)
+	if len(r.Findings) != 3 || r.Faults() != 2 {
+		t.Errorf("found %+v", r.Findings)
+	}
+}
+
+func TestAHostThatDoesNotExistIsSaidToBeMissing(t *testing.T) {
+	s := newSurgery(t, well)
+	s.Named = []string{nohow, well}
+	r := s.examine(t)
+	if len(r.Findings) != 1 || r.Findings[0].About != nohow || !strings.Contains(r.Findings[0].Says, "does not exist") {
+		t.Errorf("found %+v", r.Findings)
+	}
+	if !slices.ContainsFunc(r.Well, func(line string) bool { return strings.HasPrefix(line, well) }) {
+		t.Errorf("the other host was not examined: %q", r.Well)
+	}
+}
+
+func TestAFleetWithoutHostsIsAFault(t *testing.T) {
+	s := newSurgery(t, ill)
+	if err := s.Untag(ill); err != nil {
+		t.Fatal(err)
+	}
+	r := s.examine(t)
+	if len(r.Findings) != 2 || r.Faults() != 1 {
+		t.Fatalf("found %+v", r.Findings)
+	}
+	if f := r.Findings[0]; !f.Fault || !strings.Contains(f.Says, "nothing carries the tag DcvFleet=studio") {
+		t.Errorf("found %+v", f)
+	}
+	// It may be a host that was forgotten, or none at all.
+	if f := r.Findings[1]; f.Fault || !strings.Contains(f.Says, "leaves out "+ill) || !strings.Contains(f.Mends, "--resources "+ill) {
+		t.Errorf("found %+v", f)
+	}
+}
+
+func TestManyHostsAreAllExamined(t *testing.T) {
+	var hosts []string
+	for n := range 120 { // more than a page of either service
+		hosts = append(hosts, "i-"+strings.Repeat("0", 14)+string([]byte{'0' + byte(n/100), '0' + byte(n/10%10), '0' + byte(n%10)}))
+	}
+	s := newSurgery(t, hosts...)
+	if err := s.Disconnect(hosts[119]); err != nil {
+		t.Fatal(err)
+	}
+	r := s.examine(t)
+	if len(r.Well) != 119+len(s.Documents) || r.Faults() != 1 || r.Findings[0].About != hosts[119] {
+		t.Errorf("%d are well, found %+v", len(r.Well), r.Findings)
+	}
+}
+
+func TestEachFaultOfADocumentIsFound(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ail   func(*surgery)
+		says  string
+		mends string
+	}{
+		{"missing", func(s *surgery) { s.Documents[0].Name = "Another" }, "does not exist", "make deploy"},
+		{"of another version", func(s *surgery) {
+			s.Documents[0].Content = strings.Replace(s.Documents[0].Content, "dcv", "dvc", 1)
+		}, "is another one than this checkout's template.yaml has (version 1, SHA-256 ", "make deploy"},
+		{"an old default", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "2", types.DocumentStatusActive} },
+			"has version 1 for its default", "aws ssm update-document-default-version --name CloseDocument --document-version 2"},
+		{"not active", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "1", types.DocumentStatusFailed} },
+			"is Failed, not Active", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSurgery(t, well)
+			s.Documents = s.Documents[:1]
+			c.ail(s)
+			r := s.examine(t)
+			if len(r.Findings) != 1 || r.Faults() != 1 || !strings.Contains(r.Findings[0].Says, c.says) || r.Findings[0].Mends != c.mends {
+				t.Errorf("found %+v", r.Findings)
+			}
+		})
+	}
+}
+
+// changed is a Systems Manager that says other things of its documents.
+type changed struct {
+	doctor.SystemsManager
+	standard, latest string
+	status           types.DocumentStatus
+}
+
+func (c changed) DescribeDocument(ctx context.Context, in *ssm.DescribeDocumentInput, opts ...func(*ssm.Options)) (*ssm.DescribeDocumentOutput, error) {
+	out, err := c.SystemsManager.DescribeDocument(ctx, in, opts...)
+	if err == nil {
+		out.Document.DefaultVersion, out.Document.LatestVersion, out.Document.Status = &c.standard, &c.latest, c.status
+	}
+	return out, err
+}
+
+// CloudFormation lays a document out anew, and makes strings of numbers.
+func TestADocumentIsTheSameInAnotherLayout(t *testing.T) {
+	s := newSurgery(t, well)
+	s.Documents = s.Documents[:1]
+	text := s.Documents[0].Content
+	if !strings.Contains(text, `"maxChars":25000`) {
+		t.Fatal("the document has another parameter")
+	}
+	s.Documents[0].Content = "\n" + strings.Replace(text, `"maxChars":25000`, `"maxChars" : "25000"`, 1)
+	if r := s.examine(t); len(r.Findings) > 0 {
+		t.Errorf("found %+v", r.Findings)
+	}
+}
+
+func TestAMacIsNoHost(t *testing.T) {
+	s := newSurgery(t, well)
+	s.SystemsManager = apple{s.SystemsManager}
+	r := s.examine(t)
+	if len(r.Findings) != 1 || r.Findings[0].Says != "runs MacOS, for which there is no close script; take the tag DcvFleet from it" {
+		t.Errorf("found %+v", r.Findings)
+	}
+}
+
+type apple struct{ doctor.SystemsManager }
+
+func (a apple) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput, opts ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	out, err := a.SystemsManager.DescribeInstanceInformation(ctx, in, opts...)
+	if err == nil {
+		for i := range out.InstanceInformationList {
+			out.InstanceInformationList[i].PlatformType = types.PlatformTypeMacos
+		}
+	}
+	return out, err
+}
+
+// What cannot be asked is an error, never a clean bill of health.
+func TestWhatIsNotAnsweredIsAnError(t *testing.T) {
+	s := newSurgery(t, well)
+	s.EC2 = deaf{}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+		t.Errorf("got %v", err)
+	}
+	s.Named = []string{well}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+		t.Errorf("got %v", err)
+	}
+}
+
+var errDeaf = errors.New("access denied")
+
+type deaf struct{}
+
+func (deaf) DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	return nil, errDeaf
+}

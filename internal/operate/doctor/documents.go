@@ -1,0 +1,96 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// examineDocument compares what Systems Manager has with template.yaml. Commands run the default version.
+func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Document) error {
+	about := fmt.Sprintf("%s (%s)", document.LogicalID, document.Name)
+	out, err := d.SystemsManager.DescribeDocument(ctx, &ssm.DescribeDocumentInput{Name: &document.Name})
+	if missing := (*types.InvalidDocument)(nil); errors.As(err, &missing) {
+		r.fault(about, "make deploy", "does not exist in this account and region: nothing can be closed")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("describe document %s: %w", document.Name, err)
+	}
+	described := out.Document
+	version, latest := aws.ToString(described.DefaultVersion), aws.ToString(described.LatestVersion)
+	if described.Status != types.DocumentStatusActive {
+		r.fault(about, "", "is %s, not Active: %s", described.Status, aws.ToString(described.StatusInformation))
+		return nil
+	}
+	if version != latest {
+		r.fault(about, fmt.Sprintf("aws ssm update-document-default-version --name %s --document-version %s", document.Name, latest),
+			"has version %s for its default, which is what hosts run, but %s is the latest", version, latest)
+		return nil
+	}
+	content, err := d.SystemsManager.GetDocument(ctx, &ssm.GetDocumentInput{
+		Name: &document.Name, DocumentVersion: &version, DocumentFormat: types.DocumentFormatJson,
+	})
+	if err != nil {
+		return fmt.Errorf("get document %s: %w", document.Name, err)
+	}
+	same, err := sameContent(aws.ToString(content.Content), document.Content)
+	if err != nil {
+		return fmt.Errorf("document %s: %w", document.Name, err)
+	}
+	if !same {
+		r.fault(about, "make deploy", "is another one than this checkout's template.yaml has (version %s, SHA-256 %s): it was deployed from another version, or changed by hand",
+			version, aws.ToString(described.Hash))
+		return nil
+	}
+	r.Well = append(r.Well, fmt.Sprintf("%s: version %s, as in template.yaml", about, version))
+	return nil
+}
+
+// sameContent compares the values, not the texts: on its way through CloudFormation a document gets another layout, and
+// numbers and booleans may become strings.
+func sameContent(one, other string) (bool, error) {
+	a, err := asTexts(one)
+	if err != nil {
+		return false, err
+	}
+	b, err := asTexts(other)
+	if err != nil {
+		return false, err
+	}
+	return reflect.DeepEqual(a, b), nil
+}
+
+func asTexts(content string) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(content)))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, fmt.Errorf("its content is no JSON: %w", err)
+	}
+	return texts(v), nil
+}
+
+func texts(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = texts(v[key])
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = texts(v[i])
+		}
+		return v
+	default:
+		return fmt.Sprint(v)
+	}
+}

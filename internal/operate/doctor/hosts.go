@@ -1,0 +1,232 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
+)
+
+// firstWithEnvVar is the agent that first put parameters into the environment (interpolationType ENV_VAR) instead of
+// pasting them into the script.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/documents-syntax-data-elements-parameters.html
+var firstWithEnvVar = []int{3, 3, 2746, 0}
+
+// host is what is known of one.
+type host struct {
+	id       string
+	managed  *types.InstanceInformation // nil: Systems Manager does not know it
+	instance *ec2types.Instance         // nil: EC2 does not know it, or was not asked
+	tagged   bool
+}
+
+func (h *host) isInstance() bool { return strings.HasPrefix(h.id, "i-") }
+
+func (h *host) stopped() bool {
+	return h.instance != nil && h.instance.State != nil && h.instance.State.Name != ec2types.InstanceStateNameRunning
+}
+
+// find gathers the fleet's hosts, and, unless hosts were named, the managed nodes that are none of them.
+func (d *Doctor) find(ctx context.Context) (hosts map[string]*host, untagged []string, err error) {
+	managed, err := d.managed(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	tagged, err := d.managed(ctx, types.InstanceInformationStringFilter{Key: aws.String("tag:" + TagKey), Values: []string{d.TagValue}})
+	if err != nil {
+		return nil, nil, err
+	}
+	hosts = map[string]*host{}
+	add := func(id string) *host {
+		if hosts[id] == nil {
+			hosts[id] = &host{id: id, managed: managed[id]}
+		}
+		return hosts[id]
+	}
+	if len(d.Named) > 0 {
+		for _, id := range d.Named {
+			h := add(id)
+			_, h.tagged = tagged[id]
+			if h.isInstance() {
+				if err := d.ask(ctx, h); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		return hosts, nil, nil
+	}
+	for id := range tagged {
+		add(id).tagged = true
+	}
+	// Those, too, that never got to Systems Manager. What is terminated, or about to be, needs nothing.
+	pages := ec2.NewDescribeInstancesPaginator(d.EC2, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{
+		{Name: aws.String("tag:" + TagKey), Values: []string{d.TagValue}},
+		{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}},
+	}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("describe the instances with the tag %s: %w", TagKey, err)
+		}
+		for _, instance := range instances(page) {
+			h := add(aws.ToString(instance.InstanceId))
+			h.instance, h.tagged = &instance, true
+		}
+	}
+	for id := range managed {
+		if hosts[id] == nil {
+			untagged = append(untagged, id)
+		}
+	}
+	slices.Sort(untagged)
+	return hosts, untagged, nil
+}
+
+func (d *Doctor) managed(ctx context.Context, filters ...types.InstanceInformationStringFilter) (map[string]*types.InstanceInformation, error) {
+	const largestPage = 50
+	found := map[string]*types.InstanceInformation{}
+	pages := ssm.NewDescribeInstanceInformationPaginator(d.SystemsManager, &ssm.DescribeInstanceInformationInput{
+		Filters: filters, MaxResults: aws.Int32(largestPage),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describe the nodes that Systems Manager manages: %w", err)
+		}
+		for _, node := range page.InstanceInformationList {
+			found[aws.ToString(node.InstanceId)] = &node
+		}
+	}
+	return found, nil
+}
+
+// ask asks EC2 about one host: a call that names several fails for all if one of them is unknown.
+func (d *Doctor) ask(ctx context.Context, h *host) error {
+	out, err := d.EC2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{h.id}})
+	var refusal smithy.APIError
+	if errors.As(err, &refusal) && strings.HasPrefix(refusal.ErrorCode(), "InvalidInstanceID") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("describe instance %s: %w", h.id, err)
+	}
+	for _, instance := range instances(out) {
+		h.instance = &instance
+		for _, tag := range instance.Tags { // also where Systems Manager does not know it
+			h.tagged = h.tagged || aws.ToString(tag.Key) == TagKey && aws.ToString(tag.Value) == d.TagValue
+		}
+	}
+	return nil
+}
+
+func instances(page *ec2.DescribeInstancesOutput) (all []ec2types.Instance) {
+	for _, r := range page.Reservations {
+		all = append(all, r.Instances...)
+	}
+	return all
+}
+
+// examineHost names everything that a host lacks; a stopped one is only mentioned.
+func (d *Doctor) examineHost(r *Report, h *host) {
+	before := len(r.Findings)
+	if h.managed == nil && h.isInstance() && h.instance == nil {
+		r.fault(h.id, "", "does not exist in this account and region")
+		return
+	}
+	if !h.tagged && (h.managed != nil || h.isInstance()) { // else nobody can tell
+		r.fault(h.id, d.tagCommand(h.id), "lacks the tag %s=%s: it is in no inventory, and commands for it are denied", TagKey, d.TagValue)
+	}
+	switch {
+	case h.stopped():
+		r.note(h.id, "aws ec2 start-instances --instance-ids "+h.id, "is %s, and was not looked at further", h.instance.State.Name)
+		return
+	case h.managed == nil:
+		d.unmanaged(r, h)
+		return
+	case h.managed.PingStatus != types.PingStatusOnline:
+		r.fault(h.id, restartAgent(h.managed.PlatformType), "is %s: Systems Manager last heard of its agent at %s. On the host, with a way to Systems Manager's endpoints (port 443):",
+			h.managed.PingStatus, heard(h.managed))
+	}
+	switch platform := h.managed.PlatformType; {
+	case platform != types.PlatformTypeLinux && platform != types.PlatformTypeWindows:
+		r.fault(h.id, "", "runs %s, for which there is no close script; take the tag %s from it", platform, TagKey)
+	case older(aws.ToString(h.managed.AgentVersion), firstWithEnvVar):
+		r.note(h.id, "aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids "+h.id,
+			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed beside it", aws.ToString(h.managed.AgentVersion))
+	}
+	if len(r.Findings) == before {
+		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged", h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion)))
+	}
+}
+
+// unmanaged is for a running host that Systems Manager does not know.
+func (d *Doctor) unmanaged(r *Report, h *host) {
+	const policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+	if !h.isInstance() {
+		r.fault(h.id, "", "is not registered with Systems Manager in this account and region: activate it anew (aws ssm create-activation)")
+		return
+	}
+	if h.instance.IamInstanceProfile == nil {
+		r.fault(h.id, "aws ec2 associate-iam-instance-profile --instance-id "+h.id+" --iam-instance-profile Name=PROFILE",
+			"is not managed by Systems Manager: it has no instance profile (one whose role has the policy AmazonSSMManagedInstanceCore; README.md, \"Deploying\", makes it)")
+		return
+	}
+	profile := aws.ToString(h.instance.IamInstanceProfile.Arn)
+	profile = profile[strings.LastIndexByte(profile, '/')+1:]
+	platform := types.PlatformTypeLinux
+	if h.instance.Platform == ec2types.PlatformValuesWindows {
+		platform = types.PlatformTypeWindows
+	}
+	r.fault(h.id, fmt.Sprintf("aws iam attach-role-policy --policy-arn %s \\\n  --role-name \"$(aws iam get-instance-profile --instance-profile-name %s --query 'InstanceProfile.Roles[0].RoleName' --output text)\"\n%s",
+		policy, profile, restartAgent(platform)),
+		"is not managed by Systems Manager: its instance profile %s may lack AmazonSSMManagedInstanceCore, its agent may not run, or Systems Manager's endpoints (port 443) may be out of reach. Here, then on the host:", profile)
+}
+
+func (d *Doctor) tagCommand(id string) string {
+	if strings.HasPrefix(id, "mi-") {
+		return fmt.Sprintf("aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id %s --tags 'Key=%s,Value=%s'", id, TagKey, d.TagValue)
+	}
+	return fmt.Sprintf("aws ec2 create-tags --resources %s --tags 'Key=%s,Value=%s'", id, TagKey, d.TagValue)
+}
+
+// restartAgent is to be typed on the host. https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html
+func restartAgent(platform types.PlatformType) string {
+	if platform == types.PlatformTypeWindows {
+		return "Restart-Service AmazonSSMAgent"
+	}
+	return "sudo systemctl restart amazon-ssm-agent || sudo snap restart amazon-ssm-agent"
+}
+
+func heard(node *types.InstanceInformation) string {
+	if node.LastPingDateTime == nil {
+		return "no time that it remembers"
+	}
+	return node.LastPingDateTime.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// older compares versions like 3.3.2746.0; one that cannot be read is not called old.
+func older(version string, than []int) bool {
+	parts := strings.Split(version, ".")
+	for i, least := range than {
+		if i >= len(parts) {
+			return true
+		}
+		n, err := strconv.Atoi(parts[i])
+		if err != nil || n > least {
+			return false
+		}
+		if n < least {
+			return true
+		}
+	}
+	return false
+}

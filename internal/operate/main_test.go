@@ -1,0 +1,253 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/broker"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/operate/smoke"
+)
+
+// operate runs the command, and gives what it said, which must have nothing secret in it.
+func operate(t *testing.T, typed string, args ...string) (said string, err error) {
+	t.Helper()
+	var out strings.Builder
+	o := operator{in: strings.NewReader(typed), out: &out, getenv: os.Getenv}
+	err = o.run(t.Context(), args)
+	said = out.String()
+	if err != nil {
+		said += "\n" + err.Error()
+	}
+	for _, secret := range []string{clientSecret, apiToken} {
+		if strings.Contains(said, secret) {
+			t.Errorf("%s is shown:\n%s", secret, said)
+		}
+	}
+	return said, err
+}
+
+// system is the system on one machine.
+func system(t *testing.T, opts broker.Options) (b *broker.Broker, url string) {
+	t.Helper()
+	opts.Template, opts.Dir = "../../template.yaml", t.TempDir()
+	if opts.Every == nil {
+		opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
+	}
+	b, err := broker.New(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	server := httptest.NewServer(b.Handler())
+	t.Cleanup(server.Close)
+	return b, server.URL
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(body))
+}
+
+func TestSmokeOnOneMachine(t *testing.T) {
+	for _, mode := range []string{"purge", "best-effort"} {
+		t.Run(mode, func(t *testing.T) {
+			_, url := system(t, broker.Options{Token: apiToken, Parameters: map[string]string{"ForceMode": mode}})
+			said, err := operate(t, "", "smoke", "-url", url+"/")
+			if err != nil || !strings.Contains(said, "the whole path works") {
+				t.Errorf("%v\n%s", err, said)
+			}
+			if records := get(t, url+"/local/sessions"); records != "[]" {
+				t.Errorf("left in the table: %s", records)
+			}
+			if hosts := get(t, url+"/local/hosts"); strings.Contains(hosts, "smoke-") {
+				t.Errorf("left on its host: %s", hosts)
+			}
+		})
+	}
+}
+
+// The stack's table, stream and functions, with its user pool: as far as they can be had here.
+func TestSmokeOfAStack(t *testing.T) {
+	endpoint := dynamodblocal.ForTest(t)
+	_, url := system(t, broker.Options{Token: apiToken, DynamoDB: endpoint})
+	a := &account{
+		outputs: map[string]string{
+			"ApiUrl": url, "TokenUrl": url + "/oauth2/token", "ClientId": "client", "UserPoolId": "us-east-1_pool", "SessionsTableName": "SessionsTable",
+		},
+		parameters: map[string]string{"Scope": "dcv-session-manager/sm_scope", "Issuer": ""},
+	}
+	a.serve(t)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+
+	said, err := operate(t, "", "smoke", "-stack", stackName)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for _, want := range []string{"stack studio (UPDATE_COMPLETE), " + url, "call without it: refused", "DELETED (", "the whole path works"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in\n%s", want, said)
+		}
+	}
+	if records := get(t, url+"/local/sessions"); records != "[]" {
+		t.Errorf("left in the table: %s", records)
+	}
+
+	t.Run("with a token of one's own", func(t *testing.T) {
+		a.parameters["Issuer"] = "https://login.example.com"
+		if said, err := operate(t, "", "smoke", "-stack", stackName); err == nil || !strings.Contains(said, "set TOKEN to one") {
+			t.Errorf("%v\n%s", err, said)
+		}
+		t.Setenv("TOKEN", apiToken)
+		if said, err := operate(t, "", "smoke", "-stack", stackName); err != nil {
+			t.Errorf("%v\n%s", err, said)
+		}
+		t.Setenv("TOKEN", "")
+		t.Setenv("TOKEN_URL", url+"/oauth2/token")
+		t.Setenv("CLIENT_ID", "any")
+		t.Setenv("CLIENT_SECRET", clientSecret)
+		if said, err := operate(t, "", "smoke", "-stack", stackName); err != nil {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
+
+	t.Run("that does not work", func(t *testing.T) {
+		a.parameters["Issuer"], a.outputs["SessionsTableName"] = "", "AnotherTable"
+		said, err := operate(t, "", "smoke", "-stack", stackName)
+		if !errors.Is(err, smoke.ErrFailed) || !strings.Contains(said, "FAILED  list a test session: put smoke-") || !strings.Contains(said, "look at ") {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
+}
+
+func TestDoctorOnOneMachine(t *testing.T) {
+	b, url := system(t, broker.Options{})
+	systemsManager, instances := httptest.NewServer(b.SystemsManager()), httptest.NewServer(b.EC2())
+	defer systemsManager.Close()
+	defer instances.Close()
+	call(t, http.MethodPut, url+"/local/hosts/i-00000000000000001/sessions/s-1", `{"Owner": "user1"}`)
+	call(t, http.MethodPut, url+"/local/hosts/i-00000000000000002/sessions/s-1", `{"Owner": "user1"}`)
+
+	t.Setenv("AWS_ENDPOINT_URL_SSM", "")
+	t.Setenv("AWS_ENDPOINT_URL_EC2", "")
+	doctor := []string{"doctor", "-url", url, "-template", "../../template.yaml"}
+	if said, err := operate(t, "", doctor...); err == nil || !strings.Contains(said, "SSM_PORT and EC2_PORT") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	t.Setenv("AWS_ENDPOINT_URL_SSM", systemsManager.URL)
+	t.Setenv("AWS_ENDPOINT_URL_EC2", instances.URL)
+	if said, err := operate(t, "", doctor...); err != nil || !strings.Contains(said, "0 faults") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/disconnect", "")
+	if said, err := operate(t, "", doctor...); !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   i-00000000000000002 is ConnectionLost") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if said, err := operate(t, "", append(doctor, "-hosts", "i-00000000000000001")...); err != nil || !strings.Contains(said, "0 faults") {
+		t.Errorf("%v\n%s", err, said)
+	}
+
+	t.Run("of a stack", func(t *testing.T) {
+		a := &account{
+			parameters: map[string]string{"FleetTagValue": "default"},
+			resources:  map[string]string{"CloseDocument": "CloseDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
+		}
+		a.serve(t)
+		said, err := operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
+		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
+}
+
+func TestRedriveOfAStack(t *testing.T) {
+	a := &account{
+		outputs: map[string]string{"HostEventsDeadLetterQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/dead"},
+		queue: map[string]any{
+			"GetQueueAttributes":   map[string]any{"Attributes": map[string]string{"QueueArn": "arn:aws:sqs:us-east-1:123456789012:dead", "ApproximateNumberOfMessages": "2"}},
+			"ListMessageMoveTasks": map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 2}}},
+			"StartMessageMoveTask": map[string]any{"TaskHandle": "task"},
+		},
+	}
+	a.serve(t)
+	said, err := operate(t, "", "redrive", "-stack", stackName)
+	if err != nil || !strings.Contains(said, "2 put back") || !slices.Contains(a.asked, "StartMessageMoveTask") {
+		t.Errorf("%v\n%s\n%q", err, said, a.asked)
+	}
+}
+
+func TestDeleteStackAsksFirst(t *testing.T) {
+	for _, c := range []struct {
+		typed string
+		args  []string
+		sure  bool
+	}{
+		{"", nil, false}, {"y\n", nil, false}, {"another\n", nil, false}, {"studio\n", nil, true}, {" studio ", nil, true},
+		{"", []string{"-confirm", "studio"}, true}, {"studio\n", []string{"-confirm", "another"}, false},
+	} {
+		a := &account{}
+		a.serve(t)
+		_, err := operate(t, c.typed, append([]string{"delete-stack", "-stack", stackName}, c.args...)...)
+		if deleted := slices.Contains(a.asked, "DeleteStack"); deleted != c.sure || err == nil {
+			t.Errorf("%q %q: deleted %v, %v", c.typed, c.args, deleted, err)
+		}
+	}
+	if _, err := operate(t, "", "delete-stack", "-table", "drop"); err == nil || !strings.Contains(err.Error(), `TABLE is "drop"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsNotThereIsSaidToBeMissing(t *testing.T) {
+	a := &account{}
+	a.serve(t)
+	for _, command := range []string{"smoke", "doctor", "redrive", "delete-stack"} {
+		said, err := operate(t, "", command, "-stack", "nowhere", "-template", "../../template.yaml")
+		if err == nil || !strings.Contains(said, "there is no stack nowhere in this account and region") {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	if said, err := operate(t, "", "smoke", "-stack", stackName); err == nil || !strings.Contains(said, "has no output SessionsTableName") {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("AWS_REGION", "")
+	if _, err := operate(t, "", "redrive", "-stack", stackName); err == nil || !strings.Contains(err.Error(), "set AWS_REGION") {
+		t.Errorf("got %v", err)
+	}
+	for _, args := range [][]string{{}, {"fly"}, {"smoke", "-fast"}, {"smoke", "now"}} {
+		if _, err := operate(t, "", args...); !errors.Is(err, errUsage) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func call(t *testing.T, method, url, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %d", method, url, resp.StatusCode)
+	}
+}

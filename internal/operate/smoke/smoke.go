@@ -1,0 +1,265 @@
+// Package smoke tries a broker out from the outside: a record of a session that nobody has is deleted by force through
+// the API, and followed until it is DELETED. So the whole path is walked (authorizer, delete-sessions, table, stream,
+// session-stream, describe-sessions), and no host is needed.
+package smoke
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/session"
+)
+
+// Owner is whose the test record is. Whoever finds one knows where it came from.
+const Owner = "smoke-test"
+
+// Records makes a record behind the API's back, as an inventory would, and takes it away again.
+type Records interface {
+	// Put lists a session of Owner's as READY.
+	Put(ctx context.Context, id string) error
+	// Remove takes the record away; it is no error if there is none.
+	Remove(ctx context.Context, id string) error
+}
+
+// Tokens is where access tokens come from. What it returns is not shown, nor may be part of an error.
+type Tokens interface {
+	Token(context.Context) (string, error)
+}
+
+// A Check is one run.
+type Check struct {
+	// API is its address, without a / at the end.
+	API     string
+	HTTP    *http.Client
+	Tokens  Tokens
+	Records Records
+	// Guarded: the API must refuse who has no token.
+	Guarded bool
+	// Patience is how long the record may take to be DELETED; it is looked at every Pause.
+	Patience, Pause time.Duration
+	// Out is told of each step in a line, and on failure what to look at.
+	Out io.Writer
+
+	token string
+	id    string
+}
+
+// ErrFailed is returned once Out has been told what failed.
+var ErrFailed = errors.New("the smoke test failed")
+
+// A step says what it found, or what is wrong; look is for who has to find out why.
+type step struct {
+	name string
+	do   func(context.Context) (found string, err error)
+	look string
+}
+
+// Run takes one step after the other, up to the first that fails, and always takes the record away again.
+func (c *Check) Run(ctx context.Context) error {
+	c.id = "smoke-" + awsenv.NewID()
+	steps := []step{
+		{"get an access token", c.getToken,
+			"the user pool's client and its secret, or, with an issuer of your own, TOKEN or TOKEN_URL, CLIENT_ID and CLIENT_SECRET"},
+	}
+	if c.Guarded {
+		steps = append(steps, step{"call without it", c.callWithoutToken,
+			"the API's authorizer: whoever gets in here needs no token"})
+	}
+	steps = append(steps,
+		step{"list a test session", c.put, "whether you may write to the sessions table"},
+		step{"describe it", c.describeReady,
+			"a 401 or 403: Issuer, Audience and Scope against the token, and the API's access log; a 5xx: the log of describe-sessions"},
+		step{"delete it by force", c.deleteForced,
+			"a 5xx: the log of delete-sessions, by the RequestId; a reason: README.md, \"When something fails\""},
+		step{"wait for DELETED", c.awaitDeleted,
+			"DELETING with a Confirmation in its record: the log of session-stream, whether its event source mapping is enabled, and its failure queue"},
+	)
+	failed := c.take(ctx, steps)
+	// The caller may have been interrupted; the record is to go all the same.
+	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := c.take(cleaning, []step{
+		{"take it away", c.remove, fmt.Sprintf("the sessions table: delete the item %s by hand, or leave it, it expires", c.id)},
+		{"describe it no more", c.describeGone, "the log of describe-sessions"},
+	}); err != nil || failed != nil {
+		return ErrFailed
+	}
+	fmt.Fprintln(c.Out, "ok      the whole path works")
+	return nil
+}
+
+func (c *Check) take(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		began := time.Now()
+		found, err := s.do(ctx)
+		took := time.Since(began).Round(time.Millisecond)
+		if err != nil {
+			fmt.Fprintf(c.Out, "FAILED  %s: %v (%v)\n        look at %s\n", s.name, err, took, s.look)
+			return ErrFailed
+		}
+		fmt.Fprintf(c.Out, "ok      %s: %s (%v)\n", s.name, found, took)
+	}
+	return nil
+}
+
+func (c *Check) getToken(ctx context.Context) (string, error) {
+	token, err := c.Tokens.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	c.token = token
+	return fmt.Sprintf("%d characters", len(token)), nil
+}
+
+func (c *Check) callWithoutToken(ctx context.Context) (string, error) {
+	status, body, err := c.post(ctx, "/describeSessions", "", map[string]any{"SessionIds": []string{c.id}})
+	if err != nil {
+		return "", err
+	}
+	if status != http.StatusUnauthorized {
+		return "", fmt.Errorf("answered %d, not 401: %s", status, short(body))
+	}
+	return "refused", nil
+}
+
+func (c *Check) put(ctx context.Context) (string, error) {
+	return c.id + " of " + Owner, c.Records.Put(ctx, c.id)
+}
+
+func (c *Check) remove(ctx context.Context) (string, error) {
+	return "removed", c.Records.Remove(ctx, c.id)
+}
+
+func (c *Check) describeReady(ctx context.Context) (string, error) {
+	state, err := c.state(ctx)
+	if err == nil && state != session.Ready {
+		err = fmt.Errorf("it is %q, not READY", state)
+	}
+	return string(state), err
+}
+
+func (c *Check) describeGone(ctx context.Context) (string, error) {
+	if c.token == "" {
+		return "not asked, without a token", nil
+	}
+	state, err := c.state(ctx)
+	if err == nil && state != "" {
+		err = fmt.Errorf("it is there still, %s", state)
+	}
+	return "gone", err
+}
+
+func (c *Check) deleteForced(ctx context.Context) (string, error) {
+	status, body, err := c.post(ctx, "/deleteSessions", c.token,
+		[]map[string]any{{"SessionId": c.id, "Owner": Owner, "Force": true}})
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		RequestID        string `json:"RequestId"`
+		SuccessfulList   []struct{ SessionId, State string }
+		UnsuccessfulList []struct{ SessionId, FailureReason string }
+	}
+	if err := json.Unmarshal(body, &answer); status != http.StatusOK || err != nil {
+		return "", fmt.Errorf("answered %d: %s", status, short(body))
+	}
+	if len(answer.UnsuccessfulList) == 1 {
+		return "", fmt.Errorf("unsuccessful: %s (request %s)", answer.UnsuccessfulList[0].FailureReason, answer.RequestID)
+	}
+	if len(answer.SuccessfulList) != 1 || answer.SuccessfulList[0].SessionId != c.id || answer.SuccessfulList[0].State != string(session.Deleting) {
+		return "", fmt.Errorf("one entry, answered with %s", short(body))
+	}
+	return "accepted, request " + answer.RequestID, nil
+}
+
+// awaitDeleted tells every state that was seen on the way.
+func (c *Check) awaitDeleted(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Patience, fmt.Errorf("not within %v", c.Patience))
+	defer cancel()
+	var way []string
+	for {
+		state, err := c.state(ctx)
+		if ctx.Err() != nil {
+			return "", fmt.Errorf("%w; it was %s", context.Cause(ctx), strings.Join(way, ", then "))
+		}
+		if err != nil {
+			return "", err
+		}
+		shown := string(state)
+		if shown == "" {
+			shown = "not shown"
+		}
+		if len(way) == 0 || way[len(way)-1] != shown {
+			way = append(way, shown)
+		}
+		if state == session.Deleted {
+			return strings.Join(way, ", then "), nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(c.Pause):
+		}
+	}
+}
+
+// state is what describeSessions says of the session; "" if it does not show it.
+func (c *Check) state(ctx context.Context) (session.State, error) {
+	status, body, err := c.post(ctx, "/describeSessions", c.token, map[string]any{"SessionIds": []string{c.id}})
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Sessions []struct{ Id, Owner, State string }
+	}
+	if err := json.Unmarshal(body, &answer); status != http.StatusOK || err != nil {
+		return "", fmt.Errorf("answered %d: %s", status, short(body))
+	}
+	switch {
+	case len(answer.Sessions) == 0:
+		return "", nil
+	case len(answer.Sessions) > 1 || answer.Sessions[0].Id != c.id || answer.Sessions[0].Owner != Owner:
+		return "", fmt.Errorf("asked for one session, answered with %s", short(body))
+	}
+	return session.State(answer.Sessions[0].State), nil
+}
+
+const maxAnswerBytes = 1 << 20
+
+func (c *Check) post(ctx context.Context, path, token string, request any) (status int, body []byte, err error) {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.API+path, bytes.NewReader(encoded))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := c.HTTP.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	return resp.StatusCode, body, err
+}
+
+// short is an answer for a line.
+func short(body []byte) string {
+	text := strings.Join(strings.Fields(string(body)), " ")
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	return text
+}

@@ -1,0 +1,211 @@
+package smoke_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/operate/smoke"
+)
+
+const token = "t0ken-that-nobody-may-see"
+
+// An api answers as a broker would, as far as one record goes; its faults can be set.
+type api struct {
+	records map[string]string // states, by ID
+	lets    bool              // in whoever has no token
+	refuses string            // the entry, for this reason
+	stuck   bool              // in DELETING
+	status  int               // for every call, if not 0
+	keeps   bool              // what is removed
+	mute    bool              // puts fail
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+token && !a.lets {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+		_, _ = w.Write([]byte(`{"message":"Forbidden"}`))
+		return
+	}
+	switch r.URL.Path {
+	case "/describeSessions":
+		var in struct{ SessionIds []string }
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		out := map[string]any{"RequestId": "r-1", "Sessions": []any{}}
+		if state := a.records[in.SessionIds[0]]; state != "" {
+			out["Sessions"] = []any{map[string]string{"Id": in.SessionIds[0], "Owner": smoke.Owner, "State": state}}
+			if state == "DELETING" && !a.stuck {
+				a.records[in.SessionIds[0]] = "DELETED"
+			}
+		}
+		_ = json.NewEncoder(w).Encode(out)
+	case "/deleteSessions":
+		var in []struct {
+			SessionId, Owner string
+			Force            bool
+		}
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		out := map[string]any{"RequestId": "r-2", "SuccessfulList": []any{}, "UnsuccessfulList": []any{}}
+		switch {
+		case a.refuses != "":
+			out["UnsuccessfulList"] = []any{map[string]string{"SessionId": in[0].SessionId, "FailureReason": a.refuses}}
+		case in[0].Force && in[0].Owner == smoke.Owner && a.records[in[0].SessionId] == "READY":
+			a.records[in[0].SessionId] = "DELETING"
+			out["SuccessfulList"] = []any{map[string]string{"SessionId": in[0].SessionId, "State": "DELETING"}}
+		}
+		_ = json.NewEncoder(w).Encode(out)
+	}
+}
+
+func (a *api) Put(_ context.Context, id string) error {
+	if a.mute {
+		return errors.New("access denied to the table")
+	}
+	a.records[id] = "READY"
+	return nil
+}
+
+func (a *api) Remove(_ context.Context, id string) error {
+	if !a.keeps {
+		delete(a.records, id)
+	}
+	return nil
+}
+
+type noToken struct{}
+
+func (noToken) Token(context.Context) (string, error) { return "", errors.New("invalid_client") }
+
+func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err error) {
+	t.Helper()
+	a.records = map[string]string{}
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	var out strings.Builder
+	c := &smoke.Check{
+		API: server.URL, HTTP: server.Client(), Tokens: smoke.Given(token), Records: a, Guarded: true,
+		Patience: time.Minute, Pause: time.Millisecond, Out: &out,
+	}
+	if a.stuck {
+		c.Patience = 50 * time.Millisecond
+	}
+	if change != nil {
+		change(c)
+	}
+	err = c.Run(t.Context())
+	if strings.Contains(out.String(), token) {
+		t.Errorf("the token is shown:\n%s", &out)
+	}
+	if len(a.records) > 0 && !a.keeps {
+		t.Errorf("a record is left: %v", a.records)
+	}
+	return out.String(), err
+}
+
+func TestTheWholePathIsTold(t *testing.T) {
+	said, err := check(t, &api{}, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	var steps []string
+	for line := range strings.Lines(said) {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), "ok      ")
+		if !ok {
+			t.Errorf("a line %q", line)
+		}
+		name, _, _ := strings.Cut(line, ":")
+		steps = append(steps, name)
+	}
+	want := "get an access token, call without it, list a test session, describe it, delete it by force, wait for DELETED, take it away, describe it no more, the whole path works"
+	if got := strings.Join(steps, ", "); got != want {
+		t.Errorf("steps: %s", got)
+	}
+	if !strings.Contains(said, "wait for DELETED: DELETING, then DELETED (") {
+		t.Errorf("the states are not told:\n%s", said)
+	}
+}
+
+// Whatever fails is said, with where to look, and the record goes all the same.
+func TestEachFailureSaysWhereToLook(t *testing.T) {
+	for name, c := range map[string]struct {
+		api    api
+		change func(*smoke.Check)
+		says   string
+		look   string
+	}{
+		"no token":               {api{}, func(c *smoke.Check) { c.Tokens = noToken{} }, "get an access token: invalid_client", "the user pool's client"},
+		"anybody gets in":        {api{lets: true}, nil, "call without it: answered 200, not 401", "the API's authorizer"},
+		"the table is closed":    {api{mute: true}, nil, "list a test session: access denied", "write to the sessions table"},
+		"a token without scope":  {api{status: 403}, nil, `describe it: answered 403: {"message":"Forbidden"}`, "Issuer, Audience and Scope"},
+		"the entry is refused":   {api{refuses: "not recorded"}, nil, "delete it by force: unsuccessful: not recorded (request r-2)", "the log of delete-sessions"},
+		"it never ends":          {api{stuck: true}, nil, "wait for DELETED: not within 50ms; it was DELETING", "the log of session-stream"},
+		"the record cannot go":   {api{keeps: true}, nil, "describe it no more: it is there still, DELETED", "the log of describe-sessions"},
+		"nobody answers at all":  {api{}, func(c *smoke.Check) { c.Guarded, c.API = false, "http://127.0.0.1:1" }, "describe it: Post", "the log of describe-sessions"},
+		"the wrong thing listed": {api{}, func(c *smoke.Check) { c.Records = nobody{} }, `describe it: it is "", not READY`, "the log of describe-sessions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := check(t, &c.api, c.change)
+			if !errors.Is(err, smoke.ErrFailed) {
+				t.Errorf("got %v", err)
+			}
+			if !strings.Contains(said, "FAILED  "+c.says) || !strings.Contains(said, "look at ") || !strings.Contains(said, c.look) {
+				t.Errorf("it said\n%s", said)
+			}
+			if strings.Contains(said, "the whole path works") {
+				t.Errorf("it said that all is well:\n%s", said)
+			}
+		})
+	}
+}
+
+// nobody's records go elsewhere.
+type nobody struct{}
+
+func (nobody) Put(context.Context, string) error    { return nil }
+func (nobody) Remove(context.Context, string) error { return nil }
+
+func TestClientCredentialsShowNothingSecret(t *testing.T) {
+	const secret = "s3cret/+ which is quoted"
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		token  string
+		err    string
+	}{
+		"a token":         {200, `{"access_token": "abc", "token_type": "Bearer"}`, "abc", ""},
+		"refused":         {400, `{"error": "invalid_client", "hint": "` + secret + `"}`, "", "answered 400, invalid_client"},
+		"another's error": {502, "<html>" + secret + "</html>", "", "answered 502, without a token"},
+		"nothing":         {200, `{}`, "", "answered 200, without a token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				id, password, _ := r.BasicAuth()
+				if id != "client" || password != "s3cret%2F%2B+which+is+quoted" || r.FormValue("scope") != "a/b" || r.FormValue("grant_type") != "client_credentials" {
+					t.Errorf("asked with %q %q %v", id, password, r.Form)
+				}
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+			}))
+			defer server.Close()
+			got, err := smoke.Credentials{
+				HTTP: server.Client(), URL: server.URL, ClientID: "client", Scope: "a/b",
+				Secret: func(context.Context) (string, error) { return secret, nil },
+			}.Token(t.Context())
+			if got != c.token || (err == nil) != (c.err == "") {
+				t.Errorf("got %q, %v", got, err)
+			}
+			if err != nil && (!strings.HasSuffix(err.Error(), c.err) || strings.Contains(err.Error(), "s3cret")) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,97 @@
+// Package stack reads what CloudFormation knows of a deployed stack. What is done with it is its callers' business.
+package stack
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+)
+
+// Client is CloudFormation's.
+type Client interface {
+	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
+	ListStackResources(context.Context, *cloudformation.ListStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error)
+}
+
+// A Stack is one that exists.
+type Stack struct {
+	Name, ID string
+	Status   string
+	Reason   string // of the status, if there is one
+	// Outputs and Parameters are by their names in the template, Resources the physical names by logical ID.
+	Outputs, Parameters, Resources map[string]string
+}
+
+// Read reads the stack of that name, or ID.
+func Read(ctx context.Context, client Client, name string) (*Stack, error) {
+	out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	if err != nil {
+		if Missing(err) {
+			return nil, fmt.Errorf("there is no stack %s in this account and region: name another with STACK=..., or deploy it with make deploy", name)
+		}
+		return nil, fmt.Errorf("describe stack %s: %w", name, err)
+	}
+	if len(out.Stacks) != 1 {
+		return nil, fmt.Errorf("describe stack %s: %d stacks were answered", name, len(out.Stacks))
+	}
+	described := out.Stacks[0]
+	s := &Stack{
+		Name:       aws.ToString(described.StackName),
+		ID:         aws.ToString(described.StackId),
+		Status:     string(described.StackStatus),
+		Reason:     aws.ToString(described.StackStatusReason),
+		Outputs:    map[string]string{},
+		Parameters: map[string]string{},
+		Resources:  map[string]string{},
+	}
+	for _, o := range described.Outputs {
+		s.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	}
+	for _, p := range described.Parameters {
+		s.Parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list resources of stack %s: %w", name, err)
+		}
+		for _, r := range page.StackResourceSummaries {
+			s.Resources[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
+		}
+	}
+	return s, nil
+}
+
+// Output is an output that this version of the template has.
+func (s *Stack) Output(name string) (string, error) {
+	if v := s.Outputs[name]; v != "" {
+		return v, nil
+	}
+	return "", fmt.Errorf("stack %s (%s) has no output %s: is it a stack of this template, and wholly deployed?", s.Name, s.Status, name)
+}
+
+// Parameter is the value of a parameter that this version of the template has.
+func (s *Stack) Parameter(name string) (string, error) {
+	if v, ok := s.Parameters[name]; ok {
+		return v, nil
+	}
+	return "", fmt.Errorf("stack %s (%s) has no parameter %s: is it a stack of this template?", s.Name, s.Status, name)
+}
+
+// Resource is the physical name of a resource that this version of the template makes.
+func (s *Stack) Resource(logicalID string) (string, error) {
+	if v := s.Resources[logicalID]; v != "" {
+		return v, nil
+	}
+	return "", fmt.Errorf("stack %s (%s) has no resource %s: is it a stack of this template, and wholly deployed?", s.Name, s.Status, logicalID)
+}
+
+// Missing tells whether CloudFormation said that there is no such stack. It has no error of its own for that: a
+// ValidationError "Stack with id NAME does not exist".
+func Missing(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "ValidationError") && strings.Contains(err.Error(), "does not exist")
+}

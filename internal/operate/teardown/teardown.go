@@ -1,0 +1,159 @@
+// Package teardown deletes a stack. The sessions table outlives it, unless its end is asked for and confirmed.
+package teardown
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"dcv-session-broker/internal/operate/stack"
+)
+
+// CloudFormation is its client.
+type CloudFormation interface {
+	stack.Client
+	DeleteStack(context.Context, *cloudformation.DeleteStackInput, ...func(*cloudformation.Options)) (*cloudformation.DeleteStackOutput, error)
+}
+
+// DynamoDB is its client.
+type DynamoDB interface {
+	UpdateTable(context.Context, *dynamodb.UpdateTableInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateTableOutput, error)
+	DeleteTable(context.Context, *dynamodb.DeleteTableInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteTableOutput, error)
+	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
+}
+
+// A Teardown deletes one stack.
+type Teardown struct {
+	CloudFormation CloudFormation
+	DynamoDB       DynamoDB
+	// Stack is its name; WithTable says that the table goes, too.
+	Stack     string
+	WithTable bool
+	// Confirm asks whoever started this to name what is to be deleted, once; it returns what was named.
+	Confirm func(question string) (string, error)
+	// Pause is between two looks at how far it is.
+	Pause time.Duration
+	Out   io.Writer
+}
+
+// ErrNotConfirmed is returned when something else was named. Nothing has been done then.
+var ErrNotConfirmed = errors.New("not confirmed: nothing was deleted")
+
+// Run deletes the stack, waits for its end, and says what is left.
+func (t *Teardown) Run(ctx context.Context) error {
+	s, err := stack.Read(ctx, t.CloudFormation, t.Stack)
+	if err != nil {
+		return err
+	}
+	table := s.Resources["SessionsTable"] // a stack that never came to have one can be deleted, too
+	what := fmt.Sprintf("This deletes the stack %s", s.Name)
+	if t.WithTable {
+		what += fmt.Sprintf(", and the table %s with the record of every session, open deletions among them", table)
+	}
+	named, err := t.Confirm(what + ". Type the stack's name: ")
+	if err != nil {
+		return err
+	}
+	if named != s.Name {
+		return ErrNotConfirmed
+	}
+	if _, err := t.CloudFormation.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &s.ID}); err != nil {
+		return fmt.Errorf("delete stack %s: %w", s.Name, err)
+	}
+	if err := t.awaitEnd(ctx, s); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.Out, "stack %s is deleted\n", s.Name)
+	switch {
+	case table == "":
+		return nil
+	case !t.WithTable:
+		fmt.Fprintf(t.Out, "kept: table %s (a new stack makes a table of its own). To delete it as well:\n"+
+			"  aws dynamodb update-table --table-name %[1]s --no-deletion-protection-enabled\n"+
+			"  aws dynamodb delete-table --table-name %[1]s\n", table)
+		return nil
+	}
+	return t.deleteTable(ctx, table)
+}
+
+// awaitEnd asks by ID: a deleted stack is not found by its name.
+func (t *Teardown) awaitEnd(ctx context.Context, s *stack.Stack) error {
+	for {
+		out, err := t.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.ID})
+		switch {
+		case stack.Missing(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("CloudFormation goes on, but cannot be asked how far it is: %w", err)
+		case len(out.Stacks) != 1:
+			return fmt.Errorf("describe stack %s: %d stacks were answered", s.ID, len(out.Stacks))
+		}
+		switch now := out.Stacks[0]; now.StackStatus {
+		case "DELETE_COMPLETE":
+			return nil
+		case "DELETE_IN_PROGRESS":
+		default:
+			return fmt.Errorf("stack %s is %s: %s (aws cloudformation describe-stack-events --stack-name %s shows which resource)",
+				s.Name, now.StackStatus, aws.ToString(now.StackStatusReason), s.ID)
+		}
+		if err := t.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *Teardown) deleteTable(ctx context.Context, table string) error {
+	protected, err := t.DynamoDB.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
+	if missing(err) {
+		return nil // it went with a stack that was never wholly made
+	}
+	if err != nil {
+		return fmt.Errorf("describe table %s: %w", table, err)
+	}
+	if aws.ToBool(protected.Table.DeletionProtectionEnabled) {
+		if _, err := t.DynamoDB.UpdateTable(ctx, &dynamodb.UpdateTableInput{
+			TableName: &table, DeletionProtectionEnabled: aws.Bool(false),
+		}); err != nil {
+			return fmt.Errorf("end the deletion protection of %s: %w", table, err)
+		}
+	}
+	for {
+		_, err := t.DynamoDB.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &table})
+		if busy := (*types.ResourceInUseException)(nil); errors.As(err, &busy) { // being updated, or deleted
+			if err := t.wait(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if missing(err) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("delete table %s: %w", table, err)
+		}
+		break
+	}
+	fmt.Fprintf(t.Out, "table %s is deleted; its last backup, of point-in-time recovery, can be restored for 35 days\n", table)
+	return nil
+}
+
+func missing(err error) bool {
+	gone := (*types.ResourceNotFoundException)(nil)
+	return errors.As(err, &gone)
+}
+
+func (t *Teardown) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("it goes on without being watched: %w", ctx.Err())
+	case <-time.After(t.Pause):
+		return nil
+	}
+}
