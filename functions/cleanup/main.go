@@ -18,7 +18,8 @@ import (
 )
 
 func main() {
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		sessions   = env.Text("SESSIONS_TABLE")
@@ -55,6 +56,7 @@ func main() {
 			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
 			GiveUp: giveUp, Now: time.Now, NewID: awsenv.NewID, Log: log,
 		},
+		Census: &session.Census{Index: index, Now: time.Now, Log: log},
 		Registrar: &session.Registrar{
 			Table: table, Index: index, Burial: burial,
 			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
@@ -64,5 +66,5 @@ func main() {
 		},
 		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

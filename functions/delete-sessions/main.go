@@ -16,7 +16,8 @@ import (
 )
 
 func main() {
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		table    = env.Text("SESSIONS_TABLE")
@@ -53,5 +54,5 @@ func main() {
 		Now:      time.Now,
 		Log:      log,
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		table    = env.Text("SESSIONS_TABLE")
@@ -31,5 +32,5 @@ func main() {
 		FleetTag:  fleetTag,
 		Log:       log,
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

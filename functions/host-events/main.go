@@ -18,7 +18,8 @@ import (
 )
 
 func main() {
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		sessions   = env.Text("SESSIONS_TABLE")
@@ -53,5 +54,5 @@ func main() {
 		Burial:     burial,
 		Log:        log,
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	table := env.Text("SESSIONS_TABLE")
 	env.MustBeRight(log)
@@ -27,5 +28,5 @@ func main() {
 		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
 		Log:      log,
 	}
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }
