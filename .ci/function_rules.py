@@ -57,7 +57,7 @@ CALLS_OF_LAMBDA = {
 }
 
 # Read by every function (internal/awsenv).
-VARIABLES_OF_ALL = {"LOG_LEVEL"}
+VARIABLES_OF_ALL = {"LOG_LEVEL", "STACK"}
 
 # Old runs of a schedule are not worth repeating: after an outage they would come all at once.
 LATEST_RUN_SECONDS = 60

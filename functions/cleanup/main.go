@@ -19,7 +19,8 @@ import (
 
 func main() {
 	awsenv.CollectRarely()
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		sessions   = env.Text("SESSIONS_TABLE")
@@ -56,6 +57,7 @@ func main() {
 			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
 			GiveUp: giveUp, Now: time.Now, NewID: awsenv.NewID, Log: log,
 		},
+		Census: &session.Census{Index: index, Now: time.Now, Log: log},
 		Registrar: &session.Registrar{
 			Table: table, Index: index, Burial: burial,
 			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
@@ -67,5 +69,5 @@ func main() {
 	}
 	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -19,7 +19,8 @@ import (
 
 func main() {
 	awsenv.CollectRarely()
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	var (
 		sessions   = env.Text("SESSIONS_TABLE")
@@ -56,5 +57,5 @@ func main() {
 	}
 	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
 	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

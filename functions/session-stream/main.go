@@ -16,7 +16,8 @@ import (
 
 func main() {
 	awsenv.CollectRarely()
-	log := awsenv.Logger()
+	out := awsenv.Output()
+	log := out.Log
 	var env awsenv.Settings
 	table := env.Text("SESSIONS_TABLE")
 	env.MustBeRight(log)
@@ -29,5 +30,5 @@ func main() {
 		Log:      log,
 	}
 	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
-	lambda.Start(handler.Handle)
+	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"dcv-session-broker/internal/telemetry"
 )
 
 // Settings reads variables and remembers what is wrong with them, so that one
@@ -119,14 +121,14 @@ func (s *Settings) MustBeRight(log *slog.Logger) {
 	}
 }
 
-// Logger writes JSON lines to stdout, from the level LOG_LEVEL on (info if it
-// is not set).
-func Logger() *slog.Logger {
+// Output writes JSON lines to stdout, from the level LOG_LEVEL on (info if it
+// is not set), and metrics of the stack STACK.
+func Output() *telemetry.Output {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(os.Getenv("LOG_LEVEL"))); err != nil {
 		level = slog.LevelInfo
 	}
-	return slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: level}))
+	return telemetry.JSON(os.Stdout, level, os.Getenv("STACK"), time.Now)
 }
 
 // Config is the SDK's configuration for a function. It is made by hand since

@@ -39,6 +39,23 @@ func (x Index) Due(ctx context.Context, lane string, now time.Time, limit int) (
 	}, limit)
 }
 
+// Open is session.OpenIndex's: the first entries of a lane of the index due.
+func (x Index) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+	return x.query(ctx, &dynamodb.QueryInput{
+		IndexName:              aws.String("due"),
+		KeyConditionExpression: aws.String("#lane = :lane"),
+		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested"),
+		ExpressionAttributeNames: map[string]string{
+			"#lane":         session.AttrDueLane,
+			"#state":        session.AttrState,
+			"#confirmation": session.AttrConfirmation,
+			"#until":        session.AttrCloseUntil,
+			"#requested":    session.AttrDeletionRequestedAt,
+		},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(lane)},
+	}, limit)
+}
+
 // OnHost is session.Index's: a whole collection of the index by-host.
 func (x Index) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
 	return x.query(ctx, &dynamodb.QueryInput{

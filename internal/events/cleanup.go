@@ -14,6 +14,7 @@ import (
 // Cleanup handles the schedules' events, {"task": ...}.
 type Cleanup struct {
 	Cleaner     *session.Cleaner
+	Census      *session.Census
 	Registrar   *session.Registrar
 	Broadcaster *runcommand.Broadcaster
 	// SilentAfter is how long a host may leave inventories unanswered.
@@ -46,7 +47,7 @@ func (c *Cleanup) Handle(ctx context.Context, event CleanupEvent) error {
 func (c *Cleanup) do(ctx context.Context, task string) error {
 	switch task {
 	case "deletions":
-		return c.Cleaner.Deletions(ctx)
+		return errors.Join(c.Cleaner.Deletions(ctx), c.Census.Take(ctx))
 	case "inventory":
 		doubt := c.Registrar.Doubt(ctx, c.SilentAfter)
 		return errors.Join(doubt, c.inventory(ctx))

@@ -80,6 +80,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 			Table: f.failing(), Index: f, Burial: f.burial(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Hosts: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
 		},
+		Census:      &session.Census{Index: f.table, Now: f.now, Log: f.logger()},
 		Registrar:   f.registrar(),
 		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),

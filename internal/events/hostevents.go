@@ -55,7 +55,7 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 	for _, m := range event.Records {
 		inv, err := parseHostEvent(m.Body)
 		if err != nil {
-			h.Log.Error("message not understood: it goes to the dead-letter queue", "MessageId", m.MessageId, "Cause", err)
+			h.Log.Error("message not understood: it goes to the dead-letter queue", "MessageId", m.MessageId, "Cause", err, "Metric", session.Count(session.MessagesReturned, 1))
 			fail(m.MessageId)
 			continue
 		}
@@ -71,7 +71,8 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 		if !failed {
 			continue
 		}
-		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
+		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err,
+			"Metric", session.Count(session.MessagesReturned, len(messages[inv])))
 		for _, id := range messages[inv] {
 			fail(id)
 		}
@@ -139,6 +140,7 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 				failures[inv] = err
 			}
 			for _, r := range said {
+				r.CommandID = commandID
 				reports = append(reports, r)
 				from = append(from, inv)
 			}
@@ -180,7 +182,12 @@ func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]
 func (h *HostEvents) logAnswer(commandID string, answer runcommand.Invocation) {
 	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports))
 	if !answer.Answered || answer.Unreadable > 0 {
-		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed)
+		unreachable := 0
+		if !answer.Answered && answer.Status != "Success" {
+			unreachable = 1
+		}
+		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed,
+			"Metric", session.Count(session.HostsUnreachable, unreachable))
 		return
 	}
 	log.Debug("host answered")

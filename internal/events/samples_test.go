@@ -74,6 +74,7 @@ func cleanupSample(t *testing.T, text []byte) {
 			Table: s.table, Index: s.table, Burial: burial, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 			Hosts: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
 		},
+		Census:      &session.Census{Index: s.table, Now: s.now, Log: s.logger()},
 		Registrar:   &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: burial, Now: s.now, Log: s.logger()},
 		Broadcaster: &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
 		SilentAfter: time.Hour, CloseIdleAfter: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),

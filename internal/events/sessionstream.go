@@ -26,7 +26,8 @@ func (s *SessionStream) Handle(ctx context.Context, event events.DynamoDBEvent) 
 	response := events.DynamoDBEventResponse{}
 	for i, err := range s.Finisher.Finish(ctx, seen) {
 		if err != nil {
-			s.Log.Warn("stream record is to be shown again", "Cause", err)
+			s.Log.Warn("stream record is to be shown again", "SessionId", seen[i].Session().ID, "Cause", err,
+				"Metric", session.Count(session.RecordsReturned, 1))
 			response.BatchItemFailures = append(response.BatchItemFailures,
 				events.DynamoDBBatchItemFailure{ItemIdentifier: event.Records[i].Change.SequenceNumber})
 		}

@@ -165,7 +165,7 @@ func dateTime(reported string) string {
 // answerPanic is deferred: it makes a panic an answer.
 func answerPanic(log *slog.Logger, id string, resp *events.APIGatewayV2HTTPResponse) {
 	if p := recover(); p != nil {
-		log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "Stack", string(debug.Stack()))
+		log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "StackTrace", string(debug.Stack()))
 		*resp = respond(http.StatusInternalServerError, fault{Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id})
 	}
 }

@@ -77,3 +77,22 @@ func TestNothingToCloseIsNoCall(t *testing.T) {
 		t.Errorf("%v, calls %v", errs, sm.calls)
 	}
 }
+
+func TestEachClosingIsToldItsCommand(t *testing.T) {
+	sm := newSystemsManager(t, "exit 0\n", 60)
+	a := attempt(60)
+	a.Closings[3].HostID = "ip-10-0-0-1" // refused without a call
+	commands := make([]string, len(a.Closings))
+	a.Sent = func(closing int, commandID string) { commands[closing] = commandID }
+	sm.closer().Close(t.Context(), a)
+	distinct := map[string]int{}
+	for i, id := range commands {
+		if (id == "") != (i == 3) {
+			t.Errorf("closing %d: command %q", i, id)
+		}
+		distinct[id]++
+	}
+	if len(distinct) != 3 {
+		t.Errorf("commands: %v", distinct)
+	}
+}

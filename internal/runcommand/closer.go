@@ -108,7 +108,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 		return errors.Join(errors.New("no time left to send the close command"), err)
 	}
 	var watched watchedRetryer
-	_, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
+	out, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
 		DocumentName: aws.String(o.Document),
 		InstanceIds:  cmd.hostIDs(),
 		Comment:      aws.String(comment{kind: closeKind, id: o.attempt.ID}.String()),
@@ -129,6 +129,13 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	})
 	if refused(err) && watched.unanswered {
 		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
+	}
+	if err == nil && o.attempt.Sent != nil && out != nil && out.Command != nil {
+		for _, g := range cmd.groups {
+			for _, i := range g.closings {
+				o.attempt.Sent(i, aws.ToString(out.Command.CommandId))
+			}
+		}
 	}
 	return err
 }

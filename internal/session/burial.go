@@ -155,10 +155,15 @@ func (e ending) apply(ctx context.Context, table Table, writes []Write, log *slo
 	var errs []error
 	for i, res := range table.Write(ctx, writes) {
 		w := writes[i]
-		log := log.With("SessionId", w.SessionID)
+		was := res.Old.Session()
+		requestID, itself := w.Set[AttrDeletionRequestID]
+		if !itself {
+			requestID = was.DeletionRequestID
+		}
+		log := log.With("SessionId", w.SessionID, "HostId", was.HostID, "RequestId", requestID)
 		switch {
 		case res.Err == nil && w.Set[AttrConfirmation] != nil:
-			log.Info("session ended", "Confirmation", w.Set[AttrConfirmation], "Reason", e.reason)
+			log.Info("session is over: the record ends next", "Confirmation", w.Set[AttrConfirmation], "Reason", e.reason)
 		case res.Err == nil:
 			log.Info("session updated: its host says something new")
 		case errors.Is(res.Err, ErrCondition):

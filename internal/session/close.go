@@ -15,7 +15,7 @@ const putBackTime = 5 * time.Second
 // what it was; anything unclear is left to its lease.
 func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
 	var sent []*deletion
-	attempt := Attempt{ID: req.ID}
+	attempt := Attempt{ID: req.ID, Sent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
@@ -40,7 +40,7 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	var refused []*deletion
 	for i, err := range d.Hosts.Close(sendCtx, attempt) {
 		del := sent[i]
-		del.step, del.cause = done, err
+		del.step, del.cause, del.ordered = done, err, true
 		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 			refused = append(refused, del)
 		}

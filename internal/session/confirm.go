@@ -24,13 +24,14 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	errs := make([]error, len(reports))
 	for i, res := range record(ctx, c.Table, reports, c.Now()) {
 		r := reports[i]
-		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "AttemptId", r.AttemptID, "Outcome", string(r.Outcome))
+		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
+			"AttemptId", r.AttemptID, "CommandId", r.CommandID, "Outcome", string(r.Outcome))
 		_, over := confirmations[r.Outcome]
 		switch {
 		case res.Err == nil && over:
 			log.Info("deletion confirmed: the record ends next")
 		case res.Err == nil:
-			log.Warn("attempt failed: it is tried again", "Reason", r.Reason)
+			log.Warn("attempt failed: it is tried again", "Reason", r.Reason, "Metric", Count(AttemptsFailed, 1))
 		case errors.Is(res.Err, ErrCondition):
 			log.Info("report does not count: another attempt has the word, or the deletion is over")
 		default:
@@ -164,7 +165,7 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 		log := f.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "Confirmation", string(s.Confirmation))
 		switch {
 		case res.Err == nil:
-			log.Info("session deleted", "AfterSeconds", now.Sub(s.DeletionRequestedAt).Seconds())
+			f.deleted(log, s, now)
 		case errors.Is(res.Err, ErrCondition):
 			log.Info("deletion ended before, or a newer one has begun: nothing to do")
 		default:
@@ -172,4 +173,15 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 		}
 	}
 	return errs
+}
+
+// deleted logs the end. Of sessions that ended without anybody's request it is
+// not measured how long that took.
+func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
+	after := now.Sub(s.DeletionRequestedAt).Seconds()
+	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}
+	if s.DeletionRequestedBy != requesterItself {
+		line = append(line, "Metric", Measure(DeletedAfterSeconds, after), "Metric", Measure(AttemptsPerDeletion, float64(s.Attempts)))
+	}
+	log.Info("session deleted", line...)
 }

@@ -82,7 +82,7 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	tableDown := len(deletions) > 0
 	for _, del := range deletions {
 		tableDown = tableDown && (errors.Is(del.cause, ErrNotWritten) || errors.Is(del.cause, ErrUnclear))
-		del.log(log)
+		del.log(log, req.By)
 	}
 	if tableDown {
 		return nil, ErrTableDown
@@ -106,7 +106,9 @@ type deletion struct {
 	reason string  // why it failed, for the caller
 	cause  error   // the same, for the log
 
-	unclear int // writes without an answer, in a row
+	unclear   int    // writes without an answer, in a row
+	ordered   bool   // its host was to be sent a command
+	commandID string // of the one that was sent
 }
 
 // A step is what a deletion needs next.
@@ -261,18 +263,28 @@ func (del *deletion) fail(reason string, cause error) {
 	del.step, del.reason, del.cause = done, reason, cause
 }
 
-func (del *deletion) log(log *slog.Logger) {
-	log = log.With("SessionId", del.sessionID, "HostId", del.seen.HostID)
-	switch {
+func (del *deletion) log(log *slog.Logger, requestedBy string) {
+	log = log.With("SessionId", del.sessionID, "HostId", del.seen.HostID, "Owner", del.owner, "RequestedBy", requestedBy)
+	accepted, forced := Count(DeletionsAccepted, 1), 0
+	if del.force {
+		forced = 1
+	}
+	switch refusal := (*Refusal)(nil); {
 	case del.reason == "" && del.force && del.cause == nil:
-		log.Info("deletion forced: the record ends at once")
+		log.Info("deletion forced: the record ends at once", "CommandId", del.commandID, "Metric", accepted, "Metric", Count(DeletionsForced, forced))
 	case del.reason == "" && del.cause != nil:
-		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause)
+		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,
+			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))
+	case del.reason == "" && !del.ordered:
+		log.Info("deletion was accepted before: it goes on", "Metric", accepted)
 	case del.reason == "":
-		log.Info("deletion accepted: waiting for the host's answer")
+		log.Info("deletion accepted: waiting for the host's answer", "CommandId", del.commandID, "Metric", accepted)
 	case del.cause == nil:
-		log.Info("entry refused: no such session of that owner", "Owner", del.owner)
+		log.Info("entry refused: no such session of that owner", "Metric", CountBy(EntriesRefused, RefusedNoSuchSession))
+	case errors.As(del.cause, &refusal):
+		log.Warn("entry refused: the caller is to repeat it when the host is back, or to force it", "Cause", del.cause,
+			"Metric", CountBy(EntriesRefused, RefusedByHost), "Metric", Count(HostsUnreachable, 1))
 	default:
-		log.Warn("entry failed: the caller is to repeat it", "Cause", del.cause)
+		log.Warn("entry failed: the caller is to repeat it", "Cause", del.cause, "Metric", CountBy(EntriesRefused, RefusedNotRecorded))
 	}
 }

@@ -256,6 +256,9 @@ func TestEveryLogLineNamesTheRequest(t *testing.T) {
 			t.Errorf("log line: %s", line)
 		}
 	}
+	if !strings.Contains(lines[0], `msg="deletion accepted: waiting for the host's answer"`) || !strings.Contains(lines[0], "CommandId=command-of-r1") {
+		t.Errorf("log line: %s", lines[0])
+	}
 }
 
 // A put-back needs time: the hosts do not get all of the request's.

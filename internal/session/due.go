@@ -96,6 +96,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	}
 	c.attend(ctx, doubtful)
 
+	var claimed []Session
 	attempt := Attempt{ID: c.NewID()}
 	writes := make([]Write, len(due))
 	for i, r := range due {
@@ -112,19 +113,19 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 		case res.Err != nil && !ours:
 			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
-			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
+			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case became[AttrAttemptID] != nil:
-			log.Info("deletion tried again", "AttemptId", attempt.ID, "Attempts", became[AttrAttempts])
+			claimed = append(claimed, s)
 			attempt.add(s, s.DeletionRequestedAt, c.end(s))
 		case s.unanswered() && became[AttrStateReason] != nil:
-			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason])
+			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case s.unanswered():
 			log.Info("deletion waits for its end: it is too late for another attempt")
 		default:
 			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
 		}
 	}
-	c.send(ctx, attempt)
+	c.send(ctx, attempt, claimed)
 }
 
 // next is what a due deletion needs.
@@ -173,19 +174,30 @@ func (c *Cleaner) unconfirmed(s Session) string {
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
 // and the reason is noted; EC2 is asked whether those hosts still live.
-func (c *Cleaner) send(ctx context.Context, attempt Attempt) {
+func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) {
 	if len(attempt.Closings) == 0 {
 		return
 	}
+	commands := make([]string, len(claimed))
+	attempt.Sent = func(closing int, commandID string) { commands[closing] = commandID }
 	var (
 		reports []Report
 		refused []string
 	)
 	for i, err := range c.Hosts.Close(ctx, attempt) {
+		s := claimed[i]
+		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts+1)
 		refusal := (*Refusal)(nil)
-		if !errors.As(err, &refusal) {
+		switch {
+		case err == nil:
+			log.Info("deletion tried again: waiting for the host's answer", "CommandId", commands[i])
+			continue
+		case !errors.As(err, &refusal):
+			log.Warn("deletion tried again, but its command was not accepted: tried again when the lease ends", "Cause", err, "Metric", Count(AttemptsFailed, 1))
 			continue
 		}
+		log.Warn("deletion tried again, but its host was refused: tried again when the lease ends", "Cause", err,
+			"Metric", Count(AttemptsFailed, 1), "Metric", Count(HostsUnreachable, 1))
 		closing := attempt.Closings[i]
 		refused = append(refused, closing.HostID)
 		reports = append(reports, refusal.report(attempt.ID, closing.HostID, closing.SessionID))

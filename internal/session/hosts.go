@@ -25,6 +25,9 @@ type Attempt struct {
 	// command later does nothing.
 	VoidAfter time.Time
 	Closings  []Closing
+	// Sent, if it is there, is told of each closing, by its place, whose command
+	// was taken: its ID, for the log. Several are told of side by side.
+	Sent func(closing int, commandID string)
 }
 
 // A Closing names a session on its host, in one incarnation.
@@ -88,4 +91,5 @@ type Report struct {
 	SessionID string
 	Outcome   Outcome
 	Reason    string // why it failed; at most a line
+	CommandID string // the command that it answers, for the log
 }

@@ -15,6 +15,14 @@ type Index interface {
 	OnHost(ctx context.Context, hostID string) ([]Record, error)
 }
 
+// OpenIndex finds the deletions that have not ended.
+type OpenIndex interface {
+	// Open lists records of a lane, whenever they are due: the soonest due
+	// first, at most limit of them. Only their State, Confirmation, CloseUntil
+	// and DeletionRequestedAt need be there.
+	Open(ctx context.Context, lane string, limit int) ([]Record, error)
+}
+
 // HostTable is the Hosts table: when each host last spoke, and was last spoken
 // to.
 type HostTable interface {

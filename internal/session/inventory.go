@@ -70,6 +70,9 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 		log.Info("inventory dropped: a newer one was applied")
 		return nil
 	}
+	lag := now.Sub(inv.SentAt).Seconds()
+	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
+		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
 	known, err := g.Index.OnHost(ctx, inv.HostID)
 	if err != nil {
 		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)

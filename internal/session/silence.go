@@ -53,8 +53,11 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 		}
 	}
 	var errs []error
-	for _, res := range g.Table.Write(ctx, writes) {
-		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+	for i, res := range g.Table.Write(ctx, writes) {
+		switch {
+		case res.Err == nil:
+			g.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", hostID)
+		case !errors.Is(res.Err, ErrCondition):
 			errs = append(errs, res.Err)
 		}
 	}
@@ -69,7 +72,7 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 		return err
 	}
 	if silent {
-		g.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes))
+		g.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes), "Metric", Count(HostsFellSilent, 1))
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
 	}
 	errs := make([]error, len(attempt.Closings))
 	taken := attempt
-	taken.Closings = nil
+	taken.Closings, taken.Sent = nil, nil
 	for i, c := range attempt.Closings {
 		if reason, refuses := h.refuses[c.HostID]; refuses {
 			errs[i] = fmt.Errorf("send: %w", &session.Refusal{HostID: c.HostID, Reason: reason, Err: errors.New("InvalidInstanceId: secret internals")})
@@ -154,6 +154,8 @@ func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
 		}
 		if h.unclear[c.HostID] {
 			errs[i] = errors.New("send: throttled")
+		} else if attempt.Sent != nil {
+			attempt.Sent(i, "command-of-"+attempt.ID)
 		}
 		taken.Closings = append(taken.Closings, c)
 	}

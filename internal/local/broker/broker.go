@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -47,6 +48,9 @@ type Options struct {
 	Steps func(Step)
 	// Log takes what the functions and the system log; nil is nothing.
 	Log *slog.Logger
+	// Output, if it is there, takes all that functions of this process write in
+	// place of Log: lines and metrics, as in Lambda.
+	Output func(function string) io.Writer
 
 	// observe is told of all that functions ask of the services, for tests.
 	observe func(function, operation string, in any)

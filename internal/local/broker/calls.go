@@ -102,18 +102,23 @@ func (r *countedReader) All(ctx context.Context, after string, limit int) ([]ses
 }
 
 type countedIndex struct {
-	session.Index
+	localIndex
 	count func(operation string, in any)
 }
 
 func (x *countedIndex) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
 	x.count("Due", nil)
-	return x.Index.Due(ctx, lane, now, limit)
+	return x.localIndex.Due(ctx, lane, now, limit)
+}
+
+func (x *countedIndex) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+	x.count("Open", nil)
+	return x.localIndex.Open(ctx, lane, limit)
 }
 
 func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
 	x.count("OnHost", nil)
-	return x.Index.OnHost(ctx, hostID)
+	return x.localIndex.OnHost(ctx, hostID)
 }
 
 type countedHosts struct {

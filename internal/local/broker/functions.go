@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/local/delivery"
+	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/telemetry"
 )
 
 // handlerOf wires each function as its main does, with the settings that the
@@ -74,6 +77,7 @@ var handlerOf = map[string]func(p parts) any{
 				Table: p.table, Index: p.index, Hosts: p.closer(), Burial: p.burial(),
 				GiveUp: p.giveUp(), Now: p.now, NewID: awsenv.NewID, Log: p.log,
 			},
+			Census:    &session.Census{Index: p.index, Now: p.now, Log: p.log},
 			Registrar: p.registrar(),
 			Broadcaster: &runcommand.Broadcaster{
 				API:               p.systemsManager,
@@ -140,20 +144,34 @@ func (b *Broker) makeFunctions() error {
 			return fmt.Errorf("%s: the local system does not know how to wire %s (internal/local/broker/functions.go)", f.LogicalID, f.Name)
 		}
 		env := &awsenv.Settings{Getenv: func(name string) string { return f.Environment[name] }}
+		out := b.output(f)
 		handler := make(parts{
 			tables:         b.store.tables(f.Name),
 			systemsManager: b.systemsManager(f.Name),
 			env:            env,
 			now:            b.now,
-			log:            b.opts.Log,
+			log:            out.Log,
 			override:       b.opts.GiveUpAfter,
 		})
 		if err := env.Err(); err != nil {
 			return fmt.Errorf("%s: Environment: %w", f.LogicalID, err)
 		}
-		b.functions[f.Name] = &delivery.Function{Name: f.Name, Timeout: f.Timeout, Handler: reentrant{handler}}
+		b.functions[f.Name] = &delivery.Function{Name: f.Name, Timeout: f.Timeout, Handler: out.Reporting(reentrant{handler})}
 	}
 	return nil
+}
+
+// output is where a function's lines and metrics go.
+func (b *Broker) output(f template.Function) *telemetry.Output {
+	stack := f.Environment["STACK"]
+	if b.opts.Output == nil {
+		return telemetry.New(b.opts.Log.Handler(), io.Discard, stack, b.now)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.Environment["LOG_LEVEL"])); err != nil {
+		level = slog.LevelInfo
+	}
+	return telemetry.JSON(b.opts.Output(f.Name), level, stack, b.now)
 }
 
 // A reentrant handler can be invoked again while it works: aws-lambda-go's own

@@ -68,6 +68,11 @@ import (
 //	forget-calls
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
 //	seen FUNCTION N                   waits until it has worked on N events
+//	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
+//	                                  there is none by now
+//	metric NAME[/REASON] N|>=N|none   waits until the functions' values of the metric add up to that
+//	story SESSION [ATTR...]           prints what the template's StoryQuery finds of the session; without ATTR's
+//	                                  the level and the message
 //	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
 //	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) {
@@ -137,7 +142,10 @@ func runScenarios(t *testing.T, opts Options) (all bool) {
 					if err != nil {
 						return err
 					}
-					env.Defer(s.close)
+					env.Defer(func() {
+						s.close()
+						s.checkOutput(t)
+					})
 					env.Values[stageKey] = s
 					return nil
 				},
@@ -166,6 +174,7 @@ type stage struct {
 	dynamoDB  *dynamodblocal.Server // nil with the table in memory
 	recorders map[string]*recorder
 	walk      walk
+	written   *written
 }
 
 func newStage(opts Options, dir string) (*stage, error) {
@@ -175,7 +184,8 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
-	s := &stage{recorders: map[string]*recorder{}}
+	s := &stage{recorders: map[string]*recorder{}, written: &written{}}
+	opts.Output = s.written.of
 	// DynamoDB Local becomes slower and slower by what it was asked before, by
 	// minutes for the scenarios with many sessions: each has one of its own.
 	if opts.DynamoDB != "" {
@@ -286,15 +296,19 @@ func commands() map[string]command {
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
+		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
 	for name, cmd := range cmds {
 		all[name] = func(ts *testscript.TestScript, neg bool, args []string) {
-			if neg {
+			if neg && name != "logged" {
 				ts.Fatalf("%s cannot be negated", name)
 			}
 			ts.Stdout() // or a command that prints nothing leaves the last one's output
+			if neg {
+				args = append([]string{"!"}, args...)
+			}
 			cmd(ts.Value(stageKey).(*stage), ts, args)
 		}
 	}
@@ -560,8 +574,13 @@ func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
 }
 
 // patience is far longer than anything here takes: on a busy machine a scenario
-// must become slow, not red.
-const patience = 5 * time.Minute
+// must become slow, not red. PATIENCE=10s shows sooner what will never come.
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("PATIENCE")); err == nil {
+		return d
+	}
+	return 5 * time.Minute
+}()
 
 func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 	ids := args[1:]

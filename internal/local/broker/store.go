@@ -38,8 +38,14 @@ type store interface {
 type tables struct {
 	table  session.Table
 	reader session.Reader
-	index  session.Index
+	index  localIndex
 	hosts  session.HostTable
+}
+
+// localIndex is all that is asked of the Sessions table's indexes.
+type localIndex interface {
+	session.Index
+	session.OpenIndex
 }
 
 const (

@@ -60,9 +60,18 @@ func (t *Table) by(attr, value string, fits func(session.Record) bool) []session
 
 // Due is session.Index's.
 func (t *Table) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	return t.lane(ctx, lane, session.FormatTime(now), limit)
+}
+
+// Open is session.OpenIndex's.
+func (t *Table) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+	return t.lane(ctx, lane, "~", limit) // sorts behind every time
+}
+
+func (t *Table) lane(ctx context.Context, lane, until string, limit int) ([]session.Record, error) {
 	due := t.by(session.AttrDueLane, lane, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
-		return leased && next <= session.FormatTime(now)
+		return leased && next <= until
 	})
 	slices.SortStableFunc(due, func(a, b session.Record) int {
 		return cmp.Compare(a[session.AttrNextAttemptAt].(string), b[session.AttrNextAttemptAt].(string))

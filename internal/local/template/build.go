@@ -33,6 +33,7 @@ var meaningless = []string{
 	"AWS::Lambda::Permission",
 	"AWS::Logs::LogGroup",
 	"AWS::Logs::MetricFilter",
+	"AWS::Logs::QueryDefinition",
 	"AWS::Logs::ResourcePolicy",
 	"AWS::SNS::Subscription",
 	"AWS::SNS::Topic",

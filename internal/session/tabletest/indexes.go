@@ -16,14 +16,21 @@ import (
 
 // An IndexSubject is the indexes of an empty table.
 type IndexSubject struct {
-	session.Index
+	Index
 	Put func(session.Record)
 }
 
-// RunIndex runs the suite of session.Index, each of its tests on a new table.
+// Index is all that is asked of the table's indexes.
+type Index interface {
+	session.Index
+	session.OpenIndex
+}
+
+// RunIndex runs the suite of Index, each of its tests on a new table.
 func RunIndex(t *testing.T, newSubject func(TB) IndexSubject) {
 	for name, run := range map[string]func(*testing.T, IndexSubject){
 		"DueOrderAndBounds":   dueOrderAndBounds,
+		"OpenIsDueOrNot":      openIsDueOrNot,
 		"OnHostIsWhatLives":   onHostIsWhatLives,
 		"OnHostReadsAllPages": onHostReadsAllPages,
 		"IndexContextOver":    indexContextOver,
@@ -68,6 +75,36 @@ func dueOrderAndBounds(t *testing.T, s IndexSubject) {
 	}
 }
 
+func openIsDueOrNot(t *testing.T, s IndexSubject) {
+	put := func(id, lane string, next time.Time) {
+		s.Put(session.Record{
+			session.AttrSessionID: id, "DueLane": lane, "NextAttemptAt": session.FormatTime(next),
+			"State": "DELETING", "Confirmation": "closed", "CloseUntil": "never", "DeletionRequestedAt": session.FormatTime(next.Add(-time.Hour)),
+		})
+	}
+	put("later", "1", noon.Add(time.Hour))
+	put("due", "1", noon)
+	put("of another lane", "2", noon)
+	s.Put(session.Record{session.AttrSessionID: "without a lease", "DueLane": "1", "State": "DELETING"})
+	for limit, want := range map[int]int{1: 1, 2: 2, 1000: 2} {
+		records, err := s.Open(t.Context(), "1", limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if open := r.Session(); open.State != session.Deleting || open.Confirmation != session.Closed || open.DeletionRequestedAt.IsZero() {
+				t.Errorf("at most %d: %v", limit, r)
+			}
+		}
+		if len(records) != want {
+			t.Errorf("at most %d: %d records, want %d", limit, len(records), want)
+		}
+	}
+	if first, err := s.Open(t.Context(), "1", 1); err != nil || !first[0].Session().DeletionRequestedAt.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("the soonest due comes first: %v, %v", first, err)
+	}
+}
+
 func onHostIsWhatLives(t *testing.T, s IndexSubject) {
 	ready := session.Listed(session.Session{ID: "b", Owner: "alice", HostID: "i-1", CreationTime: "x"})
 	s.Put(ready)
@@ -107,6 +144,9 @@ func indexContextOver(t *testing.T, s IndexSubject) {
 	cancel()
 	if _, err := s.Due(ctx, "1", noon, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("due: %v", err)
+	}
+	if _, err := s.Open(ctx, "1", 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("open: %v", err)
 	}
 	if _, err := s.OnHost(ctx, "i-1"); !errors.Is(err, context.Canceled) {
 		t.Errorf("on host: %v", err)

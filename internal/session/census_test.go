@@ -1,0 +1,64 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// openRecords are what a lane has; every lane's is asked for.
+type openRecords struct {
+	lanes map[string][]session.Record
+	asked []int
+}
+
+func (o *openRecords) Open(_ context.Context, lane string, limit int) ([]session.Record, error) {
+	o.asked = append(o.asked, limit)
+	if lane == "3" && o.lanes == nil {
+		return nil, errors.New("no")
+	}
+	return o.lanes[lane], nil
+}
+
+func TestCensusCountsWhatHasNotEnded(t *testing.T) {
+	requested := func(state string, ago time.Duration, more ...string) session.Record {
+		r := session.Record{"State": state, "DeletionRequestedAt": session.FormatTime(t0.Add(-ago))}
+		for i := 0; i < len(more); i += 2 {
+			r[more[i]] = more[i+1]
+		}
+		return r
+	}
+	index := &openRecords{lanes: map[string][]session.Record{
+		"0": {requested("DELETING", time.Minute), requested("DELETING", time.Hour, "Confirmation", "closed")},
+		"2": {requested("UNKNOWN", 2*time.Minute, "Confirmation", "closed")},
+		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
+	}}
+	var text bytes.Buffer
+	census := session.Census{Index: index, Now: func() time.Time { return t0 }, Log: slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	if err := census.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "Open=3 OldestSeconds=3600 ") {
+		t.Error(text.String())
+	}
+	if len(index.asked) != 4 || index.asked[0] != 1000 {
+		t.Errorf("asked: %v", index.asked)
+	}
+	text.Reset()
+	index.lanes = map[string][]session.Record{}
+	if err := census.Take(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 OldestSeconds=0 ") {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	// Half a count is none.
+	text.Reset()
+	index.lanes = nil
+	if err := census.Take(t.Context()); err == nil || text.Len() > 0 {
+		t.Errorf("%v: %s", err, text.String())
+	}
+}

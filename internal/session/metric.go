@@ -1,0 +1,84 @@
+package session
+
+// A Metric is something that an operator watches in numbers. It is measured
+// where its event is logged: the value goes with the line, as an attribute
+// "Metric", and whoever writes the lines adds them up. The unit is seconds where
+// the name ends in Seconds, and a count otherwise.
+type Metric string
+
+// CloudWatch bills each metric, and each value of a dimension, by the hours in
+// which it has values: these are 18 a stack, of which 4 have values while
+// nothing happens.
+const (
+	// DeletionsAccepted: deletions answered DELETING, repeats among them.
+	DeletionsAccepted Metric = "DeletionsAccepted"
+	// DeletionsForced: those of them that were forced.
+	DeletionsForced Metric = "DeletionsForced"
+	// EntriesRefused: deletions answered as unsuccessful, by Refused...
+	EntriesRefused Metric = "EntriesRefused"
+	// DeletedAfterSeconds: from the request to DELETED.
+	DeletedAfterSeconds Metric = "DeletedAfterSeconds"
+	// AttemptsPerDeletion: how many it took.
+	AttemptsPerDeletion Metric = "AttemptsPerDeletion"
+	// AttemptsFailed: attempts that a host failed at, or was not reached by.
+	AttemptsFailed Metric = "AttemptsFailed"
+	// DeletionsGivenUp: no host confirmed them in time. Of sessions that were
+	// removed by force, their closing.
+	DeletionsGivenUp Metric = "DeletionsGivenUp"
+	// OpenDeletions and OldestOpenDeletionSeconds: as cleanup finds them, each
+	// minute. No value means that cleanup does not run.
+	OpenDeletions             Metric = "OpenDeletions"
+	OldestOpenDeletionSeconds Metric = "OldestOpenDeletionSeconds"
+	// InventorySessions and InventoryLagSeconds: of each host's inventory, the
+	// sessions in it, and the time from its being sent to its being applied.
+	InventorySessions   Metric = "InventorySessions"
+	InventoryLagSeconds Metric = "InventoryLagSeconds"
+	// HostsUnreachable: times that a host was refused by Systems Manager, or did
+	// not answer a command.
+	HostsUnreachable Metric = "HostsUnreachable"
+	// HostsFellSilent: hosts that have begun to leave inventories unanswered.
+	HostsFellSilent Metric = "HostsFellSilent"
+	// MessagesReturned and RecordsReturned: what host-events could not work off
+	// and gave back to its queue, and session-stream to the table's stream.
+	MessagesReturned Metric = "MessagesReturned"
+	RecordsReturned  Metric = "RecordsReturned"
+)
+
+// Why entries are refused.
+const (
+	RefusedNoSuchSession = "no-such-session" // or another owner's
+	RefusedByHost        = "host-refused"
+	RefusedNotRecorded   = "not-recorded"
+)
+
+// A Measurement is a value of a metric, on its way with a log line.
+type Measurement struct {
+	Metric Metric
+	Value  float64
+	// Alone values are kept one by one, for their percentiles; others are added.
+	Alone bool
+	// Reason, if there is one, is counted by itself, too.
+	Reason string
+}
+
+// Count adds to a metric.
+func Count(m Metric, n int) Measurement {
+	return Measurement{Metric: m, Value: float64(n)}
+}
+
+// CountBy is Count, by reason.
+func CountBy(m Metric, reason string) Measurement {
+	return Measurement{Metric: m, Value: 1, Reason: reason}
+}
+
+// Measure gives a metric one more value.
+func Measure(m Metric, value float64) Measurement {
+	return Measurement{Metric: m, Value: value, Alone: true}
+}
+
+// Metrics are all of them.
+var Metrics = []Metric{
+	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
+	OpenDeletions, OldestOpenDeletionSeconds, InventorySessions, InventoryLagSeconds, HostsUnreachable, HostsFellSilent,
+	MessagesReturned, RecordsReturned,
+}

@@ -1,0 +1,137 @@
+// Package telemetry writes what a function tells its operator: log lines, and
+// metrics in CloudWatch's embedded metric format, which cost no call. Both go
+// to stdout, whence Lambda takes them to the function's log group.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"dcv-session-broker/internal/session"
+)
+
+// An Output is where a function's lines and metrics go.
+type Output struct {
+	// Log writes the lines. What was measured (session.Measurement) is taken out
+	// of them, and kept until the invocation ends, whatever the line's level:
+	// fewer lines must not mean fewer numbers.
+	Log *slog.Logger
+
+	metrics io.Writer
+	stack   string
+	now     func() time.Time
+
+	mu       sync.Mutex
+	running  []string // IDs of invocations
+	measured sums
+}
+
+// JSON is an Output of JSON lines from that level on.
+func JSON(w io.Writer, level slog.Level, stack string, now func() time.Time) *Output {
+	return New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), w, stack, now)
+}
+
+// New is an Output of lines and metrics to different places.
+func New(lines slog.Handler, metrics io.Writer, stack string, now func() time.Time) *Output {
+	o := &Output{metrics: metrics, stack: stack, now: now}
+	o.Log = slog.New(&handler{Output: o, next: lines})
+	return o
+}
+
+// Reporting is the function's handler, which also writes what was measured
+// after each event.
+func (o *Output) Reporting(handle any) lambda.Handler {
+	return reporting{o, lambda.NewHandler(handle)}
+}
+
+type reporting struct {
+	*Output
+	handler lambda.Handler
+}
+
+func (r reporting) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	id := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		id = lc.AwsRequestID
+	}
+	r.begin(id)
+	defer r.end(id) // also when it panics
+	return r.handler.Invoke(ctx, event)
+}
+
+func (o *Output) begin(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = append(o.running, id)
+}
+
+func (o *Output) end(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, running := range o.running {
+		if running == id {
+			o.running = append(o.running[:i], o.running[i+1:]...)
+			break
+		}
+	}
+	for _, document := range o.measured.documents(o.stack, o.now()) {
+		// What cannot be written to stdout cannot be reported anywhere.
+		_, _ = o.metrics.Write(append(document, '\n'))
+	}
+	o.measured = sums{}
+}
+
+// invocation is the ID of the one under way. In Lambda there is never another;
+// where there is, no line can be told to be of the one or the other.
+func (o *Output) invocation() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.running) == 1 {
+		return o.running[0]
+	}
+	return ""
+}
+
+// handler takes measurements out of log lines, and adds the invocation's ID.
+type handler struct {
+	*Output
+	next slog.Handler
+}
+
+// Enabled is true for every level, since any line may have measurements.
+func (h *handler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	line := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if m, ok := a.Value.Any().(session.Measurement); ok {
+			h.mu.Lock()
+			h.measured.add(m)
+			h.mu.Unlock()
+		} else {
+			line.AddAttrs(a)
+		}
+		return true
+	})
+	if !h.next.Enabled(ctx, r.Level) {
+		return nil
+	}
+	if id := h.invocation(); id != "" {
+		line.AddAttrs(slog.String("InvocationId", id))
+	}
+	return h.next.Handle(ctx, line)
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{h.Output, h.next.WithAttrs(attrs)}
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{h.Output, h.next.WithGroup(name)}
+}
