@@ -1,11 +1,13 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -41,12 +43,15 @@ type hostEvent struct {
 // for the host itself.
 type invocation struct{ commandID, hostID string }
 
+func (inv invocation) compare(other invocation) int {
+	return cmp.Or(cmp.Compare(inv.commandID, other.commandID), cmp.Compare(inv.hostID, other.hostID))
+}
+
 // Handle reads the answers that the messages announce and has them recorded,
 // and asks about hosts that are said to have stopped. A message that could not
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
 // it.
 func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	var news []invocation
 	messages := map[invocation][]string{} // IDs; an event may be delivered twice
 	response := events.SQSEventResponse{}
 	fail := func(messageID string) {
@@ -59,12 +64,10 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 			fail(m.MessageId)
 			continue
 		}
-		if messages[inv] == nil {
-			news = append(news, inv)
-		}
 		messages[inv] = append(messages[inv], m.MessageId)
 	}
 
+	news := slices.SortedFunc(maps.Keys(messages), invocation.compare)
 	failures := h.work(ctx, news)
 	for _, inv := range news {
 		err, failed := failures[inv]
