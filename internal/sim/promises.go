@@ -218,6 +218,9 @@ func (w *world) ownersOnly(c change) {
 		if _, asks := r.groups[group{s.ID, c.was.Owner}]; !asks || c.was.Owner != s.Owner {
 			w.breaks(4, "%s changes %s of %s, who does not ask for it", c.by, s.ID, c.was.Owner)
 		}
+		if r.denied[group{s.ID, s.Owner}] {
+			w.breaks(7, "%s changes %s after it has answered that nothing was changed", c.by, s.ID)
+		}
 	case c.begins && (s.Confirmation == "" || s.DeletionRequestedBy != "dcv-session-broker"):
 		w.breaks(4, "%s begins a deletion of %s, which nobody asked for", c.by, s.ID)
 	}
