@@ -26,7 +26,6 @@ type invocation struct {
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]fate
-	puts     map[string]bool // sessions that it put back
 }
 
 type fate struct {
@@ -48,7 +47,7 @@ func (w *world) start(function string, timeout time.Duration, work func(*invocat
 	inv := &invocation{
 		n: w.invocations, function: function, started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
-		asked: map[string]fate{}, puts: map[string]bool{},
+		asked: map[string]fate{},
 	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
