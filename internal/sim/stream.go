@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/local/memtable"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 )
 
@@ -29,15 +27,6 @@ type streamRecord struct {
 	at    time.Time
 }
 
-var streamSource = sync.OnceValue(func() template.StreamSource {
-	for _, f := range theTemplate().Functions() {
-		if f.Name == "session-stream" {
-			return f.Streams[0]
-		}
-	}
-	panic("sim: template.yaml has no session-stream")
-})
-
 // stream shows a change to the stream.
 func (w *world) stream(id string, c memtable.Change) {
 	// What does not have one of the filter's words cannot pass it; the rest is
@@ -49,7 +38,7 @@ func (w *world) stream(id string, c memtable.Change) {
 	if err != nil {
 		panic(err)
 	}
-	if passes, err := streamSource().Matches(text); err != nil || !passes {
+	if passes, err := deployment().stream.Matches(text); err != nil || !passes {
 		return
 	}
 	h := fnv.New32a()
@@ -82,7 +71,7 @@ func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 // its answer as Lambda does: it goes on behind what was handled, splits a batch
 // that failed, tries again, and in the end drops what cannot be handled.
 func (w *world) pollShard(s *shard) {
-	source := streamSource()
+	source := deployment().stream
 	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries || w.meets(streamDropped)) {
 		w.say("stream", "FAULT: %s: %s", streamDropped, s.records[0].event.Change.SequenceNumber)
 		s.records, s.retries = s.records[1:], 0
@@ -110,7 +99,7 @@ func (w *world) pollShard(s *shard) {
 	}
 	s.busy = true
 	var response events.DynamoDBEventResponse
-	inv := w.start("session-stream", 30*time.Second, func(inv *invocation) {
+	inv := w.start("session-stream", func(inv *invocation) {
 		var err error
 		response, err = w.sessionStream(inv).Handle(inv.ctx, event)
 		if err != nil {
