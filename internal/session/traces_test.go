@@ -22,7 +22,11 @@ func anyPast(t *rapid.T) session.Record {
 	r := with(listedRecord, "State", rapid.SampledFrom([]string{"READY", "CREATING", "UNKNOWN"}).Draw(t, "state"))
 	for _, attr := range ofDeletion {
 		if rapid.Bool().Draw(t, attr) {
-			r[attr] = rapid.SampledFrom([]any{"", "x", "2026-11-23T19:01:02.123Z", int64(0), int64(7), true, false}).Draw(t, attr+" is")
+			values := []any{"x", "2026-11-23T19:01:02.123Z"} // all that an index's key can be
+			if attr != "NextAttemptAt" && attr != "DueLane" {
+				values = append(values, "", int64(0), int64(7), true, false)
+			}
+			r[attr] = rapid.SampledFrom(values).Draw(t, attr+" is")
 		}
 	}
 	if rapid.Bool().Draw(t, "other attributes") {

@@ -60,6 +60,7 @@ func (w *world) cleanup(inv *invocation) *events.Cleanup {
 		Broadcaster: &runcommand.Broadcaster{
 			API: systemsManagerOf{w, inv}, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: fleetTag,
 		},
+		Census:      &session.Census{Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
 		SilentAfter: w.setup.silentAfter, CloseIdleAfter: w.setup.closeIdle,
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}

@@ -196,8 +196,15 @@ func (x indexOf) query(ctx context.Context, what string, fits func(session.Recor
 }
 
 func (x indexOf) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	until := session.FormatTime(now)
-	due, err := x.query(ctx, "query due "+lane, func(r session.Record) bool {
+	return x.lane(ctx, "query due "+lane, lane, session.FormatTime(now), limit)
+}
+
+func (x indexOf) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+	return x.lane(ctx, "query open "+lane, lane, "~", limit) // sorts behind every time
+}
+
+func (x indexOf) lane(ctx context.Context, what, lane, until string, limit int) ([]session.Record, error) {
+	due, err := x.query(ctx, what, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueLane] == lane && leased && next <= until
 	})
