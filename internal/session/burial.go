@@ -121,7 +121,7 @@ func (e ending) session(r Record) (Write, bool) {
 	s := r.Session()
 	before := e.before
 	if e.confirmation == Vanished {
-		before = before.Add(-Lease)
+		before = before.Add(-listedWithin)
 	}
 	seen := s.FirstSeenAt.Before(before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
 	if !s.State.lives() || s.DeletionRequestID != "" || !seen {

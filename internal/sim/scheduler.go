@@ -26,6 +26,7 @@ type invocation struct {
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]fate
+	unmet    map[string]int // writes whose condition was not met, by session
 }
 
 type fate struct {
@@ -47,7 +48,7 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 	inv := &invocation{
 		n: w.invocations, function: function, started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
-		asked: map[string]fate{},
+		asked: map[string]fate{}, unmet: map[string]int{},
 	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }

@@ -98,6 +98,7 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 	}
 	res := w.write1(inv, write)
 	if res.Err != nil {
+		inv.unmet[write.SessionID]++
 		w.say(inv, "%s: condition not met", describeWrite(write))
 	} else {
 		w.say(inv, "%s", describeWrite(write))
