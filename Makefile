@@ -27,7 +27,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz clients schemathesis build deploy tools clean
+.PHONY: help run test sim ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz clients schemathesis build deploy tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +46,17 @@ endif
 test: ## Run the tests that this machine has the tools for, and say which were left out
 	@.ci/test
 
+# Its own program, so that it can be interrupted and says how far it is.
+sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS=100000, FROM=1; SEED=4711 replays one
+	@go test -c -o build/sim.test ./internal/sim
+	@cd internal/sim && exec ../../build/sim.test -test.run '^TestSeeds$$' -test.timeout 0 \
+	  $(if $(SEED),-sim.seed=$(SEED),-sim.progress -sim.seeds=$(or $(SEEDS),0) -sim.from=$(or $(FROM),1))
+
 ##### All checks
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
-	@.ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke test-all mutants fuzz clients schemathesis
+	@SEEDS=$(or $(SEEDS),30000) .ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke test-all sim mutants fuzz clients schemathesis
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
@@ -84,8 +90,8 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/test -race -count=1 -shuffle=on
 
-mutants: ## Show that the simulation catches deliberate bugs: SEEDS=3000 each
-	@go run ./internal/sim/mutants -seeds $(or $(SEEDS),3000)
+mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=5000
+	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),5000)
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=3s
 	@.ci/fuzz

@@ -208,6 +208,31 @@ func TestUnclearThoughTheTriesAreHidden(t *testing.T) {
 	}
 }
 
+// A try without an answer may land after the next one, which had its own.
+func TestWriteOfATryWithoutAnAnswerMayLand(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first   fault
+		mayLand bool
+	}{
+		"lost": {cutBefore, true}, "its answer lost": {cutAfter, true}, "server error": {errorBefore, true},
+		"throttled": {throttled, false}, "none": {fault{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &wire{meet: func(n int, _ []string) fault {
+				if n == 0 {
+					return tc.first
+				}
+				return fault{}
+			}, landed: map[string]bool{}}
+			for _, r := range s.table(t).Write(t.Context(), someWrites(3)) {
+				if errors.Is(r.Err, unclear) || errors.Is(r.Err, notWritten) || r.MayLand != tc.mayLand {
+					t.Errorf("%v, may land: %t", r.Err, r.MayLand)
+				}
+			}
+		})
+	}
+}
+
 func TestSuccessWithoutOldRecordIsUnclear(t *testing.T) {
 	s := &wire{meet: func(int, []string) fault { return fault{body: `{"Responses": [{"TableName": "Sessions"}]}`} }}
 	wantAll(t, s.table(t).Write(t.Context(), someWrites(1)), unclear)

@@ -57,8 +57,8 @@ type pending struct {
 	write     session.Write
 	statement types.BatchStatementRequest
 	result    *session.Result
-	// doubt is why the write may be done already, whatever the table says of
-	// it now: an earlier try had no clear answer.
+	// doubt is why the write may be done already, or be done yet, whatever the
+	// table says of it now: an earlier try had no clear answer.
 	doubt error
 }
 
@@ -104,6 +104,9 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 	for _, round := range rounds {
 		t.settleAll(ctx, round)
 		t.settleAll(ctx, t.looks(round))
+		for _, p := range round {
+			p.result.MayLand = p.doubt != nil
+		}
 	}
 	return results
 }

@@ -107,6 +107,9 @@ type deletion struct {
 	cause  error   // the same, for the log
 
 	unclear int // writes without an answer, in a row
+	// mayLand: a mark had no answer, so that nobody can say of the session that
+	// nothing was changed: the mark may land after all that follows.
+	mayLand bool
 }
 
 // A step is what a deletion needs next.
@@ -193,6 +196,7 @@ func (d *Deleter) judge(del *deletion, res Result, req Request) {
 	if res.Old != nil {
 		del.seen = res.Old.Session()
 	}
+	del.mayLand = del.mayLand || del.step == toMark && res.mayLand()
 	switch {
 	case res.Err == nil:
 		d.written(del, res.Old)
@@ -256,6 +260,9 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 func (s Session) ending() bool { return s.State == Unknown && s.Confirmation != "" }
 
 func (del *deletion) fail(reason string, cause error) {
+	if del.mayLand {
+		reason = reasonUnclear
+	}
 	del.step, del.reason, del.cause = done, reason, cause
 }
 

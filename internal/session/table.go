@@ -71,7 +71,13 @@ type Result struct {
 	// there is none, or if it is not known (ErrNotWritten, ErrUnclear).
 	Old Record
 	Err error
+	// MayLand: a try of the write had no answer, and may land yet, after all
+	// that this result tells. Always so with ErrUnclear.
+	MayLand bool
 }
+
+// mayLand tells whether the write may still land, whatever it came to.
+func (r Result) mayLand() bool { return r.MayLand || errors.Is(r.Err, ErrUnclear) }
 
 func is(attr string, values ...any) Condition {
 	c := Condition{Attr: attr, Op: Is}

@@ -145,6 +145,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 		}
 		return
 	}
+	r.denied[g] = true
 	rec := w.table.Get(id)
 	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] {
 		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)

@@ -25,6 +25,7 @@ type request struct {
 	before map[string]session.Record // its own mark, by session
 	marked map[string]bool           // by session
 	owned  map[group]bool            // while it was under way, the session was that owner's
+	denied map[group]bool            // was told that nothing was changed
 	gone   map[group]bool            // while it was under way, there was none of that owner to be deleted
 }
 
@@ -116,7 +117,7 @@ func (w *world) askBadly() {
 func (w *world) newRequest() *request {
 	return &request{
 		at: w.now(), groups: map[group]bool{}, before: map[string]session.Record{},
-		owned: map[group]bool{}, gone: map[group]bool{}, marked: map[string]bool{},
+		owned: map[group]bool{}, gone: map[group]bool{}, denied: map[group]bool{}, marked: map[string]bool{},
 	}
 }
 

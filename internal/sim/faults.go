@@ -10,6 +10,7 @@ const (
 	tableAnswerLost       // written, but no answer
 	tableTriedTwice       // written, answer lost inside the SDK, written again
 	tableLate             // no answer, and written a while later
+	tableTriedLate        // no answer, written again by the SDK, and then the first try lands
 	readFails             // of the table or an index
 	indexStale            // an index shows a record as it was
 	hostTableFails        // not done
@@ -66,7 +67,7 @@ const (
 )
 
 var faultNames = [faults]string{
-	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late",
+	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
 	"SendCommand throttled", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
 	"function killed", "function timed out", "deploy", "slow call",

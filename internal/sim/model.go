@@ -44,7 +44,7 @@ type change struct {
 // changed follows each change of the table, and holds the promises to it.
 func (w *world) changed(by *invocation, old, new session.Record) {
 	c := change{by: by, old: old, new: new, was: old.Session(), is: new.Session()}
-	c.begins = c.is.DeletionRequestID != "" && c.is.DeletionRequestID != c.was.DeletionRequestID
+	c.begins = c.is.State == session.Deleting && c.is.DeletionRequestID != c.was.DeletionRequestID
 	if new == nil {
 		w.expiredRightly(c)
 		return
@@ -89,7 +89,8 @@ func (w *world) noteOwners(c change) {
 
 // noteAttempt keeps what an attempt is about, from when it is in the table.
 func (w *world) noteAttempt(c change) {
-	if c.is.AttemptID == "" || c.is.AttemptID == c.was.AttemptID && !c.begins {
+	takenBack := c.was.State == session.Deleting && c.is.State != session.Deleting
+	if c.is.AttemptID == "" || takenBack || c.is.AttemptID == c.was.AttemptID && !c.begins {
 		return
 	}
 	if c.begins && c.by.request != nil {
@@ -119,7 +120,7 @@ func (w *world) noteAttempt(c change) {
 func (w *world) noteEnd(c change) {
 	id := c.is.ID
 	switch {
-	case c.is.State == session.Deleted && c.was.State != session.Deleted, !c.is.GivenUpAt.IsZero() && c.was.GivenUpAt.IsZero():
+	case c.is.State == session.Deleted && c.was.State != session.Deleted, c.by.function == "cleanup" && !c.is.GivenUpAt.IsZero() && c.was.GivenUpAt.IsZero():
 		w.model.endedAt[id] = w.now()
 		w.model.told[id] = false
 	case c.was.State == session.Deleted && c.is.State == session.Deleted && !c.was.CloseUntil.IsZero() && c.is.CloseUntil.IsZero():

@@ -77,7 +77,6 @@ func (w *world) takenBackRightly(c change) {
 	case !maps.Equal(c.new, c.by.request.before[id]):
 		w.breaks(7, "%s takes back the deletion of %s, which is not as before:\n%v\n%v", c.by, id, c.by.request.before[id], c.new)
 	}
-	c.by.puts[id] = true
 	if a := w.model.attempts[c.by.id][id]; a != nil {
 		a.putBack = true
 		if a.sent {
@@ -218,6 +217,9 @@ func (w *world) ownersOnly(c change) {
 		if _, asks := r.groups[group{s.ID, c.was.Owner}]; !asks || c.was.Owner != s.Owner {
 			w.breaks(4, "%s changes %s of %s, who does not ask for it", c.by, s.ID, c.was.Owner)
 		}
+		if r.denied[group{s.ID, s.Owner}] {
+			w.breaks(7, "%s changes %s after it has answered that nothing was changed", c.by, s.ID)
+		}
 	case c.begins && (s.Confirmation == "" || s.DeletionRequestedBy != "dcv-session-broker"):
 		w.breaks(4, "%s begins a deletion of %s, which nobody asked for", c.by, s.ID)
 	}
@@ -282,7 +284,8 @@ func (w *world) forcedIsForced(c change) {
 // that has ended, so that of two runs one does. What is over is not claimed.
 func (w *world) claimedRightly(c change) {
 	was, is := c.was, c.is
-	if c.begins || is.AttemptID == was.AttemptID || is.AttemptID == "" || c.by.puts[is.ID] {
+	takenBack := was.State == session.Deleting && is.State != session.Deleting
+	if c.begins || is.AttemptID == was.AttemptID || is.AttemptID == "" || takenBack {
 		return
 	}
 	if was.Confirmation != "" && was.CloseUntil.IsZero() {

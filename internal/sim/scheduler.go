@@ -26,7 +26,6 @@ type invocation struct {
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]fate
-	puts     map[string]bool // sessions that it put back
 }
 
 type fate struct {
@@ -48,7 +47,7 @@ func (w *world) start(function string, timeout time.Duration, work func(*invocat
 	inv := &invocation{
 		n: w.invocations, function: function, started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
-		asked: map[string]fate{}, puts: map[string]bool{},
+		asked: map[string]fate{},
 	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
@@ -162,6 +161,14 @@ func (w *world) at(when time.Time, what func()) { w.agenda = append(w.agenda, ha
 
 func (w *world) after(d time.Duration, what func()) { w.at(w.now().Add(d), what) }
 
+// landLate has a write land whose caller has given up on it. Unlike other things
+// that are due it does not wait any longer than that.
+func (w *world) landLate(i int) {
+	l := w.late[i]
+	w.late = slices.Delete(w.late, i, i+1)
+	l.what()
+}
+
 // due tells which happenings may happen now.
 func (w *world) due() (due []int) {
 	now := w.now()
@@ -202,7 +209,20 @@ func (w *world) next() (next time.Time, ok bool) {
 
 // pass lets time pass. Functions whose time is up are killed by it.
 func (w *world) pass(d time.Duration) {
-	time.Sleep(d)
+	for end := w.now().Add(d); ; {
+		i := slices.IndexFunc(w.late, func(l happening) bool { return !l.at.After(end) })
+		if i < 0 {
+			time.Sleep(end.Sub(w.now()))
+			break
+		}
+		for j, l := range w.late {
+			if l.at.Before(w.late[i].at) {
+				i = j
+			}
+		}
+		time.Sleep(w.late[i].at.Sub(w.now()))
+		w.landLate(i)
+	}
 	w.quiesce()
 	for _, inv := range slices.Clone(w.running) {
 		const hurry = 20 * time.Second // from then on it may leave out what it has no time for
@@ -222,6 +242,10 @@ func (w *world) step() {
 	}
 	if len(w.parked) > 0 && w.dice.below(100) < w.setup.land {
 		w.landOne(oneOf(w.dice, w.parked))
+		return
+	}
+	if len(w.late) > 0 && w.dice.chance(20*percent) {
+		w.landLate(w.dice.below(len(w.late)))
 		return
 	}
 	due := w.due()

@@ -19,15 +19,16 @@ func (w *world) settle() {
 		w.shards[i].retryAt = calmFrom
 	}
 	for _, m := range w.machines {
-		m.offline, m.silent, m.tagged, m.dcv, m.liar = false, false, true, dcvWorks, false
-		m.changed = w.now()
-		if m.state == hibernated && w.dice.chance(50*percent) {
-			w.turnOn(m)
+		if w.dice.chance(70 * percent) { // the others stay as they are until all has ended
+			w.heal(m)
 		}
 	}
 	open := w.openBestEffort()
 	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.giveUp+w.slack()))
 	w.allHaveEnded()
+	for _, m := range w.machines {
+		w.heal(m)
+	}
 	w.closedByForce(open, calmFrom)
 	w.lateNews()
 	w.noIdle = true // or the last inventory would be out of date
@@ -35,6 +36,14 @@ func (w *world) settle() {
 	w.tableTellsTheTruth()
 	w.sameEnd()
 	w.daysLater()
+}
+
+func (w *world) heal(m *machine) {
+	m.offline, m.silent, m.tagged, m.dcv, m.liar = false, false, true, dcvWorks, false
+	m.changed = w.now()
+	if m.state == hibernated && w.dice.chance(50*percent) {
+		w.turnOn(m)
+	}
 }
 
 // slack is how long after the give-up time the last deletion may end: at the
@@ -95,7 +104,7 @@ func (w *world) openBestEffort() (open []*desktop) {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		enough := s.CloseUntil.Sub(w.now()) > w.slack()
-		if d := w.runs(s); d != nil && enough && m.state == running && m.platform != "macOS" && !m.lied {
+		if d := w.runs(s); d != nil && enough && m.well() && m.platform != "macOS" && !m.lied {
 			open = append(open, d)
 		}
 	}

@@ -34,6 +34,10 @@ func newSetup(d dice) setup {
 		timeWeight:     oneOf(d, []int{5, 20, 60}),
 		killWeight:     oneOf(d, []int{0, 0, 1, 3}),
 	}
+	if d.chance(40 * percent) { // much time and little else, so that deletions are given up
+		s.clientWeight, s.hostWeight, s.timeWeight = 3, 2, 100
+		s.steps += 150
+	}
 	if d.chance(40 * percent) {
 		s.closeIdle = oneOf(d, []time.Duration{3 * time.Minute, 10 * time.Minute})
 	}

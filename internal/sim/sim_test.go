@@ -4,18 +4,18 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
 
 var (
-	seeds = flag.Int("sim.seeds", seedsFromEnv(), "how many seeds TestSeeds runs")
-	from  = flag.Uint64("sim.from", 1, "the first of them")
-	only  = flag.String("sim.seed", "", "the only seed to run, with its transcript")
+	seeds    = flag.Int("sim.seeds", seedsFromEnv(), "how many seeds TestSeeds runs; 0 is until it is interrupted")
+	from     = flag.Uint64("sim.from", 1, "the first of them")
+	only     = flag.String("sim.seed", "", "the only seed to run, with its transcript")
+	progress = flag.Bool("sim.progress", false, "say every ten seconds how far it is, and at the end what was seen")
 )
 
 // seedsFromEnv: SIM_SEEDS, or as many as take well under a minute.
@@ -23,11 +23,11 @@ func seedsFromEnv() int {
 	if n, err := strconv.Atoi(os.Getenv("SIM_SEEDS")); err == nil {
 		return n
 	}
-	return 500
+	return usualSeeds
 }
 
 // enough is how many seeds see everything that there is to see.
-const enough = 1000
+const enough = 3000
 
 // TestSeeds runs many seeds, or one. A broken promise is the line that begins
 // with its number.
@@ -44,45 +44,16 @@ func TestSeeds(t *testing.T) {
 		}
 		return
 	}
-	var (
-		next, events atomic.Uint64
-		all          Coverage
-		virtual      time.Duration
-		mu           sync.Mutex
-		broken       []Outcome
-		workers      sync.WaitGroup
-	)
-	began := time.Now()
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for {
-				n := next.Add(1) - 1
-				mu.Lock()
-				stop := len(broken) > 0
-				mu.Unlock()
-				if n >= uint64(*seeds) || stop {
-					return
-				}
-				out := Run(t, *from+n, false)
-				events.Add(uint64(out.Events))
-				mu.Lock()
-				all.add(out.Coverage)
-				virtual += out.Virtual
-				if out.Broken != nil {
-					broken = append(broken, out)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	workers.Wait()
-	if len(broken) > 0 {
-		first := broken[0]
-		for _, out := range broken {
-			if out.Seed < first.Seed {
-				first = out
-			}
-		}
+	c := &campaign{began: time.Now()}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
+	defer signal.Stop(interrupted)
+	done := make(chan struct{})
+	go c.watch(done, interrupted)
+	c.run(t, runtime.GOMAXPROCS(0))
+	close(done)
+
+	if first, broken := c.firstBroken(); broken {
 		again := Run(t, first.Seed, true)
 		if again.Digest != first.Digest {
 			t.Errorf("seed %d does not replay: a choice is left to chance", first.Seed)
@@ -90,11 +61,12 @@ func TestSeeds(t *testing.T) {
 		t.Logf("\n%s", again.Transcript)
 		t.Fatal(report(first))
 	}
-	took := time.Since(began)
-	t.Logf("%d seeds, %d events (%.0f a second), %.0f virtual days, %s", *seeds, events.Load(),
-		float64(events.Load())/took.Seconds(), virtual.Hours()/24, took.Round(time.Millisecond))
-	if missing := all.missing(); len(missing) > 0 && *seeds >= enough {
-		t.Errorf("never seen in %d seeds: %q", *seeds, missing)
+	if *progress {
+		fmt.Print(c.summary())
+	}
+	t.Log(c.line())
+	if missing := c.seen.missing(); len(missing) > 0 && c.seeds >= enough {
+		t.Errorf("never seen in %d seeds: %q", c.seeds, missing)
 	}
 }
 

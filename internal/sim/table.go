@@ -82,11 +82,18 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 		inv.faulty = true
 		w.say(inv, "FAULT: %s: %s", tableTriedTwice, describeWrite(write))
 		w.write1(inv, write)
+		again := w.write1(inv, write)
+		again.MayLand = true
+		return again
+	case w.meets(tableTriedLate):
+		inv.faulty = true
+		w.say(inv, "FAULT: %s: %s", tableTriedLate, describeWrite(write))
+		w.landLater(inv, write)
+		now := w.write1(inv, write)
+		now.MayLand = true
+		return now
 	case w.meets(tableLate):
-		w.after(w.dice.between(0, maxLate), func() {
-			w.say(inv, "its late write lands now: %s", describeWrite(write))
-			w.write1(inv, write)
-		})
+		w.landLater(inv, write)
 		return fails(tableLate, session.ErrUnclear)
 	}
 	res := w.write1(inv, write)
@@ -96,6 +103,13 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 		w.say(inv, "%s", describeWrite(write))
 	}
 	return res
+}
+
+func (w *world) landLater(inv *invocation, write session.Write) {
+	w.late = append(w.late, happening{w.now().Add(w.dice.between(0, maxLate)), func() {
+		w.say(inv, "its late write lands now: %s", describeWrite(write))
+		w.write1(inv, write)
+	}})
 }
 
 // maxLate is how long after its caller has given up on it a write may land.

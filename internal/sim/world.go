@@ -31,6 +31,7 @@ type world struct {
 	machines   []*machine
 	commands   []*command
 	agenda     []happening
+	late       []happening // writes whose callers have given up on them
 	happened   int
 	hourBegins time.Time
 	queue      []*message

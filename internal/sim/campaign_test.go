@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A campaign is many seeds, several at once, and what they have seen.
+type campaign struct {
+	began time.Time
+
+	mu      sync.Mutex
+	next    int
+	stopped bool
+	seeds   int
+	events  int
+	virtual time.Duration
+	seen    Coverage
+	broken  []Outcome
+}
+
+func (c *campaign) run(t *testing.T, workers int) {
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			for seed, ok := c.take(); ok; seed, ok = c.take() {
+				c.add(Run(t, seed, false))
+			}
+		})
+	}
+	working.Wait()
+}
+
+// take is the next seed, unless it was the last, or a promise is broken.
+func (c *campaign) take() (seed uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped || len(c.broken) > 0 || *seeds > 0 && c.next == *seeds {
+		return 0, false
+	}
+	c.next++
+	return *from + uint64(c.next-1), true
+}
+
+func (c *campaign) add(out Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seeds++
+	c.events += out.Events
+	c.virtual += out.Virtual
+	c.seen.add(out.Coverage)
+	if out.Broken != nil {
+		c.broken = append(c.broken, out)
+	}
+}
+
+func (c *campaign) firstBroken() (first Outcome, broken bool) {
+	if len(c.broken) == 0 {
+		return Outcome{}, false
+	}
+	return slices.MinFunc(c.broken, func(a, b Outcome) int { return int(a.Seed) - int(b.Seed) }), true
+}
+
+// watch says how far it is, and ends it when it is interrupted.
+func (c *campaign) watch(done chan struct{}, interrupted chan os.Signal) {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-interrupted:
+			c.mu.Lock()
+			c.stopped = true
+			c.mu.Unlock()
+		case <-tick.C:
+			if *progress {
+				c.mu.Lock()
+				fmt.Println(c.line())
+				c.mu.Unlock()
+			}
+		}
+	}
+}
+
+func (c *campaign) line() string {
+	took := time.Since(c.began)
+	seen := func(counts []int) string {
+		n := 0
+		for _, count := range counts {
+			if count > 0 {
+				n++
+			}
+		}
+		return fmt.Sprintf("%d of %d", n, len(counts))
+	}
+	injected := 0
+	for _, n := range c.seen.faults {
+		injected += n
+	}
+	return fmt.Sprintf("%d seeds, %d events (%.0f a second), %d faults (%s kinds), %s transitions, %s promises at risk, %.0f virtual days, %s",
+		c.seeds, c.events, float64(c.events)/took.Seconds(), injected, seen(c.seen.faults[:]), seen(c.seen.transitions[:]), seen(c.seen.premises[1:]),
+		c.virtual.Hours()/24, took.Round(time.Second))
+}
+
+// summary is how often each thing was seen.
+func (c *campaign) summary() string {
+	var b strings.Builder
+	for f, n := range c.seen.faults {
+		fmt.Fprintf(&b, "%12d  fault: %s\n", n, faultNames[f])
+	}
+	for tr, n := range c.seen.transitions {
+		fmt.Fprintf(&b, "%12d  transition: %s\n", n, transitionNames[tr])
+	}
+	for p, n := range c.seen.premises {
+		if p > 0 {
+			fmt.Fprintf(&b, "%12d  promise %d at risk: %s\n", n, p, promiseNames[p])
+		}
+	}
+	return b.String()
+}
