@@ -130,7 +130,7 @@ func (e ending) session(r Record) (Write, bool) {
 	w := Write{
 		SessionID: s.ID,
 		If: []Condition{
-			same(r, AttrState),
+			is(AttrState, Ready, Creating, Unknown), // it may be doubted meanwhile
 			same(r, AttrHostID),
 			same(r, AttrCreationTime),
 			same(r, AttrFirstSeenAt),

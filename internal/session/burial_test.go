@@ -130,6 +130,21 @@ func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
 	}
 }
 
+// Of two runs of cleanup that overlap one doubts a session while the other ends it
+// with its host: it ends. Otherwise nobody would ask about that host again.
+func TestSessionDoubtedMeanwhileEndsWithItsHost(t *testing.T) {
+	old := seen(listedRecord)
+	u := newUpkeep(t, with(old, "State", "UNKNOWN", "StateReason", "Its host has not answered.", "ExpiresAt", int64(1)))
+	u.fates[hostA] = session.Stopped
+	u.onHost = func() []session.Record { return []session.Record{old} }
+	b := u.burial()
+	b.EndStopped = true
+	if err := b.Attend(t.Context(), []string{hostA}); err != nil {
+		t.Fatal(err)
+	}
+	u.has("s1", "State", "DELETING", "Confirmation", "host-gone", "ExpiresAt", nil)
+}
+
 func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.fates, u.ec2Fails = map[string]session.Fate{hostA: session.Terminated}, errors.New("throttled")

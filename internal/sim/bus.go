@@ -3,46 +3,9 @@ package sim
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-
-	"dcv-session-broker/internal/local/template"
-)
-
-// deployed is the template: what decides which events go where is read from it.
-var theTemplate = sync.OnceValue(func() *template.Template {
-	t, err := template.Load("../../template.yaml", map[string]string{"CloseIdleAfterMinutes": "10"})
-	if err != nil {
-		panic(err)
-	}
-	return t
-})
-
-// routed tells whether a rule of the template brings an event to host-events'
-// queue. Whatever is not in it is the same for all events of a kind, so the
-// answer is kept.
-func (w *world) routed(kind, event string) bool {
-	routedMu.Lock()
-	defer routedMu.Unlock()
-	yes, known := routedKinds[kind]
-	if !known {
-		for _, r := range theTemplate().Rules() {
-			matches, err := r.Pattern.Match([]byte(event))
-			if err != nil {
-				panic(err)
-			}
-			yes = yes || matches && r.Enabled && slices.Contains(r.Queues, "HostEventsQueue")
-		}
-		routedKinds[kind] = yes
-	}
-	return yes
-}
-
-var (
-	routedMu    sync.Mutex
-	routedKinds = map[string]bool{}
 )
 
 func (w *world) emitInvocation(on *onHost) {
@@ -59,7 +22,7 @@ func (w *world) emitInstance(m *machine, state string) {
 // emit gives an event to EventBridge, which brings it to the queue: once, never,
 // twice, soon or late.
 func (w *world) emit(kind, event string) {
-	if !w.routed(kind, event) {
+	if !routed(kind, event) {
 		return
 	}
 	copies := 1
@@ -92,13 +55,6 @@ type message struct {
 
 func (m *message) id() string { return fmt.Sprintf("m%d", m.n) }
 
-const (
-	visibilityTimeout = 180 * time.Second
-	maxReceives       = 5
-	batchSize         = 10
-	maxConcurrency    = 5
-)
-
 func (w *world) enqueue(event string) {
 	w.happened++
 	w.queue = append(w.queue, &message{n: w.happened, body: event, visibleAt: w.now()})
@@ -123,7 +79,7 @@ func (w *world) polls() (polls []func()) {
 			busy++
 		}
 	}
-	if len(visible) > 0 && busy < maxConcurrency {
+	if len(visible) > 0 && busy < deployment().source.MaxConcurrency {
 		polls = append(polls, func() { w.pollQueue(visible) })
 	}
 	for i := range w.shards {
@@ -137,14 +93,14 @@ func (w *world) polls() (polls []func()) {
 // pollQueue hands some of the messages to host-events.
 func (w *world) pollQueue(visible []*message) {
 	var batch []*message
-	for len(visible) > 0 && len(batch) < batchSize {
+	for len(visible) > 0 && len(batch) < deployment().source.BatchSize {
 		i := 0
 		if w.meets(eventReordered) {
 			i = w.dice.below(len(visible))
 		}
 		m := visible[i]
 		visible = slices.Delete(slices.Clone(visible), i, i+1)
-		m.visibleAt = w.now().Add(visibilityTimeout)
+		m.visibleAt = w.now().Add(deployment().queue.VisibilityTimeout)
 		m.received++
 		batch = append(batch, m)
 		if w.dice.chance(25 * percent) {
@@ -157,7 +113,7 @@ func (w *world) pollQueue(visible []*message) {
 		event.Records = append(event.Records, events.SQSMessage{MessageId: id, Body: m.body})
 	}
 	var response events.SQSEventResponse
-	inv := w.start("host-events", 30*time.Second, func(inv *invocation) {
+	inv := w.start("host-events", func(inv *invocation) {
 		var err error
 		response, err = w.hostEvents(inv).Handle(inv.ctx, event)
 		if err != nil {
@@ -199,7 +155,7 @@ func (w *world) worked(m *message) {
 // back: the message shows again when its time is over, or goes to the
 // dead-letter queue.
 func (w *world) back(m *message) {
-	if m.received >= maxReceives {
+	if m.received >= deployment().queue.MaxReceiveCount {
 		w.seen.faults[deadLetter]++
 		w.say("SQS", "m%d goes to the dead-letter queue", m.n)
 		w.queue = slices.DeleteFunc(w.queue, func(o *message) bool { return o == m })

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type campaign struct {
 }
 
 func (c *campaign) run(t *testing.T, workers int) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a run is small and short
 	var working sync.WaitGroup
 	for range workers {
 		working.Go(func() {

@@ -128,7 +128,7 @@ func (w *world) send(r *request, body string) {
 		req.RawQueryString = "dryRun=true"
 	}
 	var resp events.APIGatewayV2HTTPResponse
-	w.start("delete-sessions", 29*time.Second, func(inv *invocation) {
+	w.start("delete-sessions", func(inv *invocation) {
 		r.inv, inv.request = inv, r
 		w.aside(inv, "deleteSessions (dry run: %t) %s", r.dryRun, body)
 		w.model.requests[inv.id] = r
@@ -153,7 +153,7 @@ func (w *world) send(r *request, body string) {
 func (w *world) describe() {
 	body := oneOf(w.dice, []string{``, `{"SessionIds":["s1","s2","s9"]}`, `{"Filters":[{"Key":"owner","Value":"alice"}]}`, `{"MaxResults":2}`})
 	var resp events.APIGatewayV2HTTPResponse
-	w.start("describe-sessions", 29*time.Second, func(inv *invocation) {
+	w.start("describe-sessions", func(inv *invocation) {
 		w.aside(inv, "describeSessions %s", body)
 		var err error
 		resp, err = w.describeSessions(inv).Handle(lambdaContext(inv), events.APIGatewayV2HTTPRequest{Body: body})

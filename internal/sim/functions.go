@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
@@ -126,9 +125,9 @@ func (l logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// run invokes cleanup with a task.
+// runTask invokes cleanup.
 func (w *world) runTask(task string) {
-	w.start("cleanup", 55*time.Second, func(inv *invocation) {
+	w.start("cleanup", func(inv *invocation) {
 		_ = w.cleanup(inv).Handle(inv.ctx, events.CleanupEvent{Task: task})
 	}, func(inv *invocation) { w.taskDone(inv) }, func(*invocation) {})
 	w.say("scheduler", "runs cleanup: %s", task)

@@ -37,8 +37,6 @@ const (
 	terminated
 )
 
-var stateNames = []string{"running", "stopped", "hibernated", "terminated"}
-
 type dcvState int
 
 const (
@@ -238,12 +236,9 @@ func (w *world) power(m *machine) {
 	case !isEC2 || m.state == terminated:
 	case m.state == stopped, m.state == hibernated:
 		w.turnOn(m)
-	case w.dice.chance(60 * percent):
-		w.turnOff(m, stopped, hostStops)
-	case w.dice.chance(60 * percent):
-		w.turnOff(m, hibernated, hostHibernates)
 	default:
-		w.turnOff(m, terminated, hostTerminates)
+		how := w.dice.weighted([]int{60, 25, 15})
+		w.turnOff(m, []machineState{stopped, hibernated, terminated}[how], []fault{hostStops, hostHibernates, hostTerminates}[how])
 	}
 }
 

@@ -8,10 +8,17 @@ import (
 
 // plan sets the schedules going.
 func (w *world) plan() {
-	w.every(time.Minute, "deletions")
-	w.every(w.setup.inventoryEvery, "inventory")
-	if w.setup.closeIdle > 0 {
-		w.every(5*time.Minute, "idle")
+	for _, t := range deployment().tasks {
+		switch t.name {
+		case "inventory":
+			w.every(w.setup.inventoryEvery, t.name)
+		case "idle":
+			if w.setup.closeIdle > 0 {
+				w.every(t.every, t.name)
+			}
+		default:
+			w.every(t.every, t.name)
+		}
 	}
 	w.hourBegins = w.began
 	if w.meets(hourMissing) {

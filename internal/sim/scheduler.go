@@ -41,8 +41,8 @@ func (inv *invocation) newID() string {
 	return fmt.Sprintf("%08d-0000-4000-8000-%012d", inv.n, inv.newIDs)
 }
 
-// start has a function work on an event. It has its whole time from now on.
-func (w *world) start(function string, timeout time.Duration, work func(*invocation), done, failed func(*invocation)) *invocation {
+// start has a function work on an event.
+func (w *world) start(function string, work func(*invocation), done, failed func(*invocation)) *invocation {
 	w.invocations++
 	inv := &invocation{
 		n: w.invocations, function: function, started: w.now(),
@@ -51,7 +51,7 @@ func (w *world) start(function string, timeout time.Duration, work func(*invocat
 	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
-	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), timeout)
+	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), deployment().timeouts[function])
 	w.running = append(w.running, inv)
 	go func() {
 		defer func() {

@@ -132,12 +132,16 @@ func (w *world) lateNews() {
 	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.giveUp+w.slack()))
 }
 
+func (w *world) allWell() bool {
+	return !slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() })
+}
+
 // inventories runs until every host that can has answered one, and the others
 // are known to be silent, or gone.
 func (w *world) inventories() {
 	w.lastLook = true
 	enough := w.now().Add(2*w.setup.inventoryEvery + time.Minute)
-	if slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() }) {
+	if !w.allWell() {
 		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
 	}
 	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.giveUp+w.slack()))
@@ -157,7 +161,8 @@ func (w *world) tableTellsTheTruth() {
 			byHost[s.HostID] = map[string]session.Session{}
 		}
 		byHost[s.HostID][s.NameOnHost()] = s
-		if s.State == session.Ready && m.well() && m.find(s.NameOnHost()) == nil {
+		gone := m.state == terminated || m.state == stopped && w.setup.endStopped
+		if s.State == session.Ready && (m.well() && m.find(s.NameOnHost()) == nil || gone) {
 			w.breaks(9, "%s is READY, but does not run on %s", s.ID, s.HostID)
 		}
 	}
@@ -175,9 +180,10 @@ func (w *world) tableTellsTheTruth() {
 }
 
 // Promise 10, at least once and in any order: everything that was ever worked off
-// arrives once more, and after the next runs of cleanup no record has changed. A
-// host's newest inventory, an hour old at most, may list a session anew whose
-// record another host's has taken over since it ended; it ends again.
+// arrives once more, and after the next runs of cleanup no record has changed. But
+// of a host that does not answer any more, so that no inventory sets right what
+// came out of order, it may only now be learnt that a session has ended; or one
+// is listed and ended again, whose record another host's has taken over since.
 func (w *world) sameEnd() {
 	if w.broken != nil {
 		return
@@ -201,13 +207,17 @@ func (w *world) sameEnd() {
 	if len(w.workedOff)+len(w.streamed) > 0 {
 		w.seen.premises[10]++
 	}
-	enough := w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+	enough := w.now().Add(time.Minute)
+	if !w.allWell() {
+		enough = enough.Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+	}
 	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(30*time.Minute))
 	for _, r := range w.table.All() {
 		id := r[session.AttrSessionID].(string)
-		switch old := before[id]; {
-		case old == nil && r[session.AttrState] == string(session.Deleted):
-		case !maps.Equal(r, old):
+		s := r.Session()
+		m := w.machine(s.HostID)
+		learnt := s.State == session.Deleted && m != nil && !m.well() && w.runs(s) == nil
+		if old := before[id]; !learnt && !maps.Equal(r, old) {
 			w.breaks(10, "%s changes when everything is delivered again:\n%v\n%v", id, before[id], r)
 		}
 	}

@@ -2,15 +2,18 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/local/memtable"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 )
 
@@ -29,27 +32,9 @@ type streamRecord struct {
 	at    time.Time
 }
 
-var streamSource = sync.OnceValue(func() template.StreamSource {
-	for _, f := range theTemplate().Functions() {
-		if f.Name == "session-stream" {
-			return f.Streams[0]
-		}
-	}
-	panic("sim: template.yaml has no session-stream")
-})
-
 // stream shows a change to the stream.
 func (w *world) stream(id string, c memtable.Change) {
-	// What does not have one of the filter's words cannot pass it; the rest is
-	// put to the filter itself.
-	if c.New[session.AttrConfirmation] == nil && c.New[session.AttrState] != string(session.Deleting) {
-		return
-	}
-	text, err := json.Marshal(c.Event(w.now(), "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"))
-	if err != nil {
-		panic(err)
-	}
-	if passes, err := streamSource().Matches(text); err != nil || !passes {
+	if !passes(c) {
 		return
 	}
 	h := fnv.New32a()
@@ -62,6 +47,54 @@ func (w *world) stream(id string, c memtable.Change) {
 	s.records = append(s.records, record)
 	w.streamed = append(w.streamed, record)
 }
+
+// passes tells whether the template's filter lets a change through. The answer is
+// kept for all changes that are alike in what the filter names.
+func passes(c memtable.Change) bool {
+	var kind strings.Builder
+	kind.WriteString(c.EventName)
+	for _, attr := range filtered() {
+		fmt.Fprintf(&kind, "|%v|%v", c.Old[attr], c.New[attr])
+	}
+	filters.Lock()
+	defer filters.Unlock()
+	yes, known := filters.of[kind.String()]
+	if !known {
+		text, err := json.Marshal(c.Event(time.Time{}, "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"))
+		if err != nil {
+			panic(err)
+		}
+		if yes, err = deployment().stream.Matches(text); err != nil {
+			panic(err)
+		}
+		filters.of[kind.String()] = yes
+	}
+	return yes
+}
+
+var filters = struct {
+	sync.Mutex
+	of map[string]bool
+}{of: map[string]bool{}}
+
+// filtered is the attributes that the filters name.
+var filtered = sync.OnceValue(func() []string {
+	attrs := map[string]bool{}
+	for _, f := range deployment().stream.Filters {
+		var filter struct {
+			DynamoDB struct{ NewImage, OldImage map[string]any } `json:"dynamodb"`
+		}
+		if err := json.Unmarshal([]byte(f.String()), &filter); err != nil {
+			panic(err)
+		}
+		for _, image := range []map[string]any{filter.DynamoDB.NewImage, filter.DynamoDB.OldImage} {
+			for attr := range image {
+				attrs[attr] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(attrs))
+})
 
 func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 	image := make(map[string]events.DynamoDBAttributeValue, len(r))
@@ -82,7 +115,7 @@ func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 // its answer as Lambda does: it goes on behind what was handled, splits a batch
 // that failed, tries again, and in the end drops what cannot be handled.
 func (w *world) pollShard(s *shard) {
-	source := streamSource()
+	source := deployment().stream
 	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries || w.meets(streamDropped)) {
 		w.say("stream", "FAULT: %s: %s", streamDropped, s.records[0].event.Change.SequenceNumber)
 		s.records, s.retries = s.records[1:], 0
@@ -110,7 +143,7 @@ func (w *world) pollShard(s *shard) {
 	}
 	s.busy = true
 	var response events.DynamoDBEventResponse
-	inv := w.start("session-stream", 30*time.Second, func(inv *invocation) {
+	inv := w.start("session-stream", func(inv *invocation) {
 		var err error
 		response, err = w.sessionStream(inv).Handle(inv.ctx, event)
 		if err != nil {

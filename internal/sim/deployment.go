@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+// What decides when functions run, and with what, is read from template.yaml:
+// the simulation is of the system as it is deployed.
+
+var theTemplate = sync.OnceValue(func() *template.Template {
+	t, err := template.Load("../../template.yaml", map[string]string{"CloseIdleAfterMinutes": "10"})
+	if err != nil {
+		panic(err)
+	}
+	return t
+})
+
+func function(name string) template.Function {
+	for _, f := range theTemplate().Functions() {
+		if f.Name == name {
+			return f
+		}
+	}
+	panic("sim: template.yaml has no function " + name)
+}
+
+// deployment is the template's numbers.
+var deployment = sync.OnceValue(func() (d struct {
+	timeouts map[string]time.Duration
+	stream   template.StreamSource
+	source   template.QueueSource
+	queue    template.Queue
+	tasks    []task
+}) {
+	d.timeouts = map[string]time.Duration{}
+	for _, f := range theTemplate().Functions() {
+		d.timeouts[f.Name] = f.Timeout
+	}
+	d.stream = function("session-stream").Streams[0]
+	d.source = function("host-events").Queues[0]
+	for _, q := range theTemplate().Queues() {
+		if q.LogicalID == d.source.Queue {
+			d.queue = q
+		}
+	}
+	for _, s := range function("cleanup").Schedules {
+		var input struct{ Task string }
+		if err := json.Unmarshal([]byte(s.Input), &input); err != nil || s.Every == 0 {
+			panic(fmt.Sprintf("sim: schedule %s: %v", s.Event, err))
+		}
+		d.tasks = append(d.tasks, task{input.Task, s.Every})
+	}
+	return d
+})
+
+// A task is one that cleanup has a schedule for.
+type task struct {
+	name  string
+	every time.Duration
+}
+
+// routed tells whether a rule of the template brings an event to host-events'
+// queue. Whatever is not in its kind is the same for all events of that kind, so
+// the answer is kept.
+func routed(kind, event string) bool {
+	routes.Lock()
+	defer routes.Unlock()
+	yes, known := routes.of[kind]
+	if !known {
+		for _, r := range theTemplate().Rules() {
+			matches, err := r.Pattern.Match([]byte(event))
+			if err != nil {
+				panic(err)
+			}
+			yes = yes || matches && r.Enabled && slices.Contains(r.Queues, deployment().queue.LogicalID)
+		}
+		routes.of[kind] = yes
+	}
+	return yes
+}
+
+var routes = struct {
+	sync.Mutex
+	of map[string]bool
+}{of: map[string]bool{}}
