@@ -26,6 +26,7 @@ type invocation struct {
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]fate
+	looked   map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
 }
 
 type fate struct {
