@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,6 +120,17 @@ func (w *world) deliver(on *onHost) {
 	default:
 		on.status, on.begun = "InProgress", true
 		w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
+		if on.command.document == closeDocument && w.meets(agentStalls) {
+			w.say(m.id, "FAULT: %s", agentStalls)
+			w.after(w.dice.between(time.Minute, 2*time.Hour), func() {
+				if m.reachable() && !on.over {
+					w.closeSessions(on)
+				} else {
+					w.finish(on, "TimedOut", "ExecutionTimedOut", "")
+				}
+			})
+			return
+		}
 		switch on.command.document {
 		case closeDocument:
 			w.closeSessions(on)
@@ -156,6 +168,11 @@ func (w *world) spoilt(on *onHost, output string) string {
 		left := w.dice.below(len(output))
 		on.complete = on.complete && left == len(output)-1 // the end of a line is no loss
 		return output[:left]
+	}
+	if lines := strings.SplitAfter(output, "\n"); len(lines) > 2 && !w.calm && w.dice.chance(5*percent) {
+		w.seen.faults[dcvGarbage]++
+		on.complete = false
+		return strings.Join(slices.Insert(lines, 1+w.dice.below(len(lines)-2), "}{ garbage\n"), "")
 	}
 	return output
 }

@@ -53,7 +53,8 @@ const (
 	hostDisconnects
 	hostSilent
 	hostUntagged
-	hostMidway // goes while it carries out a command
+	hostMidway  // goes while it carries out a command
+	agentStalls // has a command, and carries it out much later
 	dcvFails
 	dcvHangs
 	dcvGarbage
@@ -73,7 +74,7 @@ var faultNames = [faults]string{
 	"function killed", "function timed out", "deploy", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "run missing", "hour without runs", "runs overlap",
-	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway",
+	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls",
 	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "odd record",
 }
 

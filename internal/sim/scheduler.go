@@ -26,7 +26,8 @@ type invocation struct {
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]fate
-	unmet    map[string]int // writes whose condition was not met, by session
+	unmet    map[string]int       // writes whose condition was not met, by session
+	looked   map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
 }
 
 type fate struct {

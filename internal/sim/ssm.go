@@ -148,6 +148,9 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 			return nil, &types.InvalidInstanceId{}
 		}
 	}
+	if aws.ToString(in.MaxErrors) != "100%" || aws.ToString(in.MaxConcurrency) != "100%" {
+		w.breaks(8, "%s sends a command that ends for all others, or waits for them, when one host fails", inv)
+	}
 	cmd := &command{
 		id: fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(w.commands)+1), document: aws.ToString(in.DocumentName), comment: aws.ToString(in.Comment),
 		sentAt: w.now(), deliverBy: w.now().Add(time.Duration(aws.ToInt32(in.TimeoutSeconds)) * time.Second),

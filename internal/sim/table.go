@@ -216,7 +216,14 @@ func (x indexOf) lane(ctx context.Context, what, lane, until string, limit int) 
 }
 
 func (x indexOf) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	return x.query(ctx, "query by-host "+hostID, func(r session.Record) bool { return r[session.AttrLiveHostID] == hostID })
+	records, err := x.query(ctx, "query by-host "+hostID, func(r session.Record) bool { return r[session.AttrLiveHostID] == hostID })
+	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
+		if x.inv.looked == nil {
+			x.inv.looked = map[string]time.Time{}
+		}
+		x.inv.looked[hostID] = newest[hostID]
+	}
+	return records, err
 }
 
 var errTable = errors.New("the table does not answer")

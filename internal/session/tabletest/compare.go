@@ -276,7 +276,11 @@ var genCondition = rapid.Custom(func(t *rapid.T) session.Condition {
 			c.Values = append(c.Values, rapid.SampledFrom(some).Draw(t, "value"))
 		}
 	case session.Before:
-		c.Values = []any{rapid.OneOf(genText, rapid.SampledFrom(texts[session.AttrNextAttemptAt])).Draw(t, "value")}
+		value := genText
+		if some := texts[c.Attr]; some != nil {
+			value = rapid.SampledFrom(some)
+		}
+		c.Values = []any{value.Draw(t, "value")}
 	}
 	return c
 })

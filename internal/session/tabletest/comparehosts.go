@@ -16,7 +16,7 @@ import (
 func CompareHosts(t *testing.T, newOne, newOther func(TB) session.HostTable) {
 	rapid.Check(t, func(t *rapid.T) {
 		one, other := newOne(t), newOther(t)
-		for n := range rapid.IntRange(1, 25).Draw(t, "steps") {
+		for n := range rapid.IntRange(1, maxQuestions).Draw(t, "steps") {
 			ask := genQuestion(n).Draw(t, "question")
 			a, errA := ask.put(t, one)
 			b, errB := ask.put(t, other)
@@ -53,8 +53,18 @@ func genMoment(step time.Duration) *rapid.Generator[time.Time] {
 	})
 }
 
+// maxQuestions is a number without common divisors with 7.
+const maxQuestions = 25
+
+// genAnswered is when an answer may be read.
+var genAnswered = rapid.Custom(func(t *rapid.T) time.Time {
+	at := noon.Add(time.Duration(rapid.IntRange(0, maxQuestions).Draw(t, "milliseconds")) * time.Millisecond)
+	return at.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "a little")) * 400 * time.Microsecond)
+})
+
 // genQuestion is the n-th question. No two answers of hosts are read at the same
-// moment, since those would be in no order.
+// moment, since those would be in no order, but they are not in the order of the
+// questions.
 func genQuestion(n int) *rapid.Generator[question] {
 	return rapid.Custom(func(t *rapid.T) question {
 		q := question{what: rapid.SampledFrom([]string{"sent", "last", "newest", "answered", "answered", "quiet", "silence"}).Draw(t, "what")}
@@ -74,16 +84,16 @@ func genQuestion(n int) *rapid.Generator[question] {
 			a := session.HostAnswer{
 				HostID: genHostID.Draw(t, "host"), InventoryID: "inv", Platform: rapid.SampledFrom([]string{"", "linux"}).Draw(t, "platform"),
 				SentAt: genMoment(time.Millisecond).Draw(t, "sent"),
-				At:     noon.Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "read"))*time.Minute + time.Duration(n)*time.Millisecond),
+				At:     noon.Add(time.Duration(n*7%maxQuestions) * time.Millisecond),
 			}
 			q.what = fmt.Sprintf("answered %+v", a)
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Answered(t.Context(), a) }
 		case "quiet":
-			before, limit := genMoment(time.Minute).Draw(t, "before"), rapid.IntRange(1, 3).Draw(t, "limit")
+			before, limit := genAnswered.Draw(t, "before"), rapid.IntRange(1, 3).Draw(t, "limit")
 			q.what = fmt.Sprintf("quiet before %v, at most %d", before, limit)
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Quiet(t.Context(), before, limit) }
 		case "silence":
-			hostID, before := genHostID.Draw(t, "host"), genMoment(time.Minute).Draw(t, "before")
+			hostID, before := genHostID.Draw(t, "host"), genAnswered.Draw(t, "before")
 			q.what = fmt.Sprintf("silence of %s before %v", hostID, before)
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Silence(t.Context(), hostID, before) }
 		}

@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// Promise 10, in any order: what an inventory changes is of the host's newest
+// one, as far as could be known when the host's records were read, and of one
+// that is an hour old at most.
+func (w *world) newestInventoryCounts(c change) {
+	at := c.is.ObservedAt
+	if first := c.is.FirstSeenAt; first.After(at) {
+		at = first
+	}
+	if c.by.function != "host-events" || at.IsZero() || at.Equal(c.was.ObservedAt) || at.Equal(c.was.FirstSeenAt) {
+		return
+	}
+	if c.by.started.Sub(at) > time.Hour {
+		w.breaks(10, "%s changes %s by an inventory of %s, which is more than an hour old", c.by, c.is.ID, at.Format(time.TimeOnly))
+	}
+	if c.by.looked[c.is.HostID].After(at) && !c.by.faulty {
+		w.breaks(10, "%s changes %s by an inventory of %s, though it could know a newer one of %s", c.by, c.is.ID, at.Format(time.TimeOnly), c.is.HostID)
+	}
+}
+
+// Promise 8: whatever else a host prints, its good lines count. What it had
+// reported before host-events began to read, and read without a fault, is
+// confirmed, if it is of the current attempt.
+func (w *world) goodLinesCount(inv *invocation) {
+	if inv.faulty {
+		return
+	}
+	for _, on := range inv.reads {
+		if on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
+			continue
+		}
+		for line := range strings.Lines(on.output) {
+			var said struct{ ID, Result string }
+			if json.Unmarshal([]byte(line), &said) != nil || !slices.Contains([]string{"closed", "absent", "replaced"}, said.Result) {
+				continue
+			}
+			s := w.table.Get(decoded(said.ID)).Session()
+			open := s.State == session.Deleting || s.State == session.Unknown
+			if open && s.HostID == on.machine.id && s.AttemptID == on.command.attempt && s.Confirmation == "" {
+				w.breaks(8, "%s has read that %s is %s, but it is not confirmed", inv, s.ID, said.Result)
+			}
+		}
+	}
+}
