@@ -14,6 +14,9 @@ import (
 // functionNames are the functions that are deployed.
 var functionNames = []string{"delete-sessions", "describe-sessions", "session-stream", "host-events", "cleanup"}
 
+// templateFile is what is deployed; the tests are in another directory.
+var templateFile = "template.yaml"
+
 // A program is a function as it is deployed, for this machine.
 type program struct {
 	name, path    string

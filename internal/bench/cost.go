@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/local/broker"
-	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 )
@@ -71,7 +67,7 @@ func invocation(waits, cpu time.Duration, megabytes float64) float64 {
 }
 
 func memoryOf(function string) (float64, error) {
-	text, err := os.ReadFile("template.yaml")
+	text, err := os.ReadFile(templateFile)
 	if err != nil {
 		return 0, err
 	}
@@ -84,72 +80,97 @@ func memoryOf(function string) (float64, error) {
 	return megabytes, nil
 }
 
-// measureUnits counts the write units of a deletion on DynamoDB Local: of its
-// mark, its confirmation and its end, with those of the indexes.
+// measureUnits counts the write units of a deletion, from the changes that its
+// mark, its confirmation and its end make to the record.
 func measureUnits(ctx context.Context, r *report) error {
-	r.cost.units, r.cost.markOnly = 12, 4 // as counted before; for a machine without DynamoDB Local
-	if os.Getenv("DYNAMODB_LOCAL_LIB") == "" {
-		return nil
-	}
-	server, err := dynamodblocal.Start(ctx, dynamodblocal.Options{Library: os.Getenv("DYNAMODB_LOCAL_LIB")})
+	t, err := template.Load(templateFile, nil)
 	if err != nil {
 		return err
 	}
-	defer server.Stop()
-	t, err := template.Load("template.yaml", nil)
-	if err != nil {
-		return err
-	}
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(server.Endpoint()))
-	for _, spec := range t.Tables() {
-		if _, err := dynamodblocal.CreateTable(ctx, client, broker.CreateTable(spec)); err != nil {
-			return err
+	var spec template.Table
+	for _, s := range t.Tables() {
+		if s.LogicalID == "SessionsTable" {
+			spec = s
 		}
 	}
-	metered := &metered{client: client}
-	table, store := dynamo.New(metered, "SessionsTable"), dynamodblocal.Store{Client: client, TableName: "SessionsTable"}
-	const n = 25
-	req := session.Request{ID: "11111111-2222-4333-8444-555555555555", By: "bench", At: time.Now()}
-	var reports []session.Report
-	for _, rec := range records(n, 5) {
-		if err := store.Put(ctx, rec); err != nil {
-			return err
-		}
-		s := rec.Session()
-		req.Entries = append(req.Entries, session.Entry{SessionID: s.ID, Owner: s.Owner})
-		reports = append(reports, session.Report{HostID: s.HostID, AttemptID: req.ID, SessionID: s.ID, Outcome: session.OutcomeClosed})
+	rec := records(1, 1)[0]
+	s := rec.Session()
+	table := memtable.New()
+	table.Put(rec)
+	feed := table.Feed()
+	req := session.Request{
+		ID: "11111111-2222-4333-8444-555555555555", By: "1234567890abcdefghijklmnop", At: time.Now(),
+		Entries: []session.Entry{{SessionID: s.ID, Owner: s.Owner}},
 	}
 	d := &session.Deleter{Table: table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
 	if _, err := d.Delete(ctx, req); err != nil {
 		return err
 	}
-	r.cost.markOnly = metered.units / n
-	(&session.Confirmer{Table: table, Now: time.Now, Log: quiet}).Apply(ctx, reports)
-	confirmed, err := store.All(ctx)
-	if err != nil {
-		return err
+	(&session.Confirmer{Table: table, Now: time.Now, Log: quiet}).Apply(ctx, []session.Report{
+		{HostID: s.HostID, AttemptID: req.ID, SessionID: s.ID, Outcome: session.OutcomeClosed},
+	})
+	(&session.Finisher{Table: table, Now: time.Now, Log: quiet}).Finish(ctx, []session.Record{table.Get(s.ID)})
+	changes := feed.Ready()
+	if len(changes) != 3 {
+		return fmt.Errorf("a deletion made %d changes, not 3", len(changes))
 	}
-	(&session.Finisher{Table: table, Now: time.Now, Log: quiet}).Finish(ctx, confirmed)
-	r.cost.units = metered.units / n
+	for i, change := range changes {
+		units := writeUnits(spec, change.Old, change.New)
+		if i == 0 {
+			r.cost.markOnly = units
+		}
+		r.cost.units += units
+	}
 	r.count("write units of a deletion, indexes included", r.cost.units)
 	return nil
 }
 
-// metered asks with every call what it cost.
-type metered struct {
-	client *dynamodb.Client
-	units  float64
-}
-
-func (m *metered) BatchExecuteStatement(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error) {
-	in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-	out, err := m.client.BatchExecuteStatement(ctx, in, opts...)
-	if err == nil {
-		for _, c := range out.ConsumedCapacity {
-			m.units += aws.ToFloat64(c.CapacityUnits)
+// writeUnits is what a change of an item costs: one for each kilobyte, of the
+// larger of its two images, in the table and in each index that shows it; an
+// index whose key changes is written twice (DynamoDB developer guide, "Using
+// Global Secondary Indexes", provisioned throughput considerations).
+func writeUnits(spec template.Table, old, made session.Record) (units float64) {
+	units = kilobytes(old, made)
+	for _, index := range spec.Indexes {
+		shown := func(r session.Record) session.Record {
+			for _, key := range []string{index.Key.Hash, index.Key.Range} {
+				if _, there := r[key]; key != "" && !there {
+					return nil // not in a sparse index
+				}
+			}
+			if index.Projection == "ALL" {
+				return r
+			}
+			image := session.Record{}
+			for _, attr := range append([]string{session.AttrSessionID, index.Key.Hash, index.Key.Range}, index.NonKey...) {
+				if v, there := r[attr]; there {
+					image[attr] = v
+				}
+			}
+			return image
+		}
+		before, after := shown(old), shown(made)
+		switch {
+		case maps.Equal(before, after):
+		case before != nil && after != nil && (before[index.Key.Hash] != after[index.Key.Hash] || before[index.Key.Range] != after[index.Key.Range]):
+			units += kilobytes(before, nil) + kilobytes(nil, after)
+		default:
+			units += kilobytes(before, after)
 		}
 	}
-	return out, err
+	return units
+}
+
+func kilobytes(images ...session.Record) float64 {
+	largest := 0
+	for _, r := range images {
+		size := 0
+		for attr, v := range r {
+			size += len(attr) + len(fmt.Sprint(v))
+		}
+		largest = max(largest, size)
+	}
+	return math.Ceil(float64(largest) / 1024)
 }
 
 // reportCosts adds it all up.
@@ -198,8 +219,8 @@ func reportCosts(r *report) error {
 			}
 		}
 	}
-	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "queue, events, stream"}
-	r.say("\n### A million deletions, list prices of %s\n\n%s\nA deletion takes %.0f write units: the mark %.0f, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
+	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back"}
+	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
 		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)
 

@@ -119,7 +119,7 @@ func newMemoryTable(context.Context, int) (*fleetTable, error) {
 
 func onDynamoDB(endpoint string) func(context.Context, int) (*fleetTable, error) {
 	return func(ctx context.Context, size int) (*fleetTable, error) {
-		t, err := template.Load("template.yaml", nil)
+		t, err := template.Load(templateFile, nil)
 		if err != nil {
 			return nil, err
 		}
