@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -240,19 +242,44 @@ func measureGrowth(ctx context.Context, r *report, quick bool) error {
 	return nil
 }
 
+// fill puts the sessions in, four batches at a time.
 func (f *fleetTable) fill(ctx context.Context) error {
-	var batch []session.Record
-	for n := range f.size {
-		batch = append(batch, session.Listed(f.record(n)))
-		if len(batch) == 25 {
-			if err := f.put(ctx, batch); err != nil {
-				return err
+	var (
+		group errgroup
+		slots = make(chan struct{}, 4)
+	)
+	for first := 0; first < f.size; first += 25 {
+		slots <- struct{}{}
+		group.run(func() error {
+			defer func() { <-slots }()
+			var batch []session.Record
+			for n := first; n < min(first+25, f.size); n++ {
+				batch = append(batch, session.Listed(f.record(n)))
 			}
-			batch = nil
+			return f.put(ctx, batch)
+		})
+	}
+	return group.wait()
+}
+
+// An errgroup is goroutines of which the errors are wanted.
+type errgroup struct {
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	errs []error
+}
+
+func (g *errgroup) run(work func() error) {
+	g.wg.Go(func() {
+		if err := work(); err != nil {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.errs = append(g.errs, err)
 		}
-	}
-	if len(batch) == 0 {
-		return nil
-	}
-	return f.put(ctx, batch)
+	})
+}
+
+func (g *errgroup) wait() error {
+	g.wg.Wait()
+	return errors.Join(g.errs...)
 }
