@@ -5,7 +5,8 @@
 //	QUICK=1   a minute or two: small batches, few rounds. To see that it works.
 //	KEEP=1    keeps the figures: last.json, chart.svg, and README.md's section
 //
-// With the argument "profile" it writes profiles of a batch of 1,000 instead.
+// With the argument "profile" it writes profiles of a batch of 1,000 instead;
+// with "growth" it measures that alone.
 package main
 
 import (
@@ -27,6 +28,12 @@ func main() {
 	debug.SetGCPercent(400) // the stand-in shares the machine with the contenders
 	if len(os.Args) > 1 && os.Args[1] == "profile" {
 		exit(profile(context.Background(), filepath.Join("build", "profiles")))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "growth" {
+		r := &report{brief: map[string]string{}}
+		err := measureGrowth(context.Background(), r, os.Getenv("QUICK") != "")
+		fmt.Println(r.text.String())
+		exit(err)
 	}
 	exit(bench(context.Background(), os.Getenv("QUICK") != "", os.Getenv("KEEP") != ""))
 }
@@ -63,7 +70,7 @@ func bench(ctx context.Context, quick, keep bool) error {
 	}
 
 	progress("cold starts")
-	if err := measureStarts(ctx, r, server, rounds); err != nil {
+	if err := measureStarts(ctx, r, rounds); err != nil {
 		return err
 	}
 	contenders, err := startContenders(ctx, server)
