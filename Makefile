@@ -41,8 +41,9 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim ci fmt vet lint shellcheck test-all validate service-models mutants sam-build sam-invoke fuzz \
-  clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack operate tools clean
+.PHONY: help run test sim bench bench-quick profile ci fmt vet lint shellcheck test-all validate service-models mutants \
+  sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
+  operate tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,12 +68,27 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 	@cd internal/sim && exec ../../build/sim.test -test.run '^TestSeeds$$' -test.timeout 0 \
 	  $(if $(SEED),-sim.seed=$(SEED),-sim.progress -sim.seeds=$(or $(SEEDS),0) -sim.from=$(or $(FROM),1))
 
+##### How fast
+
+# The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
+bench: | build/ ## Measure beside what one would write otherwise: about 8 minutes; QUICK=1: one. KEEP=1 keeps the figures
+	@go build -o build/bench/bench ./internal/bench
+	@DYNAMODB_LOCAL_LIB="$$(.ci/tools dynamodb-local)" && PATH="$$(.ci/tools python)/bin:$$PATH" \
+	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench
+
+bench-quick: | build/ ## The same, to see that it works
+	@QUICK=1 $(MAKE) --no-print-directory bench >build/bench-quick.log || { cat build/bench-quick.log; exit 1; }
+
+profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profiles/, and say how to read them
+	@go build -o build/bench/bench ./internal/bench
+	@exec build/bench/bench profile
+
 ##### All checks
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
 	@SEEDS=$(or $(SEEDS),30000) .ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke operation \
-	  test-all sim mutants fuzz clients schemathesis readme
+	  test-all sim mutants fuzz clients schemathesis bench-quick readme
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \

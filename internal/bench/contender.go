@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +24,7 @@ import (
 // A contender is a function that deletes sessions, as it would be deployed.
 type contender struct {
 	name, path string
-	// perSession: its calls go by session, whatever the hosts.
-	perSession bool
+	ours       bool
 	// slow: it takes seconds for a large batch, which is measured once.
 	slow bool
 
@@ -130,22 +130,25 @@ func (c *contender) delete(ctx context.Context, server *standin.Server, n, hosts
 	return took, nil
 }
 
-// cpu is the processor time that the function has used so far: user and system,
-// in ticks of 10 ms (proc(5)).
-func (c *contender) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.running.Pid()))
-	if err != nil {
-		return 0, err
+// cpu is the processor time that the function has used so far, by the kernel's
+// account of each of its threads (field 1 of schedstat, in nanoseconds). Go and
+// Python keep the threads they have.
+func (c *contender) cpu() (used time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.running.Pid()))
+	if err != nil || len(threads) == 0 {
+		return 0, fmt.Errorf("%s: no account of its processor time in /proc %v", c.name, err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat is not understood", c.running.Pid())
+	for _, path := range threads {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		on, _, _ := strings.Cut(string(text), " ")
+		ns, err := strconv.ParseInt(on, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		used += time.Duration(ns)
 	}
-	user, err1 := strconv.Atoi(fields[11])
-	system, err2 := strconv.Atoi(fields[12])
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat is not understood", c.running.Pid())
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond, nil
+	return used, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -36,15 +37,22 @@ const (
 	insideTimes = "BENCH_EVENT_REPEATS" // how often
 )
 
-// An allocation is what a handler takes for one event.
-type allocation struct {
+// An inner is what a handler takes for one event.
+type inner struct {
 	Objects, Bytes uint64
+	CPU, Wall      time.Duration
 }
+
+// innerLatency is what the next handler is measured under.
+var innerLatency standin.Latency
 
 func handlerOf(name string) any {
 	switch name {
 	case "sequential", "concurrent":
 		return baseline.New(name == "concurrent").Handle
+	case "marks, 25 a PartiQL batch", "marks, single UpdateItems":
+		awsenv.CollectRarely()
+		return marksOf(name == "marks, single UpdateItems")
 	}
 	awsenv.CollectRarely()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
@@ -62,7 +70,7 @@ func handlerOf(name string) any {
 }
 
 // inside is that process: it works on the event again and again, and prints its
-// allocations to stderr.
+// inners to stderr.
 func inside(name string) error {
 	event, err := os.ReadFile(os.Getenv(insideEvent))
 	if err != nil {
@@ -98,11 +106,14 @@ func inside(name string) error {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	spent, began := processorTime(), time.Now()
 	for range times {
 		if err := work(); err != nil {
 			return err
 		}
 	}
+	wall := time.Since(began) / time.Duration(times)
+	cpu := (processorTime() - spent) / time.Duration(times)
 	runtime.ReadMemStats(&after)
 	if dir != "" {
 		pprof.StopCPUProfile()
@@ -115,14 +126,25 @@ func inside(name string) error {
 			return err
 		}
 	}
-	return json.NewEncoder(os.Stderr).Encode(allocation{
+	return json.NewEncoder(os.Stderr).Encode(inner{
 		Objects: (after.Mallocs - before.Mallocs) / uint64(times),
 		Bytes:   (after.TotalAlloc - before.TotalAlloc) / uint64(times),
+		CPU:     cpu,
+		Wall:    wall,
 	})
 }
 
+// processorTime is what this process has used so far.
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
 // runInside starts it. profiles is where the profiles go, or "".
-func runInside(ctx context.Context, server *standin.Server, name string, n, hosts, times int, profiles string) (a allocation, err error) {
+func runInside(ctx context.Context, server *standin.Server, name string, n, hosts, times int, profiles string) (a inner, err error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return a, err
@@ -132,7 +154,7 @@ func runInside(ctx context.Context, server *standin.Server, name string, n, host
 	if err := os.WriteFile(event, fill(server.Table, n, hosts), 0o600); err != nil {
 		return a, err
 	}
-	server.Begin(standin.Latency{})
+	server.Begin(innerLatency)
 	server.Table.KeepAsIs(true)
 	defer server.Table.KeepAsIs(false)
 	self, err := os.Executable()

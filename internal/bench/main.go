@@ -1,53 +1,185 @@
+// Command bench measures the system beside what one would write otherwise, in
+// one run on one machine, and compares the ratios with those of the last run
+// that was kept (last.json). `make bench` runs it, in the project's directory.
+//
+//	QUICK=1   a minute or two: small batches, few rounds. To see that it works.
+//	KEEP=1    keeps the figures: last.json, chart.svg, and README.md's section
+//
+// With the argument "profile" it writes profiles of a batch of 1,000 instead;
+// with "growth" it measures that alone.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"dcv-session-broker/internal/bench/standin"
 )
 
 func main() {
-	ctx := context.Background()
 	if name := os.Getenv(insideOf); name != "" {
-		if err := inside(name); err != nil {
-			panic(err)
-		}
-		return
+		exit(inside(name))
 	}
-	s, err := standin.Start()
+	debug.SetGCPercent(400) // the stand-in shares the machine with the contenders
+	if len(os.Args) > 1 && os.Args[1] == "profile" {
+		exit(profile(context.Background(), filepath.Join("build", "profiles")))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "growth" {
+		r := &report{brief: map[string]string{}}
+		err := measureGrowth(context.Background(), r, os.Getenv("QUICK") != "")
+		fmt.Println(r.text.String())
+		exit(err)
+	}
+	exit(bench(context.Background(), os.Getenv("QUICK") != "", os.Getenv("KEEP") != ""))
+}
+
+func exit(err error) {
 	if err != nil {
-		panic(err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
 	}
-	if os.Args[1] == "profile" {
-		fmt.Println(runInside(ctx, s, "ours", 1000, 100, 30, os.Args[2]))
-		fmt.Println(runInside(ctx, s, "concurrent", 1000, 100, 3, ""))
-		return
+	os.Exit(0)
+}
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}
+
+func bench(ctx context.Context, quick, keep bool) error {
+	if quick && keep {
+		return fmt.Errorf("QUICK=1 measures too little to be kept")
 	}
-	for _, c := range []*contender{{name: "ours", path: os.Args[1]}, {name: "concurrent", path: "build/bench/concurrent"}} {
-		if err := c.start(ctx, s); err != nil {
-			panic(err)
-		}
-		for range 3 {
-			c.delete(ctx, s, 1000, 100)
-		}
-		for _, l := range []standin.Latency{{Table: 5 * time.Millisecond, SystemsManager: 40 * time.Millisecond}, {}} {
-			var all []time.Duration
-			before, _ := c.cpu()
-			for range 15 {
-				s.Begin(l)
-				d, err := c.delete(ctx, s, 1000, 100)
-				if err != nil {
-					panic(err)
-				}
-				all = append(all, d)
+	last, err := readLast(lastFile)
+	if err != nil {
+		return err
+	}
+	server, err := standin.Start()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	r := &report{brief: map[string]string{}}
+	rounds := 60
+	if quick {
+		rounds = 10
+	}
+
+	progress("cold starts")
+	if err := measureStarts(ctx, r, rounds); err != nil {
+		return err
+	}
+	contenders, err := startContenders(ctx, server)
+	defer func() {
+		for _, c := range contenders {
+			if c.running != nil {
+				c.running.Stop()
 			}
-			after, _ := c.cpu()
-			slices.Sort(all)
-			fmt.Println(c.name, l, "min", all[0], "med", all[7], "cpu per session", (after-before)/15000, s.Calls(), s.Spread())
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	progress("batches")
+	if err := measureBatches(ctx, r, server, contenders, quick); err != nil {
+		return err
+	}
+	progress("inside of the handlers")
+	if err := measureInside(ctx, r, server, quick); err != nil {
+		return err
+	}
+	progress("the way back")
+	if err := measureWayBack(r, quick); err != nil {
+		return err
+	}
+	progress("growth")
+	if err := measureGrowth(ctx, r, quick); err != nil {
+		return err
+	}
+	progress("write units")
+	if err := measureUnits(ctx, r); err != nil {
+		return err
+	}
+	if err := reportCosts(r); err != nil {
+		return err
+	}
+
+	fmt.Println(r.text.String())
+	if err := os.WriteFile(filepath.Join("build", "bench", "report.md"), []byte(r.text.String()), 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("### Against the last figures (%s): ratios that moved by more than %.0f %%, and counts that changed\n\n", lastFile, 100*noise)
+	changes := moved(last, r.figures, quick)
+	for _, line := range changes {
+		fmt.Println(line)
+	}
+	if len(changes) == 0 {
+		fmt.Println("nothing")
+	}
+	if !keep {
+		return r.chart.write(filepath.Join("build", "bench", "chart.svg"))
+	}
+	if err := writeLast(lastFile, r.figures); err != nil {
+		return err
+	}
+	if err := r.chart.write("internal/bench/chart.svg"); err != nil {
+		return err
+	}
+	return writeReadme("README.md", r)
+}
+
+// startContenders builds and starts those who delete batches; this system
+// first.
+func startContenders(ctx context.Context, server *standin.Server) ([]*contender, error) {
+	ours, err := buildFunction(ctx, "delete-sessions", "./functions/delete-sessions")
+	if err != nil {
+		return nil, err
+	}
+	concurrent, err := buildFunction(ctx, "concurrent", "./internal/bench/baseline/concurrent")
+	if err != nil {
+		return nil, err
+	}
+	sequential, err := buildFunction(ctx, "sequential", "./internal/bench/baseline/sequential")
+	if err != nil {
+		return nil, err
+	}
+	contenders := []*contender{
+		{name: "this system", path: ours.path, ours: true},
+		{name: "Go, goroutines", path: concurrent.path},
+		{name: "Go, sequential", path: sequential.path, slow: true},
+	}
+	python := "internal/bench/baseline/python/delete_sessions.py"
+	if err := exec.CommandContext(ctx, "python3", "-c", "import boto3").Run(); err != nil {
+		progress("Python with boto3 is left out: python3 has no boto3 (make bench brings one)")
+	} else {
+		contenders = append(contenders, &contender{name: "Python, boto3", path: python, slow: true})
+	}
+	for _, c := range contenders {
+		if err := c.start(ctx, server); err != nil {
+			return contenders, err
 		}
 	}
+	return contenders, nil
+}
+
+// profile writes the profiles of a batch of 1,000 sessions on 100 hosts.
+func profile(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	server, err := standin.Start()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if _, err := runInside(ctx, server, "this system", 1000, 100, 50, dir); err != nil {
+		return err
+	}
+	fmt.Printf("go tool pprof -top -cum '%s'\n", filepath.Join(dir, "this system.cpu.pprof"))
+	fmt.Printf("go tool pprof -sample_index=alloc_objects -top '%s'\n", filepath.Join(dir, "this system.allocs.pprof"))
+	return nil
 }

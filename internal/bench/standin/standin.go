@@ -38,7 +38,7 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{URL: "http://" + listener.Addr().String(), Table: &Table{}, calls: map[string]int{}}
-	s.http = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go s.http.Serve(listener)
 	return s, nil
 }
@@ -71,7 +71,8 @@ func (s *Server) Spread() time.Duration {
 	return s.arrivals[len(s.arrivals)-1].Sub(s.arrivals[0])
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP is one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	service, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if !ok {

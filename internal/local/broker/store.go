@@ -71,7 +71,7 @@ func (b *Broker) openStore(ctx context.Context) error {
 	client := dynamodb.NewFromConfig(config)
 	streams := map[string]string{}
 	for name, spec := range specs {
-		arn, err := dynamodblocal.CreateTable(ctx, client, createTable(spec))
+		arn, err := dynamodblocal.CreateTable(ctx, client, CreateTable(spec))
 		if err != nil {
 			return fmt.Errorf("DynamoDB Local at %s: %w", b.opts.DynamoDB, err)
 		}
@@ -88,7 +88,8 @@ func (b *Broker) openStore(ctx context.Context) error {
 	return nil
 }
 
-func createTable(t template.Table) *dynamodb.CreateTableInput {
+// CreateTable is the template's table as DynamoDB takes it.
+func CreateTable(t template.Table) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
 		TableName:   aws.String(t.LogicalID),
 		BillingMode: types.BillingModePayPerRequest,

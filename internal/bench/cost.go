@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+// costs are what a million deletions come to, from what was counted and
+// measured before.
+type costs struct {
+	batch    batchSize
+	perBatch []noted
+	back     map[int]backNoted
+	units    float64 // write units a deletion, all three writes with the indexes'
+	markOnly float64 // those of the mark alone
+}
+
+type noted struct {
+	contender *contender
+	cpu       time.Duration // a session
+	waits     func(n int) time.Duration
+	reads     float64 // a session
+}
+
+type backNoted struct{ batches, streamBatches, queueCalls, sessions float64 }
+
+// note keeps what the bill of a contender follows from.
+func (c *costs) note(who *contender, size batchSize, result batchResult) {
+	l := settings[0]
+	once := l.Table + l.SystemsManager
+	n := noted{contender: who, cpu: result.cpu}
+	switch {
+	case who.ours:
+		n.waits = func(int) time.Duration { return once }
+	case who.slow:
+		n.reads, n.waits = 1, func(n int) time.Duration { return time.Duration(n) * (once + l.Table) }
+	default:
+		n.reads, n.waits = 1, func(int) time.Duration { return once + l.Table }
+	}
+	c.batch, c.perBatch = size, append(c.perBatch, n)
+}
+
+func (c *costs) wayBack(hosts int, w *wayBack, sessions, queueCalls float64) {
+	if c.back == nil {
+		c.back = map[int]backNoted{}
+	}
+	c.back[hosts] = backNoted{float64(w.batches.Load()), float64(w.streamBatches.Load()), queueCalls, sessions}
+}
+
+// billed is how long a function with that memory works on an event: it waits,
+// and computes with its share of a processor.
+func billed(waits, cpu time.Duration, megabytes float64) time.Duration {
+	return waits + time.Duration(float64(cpu)*max(1, processorAt/megabytes))
+}
+
+func invocation(waits, cpu time.Duration, megabytes float64) float64 {
+	return lambdaRequest + billed(waits, cpu, megabytes).Seconds()*megabytes/1024*lambdaGBSecond
+}
+
+func memoryOf(function string) (float64, error) {
+	text, err := os.ReadFile(templateFile)
+	if err != nil {
+		return 0, err
+	}
+	_, after, ok := strings.Cut(string(text), "CodeUri: functions/"+function+"/")
+	_, after, ok2 := strings.Cut(after, "MemorySize: ")
+	var megabytes float64
+	if _, err := fmt.Sscan(after, &megabytes); err != nil || !ok || !ok2 {
+		return 0, fmt.Errorf("template.yaml: no MemorySize of %s", function)
+	}
+	return megabytes, nil
+}
+
+// measureUnits counts the write units of a deletion, from the changes that its
+// mark, its confirmation and its end make to the record.
+func measureUnits(ctx context.Context, r *report) error {
+	t, err := template.Load(templateFile, nil)
+	if err != nil {
+		return err
+	}
+	var spec template.Table
+	for _, s := range t.Tables() {
+		if s.LogicalID == "SessionsTable" {
+			spec = s
+		}
+	}
+	rec := records(1, 1)[0]
+	s := rec.Session()
+	table := memtable.New()
+	table.Put(rec)
+	feed := table.Feed()
+	req := session.Request{
+		ID: "11111111-2222-4333-8444-555555555555", By: "1234567890abcdefghijklmnop", At: time.Now(),
+		Entries: []session.Entry{{SessionID: s.ID, Owner: s.Owner}},
+	}
+	d := &session.Deleter{Table: table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+	if _, err := d.Delete(ctx, req); err != nil {
+		return err
+	}
+	(&session.Confirmer{Table: table, Now: time.Now, Log: quiet}).Apply(ctx, []session.Report{
+		{HostID: s.HostID, AttemptID: req.ID, SessionID: s.ID, Outcome: session.OutcomeClosed},
+	})
+	(&session.Finisher{Table: table, Now: time.Now, Log: quiet}).Finish(ctx, []session.Record{table.Get(s.ID)})
+	changes := feed.Ready()
+	if len(changes) != 3 {
+		return fmt.Errorf("a deletion made %d changes, not 3", len(changes))
+	}
+	for i, change := range changes {
+		units := writeUnits(spec, change.Old, change.New)
+		if i == 0 {
+			r.cost.markOnly = units
+		}
+		r.cost.units += units
+	}
+	r.count("write units of a deletion, indexes included", r.cost.units)
+	return nil
+}
+
+// writeUnits is what a change of an item costs: one for each kilobyte, of the
+// larger of its two images, in the table and in each index that shows it; an
+// index whose key changes is written twice (DynamoDB developer guide, "Using
+// Global Secondary Indexes", provisioned throughput considerations).
+func writeUnits(spec template.Table, old, made session.Record) (units float64) {
+	units = kilobytes(old, made)
+	for _, index := range spec.Indexes {
+		shown := func(r session.Record) session.Record {
+			for _, key := range []string{index.Key.Hash, index.Key.Range} {
+				if _, there := r[key]; key != "" && !there {
+					return nil // not in a sparse index
+				}
+			}
+			if index.Projection == "ALL" {
+				return r
+			}
+			image := session.Record{}
+			for _, attr := range append([]string{session.AttrSessionID, index.Key.Hash, index.Key.Range}, index.NonKey...) {
+				if v, there := r[attr]; there {
+					image[attr] = v
+				}
+			}
+			return image
+		}
+		before, after := shown(old), shown(made)
+		switch {
+		case maps.Equal(before, after):
+		case before != nil && after != nil && (before[index.Key.Hash] != after[index.Key.Hash] || before[index.Key.Range] != after[index.Key.Range]):
+			units += kilobytes(before, nil) + kilobytes(nil, after)
+		default:
+			units += kilobytes(before, after)
+		}
+	}
+	return units
+}
+
+func kilobytes(images ...session.Record) float64 {
+	largest := 0
+	for _, r := range images {
+		size := 0
+		for attr, v := range r {
+			size += len(attr) + len(fmt.Sprint(v))
+		}
+		largest = max(largest, size)
+	}
+	return math.Ceil(float64(largest) / 1024)
+}
+
+// reportCosts adds it all up.
+func reportCosts(r *report) error {
+	c := &r.cost
+	memory, err := memoryOf("delete-sessions")
+	if err != nil {
+		return err
+	}
+	backMemory, err := memoryOf("host-events")
+	if err != nil {
+		return err
+	}
+	const million = 1e6
+	var rows [][]string
+	for _, n := range []int{1, 25, 1000} {
+		requests := million / float64(n)
+		var own float64
+		for _, who := range c.perBatch {
+			work := requests * invocation(who.waits(n), who.cpu*time.Duration(n), memory)
+			api := requests * httpRequest
+			writes := million * writeUnit // into a table without indexes
+			back := 0.0
+			name := who.contender.name
+			if who.contender.ours {
+				writes = million * c.units * writeUnit
+				b := c.back[1]
+				if n > 1 {
+					b = c.back[50]
+				}
+				l := settings[0]
+				back = million / b.sessions * (b.queueCalls*sqsRequest +
+					b.batches*invocation(l.Table+l.SystemsManager, 2*time.Millisecond, backMemory) +
+					b.streamBatches*invocation(l.Table, 2*time.Millisecond, backMemory))
+				name += ", with the way back"
+			}
+			total := api + work + writes + back + million*who.reads*readUnit
+			if who.contender.ours {
+				own = total
+			}
+			rows = append(rows, []string{
+				fmt.Sprint(n), name, dollars(total), times(total / own), dollars(api), dollars(work), dollars(writes + million*who.reads*readUnit), dollars(back),
+			})
+			if !who.contender.ours {
+				r.ratio(fmt.Sprintf("cost of %s against this system, N=%d", who.contender.name, n), total/own)
+			}
+		}
+	}
+	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back"}
+	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
+		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
+	r.brief["cost"] = table(head, rows)
+
+	const runs = 43_200 + 8_640 // of cleanup: deletions each minute, an inventory each five
+	const polls = 5 * 3 * 43_200
+	idle := []struct {
+		what string
+		cost float64
+	}{
+		{"51,840 runs of cleanup, 60 ms each", runs * invocation(60*time.Millisecond, 5*time.Millisecond, backMemory)},
+		{"their schedules", runs * schedulerRun},
+		{"the index `due`, four lanes a run", 43_200 * 4 * 0.5 * readUnit},
+		{"Lambda's long polls of the queue: five pollers, 20 s each", polls * sqsRequest},
+		{"their logs, 0.5 KB a run", runs * 0.5e3 / 1e9 * logGigabyte},
+		{"the user pool's client (none with an `Issuer` of one's own)", cognitoClient},
+	}
+	rows = nil
+	sum := 0.0
+	for _, line := range idle {
+		rows = append(rows, []string{line.what, dollars(line.cost)})
+		sum += line.cost
+	}
+	rows = append(rows, []string{"**a month**", "**" + dollars(sum) + "**"})
+	head = []string{"when nothing happens", ""}
+	r.say("\n### Idle\n\n%s", table(head, rows))
+	r.brief["idle"] = table(head, rows)
+
+	rows = nil
+	ours := c.perBatch[0]
+	for _, megabytes := range []float64{128, 256, 512, 1024, 1769} {
+		row := []string{fmt.Sprintf("%.0f MB", megabytes)}
+		for _, n := range []int{1, 25, 1000} {
+			cpu := ours.cpu * time.Duration(n)
+			row = append(row, ms(billed(ours.waits(n), cpu, megabytes))+", "+dollars(million*invocation(ours.waits(n), cpu, megabytes)))
+		}
+		rows = append(rows, row)
+	}
+	head = []string{"memory of delete-sessions", "N = 1", "N = 25", "N = 1,000"}
+	r.say("\n### Memory: time of a request, and a million of them\n\n%s", table(head, rows))
+	r.brief["memory"] = table(head, rows)
+	return nil
+}
+
+func dollars(x float64) string {
+	if x < 0.1 {
+		return fmt.Sprintf("$%.4f", x)
+	}
+	return fmt.Sprintf("$%.2f", x)
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/broker"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+// A fleetTable is both tables of a fleet of some size: ten sessions a host, ten
+// an owner.
+type fleetTable struct {
+	size   int
+	table  session.Table
+	index  session.Index
+	reader session.Reader
+	hosts  session.HostTable
+	put    func(context.Context, []session.Record) error
+	// touch is 20 times the least that can be written: one attribute of one item,
+	// by its key, without a condition.
+	touch func(ctx context.Context, ids []string) error
+	calls *atomic.Int64
+
+	taken map[string][]time.Duration // by operation
+	cost  map[string]int64           // calls
+}
+
+// tableOperations are what must not grow with the table. Each round works on
+// sessions of its own.
+var tableOperations = []struct {
+	name   string
+	writes bool
+	do     func(ctx context.Context, f *fleetTable, round int) error
+}{
+	{"delete 20 sessions", true, func(ctx context.Context, f *fleetTable, round int) error {
+		req := session.Request{ID: awsenv.NewID(), By: "bench", At: time.Now()}
+		for i := range 20 {
+			r := f.record(round*20 + i)
+			req.Entries = append(req.Entries, session.Entry{SessionID: r.ID, Owner: r.Owner})
+		}
+		d := &session.Deleter{Table: f.table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+		answers, err := d.Delete(ctx, req)
+		for _, a := range answers {
+			if a.FailureReason != "" {
+				return fmt.Errorf("%s: %s", a.SessionID, a.FailureReason)
+			}
+		}
+		return err
+	}},
+	{"cleanup of 20 due deletions", true, func(ctx context.Context, f *fleetTable, round int) error {
+		// What this round deleted is due when its lease has ended.
+		c := &session.Cleaner{
+			Table: f.table, Index: f.index, Hosts: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
+			Burial: &session.Burial{Table: f.table, Index: f.index, Instances: obedient{}, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
+			Now:    func() time.Time { return time.Now().Add(session.Lease + time.Second) },
+		}
+		return c.Deletions(ctx)
+	}},
+	{"an inventory of 10 sessions", true, func(ctx context.Context, f *fleetTable, round int) error {
+		host := f.record(f.size - 1 - round*10).HostID
+		inv := session.Inventory{ID: awsenv.NewID(), HostID: host, Platform: "linux", SentAt: time.Now(), Complete: true}
+		for i := range 10 {
+			r := f.record(f.size - 10 - round*10 + i)
+			inv.Sessions = append(inv.Sessions, session.Found{NameOnHost: r.ID, Owner: r.Owner, Type: r.Type, CreationTime: r.CreationTime, NumOfConnections: 1})
+		}
+		g := &session.Registrar{Table: f.table, Index: f.index, Hosts: f.hosts, Now: time.Now, Log: quiet}
+		return g.Apply(ctx, inv)
+	}},
+	{touching, false, func(ctx context.Context, f *fleetTable, round int) error {
+		if f.touch == nil {
+			return nil
+		}
+		var ids []string
+		for i := range 20 {
+			ids = append(ids, f.record(f.size/2+round*20%200+i).ID)
+		}
+		return f.touch(ctx, ids)
+	}},
+	{"describe an owner's 10 sessions", false, func(ctx context.Context, f *fleetTable, round int) error {
+		page, err := (&session.Describer{Reader: f.reader, Now: time.Now}).Describe(ctx, session.Query{Owner: f.record(f.size/2 + round*10).Owner, Limit: 100})
+		if err == nil && len(page.Sessions) != 10 {
+			err = fmt.Errorf("an owner has %d sessions", len(page.Sessions))
+		}
+		return err
+	}},
+}
+
+// touching is not the system's: it shows what a write costs the table by itself.
+const touching = "for comparison: 20 plain UpdateItems of an attribute that no index shows"
+
+func (f *fleetTable) record(n int) session.Session {
+	return session.Session{
+		ID: sessionID(n), Owner: fmt.Sprintf("user%d", n/10), HostID: hostID(n / 10), Type: "virtual",
+		CreationTime: "2026-11-23T08:30:00Z", FirstSeenAt: time.Date(2026, 11, 23, 8, 31, 0, 0, time.UTC),
+	}
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// obedient hosts take every command, and run.
+type obedient struct{}
+
+func (obedient) Close(_ context.Context, a session.Attempt) []error {
+	return make([]error, len(a.Closings))
+}
+
+func (obedient) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+
+func newMemoryTable(context.Context, int) (*fleetTable, error) {
+	table := memtable.New()
+	return &fleetTable{
+		table: table, index: table, reader: memtable.Reader{Table: table}, hosts: memtable.NewHosts(), calls: &atomic.Int64{},
+		put: func(_ context.Context, records []session.Record) error {
+			for _, r := range records {
+				table.Put(r)
+			}
+			return nil
+		},
+	}, nil
+}
+
+func onDynamoDB(endpoint string) func(context.Context, int) (*fleetTable, error) {
+	return func(ctx context.Context, size int) (*fleetTable, error) {
+		t, err := template.Load(templateFile, nil)
+		if err != nil {
+			return nil, err
+		}
+		calls := &atomic.Int64{}
+		client := dynamodb.NewFromConfig(dynamodblocal.Config(endpoint), func(o *dynamodb.Options) {
+			o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+				return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("count", func(
+					ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+				) (middleware.FinalizeOutput, middleware.Metadata, error) {
+					calls.Add(1)
+					return next.HandleFinalize(ctx, in)
+				}), "Retry", middleware.After)
+			})
+		})
+		names := map[string]string{}
+		for _, spec := range t.Tables() {
+			in := broker.CreateTable(spec)
+			names[spec.LogicalID] = fmt.Sprint(spec.LogicalID, size)
+			in.TableName = aws.String(names[spec.LogicalID])
+			if _, err := dynamodblocal.CreateTable(ctx, client, in); err != nil {
+				return nil, err
+			}
+		}
+		sessions := names["SessionsTable"]
+		return &fleetTable{
+			table: dynamo.New(client, sessions), index: dynamo.Index{Client: client, Table: sessions},
+			reader: dynamo.NewReader(client, sessions), hosts: dynamo.Hosts{Client: client, Table: names["HostsTable"]}, calls: calls,
+			touch: func(ctx context.Context, ids []string) error {
+				for _, id := range ids {
+					_, err := client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+						TableName:                 aws.String(sessions),
+						Key:                       map[string]types.AttributeValue{session.AttrSessionID: &types.AttributeValueMemberS{Value: id}},
+						UpdateExpression:          aws.String("SET Touched = :id"),
+						ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberS{Value: awsenv.NewID()}},
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			put: func(ctx context.Context, records []session.Record) error {
+				in := &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{}}
+				for _, r := range records {
+					in.RequestItems[sessions] = append(in.RequestItems[sessions], types.WriteRequest{PutRequest: &types.PutRequest{Item: dynamo.Item(r)}})
+				}
+				out, err := client.BatchWriteItem(ctx, in)
+				if err == nil && len(out.UnprocessedItems) > 0 {
+					err = fmt.Errorf("not all of %d items were written", len(records))
+				}
+				return err
+			},
+		}, nil
+	}
+}
+
+// measureGrowth does the same in tables of every size, interleaved.
+func measureGrowth(ctx context.Context, r *report, quick bool) error {
+	sizes, rounds := []int{1_000, 10_000, 100_000}, 20
+	stores := []struct {
+		name string
+		open func(context.Context, int) (*fleetTable, error)
+	}{{"in memory", newMemoryTable}}
+	if quick {
+		sizes, rounds = sizes[:2], 5
+	}
+	if lib := os.Getenv("DYNAMODB_LOCAL_LIB"); lib != "" && !quick {
+		server, err := dynamodblocal.Start(ctx, dynamodblocal.Options{Library: lib})
+		if err != nil {
+			return err
+		}
+		defer server.Stop()
+		stores = append(stores, struct {
+			name string
+			open func(context.Context, int) (*fleetTable, error)
+		}{"DynamoDB Local", onDynamoDB(server.Endpoint())})
+	}
+	var rows [][]string
+	for _, store := range stores {
+		tables := make([]*fleetTable, len(sizes))
+		for i, size := range sizes {
+			began := time.Now()
+			f, err := store.open(ctx, size)
+			if err != nil {
+				return err
+			}
+			f.size, f.taken, f.cost = size, map[string][]time.Duration{}, map[string]int64{}
+			if err := f.fill(ctx); err != nil {
+				return err
+			}
+			tables[i] = f
+			progress("%s: %d records, filled in %s", store.name, size, ms(time.Since(began)))
+		}
+		for round := range rounds {
+			for _, op := range tableOperations {
+				for _, f := range tables {
+					before := f.calls.Load()
+					began := time.Now()
+					if err := op.do(ctx, f, round); err != nil {
+						return fmt.Errorf("%s, %d records: %s: %w", store.name, f.size, op.name, err)
+					}
+					f.taken[op.name] = append(f.taken[op.name], time.Since(began))
+					f.cost[op.name] = max(f.cost[op.name], f.calls.Load()-before)
+				}
+			}
+		}
+		for _, op := range tableOperations {
+			if op.name == touching && store.name == "in memory" {
+				continue
+			}
+			row := []string{op.name, store.name}
+			first, last := tables[0], tables[len(tables)-1]
+			for _, f := range tables {
+				cell := ms(median(f.taken[op.name]))
+				if store.name != "in memory" {
+					cell += fmt.Sprintf(", %d calls", f.cost[op.name])
+				}
+				row = append(row, cell)
+			}
+			ratio := float64(median(last.taken[op.name])) / float64(median(first.taken[op.name]))
+			r.ratio(fmt.Sprintf("growth to %d records, %s, %s", last.size, store.name, op.name), ratio)
+			shown := times(ratio)
+			if store.name != "in memory" && op.writes {
+				// DynamoDB Local keeps its tables in SQLite, and every write takes
+				// longer in a large one: what is left is the system's.
+				plain := float64(median(last.taken[touching])) / float64(median(first.taken[touching]))
+				r.ratio(fmt.Sprintf("growth to %d records against a plain write's, %s, %s", last.size, store.name, op.name), ratio/plain)
+				shown += fmt.Sprintf("; %s a plain write's", times(ratio/plain))
+			}
+			if store.name != "in memory" {
+				r.count(fmt.Sprintf("calls at %d records, %s", last.size, op.name), float64(last.cost[op.name]))
+			}
+			rows = append(rows, append(row, shown))
+		}
+	}
+	head := []string{"operation", "table"}
+	for _, size := range sizes {
+		head = append(head, fmt.Sprintf("%d records", size))
+	}
+	head = append(head, "last / first")
+	r.say("\n### Growth: medians of %d rounds\n\n%s", rounds, table(head, rows))
+	r.brief["growth"] = table(head, rows)
+	return nil
+}
+
+// fill puts the sessions in, four batches at a time.
+func (f *fleetTable) fill(ctx context.Context) error {
+	var (
+		group errgroup
+		slots = make(chan struct{}, 4)
+	)
+	for first := 0; first < f.size; first += 25 {
+		slots <- struct{}{}
+		group.run(func() error {
+			defer func() { <-slots }()
+			var batch []session.Record
+			for n := first; n < min(first+25, f.size); n++ {
+				batch = append(batch, session.Listed(f.record(n)))
+			}
+			return f.put(ctx, batch)
+		})
+	}
+	return group.wait()
+}
+
+// An errgroup is goroutines of which the errors are wanted.
+type errgroup struct {
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	errs []error
+}
+
+func (g *errgroup) run(work func() error) {
+	g.wg.Go(func() {
+		if err := work(); err != nil {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.errs = append(g.errs, err)
+		}
+	})
+}
+
+func (g *errgroup) wait() error {
+	g.wg.Wait()
+	return errors.Join(g.errs...)
+}

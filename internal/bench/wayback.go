@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/bench/standin"
+	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/local/delivery"
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+const sessionsPerHost = 5
+
+// A wayBack is what lies between hosts that have finished and records that are
+// DELETED: the queue and the stream as template.yaml sets them, the handlers,
+// and a table and a Systems Manager that take their time.
+type wayBack struct {
+	latency standin.Latency
+	table   *memtable.Table
+
+	reads, confirming, finishing, batches, streamBatches atomic.Int64
+}
+
+// A slowTable is the table with the calls and the latency that DynamoDB has.
+type slowTable struct {
+	*wayBack
+	calls *atomic.Int64
+}
+
+// Write implements session.Table.
+func (t slowTable) Write(ctx context.Context, writes []session.Write) []session.Result {
+	if len(writes) > 0 {
+		t.calls.Add(int64(len(writes)+24) / 25) // side by side
+		time.Sleep(t.latency.Table)
+	}
+	return t.table.Write(ctx, writes)
+}
+
+// ListCommandInvocations answers for the hosts of a command, whose ID is the
+// number of the first.
+func (w *wayBack) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	w.reads.Add(1)
+	time.Sleep(w.latency.SystemsManager)
+	var first, hosts int
+	if _, err := fmt.Sscanf(*in.CommandId, "%d-%d", &first, &hosts); err != nil {
+		return nil, err
+	}
+	out := &ssm.ListCommandInvocationsOutput{}
+	for n := first; n < first+hosts; n++ {
+		if in.InstanceId != nil && *in.InstanceId != hostID(n) {
+			continue
+		}
+		text := ""
+		for i := range sessionsPerHost {
+			text += fmt.Sprintf("{\"id\":\"%s\",\"result\":\"closed\"}\n", sessionID(n*sessionsPerHost+i))
+		}
+		out.CommandInvocations = append(out.CommandInvocations, types.CommandInvocation{
+			CommandId: in.CommandId, InstanceId: aws.String(hostID(n)), Comment: aws.String("close a1"), Status: types.CommandInvocationStatusSuccess,
+			CommandPlugins: []types.CommandPlugin{{Name: aws.String("linux"), Output: aws.String(text)}},
+		})
+	}
+	return out, nil
+}
+
+// GetCommandInvocation is not needed: no output is cut.
+func (w *wayBack) GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	return nil, fmt.Errorf("a short output was read twice")
+}
+
+type handlerFunc func(ctx context.Context, event []byte) ([]byte, error)
+
+func (f handlerFunc) Invoke(ctx context.Context, event []byte) ([]byte, error) { return f(ctx, event) }
+
+// run has so many hosts finish at once, and returns how long it took until all
+// their sessions were DELETED.
+func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource template.StreamSource, visibility time.Duration) time.Duration {
+	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	w.table = memtable.New()
+	for n := range hosts * sessionsPerHost {
+		host := hostID(n / sessionsPerHost)
+		rec := session.Listed(session.Session{ID: sessionID(n), Owner: "user1", HostID: host, Type: "virtual", CreationTime: "2026-11-23T08:30:00Z"})
+		rec[session.AttrState], rec[session.AttrAttemptID], rec[session.AttrDeletionRequestID] = "DELETING", "a1", "a1"
+		rec[session.AttrDeletionRequestedAt], rec[session.AttrNextAttemptAt] = session.FormatTime(time.Now()), session.FormatTime(time.Now().Add(session.Lease))
+		rec[session.AttrDueLane], rec[session.AttrAttempts] = "0", int64(1)
+		w.table.Put(rec)
+	}
+	confirming := slowTable{w, &w.confirming}
+	hostEvents := &events.HostEvents{
+		Reader:    &runcommand.Reader{API: w},
+		Confirmer: &session.Confirmer{Table: confirming, Index: w.table, Now: time.Now, Log: log},
+		Burial:    &session.Burial{Table: confirming, Index: w.table, Now: time.Now, NewID: awsenv.NewID, Log: log},
+		Log:       log,
+	}
+	stream := &events.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}
+	function := func(name string, handler any, batches *atomic.Int64) *delivery.Function {
+		return &delivery.Function{Name: name, Timeout: time.Minute, Handler: handlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
+			batches.Add(1)
+			return lambda.NewHandler(handler).Invoke(ctx, event)
+		})}
+	}
+	queue := &delivery.Queue{Queue: template.Queue{LogicalID: "HostEventsQueue", VisibilityTimeout: visibility}}
+	feed := w.table.Feed()
+	streamPoller := delivery.PollStream(streamSource, function("session-stream", stream.Handle, &w.streamBatches), nil, log)
+	defer streamPoller.Stop()
+	queuePoller := delivery.PollQueue(queueSource, queue, function("host-events", hostEvents.Handle, &w.batches), log)
+	defer queuePoller.Stop()
+
+	// Hosts of all commands finish in no order.
+	order := rand.New(rand.NewPCG(1, 2)).Perm(hosts)
+	began := time.Now()
+	for _, n := range order {
+		first := n / 50 * 50
+		queue.Send(fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification",`+
+			`"detail":{"command-id":"%d-%d","document-name":"Close","instance-id":%q,"status":"Success"}}`, first, min(50, hosts-first), hostID(n)))
+	}
+	for ended := 0; ended < hosts*sessionsPerHost; {
+		change, err := feed.Next(context.Background())
+		if err != nil {
+			return 0
+		}
+		if change.New[session.AttrState] == "DELETED" {
+			ended++
+		}
+		text, err := json.Marshal(change.Event(time.Now(), "arn:aws:dynamodb:us-east-1:000000000000:table/Sessions/stream/bench"))
+		if err != nil {
+			panic(err)
+		}
+		if matches, err := streamSource.Matches(text); err == nil && matches {
+			streamPoller.Publish(text)
+		}
+	}
+	return time.Since(began)
+}
+
+// sources are how template.yaml feeds host-events and session-stream.
+func sources() (queue template.QueueSource, stream template.StreamSource, visibility time.Duration, err error) {
+	t, err := template.Load(templateFile, nil)
+	if err != nil {
+		return queue, stream, 0, err
+	}
+	for _, f := range t.Functions() {
+		if f.Name == "host-events" {
+			queue = f.Queues[0]
+		}
+		if f.Name == "session-stream" {
+			stream = f.Streams[0]
+		}
+	}
+	for _, q := range t.Queues() {
+		if q.LogicalID == queue.Queue {
+			visibility = q.VisibilityTimeout
+		}
+	}
+	return queue, stream, visibility, nil
+}
+
+func measureWayBack(r *report, quick bool) error {
+	queueSource, streamSource, visibility, err := sources()
+	if err != nil {
+		return err
+	}
+	byTen := queueSource
+	byTen.BatchSize, byTen.Window = 10, 0
+	var rows [][]string
+	for _, hosts := range []int{1, 50, 1000} {
+		if quick && hosts > 50 {
+			continue
+		}
+		for _, source := range []template.QueueSource{queueSource, byTen} {
+			w := &wayBack{latency: settings[0]}
+			took := w.run(hosts, source, streamSource, visibility)
+			sessions := float64(hosts * sessionsPerHost)
+			// Lambda receives and deletes ten messages a call; EventBridge sends
+			// one.
+			queueCalls := float64(hosts) + 2*float64((hosts+9)/10)
+			rows = append(rows, []string{
+				fmt.Sprint(hosts), fmt.Sprintf("%d, %v", source.BatchSize, source.Window), ms(took),
+				fmt.Sprint(w.reads.Load()), fmt.Sprintf("%d + %d", w.confirming.Load(), w.finishing.Load()),
+				fmt.Sprintf("%.3f", float64(w.reads.Load())/sessions), fmt.Sprintf("%.3f", float64(w.confirming.Load()+w.finishing.Load())/sessions),
+				fmt.Sprintf("%.3f", queueCalls/sessions), fmt.Sprintf("%d + %d", w.batches.Load(), w.streamBatches.Load()),
+			})
+			if source.BatchSize == queueSource.BatchSize {
+				r.ratio(fmt.Sprintf("Systems Manager reads a session on the way back, %d hosts", hosts), float64(w.reads.Load())/sessions)
+				r.ratio(fmt.Sprintf("table calls for 25 confirmed sessions, %d hosts", hosts), float64(w.confirming.Load())/max(1, sessions/25))
+				r.cost.wayBack(hosts, w, sessions, queueCalls)
+			}
+		}
+	}
+	head := []string{"hosts, of 5 sessions", "batch, window", "to DELETED", "SSM reads", "table calls: confirm + end", "reads a session", "table calls a session", "queue calls a session", "invocations: host-events + session-stream"}
+	r.say("\n### The way back: from hosts that finish at once to DELETED\n\n%s", table(head, rows))
+	r.brief["way back"] = table(head, rows)
+	return nil
+}
