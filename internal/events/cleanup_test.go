@@ -32,6 +32,7 @@ type fleetWorld struct {
 	sending error
 	sent    []*ssm.SendCommandInput
 	answers []types.CommandInvocation
+	reads   int
 }
 
 func newFleetWorld(t *testing.T) *fleetWorld {
@@ -61,6 +62,7 @@ func (f *fleetWorld) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ 
 }
 
 func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	f.reads++
 	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
 }
 

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,10 @@ type hostEvent struct {
 // for the host itself.
 type invocation struct{ commandID, hostID string }
 
+func (inv invocation) compare(other invocation) int {
+	return cmp.Or(cmp.Compare(inv.commandID, other.commandID), cmp.Compare(inv.hostID, other.hostID))
+}
+
 // Handle reads the answers that the messages announce and has them recorded,
 // and asks about hosts that are said to have stopped. A message that could not
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
@@ -62,8 +67,13 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 		messages[inv] = append(messages[inv], m.MessageId)
 	}
 
-	failures := h.work(ctx, slices.Collect(maps.Keys(messages)))
-	for inv, err := range failures {
+	news := slices.SortedFunc(maps.Keys(messages), invocation.compare)
+	failures := h.work(ctx, news)
+	for _, inv := range news {
+		err, failed := failures[inv]
+		if !failed {
+			continue
+		}
 		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
 		for _, id := range messages[inv] {
 			fail(id)
@@ -88,15 +98,24 @@ func parseHostEvent(body string) (invocation, error) {
 	}
 }
 
-// work deals with each of the invocations and hosts, and returns what failed.
+// work deals with each of the invocations and hosts, in their order, and returns
+// what failed: one read for each command, and one table write for all that its
+// hosts say of sessions that are being deleted.
 func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
-	var doubtful []string
+	var (
+		commands []string
+		doubtful []string
+	)
 	for _, n := range news {
-		if n.commandID == "" {
+		switch {
+		case n.commandID == "":
 			doubtful = append(doubtful, n.hostID)
-		} else {
+		case hostsOf[n.commandID] == nil:
+			commands = append(commands, n.commandID)
+			fallthrough
+		default:
 			hostsOf[n.commandID] = append(hostsOf[n.commandID], n.hostID)
 		}
 	}
@@ -105,17 +124,18 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 		reports []session.Report
 		from    []invocation
 	)
-	for commandID, hostIDs := range hostsOf {
-		answers, errs := h.Reader.Read(ctx, commandID, hostIDs)
-		for hostID, err := range errs {
-			if errors.Is(err, runcommand.ErrNotOurs) {
+	for _, commandID := range commands {
+		answers, errs := h.Reader.Read(ctx, commandID, hostsOf[commandID])
+		for _, hostID := range hostsOf[commandID] {
+			inv := invocation{commandID, hostID}
+			if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
 				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
 				continue
+			} else if err != nil {
+				failures[inv] = err
+				continue
 			}
-			failures[invocation{commandID, hostID}] = err
-		}
-		for hostID, answer := range answers {
-			inv := invocation{commandID, hostID}
+			answer := answers[hostID]
 			h.logAnswer(commandID, answer)
 			said, err := h.take(ctx, answer)
 			if err != nil {

@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
 
@@ -31,6 +33,72 @@ func TestBatchIsReadByOneCallForEachCommand(t *testing.T) {
 			t.Errorf("session %s: %v", id, confirmation)
 		}
 	}
+}
+
+// The calls of a batch depend on what is in it, not on the order of its messages
+// nor on chance.
+func TestCallsComeInOneOrder(t *testing.T) {
+	var want []string
+	for n := range 20 {
+		f := newFleetWorld(t)
+		for _, host := range []string{"h2", "h0", "h3", "h1"} {
+			f.put("s-"+host, host, "DELETING", "a1")
+			f.answer(host, "close a1", "Success", fmt.Sprintf(`{"id":"s-%s","result":"closed"}`, host)+"\n")
+		}
+		if n%2 == 0 {
+			slices.Reverse(f.answers)
+		}
+		feed := f.table.Feed()
+		f.receive()
+		var got []string
+		for _, c := range feed.Ready() {
+			got = append(got, fmt.Sprint(c.New["SessionId"]))
+		}
+		if want == nil {
+			want = got
+		}
+		if !slices.IsSorted(got) || !slices.Equal(got, want) || len(got) != 4 {
+			t.Fatalf("written in the order %v, before %v", got, want)
+		}
+	}
+}
+
+// Fifty hosts of one command are one read, and their sessions one write.
+func TestWholeCommandIsOneReadAndOneWrite(t *testing.T) {
+	f := newFleetWorld(t)
+	for n := range 50 {
+		f.put(sessionID(n), hostID(n), "DELETING", "a1")
+		f.answer(hostID(n), "close a1", "Success", fmt.Sprintf(`{"id":"%s","result":"closed"}`, sessionID(n))+"\n")
+	}
+	writes := &countedWrites{Table: f.table}
+	h := f.hostEvents()
+	h.Reader = &runcommand.Reader{API: f}
+	h.Confirmer.Table = writes
+	var bodies []string
+	for n := range 50 {
+		bodies = append(bodies, fmt.Sprintf(
+			`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q}}`, hostID(n)))
+	}
+	response, err := h.Handle(t.Context(), batchOf(bodies...))
+	if err != nil || len(response.BatchItemFailures) > 0 {
+		t.Fatalf("%v, %v", response, err)
+	}
+	if f.reads != 1 || writes.calls != 1 {
+		t.Errorf("%d reads and %d writes", f.reads, writes.calls)
+	}
+	for n := range 50 {
+		f.has(sessionID(n), "Confirmation", "closed")
+	}
+}
+
+type countedWrites struct {
+	session.Table
+	calls int
+}
+
+func (c *countedWrites) Write(ctx context.Context, writes []session.Write) []session.Result {
+	c.calls++
+	return c.Table.Write(ctx, writes)
 }
 
 // Promise 10.

@@ -80,7 +80,7 @@ func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (
 	pagesLeft := len(hostIDs)
 	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages() && len(errs) > 0; {
 		if pagesLeft--; pagesLeft < 0 {
-			for _, id := range slices.Collect(maps.Keys(errs)) {
+			for _, id := range slices.Sorted(maps.Keys(errs)) {
 				one, err := r.Read(ctx, commandID, []string{id})
 				delete(errs, id)
 				maps.Copy(errs, err)

@@ -68,7 +68,8 @@ import (
 //	forget-calls
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
 //	seen FUNCTION N                   waits until it has worked on N events
-//	replay FUNCTION all|reversed|N    brings events that were seen once more (N from 1)
+//	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
+//	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) { runScenarios(t, Options{}) }
 
 func TestScenariosOnDynamoDB(t *testing.T) {
@@ -697,6 +698,16 @@ func cmdReplay(s *stage, ts *testscript.TestScript, args []string) {
 	case "all":
 	case "reversed":
 		slices.Reverse(events)
+	case "together":
+		var all struct{ Records []json.RawMessage }
+		for _, event := range events {
+			var one struct{ Records []json.RawMessage }
+			ts.Check(json.Unmarshal(event, &one))
+			all.Records = append(all.Records, one.Records...)
+		}
+		event, err := json.Marshal(all)
+		ts.Check(err)
+		events = [][]byte{event}
 	default:
 		events = events[want-1 : want]
 	}

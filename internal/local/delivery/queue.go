@@ -85,6 +85,19 @@ func (q *Queue) receive(n int) (batch []message, next time.Duration) {
 	return batch, next
 }
 
+// visible counts the messages that can be received.
+func (q *Queue) visible() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, m := range q.messages {
+		if !m.visibleAt.After(now) {
+			n++
+		}
+	}
+	return n
+}
+
 func (q *Queue) delete(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,6 +146,10 @@ func (p *QueuePoller) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if !p.gather(ctx) {
+			<-slots
+			return
+		}
 		batch, next := p.queue.receive(p.source.BatchSize)
 		if len(batch) == 0 {
 			<-slots
@@ -146,6 +163,20 @@ func (p *QueuePoller) run(ctx context.Context) {
 			// The batch is finished even when the polling ends: Lambda's is.
 			p.invoke(context.WithoutCancel(ctx), batch)
 		})
+	}
+}
+
+// gather waits, from the first message on, until there is a whole batch or the
+// batching window is over. It tells whether the polling goes on.
+func (p *QueuePoller) gather(ctx context.Context) bool {
+	for over := time.Now().Add(p.source.Window); ; {
+		there, left := p.queue.visible(), time.Until(over)
+		if there == 0 || there >= p.source.BatchSize || left <= 0 {
+			return true
+		}
+		if !p.loop.sleep(ctx, left) {
+			return false
+		}
 	}
 }
 

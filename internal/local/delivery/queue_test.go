@@ -307,3 +307,21 @@ func TestStopFinishesTheBatchesUnderWayAndBeginsNoOther(t *testing.T) {
 		want(t, "left in the queue", q.Bodies(), "3", "after")
 	})
 }
+
+func TestWindowGathersABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(0)
+		c, poller := poll(t, template.QueueSource{BatchSize: 4, Window: time.Second}, q, handled)
+		time.Sleep(time.Minute)
+		q.Send("1")
+		time.Sleep(900 * time.Millisecond)
+		q.Send("2")
+		want(t, "before the window is over", c.got())
+		time.Sleep(time.Second)
+		sendNumbers(q, 5)
+		want(t, "in the end", c.got(), "1m1s [1 2] x1", "1m1.9s [1 2 3 4] x1")
+		time.Sleep(time.Second)
+		want(t, "in the end", c.got(), "1m1s [1 2] x1", "1m1.9s [1 2 3 4] x1", "1m2.9s [5] x1")
+		poller.Stop()
+	})
+}
