@@ -47,22 +47,26 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 		return err
 	}
 	var writes []Write
+	settled := asked // else the next run looks at the host again
 	for _, r := range records {
-		if r.Session().State == Ready {
+		switch s := r.Session(); {
+		case s.State == Ready:
 			writes = append(writes, doubted(r, before, now))
+		case s.State == Deleting && s.Confirmation == "":
+			settled = false // it may be put back yet
 		}
 	}
 	var errs []error
 	for _, res := range g.Table.Write(ctx, writes) {
-		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+		switch {
+		case errors.Is(res.Err, ErrCondition):
+			settled = false // it has moved on, perhaps not for long
+		case res.Err != nil:
 			errs = append(errs, res.Err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err // not marked silent: the next run does the rest
-	}
-	if !asked {
-		return nil // nor here: the next run asks EC2 again
+	if err := errors.Join(errs...); err != nil || !settled {
+		return err
 	}
 	silent, err := g.Hosts.Silence(ctx, hostID, before)
 	if err != nil {

@@ -135,6 +135,35 @@ func TestDeletedWhileItIsDoubted(t *testing.T) {
 	u.is("s1", open)
 }
 
+// A refused deletion is put back after its host was doubted: what is READY again
+// is doubted, too.
+func TestPutBackOnASilentHostIsDoubted(t *testing.T) {
+	for name, stale := range map[string]bool{"the index shows the mark": false, "the index shows READY still": true} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t)
+			u.take(inventory(hostA, t0, found("s1", alice)))
+			listed := u.table.Get("s1")
+			u.hosts.refuses[hostA] = offline
+			u.hosts.before = func() { // between mark and put-back
+				if stale {
+					u.onHost = func() []session.Record { return []session.Record{listed} }
+				}
+				u.doubt(at(1000))
+				u.onHost = nil
+			}
+			u.expect(request("r1", at(1000), entry("s1", alice)), refusal(hostA))
+			u.has("s1", "State", "READY")
+			u.doubt(at(1300))
+			u.has("s1", "State", "UNKNOWN")
+			u.asked = nil
+			u.doubt(at(1600))
+			if len(u.asked) > 0 {
+				t.Errorf("looked at again: %q", u.asked)
+			}
+		})
+	}
+}
+
 func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore} {
 		u := newUpkeep(t)
