@@ -164,6 +164,9 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 		return Write{}, false
 	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
 		if !sameIncarnation && !mayBeMeant(s, f) {
+			if !inv.Complete {
+				return Write{}, false
+			}
 			gone.confirmation = Replaced
 			return gone.deletion(r)
 		}
