@@ -23,6 +23,11 @@ type Inventory struct {
 	// not what does not.
 	Complete bool
 	Sessions []Found
+
+	// readAt is when its answer is applied. The host may have run the command at
+	// any time until then: what it shows was there by now, not when the command
+	// was sent, and only an inventory sent later can miss it.
+	readAt time.Time
 }
 
 // Found is one session of an inventory, under its name on the host.
@@ -56,6 +61,7 @@ type Registrar struct {
 func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	log := g.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
 	now := g.Now()
+	inv.readAt = now
 	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
 		return nil
@@ -144,7 +150,7 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 		return Write{}, false
 	}
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
-	set(&w, AttrFirstSeenAt, inv.SentAt)
+	set(&w, AttrFirstSeenAt, inv.readAt)
 	return w, true
 }
 
@@ -194,7 +200,7 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 		}
 	}
 	if s.FirstSeenAt.IsZero() {
-		set(&w, AttrFirstSeenAt, inv.SentAt)
+		set(&w, AttrFirstSeenAt, inv.readAt)
 	}
 	if s.Name != "" && f.Name == "" {
 		w.Remove = append(w.Remove, AttrName)
@@ -318,7 +324,7 @@ func listing(f Found, inv Inventory, hostID, id string) Record {
 		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
 	})
 	delete(r, AttrSessionID) // the key: a write names it by itself
-	r[AttrFirstSeenAt] = FormatTime(inv.SentAt)
+	r[AttrFirstSeenAt] = FormatTime(inv.readAt)
 	r[AttrObservedAt] = FormatTime(inv.SentAt)
 	return r
 }
