@@ -302,6 +302,50 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 	}
 }
 
+// A step that was cut off, or whose output was, answers for some of its sessions:
+// the attempt has failed for the others.
+func TestHostThatAnsweredInPart(t *testing.T) {
+	line := `{"id":"s0","result":"closed"}` + "\n"
+	for name, tc := range map[string]struct {
+		status, output string
+		noted          bool
+	}{
+		"cut off":        {"TimedOut", line, true},
+		"failed":         {"Failed", line, true},
+		"output was cut": {"Success", line + `{"id":"s1","res`, true},
+		"whole":          {"Success", line, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleetWorld(t)
+			f.put("s0", hostID(0), "DELETING", "a1")
+			f.put("s1", hostID(0), "DELETING", "a1")
+			f.put("other", hostID(0), "DELETING", "a2")
+			f.answer(hostID(0), "close a1", tc.status, tc.output)
+			if tc.noted { // what was said is recorded all the same
+				f.index = errors.New("no index")
+				if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
+					t.Errorf("the index fails, come again: %v", failed)
+				}
+				f.has("s0", "Confirmation", "closed")
+				f.index = nil
+			}
+			if failed := f.receive(); len(failed) > 0 || len(f.asked) > 0 {
+				t.Errorf("come again: %v, EC2 was asked about %q", failed, f.asked)
+			}
+			f.has("s0", "Confirmation", "closed")
+			f.has("s0", "StateReason", nil)
+			f.has("other", "AttemptFailedAt", nil)
+			if !tc.noted {
+				f.has("s1", "AttemptFailedAt", nil)
+				return
+			}
+			f.has("s1", "StateReason", "The host's answer to the close command says nothing of this session (Systems Manager: "+tc.status+").")
+			f.has("s1", "AttemptFailedAt", session.FormatTime(f.now()))
+			f.has("s1", "NextAttemptAt", session.FormatTime(t0))
+		})
+	}
+}
+
 // One that ran the command, and said nothing, is there.
 func TestHostThatSaidNothingIsThere(t *testing.T) {
 	for _, output := range []string{"", "garbage", "{garbage", `{"failed":"dcv took too long"}`} {

@@ -176,6 +176,10 @@ func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]
 	case answer.AttemptID != "" && !answer.Answered:
 		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
 			"The host did not answer the close command (Systems Manager: "+answer.Status+").")
+	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
+		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+			"The host's answer to the close command says nothing of this session (Systems Manager: "+answer.Status+").", answer.Reports...)
+		return append(answer.Reports, missing...), err
 	}
 	return answer.Reports, nil
 }
