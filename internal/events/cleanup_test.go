@@ -302,6 +302,38 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 	}
 }
 
+// EC2's answers are behind its event: it is asked again, a few times. Should it
+// still not show the host as stopped, cleanup asks once the host has been quiet.
+func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
+	for _, tc := range []struct {
+		fate     session.Fate
+		received int
+		again    bool
+	}{
+		{session.Leaving, 1, true}, {session.Leaving, 2, true}, {session.Leaving, 3, false}, {session.Leaving, 4, false},
+		{session.Alive, 1, false}, {session.Stopped, 2, false},
+	} {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		f.fates[hostID(0)] = tc.fate
+		h := f.hostEvents()
+		h.Burial = f.burial()
+		batch := batchOf(fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID(0)))
+		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
+		response, err := h.Handle(t.Context(), batch)
+		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
+			t.Errorf("fate %v, received %d times: comes again %v, %v", tc.fate, tc.received, again, err)
+		}
+	}
+	// The news of a command do not come again for that.
+	f := newFleetWorld(t)
+	f.fates[hostID(0)] = session.Leaving
+	f.answer(hostID(0), "close a1", "Undeliverable", "")
+	if failed := f.receive(); len(failed) > 0 || len(f.asked) != 1 {
+		t.Errorf("come again: %v, asked %q", failed, f.asked)
+	}
+}
+
 // A step that was cut off, or whose output was, answers for some of its sessions:
 // the attempt has failed for the others.
 func TestHostThatAnsweredInPart(t *testing.T) {

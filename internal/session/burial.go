@@ -20,6 +20,9 @@ const (
 	Stopped
 	// Terminated, or unknown to EC2.
 	Terminated
+	// Leaving: about to be stopped, in a way that only shows afterwards. EC2's
+	// answers may be behind its events: it may be stopped by now.
+	Leaving
 )
 
 // Instances knows whether hosts still are.
@@ -44,25 +47,29 @@ type Burial struct {
 }
 
 // Attend asks EC2 about the hosts. On one that is gone, every deletion that was
-// requested and every session that was seen before the question is over. It may
-// be called again at any time.
-func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
+// requested and every session that was seen before the question is over. Of
+// those that are leaving, which it returns, nothing can be said yet. It may be
+// called again at any time.
+func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string, err error) {
 	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {
-		return nil
+		return nil, nil
 	}
 	asked := b.Now().Truncate(time.Millisecond) // as the records' times are
 	fates, err := b.Instances.Fates(ctx, hostIDs)
 	if err != nil {
-		return fmt.Errorf("ask EC2 about hosts: %w", err)
+		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
 	var errs []error
 	for _, hostID := range hostIDs {
-		if fate := fates[hostID]; fate != Alive {
+		switch fate := fates[hostID]; fate {
+		case Leaving:
+			leaving = append(leaving, hostID)
+		case Stopped, Terminated:
 			errs = append(errs, b.bury(ctx, hostID, fate, asked))
 		}
 	}
-	return errors.Join(errs...)
+	return leaving, errors.Join(errs...)
 }
 
 func (b *Burial) bury(ctx context.Context, hostID string, fate Fate, asked time.Time) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,10 +32,11 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("find quiet hosts: %w", err)
 	}
-	unasked := g.Burial.Attend(ctx, hostIDs)
+	leaving, unasked := g.Burial.Attend(ctx, hostIDs)
 	errs := []error{unasked}
 	for _, hostID := range hostIDs {
-		if err := g.doubt(ctx, hostID, before, now, unasked == nil); err != nil {
+		asked := unasked == nil && !slices.Contains(leaving, hostID)
+		if err := g.doubt(ctx, hostID, before, now, asked); err != nil {
 			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 		}
 	}

@@ -231,6 +231,18 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	}
 }
 
+// EC2 does not show it as stopped yet when the host falls silent.
+func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.fates[hostA] = session.Leaving
+	u.doubt(at(1000))
+	u.has("s1", "State", "UNKNOWN")
+	u.fates[hostA] = session.Stopped
+	u.doubt(at(1300))
+	u.has("s1", "Confirmation", "host-gone")
+}
+
 // EC2 fails once when the host falls silent: it is asked again.
 func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)

@@ -105,7 +105,7 @@ func (u *upkeep) clean(when time.Time) {
 func (u *upkeep) attend(when time.Time, hostIDs ...string) {
 	u.t.Helper()
 	u.now = when
-	if err := u.burial().Attend(context.Background(), hostIDs); err != nil {
+	if _, err := u.burial().Attend(context.Background(), hostIDs); err != nil {
 		u.t.Fatal(err)
 	}
 }
