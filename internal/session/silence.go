@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// quietPage is how many quiet hosts one run looks at.
+// quietPage is how many quiet hosts are looked at together.
 const quietPage = 100
 
 // Doubt makes UNKNOWN what READY sessions are on hosts that have not answered
@@ -18,7 +18,8 @@ const quietPage = 100
 // its records with it after KeepUnknown. Open deletions are left alone: they
 // have an end of their own.
 //
-// Hosts that EC2 says are gone are buried instead.
+// Hosts that EC2 says are gone are buried instead. It goes on, the longest quiet
+// first, until it has looked at all of them or its time is nearly up.
 func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	now := g.Now()
 	before, err := g.Hosts.LastButOne(ctx)
@@ -28,16 +29,36 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	if limit := now.Add(-after); limit.Before(before) {
 		before = limit
 	}
-	hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage)
-	if err != nil {
-		return fmt.Errorf("find quiet hosts: %w", err)
-	}
-	leaving, unasked := g.Burial.Attend(ctx, hostIDs)
-	errs := []error{unasked}
-	for _, hostID := range hostIDs {
-		asked := unasked == nil && !slices.Contains(leaving, hostID)
-		if err := g.doubt(ctx, hostID, before, now, asked); err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+	var (
+		looked  = map[string]bool{} // some stay quiet hosts, and keep their place before the others
+		leaving []string
+		unasked error
+		errs    []error
+	)
+	for {
+		hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage+len(looked))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("find quiet hosts: %w", err))
+			break
+		}
+		hostIDs = slices.DeleteFunc(hostIDs, func(id string) bool { return looked[id] })
+		if len(hostIDs) == 0 {
+			break
+		}
+		if !timeFor(ctx, roundTime) {
+			g.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
+			break
+		}
+		if unasked == nil { // else the next run asks EC2 again
+			leaving, unasked = g.Burial.Attend(ctx, hostIDs)
+			errs = append(errs, unasked)
+		}
+		for _, hostID := range hostIDs {
+			looked[hostID] = true
+			asked := unasked == nil && !slices.Contains(leaving, hostID)
+			if err := g.doubt(ctx, hostID, before, now, asked); err != nil {
+				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -218,16 +218,46 @@ func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 
 func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 150 {
+	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
 	}
-	u.doubt(at(2000))
-	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 49)) {
+	u.send(at(1400), at(1700))
+	u.now = at(2000)
+	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
+	defer cancel()
+	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
+	if err := u.registrar().Doubt(ctx, silentAfter); err != nil {
+		t.Error(err)
+	}
+	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
 		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
 	}
+	u.asking = nil
 	u.doubt(at(2001))
-	if len(u.asked) != 150 {
+	if len(u.asked) != 250 {
 		t.Errorf("%d hosts after two runs", len(u.asked))
+	}
+}
+
+// Hosts that cannot be done with do not keep others from their turn.
+func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
+	}
+	u.send(at(400), at(700))
+	asked := 0
+	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
+	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
+		t.Errorf("EC2 was asked %d times, error %v", asked, err)
+	}
+	for n := range 250 {
+		u.has(fmt.Sprint("s", n), "State", "UNKNOWN")
+	}
+	u.ec2Fails, u.asked = nil, nil
+	u.doubt(at(1300))
+	if len(u.asked) != 250 {
+		t.Errorf("EC2 was then asked about %d hosts", len(u.asked))
 	}
 }
 
