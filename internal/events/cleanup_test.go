@@ -67,7 +67,7 @@ func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInv
 }
 
 func (f *fleetWorld) burial() *session.Burial {
-	return &session.Burial{Table: f.failing(), Index: f, Instances: f, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
+	return &session.Burial{Table: f.failing(), Index: f, Instances: f, Hosts: f.hosts, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
 }
 
 func (f *fleetWorld) registrar() *session.Registrar {

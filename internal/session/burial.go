@@ -38,6 +38,7 @@ type Burial struct {
 	Table     Table
 	Index     Index
 	Instances Instances
+	Hosts     HostTable
 	// EndStopped also ends the sessions of hosts that are stopped, not only
 	// their open deletions.
 	EndStopped bool
@@ -60,16 +61,38 @@ func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
-	var errs []error
+	var (
+		errs  []error
+		alive []string
+	)
 	for _, hostID := range hostIDs {
 		switch fate := fates[hostID]; fate {
+		case Alive:
+			alive = append(alive, hostID)
 		case Leaving:
 			leaving = append(leaving, hostID)
 		case Stopped, Terminated:
 			errs = append(errs, b.bury(ctx, hostID, fate, asked))
 		}
 	}
+	errs = append(errs, b.expect(ctx, alive, asked))
 	return leaving, errors.Join(errs...)
+}
+
+// expect has the hosts be known: one that never answers an inventory is then
+// found to be silent.
+func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) error {
+	known, err := b.Hosts.Newest(ctx, hostIDs)
+	if err != nil {
+		return fmt.Errorf("read which hosts are known: %w", err)
+	}
+	var errs []error
+	for _, hostID := range hostIDs {
+		if _, ok := known[hostID]; !ok {
+			errs = append(errs, b.Hosts.Expect(ctx, hostID, now))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (b *Burial) bury(ctx context.Context, hostID string, fate Fate, asked time.Time) error {

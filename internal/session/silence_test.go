@@ -273,6 +273,18 @@ func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
 	u.has("s1", "Confirmation", "host-gone")
 }
 
+// A host without an item has never answered, or the table was made anew. It is
+// known once it is asked about: then its silence is noticed.
+func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord), with(failedRecord, "SessionId", "s2"))
+	u.clean(at(120)) // the deletion is due, and EC2 asked about its host
+	u.report(at(130), session.Report{HostID: hostA, AttemptID: "a1", SessionID: "s2", Outcome: session.OutcomeClosed})
+	u.doubt(at(1000))
+	u.has("s1", "State", "READY")
+	u.doubt(at(1900))
+	u.has("s1", "State", "UNKNOWN")
+}
+
 // EC2 fails once when the host falls silent: it is asked again.
 func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)

@@ -79,7 +79,7 @@ func (u *upkeep) Fates(_ context.Context, hostIDs []string) (map[string]session.
 
 func (u *upkeep) burial() *session.Burial {
 	return &session.Burial{
-		Table: u.table, Index: u, Instances: u, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
+		Table: u.table, Index: u, Instances: u, Hosts: u.hostTable, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
 	}
 }
 
