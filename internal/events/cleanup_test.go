@@ -200,16 +200,36 @@ func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 	f := newFleetWorld(t)
 	now := f.now()
 	f.now = func() time.Time { return now }
-	for _, sending := range []error{nil, errors.New("throttled"), nil, nil} {
+	for _, sending := range []error{nil, nil, errors.New("throttled")} {
 		f.sending = sending
 		if err := f.cleanup("inventory", 0); !errors.Is(err, sending) {
 			t.Errorf("error %v", err)
 		}
 		now = now.Add(5 * time.Minute)
 	}
-	// Sent at 0, 10 and 15 minutes.
-	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-10*time.Minute)) {
+	// Sent at 0 and 5 minutes; now it is 15.
+	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-15*time.Minute)) {
 		t.Errorf("the last but one at %v, now %v, %v", got, now, err)
+	}
+}
+
+// The inventory that a run sends is none that a host has left unanswered.
+func TestOneUnansweredInventoryMakesNobodySilent(t *testing.T) {
+	f := newFleetWorld(t)
+	now := f.now()
+	f.now = func() time.Time { return now }
+	f.put("s0", hostID(0), "READY", "")
+	for n, want := range []string{"READY", "READY", "READY", "UNKNOWN"} { // only the first is answered
+		if err := f.cleanup("inventory", 0); err != nil {
+			t.Fatal(err)
+		}
+		f.has("s0", "State", want)
+		if n == 0 {
+			if _, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(5 * time.Minute)
 	}
 }
 
@@ -353,6 +373,8 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 			f.put("s1", hostID(0), "DELETING", "a1")
 			f.put("other", hostID(0), "DELETING", "a2")
 			f.answer(hostID(0), "close a1", tc.status, tc.output)
+			written := map[string]int{}
+			f.writing = func(w session.Write) error { written[w.SessionID]++; return nil }
 			if tc.noted { // what was said is recorded all the same
 				f.index = errors.New("no index")
 				if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
@@ -361,8 +383,13 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 				f.has("s0", "Confirmation", "closed")
 				f.index = nil
 			}
+			clear(written)
 			if failed := f.receive(); len(failed) > 0 || len(f.asked) > 0 {
 				t.Errorf("come again: %v, EC2 was asked about %q", failed, f.asked)
+			}
+			// Two writes of one session cannot go together.
+			if written["s0"] != 1 || written["other"] != 0 {
+				t.Errorf("written: %v", written)
 			}
 			f.has("s0", "Confirmation", "closed")
 			f.has("s0", "StateReason", nil)
@@ -375,6 +402,37 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 			f.has("s1", "AttemptFailedAt", session.FormatTime(f.now()))
 			f.has("s1", "NextAttemptAt", session.FormatTime(t0))
 		})
+	}
+}
+
+// An inventory that was cut lists what it shows, and is an answer; one that the
+// host says has failed is none, whatever else it says.
+func TestInventoryThatIsNotWhole(t *testing.T) {
+	line := `{"id":"new","owner":"bob"}` + "\n"
+	for name, tc := range map[string]struct {
+		output   string
+		answered bool
+	}{
+		"cut in mid-line": {line + `{"id":"s0","own`, true},
+		"no last line":    {line, true},
+		"failed":          {line + `{"failed":"dcv took too long"}`, false},
+		"failed at first": {`{"failed":"dcv took too long"}` + "\n" + line + `{"end":1}`, false},
+	} {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		f.answer(hostID(0), sent("inventory"), "Success", tc.output)
+		if failed := f.receive(); len(failed) > 0 {
+			t.Errorf("%s: comes again: %v", name, failed)
+		}
+		f.has("s0", "State", "READY")
+		f.has("s0", "Confirmation", nil)
+		if listed := f.table.Get("new") != nil; listed != tc.answered {
+			t.Errorf("%s: listed %v", name, listed)
+		}
+		newest, err := f.hosts.Newest(t.Context(), []string{hostID(0)})
+		if _, answered := newest[hostID(0)]; err != nil || answered != tc.answered {
+			t.Errorf("%s: noted as an answer: %v, %v", name, answered, err)
+		}
 	}
 }
 

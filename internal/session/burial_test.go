@@ -57,13 +57,13 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 		"confirmed after its end":   {with(givenUp, "Confirmation", "closed"), nil, nil, nil},
 		"forced":                    {aMinuteOld(seen(forcedRecord)), nil, nil, nil},
 	} {
-		for how, want := range map[string]session.Record{"stopped": tc.stopped, "kept": tc.kept, "terminated": tc.terminated, "alive": nil, "leaving": nil} {
+		for how, want := range map[string]session.Record{"stopped": tc.stopped, "kept": tc.kept, "terminated": tc.terminated, "terminated, kept": tc.terminated, "alive": nil, "leaving": nil} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				other := with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB)
 				u := newUpkeep(t, tc.from, other)
-				u.endStopped = how != "kept"
+				u.endStopped = !strings.HasSuffix(how, "kept") // which is about stopped ones
 				u.fates[hostA] = map[string]session.Fate{
-					"stopped": session.Stopped, "kept": session.Stopped, "terminated": session.Terminated,
+					"stopped": session.Stopped, "kept": session.Stopped, "terminated": session.Terminated, "terminated, kept": session.Terminated,
 					"alive": session.Alive, "leaving": session.Leaving,
 				}[how]
 				// The question is asked within the millisecond that the records show.

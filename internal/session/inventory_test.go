@@ -34,6 +34,7 @@ func TestInventoryAndRecord(t *testing.T) {
 	known := seen(listedRecord)
 	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
 	newerListed := with(listedAt(listedRecord, t0), "CreationTime", newer.CreationTime)
+	sameSecond := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T08:30:00.262884Z" })
 	open := aMinuteOld(seen(failedRecord))
 	justNow := with(open, "DeletionRequestedAt", session.FormatTime(t0))
 	nameless := with(open, "CreationTime", "")
@@ -67,6 +68,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"never seen before":                {listedRecord, []session.Found{s1}, listedAt(listedRecord, t0)},
 		"came up":                          {with(known, "State", "CREATING"), []session.Found{s1}, observedAt(known, t0)},
 		"host was silent":                  {doubted, []session.Found{s1}, observedAt(known, t0)},
+		"new one in the same second":       {known, []session.Found{sameSecond}, with(newerListed, "CreationTime", sameSecond.CreationTime)},
 		"new incarnation":                  {known, []session.Found{newer}, newerListed},
 		"new incarnation of a doubted one": {doubted, []session.Found{newer}, newerListed},
 		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
@@ -74,6 +76,7 @@ func TestInventoryAndRecord(t *testing.T) {
 
 		"open deletion, still there":            {open, []session.Found{s1}, nil},
 		"open deletion, replaced":               {open, []session.Found{newer}, confirmed(open, "replaced")},
+		"open deletion, replaced in a second":   {open, []session.Found{sameSecond}, confirmed(open, "replaced")},
 		"open deletion, replaced, but later":    {justNow, []session.Found{newer}, nil},
 		"open deletion, may be meant":           {nameless, []session.Found{s1}, nil},
 		"open deletion, came after the request": {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:08Z" })}, confirmed(nameless, "replaced")},
