@@ -41,7 +41,7 @@ func main() {
 	table := dynamo.New(db, sessions)
 	index := dynamo.Index{Client: db, Table: sessions}
 	burial := &session.Burial{
-		Table: table, Index: index, Instances: ec2state.New(instances),
+		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: dynamo.Hosts{Client: db, Table: hosts},
 		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
 	handler := &events.HostEvents{

@@ -29,6 +29,7 @@ type HostsAPI interface {
 //	AnsweredLane                  with AnsweredAt the key of the sparse index
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
+//	ExpiresAt                     of silent hosts: when the item may be removed
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
 // InventorySentAt, and the one before it, as LastButOneSentAt.
@@ -95,7 +96,7 @@ func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string
 // Answered is session.HostTable's: one conditional write.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	return t.update(ctx, a.HostID,
-		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform",
+		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform REMOVE ExpiresAt",
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
 			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),
@@ -105,8 +106,15 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 
 // Silence is session.HostTable's.
 func (t Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
-	return t.update(ctx, hostID, "REMOVE AnsweredLane", "AnsweredAt < :before",
-		map[string]any{":before": session.FormatTime(before)})
+	return t.update(ctx, hostID, "REMOVE AnsweredLane SET ExpiresAt = :expires", "AnsweredAt < :before",
+		map[string]any{":before": session.FormatTime(before), ":expires": before.Add(session.KeepUnknown).Unix()})
+}
+
+// Expect is session.HostTable's.
+func (t Hosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+	_, err := t.update(ctx, hostID, "SET AnsweredAt = :then, AnsweredLane = :lane", "attribute_not_exists(HostId)",
+		map[string]any{":then": session.FormatTime(then), ":lane": answeredLane})
+	return err
 }
 
 // update tells whether the condition was met.

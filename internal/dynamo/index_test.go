@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,53 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 	}
 }
 
+// A host that has been silent for as long as its sessions are kept is forgotten;
+// no other is, so that Doubt finds whoever falls silent, however late.
+func TestOnlySilentHostsExpire(t *testing.T) {
+	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	hosts := dynamo.Hosts{Client: client, Table: templateTable(t, client, "HostsTable")}
+	now := time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)
+	answer := func(sent time.Time) {
+		if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {
+			t.Fatal(fresh, err)
+		}
+	}
+	expires := func(want string) {
+		t.Helper()
+		out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
+			TableName: &hosts.Table, Key: map[string]types.AttributeValue{"HostId": &types.AttributeValueMemberS{Value: "i-1"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if n, ok := out.Item["ExpiresAt"].(*types.AttributeValueMemberN); ok {
+			got = n.Value
+		}
+		if got != want {
+			t.Errorf("expires at %q, want %q", got, want)
+		}
+	}
+	answer(now)
+	expires("")
+	before := now.Add(time.Hour)
+	if silent, err := hosts.Silence(t.Context(), "i-1", before); err != nil || !silent {
+		t.Fatal(silent, err)
+	}
+	expires(strconv.FormatInt(before.Add(session.KeepUnknown).Unix(), 10))
+	answer(before)
+	expires("")
+	tmpl, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tmpl.Tables() {
+		if table.TTLAttribute != "ExpiresAt" {
+			t.Errorf("%s expires by %q", table.LogicalID, table.TTLAttribute)
+		}
+	}
+}
+
 // noHosts is the Hosts table when it cannot be reached.
 type noHosts struct{ dynamo.HostsAPI }
 
@@ -153,6 +201,9 @@ func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	}
 	if _, err := hosts.LastButOne(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("last but one: %v", err)
+	}
+	if err := hosts.Expect(t.Context(), "i-1", time.Now()); !errors.Is(err, errDown) {
+		t.Errorf("expect: %v", err)
 	}
 	if _, err := hosts.Newest(t.Context(), []string{"i-1"}); !errors.Is(err, errDown) {
 		t.Errorf("newest: %v", err)

@@ -103,8 +103,7 @@ func (i *Instances) describe(ctx context.Context, ids []string) (map[string]type
 	return found, nil
 }
 
-// fate is what an instance's state means for what ran on it. One that is
-// stopping is alive still: the question comes again when it has stopped.
+// fate is what an instance's state means for what ran on it.
 func fate(i types.Instance) session.Fate {
 	if i.State == nil {
 		return session.Alive
@@ -112,6 +111,8 @@ func fate(i types.Instance) session.Fate {
 	switch i.State.Name {
 	case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated:
 		return session.Terminated
+	case types.InstanceStateNameStopping:
+		return session.Leaving
 	case types.InstanceStateNameStopped:
 		if !mayResume(i) {
 			return session.Stopped

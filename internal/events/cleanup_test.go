@@ -67,7 +67,7 @@ func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInv
 }
 
 func (f *fleetWorld) burial() *session.Burial {
-	return &session.Burial{Table: f.failing(), Index: f, Instances: f, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
+	return &session.Burial{Table: f.failing(), Index: f, Instances: f, Hosts: f.hosts, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
 }
 
 func (f *fleetWorld) registrar() *session.Registrar {
@@ -201,16 +201,36 @@ func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 	f := newFleetWorld(t)
 	now := f.now()
 	f.now = func() time.Time { return now }
-	for _, sending := range []error{nil, errors.New("throttled"), nil, nil} {
+	for _, sending := range []error{nil, nil, errors.New("throttled")} {
 		f.sending = sending
 		if err := f.cleanup("inventory", 0); !errors.Is(err, sending) {
 			t.Errorf("error %v", err)
 		}
 		now = now.Add(5 * time.Minute)
 	}
-	// Sent at 0, 10 and 15 minutes.
-	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-10*time.Minute)) {
+	// Sent at 0 and 5 minutes; now it is 15.
+	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-15*time.Minute)) {
 		t.Errorf("the last but one at %v, now %v, %v", got, now, err)
+	}
+}
+
+// The inventory that a run sends is none that a host has left unanswered.
+func TestOneUnansweredInventoryMakesNobodySilent(t *testing.T) {
+	f := newFleetWorld(t)
+	now := f.now()
+	f.now = func() time.Time { return now }
+	f.put("s0", hostID(0), "READY", "")
+	for n, want := range []string{"READY", "READY", "READY", "UNKNOWN"} { // only the first is answered
+		if err := f.cleanup("inventory", 0); err != nil {
+			t.Fatal(err)
+		}
+		f.has("s0", "State", want)
+		if n == 0 {
+			if _, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(5 * time.Minute)
 	}
 }
 
@@ -300,6 +320,121 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 				f.has(id, "Confirmation", "host-gone")
 			}
 		})
+	}
+}
+
+// EC2's answers are behind its event: it is asked again, a few times. Should it
+// still not show the host as stopped, cleanup asks once the host has been quiet.
+func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
+	for _, tc := range []struct {
+		fate     session.Fate
+		received int
+		again    bool
+	}{
+		{session.Leaving, 1, true}, {session.Leaving, 2, true}, {session.Leaving, 3, false}, {session.Leaving, 4, false},
+		{session.Alive, 1, false}, {session.Stopped, 2, false},
+	} {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		f.fates[hostID(0)] = tc.fate
+		h := f.hostEvents()
+		h.Burial = f.burial()
+		batch := batchOf(fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID(0)))
+		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
+		response, err := h.Handle(t.Context(), batch)
+		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
+			t.Errorf("fate %v, received %d times: comes again %v, %v", tc.fate, tc.received, again, err)
+		}
+	}
+	// The news of a command do not come again for that.
+	f := newFleetWorld(t)
+	f.fates[hostID(0)] = session.Leaving
+	f.answer(hostID(0), "close a1", "Undeliverable", "")
+	if failed := f.receive(); len(failed) > 0 || len(f.asked) != 1 {
+		t.Errorf("come again: %v, asked %q", failed, f.asked)
+	}
+}
+
+// A step that was cut off, or whose output was, answers for some of its sessions:
+// the attempt has failed for the others.
+func TestHostThatAnsweredInPart(t *testing.T) {
+	line := `{"id":"s0","result":"closed"}` + "\n"
+	for name, tc := range map[string]struct {
+		status, output string
+		noted          bool
+	}{
+		"cut off":        {"TimedOut", line, true},
+		"failed":         {"Failed", line, true},
+		"output was cut": {"Success", line + `{"id":"s1","res`, true},
+		"whole":          {"Success", line, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleetWorld(t)
+			f.put("s0", hostID(0), "DELETING", "a1")
+			f.put("s1", hostID(0), "DELETING", "a1")
+			f.put("other", hostID(0), "DELETING", "a2")
+			f.answer(hostID(0), "close a1", tc.status, tc.output)
+			written := map[string]int{}
+			f.writing = func(w session.Write) error { written[w.SessionID]++; return nil }
+			if failed := f.receive(); len(failed) > 0 || len(f.asked) > 0 {
+				t.Errorf("come again: %v, EC2 was asked about %q", failed, f.asked)
+			}
+			// Two writes of one session cannot go together.
+			if written["s0"] != 1 || written["other"] != 0 {
+				t.Errorf("written: %v", written)
+			}
+			f.has("s0", "Confirmation", "closed")
+			f.has("s0", "StateReason", nil)
+			f.has("other", "AttemptFailedAt", nil)
+			if !tc.noted {
+				f.has("s1", "AttemptFailedAt", nil)
+				return
+			}
+			f.has("s1", "StateReason", "The host's answer to the close command says nothing of this session (Systems Manager: "+tc.status+").")
+			f.has("s1", "AttemptFailedAt", session.FormatTime(f.now()))
+			f.has("s1", "NextAttemptAt", session.FormatTime(t0))
+		})
+	}
+
+	// What was said is recorded, whoever is missing.
+	f := newFleetWorld(t)
+	f.put("s0", hostID(0), "DELETING", "a1")
+	f.answer(hostID(0), "close a1", "TimedOut", line)
+	f.index = errors.New("no index")
+	if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
+		t.Errorf("the index fails, come again: %v", failed)
+	}
+	f.has("s0", "Confirmation", "closed")
+}
+
+// An inventory that was cut lists what it shows, and is an answer; one that the
+// host says has failed is none, whatever else it says.
+func TestInventoryThatIsNotWhole(t *testing.T) {
+	line := `{"id":"new","owner":"bob"}` + "\n"
+	for name, tc := range map[string]struct {
+		output   string
+		answered bool
+	}{
+		"cut in mid-line": {line + `{"id":"s0","own`, true},
+		"no last line":    {line, true},
+		"failed":          {line + `{"failed":"dcv took too long"}`, false},
+		"failed at first": {`{"failed":"dcv took too long"}` + "\n" + line + `{"end":1}`, false},
+	} {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		f.answer(hostID(0), sent("inventory"), "Success", tc.output)
+		if failed := f.receive(); len(failed) > 0 {
+			t.Errorf("%s: comes again: %v", name, failed)
+		}
+		f.has("s0", "State", "READY")
+		f.has("s0", "Confirmation", nil)
+		if listed := f.table.Get("new") != nil; listed != tc.answered {
+			t.Errorf("%s: listed %v", name, listed)
+		}
+		newest, err := f.hosts.Newest(t.Context(), []string{hostID(0)})
+		if _, answered := newest[hostID(0)]; err != nil || answered != tc.answered {
+			t.Errorf("%s: noted as an answer: %v, %v", name, answered, err)
+		}
 	}
 }
 

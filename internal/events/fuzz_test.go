@@ -140,7 +140,7 @@ func FuzzQueueMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		table := tableOf(open("open"), others)
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
-		burial := &session.Burial{Table: table, Index: table, Instances: allAlive{}, EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
+		burial := &session.Burial{Table: table, Index: table, Instances: allAlive{}, Hosts: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
 		handler := events.HostEvents{
 			Reader:     &runcommand.Reader{API: oneClosed{}},
 			Confirmer:  &session.Confirmer{Table: table, Index: table, Now: now, Log: log},

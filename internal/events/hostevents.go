@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -52,7 +53,7 @@ func (inv invocation) compare(other invocation) int {
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
 // it.
 func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	messages := map[invocation][]string{} // IDs; an event may be delivered twice
+	messages := map[invocation][]events.SQSMessage{} // an event may be delivered twice
 	response := events.SQSEventResponse{}
 	fail := func(messageID string) {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: messageID})
@@ -64,7 +65,7 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 			fail(m.MessageId)
 			continue
 		}
-		messages[inv] = append(messages[inv], m.MessageId)
+		messages[inv] = append(messages[inv], m)
 	}
 
 	news := slices.SortedFunc(maps.Keys(messages), invocation.compare)
@@ -74,13 +75,30 @@ func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.
 		if !failed {
 			continue
 		}
-		h.Log.Warn("message goes back to the queue", "CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err,
-			"Metric", session.Count(session.MessagesReturned, len(messages[inv])))
-		for _, id := range messages[inv] {
-			fail(id)
+		for _, m := range messages[inv] {
+			log := h.Log.With("CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
+			if errors.Is(err, errLeaving) && received(m) >= maxQuestions {
+				log.Warn("message dropped: cleanup asks about the host when it has been quiet for long")
+				continue
+			}
+			log.Warn("message goes back to the queue", "Metric", session.Count(session.MessagesReturned, 1))
+			fail(m.MessageId)
 		}
 	}
 	return response, nil
+}
+
+// errLeaving: EC2 has said that the host has stopped, and does not show it yet.
+var errLeaving = errors.New("EC2 does not show yet that the host has stopped")
+
+// maxQuestions is how often EC2 is asked because of one message: fewer times
+// than the queue gives it out before it is a dead letter.
+const maxQuestions = 3
+
+// received is how often the queue has given the message out.
+func received(m events.SQSMessage) int {
+	n, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	return n
 }
 
 func parseHostEvent(body string) (invocation, error) {
@@ -157,11 +175,13 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 			failures[from[i]] = err
 		}
 	}
-	if err := h.Burial.Attend(ctx, doubtful); err != nil {
-		for _, n := range news {
-			if slices.Contains(doubtful, n.hostID) {
-				failures[n] = err
-			}
+	leaving, err := h.Burial.Attend(ctx, doubtful)
+	for _, n := range news {
+		switch {
+		case err != nil && slices.Contains(doubtful, n.hostID):
+			failures[n] = err
+		case n.commandID == "" && slices.Contains(leaving, n.hostID):
+			failures[n] = errLeaving
 		}
 	}
 	return failures
@@ -178,6 +198,10 @@ func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]
 	case answer.AttemptID != "" && !answer.Answered:
 		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
 			"The host did not answer the close command (Systems Manager: "+answer.Status+").")
+	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
+		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+			"The host's answer to the close command says nothing of this session (Systems Manager: "+answer.Status+").", answer.Reports...)
+		return append(answer.Reports, missing...), err
 	}
 	return answer.Reports, nil
 }

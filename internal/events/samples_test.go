@@ -67,7 +67,7 @@ func cleanupSample(t *testing.T, text []byte) {
 	s.table.Put(due)
 	var (
 		sent   sentDocuments
-		burial = &session.Burial{Table: s.table, Index: s.table, Instances: alive{}, Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+		burial = &session.Burial{Table: s.table, Index: s.table, Instances: alive{}, Hosts: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
 	)
 	c := events.Cleanup{
 		Cleaner: &session.Cleaner{

@@ -151,7 +151,7 @@ func (s *system) hostEvents() *events.HostEvents {
 	return &events.HostEvents{
 		Reader:    &runcommand.Reader{API: s},
 		Confirmer: &session.Confirmer{Table: table, Index: s.table, Now: s.now, Log: s.logger()},
-		Burial:    &session.Burial{Table: table, Index: s.table, Instances: alive{}, Now: s.now, Log: s.logger()},
+		Burial:    &session.Burial{Table: table, Index: s.table, Instances: alive{}, Hosts: memtable.NewHosts(), Now: s.now, Log: s.logger()},
 		Log:       s.logger(),
 	}
 }

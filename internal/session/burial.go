@@ -20,6 +20,9 @@ const (
 	Stopped
 	// Terminated, or unknown to EC2.
 	Terminated
+	// Leaving: about to be stopped, in a way that only shows afterwards. EC2's
+	// answers may be behind its events: it may be stopped by now.
+	Leaving
 )
 
 // Instances knows whether hosts still are.
@@ -35,6 +38,7 @@ type Burial struct {
 	Table     Table
 	Index     Index
 	Instances Instances
+	Hosts     HostTable
 	// EndStopped also ends the sessions of hosts that are stopped, not only
 	// their open deletions.
 	EndStopped bool
@@ -44,22 +48,48 @@ type Burial struct {
 }
 
 // Attend asks EC2 about the hosts. On one that is gone, every deletion that was
-// requested and every session that was seen before the question is over. It may
-// be called again at any time.
-func (b *Burial) Attend(ctx context.Context, hostIDs []string) error {
+// requested and every session that was seen before the question is over. Of
+// those that are leaving, which it returns, nothing can be said yet. It may be
+// called again at any time.
+func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string, err error) {
 	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {
-		return nil
+		return nil, nil
 	}
 	asked := b.Now().Truncate(time.Millisecond) // as the records' times are
 	fates, err := b.Instances.Fates(ctx, hostIDs)
 	if err != nil {
-		return fmt.Errorf("ask EC2 about hosts: %w", err)
+		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
+	}
+	var (
+		errs  []error
+		alive []string
+	)
+	for _, hostID := range hostIDs {
+		switch fate := fates[hostID]; fate {
+		case Alive:
+			alive = append(alive, hostID)
+		case Leaving:
+			leaving = append(leaving, hostID)
+		case Stopped, Terminated:
+			errs = append(errs, b.bury(ctx, hostID, fate, asked))
+		}
+	}
+	errs = append(errs, b.expect(ctx, alive, asked))
+	return leaving, errors.Join(errs...)
+}
+
+// expect has the hosts be known: one that never answers an inventory is then
+// found to be silent.
+func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) error {
+	known, err := b.Hosts.Newest(ctx, hostIDs)
+	if err != nil {
+		return fmt.Errorf("read which hosts are known: %w", err)
 	}
 	var errs []error
 	for _, hostID := range hostIDs {
-		if fate := fates[hostID]; fate != Alive {
-			errs = append(errs, b.bury(ctx, hostID, fate, asked))
+		if _, ok := known[hostID]; !ok {
+			errs = append(errs, b.Hosts.Expect(ctx, hostID, now))
 		}
 	}
 	return errors.Join(errs...)

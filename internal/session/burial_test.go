@@ -57,15 +57,15 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 		"confirmed after its end":   {with(givenUp, "Confirmation", "closed"), nil, nil, nil},
 		"forced":                    {aMinuteOld(seen(forcedRecord)), nil, nil, nil},
 	} {
-		for how, want := range map[string]session.Record{"stopped": tc.stopped, "kept": tc.kept, "terminated": tc.terminated, "alive": nil} {
+		for how, want := range map[string]session.Record{"stopped": tc.stopped, "kept": tc.kept, "terminated": tc.terminated, "terminated, kept": tc.terminated, "alive": nil, "leaving": nil} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				other := with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB)
 				u := newUpkeep(t, tc.from, other)
-				u.endStopped = how != "kept"
-				u.fates[hostA] = map[string]session.Fate{"terminated": session.Terminated, "alive": session.Alive}[how]
-				if how == "stopped" || how == "kept" {
-					u.fates[hostA] = session.Stopped
-				}
+				u.endStopped = !strings.HasSuffix(how, "kept") // which is about stopped ones
+				u.fates[hostA] = map[string]session.Fate{
+					"stopped": session.Stopped, "kept": session.Stopped, "terminated": session.Terminated, "terminated, kept": session.Terminated,
+					"alive": session.Alive, "leaving": session.Leaving,
+				}[how]
 				// The question is asked within the millisecond that the records show.
 				u.attend(t0.Add(time.Millisecond-1), hostA, hostA, hostB)
 				if want == nil {
@@ -78,7 +78,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 				}
 				first := u.table.All()
 				u.now = at(60) // the event comes twice
-				if how != "alive" && want["Confirmation"] != nil {
+				if how != "alive" && how != "leaving" && want["Confirmation"] != nil {
 					u.attend(at(0.5), hostA)
 					u.same(first)
 				}
@@ -149,14 +149,14 @@ func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.fates, u.ec2Fails = map[string]session.Fate{hostA: session.Terminated}, errors.New("throttled")
 	before := u.table.All()
-	if err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.ec2Fails) {
+	if _, err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.same(before)
 
 	u.ec2Fails = nil
 	u.indexFails = errors.New("no index")
-	if err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
+	if _, err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
 	u.attend(t0) // about nobody
@@ -170,7 +170,7 @@ func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
 		u.fates[hostA] = session.Stopped
 		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
-		if err := u.burial().Attend(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
+		if _, err := u.burial().Attend(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
 			t.Errorf("error %v", err)
 		}
 		u.has("s2", "Confirmation", "host-gone")

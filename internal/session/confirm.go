@@ -118,16 +118,21 @@ func (r Report) withReason() Report {
 	return r
 }
 
-// Failed makes the reports of a host that gave none: its part of the attempt
-// has ended in some other way than by running the command.
-func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string) ([]Report, error) {
+// Failed makes the reports that a host should have given, but for those that it
+// gave: its part of the attempt has ended in some other way than by running the
+// command to its end.
+func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
 	records, err := c.Index.OnHost(ctx, hostID)
 	if err != nil {
 		return nil, fmt.Errorf("host %s: read its sessions: %w", hostID, err)
 	}
+	named := map[string]bool{}
+	for _, r := range given {
+		named[r.SessionID] = true
+	}
 	var reports []Report
 	for _, r := range records {
-		if s := r.Session(); s.AttemptID == attemptID && (s.Confirmation == "" || !s.CloseUntil.IsZero()) {
+		if s := r.Session(); s.AttemptID == attemptID && !named[s.ID] && s.unanswered() {
 			reports = append(reports, Report{
 				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeUnanswered, Reason: reason,
 			})

@@ -55,7 +55,7 @@ func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 	clock := func() time.Time { return now }
 	cleaner := &session.Cleaner{
 		Table: table, Index: table, Hosts: hosts,
-		Burial: &session.Burial{Table: table, Index: table, Instances: living{}, Now: clock, NewID: func() string { return "b" }, Log: log},
+		Burial: &session.Burial{Table: table, Index: table, Instances: living{}, Hosts: memtable.NewHosts(), Now: clock, NewID: func() string { return "b" }, Log: log},
 		GiveUp: giveUp, Now: clock, NewID: func() string { return "a2" }, Log: log,
 	}
 	if err := cleaner.Deletions(context.Background()); err != nil || len(hosts.attempts) != 0 {

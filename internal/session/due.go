@@ -211,7 +211,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 }
 
 func (c *Cleaner) attend(ctx context.Context, hostIDs []string) {
-	if err := c.Burial.Attend(ctx, hostIDs); err != nil {
+	if _, err := c.Burial.Attend(ctx, hostIDs); err != nil {
 		c.Log.Warn("hosts that do not answer could not be asked about: the next run does", "Cause", err)
 	}
 }

@@ -339,3 +339,19 @@ func TestGiveUpShorterThanTheLease(t *testing.T) {
 	}
 	u.has("s1", "State", "UNKNOWN")
 }
+
+// No rule leaves a lease on a record that has ended; one that somebody put there
+// is not due for ever.
+func TestLeaseOfWhatHasEndedIsDropped(t *testing.T) {
+	for name, r := range map[string]session.Record{
+		"READY": seen(listedRecord), "UNKNOWN": givenUpRecord,
+		"DELETED": deletedRecord, "DELETED, without a confirmation": with(deletedRecord, "Confirmation", nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, with(r, "NextAttemptAt", session.FormatTime(t0), "DueLane", "1"))
+			u.clean(at(1))
+			u.is("s1", r)
+			u.sent()
+		})
+	}
+}

@@ -42,8 +42,12 @@ type HostTable interface {
 	// Quiet lists hosts that last answered before that time and are not marked
 	// silent yet, the longest quiet first, at most limit of them.
 	Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
+	// Expect notes a host that is not known at all, as one that last answered
+	// then.
+	Expect(ctx context.Context, hostID string, then time.Time) error
 	// Silence marks a host silent, unless it has answered since. marked tells
-	// whether it is silent now.
+	// whether it is silent now. Unless it answers again, the table forgets it
+	// after KeepUnknown, as it does its sessions.
 	Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
 }
 

@@ -23,6 +23,11 @@ type Inventory struct {
 	// not what does not.
 	Complete bool
 	Sessions []Found
+
+	// readAt is when its answer is applied. The host may have run the command at
+	// any time until then: what it shows was there by now, not when the command
+	// was sent, and only an inventory sent later can miss it.
+	readAt time.Time
 }
 
 // Found is one session of an inventory, under its name on the host.
@@ -61,6 +66,7 @@ type Registrar struct {
 func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	log := g.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
 	now := g.Now()
+	inv.readAt = now
 	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
 		return nil
@@ -152,7 +158,7 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 		return Write{}, false
 	}
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
-	set(&w, AttrFirstSeenAt, inv.SentAt)
+	set(&w, AttrFirstSeenAt, inv.readAt)
 	return w, true
 }
 
@@ -172,6 +178,9 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 		return Write{}, false
 	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
 		if !sameIncarnation && !mayBeMeant(s, f) {
+			if !inv.Complete {
+				return Write{}, false
+			}
 			gone.confirmation = Replaced
 			return gone.deletion(r)
 		}
@@ -199,7 +208,7 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 		}
 	}
 	if s.FirstSeenAt.IsZero() {
-		set(&w, AttrFirstSeenAt, inv.SentAt)
+		set(&w, AttrFirstSeenAt, inv.readAt)
 	}
 	if s.Name != "" && f.Name == "" {
 		w.Remove = append(w.Remove, AttrName)
@@ -323,7 +332,7 @@ func listing(f Found, inv Inventory, hostID, id string) Record {
 		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
 	})
 	delete(r, AttrSessionID) // the key: a write names it by itself
-	r[AttrFirstSeenAt] = FormatTime(inv.SentAt)
+	r[AttrFirstSeenAt] = FormatTime(inv.readAt)
 	r[AttrObservedAt] = FormatTime(inv.SentAt)
 	return r
 }

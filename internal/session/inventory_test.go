@@ -11,9 +11,10 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// listedAt is a found session's record, as the inventory sent then lists it.
+// listedAt is a found session's record, as the inventory sent then, and taken
+// ten seconds later, lists it.
 func listedAt(r session.Record, sentAt time.Time) session.Record {
-	return with(r, "FirstSeenAt", session.FormatTime(sentAt), "ObservedAt", session.FormatTime(sentAt))
+	return with(r, "FirstSeenAt", session.FormatTime(sentAt.Add(10*time.Second)), "ObservedAt", session.FormatTime(sentAt))
 }
 
 // observedAt is the record with what the inventory sent then has changed.
@@ -33,6 +34,7 @@ func TestInventoryAndRecord(t *testing.T) {
 	known := seen(listedRecord)
 	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
 	newerListed := with(listedAt(listedRecord, t0), "CreationTime", newer.CreationTime)
+	sameSecond := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T08:30:00.262884Z" })
 	open := aMinuteOld(seen(failedRecord))
 	justNow := with(open, "DeletionRequestedAt", session.FormatTime(t0))
 	nameless := with(open, "CreationTime", "")
@@ -66,6 +68,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"never seen before":                {listedRecord, []session.Found{s1}, listedAt(listedRecord, t0)},
 		"came up":                          {with(known, "State", "CREATING"), []session.Found{s1}, observedAt(known, t0)},
 		"host was silent":                  {doubted, []session.Found{s1}, observedAt(known, t0)},
+		"new one in the same second":       {known, []session.Found{sameSecond}, with(newerListed, "CreationTime", sameSecond.CreationTime)},
 		"new incarnation":                  {known, []session.Found{newer}, newerListed},
 		"new incarnation of a doubted one": {doubted, []session.Found{newer}, newerListed},
 		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
@@ -73,6 +76,7 @@ func TestInventoryAndRecord(t *testing.T) {
 
 		"open deletion, still there":            {open, []session.Found{s1}, nil},
 		"open deletion, replaced":               {open, []session.Found{newer}, confirmed(open, "replaced")},
+		"open deletion, replaced in a second":   {open, []session.Found{sameSecond}, confirmed(open, "replaced")},
 		"open deletion, replaced, but later":    {justNow, []session.Found{newer}, nil},
 		"open deletion, may be meant":           {nameless, []session.Found{s1}, nil},
 		"open deletion, came after the request": {nameless, []session.Found{changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T19:00:08Z" })}, confirmed(nameless, "replaced")},
@@ -97,9 +101,9 @@ func TestInventoryAndRecord(t *testing.T) {
 
 		"gone":                         {known, nil, vanished},
 		"doubted, gone":                {doubted, nil, vanished},
-		"first seen then":              {listedAt(listedRecord, t0), nil, nil},
-		"first seen later":             {listedAt(listedRecord, at(5)), nil, nil},
-		"no inventory ever had it":     {listedRecord, nil, with(listedRecord, "FirstSeenAt", session.FormatTime(t0))},
+		"first seen then":              {with(known, "FirstSeenAt", session.FormatTime(t0)), nil, nil},
+		"first seen later":             {with(known, "FirstSeenAt", session.FormatTime(at(5))), nil, nil},
+		"no inventory ever had it":     {listedRecord, nil, with(listedRecord, "FirstSeenAt", session.FormatTime(at(10)))},
 		"removed by force, but lives":  {deleted, []session.Found{s1}, listedAt(listedRecord, t0)},
 		"removed as it was sent":       {with(deleted, "DeletedAt", session.FormatTime(t0)), []session.Found{s1}, nil},
 		"removed after it was sent":    {with(deleted, "DeletedAt", session.FormatTime(at(1))), []session.Found{s1}, nil},
@@ -121,9 +125,9 @@ func TestInventoryAndRecord(t *testing.T) {
 			u.take(inventory(hostA, t0, tc.found...))
 			u.same(first)
 
-			if tc.found == nil { // one that is not whole ends nothing
+			if tc.found == nil || want["Confirmation"] != nil { // one that is not whole ends nothing
 				u := newUpkeep(t, tc.from)
-				cut := inventory(hostA, t0)
+				cut := inventory(hostA, t0, tc.found...)
 				cut.Complete = false
 				u.take(cut)
 				u.is("s1", tc.from)
@@ -261,6 +265,35 @@ func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 			}
 			u.take(inventory(hostA, t0, tc.older...))
 			u.same(want)
+		})
+	}
+}
+
+// Two inventories overlap: the host runs the older one late, and says by it what
+// the newer, run before, could not have.
+func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
+	young := found("s1", alice)
+	other := changed(young, func(f *session.Found) { f.CreationTime = "2026-11-23T19:01:40Z" })
+	for name, tc := range map[string]struct {
+		from  []session.Record
+		shown []session.Found
+		want  session.State
+	}{
+		"new":                     {nil, []session.Found{young}, session.Ready},
+		"new incarnation":         {[]session.Record{seen(listedRecord)}, []session.Found{other}, session.Ready},
+		"of no inventory, absent": {[]session.Record{listedRecord}, nil, session.Ready},
+		"seen before":             {[]session.Record{seen(listedRecord)}, []session.Found{young}, session.Deleting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from...)
+			u.now = at(52)
+			if err := u.registrar().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
+				t.Fatal(err)
+			}
+			u.take(inventory(hostA, at(50)))
+			u.has("s1", "State", string(tc.want))
+			u.take(inventory(hostA, at(53))) // sent when it had been seen
+			u.has("s1", "State", "DELETING", "Confirmation", "vanished")
 		})
 	}
 }

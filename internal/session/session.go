@@ -73,8 +73,8 @@ type Session struct {
 	CreationTime              string
 	NumOfConnections          int64
 	LastDisconnectionTime     string
-	// The sending times of the inventories that first saw the session, and that
-	// last changed it.
+	// When the inventory was read that first saw the session, and when the one
+	// was sent that last changed it.
 	FirstSeenAt, ObservedAt time.Time
 
 	State       State

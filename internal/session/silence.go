@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
-// quietPage is how many quiet hosts one run looks at.
+// quietPage is how many quiet hosts are looked at together.
 const quietPage = 100
 
 // Doubt makes UNKNOWN what READY sessions are on hosts that have not answered
@@ -17,7 +18,8 @@ const quietPage = 100
 // its records with it after KeepUnknown. Open deletions are left alone: they
 // have an end of their own.
 //
-// Hosts that EC2 says are gone are buried instead.
+// Hosts that EC2 says are gone are buried instead. It goes on, the longest quiet
+// first, until it has looked at all of them or its time is nearly up.
 func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	now := g.Now()
 	before, err := g.Hosts.LastButOne(ctx)
@@ -27,15 +29,36 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	if limit := now.Add(-after); limit.Before(before) {
 		before = limit
 	}
-	hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage)
-	if err != nil {
-		return fmt.Errorf("find quiet hosts: %w", err)
-	}
-	unasked := g.Burial.Attend(ctx, hostIDs)
-	errs := []error{unasked}
-	for _, hostID := range hostIDs {
-		if err := g.doubt(ctx, hostID, before, now, unasked == nil); err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+	var (
+		looked  = map[string]bool{} // some stay quiet hosts, and keep their place before the others
+		leaving []string
+		unasked error
+		errs    []error
+	)
+	for {
+		hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage+len(looked))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("find quiet hosts: %w", err))
+			break
+		}
+		hostIDs = slices.DeleteFunc(hostIDs, func(id string) bool { return looked[id] })
+		if len(hostIDs) == 0 {
+			break
+		}
+		if !timeFor(ctx, roundTime) {
+			g.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
+			break
+		}
+		if unasked == nil { // else the next run asks EC2 again
+			leaving, unasked = g.Burial.Attend(ctx, hostIDs)
+			errs = append(errs, unasked)
+		}
+		for _, hostID := range hostIDs {
+			looked[hostID] = true
+			asked := unasked == nil && !slices.Contains(leaving, hostID)
+			if err := g.doubt(ctx, hostID, before, now, asked); err != nil {
+				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -47,9 +70,13 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 		return err
 	}
 	var writes []Write
+	settled := asked // else the next run looks at the host again
 	for _, r := range records {
-		if r.Session().State == Ready {
+		switch s := r.Session(); {
+		case s.State == Ready:
 			writes = append(writes, doubted(r, before, now))
+		case s.State == Deleting && s.Confirmation == "":
+			settled = false // it may be put back yet
 		}
 	}
 	var errs []error
@@ -57,15 +84,14 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 		switch {
 		case res.Err == nil:
 			g.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", hostID)
-		case !errors.Is(res.Err, ErrCondition):
+		case errors.Is(res.Err, ErrCondition):
+			settled = false // it has moved on, perhaps not for long
+		default:
 			errs = append(errs, res.Err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err // not marked silent: the next run does the rest
-	}
-	if !asked {
-		return nil // nor here: the next run asks EC2 again
+	if err := errors.Join(errs...); err != nil || !settled {
+		return err
 	}
 	silent, err := g.Hosts.Silence(ctx, hostID, before)
 	if err != nil {

@@ -135,6 +135,35 @@ func TestDeletedWhileItIsDoubted(t *testing.T) {
 	u.is("s1", open)
 }
 
+// A refused deletion is put back after its host was doubted: what is READY again
+// is doubted, too.
+func TestPutBackOnASilentHostIsDoubted(t *testing.T) {
+	for name, stale := range map[string]bool{"the index shows the mark": false, "the index shows READY still": true} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t)
+			u.take(inventory(hostA, t0, found("s1", alice)))
+			listed := u.table.Get("s1")
+			u.hosts.refuses[hostA] = offline
+			u.hosts.before = func() { // between mark and put-back
+				if stale {
+					u.onHost = func() []session.Record { return []session.Record{listed} }
+				}
+				u.doubt(at(1000))
+				u.onHost = nil
+			}
+			u.expect(request("r1", at(1000), entry("s1", alice)), refusal(hostA))
+			u.has("s1", "State", "READY")
+			u.doubt(at(1300))
+			u.has("s1", "State", "UNKNOWN")
+			u.asked = nil
+			u.doubt(at(1600))
+			if len(u.asked) > 0 {
+				t.Errorf("looked at again: %q", u.asked)
+			}
+		})
+	}
+}
+
 func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore} {
 		u := newUpkeep(t)
@@ -189,17 +218,71 @@ func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 
 func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 150 {
+	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
 	}
-	u.doubt(at(2000))
-	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 49)) {
+	u.send(at(1400), at(1700))
+	u.now = at(2000)
+	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
+	defer cancel()
+	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
+	if err := u.registrar().Doubt(ctx, silentAfter); err != nil {
+		t.Error(err)
+	}
+	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
 		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
 	}
+	u.asking = nil
 	u.doubt(at(2001))
-	if len(u.asked) != 150 {
+	if len(u.asked) != 250 {
 		t.Errorf("%d hosts after two runs", len(u.asked))
 	}
+}
+
+// Hosts that cannot be done with do not keep others from their turn.
+func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
+	}
+	u.send(at(400), at(700))
+	asked := 0
+	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
+	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
+		t.Errorf("EC2 was asked %d times, error %v", asked, err)
+	}
+	for n := range 250 {
+		u.has(fmt.Sprint("s", n), "State", "UNKNOWN")
+	}
+	u.ec2Fails, u.asked = nil, nil
+	u.doubt(at(1300))
+	if len(u.asked) != 250 {
+		t.Errorf("EC2 was then asked about %d hosts", len(u.asked))
+	}
+}
+
+// EC2 does not show it as stopped yet when the host falls silent.
+func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.fates[hostA] = session.Leaving
+	u.doubt(at(1000))
+	u.has("s1", "State", "UNKNOWN")
+	u.fates[hostA] = session.Stopped
+	u.doubt(at(1300))
+	u.has("s1", "Confirmation", "host-gone")
+}
+
+// A host without an item has never answered, or the table was made anew. It is
+// known once it is asked about: then its silence is noticed.
+func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord), with(failedRecord, "SessionId", "s2"))
+	u.clean(at(120)) // the deletion is due, and EC2 asked about its host
+	u.report(at(130), session.Report{HostID: hostA, AttemptID: "a1", SessionID: "s2", Outcome: session.OutcomeClosed})
+	u.doubt(at(1000))
+	u.has("s1", "State", "READY")
+	u.doubt(at(1900))
+	u.has("s1", "State", "UNKNOWN")
 }
 
 // EC2 fails once when the host falls silent: it is asked again.

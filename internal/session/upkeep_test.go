@@ -79,7 +79,7 @@ func (u *upkeep) Fates(_ context.Context, hostIDs []string) (map[string]session.
 
 func (u *upkeep) burial() *session.Burial {
 	return &session.Burial{
-		Table: u.table, Index: u, Instances: u, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
+		Table: u.table, Index: u, Instances: u, Hosts: u.hostTable, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
 	}
 }
 
@@ -105,7 +105,7 @@ func (u *upkeep) clean(when time.Time) {
 func (u *upkeep) attend(when time.Time, hostIDs ...string) {
 	u.t.Helper()
 	u.now = when
-	if err := u.burial().Attend(context.Background(), hostIDs); err != nil {
+	if _, err := u.burial().Attend(context.Background(), hostIDs); err != nil {
 		u.t.Fatal(err)
 	}
 }

@@ -151,6 +151,11 @@ func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) (
 	return t.HostTable.Quiet(ctx, before, limit)
 }
 
+func (t *countedHosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+	t.count("Expect")
+	return t.HostTable.Expect(ctx, hostID, then)
+}
+
 func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
 	t.count("Silence", nil)
 	return t.HostTable.Silence(ctx, hostID, before)

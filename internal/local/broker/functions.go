@@ -115,7 +115,7 @@ func (p parts) giveUp() time.Duration {
 
 func (p parts) burial() *session.Burial {
 	return &session.Burial{
-		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager),
+		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager), Hosts: p.hosts,
 		EndStopped: p.env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
 		Now:        p.now, NewID: awsenv.NewID, Log: p.log,
 	}

@@ -37,6 +37,33 @@ esac`)
 	})
 }
 
+// Nor does a list that shows the session in a way that cannot be read.
+func TestIdleSessionThatCannotBeToldIsNotClosed(t *testing.T) {
+	t.Parallel()
+	onEveryAwk(t, func(t *testing.T, h *host) {
+		h.clock(int(idleNow.Unix()), 0)
+		h.noSleep()
+		h.used("s", ago(500, 0), "")
+		for name, list := range map[string]string{
+			"twice":              described(`"s"`, ago(500, 0)) + "," + described(`"s"`, ago(0, 0)),
+			"twice, newer":       described(`"s"`, ago(0, 0)) + "," + described(`"s"`, ago(1, 0)),
+			"an unreadable time": described(`"s"`, "yesterday"),
+			"no time":            `{"id":"s","owner":"user1"}`,
+		} {
+			h.server("list", "["+list+"]")
+			h.wrapDcv(`case $1 in
+close-session) : >"$DCV_STATE/closed"; exit 0 ;;
+list-sessions) if [ -e "$DCV_STATE/closed" ]; then cat "$DCV_STATE/list"; exit; fi ;;
+esac`)
+			if s := h.idle(idleLimit); !strings.Contains(s.text, `"result":"failed"`) || strings.Contains(s.text, `"result":"closed"`) {
+				t.Errorf("%s: %s", name, s.text)
+			}
+			remove(t, h.state+"/closed")
+			rename(t, h.bin+"/real-dcv", h.bin+"/dcv")
+		}
+	})
+}
+
 // Without a list after the close nobody knows what became of it.
 func TestIdleCloseWithoutASecondListFails(t *testing.T) {
 	t.Parallel()

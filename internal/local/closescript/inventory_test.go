@@ -50,6 +50,21 @@ func TestInventoryTellsOfEachSession(t *testing.T) {
 	})
 }
 
+// Nobody has a million connections; a number that no reader takes would spoil
+// the line.
+func TestInventoryLeavesOutNumbersThatCannotBe(t *testing.T) {
+	t.Parallel()
+	onEveryAwk(t, func(t *testing.T, h *host) {
+		for number, told := range map[string]bool{"0": true, "999999": true, "1000000": false, "99999999999999999999999": false, "-1": false, "1.5": false, "1e3": false} {
+			h.server("garbage", `[{"id":"a","owner":"u","creation-time":"`+created+`","num-of-connections":`+number+`}]`)
+			s := h.inventory()
+			if got := strings.Contains(s.text, `"connections":`+number+`}`); got != told || len(s.lines) != 1 || s.end != 1 {
+				t.Errorf("%s: %s", number, s.text)
+			}
+		}
+	})
+}
+
 // Systems Manager would cut the answer anywhere. In time all of the sessions are told of.
 func TestInventoryOfManySessionsIsCutBetweenLines(t *testing.T) {
 	t.Parallel()

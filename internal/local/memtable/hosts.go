@@ -52,7 +52,7 @@ func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.T
 	defer t.mu.Unlock()
 	newest := map[string]time.Time{}
 	for _, id := range hostIDs {
-		if h := t.hosts[id]; h != nil {
+		if h := t.hosts[id]; h != nil && !h.SentAt.IsZero() {
 			newest[id] = h.SentAt
 		}
 	}
@@ -90,6 +90,16 @@ func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]strin
 		ids = append(ids, h.HostID)
 	}
 	return ids, ctx.Err()
+}
+
+// Expect is session.HostTable's.
+func (t *Hosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hosts[hostID] == nil {
+		t.hosts[hostID] = &host{HostAnswer: session.HostAnswer{HostID: hostID, At: then}}
+	}
+	return ctx.Err()
 }
 
 // Silence is session.HostTable's.

@@ -19,6 +19,7 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"SilentUntilItAnswers":    silentUntilItAnswers,
 		"NotSilentIfItAnswered":   notSilentIfItAnswered,
 		"SilencedBeforeEverHeard": silencedBeforeEverHeard,
+		"ExpectedHosts":           expectedHosts,
 		"LastTwoInventories":      lastTwoInventories,
 		"NewestOfAHost":           newestOfAHost,
 	} {
@@ -109,6 +110,25 @@ func silencedBeforeEverHeard(h *hostsTest) {
 	h.silence(10, false)
 	h.quiet(100, 10)
 	h.answers("i-1", 1, 10, true)
+}
+
+func expectedHosts(h *hostsTest) {
+	h.answers("i-1", 1, 10, true)
+	h.answers("i-2", 1, 30, true)
+	for _, id := range []string{"i-1", "i-2", "i-3"} {
+		if err := h.hosts.Expect(h.t.Context(), id, after(20)); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.quiet(100, 10, "i-1", "i-3", "i-2") // what is known is known better
+	h.newest(map[string]time.Time{"i-1": after(1), "i-2": after(1)})
+	h.silence(21, true)
+	if err := h.hosts.Expect(h.t.Context(), "i-1", after(50)); err != nil {
+		h.t.Fatal(err)
+	}
+	h.quiet(100, 10, "i-3", "i-2")
+	h.answers("i-3", 0, 60, true)
+	h.newest(map[string]time.Time{"i-1": after(1), "i-2": after(1), "i-3": after(0)})
 }
 
 func lastTwoInventories(h *hostsTest) {
