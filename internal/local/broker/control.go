@@ -52,6 +52,7 @@ func (b *Broker) control(mux *http.ServeMux) {
 			"stop": b.fleet.Stop, "start": b.fleet.Start,
 			"disconnect": b.fleet.Disconnect, "reconnect": b.fleet.Reconnect,
 			"untag": b.fleet.Untag, "tag": b.fleet.Tag,
+			"stop-when-empty": b.fleet.StopWhenEmpty, "keep-when-empty": b.fleet.KeepWhenEmpty,
 			"break": b.fleet.Break, "mend": b.fleet.Mend,
 			"lose-events": b.fleet.LoseEvents, "deliver-events": b.fleet.DeliverEvents,
 			"silence": b.fleet.Silence, "speak": b.fleet.Speak,
@@ -75,9 +76,9 @@ func (b *Broker) control(mux *http.ServeMux) {
 }
 
 var (
-	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend, " +
-		"lose-events, deliver-events, silence or speak")
-	errNoTask  = errors.New("no such task: deletions, inventory or idle")
+	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
+		"break, mend, lose-events, deliver-events, silence or speak")
+	errNoTask  = errors.New("no such task: deletions, inventory, idle or stop")
 	errBadBody = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
