@@ -73,6 +73,8 @@ import (
 //	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
 //	                                  there is none by now
 //	metric NAME[/REASON] N|>=N|none   waits until the functions' values of the metric add up to that
+//	announced SESSION N PATTERN...    waits until its end was announced N times, and holds the last against the
+//	                                  patterns; the audit trail has them, too
 //	story SESSION [ATTR...]           prints what the template's StoryQuery finds of the session; without ATTR's
 //	                                  the level and the message
 //	replay FUNCTION all|reversed|N    brings events that were seen once more (N from 1)
@@ -167,6 +169,7 @@ type stage struct {
 	recorders map[string]*recorder
 	walk      walk
 	written   *written
+	bus       *busEvents
 }
 
 func newStage(opts Options, dir string) (*stage, error) {
@@ -176,7 +179,8 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1}
-	s := &stage{recorders: map[string]*recorder{}, written: &written{}}
+	s := &stage{recorders: map[string]*recorder{}, written: &written{}, bus: &busEvents{}}
+	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
 	opts.Output = s.written.of
 	// DynamoDB Local becomes slower and slower by what it was asked before, by
 	// minutes for the scenarios with many sessions: each has one of its own.
@@ -288,7 +292,7 @@ func commands() map[string]command {
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
-		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory,
+		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
