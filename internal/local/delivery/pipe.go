@@ -15,9 +15,8 @@ import (
 // Announcement is the event that a pipe makes of a stream record, or nil if it
 // lets none through.
 func Announcement(pipe template.Pipe, record json.RawMessage, now time.Time) (json.RawMessage, error) {
-	matches, err := pipe.Matches(record)
-	if err != nil || !matches {
-		return nil, nil // a record that the filter cannot read is dropped
+	if matches, _ := pipe.Matches(record); !matches { // one that the filter cannot read is dropped
+		return nil, nil
 	}
 	detail, err := fill(pipe.InputTemplate, record)
 	if err != nil {

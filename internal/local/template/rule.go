@@ -39,7 +39,7 @@ func (t *Template) addRule(p *properties) {
 
 // logGroup is the log group that a target is, if it is one.
 func (t *Template) logGroup(target *properties) (logicalID string, is bool) {
-	logicalID, _ = strings.CutSuffix(target.required("Arn"), ".Arn")
+	_, logicalID, _ = strings.Cut(target.required("Arn"), ":log-group:")
 	r, found := t.Resource(logicalID)
 	return logicalID, found && r.Type == "AWS::Logs::LogGroup"
 }
