@@ -44,6 +44,7 @@ CALLS = {
     r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),
     r"\bruncommand\.Reader\{": ({"ssm:ListCommandInvocations", "ssm:GetCommandInvocation"}, set()),
     r"\bec2state\.New\(": ({"ec2:DescribeInstances"}, set()),
+    r"\bec2state\.NewStopper\(": ({"ec2:DescribeInstances", "ec2:StopInstances"}, set()),
 }
 
 # What Lambda calls for a function: to write its log, and to poll what feeds it.
@@ -129,10 +130,10 @@ def roles_allow_what_programs_call(template):
             if referred(mapping["Properties"]["FunctionName"]) == name:
                 source = "queue" if referred(mapping["Properties"]["EventSourceArn"]) in queues else "stream"
                 needed |= CALLS_OF_LAMBDA[source]
-        role = template["Resources"][referred(function["Properties"]["Role"])]
+        role = referred(function["Properties"]["Role"])
         given = {
             action
-            for policy in role["Properties"].get("Policies", [])
+            for policy in policies_of(template, role)
             for statement in policy["PolicyDocument"]["Statement"]
             for action in as_list(statement["Action"])
         }
@@ -142,11 +143,34 @@ def roles_allow_what_programs_call(template):
             yield f"{name}: its role allows {action}, which nothing in it calls"
 
 
+def policies_of(template, role):
+    """A role's own policies, and those that a condition adds to it."""
+    added = of_type(template, "AWS::IAM::Policy").values()
+    return template["Resources"][role]["Properties"].get("Policies", []) + [
+        policy["Properties"] for policy in added if role in map(referred, policy["Properties"]["Roles"])
+    ]
+
+
+# The tags that a host must have to be stopped, and the switch without which nobody may.
+STOPPABLE = {"ec2:ResourceTag/DcvStopWhenEmpty": "true", "ec2:ResourceTag/DcvFleet": {"Ref": "FleetTagValue"}}
+
+
+def only_tagged_hosts_are_stopped(template):
+    for name, resource in template["Resources"].items():
+        text = json.dumps(resource)
+        if resource["Type"] in ("AWS::IAM::Role", "AWS::IAM::Policy") and "ec2:StopInstances" in text:
+            if resource.get("Condition") != "StopEmpty":
+                yield f"{name}: hosts can be stopped although StopEmptyHosts is off"
+            for statement in resource["Properties"].get("PolicyDocument", {}).get("Statement", []):
+                if statement.get("Condition", {}).get("StringEquals") != STOPPABLE:
+                    yield f"{name}: hosts can be stopped that are not tagged for it"
+
+
 def roles_are_least_privilege(template):
     for name, role in of_type(template, "AWS::IAM::Role").items():
         if role["Properties"].get("ManagedPolicyArns"):
             yield f"{name}: attaches a managed policy; write out what is needed"
-        for policy in role["Properties"].get("Policies", []):
+        for policy in policies_of(template, name):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield from statement_is_narrow(f"{name}, {statement.get('Sid', 'a statement')}", statement)
 
@@ -242,6 +266,7 @@ ALL = [
     environments_are_what_programs_read,
     roles_allow_what_programs_call,
     roles_are_least_privilege,
+    only_tagged_hosts_are_stopped,
     mappings_are_bounded,
     schedules_are_bounded,
 ]

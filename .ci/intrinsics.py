@@ -16,11 +16,12 @@ class Unresolved(Exception):
 
 
 class Stack:
-    """An expanded template with its parameters set."""
+    """An expanded template with its parameters set; those that are not given have their defaults."""
 
     def __init__(self, template, parameters):
         self.template = template
-        self.parameters = parameters
+        declared = template.get("Parameters", {})
+        self.parameters = {name: p["Default"] for name, p in declared.items() if "Default" in p} | parameters
 
     def condition(self, name):
         return self.resolve(self.template["Conditions"][name])

@@ -193,6 +193,11 @@ class Story:
         comment = self.cleanup("idle", "IdleDocument", self.fleet.host_ids())
         assert comment.startswith("idle "), comment
 
+    def cleanup_stop(self):
+        assert self.invoke("CleanupFunction", self.event("cleanup-stop")) is None
+        host = next(h for h in self.fleet.control("GET", "hosts") if h["HostId"] == self.host_id)
+        assert host["State"] == "running", f"a host was stopped, which is off by default: {host}"
+
     def instance_stopped(self, host_id=None):
         event = self.event("instance-stopped")
         if host_id:
@@ -236,6 +241,7 @@ class Story:
             ("cleanup-inventory.json: every host is asked", self.cleanup_inventory),
             ("command-status.json of that inventory: lists what was not", self.command_status_of_that_inventory),
             ("cleanup-idle.json: every host is told", self.cleanup_idle),
+            ("cleanup-stop.json: no host is stopped, unless that is switched on", self.cleanup_stop),
             ("instance-stopped.json as it stands, of a host without records: is no failure", self.instance_stopped),
             ("instance-stopped.json of a host that runs, then of one that stopped: its session ends",
              self.instance_really_stopped),

@@ -34,6 +34,11 @@ def queues_lose_nothing(template):
         queue = referred(mapping["Properties"].get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
         if queue:
             feeds.setdefault(queue, []).append(name)
+    for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
+        for source in pipe["Properties"]["SourceParameters"].values():
+            queue = referred(source.get("DeadLetterConfig", {}).get("Arn")) if isinstance(source, dict) else None
+            if queue:
+                feeds.setdefault(queue, []).append(name)
     for name, queue in queues.items():
         p = queue["Properties"]
         if not p.get("SqsManagedSseEnabled") and "KmsMasterKeyId" not in p:
@@ -48,11 +53,12 @@ def queues_lose_nothing(template):
 
 
 def queues_take_only_from_their_rules(template):
+    queues = of_type(template, "AWS::SQS::Queue")
     rules = {}  # queue: the rules that EventBridge writes to it for
     for name, rule in of_type(template, "AWS::Events::Rule").items():
         for target in rule["Properties"]["Targets"]:
             for arn in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
-                if referred(arn):
+                if referred(arn) in queues:
                     rules.setdefault(referred(arn), set()).add(name)
     let_in = {}
     for name, policy in of_type(template, "AWS::SQS::QueuePolicy").items():
@@ -73,6 +79,30 @@ def queues_take_only_from_their_rules(template):
             yield f"{queue}: its policy does not let in {rule}, which writes to it"
         for rule in sorted(let_in.get(queue, set()) - rules.get(queue, set())):
             yield f"{queue}: its policy lets in {rule}, which does not write to it"
+
+
+# A stream's shard serves two readers; a third would throttle them all.
+READERS_OF_A_STREAM = 2
+
+
+def streams_are_read_to_the_end(template):
+    queues = of_type(template, "AWS::SQS::Queue")
+    readers = {}  # table: who reads its stream
+    for name, mapping in of_type(template, "AWS::Lambda::EventSourceMapping").items():
+        readers.setdefault(referred(mapping["Properties"]["EventSourceArn"]), []).append(name)
+    for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
+        p = pipe["Properties"]
+        readers.setdefault(referred(p["Source"]), []).append(name)
+        stream = p["SourceParameters"].get("DynamoDBStreamParameters", {})
+        if referred(stream.get("DeadLetterConfig", {}).get("Arn")) not in queues:
+            yield f"{name}: what it gives up on goes nowhere"
+        if stream.get("MaximumRetryAttempts", -1) < 0 or stream.get("MaximumRecordAgeInSeconds", -1) < 0:
+            yield f"{name}: a bad record holds up all behind it for a day"
+        if stream.get("StartingPosition") != "TRIM_HORIZON":
+            yield f"{name}: records written while it is made or switched off are missed"
+    for table, names in readers.items():
+        if table in of_type(template, "AWS::DynamoDB::Table") and len(names) > READERS_OF_A_STREAM:
+            yield f"{table}: its stream has more readers than {READERS_OF_A_STREAM}: {', '.join(names)}"
 
 
 # Tables that may be lost: the hosts' next inventory fills this one again.
@@ -132,6 +162,7 @@ def longest(parameter):
 ALL = [
     queues_lose_nothing,
     queues_take_only_from_their_rules,
+    streams_are_read_to_the_end,
     table_outlives_mistakes,
     documents_fit,
 ]

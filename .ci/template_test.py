@@ -54,6 +54,12 @@ BREAKAGES = [
     ("a variable that nobody reads", r"MAX_BATCH_SIZE:", "MAX_BATCHES:", "does not read"),
     ("a call that is denied", r"dynamodb:PartiQLUpdate", "dynamodb:PartiQLSelect", "does not allow"),
     ("an action that nobody uses", r"dynamodb:PartiQLInsert", "dynamodb:PartiQLDelete", "which nothing in it calls"),
+    ("a pipe that loses events", r"\n +DeadLetterConfig: \{Arn: !GetAtt EndedSessionsFailureQueue.Arn\}", "",
+     "goes nowhere"),
+    ("a pipe that is held up for a day", r"\n +MaximumRetryAttempts: 10\n +MaximumRecordAgeInSeconds: 3600\n +DeadLetter",
+     "\n          DeadLetter", "for a day"),
+    ("any host stopped", r"\n +ec2:ResourceTag/DcvStopWhenEmpty: 'true'", "", "not tagged for it"),
+    ("hosts stopped without being asked to", r"\n    Condition: StopEmpty", "", "StopEmptyHosts is off"),
     ("a schedule that only one stack can have", r"OmitName: true", "OmitName: false", "set OmitName"),
     ("runs of long ago", r"RetryPolicy: \{MaximumEventAgeInSeconds: 60", "RetryPolicy: {MaximumEventAgeInSeconds: 600",
      "out of date"),
@@ -85,6 +91,8 @@ class TemplateTest(unittest.TestCase):
             {"LogLevel": "debug", "DeletionProtection": "false"},
             {"Issuer": "https://login.example.com/", "Audience": "one,two", "Scope": "desktops"},
             {"CloseIdleAfterMinutes": 60, "EndSessionsOfStoppedHosts": "false", "InventoryMinutes": 2},
+            {"StopEmptyHosts": "true", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call"},
+            {"EventBusArn": "arn:aws:events:us-east-1:123456789012:event-bus/studio", "AuditRetentionDays": 3653},
         ):
             self.assertEqual(complaints(TEMPLATE, **parameters), [], parameters)
 

@@ -32,6 +32,7 @@ func main() {
 		giveUp     = env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
 		silent     = env.Minutes("SILENT_AFTER_MINUTES", 15, 1)
 		closeIdle  = env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0)
+		stopEmpty  = env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0)
 		endStopped = env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true)
 	)
 	env.MustBeRight(log)
@@ -46,6 +47,7 @@ func main() {
 		o.BaseEndpoint = awsenv.Endpoint("EC2")
 	})
 	table := dynamo.New(db, sessions)
+	notes := dynamo.Hosts{Client: db, Table: hosts}
 	index := dynamo.Index{Client: db, Table: sessions}
 	burial := &session.Burial{
 		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: dynamo.Hosts{Client: db, Table: hosts},
@@ -60,10 +62,13 @@ func main() {
 		Census: &session.Census{Index: index, Now: time.Now, Log: log},
 		Registrar: &session.Registrar{
 			Table: table, Index: index, Burial: burial,
-			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
+			Hosts: notes, Now: time.Now, Log: log,
 		},
 		Broadcaster: &runcommand.Broadcaster{
 			API: systemsManager, InventoryDocument: inventory, IdleDocument: idle, FleetTag: fleetTag,
+		},
+		Stopper: &session.Stopper{
+			Index: index, Hosts: notes, Instances: ec2state.NewStopper(instances, fleetTag), Grace: stopEmpty, Now: time.Now, Log: log,
 		},
 		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}

@@ -30,6 +30,7 @@ type HostsAPI interface {
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
 //	ExpiresAt                     of silent hosts: when the item may be removed
+//	OccupiedAt, EmptySince        see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
 // InventorySentAt, and the one before it, as LastButOneSentAt.
@@ -67,9 +68,35 @@ func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Ti
 	return t.times(ctx, hostIDs, "InventorySentAt")
 }
 
+// Notes is session.HostNotes': ⌈N/100⌉ calls.
+func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	notes := map[string]session.HostNote{}
+	err := t.each(ctx, hostIDs, func(id string, timeOf func(string) (time.Time, error)) error {
+		sent, err := timeOf("InventorySentAt")
+		occupied, err2 := timeOf("OccupiedAt")
+		empty, err3 := timeOf("EmptySince")
+		notes[id] = session.HostNote{SentAt: sent, OccupiedAt: occupied, EmptySince: empty}
+		return errors.Join(err, err2, err3)
+	})
+	return notes, err
+}
+
 // times is an attribute of those items that have it.
 func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
 	times := map[string]time.Time{}
+	err := t.each(ctx, ids, func(id string, timeOf func(string) (time.Time, error)) error {
+		at, err := timeOf(attr)
+		if err == nil && !at.IsZero() {
+			times[id] = at
+		}
+		return err
+	})
+	return times, err
+}
+
+// each reads the items of those IDs that there are. One that cannot be read fails
+// the whole.
+func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) (time.Time, error)) error) error {
 	for some := range slices.Chunk(ids, maxKeys) {
 		var keys []map[string]types.AttributeValue
 		for _, id := range some {
@@ -77,26 +104,41 @@ func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string
 		}
 		items, err := batchGet(ctx, t.Client, t.Table, keys, firstPause)
 		if err != nil {
-			return nil, fmt.Errorf("hosts: %w", err)
+			return fmt.Errorf("hosts: %w", err)
 		}
 		for _, item := range items {
 			r := Record(item)
-			if text, there := r[attr].(string); there {
+			id, _ := r["HostId"].(string)
+			err := do(id, func(attr string) (time.Time, error) {
+				text, there := r[attr].(string)
+				if !there {
+					return time.Time{}, nil
+				}
 				at, err := time.Parse(session.TimeFormat, text)
 				if err != nil {
-					return nil, fmt.Errorf("host %v: %s: %w", r["HostId"], attr, err)
+					return at, fmt.Errorf("host %s: %s: %w", id, attr, err)
 				}
-				times[r["HostId"].(string)] = at
+				return at, nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}
-	return times, nil
+	return nil
 }
 
 // Answered is session.HostTable's: one conditional write.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
+	switch {
+	case a.Sessions > 0:
+		said = ", OccupiedAt = :sent REMOVE ExpiresAt, EmptySince"
+	case a.Complete:
+		said = ", EmptySince = if_not_exists(EmptySince, :sent) REMOVE ExpiresAt"
+	}
 	return t.update(ctx, a.HostID,
-		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform REMOVE ExpiresAt",
+		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform"+said,
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
 			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),

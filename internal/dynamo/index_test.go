@@ -128,7 +128,8 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 // no other is, so that Doubt finds whoever falls silent, however late.
 func TestOnlySilentHostsExpire(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
-	hosts := dynamo.Hosts{Client: client, Table: templateTable(t, client, "HostsTable")}
+	name, _ := templateTable(t, client, "HostsTable")
+	hosts := dynamo.Hosts{Client: client, Table: name}
 	now := time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)
 	answer := func(sent time.Time) {
 		if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {

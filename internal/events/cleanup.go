@@ -17,6 +17,8 @@ type Cleanup struct {
 	Census      *session.Census
 	Registrar   *session.Registrar
 	Broadcaster *runcommand.Broadcaster
+	// Stopper stops empty hosts, if its Grace is not 0.
+	Stopper *session.Stopper
 	// SilentAfter is how long a host may leave inventories unanswered.
 	SilentAfter time.Duration
 	// CloseIdleAfter is how long nobody uses a session before it is closed; 0
@@ -27,7 +29,7 @@ type Cleanup struct {
 	Log            *slog.Logger
 }
 
-// A CleanupEvent names a task: "deletions", "inventory" or "idle".
+// A CleanupEvent names a task: "deletions", "inventory", "idle" or "stop".
 type CleanupEvent struct {
 	Task string `json:"task"`
 }
@@ -57,8 +59,14 @@ func (c *Cleanup) do(ctx context.Context, task string) error {
 			return nil
 		}
 		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)
+	case "stop":
+		if c.Stopper.Grace == 0 {
+			c.Log.Info("empty hosts are not stopped: STOP_EMPTY_AFTER_MINUTES is 0")
+			return nil
+		}
+		return c.Stopper.Stop(ctx)
 	}
-	return errors.New(`no such task: "deletions", "inventory" or "idle"`)
+	return errors.New(`no such task: "deletions", "inventory", "idle" or "stop"`)
 }
 
 // inventory is noted when it is sent, not before: one that no host got leaves

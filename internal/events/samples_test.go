@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/runcommand"
@@ -53,7 +54,8 @@ func TestSamplesAreUnderstood(t *testing.T) {
 	}
 }
 
-// cleanupSample sends one command: of a task, its document.
+// cleanupSample sends one command: of a task, its document. Stopping empty hosts
+// sends none, and here finds none.
 func cleanupSample(t *testing.T, text []byte) {
 	var event events.CleanupEvent
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -77,12 +79,19 @@ func cleanupSample(t *testing.T, text []byte) {
 		Census:      &session.Census{Index: s.table, Now: s.now, Log: s.logger()},
 		Registrar:   &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: burial, Now: s.now, Log: s.logger()},
 		Broadcaster: &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
+		Stopper: &session.Stopper{
+			Index: s.table, Hosts: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),
+		},
 		SilentAfter: time.Hour, CloseIdleAfter: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 	}
 	if err := c.Handle(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sentDocuments{event.Task}, sent); diff != "" {
+	var want sentDocuments
+	if event.Task != "stop" {
+		want = sentDocuments{event.Task}
+	}
+	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("documents of the commands sent (-want +got):\n%s", diff)
 	}
 	if again := s.table.Get("SessionId123")["AttemptId"] != "r1"; again != (event.Task == "deletions") {

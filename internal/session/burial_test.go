@@ -139,7 +139,7 @@ func TestSessionDoubtedMeanwhileEndsWithItsHost(t *testing.T) {
 	u.onHost = func() []session.Record { return []session.Record{old} }
 	b := u.burial()
 	b.EndStopped = true
-	if err := b.Attend(t.Context(), []string{hostA}); err != nil {
+	if _, err := b.Attend(t.Context(), []string{hostA}); err != nil {
 		t.Fatal(err)
 	}
 	u.has("s1", "State", "DELETING", "Confirmation", "host-gone", "ExpiresAt", nil)

@@ -61,4 +61,7 @@ type HostAnswer struct {
 	// SentAt is when the inventory's command was sent, At when its answer was
 	// read.
 	SentAt, At time.Time
+	// Sessions is how many it says run; without Complete, at least.
+	Sessions int
+	Complete bool
 }

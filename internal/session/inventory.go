@@ -73,6 +73,7 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	}
 	fresh, err := g.Hosts.Answered(ctx, HostAnswer{
 		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
+		Sessions: len(inv.Sessions), Complete: inv.Complete,
 	})
 	if err != nil {
 		return fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)

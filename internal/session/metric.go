@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 18 a stack, of which 4 have values while
+// which it has values: these are 19 a stack, of which 4 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -38,6 +38,8 @@ const (
 	HostsUnreachable Metric = "HostsUnreachable"
 	// HostsFellSilent: hosts that have begun to leave inventories unanswered.
 	HostsFellSilent Metric = "HostsFellSilent"
+	// HostsStopped: because nothing ran on them any more.
+	HostsStopped Metric = "HostsStopped"
 	// MessagesReturned and RecordsReturned: what host-events could not work off
 	// and gave back to its queue, and session-stream to the table's stream.
 	MessagesReturned Metric = "MessagesReturned"
@@ -79,6 +81,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, InventorySessions, InventoryLagSeconds, HostsUnreachable, HostsFellSilent,
+	OpenDeletions, OldestOpenDeletionSeconds, InventorySessions, InventoryLagSeconds, HostsUnreachable, HostsFellSilent, HostsStopped,
 	MessagesReturned, RecordsReturned,
 }

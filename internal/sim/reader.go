@@ -99,6 +99,10 @@ func (t hostTableOf) Quiet(ctx context.Context, before time.Time, limit int) (ho
 	return hostIDs, err
 }
 
+func (t hostTableOf) Expect(ctx context.Context, hostID string, then time.Time) error {
+	return t.do(ctx, "expect "+hostID, func(ctx context.Context) { _ = t.w.hostTable.Expect(ctx, hostID, then) })
+}
+
 func (t hostTableOf) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
 	err = t.do(ctx, "silence "+hostID, func(ctx context.Context) { marked, _ = t.w.hostTable.Silence(ctx, hostID, before) })
 	return marked, err

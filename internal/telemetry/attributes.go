@@ -33,6 +33,7 @@ var Attributes = map[string]string{
 	"AfterSeconds":    "from the deletion's request to its end",
 	"AgeSeconds":      "how old the inventory is",
 	"OldestSeconds":   "how long ago the oldest open deletion was requested",
+	"EmptySeconds":    "since when the host's inventories have had no session",
 	"Open":            "open deletions",
 	"StillDue":        "due deletions that wait for the next run",
 	"Sessions":        "how many sessions",

@@ -53,8 +53,8 @@ func (b *Broker) startBootstrap(f template.Function, path string) (*runtimeapi.F
 func (b *Broker) counted(function, service string, handler http.Handler) (endpoint string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		if service == "ec2" { // names it in the body, and only one is ever asked
-			operation = "DescribeInstances"
+		if service == "ec2" { // names it in the form, which the handler finds parsed
+			operation = r.PostFormValue("Action")
 		}
 		b.calls.count(function, service+":"+operation, nil)
 		handler.ServeHTTP(w, r)

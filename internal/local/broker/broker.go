@@ -46,6 +46,10 @@ type Options struct {
 	Every       map[string]time.Duration
 	// Steps is told of each change of a session's state, in order.
 	Steps func(Step)
+	// Announced is told of each event of the system's own on the bus, and Kept of
+	// each that a rule has a log group keep; both may be nil.
+	Announced func(event json.RawMessage)
+	Kept      func(logGroup string, event json.RawMessage)
 	// Log takes what the functions and the system log; nil is nothing.
 	Log *slog.Logger
 	// Output, if it is there, takes all that functions of this process write in
@@ -61,6 +65,7 @@ type Broker struct {
 	opts      Options
 	template  *template.Template
 	fleet     *fleet.Fleet
+	bus       *delivery.Bus
 	store     store
 	calls     *calls
 	queues    map[string]*delivery.Queue
@@ -171,14 +176,14 @@ func (b *Broker) makeQueues() {
 }
 
 func (b *Broker) startFleet() error {
-	bus := &delivery.Bus{Rules: b.template.Rules(), Queues: b.queues, Log: b.opts.Log}
+	b.bus = &delivery.Bus{Rules: b.template.Rules(), Queues: b.queues, Keep: b.opts.Kept, Log: b.opts.Log}
 	var err error
 	b.fleet, err = fleet.New(fleet.Options{
 		Dir:           b.opts.Dir,
 		Documents:     b.template.Documents(),
 		FleetTagValue: b.template.Parameters()["FleetTagValue"],
 		Now:           b.now,
-		Emit:          bus.Publish,
+		Emit:          b.bus.Publish,
 		Log:           b.opts.Log,
 		OldAgent:      b.opts.OldAgents,
 	})
@@ -257,5 +262,24 @@ func (b *Broker) changed(record streamevent.Record) {
 	}
 	for _, s := range b.streams {
 		s.Publish(text)
+	}
+	b.announce(text)
+}
+
+// announce brings a change through the template's pipes.
+func (b *Broker) announce(record json.RawMessage) {
+	for _, pipe := range b.template.Pipes() {
+		event, err := delivery.Announcement(pipe, record, b.now())
+		if err != nil {
+			b.opts.Log.Error("not announced", "Cause", err)
+			continue
+		}
+		if event == nil {
+			continue
+		}
+		if b.opts.Announced != nil {
+			b.opts.Announced(event)
+		}
+		b.bus.Publish(event)
 	}
 }

@@ -122,43 +122,48 @@ func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Rec
 }
 
 type countedHosts struct {
-	session.HostTable
+	localHosts
 	count func(operation string, in any)
 }
 
 func (t *countedHosts) Sent(ctx context.Context, at time.Time) error {
 	t.count("Sent", nil)
-	return t.HostTable.Sent(ctx, at)
+	return t.localHosts.Sent(ctx, at)
 }
 
 func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
 	t.count("LastButOne", nil)
-	return t.HostTable.LastButOne(ctx)
+	return t.localHosts.LastButOne(ctx)
 }
 
 func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
 	t.count("Newest", nil)
-	return t.HostTable.Newest(ctx, hostIDs)
+	return t.localHosts.Newest(ctx, hostIDs)
+}
+
+func (t *countedHosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	t.count("Notes", nil)
+	return t.localHosts.Notes(ctx, hostIDs)
 }
 
 func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
 	t.count("Answered", nil)
-	return t.HostTable.Answered(ctx, a)
+	return t.localHosts.Answered(ctx, a)
 }
 
 func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
 	t.count("Quiet", nil)
-	return t.HostTable.Quiet(ctx, before, limit)
+	return t.localHosts.Quiet(ctx, before, limit)
 }
 
 func (t *countedHosts) Expect(ctx context.Context, hostID string, then time.Time) error {
-	t.count("Expect")
-	return t.HostTable.Expect(ctx, hostID, then)
+	t.count("Expect", nil)
+	return t.localHosts.Expect(ctx, hostID, then)
 }
 
 func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
 	t.count("Silence", nil)
-	return t.HostTable.Silence(ctx, hostID, before)
+	return t.localHosts.Silence(ctx, hostID, before)
 }
 
 // countedSystemsManager counts what a function asks of Systems Manager and EC2.
@@ -191,4 +196,9 @@ func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ss
 func (s *countedSystemsManager) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
 	s.calls.count(s.function, "ec2:DescribeInstances", in)
 	return s.fleet.DescribeInstances(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, opts ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
+	s.calls.count(s.function, "ec2:StopInstances", in)
+	return s.fleet.StopInstances(ctx, in, opts...)
 }

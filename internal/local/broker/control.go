@@ -63,6 +63,7 @@ func (b *Broker) control(mux *http.ServeMux) {
 			"stop": b.fleet.Stop, "start": b.fleet.Start,
 			"disconnect": b.fleet.Disconnect, "reconnect": b.fleet.Reconnect,
 			"untag": b.fleet.Untag, "tag": b.fleet.Tag,
+			"stop-when-empty": b.fleet.StopWhenEmpty, "keep-when-empty": b.fleet.KeepWhenEmpty,
 			"break": b.fleet.Break, "mend": b.fleet.Mend,
 			"lose-events": b.fleet.LoseEvents, "deliver-events": b.fleet.DeliverEvents,
 			"silence": b.fleet.Silence, "speak": b.fleet.Speak,
@@ -89,10 +90,10 @@ func (b *Broker) control(mux *http.ServeMux) {
 }
 
 var (
-	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend, " +
-		"lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
+	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
+		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
 	errNoRecord = errors.New("the table has no such session")
-	errNoTask   = errors.New("no such task: deletions, inventory or idle")
+	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
 	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 

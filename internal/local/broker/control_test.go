@@ -206,6 +206,8 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"speak", shown, "running s-1"},
 		{"untag", kept("Untagged"), "Untagged"},
 		{"tag", kept("Untagged"), ""},
+		{"stop-when-empty", kept("StopsWhenEmpty"), "StopsWhenEmpty"},
+		{"keep-when-empty", kept("StopsWhenEmpty"), ""},
 		{"lose-events", kept("LosesEvents"), "LosesEvents"},
 		{"deliver-events", kept("LosesEvents"), ""},
 		{"unmanage", shown, "unreachable s-1"},

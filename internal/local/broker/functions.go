@@ -85,6 +85,10 @@ var handlerOf = map[string]func(p parts) any{
 				IdleDocument:      p.env.Text("IDLE_DOCUMENT"),
 				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
 			},
+			Stopper: &session.Stopper{
+				Index: p.index, Hosts: p.hosts, Instances: ec2state.NewStopper(p.systemsManager, p.env.Text("FLEET_TAG_VALUE")),
+				Grace: p.env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0), Now: p.now, Log: p.log,
+			},
 			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1),
 			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
 			Now:            p.now, NewID: awsenv.NewID, Log: p.log,

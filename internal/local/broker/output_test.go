@@ -186,6 +186,72 @@ func storyQuery(ts *testscript.TestScript, sessionID string) (insightsQuery, []s
 	return query, groups
 }
 
+// busEvents are the ends of sessions that were announced on the bus, and those
+// that the audit trail has.
+type busEvents struct {
+	mu     sync.Mutex
+	events []json.RawMessage
+	audit  []json.RawMessage
+}
+
+func (e *busEvents) announced(event json.RawMessage) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.events = append(e.events, event)
+}
+
+func (e *busEvents) kept(logGroup string, event json.RawMessage) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if logGroup == "AuditLogGroup" {
+		e.audit = append(e.audit, event)
+	}
+}
+
+// of are the announcements of a session's end.
+func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, audited []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for from, to := range map[*[]json.RawMessage]*[]string{&e.events: &announced, &e.audit: &audited} {
+		for _, event := range *from {
+			var known struct {
+				Source     string
+				DetailType string `json:"detail-type"`
+				Detail     struct {
+					ID, Stack string
+					Session   map[string]map[string]any
+				}
+			}
+			ts.Check(json.Unmarshal(event, &known))
+			if known.Source != "dcv-session-broker" || known.DetailType != "DCV Session Ended" || known.Detail.ID == "" || known.Detail.Stack != "local" {
+				ts.Fatalf("event: %s", event)
+			}
+			if known.Detail.Session["SessionId"]["S"] == sessionID {
+				*to = append(*to, string(event))
+			}
+		}
+	}
+	return announced, audited
+}
+
+func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var announced, audited []string
+	until(ts, func() bool {
+		announced, audited = s.bus.of(ts, args[0])
+		return len(announced) >= want
+	}, func() string { return fmt.Sprintf("announced %d times, not %d", len(announced), want) })
+	if !slices.Equal(announced, audited) || len(announced) != want {
+		ts.Fatalf("announced %q, in the audit trail %q", announced, audited)
+	}
+	for _, pattern := range args[2:] {
+		if ok, err := regexp.MatchString(pattern, announced[want-1]); err != nil || !ok {
+			ts.Fatalf("%s does not fit %s (%v)", announced[want-1], pattern, err)
+		}
+	}
+}
+
 // checkOutput holds all that the functions have written against what is said of
 // it: each line is JSON with a level and known attributes, or a document of
 // metrics.

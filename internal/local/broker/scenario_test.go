@@ -39,13 +39,15 @@ import (
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
 //	end SESSION on HOST               behind the broker's back
-//	host HOST|all ACTION                 stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
+//	host HOST|all ACTION              stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
+//	                                  stop-when-empty, keep-when-empty,
 //	                                  lose-events, deliver-events, silence, speak, and the others of control.go
 //	clock HOST DURATION               sets the host's clock off
 //	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
 //	advance DURATION                  sets the clock of the whole system on
-//	run TASK [N]                      deletions, inventory or idle, now; N runs at once
+//	run TASK [N]                      deletions, inventory, idle or stop, now; N runs at once
 //	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
+//	await-host HOST STATE             waits until it is running or stopped
 //	await-running HOST SESSION...     waits until just these run there
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,
 //	                                  first=N and last=N, by ID, the N of those that are READY
@@ -71,6 +73,8 @@ import (
 //	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
 //	                                  there is none by now
 //	metric NAME[/REASON] N|>=N|none   waits until the functions' values of the metric add up to that
+//	announced SESSION N PATTERN...    waits until its end was announced N times, and holds the last against the
+//	                                  patterns; the audit trail has them, too
 //	story SESSION [ATTR...]           prints what the template's StoryQuery finds of the session; without ATTR's
 //	                                  the level and the message
 //	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
@@ -175,6 +179,7 @@ type stage struct {
 	recorders map[string]*recorder
 	walk      walk
 	written   *written
+	bus       *busEvents
 }
 
 func newStage(opts Options, dir string) (*stage, error) {
@@ -183,8 +188,9 @@ func newStage(opts Options, dir string) (*stage, error) {
 		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	// Schedules run when a scenario says so.
-	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
-	s := &stage{recorders: map[string]*recorder{}, written: &written{}}
+	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1}
+	s := &stage{recorders: map[string]*recorder{}, written: &written{}, bus: &busEvents{}}
+	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
 	opts.Output = s.written.of
 	// DynamoDB Local becomes slower and slower by what it was asked before, by
 	// minutes for the scenarios with many sessions: each has one of its own.
@@ -290,13 +296,13 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 func commands() map[string]command {
 	cmds := map[string]func(*stage, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
-		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning,
+		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
 		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
-		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory,
+		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
@@ -474,6 +480,20 @@ func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
 		}
 	}
 	ts.Fatalf("on %s run %v, not %v", args[0], got, want)
+}
+
+func cmdAwaitHost(s *stage, ts *testscript.TestScript, args []string) {
+	state := func() string {
+		hosts, err := s.broker.fleet.Hosts()
+		ts.Check(err)
+		for _, h := range hosts {
+			if h.HostID == args[0] {
+				return string(h.State)
+			}
+		}
+		return "not there"
+	}
+	until(ts, func() bool { return state() == args[1] }, func() string { return args[0] + " is " + state() })
 }
 
 type entry struct {

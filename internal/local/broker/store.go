@@ -39,13 +39,19 @@ type tables struct {
 	table  session.Table
 	reader session.Reader
 	index  localIndex
-	hosts  session.HostTable
+	hosts  localHosts
 }
 
 // localIndex is all that is asked of the Sessions table's indexes.
 type localIndex interface {
 	session.Index
 	session.OpenIndex
+}
+
+// localHosts is all that is asked of the Hosts table.
+type localHosts interface {
+	session.HostTable
+	session.HostNotes
 }
 
 const (

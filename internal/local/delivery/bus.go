@@ -12,7 +12,10 @@ import (
 type Bus struct {
 	Rules  []template.Rule
 	Queues map[string]*Queue // by logical ID
-	Log    *slog.Logger
+	// Keep is told what log groups are to keep, by their logical IDs; it may be
+	// nil.
+	Keep func(logGroup string, event json.RawMessage)
+	Log  *slog.Logger
 }
 
 // Publish delivers an EventBridge event.
@@ -28,6 +31,11 @@ func (b *Bus) Publish(event json.RawMessage) {
 		}
 		if !matches {
 			continue
+		}
+		for _, id := range rule.LogGroups {
+			if b.Keep != nil {
+				b.Keep(id, event)
+			}
 		}
 		for _, id := range rule.Queues {
 			b.Queues[id].Send(string(event))

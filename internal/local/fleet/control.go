@@ -85,6 +85,16 @@ func (f *Fleet) Upgrade(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.OldAgent = false; return nil })
 }
 
+// StopWhenEmpty gives the host the tag DcvStopWhenEmpty=true: whoever may stop such hosts may stop it.
+func (f *Fleet) StopWhenEmpty(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = true; return nil })
+}
+
+// KeepWhenEmpty undoes StopWhenEmpty.
+func (f *Fleet) KeepWhenEmpty(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = false; return nil })
+}
+
 // Break makes every call of the host's dcv fail.
 func (f *Fleet) Break(hostID string) error {
 	return f.set(hostID, func(h *host) error {

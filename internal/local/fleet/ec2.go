@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -119,7 +120,8 @@ func (f *Fleet) passes(h *host, filters []types.Filter) bool {
 		case "instance-state-name":
 			fits = slices.Contains(filter.Values, string(h.instanceState()))
 		default:
-			fits = f.tagged(h, strings.TrimPrefix(name, "tag:"), filter.Values)
+			key := strings.TrimPrefix(name, "tag:")
+			fits = f.tagged(h, key, filter.Values) || key == stopTag && h.StopsWhenEmpty && slices.Contains(filter.Values, "true")
 		}
 		if !fits {
 			return false
@@ -182,6 +184,12 @@ func (f *Fleet) reservation(h *host) types.Reservation {
 	}
 	if !h.Untagged {
 		i.Tags = []types.Tag{{Key: aws.String(f.tagKey), Value: aws.String(f.tagValue)}}
+	}
+	if h.StopsWhenEmpty {
+		i.Tags = append(i.Tags, types.Tag{Key: aws.String(stopTag), Value: aws.String("true")})
+	}
+	if !h.StartedAt.IsZero() {
+		i.LaunchTime = aws.Time(h.StartedAt.UTC().Truncate(time.Second))
 	}
 	return types.Reservation{
 		ReservationId: aws.String("r-" + strings.TrimPrefix(h.id, "i-")),

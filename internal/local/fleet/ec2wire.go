@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -15,7 +16,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// EC2Handler answers EC2's DescribeInstances over the wire, in its query protocol (forms, answered in XML), so that a
+// EC2Handler answers EC2's DescribeInstances and StopInstances over the wire, in its query protocol (forms, answered in XML), so that a
 // client of any SDK works with it as it is, given the endpoint. Signatures are not looked at.
 func (f *Fleet) EC2Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +25,12 @@ func (f *Fleet) EC2Handler() http.Handler {
 			refuseXML(w, ec2Refusal("MalformedQueryString", "%v", err))
 			return
 		}
-		if action := r.PostForm.Get("Action"); r.Method != http.MethodPost || action != "DescribeInstances" {
+		action := r.PostForm.Get("Action")
+		if r.Method == http.MethodPost && action == "StopInstances" {
+			f.stopOverTheWire(w, r)
+			return
+		}
+		if r.Method != http.MethodPost || action != "DescribeInstances" {
 			refuseXML(w, ec2Refusal("InvalidAction", "The action %s is not valid for this web service.", action))
 			return
 		}
@@ -110,6 +116,7 @@ type (
 		InstanceID *string     `xml:"instanceId"`
 		StateCode  *int32      `xml:"instanceState>code"`
 		StateName  string      `xml:"instanceState>name"`
+		Launched   string      `xml:"launchTime,omitempty"`
 		Platform   string      `xml:"platform,omitempty"`
 		Tags       []xmlTag    `xml:"tagSet>item"`
 		Reason     *xmlState   `xml:"stateReason"`
@@ -146,6 +153,9 @@ func describeAnswer(out *ec2.DescribeInstancesOutput) describeInstancesResponse 
 			if i.IamInstanceProfile != nil {
 				instance.Profile = &xmlProfile{i.IamInstanceProfile.Arn, i.IamInstanceProfile.Id}
 			}
+			if i.LaunchTime != nil {
+				instance.Launched = i.LaunchTime.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
 			for _, tag := range i.Tags {
 				instance.Tags = append(instance.Tags, xmlTag{tag.Key, tag.Value})
 			}
@@ -154,6 +164,39 @@ func describeAnswer(out *ec2.DescribeInstancesOutput) describeInstancesResponse 
 		answer.Reservations = append(answer.Reservations, reservation)
 	}
 	return answer
+}
+
+// stopOverTheWire reads InstanceId.1=..., and answers with the changes of state.
+func (f *Fleet) stopOverTheWire(w http.ResponseWriter, r *http.Request) {
+	in := &ec2.StopInstancesInput{}
+	for name, values := range r.PostForm {
+		switch {
+		case strings.HasPrefix(name, "InstanceId."):
+			in.InstanceIds = append(in.InstanceIds, values...)
+		case name != "Action" && name != "Version":
+			refuseXML(w, ec2Refusal("UnknownParameter", "The parameter %s is not recognized", name))
+			return
+		}
+	}
+	out, err := f.StopInstances(r.Context(), in)
+	if err != nil {
+		refuseXML(w, err)
+		return
+	}
+	type change struct {
+		InstanceID *string `xml:"instanceId"`
+		Code       *int32  `xml:"currentState>code"`
+		Name       string  `xml:"currentState>name"`
+	}
+	answer := struct {
+		XMLName   xml.Name `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ StopInstancesResponse"`
+		RequestID string   `xml:"requestId"`
+		Changes   []change `xml:"instancesSet>item"`
+	}{RequestID: awsenv.NewID()}
+	for _, c := range out.StoppingInstances {
+		answer.Changes = append(answer.Changes, change{c.InstanceId, c.CurrentState.Code, string(c.CurrentState.Name)})
+	}
+	answerXML(w, http.StatusOK, answer)
 }
 
 func refuseXML(w http.ResponseWriter, err error) {

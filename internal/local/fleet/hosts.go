@@ -83,6 +83,9 @@ type machine struct {
 	Platform     string        // Linux or Windows
 	ClockOffset  time.Duration // what its clock is ahead
 	Console      *Session      // the automatic console session that every start brings
+
+	StopsWhenEmpty bool      // has the tag DcvStopWhenEmpty=true
+	StartedAt      time.Time // last
 }
 
 // accepted: Systems Manager takes commands for the host, since it can deliver them as far as it knows.
@@ -152,7 +155,7 @@ func (f *Fleet) addHost(hostID string) (*host, error) {
 	if f.gone[hostID] != nil {
 		return nil, fmt.Errorf("host %s: %w: it was terminated, and no ID is used twice", hostID, ErrInvalid)
 	}
-	h := &host{id: hostID, machine: machine{Platform: "Linux"}, running: map[*invocation]script{}}
+	h := &host{id: hostID, machine: machine{Platform: "Linux", StartedAt: f.now()}, running: map[*invocation]script{}}
 	if err := os.MkdirAll(f.StateDir(hostID), 0o755); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func (f *Fleet) Start(hostID string) error {
 			return err
 		}
 		resumed := h.Hibernated
-		h.Off, h.Hibernated = false, false
+		h.Off, h.Hibernated, h.StartedAt = false, false, f.now()
 		f.instanceStarted(h)
 		if h.Console != nil && !resumed {
 			console := *h.Console

@@ -20,7 +20,8 @@ type Hosts struct {
 
 type host struct {
 	session.HostAnswer
-	silent bool
+	silent               bool
+	occupied, emptySince time.Time
 }
 
 // kept is a time as the table keeps it.
@@ -68,8 +69,33 @@ func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool,
 	if known != nil && (known.SentAt.After(a.SentAt) || known.silent && known.SentAt.Equal(a.SentAt)) {
 		return false, ctx.Err()
 	}
-	t.hosts[a.HostID] = &host{HostAnswer: a}
+	now := &host{HostAnswer: a}
+	if known != nil {
+		now.occupied, now.emptySince = known.occupied, known.emptySince
+	}
+	switch {
+	case a.Sessions > 0:
+		now.occupied, now.emptySince = a.SentAt, time.Time{}
+	case !a.Complete:
+		now.emptySince = time.Time{}
+	case now.emptySince.IsZero():
+		now.emptySince = a.SentAt
+	}
+	t.hosts[a.HostID] = now
 	return true, ctx.Err()
+}
+
+// Notes is session.HostNotes'.
+func (t *Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	notes := map[string]session.HostNote{}
+	for _, id := range hostIDs {
+		if h := t.hosts[id]; h != nil {
+			notes[id] = session.HostNote{SentAt: h.SentAt, OccupiedAt: h.occupied, EmptySince: h.emptySince}
+		}
+	}
+	return notes, ctx.Err()
 }
 
 // Quiet is session.HostTable's.

@@ -12,6 +12,7 @@ var obeyed = map[string]func(*Template, *properties){
 	"AWS::Serverless::Function": (*Template).addFunction,
 	"AWS::Serverless::HttpApi":  (*Template).checkHTTPAPI,
 	"AWS::Events::Rule":         (*Template).addRule,
+	"AWS::Pipes::Pipe":          (*Template).addPipe,
 	"AWS::SQS::Queue":           (*Template).addQueue,
 	"AWS::DynamoDB::Table":      (*Template).addTable,
 	"AWS::SSM::Document":        (*Template).addDocument,

@@ -3,6 +3,7 @@ package template
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Rule is an EventBridge rule on the account's own bus.
@@ -11,6 +12,7 @@ type Rule struct {
 	Pattern   *Pattern
 	Queues    []string // logical IDs of the queues that get the whole event
 	Functions []string // logical IDs of the functions that get it
+	LogGroups []string // logical IDs of the log groups that keep it
 	Enabled   bool
 }
 
@@ -21,14 +23,25 @@ func (t *Template) addRule(p *properties) {
 	p.ignore("Description", "Tags")
 	for _, target := range p.objects("Targets") {
 		target.required("Id")
-		r.Queues = append(r.Queues, t.resource(target, "Arn", "Arn", "AWS::SQS::Queue"))
+		if group, ok := t.logGroup(target); ok {
+			r.LogGroups = append(r.LogGroups, group)
+		} else {
+			r.Queues = append(r.Queues, t.resource(target, "Arn", "Arn", "AWS::SQS::Queue"))
+		}
 		t.deadLetters(target)
 		target.end()
 	}
-	if len(r.Queues) == 0 {
+	if len(r.Queues)+len(r.LogGroups) == 0 {
 		p.fail("Targets", "missing")
 	}
 	t.rules = append(t.rules, r)
+}
+
+// logGroup is the log group that a target is, if it is one.
+func (t *Template) logGroup(target *properties) (logicalID string, is bool) {
+	_, logicalID, _ = strings.Cut(target.required("Arn"), ":log-group:")
+	r, found := t.Resource(logicalID)
+	return logicalID, found && r.Type == "AWS::Logs::LogGroup"
 }
 
 // eventRule is the rule that SAM makes of an event of a function.

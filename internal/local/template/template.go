@@ -27,6 +27,7 @@ type Template struct {
 	queues    []Queue
 	tables    []Table
 	documents []Document
+	pipes     []Pipe
 }
 
 // Resource is one resource that the template creates, with its properties resolved into what encoding/json would make

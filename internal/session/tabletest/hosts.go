@@ -22,6 +22,7 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"ExpectedHosts":           expectedHosts,
 		"LastTwoInventories":      lastTwoInventories,
 		"NewestOfAHost":           newestOfAHost,
+		"NotesOfWhatRan":          notesOfWhatRan,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
 	}
@@ -159,6 +160,44 @@ func newestOfAHost(h *hostsTest) {
 		h.t.Fatal(err)
 	}
 	h.newest(map[string]time.Time{"i-1": after(100), "i-2": after(200)})
+}
+
+func notesOfWhatRan(h *hostsTest) {
+	reader, ok := h.hosts.(session.HostNotes)
+	if !ok {
+		h.t.Fatal("the table has no notes")
+	}
+	zero := time.Time{}
+	for _, step := range []struct {
+		sent, sessions       int
+		complete             bool
+		occupied, emptySince time.Time
+	}{
+		{100, 0, true, zero, after(100)},
+		{200, 0, true, zero, after(100)},
+		{300, 0, false, zero, zero}, // cut: nobody knows
+		{400, 0, true, zero, after(400)},
+		{500, 2, true, after(500), zero},
+		{600, 1, false, after(600), zero},
+		{700, 0, true, after(600), after(700)},
+		{650, 3, true, after(600), after(700)}, // late
+		{700, 0, true, after(600), after(700)}, // once more
+		{800, 0, true, after(600), after(700)},
+	} {
+		_, err := h.hosts.Answered(h.t.Context(), session.HostAnswer{
+			HostID: "i-1", SentAt: after(step.sent), At: after(step.sent + 1), Sessions: step.sessions, Complete: step.complete,
+		})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		notes, err := reader.Notes(h.t.Context(), []string{"i-0", "i-1"})
+		got := notes["i-1"]
+		if err != nil || len(notes) != 1 || !got.OccupiedAt.Equal(step.occupied) || !got.EmptySince.Equal(step.emptySince) || got.SentAt.Before(after(step.sent)) {
+			h.t.Errorf("%+v: %+v, %v", step, notes, err)
+		}
+	}
+	h.answers("i-2", 100, 110, true)
+	h.answers("i-2", 100, 110, true)
 }
 
 // newest asks about 150 hosts: more than a call takes.

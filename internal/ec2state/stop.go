@@ -1,0 +1,60 @@
+package ec2state
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"dcv-session-broker/internal/session"
+)
+
+// StopAPI is what a Stopper asks of EC2.
+type StopAPI interface {
+	API
+	StopInstances(context.Context, *ec2.StopInstancesInput, ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error)
+}
+
+// A Stopper is a session.Stoppable: the instances of the fleet whose owner has
+// tagged them for it. The policy allows no others.
+type Stopper struct {
+	api      StopAPI
+	fleetTag string
+}
+
+// NewStopper is for the instances whose tag DcvFleet has that value.
+func NewStopper(api StopAPI, fleetTag string) *Stopper { return &Stopper{api, fleetTag} }
+
+// Running is session.Stoppable's. LaunchTime is "the time that the instance was
+// last launched", so after each start a new one (API reference, Instance).
+func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, err error) {
+	pages := ec2.NewDescribeInstancesPaginator(s.api, &ec2.DescribeInstancesInput{
+		Filters: []types.Filter{
+			{Name: aws.String("tag:DcvStopWhenEmpty"), Values: []string{"true"}},
+			{Name: aws.String("tag:DcvFleet"), Values: []string{s.fleetTag}},
+			{Name: aws.String("instance-state-name"), Values: []string{"running"}},
+		},
+		MaxResults: aws.Int32(pageSize),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describe instances: %w", err)
+		}
+		for _, r := range page.Reservations {
+			for _, i := range r.Instances {
+				running = append(running, session.RunningHost{HostID: aws.ToString(i.InstanceId), StartedAt: aws.ToTime(i.LaunchTime)})
+			}
+		}
+	}
+	return running, nil
+}
+
+// Stop is session.Stoppable's. One instance a call: one that cannot be stopped (a
+// Spot Instance of a one-time request, say) would fail a call for several.
+func (s *Stopper) Stop(ctx context.Context, hostID string) error {
+	_, err := s.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{hostID}})
+	return err
+}

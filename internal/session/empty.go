@@ -1,0 +1,128 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A Stopper stops hosts on which nothing runs any more, so that nobody pays for
+// them. It stops too little rather than too much: only a host that
+//
+//   - EC2 says runs, and is tagged for it;
+//   - an inventory has seen a session on since it was started, so that one that
+//     was started for a session still to come is left alone;
+//   - has said, in complete inventories from Grace ago until just now, that
+//     nothing runs;
+//   - has no record, of a session that lives or a deletion that is open.
+//
+// A session that begins after the host's last inventory, at most newsAge before,
+// is lost: nobody but the host could know of it.
+type Stopper struct {
+	Index     Index
+	Hosts     HostNotes
+	Instances Stoppable
+	// Grace is how long a host has been empty before it is stopped.
+	Grace time.Duration
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// HostNotes is what the Hosts table has noted of inventories.
+type HostNotes interface {
+	// Notes has those of the hosts, which are distinct, that ever answered one.
+	Notes(ctx context.Context, hostIDs []string) (map[string]HostNote, error)
+}
+
+// A HostNote is what a host's inventories have said, by their sending times.
+type HostNote struct {
+	// SentAt is the newest.
+	SentAt time.Time
+	// OccupiedAt is the newest with a session in it.
+	OccupiedAt time.Time
+	// EmptySince is the oldest of those, up to the newest, that were complete and
+	// had none; zero if the newest is not one of them.
+	EmptySince time.Time
+}
+
+// Stoppable is what can be asked of EC2.
+type Stoppable interface {
+	// Running are the hosts of the fleet that run and are tagged to be stopped
+	// when they are empty.
+	Running(ctx context.Context) ([]RunningHost, error)
+	Stop(ctx context.Context, hostID string) error
+}
+
+// A RunningHost was last started at that time.
+type RunningHost struct {
+	HostID    string
+	StartedAt time.Time
+}
+
+const (
+	// newsAge is how old the newest inventory of a host may be that is stopped
+	// because of it. The task runs each minute, so it sees every inventory that
+	// young.
+	newsAge = 90 * time.Second
+	// maxStops bounds one run.
+	maxStops = 20
+)
+
+// Stop stops what is empty.
+func (s *Stopper) Stop(ctx context.Context) error {
+	running, err := s.Instances.Running(ctx)
+	if err != nil {
+		return fmt.Errorf("find running hosts that may be stopped: %w", err)
+	}
+	var ids []string
+	for _, h := range running {
+		ids = append(ids, h.HostID)
+	}
+	notes, err := s.Hosts.Notes(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("read what hosts have said: %w", err)
+	}
+	var errs []error
+	stops := 0
+	for _, h := range running {
+		note := notes[h.HostID]
+		if !note.empty(h.StartedAt, s.Now(), s.Grace) {
+			continue
+		}
+		if stops++; stops > maxStops {
+			s.Log.Info("more hosts are empty: the next run stops them")
+			break
+		}
+		if err := s.stop(ctx, h.HostID, note); err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w", h.HostID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stopper) stop(ctx context.Context, hostID string, note HostNote) error {
+	records, err := s.Index.OnHost(ctx, hostID)
+	if err != nil {
+		return fmt.Errorf("read its sessions: %w", err)
+	}
+	log := s.Log.With("HostId", hostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())
+	if len(records) > 0 {
+		log.Info("empty host not stopped: it has records of sessions that have not ended", "Sessions", len(records))
+		return nil
+	}
+	if err := s.Instances.Stop(ctx, hostID); err != nil {
+		return fmt.Errorf("stop it: %w", err)
+	}
+	log.Info("empty host stopped", "Metric", Count(HostsStopped, 1))
+	return nil
+}
+
+// empty tells whether a host that was started then is empty, and has been for
+// the grace time.
+func (n HostNote) empty(startedAt, now time.Time, grace time.Duration) bool {
+	used := !startedAt.IsZero() && n.OccupiedAt.After(startedAt)
+	since := n.EmptySince.After(n.OccupiedAt) && !now.Before(n.EmptySince.Add(grace))
+	return used && since && now.Sub(n.SentAt) <= newsAge
+}

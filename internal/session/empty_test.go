@@ -1,0 +1,126 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// emptyHosts are hosts of one kind, and what a Stopper made of them.
+type emptyHosts struct {
+	running []session.RunningHost
+	note    session.HostNote
+	stopped []string
+	fails   map[string]error
+}
+
+func (e *emptyHosts) Running(context.Context) ([]session.RunningHost, error) {
+	return e.running, e.fails["running"]
+}
+
+func (e *emptyHosts) Stop(_ context.Context, hostID string) error {
+	e.stopped = append(e.stopped, hostID)
+	return e.fails[hostID]
+}
+
+func (e *emptyHosts) Notes(_ context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	notes := map[string]session.HostNote{}
+	for _, id := range hostIDs {
+		notes[id] = e.note
+	}
+	return notes, e.fails["notes"]
+}
+
+func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
+	t.Helper()
+	table := memtable.New()
+	for _, r := range records {
+		table.Put(r)
+	}
+	s := session.Stopper{
+		Index: table, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return t0 }, Log: slog.New(slog.DiscardHandler),
+	}
+	return s.Stop(t.Context())
+}
+
+func ago(d time.Duration) time.Time { return t0.Add(-d) }
+
+// empty hosts that are to be stopped.
+func empty(ids ...string) *emptyHosts {
+	e := &emptyHosts{
+		note:  session.HostNote{SentAt: ago(time.Minute), OccupiedAt: ago(time.Hour), EmptySince: ago(30 * time.Minute)},
+		fails: map[string]error{},
+	}
+	for _, id := range ids {
+		e.running = append(e.running, session.RunningHost{HostID: id, StartedAt: ago(2 * time.Hour)})
+	}
+	return e
+}
+
+func TestOnlyEmptyHostsAreStopped(t *testing.T) {
+	type change = func(*emptyHosts)
+	for name, change := range map[string]change{
+		"":                        func(*emptyHosts) {},
+		"not for long enough":     func(e *emptyHosts) { e.note.EmptySince = ago(30*time.Minute - time.Millisecond) },
+		"not heard of lately":     func(e *emptyHosts) { e.note.SentAt = ago(91 * time.Second) },
+		"never used":              func(e *emptyHosts) { e.note.OccupiedAt = time.Time{} },
+		"not used since a start":  func(e *emptyHosts) { e.running[0].StartedAt = ago(59 * time.Minute) },
+		"started, who knows when": func(e *emptyHosts) { e.running[0].StartedAt = time.Time{} },
+		"occupied":                func(e *emptyHosts) { e.note.EmptySince = time.Time{} },
+		"occupied since":          func(e *emptyHosts) { e.note.OccupiedAt = e.note.EmptySince },
+		"never heard of":          func(e *emptyHosts) { e.note = session.HostNote{} },
+	} {
+		e := empty("i-1")
+		change(e)
+		if err := e.stop(t); err != nil || len(e.stopped) > 0 != (name == "") {
+			t.Errorf("%q: stopped %q, %v", name, e.stopped, err)
+		}
+	}
+}
+
+func TestNoHostWithARecordIsStopped(t *testing.T) {
+	for _, r := range []session.Record{
+		{"SessionId": "ready", "LiveHostId": "i-1", "State": "READY"},
+		{"SessionId": "open", "LiveHostId": "i-1", "State": "DELETING", "DueLane": "1", "NextAttemptAt": session.FormatTime(t0)},
+		{"SessionId": "removed by force", "LiveHostId": "i-1", "State": "DELETED", "CloseUntil": session.FormatTime(t0)},
+	} {
+		e := empty("i-1", "i-2")
+		if err := e.stop(t, r); err != nil || !slices.Equal(e.stopped, []string{"i-2"}) {
+			t.Errorf("%v: stopped %q, %v", r["SessionId"], e.stopped, err)
+		}
+	}
+}
+
+// Promise 8.
+func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
+	e := empty("i-1", "i-2")
+	e.fails["i-1"] = errors.New("UnsupportedOperation")
+	if err := e.stop(t); err == nil || !strings.Contains(err.Error(), "i-1") || !slices.Equal(e.stopped, []string{"i-1", "i-2"}) {
+		t.Errorf("stopped %q, %v", e.stopped, err)
+	}
+	for _, what := range []string{"running", "notes"} {
+		e := empty("i-1")
+		e.fails[what] = errors.New("no")
+		if err := e.stop(t); err == nil || len(e.stopped) > 0 {
+			t.Errorf("without an answer about %s: stopped %q, %v", what, e.stopped, err)
+		}
+	}
+}
+
+func TestOneRunStopsTwentyHosts(t *testing.T) {
+	var ids []string
+	for n := range 25 {
+		ids = append(ids, fmt.Sprint("i-", n))
+	}
+	if e := empty(ids...); e.stop(t) != nil || len(e.stopped) != 20 {
+		t.Errorf("stopped %q", e.stopped)
+	}
+}
