@@ -75,14 +75,13 @@ class Aws:
 
     def cloudformation(self, form):
         action, stack = form["Action"], form.get("StackName", "")
-        done = "UPDATE_COMPLETE" if self.change_sets and self.change_sets[-1]["type"] == "UPDATE" else "CREATE_COMPLETE"
         now = datetime.datetime.now(datetime.timezone.utc).isoformat()
         answers = {
             "GetCallerIdentity": lambda: "<Account>123456789012</Account><Arn>arn:aws:iam::123456789012:user/local</Arn>",
             "ExecuteChangeSet": lambda: self.execute(stack),
             "DescribeStackEvents": lambda: f"<StackEvents><member><EventId>{now}</EventId><StackId>{stack}</StackId>"
             f"<StackName>{stack}</StackName><LogicalResourceId>{stack}</LogicalResourceId><PhysicalResourceId>{stack}</PhysicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType>"
-            f"<ResourceStatus>{done}</ResourceStatus><Timestamp>{now}</Timestamp></member></StackEvents>",
+            f"<ResourceStatus>{self.status(stack)}</ResourceStatus><Timestamp>{now}</Timestamp></member></StackEvents>",
             "DescribeStacks": lambda: self.describe(stack),
             "GetTemplateSummary": lambda: "<Parameters>" + "".join(
                 f"<member><ParameterKey>{name}</ParameterKey></member>" for name in self.deployed[stack]["names"]) + "</Parameters>",
@@ -102,13 +101,16 @@ class Aws:
         if stack == "aws-sam-cli-managed-default":
             inner = MANAGED
         elif stack in self.deployed:
-            inner = "<StackStatus>CREATE_COMPLETE</StackStatus>"
+            inner = f"<StackStatus>{self.status(stack)}</StackStatus>"
         else:
             return None
         return f"<Stacks><member><StackName>{escape(stack)}</StackName>{inner}</member></Stacks>"
 
+    def status(self, stack):
+        return f"{self.deployed[stack]['type']}_COMPLETE" if stack in self.deployed else "REVIEW_IN_PROGRESS"
+
     def execute(self, stack):
-        self.deployed[stack.split("/")[1] if "/" in stack else stack] = self.change_sets[-1]
+        self.deployed[stack] = self.change_sets[-1]
         return ""
 
     def change_set(self, form):

@@ -40,12 +40,12 @@ class DeploymentTest(unittest.TestCase):
 
     def run_in_aws(self, *command, answers=""):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True)
+        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True, timeout=40)
 
     def deploy(self, *settings, built=".aws-sam/arm64", answers=""):
         """The change set that it comes to, which is executed."""
         done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
         self.assertIs(self.aws.deployed["studio"], self.aws.change_sets[-1], done.stdout)
         return self.aws.change_sets[-1]
 
@@ -92,7 +92,7 @@ class DeploymentTest(unittest.TestCase):
                 done = self.run_in_aws(
                     str(pathlib.Path(sys.executable).parent / "sam"), "package", "--template-file", f".aws-sam/{architecture}/template.yaml",
                     "--s3-bucket", aws_stand_in.BUCKET, "--output-template-file", str(packaged))
-                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.returncode, 0, done.stderr[-1000:])
                 self.check_template(packaged.read_text(), architecture)
 
     def check_template(self, text, architecture):

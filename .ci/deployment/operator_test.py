@@ -12,7 +12,7 @@ HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"  # of the demo fleet
 
 def make(*arguments, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, capture_output=True, text=True)
+    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=300)
 
 
 class OperatorTest(unittest.TestCase):
