@@ -40,7 +40,7 @@ class DeploymentTest(unittest.TestCase):
 
     def run_in_aws(self, *command, answers=""):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True, timeout=40)
+        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True, timeout=300)
 
     def deploy(self, *settings, built=".aws-sam/arm64", answers=""):
         """The change set that it comes to, which is executed."""
