@@ -14,10 +14,10 @@ FUNCTIONS = pathlib.Path(__file__).parent.parent / "functions"
 # Actions that know no resource, so that "*" is all a policy can say.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 ACTIONS_WITHOUT_RESOURCE = {
-    "ssm:DescribeInstanceInformation",
-    "ec2:DescribeInstances",
-    "ssm:GetCommandInvocation",
-    "ssm:ListCommandInvocations",
+    "ssm:DescribeInstanceInformation": "lists nodes: which of the hosts can be reached",
+    "ssm:GetCommandInvocation": "is asked by the ID of a command, which is no resource",
+    "ssm:ListCommandInvocations": "as GetCommandInvocation",
+    "ec2:DescribeInstances": "lists instances: which of the hosts are gone. No Describe of EC2 knows a resource",
 }
 
 # Resources that end in "*" for a reason: what they end in, and whether a condition must narrow them.
@@ -166,6 +166,43 @@ def only_tagged_hosts_are_stopped(template):
                     yield f"{name}: hosts can be stopped that are not tagged for it"
 
 
+def statements_of(document):
+    """A log group's is a text, with names to be put into it."""
+    if document and "Fn::Sub" in document:
+        document = json.loads(document["Fn::Sub"])
+    return document["Statement"] if document else []
+
+
+def other_policies_are_as_narrow(template):
+    """Of queues, topics and buses, and of whatever SAM might make."""
+    for name in of_type(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group"):
+        yield f"{name}: policies belong into the role of their function"
+    for name, policy in of_type(template, "AWS::IAM::Policy").items():
+        if "Condition" not in policy:
+            yield f"{name}: what is always allowed belongs into the role of its function"
+    for name, resource in template["Resources"].items():
+        for statement in statements_of(resource.get("Properties", {}).get("PolicyDocument")):
+            yield from statement_is_narrow(name, statement)
+            if statement.get("Principal") in ("*", {"AWS": "*"}):
+                yield f"{name}: lets in anybody"
+
+
+def every_function_has_a_caller(template):
+    """One that waits longer than the function works. What nobody here is known to call has no such bound."""
+    called = set()
+    for kind, callee in (("Permission", "FunctionName"), ("EventSourceMapping", "FunctionName")):
+        called |= {referred(r["Properties"][callee]) for r in of_type(template, f"AWS::Lambda::{kind}").values()}
+    called |= {referred(s["Properties"]["Target"]["Arn"]) for s in of_type(template, "AWS::Scheduler::Schedule").values()}
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        if "Timeout" not in function["Properties"]:
+            yield f"{name}: has no Timeout of its own"
+        if name not in called:
+            yield f"{name}: nothing in this template calls it, so nothing bounds its time-out"
+    for name, permission in of_type(template, "AWS::Lambda::Permission").items():
+        if permission["Properties"]["Principal"] != "apigateway.amazonaws.com":
+            yield f"{name}: no rule here knows how long {permission['Properties']['Principal']} waits for a function"
+
+
 def roles_are_least_privilege(template):
     for name, role in of_type(template, "AWS::IAM::Role").items():
         if role["Properties"].get("ManagedPolicyArns"):
@@ -185,7 +222,7 @@ def statement_is_narrow(where, statement):
     for resource in as_list(statement.get("Resource", [])):
         text = resource if isinstance(resource, str) else json.dumps(resource.get("Fn::Sub", "")).strip('"')
         if text == "*":
-            for action in set(actions) - ACTIONS_WITHOUT_RESOURCE:
+            for action in sorted(set(actions) - set(ACTIONS_WITHOUT_RESOURCE)):
                 yield f"{where}: {action} is allowed on every resource"
         elif "*" in text:
             ending = next((e for e in OPEN_RESOURCES if text.endswith(e)), None)
@@ -211,6 +248,9 @@ def mappings_are_bounded(template):
                     f"the function's time-out of {function['Timeout']} s"
                 )
             continue
+        # Lambda itself waits for a batch as long as the function may work, and gives its records up at this age.
+        if function["Timeout"] >= p.get("MaximumRecordAgeInSeconds", 0):
+            yield f"{name}: the function's time-out of {function['Timeout']} s is not below MaximumRecordAgeInSeconds"
         for setting in STREAM_BOUNDS:
             if p.get(setting) in (None, False, -1):
                 yield f"{name}: {setting} is not set"
@@ -267,6 +307,8 @@ ALL = [
     roles_allow_what_programs_call,
     roles_are_least_privilege,
     only_tagged_hosts_are_stopped,
+    other_policies_are_as_narrow,
+    every_function_has_a_caller,
     mappings_are_bounded,
     schedules_are_bounded,
 ]

@@ -1,5 +1,5 @@
 """What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py,
-and who may call them in authorization.py.
+who may call them in authorization.py, and what concerns whoever deploys it in stack_rules.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -9,6 +9,7 @@ import re
 
 import authorization
 import function_rules
+import stack_rules
 from template_expansion import as_list, of_type, referred
 
 LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
@@ -168,7 +169,7 @@ ALL = [
 ]
 
 
-EVERY = ALL + authorization.ALL + function_rules.ALL
+EVERY = ALL + authorization.ALL + function_rules.ALL + stack_rules.ALL
 
 
 def breaches(template):

@@ -14,6 +14,7 @@ import sys
 
 import tomlkit
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
+from samcli.yamlhelper import yaml_dump, yaml_parse
 
 SAM = pathlib.Path(sys.executable).parent / "sam"
 
@@ -44,6 +45,20 @@ def quoted(values):
     return ['{}="{}"'.format(key, value.replace('"', '\\"')) for key, value in values.items()]
 
 
+class Build:
+    """A folder that `sam build` or `make release` made."""
+
+    def __init__(self, folder):
+        self.template = pathlib.Path(folder, "template.yaml")
+        self.content = yaml_parse(self.template.read_text())
+        self.architectures = self.content["Parameters"]["Architecture"]["AllowedValues"]
+
+    def pin(self, architecture):
+        """Has CloudFormation refuse the other processor, which SAM's questions offer still: nothing here is built for it."""
+        self.content["Parameters"]["Architecture"] |= {"AllowedValues": [architecture], "Default": architecture}
+        self.template.write_text(yaml_dump(self.content))
+
+
 class Section:
     """What samconfig.toml has for a stack."""
 
@@ -71,24 +86,31 @@ def main():
     stack, file = variable("STACK"), variable("SAMCONFIG")
     section = Section(file, stack)
     parameters = section.parameters | dict(given.parameters)
-    parameters["Architecture"] = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     tags = TAGS_OF_ALL | section.tags | dict(given.tags)
     guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
 
-    built = variable("BUILT")
-    if not built:
-        built = ".aws-sam/build"
-        subprocess.run([SAM, "build", "--parameter-overrides", f"Architecture={parameters['Architecture']}"], check=True)
+    architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
+    if folder := variable("BUILT"):
+        build = Build(folder)
+        if len(build.architectures) == 1:
+            if variable("ARCHITECTURE") not in ("", *build.architectures):
+                sys.exit(f"deploy: {folder} was built for {build.architectures[0]}, not for {architecture}")
+            (architecture,) = build.architectures
+    else:
+        subprocess.run([SAM, "build", "--parameter-overrides", f"Architecture={architecture}"], check=True)
+        build = Build(".aws-sam/build")
+        build.pin(architecture)
+    parameters["Architecture"] = architecture
     section.keep(parameters, tags)
     command = [
-        SAM, "deploy", "--template-file", f"{built}/template.yaml", "--stack-name", stack,
+        SAM, "deploy", "--template-file", str(build.template), "--stack-name", stack,
         "--config-file", str(pathlib.Path(file).resolve()), "--config-env", stack if section.exists or guided else "default",
         "--no-fail-on-empty-changeset", "--tags", *quoted(tags), "--parameter-overrides", *quoted(parameters),
     ]
     if not guided and not sys.stdin.isatty():
         command.append("--no-confirm-changeset")  # nobody is there to be asked
     if guided:
-        command.append("--guided")
+        command += ["--guided", "--confirm-changeset"]
     sys.exit(subprocess.run(command).returncode)
 
 

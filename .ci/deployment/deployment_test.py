@@ -1,0 +1,136 @@
+"""`make deploy`, as far as it goes without an account: what SAM uploads, and the change sets that it asks for."""
+
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+import zipfile
+
+import authorization
+import aws_stand_in
+import template_expansion
+import template_rules
+from servers import ROOT
+
+# Field e_machine of an ELF file.
+PROCESSORS = {0xB7: "arm64", 0x3E: "x86_64"}
+
+# CloudFormation's quota for a template in S3.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+LARGEST_TEMPLATE_BYTES = 1_000_000
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+DEFAULTS = {name: str(p["Default"]) for name, p in template_expansion.read(TEMPLATE)["Parameters"].items()}
+
+
+class DeploymentTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = pathlib.Path(folder)
+        self.samconfig = shutil.copy(ROOT / "samconfig.toml", folder)
+        self.aws = self.enterContext(aws_stand_in.running())
+
+    def run_in_aws(self, *command, answers=""):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True, timeout=300)
+
+    def deploy(self, *settings, built=".aws-sam/arm64", answers=""):
+        """The change set that it comes to, which is executed."""
+        done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
+        self.assertIs(self.aws.deployed["studio"], self.aws.change_sets[-1], done.stdout)
+        return self.aws.change_sets[-1]
+
+    def guided(self):
+        # Stack, region, parameters; changes to be confirmed, roles, no rollback, saved where; and the change set itself.
+        return self.deploy("GUIDED=yes", answers="\n" * (2 + len(DEFAULTS) + 6) + "y\n")
+
+    def test_first_it_is_guided_and_then_samconfig_says(self):
+        first = self.guided()
+        self.assertEqual((first["type"], first["capabilities"]), ("CREATE", ["CAPABILITY_IAM"]))
+        self.assertEqual(first["parameters"], DEFAULTS)
+        self.assertEqual(first["tags"], {"Project": "dcv-session-broker"})
+
+        changed = self.deploy("PARAMETERS=ForceMode=best-effort 'FleetTagValue=the studio'", "TAGS=CostCenter=42")
+        wanted = DEFAULTS | {"ForceMode": "best-effort", "FleetTagValue": "the studio"}
+        self.assertEqual((changed["type"], changed["parameters"]), ("UPDATE", wanted))
+        self.assertEqual(changed["tags"], {"Project": "dcv-session-broker", "CostCenter": "42"})
+
+        again = self.deploy()
+        self.assertEqual((again["parameters"], again["tags"]), (wanted, changed["tags"]))
+
+        own = self.deploy("PARAMETERS=Issuer=https://login.example.com Audience=one,two Scope=desktops")
+        self.assertEqual([own["parameters"][name] for name in ("Issuer", "Audience", "Scope")], ["https://login.example.com", "one,two", "desktops"])
+        back = self.deploy('PARAMETERS=Issuer= Audience=\\"\\" Scope=dcv-session-manager/sm_scope')
+        self.assertEqual(back["parameters"], wanted)
+
+    def test_no_parameter_is_needed(self):
+        first = self.deploy()
+        self.assertEqual(first["parameters"], {"Architecture": "arm64"})
+        self.assertEqual(list(authorization.refusals(template_expansion.read(TEMPLATE), DEFAULTS)), [])
+        self.assertEqual(pathlib.Path(self.samconfig).read_text(), (ROOT / "samconfig.toml").read_text())
+        # What is not given stays as it is.
+        second = self.deploy("PARAMETERS=LogLevel=debug")
+        self.assertEqual(second["parameters"], {"Architecture": "arm64", "LogLevel": "debug"})
+        self.assertEqual(set(second["names"]), {"Architecture", "LogLevel"} | set(first["names"]))
+
+    def test_what_is_deployed_is_what_was_checked(self):
+        self.check_template(self.deploy()["template"], "arm64")
+
+    def test_packages_of_both_processors(self):
+        for architecture in ("arm64", "x86_64"):
+            with self.subTest(architecture):
+                packaged = self.folder / "packaged.yaml"
+                done = self.run_in_aws(
+                    str(pathlib.Path(sys.executable).parent / "sam"), "package", "--template-file", f".aws-sam/{architecture}/template.yaml",
+                    "--s3-bucket", aws_stand_in.BUCKET, "--output-template-file", str(packaged))
+                self.assertEqual(done.returncode, 0, done.stderr[-1000:])
+                self.check_template(packaged.read_text(), architecture)
+
+    def check_template(self, text, architecture):
+        """It passes the same checks as template.yaml, and each of its functions is there, for this processor."""
+        self.assertLess(len(text.encode()), LARGEST_TEMPLATE_BYTES)
+        functions = template_expansion.of_type(template_expansion.read(text), "AWS::Serverless::Function")
+        self.assertEqual(len(functions), len(list((ROOT / "functions").iterdir())))
+        for name, function in functions.items():
+            package = zipfile.ZipFile(io.BytesIO(self.aws.object_of(function["Properties"]["CodeUri"])))
+            self.assertEqual(package.namelist(), ["bootstrap"], name)
+            self.assertTrue(package.getinfo("bootstrap").external_attr >> 16 & 0o111, f"{name} cannot be executed")
+            self.assertEqual(processor(package.read("bootstrap")), architecture, name)
+        expanded = template_expansion.expand(text, Architecture=architecture)
+        self.assertEqual(template_rules.breaches(expanded), [])
+        self.assertEqual(template_expansion.lint(json.dumps(expanded)), [])
+
+    def test_a_release_is_deployed_as_it_is(self):
+        for archive in sorted((ROOT / "build" / "release").glob("*.tar.gz")):
+            architecture = "x86_64" if "x86_64" in archive.name else "arm64"
+            with self.subTest(archive.name), tarfile.open(archive) as packed:
+                packed.extractall(self.folder, filter="data")
+                release = self.folder / archive.name.removesuffix(".tar.gz")
+                change_set = self.deploy(built=release)
+                self.assertEqual(change_set["parameters"], {"Architecture": architecture})
+                self.check_template(change_set["template"], architecture)
+                other = {"arm64": "x86_64", "x86_64": "arm64"}[architecture]
+                refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={release}", f"ARCHITECTURE={other}", f"SAMCONFIG={self.samconfig}")
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn(f"was built for {architecture}", refused.stderr)
+                for parameter in (template_expansion.read(change_set["template"])["Parameters"]["Architecture"],):
+                    self.assertEqual(parameter["AllowedValues"], [architecture])
+        self.assertEqual(len(list((ROOT / "build" / "release").glob("*.tar.gz"))), 2)
+
+
+def processor(program):
+    assert program[:4] == b"\x7fELF", program[:4]
+    return PROCESSORS[int.from_bytes(program[18:20], "little")]
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,122 @@
+"""What a stack of template.yaml must be for whoever deploys it: parameters that explain themselves, names that no other stack
+wants, and nothing that lies about unencrypted.
+
+As in template_rules.py, every rule yields one sentence for each breach.
+"""
+
+import json
+
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from template_expansion import of_type, referred
+
+REGION = "us-east-1"
+
+# What bounds a parameter's value: any one of these lists.
+BOUNDS = (["AllowedValues"], ["AllowedPattern"], ["MinValue", "MaxValue"])
+
+# Names that are unique in an account, or the world, but are not what CloudFormation knows the resource by.
+NAMES = {
+    "AWS::SQS::Queue": ["QueueName"],
+    "AWS::SNS::Topic": ["TopicName"],
+    "AWS::Events::Rule": ["Name"],
+    "AWS::Cognito::UserPoolDomain": ["Domain"],
+}
+
+# What each kind of resource is encrypted by. A function is called with the properties; a text is why there is nothing to set.
+# A kind that is missing has to be thought about before it is used.
+ENCRYPTION = {
+    "AWS::DynamoDB::Table": lambda p: p.get("SSESpecification", {}).get("SSEEnabled") is True,
+    "AWS::SQS::Queue": lambda p: p.get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in p,
+    "AWS::SNS::Topic": lambda p: "KmsMasterKeyId" in p,
+    "AWS::S3::Bucket": lambda p: "BucketEncryption" in p,
+    "AWS::Logs::LogGroup": "CloudWatch Logs encrypts log groups, always",
+    "AWS::Lambda::Function": "Lambda encrypts environments and packages, always; no secret is in them",
+    "AWS::Cognito::UserPool": "Cognito encrypts its data, always",
+    "AWS::Cognito::UserPoolClient": "as its pool",
+    "AWS::SSM::Document": "this repository's own text",
+    "AWS::Events::EventBus": "EventBridge encrypts what it holds, always",
+    "AWS::Events::Archive": "EventBridge encrypts what it holds, always",
+    "AWS::CloudWatch::Alarm": "holds no data",
+    "AWS::CloudWatch::CompositeAlarm": "holds no data",
+    "AWS::CloudWatch::Dashboard": "holds no data",
+    "AWS::Logs::MetricFilter": "holds no data",
+    "AWS::Logs::QueryDefinition": "holds no data",
+    "AWS::Logs::ResourcePolicy": "holds no data",
+    "AWS::Pipes::Pipe": "holds no data",
+    "AWS::ApiGatewayV2::Api": "holds no data",
+    "AWS::ApiGatewayV2::Stage": "holds no data",
+    "AWS::Cognito::UserPoolDomain": "holds no data",
+    "AWS::Cognito::UserPoolResourceServer": "holds no data",
+    "AWS::Events::Rule": "holds no data",
+    "AWS::Events::EventBusPolicy": "holds no data",
+    "AWS::IAM::Policy": "holds no data",
+    "AWS::IAM::Role": "holds no data",
+    "AWS::Lambda::EventInvokeConfig": "holds no data",
+    "AWS::Lambda::EventSourceMapping": "holds no data",
+    "AWS::Lambda::Permission": "holds no data",
+    "AWS::SNS::TopicPolicy": "holds no data",
+    "AWS::SQS::QueuePolicy": "holds no data",
+    "AWS::Scheduler::Schedule": "its input is this repository's own text",
+}
+
+
+def parameters_explain_themselves(template):
+    interface = template.get("Metadata", {}).get("AWS::CloudFormation::Interface", {})
+    grouped = [name for group in interface.get("ParameterGroups", []) for name in group["Parameters"]]
+    labels = interface.get("ParameterLabels", {})
+    for name, parameter in template["Parameters"].items():
+        if grouped.count(name) != 1:
+            yield f"{name}: is in {grouped.count(name)} groups of the interface, not in one"
+        if not labels.get(name, {}).get("default"):
+            yield f"{name}: has no label in the interface"
+        if not parameter.get("Description"):
+            yield f"{name}: has no description"
+        if "Default" not in parameter:
+            yield f"{name}: has no default, so that no stack can be made without thinking of it"
+        if not any(all(key in parameter for key in keys) for keys in BOUNDS):
+            yield f"{name}: may have any value: give it AllowedValues, an AllowedPattern, or MinValue and MaxValue"
+    for name in sorted((set(grouped) | set(labels)) - set(template["Parameters"])):
+        yield f"{name}: is in the interface, but is no parameter"
+
+
+def of_this_stack(value, template):
+    """Whether a value differs between two stacks: it names the stack, or something that is made in it."""
+    text = json.dumps(value)
+    if "AWS::StackName" in text or "AWS::StackId" in text:
+        return True
+    return referred(value) in template["Resources"]
+
+
+def names_are_no_other_stacks(template):
+    for name, resource in template["Resources"].items():
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, resource["Type"]).schema
+        identifier = NAMES.get(resource["Type"]) or [
+            path.removeprefix("/properties/") for path in schema["primaryIdentifier"] if path not in schema.get("readOnlyProperties", [])
+        ]
+        given = {p: resource["Properties"][p] for p in identifier if p in resource.get("Properties", {})}
+        if given and not any(of_this_stack(value, template) for value in given.values()):
+            yield f"{name}: {' and '.join(given)} would be the same in a second stack"
+
+
+def data_is_encrypted(template):
+    for name, resource in template["Resources"].items():
+        how = ENCRYPTION.get(resource["Type"])
+        if how is None:
+            yield f"{name}: nothing in stack_rules.py says how {resource['Type']} is encrypted at rest"
+        elif callable(how) and not how(resource["Properties"]):
+            yield f"{name}: its data is not encrypted at rest"
+
+
+def logs_of_the_api_end(template):
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
+        if referred(stage["Properties"].get("AccessLogSettings", {}).get("DestinationArn")) not in groups:
+            yield f"{name}: has no access log in a log group of this template"
+
+
+ALL = [
+    parameters_explain_themselves,
+    names_are_no_other_stacks,
+    data_is_encrypted,
+    logs_of_the_api_end,
+]

@@ -1,0 +1,94 @@
+"""The workflows for GitHub Actions can be read, run the same checks as everybody, and may do no more than they must."""
+
+import pathlib
+import re
+import subprocess
+import unittest
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parent.parent
+WORKFLOWS = ROOT / ".github" / "workflows"
+
+# Those of GitHub itself; another one would have to be trusted with what the job may do.
+ACTIONS = r"actions/(checkout|setup-go|setup-java|setup-python)@v[0-9]+"
+
+# What a job may do with the repository, beyond reading it.
+MAY_WRITE = {"release.yml": {"contents"}}
+
+
+def complaints(name, workflow):
+    # YAML reads "on" as true.
+    if not workflow.get("on", workflow.get(True)):
+        yield "nothing starts it"
+    written = {scope for scope, may in (workflow.get("permissions") or {"all": "write"}).items() if may != "read"}
+    if written != MAY_WRITE.get(name, set()):
+        yield f"may write {sorted(written)}"
+    for job_name, job in workflow["jobs"].items():
+        if not re.fullmatch(r"ubuntu-\d\d\.\d\d", job.get("runs-on", "")):
+            yield f"{job_name}: runs on {job.get('runs-on')}, which changes by itself"
+        if "timeout-minutes" not in job:
+            yield f"{job_name}: may hang for hours"
+        if "permissions" in job:
+            yield f"{job_name}: has permissions of its own"
+        for step in job["steps"]:
+            if ("uses" in step) == ("run" in step):
+                yield f"{job_name}: a step uses an action or runs a script: {step}"
+            if not re.fullmatch(ACTIONS, step.get("uses", "actions/checkout@v1")):
+                yield f"{job_name}: {step['uses']} is no action of GitHub's by its major version"
+            script = step.get("run", "")
+            if "${{" in script:
+                yield f"{job_name}: an expression is pasted into the script {script!r}; hand it over in env"
+            parsed = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+            if parsed.returncode != 0:
+                yield f"{job_name}: {parsed.stderr.strip()}"
+
+
+def scripts(workflow):
+    return [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+class WorkflowsTest(unittest.TestCase):
+    def read(self, name):
+        return yaml.safe_load((WORKFLOWS / name).read_text())
+
+    def test_they_are_in_order(self):
+        self.assertEqual({file.name for file in WORKFLOWS.iterdir()}, {"ci.yml", "release.yml"})
+        for file in WORKFLOWS.iterdir():
+            self.assertEqual(list(complaints(file.name, self.read(file.name))), [], file.name)
+
+    def test_checks_are_everybodys(self):
+        runs = [script for script in scripts(self.read("ci.yml")) if re.search(r"(^|\s)\.ci/run$", script.strip())]
+        self.assertEqual(len(runs), 1)
+        self.assertIn("exec make ci", (ROOT / ".ci" / "run").read_text())
+        workflow = self.read("ci.yml")
+        self.assertEqual(workflow[True], {"push": {"branches": ["main"]}, "pull_request": None})
+
+    def test_a_release_is_built_as_everybody_can(self):
+        said = "\n".join(scripts(self.read("release.yml")))
+        self.assertIn("make release", said)
+        self.assertIn("build/release/*", said)
+        self.assertNotIn("SAME_CACHE", said)
+        self.assertEqual(self.read("release.yml")[True], {"push": {"tags": ["v*"]}})
+
+    def test_each_complaint_can_be_made(self):
+        text = (WORKFLOWS / "ci.yml").read_text()
+        for old, new, expected in (
+            ("contents: read", "contents: write", "may write ['contents']"),
+            ("permissions:\n  contents: read\n", "", "may write ['all']"),
+            ("ubuntu-24.04", "ubuntu-latest", "changes by itself"),
+            ("    timeout-minutes: 90\n", "", "may hang"),
+            ("actions/checkout@v4", "actions/checkout@main", "by its major version"),
+            ("actions/checkout@v4", "somebody/checkout@v4", "by its major version"),
+            (".ci/run", '.ci/run "${{ github.ref }}"', "is pasted into the script"),
+            (".ci/run", ".ci/run )", "syntax error"),
+            ("    steps:", "    permissions: {contents: write}\n    steps:", "permissions of its own"),
+        ):
+            with self.subTest(new):
+                self.assertIn(old, text)
+                said = list(complaints("ci.yml", yaml.safe_load(text.replace(old, new))))
+                self.assertTrue(any(expected in sentence for sentence in said), said)
+
+
+if __name__ == "__main__":
+    unittest.main()
