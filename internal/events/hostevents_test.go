@@ -160,6 +160,9 @@ func TestPoisonMessagesComeAgainAlone(t *testing.T) {
 	if failed := s.receive(bodies...); !slices.Equal(failed, want) {
 		t.Errorf("come again: %v, want %v", failed, want)
 	}
+	if log := s.log.String(); strings.Count(log, "Metric:MessagesReturned Value:1 ") != len(want) || strings.Count(log, "level=ERROR msg=\"message not understood") != len(want) {
+		t.Errorf("log:\n%s", log)
+	}
 	if s.confirmations()["s0"] != "closed" {
 		t.Errorf("s0: %v", s.table.Get("s0"))
 	}

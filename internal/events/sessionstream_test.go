@@ -3,6 +3,7 @@ package events_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,9 @@ func TestRecordsThatCouldNotBeFinishedAreNamedByTheirSequenceNumber(t *testing.T
 	}
 	if diff := cmp.Diff(map[string]any{"s1": "DELETED", "s2": "DELETED", "s3": "DELETED", "s4": "DELETED"}, s.states()); diff != "" {
 		t.Error(diff)
+	}
+	if log := s.log.String(); !strings.Contains(log, `msg="stream record is to be shown again" SessionId=s`) || !strings.Contains(log, "Metric:RecordsReturned") {
+		t.Errorf("log:\n%s", log)
 	}
 }
 
