@@ -81,7 +81,7 @@ var handlerOf = map[string]func(p parts) any{
 				IdleDocument:      p.env.Text("IDLE_DOCUMENT"),
 				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
 			},
-			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1),
+			SilentAfter:    p.silentAfter(),
 			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
 			Now:            p.now, NewID: awsenv.NewID, Log: p.log,
 		}
@@ -97,7 +97,7 @@ type parts struct {
 	env            *awsenv.Settings
 	now            func() time.Time
 	log            *slog.Logger
-	override       time.Duration // of the give-up time
+	override       Options // of times
 }
 
 func (p parts) closer() *runcommand.Closer {
@@ -106,7 +106,12 @@ func (p parts) closer() *runcommand.Closer {
 
 func (p parts) giveUp() time.Duration {
 	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
-	return cmp.Or(p.override, templates)
+	return cmp.Or(p.override.GiveUpAfter, templates)
+}
+
+func (p parts) silentAfter() time.Duration {
+	templates := p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1)
+	return cmp.Or(p.override.SilentAfter, templates)
 }
 
 func (p parts) burial() *session.Burial {
@@ -146,7 +151,7 @@ func (b *Broker) makeFunctions() error {
 			env:            env,
 			now:            b.now,
 			log:            b.opts.Log,
-			override:       b.opts.GiveUpAfter,
+			override:       b.opts,
 		})
 		if err := env.Err(); err != nil {
 			return fmt.Errorf("%s: Environment: %w", f.LogicalID, err)
