@@ -56,6 +56,7 @@ func run(ctx context.Context) (err error) {
 		DynamoDB:    s.dynamoDB,
 		Token:       s.token,
 		GiveUpAfter: s.giveUpAfter,
+		SilentAfter: s.silentAfter,
 		Every:       s.every,
 		Steps:       printStep,
 		Log:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})),

@@ -23,6 +23,8 @@ type settings struct {
 	logLevel     slog.Level
 	forceMode    string                   // "": the template's
 	giveUpAfter  time.Duration            // 0: the template's
+	silentAfter  time.Duration            // 0: the template's
+	idleAfter    time.Duration            // 0: the template's; whole minutes
 	every        map[string]time.Duration // by task; else the template's
 }
 
@@ -72,6 +74,10 @@ func readSettings() (settings, error) {
 		errs = append(errs, fmt.Errorf("FORCE_MODE is %q; it can be purge or best-effort", s.forceMode))
 	}
 	s.giveUpAfter, _ = duration("GIVE_UP_AFTER")
+	s.silentAfter, _ = duration("SILENT_AFTER")
+	if s.idleAfter, _ = duration("CLOSE_IDLE_AFTER"); s.idleAfter%time.Minute != 0 {
+		errs = append(errs, fmt.Errorf("CLOSE_IDLE_AFTER is %q; it must be whole minutes, as hosts count them", env("CLOSE_IDLE_AFTER", "")))
+	}
 	s.every = map[string]time.Duration{}
 	for task, name := range map[string]string{"deletions": "DELETIONS_EVERY", "inventory": "INVENTORY_EVERY", "idle": "IDLE_EVERY"} {
 		if d, set := duration(name); set {
@@ -108,8 +114,12 @@ func (s settings) dir() (dir string, remove func(), err error) {
 
 // parameters are those of the template that differ from its defaults.
 func (s settings) parameters() map[string]string {
-	if s.forceMode == "" {
-		return nil
+	parameters := map[string]string{}
+	if s.forceMode != "" {
+		parameters["ForceMode"] = s.forceMode
 	}
-	return map[string]string{"ForceMode": s.forceMode}
+	if s.idleAfter > 0 {
+		parameters["CloseIdleAfterMinutes"] = strconv.Itoa(int(s.idleAfter / time.Minute))
+	}
+	return parameters
 }

@@ -39,10 +39,11 @@ type Options struct {
 	Bootstraps map[string]string
 	// Token is the bearer token that the API wants; "" lets everybody in.
 	Token string
-	// GiveUpAfter overrides the template's give-up time; Every the intervals of
-	// its schedules, by task ("deletions", "inventory", "idle"); a negative one
-	// is never.
+	// GiveUpAfter and SilentAfter override the template's times; Every the
+	// intervals of its schedules, by task ("deletions", "inventory", "idle"); a
+	// negative one is never.
 	GiveUpAfter time.Duration
+	SilentAfter time.Duration
 	Every       map[string]time.Duration
 	// Steps is told of each change of a session's state, in order.
 	Steps func(Step)

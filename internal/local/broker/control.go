@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/session"
@@ -55,6 +56,10 @@ func (b *Broker) control(mux *http.ServeMux) {
 		return nil, nil
 	})
 	handle("PUT /local/hosts/{host}/sessions/{session}", b.putSession)
+	handle("PUT /local/hosts/{host}/sessions/{session}/connections", b.putConnection)
+	handle("DELETE /local/hosts/{host}/sessions/{session}/connections", func(r *http.Request) (any, error) {
+		return nil, b.fleet.Connect(r.PathValue("host"), r.PathValue("session"), -1)
+	})
 	handle("DELETE /local/hosts/{host}/sessions/{session}", func(r *http.Request) (any, error) {
 		return nil, b.fleet.EndSession(r.PathValue("host"), r.PathValue("session"))
 	})
@@ -82,8 +87,13 @@ func (b *Broker) control(mux *http.ServeMux) {
 		if !ok {
 			return nil, errNoTask
 		}
-		return nil, run(r.Context())
+		if err := run(r.Context()); err != nil || r.PathValue("task") != "idle" || b.template.Parameters()["CloseIdleAfterMinutes"] != "0" {
+			return nil, err
+		}
+		return map[string]string{"message": "Idle sessions are not closed: start with CLOSE_IDLE_AFTER=1m, for example"}, nil
 	})
+	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
+	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
 	})
@@ -94,6 +104,8 @@ var (
 		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
 	errNoRecord = errors.New("the table has no such session")
 	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
+	errNotPost  = errors.New("only POST does that")
+	errBadAway  = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
 	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
@@ -101,9 +113,11 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask), errors.Is(err, errNoRecord):
 		return http.StatusNotFound
+	case errors.Is(err, errNotPost):
+		return http.StatusMethodNotAllowed
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
-	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody):
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadAway):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -113,6 +127,21 @@ func fromThisMachine(r *http.Request) bool {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)
 	return err == nil && ip != nil && ip.IsLoopback()
+}
+
+// putConnection has a user be connected, who does nothing from then on.
+func (b *Broker) putConnection(r *http.Request) (any, error) {
+	want := struct{ Away string }{"0s"}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&want); err != nil && err != io.EOF {
+		return nil, errBadAway
+	}
+	away, err := time.ParseDuration(want.Away)
+	if err != nil || away < 0 {
+		return nil, errBadAway
+	}
+	return nil, b.fleet.Connect(r.PathValue("host"), r.PathValue("session"), away)
 }
 
 // putSession starts a session on a host, and the host if it is new, and lists

@@ -360,3 +360,103 @@ func TestEveryTaskOfCleanupCanBeRun(t *testing.T) {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/"+task, "")
 	}
 }
+
+func TestHostsShowWhatWasDoneToThem(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	faults := func(want ...string) {
+		t.Helper()
+		var hosts []fleet.Host
+		if err := json.Unmarshal([]byte(c.want(http.StatusOK, http.MethodGet, "/local/hosts", "")), &hosts); err != nil || !slices.Equal(hosts[0].Faults, want) {
+			t.Errorf("faults %q, want %q (%v)", hosts[0].Faults, want, err)
+		}
+	}
+	faults()
+	all := []string{"disconnect", "silence", "lose-events", "untag", "break"}
+	for n, fault := range all {
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+fault, "")
+		faults(all[:n+1]...)
+	}
+	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend"} {
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+undo, "")
+	}
+	faults()
+}
+
+func TestWrongMethodIsToldFromWrongPath(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	for _, path := range []string{"/local/cleanup/inventory", "/local/hosts/" + host1 + "/stop"} {
+		c.wantRefused(http.StatusMethodNotAllowed, http.MethodGet, path, "")
+		c.wantRefused(http.StatusMethodNotAllowed, http.MethodPut, path, "")
+	}
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+}
+
+// With idle closing off the task says so; with it on it has nothing to say.
+func TestIdleTaskSaysThatItIsOff(t *testing.T) {
+	c := newControlled(t)
+	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/idle", ""); !strings.Contains(got, "CLOSE_IDLE_AFTER") {
+		t.Errorf("%s", got)
+	}
+	b, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: t.TempDir(), Parameters: map[string]string{"CloseIdleAfterMinutes": "1"},
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	c.broker, c.api = b, b.Handler()
+	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/idle", "")
+}
+
+// Whoever is connected, and for how long away, is what the host's dcv says.
+func TestConnectedUser(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	session1 := "/local/hosts/" + host1 + "/sessions/s-1"
+	file := filepath.Join(c.broker.fleet.StateDir(host1), "732d31.connections")
+	since := func() time.Duration {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []struct {
+			At time.Time `json:"last-interaction-time"`
+		}
+		if err := json.Unmarshal(text, &said); err != nil || len(said) != 1 {
+			t.Fatal(string(text), err)
+		}
+		return time.Since(said[0].At)
+	}
+	gone := func() {
+		t.Helper()
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("somebody is connected: %v", err)
+		}
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	if d := since(); d < 0 || d > 5*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", `{"Away": "10m"}`)
+	if d := since(); d < 10*time.Minute || d > 15*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	for range 2 {
+		c.want(http.StatusNoContent, http.MethodDelete, session1+"/connections", "")
+		gone()
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	c.want(http.StatusNoContent, http.MethodDelete, session1, "") // the user goes with the session
+	gone()
+	for _, body := range []string{`{"Away": "-1m"}`, `{"Away": "long"}`, `{"Gone": "1m"}`, `[]`} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, session1+"/connections", body)
+	}
+	c.wantRefused(http.StatusNotFound, http.MethodPut, session1+"/connections", "")
+	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+nohow+"/sessions/s-1/connections", "")
+}

@@ -89,7 +89,7 @@ var handlerOf = map[string]func(p parts) any{
 				Index: p.index, Hosts: p.hosts, Instances: ec2state.NewStopper(p.systemsManager, p.env.Text("FLEET_TAG_VALUE")),
 				Grace: p.env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0), Now: p.now, Log: p.log,
 			},
-			SilentAfter:    p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1),
+			SilentAfter:    p.silentAfter(),
 			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
 			Now:            p.now, NewID: awsenv.NewID, Log: p.log,
 		}
@@ -105,7 +105,7 @@ type parts struct {
 	env            *awsenv.Settings
 	now            func() time.Time
 	log            *slog.Logger
-	override       time.Duration // of the give-up time
+	override       Options // of times
 }
 
 func (p parts) closer() *runcommand.Closer {
@@ -114,7 +114,12 @@ func (p parts) closer() *runcommand.Closer {
 
 func (p parts) giveUp() time.Duration {
 	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
-	return cmp.Or(p.override, templates)
+	return cmp.Or(p.override.GiveUpAfter, templates)
+}
+
+func (p parts) silentAfter() time.Duration {
+	templates := p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1)
+	return cmp.Or(p.override.SilentAfter, templates)
 }
 
 func (p parts) burial() *session.Burial {
@@ -155,7 +160,7 @@ func (b *Broker) makeFunctions() error {
 			env:            env,
 			now:            b.now,
 			log:            out.Log,
-			override:       b.opts.GiveUpAfter,
+			override:       b.opts,
 		})
 		if err := env.Err(); err != nil {
 			return fmt.Errorf("%s: Environment: %w", f.LogicalID, err)

@@ -38,6 +38,7 @@ const (
 type Host struct {
 	HostID   string `json:"HostId"`
 	State    State
+	Faults   []string  `json:",omitempty"` // what was done to it, and not yet undone: "silence", "break", ...
 	Sessions []Session // by ID
 }
 
@@ -128,9 +129,25 @@ func (f *Fleet) Hosts() ([]Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host %s: %w", id, err)
 		}
-		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Sessions: sessions})
+		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Faults: f.faults(f.hosts[id]), Sessions: sessions})
 	}
 	return hosts, nil
+}
+
+// faults are named after the controls that bring them about.
+func (f *Fleet) faults(h *host) (faults []string) {
+	_, err := os.Stat(filepath.Join(f.StateDir(h.id), "broken"))
+	for _, fault := range []struct {
+		name  string
+		there bool
+	}{
+		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", err == nil},
+	} {
+		if fault.there {
+			faults = append(faults, fault.name)
+		}
+	}
+	return faults
 }
 
 // StateDir is the directory of the host's DCV server, DCV_STATE for dcv.sh, whose head says which files make the server

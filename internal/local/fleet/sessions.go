@@ -79,8 +79,40 @@ func (f *Fleet) EndSession(hostID, sessionID string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("host %s: session %s: %w", hostID, sessionID, ErrUnknownSession)
 		}
-		return err
+		return errors.Join(err, removed(connectionsOf(f.sessionFile(hostID, sessionID))))
 	})
+}
+
+// Connect has somebody be connected to a session, who has done nothing for that long by the host's clock; nobody is with
+// a negative time.
+func (f *Fleet) Connect(hostID, sessionID string, away time.Duration) error {
+	return f.change(func() error {
+		h, err := f.known(hostID)
+		if err != nil {
+			return err
+		}
+		file := f.sessionFile(hostID, sessionID)
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("host %s: session %s: %w", hostID, sessionID, ErrUnknownSession)
+		}
+		if away < 0 {
+			return removed(connectionsOf(file))
+		}
+		last := f.now().Add(h.ClockOffset - away).UTC().Format("2006-01-02T15:04:05.000000Z")
+		return writeWhole(connectionsOf(file), fmt.Appendf(nil, `[{"id": 1, "last-interaction-time": %q}]`, last), 0o644)
+	})
+}
+
+func connectionsOf(sessionFile string) string {
+	return strings.TrimSuffix(sessionFile, ".json") + ".connections"
+}
+
+// removed is that a file is not there.
+func removed(file string) error {
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // sessionFile is where dcv.sh keeps a session.
