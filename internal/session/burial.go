@@ -144,16 +144,10 @@ func (e ending) deletion(r Record) (Write, bool) {
 
 // session ends a session that lives, was seen before, and has no deletion of its
 // own: mark and confirmation in one write. One that no inventory has seen yet
-// ends only with its host. Of two inventories that are sent soon after each
-// other, a host may work off the later one first: it does not end what the
-// earlier one has seen come up in between.
+// ends only with its host.
 func (e ending) session(r Record) (Write, bool) {
 	s := r.Session()
-	before := e.before
-	if e.confirmation == Vanished {
-		before = before.Add(-listedWithin)
-	}
-	seen := s.FirstSeenAt.Before(before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
+	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
 	if !s.State.lives() || s.DeletionRequestID != "" || !seen {
 		return Write{}, false
 	}

@@ -41,11 +41,6 @@ type Found struct {
 // maxInventoryAge is how old an inventory may be to be believed at all.
 const maxInventoryAge = time.Hour
 
-// listedWithin is how long after an inventory was sent its host looks at last:
-// it may be a minute on its way (runcommand.DeliveryTimeout), and then lists
-// before it does anything else, which takes eight seconds at most.
-const listedWithin = 90 * time.Second
-
 // A Registrar keeps the table true to what hosts say runs on them. A host
 // speaks for itself only: whatever it says, no other host's session is hidden,
 // taken over or ended by it.

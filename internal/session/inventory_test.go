@@ -193,19 +193,6 @@ func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
 	}
 }
 
-// Promise 3: of two inventories that were sent soon after each other, the host may have
-// worked off the later one first, before the session came up.
-func TestInventorySentSoonAfterEndsNothingNew(t *testing.T) {
-	for seconds, ends := range map[float64]bool{0.5: false, 60: false, 89.999: false, 90: false, 90.001: true, 120: true} {
-		u := newUpkeep(t)
-		u.take(inventory(hostA, t0, found("s1", alice)))
-		u.take(inventory(hostA, at(seconds)))
-		if got := u.table.Get("s1")["Confirmation"] != nil; got != ends {
-			t.Errorf("sent %v s later: ended: %t", seconds, got)
-		}
-	}
-}
-
 // Two records that mean the same session of the host: neither is left behind.
 func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s1-"+hostA, "DcvSessionId", "s1"))

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -110,7 +111,9 @@ func (w *world) pollQueue(visible []*message) {
 	event := events.SQSEvent{}
 	for _, m := range batch {
 		id := m.id()
-		event.Records = append(event.Records, events.SQSMessage{MessageId: id, Body: m.body})
+		event.Records = append(event.Records, events.SQSMessage{
+			MessageId: id, Body: m.body, Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.received)},
+		})
 	}
 	var response events.SQSEventResponse
 	inv := w.start("host-events", func(inv *invocation) {

@@ -126,5 +126,5 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 			w.breaks(8, "%s could not work off %s for no reason of its own", inv, id)
 		}
 	}
-	w.goodLinesCount(inv)
+	w.goodLinesCount(inv, batch)
 }

@@ -50,6 +50,9 @@ var deployment = sync.OnceValue(func() (d struct {
 		}
 	}
 	for _, s := range function("cleanup").Schedules {
+		if !s.Enabled {
+			continue
+		}
 		var input struct{ Task string }
 		if err := json.Unmarshal([]byte(s.Input), &input); err != nil || s.Every == 0 {
 			panic(fmt.Sprintf("sim: schedule %s: %v", s.Event, err))

@@ -73,7 +73,7 @@ func (w *world) closer(inv *invocation) *runcommand.Closer {
 func (w *world) burial(inv *invocation) *session.Burial {
 	return &session.Burial{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Instances: ec2state.New(ec2Of{w, inv}),
-		EndStopped: w.setup.endStopped, Now: w.now, NewID: inv.newID, Log: w.log(inv),
+		Hosts: hostTableOf{w, inv}, EndStopped: w.setup.endStopped, Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}
 }
 

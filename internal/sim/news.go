@@ -30,13 +30,17 @@ func (w *world) newestInventoryCounts(c change) {
 
 // Promise 8: whatever else a host prints, its good lines count. What it had
 // reported before host-events began to read, and read without a fault, is
-// confirmed, if it is of the current attempt.
-func (w *world) goodLinesCount(inv *invocation) {
+// confirmed, if it is of the current attempt and its news is in the batch: a
+// command is read whole.
+func (w *world) goodLinesCount(inv *invocation, batch []*message) {
 	if inv.faulty {
 		return
 	}
 	for _, on := range inv.reads {
-		if on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
+		announced := slices.ContainsFunc(batch, func(m *message) bool {
+			return strings.Contains(m.body, on.command.id) && strings.Contains(m.body, on.machine.id)
+		})
+		if !announced || on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
 			continue
 		}
 		for line := range strings.Lines(on.output) {

@@ -36,6 +36,7 @@ var Attributes = map[string]string{
 	"EmptySeconds":    "since when the host's inventories have had no session",
 	"Open":            "open deletions",
 	"StillDue":        "due deletions that wait for the next run",
+	"StillQuiet":      "quiet hosts that wait for the next run",
 	"Sessions":        "how many sessions",
 	"Complete":        "whether the inventory has all of the host's sessions",
 	"Reports":         "how many sessions the host reported on",

@@ -131,8 +131,8 @@ var mutants = []mutant{
 	{
 		name: "open deletions doubted with their host", promise: 2, file: silence,
 		why: "they are UNKNOWN before the time to give up, without a word to their callers",
-		old: "if r.Session().State == Ready {",
-		new: "if s := r.Session(); s.State == Ready || s.State == Deleting {",
+		old: "case s.State == Ready:",
+		new: "case s.State == Ready, s.State == Deleting:",
 	},
 
 	// 3. DELETED is true.
@@ -163,14 +163,14 @@ var mutants = []mutant{
 	{
 		name: "host believed gone without asking", promise: 3, file: burial,
 		why: "whatever EC2 says, a host of which there was bad news is stopped",
-		old: "if fate := fates[hostID]; fate != Alive {",
-		new: "if fate := max(fates[hostID], Stopped); fate != Alive {",
+		old: "switch fate := fates[hostID]; fate {",
+		new: "switch fate := max(fates[hostID], Stopped); fate {",
 	},
 	{
 		name: "inventory dated by its receipt", promise: 3, file: inventories,
 		why: "one that was sent before a session came up ends it",
-		old: "now := g.Now()\n\tif age :=",
-		new: "now := g.Now()\n\tinv.SentAt = now\n\tif age :=",
+		old: "inv.readAt = now\n\tif age :=",
+		new: "inv.readAt = now\n\tinv.SentAt = now\n\tif age :=",
 	},
 	{
 		name: "cut inventory believed to be whole", promise: 3, file: surveys,
