@@ -354,10 +354,3 @@ func TestLeaseOfWhatHasEndedIsDropped(t *testing.T) {
 		})
 	}
 }
-
-// The host's clock is ahead: whoever looks at the record learns where to look.
-func TestVoidCommandSaysWhy(t *testing.T) {
-	u := newUpkeep(t, markedRecord)
-	u.report(at(5), session.Report{HostID: hostA, AttemptID: "r1", SessionID: "s1", Outcome: session.OutcomeExpired})
-	u.has("s1", "State", "DELETING", "StateReason", "The command was void when the host ran it: is its clock ahead?")
-}
