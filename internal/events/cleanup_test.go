@@ -438,6 +438,37 @@ func TestInventoryThatIsNotWhole(t *testing.T) {
 	}
 }
 
+// Systems Manager keeps 24,000 characters of an output: an answer that is longer
+// is cut in mid-line on its way.
+func TestInventoryThatSystemsManagerCuts(t *testing.T) {
+	s := newSystem(t, 1, `n=0
+		while [ $n -lt 400 ]; do n=$((n + 1)); printf '{"id":"n%0100d","owner":"bob"}\n' $n; done
+		echo '{"end":400}'`+"\n")
+	known := s.table.Get("s0")
+	known["FirstSeenAt"] = session.FormatTime(time.Now().Add(-time.Hour))
+	s.table.Put(known)
+	_, err := s.SendCommand(t.Context(), &ssm.SendCommandInput{
+		DocumentName: aws.String("CloseDocument"), InstanceIds: []string{hostID(0)},
+		Comment:    aws.String("inventory id1 " + session.FormatTime(time.Now())),
+		Parameters: map[string][]string{"sessions": {"x"}, "voidAfter": {"1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.hostEvents()
+	h.Registrar = &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: h.Burial, Now: s.now, Log: s.logger()}
+	response, err := h.Handle(t.Context(), batchOf(s.await(1)...))
+	if err != nil || len(response.BatchItemFailures) > 0 {
+		t.Fatal(response, err)
+	}
+	if r := s.table.Get("s0"); r["State"] != "READY" || r["Confirmation"] != nil {
+		t.Errorf("s0 ended: %v", r)
+	}
+	if n := len(s.table.All()) - 1; n < 150 || n > 24_000/120 {
+		t.Errorf("%d sessions listed", n)
+	}
+}
+
 // One that ran the command, and said nothing, is there.
 func TestHostThatSaidNothingIsThere(t *testing.T) {
 	for _, output := range []string{"", "garbage", "{garbage", `{"failed":"dcv took too long"}`} {

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +74,100 @@ func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
 		t.Errorf("listed: %q", listed)
 	}
 }
+
+// The welcome's steps, one after the other, do what it says of them.
+func TestWelcomesStepsWork(t *testing.T) {
+	b, err := broker.New(t.Context(), broker.Options{
+		Template: "../../template.yaml", Dir: t.TempDir(),
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	api := b.Handler()
+	if err := startDemoFleet(t.Context(), api); err != nil {
+		t.Fatal(err)
+	}
+	var welcome strings.Builder
+	printWelcome(&welcome, "127.0.0.1:8080", settings{})
+	steps := curl.FindAllStringSubmatch(welcome.String(), -1)
+	if len(steps) != strings.Count(welcome.String(), "curl ") || len(steps) != 9 {
+		t.Fatalf("%d steps: %q", len(steps), steps)
+	}
+	do := func(n int) {
+		t.Helper()
+		method, body := steps[n][1], steps[n][3]
+		if method == "" {
+			method = http.MethodGet
+			if body != "" {
+				method = http.MethodPost
+			}
+		}
+		r := httptest.NewRequestWithContext(t.Context(), method, steps[n][2], strings.NewReader(body))
+		r.RemoteAddr = "127.0.0.1:0"
+		w := httptest.NewRecorder()
+		if api.ServeHTTP(w, r); w.Code/100 != 2 {
+			t.Fatalf("%q: %d %s", steps[n][0], w.Code, w.Body)
+		}
+	}
+	until := func(what string, there func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !there(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) { // only if something is broken
+				t.Fatal(what)
+			}
+		}
+	}
+	record := func(id, attr string) any {
+		var records []map[string]any
+		get(t, api, "/local/sessions", &records)
+		for _, r := range records {
+			if r["SessionId"] == id {
+				return r[attr]
+			}
+		}
+		return nil
+	}
+	is := func(id, state string) {
+		t.Helper()
+		until(id+" is not "+state, func() bool { return record(id, "State") == state })
+	}
+	do(0)
+	is("SessionId123", "DELETED")
+	do(1)
+	do(2)
+	do(3)
+	is("unlisted", "READY")
+	do(4)
+	is("design-review", "READY") // a ghost
+	do(5)
+	is("design-review", "DELETED")
+	do(6)
+	do(7)
+	until("the command has not ended", func() bool {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{"InstanceId": "i-0a1b2c3d4e5f60003"}`))
+		r.Header.Set("X-Amz-Target", "AmazonSSM.ListCommandInvocations")
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		w := httptest.NewRecorder()
+		b.SystemsManager().ServeHTTP(w, r)
+		all := w.Body.String()
+		return strings.Contains(all, "close ") && !strings.Contains(all, `"InProgress"`) && !strings.Contains(all, `"Pending"`)
+	})
+	do(8)
+	b.Advance(3 * time.Minute)
+	is("render-7", "DELETING") // stuck
+	if _, err := b.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {
+		t.Fatal(err)
+	}
+	is("render-7", "DELETED")
+	if got := record("render-7", "Confirmation"); got != "absent" {
+		t.Errorf("render-7 is %v: it was not stuck", got)
+	}
+}
+
+// curl is a call as the welcome prints it: method, path and body.
+var curl = regexp.MustCompile(`(?s)curl -s (?:-X (\w+) )?http://127\.0\.0\.1:8080(\S+)(?: -H '[^']*')?(?: -d '([^']*)')?`)
 
 func TestSystemStartedBeforeKeepsWhatItHas(t *testing.T) {
 	dir := t.TempDir()

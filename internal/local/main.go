@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -87,7 +88,7 @@ func run(ctx context.Context) (err error) {
 		}
 		servers = append(servers, serve(wire, service.handler))
 	}
-	printWelcome(api.Addr().String(), s)
+	printWelcome(os.Stdout, api.Addr().String(), s)
 
 	<-ctx.Done()
 	fmt.Println("\nStopping ...")
@@ -120,7 +121,7 @@ func printStep(s broker.Step) {
 	fmt.Printf("%s  %-20s %8s -> %-8s  %s of %s%s\n", s.At.Format("15:04:05.000"), s.SessionID, from, to, s.HostID, s.Owner, why)
 }
 
-func printWelcome(addr string, s settings) {
+func printWelcome(w io.Writer, addr string, s settings) {
 	store := "in memory"
 	if s.dynamoDB != "" {
 		store = "in DynamoDB Local at " + s.dynamoDB
@@ -129,7 +130,7 @@ func printWelcome(addr string, s settings) {
 	if s.token != "" {
 		token = ` -H "Authorization: Bearer $TOKEN"`
 	}
-	fmt.Printf(`
+	fmt.Fprintf(w, `
 The API is at http://%[1]s, its table %[2]s. Delete two sessions, one of which does not exist:
 
   curl -s http://%[1]s/deleteSessions%[3]s -H 'Content-Type: application/json' -d '[
@@ -143,10 +144,18 @@ A session that the table does not know runs on i-0a1b2c3d4e5f60003; an inventory
 
   curl -s -X POST http://%[1]s/local/cleanup/inventory
 
-And a deletion that gets stuck, because the news of it is lost, is rescued when its lease of two minutes ends:
+A session that ends behind the broker's back is a ghost in the table, until the next inventory:
+
+  curl -s -X DELETE http://%[1]s/local/hosts/i-0a1b2c3d4e5f60001/sessions/design-review
+  curl -s -X POST http://%[1]s/local/cleanup/inventory
+
+And a deletion that gets stuck, because the news of it is lost:
 
   curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/lose-events
   curl -s http://%[1]s/deleteSessions%[3]s -H 'Content-Type: application/json' -d '[{"SessionId": "render-7", "Owner": "user1"}]'
+
+A few seconds later let news through again, and wait up to three minutes: it is rescued after its lease of two minutes:
+
   curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/deliver-events
 
 Each step of a session appears below. Ctrl-C ends it.

@@ -111,8 +111,13 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 	return closeFailed(res.Old, r.withReason(), now), s.AttemptFailedAt.IsZero()
 }
 
+// withReason has a person read why the attempt failed.
 func (r Report) withReason() Report {
-	if r.Reason == "" {
+	switch {
+	case r.Reason != "":
+	case r.Outcome == OutcomeExpired:
+		r.Reason = "The command was void when the host ran it: is its clock ahead?"
+	default:
 		r.Reason = string(r.Outcome)
 	}
 	return r

@@ -106,7 +106,8 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 func doubted(r Record, before, now time.Time) Write {
 	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
 	set(&w, AttrState, Unknown)
-	set(&w, AttrStateReason, "Its host has not answered since "+before.UTC().Format(time.RFC3339)+" or longer.")
+	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+
+		" or longer: is it there, and do its agent and its DCV server work?")
 	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
 	return w
 }

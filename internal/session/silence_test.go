@@ -75,7 +75,7 @@ func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
 	u.is("s1", listed)
 
 	u.doubt(at(10 + 901))
-	doubted := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not answered since 2026-11-23T19:01:13Z or longer.",
+	doubted := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not said what runs on it since 2026-11-23T19:01:13Z or longer: is it there, and do its agent and its DCV server work?",
 		"ExpiresAt", at(911).Add(session.KeepUnknown).Unix())
 	u.is("s1", doubted)
 	u.table.written = nil

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
@@ -66,6 +68,8 @@ import (
 //	calls FUNCTION                    prints what the function asked of the services
 //	await-calls FUNCTION N OPERATION...  waits until there were N of them together
 //	attempts                          prints how many records have how many attempts
+//	sent-once FUNCTION                compares its SendCommand calls with what the hosts ran of the current attempts:
+//	                                  each session's host answered for it once
 //	await-quiet                       waits until every command has ended and all news of it is dealt with
 //	forget-calls
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
@@ -300,7 +304,7 @@ func commands() map[string]command {
 		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
-		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts,
+		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts, "sent-once": cmdSentOnce,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
 		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
@@ -682,6 +686,48 @@ func cmdAttempts(s *stage, ts *testscript.TestScript, _ []string) {
 	}
 	for _, attempts := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(ts.Stdout(), "%d records with %d attempts\n", counts[attempts], attempts)
+	}
+}
+
+func cmdSentOnce(s *stage, ts *testscript.TestScript, args []string) {
+	records, err := s.broker.store.all(context.Background())
+	ts.Check(err)
+	attemptOf := map[string]string{}
+	for _, r := range records {
+		attemptOf[r.Session().ID] = "close " + r.Session().AttemptID
+	}
+	attempts := slices.Collect(maps.Values(attemptOf))
+	slices.Sort(attempts)
+	attempts = slices.Compact(attempts)
+	commands, answers := map[string]bool{}, map[string]int{}
+	for pages := ssm.NewListCommandInvocationsPaginator(s.broker.fleet, &ssm.ListCommandInvocationsInput{Details: true}); pages.HasMorePages(); {
+		page, err := pages.NextPage(context.Background())
+		ts.Check(err)
+		for _, inv := range page.CommandInvocations {
+			if _, current := slices.BinarySearch(attempts, *inv.Comment); !current {
+				continue
+			}
+			commands[*inv.CommandId] = true
+			for _, step := range inv.CommandPlugins {
+				for line := range strings.Lines(aws.ToString(step.Output)) {
+					var said struct{ ID string }
+					if json.Unmarshal([]byte(line), &said) == nil && said.ID != "" {
+						answers[said.ID]++
+						if attemptOf[said.ID] != *inv.Comment {
+							ts.Fatalf("session %s: its host answered %s, not %s", said.ID, *inv.Comment, attemptOf[said.ID])
+						}
+					}
+				}
+			}
+		}
+	}
+	for id := range attemptOf {
+		if answers[id] != 1 {
+			ts.Fatalf("session %s: its host answered for it %d times", id, answers[id])
+		}
+	}
+	if sent := s.broker.calls.all()[args[0]]["ssm:SendCommand"]; sent == 0 || sent != len(commands) {
+		ts.Fatalf("%d calls of SendCommand, but the hosts ran %d commands", sent, len(commands))
 	}
 }
 
