@@ -13,7 +13,6 @@ type model struct {
 	attempts map[string]map[string]*asked // by attempt and session
 	told     map[string]bool              // sessions whose open deletion somebody was told of
 	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
-	purged   map[string]*desktop          // what ran when its record was removed by force, by session
 }
 
 // asked is what an attempt may have done to one session.
@@ -28,7 +27,7 @@ type asked struct {
 func newModel() model {
 	return model{
 		requests: map[string]*request{}, attempts: map[string]map[string]*asked{},
-		told: map[string]bool{}, endedAt: map[string]time.Time{}, purged: map[string]*desktop{},
+		told: map[string]bool{}, endedAt: map[string]time.Time{},
 	}
 }
 

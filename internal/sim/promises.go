@@ -8,7 +8,7 @@ import (
 )
 
 // The promises that hold at every change of the table. Each function holds one;
-// those about answers are in answers.go, those about hosts in commands.go, and
+// those about answers are in answers.go, those about commands and hosts in hostpromises.go, and
 // those about the end of all things in settle.go.
 
 // Promise 1, durable before answered: whatever is DELETING has a lease, by which
@@ -253,9 +253,6 @@ func (w *world) forcedIsForced(c change) {
 	was, is := c.was, c.is
 	if c.begins && is.Confirmation == session.Forced {
 		w.seen.premises[6]++
-		if d := w.runs(is); d != nil {
-			w.model.purged[is.ID] = d
-		}
 		bestEffort := w.setup.forceMode == session.BestEffort
 		if bestEffort != !is.CloseUntil.IsZero() {
 			w.breaks(6, "%s is forced with %s, and its CloseUntil is %v", is.ID, w.setup.forceMode, c.new[session.AttrCloseUntil])

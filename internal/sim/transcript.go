@@ -28,5 +28,5 @@ func (w *world) write(who any, what string) {
 		int(since.Hours()), int(since.Minutes())%60, (since % time.Minute).Seconds(), who, what)
 }
 
-// A quiet transcript is none: nil.
+// A transcript is the lines so far; nil is none.
 type transcript = strings.Builder

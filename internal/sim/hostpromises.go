@@ -66,7 +66,9 @@ func (w *world) unrecorded(inv *invocation, a ask) {
 // Promise 5, only what was asked: a host closes a session only for an attempt
 // that names it, in the incarnation that was recorded; where none was, one that
 // is not newer than the request by more than the tolerance; and not after the
-// deletion's end, as far as its clock tells.
+// give-up time, as far as its clock tells. A deletion that was forced with purge
+// while it was open has its command on the way for a minute still: its owner
+// asked for that, too.
 func (w *world) closesDesktop(on *onHost, a ask, d *desktop) {
 	w.seen.premises[5]++
 	m := on.machine

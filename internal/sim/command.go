@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A command is what one SendCommand asks.
+type command struct {
+	id, document, comment string
+	sentAt, deliverBy     time.Time
+	on                    []*onHost
+
+	attempt   string // of a close command
+	asks      map[string][]ask
+	voidAfter int64
+	surveyOf  time.Time // when an inventory or idle command says that it was sent
+	idle      time.Duration
+}
+
+func (w *world) command(id string) *command {
+	for _, c := range w.commands {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (c *command) invocations() []*onHost {
+	if c == nil {
+		return nil
+	}
+	return c.on
+}
+
+// onHost is a command's part on one host.
+type onHost struct {
+	command         *command
+	machine         *machine
+	status, details string
+	output          string
+	finishedAt      time.Time
+	begun, over     bool
+
+	said     map[string]string // a close's results, by session, as printed
+	lists    []found           // an inventory's
+	complete bool
+	closed   []found // by the closing of idle sessions
+}
+
+type found struct {
+	name    string
+	created string
+}
+
+// An ask is one session that a host is to close: key is the session's ID as it
+// was sent, encoded.
+type ask struct {
+	key, sessionID, name string
+	created              time.Time // the incarnation, or, with latest, the last that may be meant
+	latest               bool
+}
+
+// parseSessions reads the close document's parameter.
+func parseSessions(text string) map[string][]ask {
+	asks := map[string][]ask{}
+	for group := range strings.SplitSeq(text, ";") {
+		hostID, tokens, _ := strings.Cut(group, "=")
+		for token := range strings.SplitSeq(tokens, ",") {
+			at := strings.IndexAny(token, "@~")
+			key, name, other := strings.Cut(token[:at], "/")
+			a := ask{key: key, sessionID: decoded(key), name: decoded(key), latest: token[at] == '~'}
+			if other {
+				a.name = decoded(name)
+			}
+			micros, err := strconv.ParseInt(token[at+1:], 36, 64)
+			if err != nil {
+				panic(err)
+			}
+			a.created = time.UnixMicro(micros).UTC()
+			asks[hostID] = append(asks[hostID], a)
+		}
+	}
+	return asks
+}
+
+func decoded(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b.WriteByte(s[i])
+			continue
+		}
+		n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+		if err != nil {
+			panic(err)
+		}
+		b.WriteByte(byte(n))
+		i += 2
+	}
+	return b.String()
+}
