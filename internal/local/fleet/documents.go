@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -63,7 +64,9 @@ func (f *Fleet) document(name, version, versionName string) (template.Document, 
 		return d, &types.InvalidDocument{}
 	case versionName != "":
 		return d, notSimulated("VersionName")
-	case !versionText.MatchString(version):
+	case version != "" && !versionText.MatchString(version):
+		return d, invalid("documentVersion: must satisfy the pattern %s", versionText)
+	case !slices.Contains([]string{"", "$DEFAULT", "$LATEST", onlyVersion}, version):
 		return d, &types.InvalidDocumentVersion{}
 	}
 	return d, nil
