@@ -135,8 +135,11 @@ func (c *contender) delete(ctx context.Context, server *standin.Server, n, hosts
 // Python keep the threads they have.
 func (c *contender) cpu() (used time.Duration, err error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.running.Pid()))
-	if err != nil || len(threads) == 0 {
-		return 0, fmt.Errorf("%s: no account of its processor time in /proc %v", c.name, err)
+	if err != nil {
+		return 0, err
+	}
+	if len(threads) == 0 {
+		return 0, fmt.Errorf("%s: no account of its processor time in /proc", c.name)
 	}
 	for _, path := range threads {
 		text, err := os.ReadFile(path)

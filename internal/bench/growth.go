@@ -210,7 +210,7 @@ func measureGrowth(ctx context.Context, r *report, quick bool) error {
 		if err != nil {
 			return err
 		}
-		defer server.Stop()
+		defer func() { _ = server.Stop() }() // it was only measured
 		stores = append(stores, struct {
 			name string
 			open func(context.Context, int) (*fleetTable, error)

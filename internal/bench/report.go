@@ -33,15 +33,6 @@ func (r *report) count(name string, value float64) {
 	r.figures = append(r.figures, figure{name: name, value: value, counted: true})
 }
 
-func (r *report) value(name string) float64 {
-	for _, f := range r.figures {
-		if f.name == name {
-			return f.value
-		}
-	}
-	return 0
-}
-
 func (r *report) say(format string, args ...any) { fmt.Fprintf(&r.text, format+"\n", args...) }
 
 // table is a table in Markdown.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -90,7 +88,7 @@ func (f handlerFunc) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // run has so many hosts finish at once, and returns how long it took until all
 // their sessions were DELETED.
 func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource template.StreamSource, visibility time.Duration) time.Duration {
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	log := quiet
 	w.table = memtable.New()
 	for n := range hosts * sessionsPerHost {
 		host := hostID(n / sessionsPerHost)

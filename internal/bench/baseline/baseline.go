@@ -51,7 +51,7 @@ type entry struct {
 // Handle answers as Session Manager does.
 func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	var entries []entry
-	if err := json.Unmarshal([]byte(req.Body), &entries); err != nil {
+	if json.Unmarshal([]byte(req.Body), &entries) != nil {
 		return events.APIGatewayV2HTTPResponse{StatusCode: 400}, nil
 	}
 	reasons := make([]string, len(entries))

@@ -244,7 +244,7 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.events = append(r.events, event)
+		r.events = append(r.events, messagesOf(event)...)
 		r.running--
 	}()
 	r.mu.Lock()
@@ -255,6 +255,19 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return []byte(`{"batchItemFailures":[]}`), nil
 	}
 	return r.handler.Invoke(ctx, event)
+}
+
+// messagesOf is an event of a queue as one for each message: how many come
+// together is up to the batching window. Other events stay as they are.
+func messagesOf(event []byte) (all [][]byte) {
+	var batch struct{ Records []json.RawMessage }
+	if json.Unmarshal(event, &batch) != nil || !bytes.Contains(event, []byte(`"aws:sqs"`)) {
+		return [][]byte{event}
+	}
+	for _, r := range batch.Records {
+		all = append(all, fmt.Appendf(nil, `{"Records":[%s]}`, r))
+	}
+	return all
 }
 
 // call also holds the request and its answer against the contract.
