@@ -233,7 +233,6 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		{"DELETE", "/local/hosts/" + host1 + "/sessions/s-2"},
 		{"DELETE", "/local/hosts/" + nohow + "/sessions/s-1"},
 		{"POST", "/local/cleanup/windows"},
-		{"GET", "/local/cleanup/deletions"},
 		{"GET", "/local/hosts/" + host1},
 		{"POST", "/local/hosts"},
 		{"GET", "/local/"},
