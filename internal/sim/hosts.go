@@ -51,7 +51,8 @@ const (
 type desktop struct {
 	machine           *machine
 	name, owner, kind string
-	created           time.Time // by its host's clock
+	startedAt         time.Time
+	created           time.Time // the same by its host's clock
 	createdText       string
 	connections       int64
 	left              string
@@ -137,7 +138,7 @@ func (w *world) startDesktop(m *machine, name, kind string) {
 		return
 	}
 	m.newest[name] = now
-	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, created: m.clock(now).Truncate(time.Microsecond), usedAt: now}
+	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, startedAt: now, created: m.clock(now).Truncate(time.Microsecond), usedAt: now}
 	if m.whole {
 		d.created = d.created.Truncate(time.Second)
 		d.createdText = d.created.Format("2006-01-02T15:04:05Z")

@@ -142,7 +142,7 @@ func (w *world) runs(s session.Session) *desktop {
 	}
 	created, err := time.Parse(time.RFC3339Nano, s.CreationTime)
 	if err != nil {
-		if d.created.After(s.DeletionRequestedAt) {
+		if d.startedAt.After(s.DeletionRequestedAt) {
 			return nil
 		}
 		return d

@@ -8,8 +8,8 @@ import (
 )
 
 // The promises that hold at every change of the table. Each function holds one;
-// those about answers are in answers.go, those about commands and hosts in hostpromises.go, and
-// those about the end of all things in settle.go.
+// those about answers are in answers.go, those about commands and hosts in
+// hostpromises.go, and those about the end of all things in settle.go.
 
 // Promise 1, durable before answered: whatever is DELETING has a lease, by which
 // it is found again. That what was answered DELETING is so is held in
