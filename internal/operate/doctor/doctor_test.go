@@ -107,9 +107,9 @@ func TestEachFaultOfAHostIsFound(t *testing.T) {
 			"aws ec2 create-tags --resources " + ill + " --tags 'Key=DcvFleet,Value=studio'", 0},
 		{"untagged, outside EC2", hybrid, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
 			"aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id " + hybrid + " --tags 'Key=DcvFleet,Value=studio'", 0},
-		{"offline", ill, (*fleet.Fleet).Disconnect, false, true, "is ConnectionLost", "sudo systemctl restart amazon-ssm-agent", 1},
+		{"offline", ill, (*fleet.Fleet).Silence, false, true, "is ConnectionLost", "sudo systemctl restart amazon-ssm-agent", 1},
 		{"offline Windows", ill, func(f *fleet.Fleet, id string) error {
-			return errors.Join(f.SetPlatform(id, "Windows"), f.Disconnect(id))
+			return errors.Join(f.SetPlatform(id, "Windows"), f.Silence(id))
 		}, false, true, "is ConnectionLost", "Restart-Service AmazonSSMAgent", 1},
 		{"not managed", ill, (*fleet.Fleet).Unmanage, false, true, "its instance profile dcv-host may lack AmazonSSMManagedInstanceCore",
 			"aws iam attach-role-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", 1},
@@ -147,7 +147,7 @@ func TestEachFaultOfAHostIsFound(t *testing.T) {
 
 func TestAHostHasEveryFaultItHas(t *testing.T) {
 	s := newSurgery(t, ill)
-	if err := errors.Join(s.Untag(ill), s.Downgrade(ill), s.Disconnect(ill)); err != nil {
+	if err := errors.Join(s.Untag(ill), s.Downgrade(ill), s.Silence(ill)); err != nil {
 		t.Fatal(err)
 	}
 	s.Named = []string{ill}
