@@ -14,6 +14,12 @@ XML = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/
 </Stacks></DescribeStacksResult></DescribeStacksResponse>"""
 
 
+# What the checklist for hosts does, of which the aws command has checked the form.
+TAKEN = {
+    "CreateRole", "AttachRolePolicy", "CreateInstanceProfile", "AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "CreateTags",
+}
+
+
 class Stack:
     """A stack of that name. outputs are the template's, by key; tasks is called with cleanup's payload."""
 
@@ -33,6 +39,11 @@ class Stack:
             self.invoke(urllib.parse.unquote(path.split("/")[3]), json.loads(body))
             return "application/json", b"null"
         form = urllib.parse.parse_qs(body.decode())
+        action = form.get("Action", [""])[0]
+        if action in TAKEN:
+            return "text/xml", f"<{action}Response><{action}Result/></{action}Response>".encode()
+        if target == "AmazonSSM.SendCommand":
+            return "application/x-amz-json-1.1", b"{}"
         if form.get("Action") == ["DescribeStacks"] and form.get("StackName") == [self.name]:
             outputs = "".join(
                 f"<member><OutputKey>{k}</OutputKey><OutputValue>{v}</OutputValue></member>" for k, v in self.outputs.items()

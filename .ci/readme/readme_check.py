@@ -22,7 +22,7 @@ from servers import ROOT, free_port, process
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
-FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w+)(?: (\w+))?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ANY = [
     re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),

@@ -3,7 +3,7 @@
 // that was kept (last.json). `make bench` runs it, in the project's directory.
 //
 //	QUICK=1   a minute or two: small batches, few rounds. To see that it works.
-//	KEEP=1    keeps the figures: last.json, chart.svg, and README.md's section
+//	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
 // with "growth" it measures that alone.
@@ -129,7 +129,7 @@ func bench(ctx context.Context, quick, keep bool) error {
 	if err := r.chart.write("internal/bench/chart.svg"); err != nil {
 		return err
 	}
-	return writeReadme("README.md", r)
+	return r.keep()
 }
 
 // startContenders builds and starts those who delete batches; this system

@@ -21,7 +21,7 @@ type report struct {
 	text    strings.Builder // the tables, in Markdown
 	chart   chart
 	cost    costs
-	// brief has the tables of README.md.
+	// brief has the tables of README.md and FIGURES.md.
 	brief map[string]string
 }
 
