@@ -30,7 +30,7 @@ type HostsAPI interface {
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
 //	ExpiresAt                     of silent hosts: when the item may be removed
-//	OccupiedAt, EmptySince        see session.HostNote
+//	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
 // InventorySentAt, and the one before it, as LastButOneSentAt.
@@ -75,8 +75,9 @@ func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.
 		sent, err := timeOf("InventorySentAt")
 		occupied, err2 := timeOf("OccupiedAt")
 		empty, err3 := timeOf("EmptySince")
-		notes[id] = session.HostNote{SentAt: sent, OccupiedAt: occupied, EmptySince: empty}
-		return errors.Join(err, err2, err3)
+		complete, err4 := timeOf("CompleteAt")
+		notes[id] = session.HostNote{SentAt: sent, CompleteAt: complete, OccupiedAt: occupied, EmptySince: empty}
+		return errors.Join(err, err2, err3, err4)
 	})
 	return notes, err
 }
@@ -136,6 +137,9 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 		said = ", OccupiedAt = :sent REMOVE ExpiresAt, EmptySince"
 	case a.Complete:
 		said = ", EmptySince = if_not_exists(EmptySince, :sent) REMOVE ExpiresAt"
+	}
+	if a.Complete {
+		said = ", CompleteAt = :sent" + said
 	}
 	return t.update(ctx, a.HostID,
 		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform"+said,

@@ -20,7 +20,7 @@ type HostChecker interface {
 // nothing.
 type DryRunner struct {
 	Reader  Reader
-	Hosts   HostTable
+	Hosts   HostNotes
 	Checker HostChecker
 	Log     *slog.Logger
 }
@@ -30,8 +30,8 @@ type DryRunner struct {
 type DryAnswer struct {
 	Answer
 	Session *Session
-	// LastSeenAt is when the newest inventory was sent that had the session;
-	// zero if none did.
+	// LastSeenAt is when the newest inventory was sent that is known to have had
+	// the session; zero if none is.
 	LastSeenAt time.Time
 }
 
@@ -126,7 +126,7 @@ func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[st
 			hostIDs[del.seen.HostID] = true
 		}
 	}
-	newest, err := d.Hosts.Newest(ctx, slices.Sorted(maps.Keys(hostIDs)))
+	notes, err := d.Hosts.Notes(ctx, slices.Sorted(maps.Keys(hostIDs)))
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[st
 		if s.ObservedAt.After(last) {
 			last = s.ObservedAt
 		}
-		if at := newest[s.HostID]; s.State == Ready && !last.IsZero() && at.After(last) {
+		if at := notes[s.HostID].CompleteAt; s.State == Ready && !last.IsZero() && at.After(last) {
 			last = at // it would have vanished
 		}
 		seen[del.sessionID] = last

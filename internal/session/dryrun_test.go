@@ -106,8 +106,12 @@ func TestDryRunForetellsTheRealCall(t *testing.T) {
 func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 	const inventoried = 300
 	hostTable := memtable.NewHosts()
-	for _, id := range []string{hostA, hostB} {
-		if _, err := hostTable.Answered(t.Context(), session.HostAnswer{HostID: id, SentAt: at(inventoried), At: at(inventoried)}); err != nil {
+	for _, a := range []session.HostAnswer{
+		{SentAt: at(inventoried), Complete: true},
+		{SentAt: at(500)}, // one that was cut does not tell what it lacks
+	} {
+		a.HostID = hostA
+		if _, err := hostTable.Answered(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,8 +38,8 @@ type HostNotes interface {
 
 // A HostNote is what a host's inventories have said, by their sending times.
 type HostNote struct {
-	// SentAt is the newest.
-	SentAt time.Time
+	// SentAt is the newest, CompleteAt the newest that had all of its sessions.
+	SentAt, CompleteAt time.Time
 	// OccupiedAt is the newest with a session in it.
 	OccupiedAt time.Time
 	// EmptySince is the oldest of those, up to the newest, that were complete and

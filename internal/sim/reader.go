@@ -89,6 +89,11 @@ func (t hostTableOf) Newest(ctx context.Context, hostIDs []string) (newest map[s
 	return newest, err
 }
 
+func (t hostTableOf) Notes(ctx context.Context, hostIDs []string) (notes map[string]session.HostNote, err error) {
+	err = t.do(ctx, fmt.Sprintf("notes of %q", hostIDs), func(ctx context.Context) { notes, _ = t.w.hostTable.Notes(ctx, hostIDs) })
+	return notes, err
+}
+
 func (t hostTableOf) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) { fresh, _ = t.w.hostTable.Answered(ctx, a) })
 	return fresh, err

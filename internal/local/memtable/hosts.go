@@ -20,8 +20,8 @@ type Hosts struct {
 
 type host struct {
 	session.HostAnswer
-	silent               bool
-	occupied, emptySince time.Time
+	silent                           bool
+	completeAt, occupied, emptySince time.Time
 }
 
 // kept is a time as the table keeps it.
@@ -71,7 +71,10 @@ func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool,
 	}
 	now := &host{HostAnswer: a}
 	if known != nil {
-		now.occupied, now.emptySince = known.occupied, known.emptySince
+		now.completeAt, now.occupied, now.emptySince = known.completeAt, known.occupied, known.emptySince
+	}
+	if a.Complete {
+		now.completeAt = a.SentAt
 	}
 	switch {
 	case a.Sessions > 0:
@@ -92,7 +95,7 @@ func (t *Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session
 	notes := map[string]session.HostNote{}
 	for _, id := range hostIDs {
 		if h := t.hosts[id]; h != nil {
-			notes[id] = session.HostNote{SentAt: h.SentAt, OccupiedAt: h.occupied, EmptySince: h.emptySince}
+			notes[id] = session.HostNote{SentAt: h.SentAt, CompleteAt: h.completeAt, OccupiedAt: h.occupied, EmptySince: h.emptySince}
 		}
 	}
 	return notes, ctx.Err()

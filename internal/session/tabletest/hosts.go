@@ -172,17 +172,18 @@ func notesOfWhatRan(h *hostsTest) {
 		sent, sessions       int
 		complete             bool
 		occupied, emptySince time.Time
+		completeAt           int
 	}{
-		{100, 0, true, zero, after(100)},
-		{200, 0, true, zero, after(100)},
-		{300, 0, false, zero, zero}, // cut: nobody knows
-		{400, 0, true, zero, after(400)},
-		{500, 2, true, after(500), zero},
-		{600, 1, false, after(600), zero},
-		{700, 0, true, after(600), after(700)},
-		{650, 3, true, after(600), after(700)}, // late
-		{700, 0, true, after(600), after(700)}, // once more
-		{800, 0, true, after(600), after(700)},
+		{100, 0, true, zero, after(100), 100},
+		{200, 0, true, zero, after(100), 200},
+		{300, 0, false, zero, zero, 200}, // cut: nobody knows
+		{400, 0, true, zero, after(400), 400},
+		{500, 2, true, after(500), zero, 500},
+		{600, 1, false, after(600), zero, 500},
+		{700, 0, true, after(600), after(700), 700},
+		{650, 3, true, after(600), after(700), 700}, // late
+		{700, 0, true, after(600), after(700), 700}, // once more
+		{800, 0, true, after(600), after(700), 800},
 	} {
 		_, err := h.hosts.Answered(h.t.Context(), session.HostAnswer{
 			HostID: "i-1", SentAt: after(step.sent), At: after(step.sent + 1), Sessions: step.sessions, Complete: step.complete,
@@ -192,7 +193,8 @@ func notesOfWhatRan(h *hostsTest) {
 		}
 		notes, err := reader.Notes(h.t.Context(), []string{"i-0", "i-1"})
 		got := notes["i-1"]
-		if err != nil || len(notes) != 1 || !got.OccupiedAt.Equal(step.occupied) || !got.EmptySince.Equal(step.emptySince) || got.SentAt.Before(after(step.sent)) {
+		if err != nil || len(notes) != 1 || !got.OccupiedAt.Equal(step.occupied) || !got.EmptySince.Equal(step.emptySince) ||
+			!got.CompleteAt.Equal(after(step.completeAt)) || got.SentAt.Before(after(step.sent)) {
 			h.t.Errorf("%+v: %+v, %v", step, notes, err)
 		}
 	}
