@@ -45,7 +45,7 @@ class OperatorTest(unittest.TestCase):
         for ail, mend, named, says in (
             (["untag"], ["tag"], True, f"FAULT   {HOST} lacks the tag DcvFleet=default"),
             (["untag"], ["tag"], False, f"note    the fleet leaves out {HOST}"),
-            (["disconnect"], ["reconnect"], False, f"FAULT   {HOST} is ConnectionLost"),
+            (["silence"], ["speak"], False, f"FAULT   {HOST} is ConnectionLost"),
             (["unmanage"], ["manage"], False, f"FAULT   {HOST} is not managed by Systems Manager: its instance profile"),
             (["unmanage", "take-profile"], ["manage", "give-profile"], False, f"FAULT   {HOST} is not managed by Systems Manager: it has no instance profile"),
             (["downgrade"], ["upgrade"], False, f"note    {HOST} has the agent 3.2"),

@@ -148,12 +148,14 @@ func (w *world) startDesktop(m *machine, name, kind string) {
 	}
 	m.sessions = append(m.sessions, d)
 	w.say(m.id, "session %q of %s starts (%s)", name, d.owner, d.createdText)
+	w.changedAt = w.now()
 }
 
 func (w *world) endDesktop(d *desktop, why string) {
 	m := d.machine
 	m.sessions = slices.DeleteFunc(m.sessions, func(o *desktop) bool { return o == d })
 	w.say(m.id, "session %q (%s) ends: %s", d.name, d.createdText, why)
+	w.changedAt = w.now()
 }
 
 // live has something happen on a host.

@@ -144,7 +144,8 @@ func (w *world) inventories() {
 	if !w.allWell() {
 		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
 	}
-	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.giveUp+w.slack()))
+	seen := func() bool { return w.now().After(w.changedAt.Add(2*w.setup.inventoryEvery + time.Minute)) } // a late command may close one yet
+	w.until(func() bool { return w.now().After(enough) && seen() && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.giveUp+w.slack()))
 }
 
 // Promise 9, re-cached: a session that still runs is listed, whoever removed its

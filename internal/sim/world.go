@@ -16,9 +16,10 @@ type world struct {
 	setup      setup
 	transcript *transcript // nil: none
 	began      time.Time
-	calm       bool // nothing goes wrong any more
-	lastLook   bool // the inventories that are compared with the hosts
-	noIdle     bool // no idle sessions are closed any more
+	calm       bool      // nothing goes wrong any more
+	lastLook   bool      // the inventories that are compared with the hosts
+	changedAt  time.Time // when a session last started or ended on its host
+	noIdle     bool      // no idle sessions are closed any more
 	broken     *Broken
 	events     int
 	seen       Coverage
