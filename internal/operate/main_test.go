@@ -155,7 +155,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 	if said, err := operate(t, "", doctor...); err != nil || !strings.Contains(said, "0 faults") {
 		t.Errorf("%v\n%s", err, said)
 	}
-	call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/disconnect", "")
+	call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/silence", "")
 	if said, err := operate(t, "", doctor...); !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   i-00000000000000002 is ConnectionLost") {
 		t.Errorf("%v\n%s", err, said)
 	}

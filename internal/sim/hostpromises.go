@@ -102,7 +102,7 @@ func (w *world) commanded(inv *invocation) {
 			if a.by != inv || m == nil || inv.faulty {
 				continue
 			}
-			ok := m.known() && m.tagged && m.platform != "macOS" && m.changed.Before(inv.started)
+			ok := m.known() && m.state != terminated && m.tagged && m.platform != "macOS" && m.changed.Before(inv.started)
 			if ok && !a.sent && !a.putBack {
 				w.breaks(8, "%s did not command %s to close %s (attempt %s)", inv, m.id, id, attempt)
 			}

@@ -236,7 +236,7 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 		out = &ssm.DescribeInstanceInformationOutput{}
 		for _, m := range s.w.machines {
 			asked := *filter.Key == "InstanceIds" && slices.Contains(filter.Values, m.id) || *filter.Key == "tag:DcvFleet" && m.tagged
-			if !asked || m.state == terminated {
+			if !asked || m.state == terminated || m.state != running && !m.known() { // a stopped node is not listed
 				continue
 			}
 			ping := types.PingStatusOnline

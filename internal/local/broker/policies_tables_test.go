@@ -62,6 +62,9 @@ func TestWhatTablesNeed(t *testing.T) {
 		"Answered":   func() { p.hosts.Answered(ctx, session.HostAnswer{HostID: "i-1"}) },
 		"Quiet":      func() { p.hosts.Quiet(ctx, now, 1) },
 		"Silence":    func() { p.hosts.Silence(ctx, "i-1", now) },
+		"Expect":     func() { p.hosts.Expect(ctx, "i-1", now) },
+		"Notes":      func() { p.hosts.Notes(ctx, []string{"i-1"}) },
+		"Open":       func() { p.index.Open(ctx, "0", 1) },
 	}
 	for name, operate := range operations {
 		clear(seen)
@@ -75,7 +78,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		}
 	}
 	for _, kind := range []reflect.Type{
-		reflect.TypeFor[session.Table](), reflect.TypeFor[session.Reader](), reflect.TypeFor[session.Index](), reflect.TypeFor[session.HostTable](),
+		reflect.TypeFor[session.Table](), reflect.TypeFor[session.Reader](), reflect.TypeFor[localIndex](), reflect.TypeFor[localHosts](),
 	} {
 		for i := range kind.NumMethod() {
 			if name := kind.Method(i).Name; operations[name] == nil {
