@@ -56,7 +56,9 @@ func (b *Broker) counted(function, service string, handler http.Handler) (endpoi
 		if service == "ec2" { // names it in the form, which the handler finds parsed
 			operation = r.PostFormValue("Action")
 		}
-		b.calls.count(function, service+":"+operation, nil)
+		if operation != "" { // a connection that is only opened (awsenv.Connect) asks for none
+			b.calls.count(function, service+":"+operation, nil)
+		}
 		handler.ServeHTTP(w, r)
 	}))
 	b.stop = append(b.stop, server.Close)
