@@ -48,6 +48,7 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 		w.expiredRightly(c)
 		return
 	}
+	w.changes[c.is.ID]++
 	w.count(c)
 	w.noteOwners(c)
 	if by == nil {

@@ -14,10 +14,7 @@ import (
 // that is an hour old at most.
 func (w *world) newestInventoryCounts(c change) {
 	at := c.is.ObservedAt
-	if first := c.is.FirstSeenAt; first.After(at) {
-		at = first
-	}
-	if c.by.function != "host-events" || at.IsZero() || at.Equal(c.was.ObservedAt) || at.Equal(c.was.FirstSeenAt) {
+	if c.by.function != "host-events" || at.IsZero() || at.Equal(c.was.ObservedAt) {
 		return
 	}
 	if c.by.started.Sub(at) > time.Hour {

@@ -98,7 +98,10 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 	}
 	res := w.write1(inv, write)
 	if res.Err != nil {
-		inv.unmet[write.SessionID]++
+		if n := w.changes[write.SessionID]; n != inv.beaten[write.SessionID] { // others have changed it since the last try
+			inv.unmet[write.SessionID]++
+			inv.beaten[write.SessionID] = n
+		}
 		w.say(inv, "%s: condition not met", describeWrite(write))
 	} else {
 		w.say(inv, "%s", describeWrite(write))

@@ -16,10 +16,11 @@ type world struct {
 	setup      setup
 	transcript *transcript // nil: none
 	began      time.Time
-	calm       bool      // nothing goes wrong any more
-	lastLook   bool      // the inventories that are compared with the hosts
-	changedAt  time.Time // when a session last started or ended on its host
-	noIdle     bool      // no idle sessions are closed any more
+	calm       bool           // nothing goes wrong any more
+	lastLook   bool           // the inventories that are compared with the hosts
+	changes    map[string]int // of the table, by session
+	changedAt  time.Time      // when a session last started or ended on its host
+	noIdle     bool           // no idle sessions are closed any more
 	broken     *Broken
 	events     int
 	seen       Coverage
@@ -90,7 +91,7 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 func newWorld(seed uint64) *world {
 	w := &world{
 		dice: newDice(seed), began: time.Now(),
-		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{},
+		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{}, changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
 	w.setup = newSetup(w.dice)

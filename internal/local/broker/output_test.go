@@ -240,7 +240,7 @@ func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
 	var announced, audited []string
 	until(ts, func() bool {
 		announced, audited = s.bus.of(ts, args[0])
-		return len(announced) >= want
+		return len(announced) >= want && len(audited) >= want
 	}, func() string { return fmt.Sprintf("announced %d times, not %d", len(announced), want) })
 	if !slices.Equal(announced, audited) || len(announced) != want {
 		ts.Fatalf("announced %q, in the audit trail %q", announced, audited)
