@@ -50,6 +50,13 @@ func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
 		return
 	}
 	told := w.onceEachInOrder(r, body)
+	if told != nil && r.dryRun {
+		for i, e := range r.entries {
+			if !r.owned[group{e.SessionID, e.Owner}] && told[i].FailureReason != notFound {
+				w.breaks(4, "%s (dry run) tells %s of %s: %q", r.inv, e.Owner, e.SessionID, told[i].FailureReason)
+			}
+		}
+	}
 	if told == nil || r.dryRun {
 		return
 	}
@@ -80,6 +87,10 @@ func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 			var a answered
 			if err := json.Unmarshal((*list)[0], &a); err != nil {
 				w.breaks(7, "%s answers what cannot be read: %s", r.inv, (*list)[0])
+				return nil
+			}
+			if (list == &good) != (a.FailureReason == "" && a.State == string(session.Deleting)) || list == &bad && a.FailureReason == "" {
+				w.breaks(7, "%s answers in the wrong list, or with the wrong state: %s", r.inv, (*list)[0])
 				return nil
 			}
 			if a.SessionID == e.SessionID && next.SessionID == "" && w.fits(r, e, a) {
@@ -129,6 +140,13 @@ func (w *world) answeredDeleting(r *request, g group) {
 		w.breaks(1, "%s answers DELETING of %s, which is %s", r.inv, id, s.State)
 	case r.groups[g] && s.Confirmation == "":
 		w.breaks(6, "%s answers a forced deletion of %s, which is not DELETED at once", r.inv, id)
+	}
+	// What failed is tried again now: if it had failed by then (the record has not
+	// changed since), the pause is over, and another attempt still has its time.
+	failed := s.State == session.Deleting && s.Confirmation == "" && !s.AttemptFailedAt.IsZero() && w.versions[id].until.Before(r.at)
+	inTime := !r.at.Add(-session.RepeatPause).Before(s.AttemptedAt) && !r.at.Add(session.Lease).After(s.DeletionRequestedAt.Add(w.setup.giveUp))
+	if !r.inv.faulty && !r.groups[g] && failed && inTime && s.AttemptID != r.inv.id {
+		w.breaks(7, "%s repeats the deletion of %s, whose last attempt failed, and does not try again", r.inv, id)
 	}
 	if s.State == session.Deleting || s.State == session.Unknown && s.Confirmation != "" {
 		w.model.told[id] = true

@@ -40,7 +40,7 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 		for _, m := range e.w.machines {
 			if slices.Contains(ids, m.id) && (m.state != terminated || e.w.now().Sub(m.since) < forgottenAfter) {
 				out.Reservations = append(out.Reservations, types.Reservation{Instances: []types.Instance{m.instance()}})
-				e.inv.asked[m.id] = fate{gone: m.state == terminated || m.state == stopped, at: e.w.now()}
+				e.inv.asked[m.id] = fate{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
 			}
 		}
 		return true

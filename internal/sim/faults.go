@@ -1,5 +1,7 @@
 package sim
 
+import "time"
+
 // A fault is one thing that goes wrong, or against expectation.
 type fault int
 
@@ -80,8 +82,32 @@ var faultNames = [faults]string{
 
 func (f fault) String() string { return faultNames[f] }
 
+// outages are what goes wrong for a while: at one boundary, or at all of them.
+var outages = [][]fault{
+	{sendThrottled}, {sendFails}, {tableRefuses}, {tableSilent, readFails}, {ec2Fails}, {readThrottled}, {hostTableFails},
+	{sendThrottled, readThrottled, tableRefuses, readFails, ec2Fails, hostTableFails},
+	{streamStalls}, {eventLost}, {notYetVisible},
+}
+
+// planOutage decides whether, when and at which boundary every call fails.
+func (w *world) planOutage() {
+	if !w.dice.chance(60 * percent) {
+		return
+	}
+	w.outage = map[fault]bool{}
+	for _, f := range oneOf(w.dice, outages) {
+		w.outage[f] = true
+	}
+	w.outFrom = w.began.Add(w.dice.between(0, 10*time.Minute))
+	w.outTill = w.outFrom.Add(w.dice.between(time.Minute, 90*time.Minute))
+}
+
 // meets tells whether the fault happens now.
 func (w *world) meets(f fault) bool {
+	if !w.calm && w.outage[f] && w.now().After(w.outFrom) && w.now().Before(w.outTill) {
+		w.seen.faults[f]++
+		return true
+	}
 	if w.calm || !w.dice.chance(w.setup.rates[f]) {
 		return false
 	}

@@ -129,6 +129,7 @@ func (l logWriter) Write(line []byte) (int, error) {
 // runTask invokes cleanup.
 func (w *world) runTask(task string) {
 	w.start("cleanup", func(inv *invocation) {
+		inv.task = task
 		_ = w.cleanup(inv).Handle(inv.ctx, events.CleanupEvent{Task: task})
 	}, func(inv *invocation) { w.taskDone(inv) }, func(*invocation) {})
 	w.say("scheduler", "runs cleanup: %s", task)

@@ -110,8 +110,21 @@ func (w *world) commanded(inv *invocation) {
 	}
 }
 
-// taskDone holds promise 8 to a run of cleanup.
-func (w *world) taskDone(inv *invocation) { w.commanded(inv) }
+// taskDone holds promises 2 and 8 to a run of cleanup: what is over its time has
+// been given up by the next run.
+func (w *world) taskDone(inv *invocation) {
+	w.commanded(inv)
+	if inv.task != "deletions" || inv.faulty {
+		return
+	}
+	for _, r := range w.table.All() {
+		s := r.Session()
+		end := s.DeletionRequestedAt.Add(w.setup.giveUp)
+		if s.State == session.Deleting && s.Confirmation == "" && end.Before(inv.started.Add(-2*time.Second)) {
+			w.breaks(2, "%s has left %s DELETING, which was to be given up at %s", inv, s.ID, end)
+		}
+	}
+}
 
 // batchWorked holds promise 8 to a batch of messages: what cannot be read fails
 // alone.

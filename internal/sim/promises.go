@@ -93,6 +93,9 @@ func (w *world) deletedIsTrue(c change) {
 		return
 	}
 	w.seen.premises[3]++
+	if is.ExpiresAt < is.DeletedAt.Add(48*time.Hour).Unix() {
+		w.breaks(2, "%s expires too early", is.ID)
+	}
 	switch {
 	case c.by.function != "session-stream":
 		w.breaks(3, "%s writes DELETED, of %s", c.by, is.ID)
@@ -139,6 +142,9 @@ func (w *world) confirmedRightly(c change) {
 			w.breaks(3, "%s has vanished, but no inventory sent after the request says so", is.ID)
 		}
 	case session.HostGone:
+		if f := c.by.asked[is.HostID]; c.begins && !w.setup.endStopped && f.stopped {
+			w.breaks(3, "%s is ended with its host, which is only stopped", is.ID)
+		}
 		if f, asked := c.by.asked[is.HostID]; !asked || !f.gone || f.at.Before(is.DeletionRequestedAt) && !c.begins {
 			w.breaks(3, "%s is ended with its host, but EC2 did not say that %s is gone", is.ID, is.HostID)
 		}

@@ -19,6 +19,7 @@ type invocation struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	killed   bool
+	task     string
 	faulty   bool // a call of its own met a fault
 	newIDs   int
 	done     func()    // what follows when it has returned
@@ -32,8 +33,8 @@ type invocation struct {
 }
 
 type fate struct {
-	gone bool
-	at   time.Time
+	gone, stopped bool
+	at            time.Time
 }
 
 func (inv *invocation) String() string { return fmt.Sprintf("%s#%d", inv.function, inv.n) }

@@ -24,8 +24,10 @@ func (w *world) settle() {
 		}
 	}
 	open := w.openBestEffort()
+	tried := w.openOnWellHosts()
 	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.giveUp+w.slack()))
 	w.allHaveEnded()
+	w.noneIsGivenUp(tried)
 	for _, m := range w.machines {
 		w.heal(m)
 	}
@@ -130,6 +132,30 @@ func (w *world) lateNews() {
 		w.until(func() bool { return false }, latest.Add(time.Second))
 	}
 	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.giveUp+w.slack()))
+}
+
+// openOnWellHosts are the open deletions, by session, that have time enough to end
+// well from now on.
+func (w *world) openOnWellHosts() map[string]string {
+	open := map[string]string{}
+	for _, r := range w.table.All() {
+		s := r.Session()
+		m := w.machine(s.HostID)
+		left := s.DeletionRequestedAt.Add(w.setup.giveUp).Sub(w.now())
+		if s.State == session.Deleting && s.Confirmation == "" && m != nil && m.well() && !m.lied && left > w.slack() {
+			open[s.ID] = s.DeletionRequestID
+		}
+	}
+	return open
+}
+
+// Promise 2: it is tried again, not only given up in the end.
+func (w *world) noneIsGivenUp(tried map[string]string) {
+	for _, r := range w.table.All() {
+		if s := r.Session(); s.State == session.Unknown && s.DeletionRequestID != "" && tried[s.ID] == s.DeletionRequestID {
+			w.breaks(2, "%s was given up, but its host was well for %s", s.ID, w.slack())
+		}
+	}
 }
 
 func (w *world) allWell() bool {

@@ -26,20 +26,22 @@ type world struct {
 	seen       Coverage
 
 	// The boundaries.
-	table      *memtable.Table
-	feed       *memtable.Feed
-	versions   map[string]version // what an index may still show
-	hostTable  *memtable.Hosts
-	machines   []*machine
-	commands   []*command
-	agenda     []happening
-	late       []happening // writes whose callers have given up on them
-	happened   int
-	hourBegins time.Time
-	queue      []*message
-	workedOff  []string // every event that was
-	shards     [2]shard
-	streamed   []streamRecord // everything that the stream ever showed
+	table            *memtable.Table
+	feed             *memtable.Feed
+	versions         map[string]version // what an index may still show
+	hostTable        *memtable.Hosts
+	machines         []*machine
+	commands         []*command
+	agenda           []happening
+	late             []happening // writes whose callers have given up on them
+	happened         int
+	outage           map[fault]bool // what always happens, from then till then
+	outFrom, outTill time.Time
+	hourBegins       time.Time
+	queue            []*message
+	workedOff        []string // every event that was
+	shards           [2]shard
+	streamed         []streamRecord // everything that the stream ever showed
 
 	// The functions.
 	mu          sync.Mutex
@@ -96,6 +98,7 @@ func newWorld(seed uint64) *world {
 	w.feed = w.table.Feed()
 	w.setup = newSetup(w.dice)
 	w.model = newModel()
+	w.planOutage()
 	return w
 }
 
