@@ -166,7 +166,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	}
 	r.denied[g] = true
 	rec := w.table.Get(id)
-	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] {
+	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // it may have become another's meanwhile
 		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)
 	}
 	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {

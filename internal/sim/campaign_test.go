@@ -20,7 +20,7 @@ type campaign struct {
 	stopped bool
 	seeds   int
 	events  int
-	virtual time.Duration
+	virtual float64 // days: a Duration holds no more than 292 years
 	seen    Coverage
 	broken  []Outcome
 }
@@ -54,7 +54,7 @@ func (c *campaign) add(out Outcome) {
 	defer c.mu.Unlock()
 	c.seeds++
 	c.events += out.Events
-	c.virtual += out.Virtual
+	c.virtual += out.Virtual.Hours() / 24
 	c.seen.add(out.Coverage)
 	if out.Broken != nil {
 		c.broken = append(c.broken, out)
@@ -107,7 +107,7 @@ func (c *campaign) line() string {
 	}
 	return fmt.Sprintf("%d seeds, %d events (%.0f a second), %d faults (%s kinds), %s transitions, %s promises at risk, %.0f virtual days, %s",
 		c.seeds, c.events, float64(c.events)/took.Seconds(), injected, seen(c.seen.faults[:]), seen(c.seen.transitions[:]), seen(c.seen.premises[1:]),
-		c.virtual.Hours()/24, took.Round(time.Second))
+		c.virtual, took.Round(time.Second))
 }
 
 // summary is how often each thing was seen.
