@@ -30,23 +30,6 @@ type Stopper struct {
 	Log   *slog.Logger
 }
 
-// HostNotes is what the Hosts table has noted of inventories.
-type HostNotes interface {
-	// Notes has those of the hosts, which are distinct, that ever answered one.
-	Notes(ctx context.Context, hostIDs []string) (map[string]HostNote, error)
-}
-
-// A HostNote is what a host's inventories have said, by their sending times.
-type HostNote struct {
-	// SentAt is the newest, CompleteAt the newest that had all of its sessions.
-	SentAt, CompleteAt time.Time
-	// OccupiedAt is the newest with a session in it.
-	OccupiedAt time.Time
-	// EmptySince is the oldest of those, up to the newest, that were complete and
-	// had none; zero if the newest is not one of them.
-	EmptySince time.Time
-}
-
 // Stoppable is what can be asked of EC2.
 type Stoppable interface {
 	// Running are the hosts of the fleet that run and are tagged to be stopped
