@@ -1,8 +1,23 @@
 """What schemathesis cannot know from the contract, and one check of our own."""
 
+import ast
+import threading
+
 import schemathesis
 
 MAX_ID_BYTES = 256
+
+# Until 3.11.8, CPython counts the depth of the syntax tree that it builds in one place for all threads, and ends with
+# a SystemError when two build one at once: https://github.com/python/cpython/issues/106905.
+parse, one_at_a_time = ast.parse, threading.RLock()
+
+
+def parse_alone(*arguments, **named):
+    with one_at_a_time:
+        return parse(*arguments, **named)
+
+
+ast.parse = parse_alone
 
 
 @schemathesis.hook
