@@ -6,7 +6,7 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "growth" it measures that alone.
+// with "start" or "growth" it measures that alone.
 package main
 
 import (
@@ -29,14 +29,29 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "profile" {
 		exit(profile(context.Background(), filepath.Join("build", "profiles")))
 	}
-	if len(os.Args) > 1 && os.Args[1] == "growth" {
-		r := &report{brief: map[string]string{}}
-		err := measureGrowth(context.Background(), r, os.Getenv("QUICK") != "")
-		fmt.Println(r.text.String())
-		exit(err)
+	if len(os.Args) > 1 {
+		exit(part(context.Background(), os.Args[1]))
 	}
 	exit(bench(context.Background(), os.Getenv("QUICK") != "", os.Getenv("KEEP") != ""))
 }
+
+// part measures one thing, and prints it.
+func part(ctx context.Context, name string) (err error) {
+	r := &report{brief: map[string]string{}}
+	switch name {
+	case "start":
+		err = measureStarts(ctx, r, startRounds)
+	case "growth":
+		err = measureGrowth(ctx, r, false)
+	default:
+		err = fmt.Errorf("%q cannot be measured by itself", name)
+	}
+	fmt.Println(r.text.String())
+	return err
+}
+
+// startRounds is how often each function is started.
+const startRounds = 60
 
 func exit(err error) {
 	if err != nil {
@@ -64,7 +79,7 @@ func bench(ctx context.Context, quick, keep bool) error {
 	}
 	defer server.Close()
 	r := &report{brief: map[string]string{}}
-	rounds := 60
+	rounds := startRounds
 	if quick {
 		rounds = 10
 	}
