@@ -33,6 +33,6 @@ func main() {
 		FleetTag:  fleetTag,
 		Log:       log,
 	}
-	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
 	lambda.Start(out.Reporting(handler.Handle))
 }

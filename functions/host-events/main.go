@@ -55,7 +55,9 @@ func main() {
 		Burial:     burial,
 		Log:        log,
 	}
-	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
-	awsenv.Connect(systemsManager.Options().HTTPClient, runcommand.Endpoint(systemsManager))
+	awsenv.Connect(
+		awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)},
+		awsenv.Service{Client: systemsManager.Options().HTTPClient, Endpoint: runcommand.Endpoint(systemsManager)},
+	)
 	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -29,6 +29,6 @@ func main() {
 		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
 		Log:      log,
 	}
-	awsenv.Connect(db.Options().HTTPClient, dynamo.Endpoint(db))
+	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
 	lambda.Start(out.Reporting(handler.Handle))
 }

@@ -56,17 +56,29 @@ func newService(t *testing.T, start func(*httptest.Server)) *service {
 	return s
 }
 
+// nowhere is a service without an endpoint: the others are connected to all the
+// same.
+func nowhere() awsenv.Service {
+	return awsenv.Service{Endpoint: func(context.Context) (string, error) { return "", errors.New("no such region") }}
+}
+
 func TestFirstCallFindsAConnection(t *testing.T) {
 	lambda(t)
 	for name, call := range map[string]func(url string) (connect, first func() error){
 		"DynamoDB": func(url string) (connect, first func() error) {
 			c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
-			return func() error { awsenv.Connect(c.Options().HTTPClient, dynamo.Endpoint(c)); return nil },
+			return func() error {
+					awsenv.Connect(nowhere(), awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+					return nil
+				},
 				func() error { _, err := c.ListTables(t.Context(), nil); return err }
 		},
 		"Systems Manager": func(url string) (connect, first func() error) {
 			c := ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) { o.BaseEndpoint = &url })
-			return func() error { awsenv.Connect(c.Options().HTTPClient, runcommand.Endpoint(c)); return nil },
+			return func() error {
+					awsenv.Connect(nowhere(), awsenv.Service{Client: c.Options().HTTPClient, Endpoint: runcommand.Endpoint(c)})
+					return nil
+				},
 				func() error { _, err := c.DescribeInstanceInformation(t.Context(), nil); return err }
 		},
 	} {
@@ -104,11 +116,11 @@ func TestEndpointsAreAWSsOwn(t *testing.T) {
 // The start does not wait for the connection, nor does a failure end anything.
 func TestConnectingIsWaitedForByNobody(t *testing.T) {
 	returned, asked := make(chan struct{}), make(chan struct{})
-	awsenv.Connect(awshttp.NewBuildableClient(), func(context.Context) (string, error) {
+	awsenv.Connect(awsenv.Service{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) {
 		<-returned // for ever, if it were waited for
 		defer close(asked)
 		return "", errors.New("no such region")
-	})
+	}})
 	close(returned)
 	<-asked
 }
