@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,8 @@ type Stoppable interface {
 	// Running are the hosts of the fleet that run and are tagged to be stopped
 	// when they are empty.
 	Running(ctx context.Context) ([]RunningHost, error)
+	// Stop may fail for good: a Spot Instance of a one-time request, say, cannot
+	// be stopped.
 	Stop(ctx context.Context, hostID string) error
 }
 
@@ -49,7 +52,7 @@ const (
 	// because of it. The task runs each minute, so it sees every inventory that
 	// young.
 	newsAge = 90 * time.Second
-	// maxStops bounds one run.
+	// maxStops bounds how many hosts one run tries to stop.
 	maxStops = 20
 )
 
@@ -68,35 +71,56 @@ func (s *Stopper) Stop(ctx context.Context) error {
 		return fmt.Errorf("read what hosts have said: %w", err)
 	}
 	var errs []error
-	stops := 0
-	for _, h := range running {
-		note := notes[h.HostID]
-		if !note.empty(h.StartedAt, s.Now(), s.Grace) {
+	tries := 0
+	for _, h := range s.inTurn(running) {
+		if !notes[h.HostID].empty(h.StartedAt, s.Now(), s.Grace) {
 			continue
 		}
-		if stops++; stops > maxStops {
-			s.Log.Info("more hosts are empty: the next run stops them")
+		if tries++; tries > maxStops {
+			s.Log.Info("more hosts are empty: the next run goes on with them")
 			break
 		}
-		if err := s.stop(ctx, h.HostID, note); err != nil {
+		if err := s.stop(ctx, h); err != nil {
 			errs = append(errs, fmt.Errorf("host %s: %w", h.HostID, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Stopper) stop(ctx context.Context, hostID string, note HostNote) error {
-	records, err := s.Index.OnHost(ctx, hostID)
+// inTurn begins with other hosts each minute, so that those that cannot be
+// stopped do not keep a run from the rest.
+func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
+	if len(hosts) == 0 {
+		return nil
+	}
+	first := int(s.Now().Unix() / 60 * maxStops % int64(len(hosts)))
+	return slices.Concat(hosts[first:], hosts[:first])
+}
+
+// stop fails only where nothing could be read. What EC2 says of one host is for
+// an operator to see, and no failure of the run.
+func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
+	records, err := s.Index.OnHost(ctx, h.HostID)
 	if err != nil {
 		return fmt.Errorf("read its sessions: %w", err)
 	}
-	log := s.Log.With("HostId", hostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())
-	if len(records) > 0 {
+	notes, err := s.Hosts.Notes(ctx, []string{h.HostID}) // a session may have been seen since the run began
+	if err != nil {
+		return fmt.Errorf("read what it has said: %w", err)
+	}
+	note := notes[h.HostID]
+	log := s.Log.With("HostId", h.HostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())
+	switch {
+	case !note.empty(h.StartedAt, s.Now(), s.Grace):
+		s.Log.Info("empty host not stopped: it has just been seen with a session", "HostId", h.HostID)
+		return nil
+	case len(records) > 0:
 		log.Info("empty host not stopped: it has records of sessions that have not ended", "Sessions", len(records))
 		return nil
 	}
-	if err := s.Instances.Stop(ctx, hostID); err != nil {
-		return fmt.Errorf("stop it: %w", err)
+	if err := s.Instances.Stop(ctx, h.HostID); err != nil {
+		log.Warn("empty host not stopped: EC2 refuses; tried again as long as it is empty", "Cause", err)
+		return nil
 	}
 	log.Info("empty host stopped", "Metric", Count(HostsStopped, 1))
 	return nil

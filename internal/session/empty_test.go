@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,12 @@ import (
 type emptyHosts struct {
 	running []session.RunningHost
 	note    session.HostNote
+	// after is what the notes are once they have been read.
+	after   *session.HostNote
 	stopped []string
 	fails   map[string]error
+	now     time.Time
+	log     slog.Handler
 }
 
 func (e *emptyHosts) Running(context.Context) ([]session.RunningHost, error) {
@@ -36,6 +41,9 @@ func (e *emptyHosts) Notes(_ context.Context, hostIDs []string) (map[string]sess
 	for _, id := range hostIDs {
 		notes[id] = e.note
 	}
+	if e.after != nil {
+		e.note = *e.after
+	}
 	return notes, e.fails["notes"]
 }
 
@@ -46,7 +54,7 @@ func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
 		table.Put(r)
 	}
 	s := session.Stopper{
-		Index: table, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return t0 }, Log: slog.New(slog.DiscardHandler),
+		Index: table, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return e.now }, Log: slog.New(e.log),
 	}
 	return s.Stop(t.Context())
 }
@@ -57,7 +65,7 @@ func ago(d time.Duration) time.Time { return t0.Add(-d) }
 func empty(ids ...string) *emptyHosts {
 	e := &emptyHosts{
 		note:  session.HostNote{SentAt: ago(time.Minute), OccupiedAt: ago(time.Hour), EmptySince: ago(30 * time.Minute)},
-		fails: map[string]error{},
+		fails: map[string]error{}, now: t0, log: slog.DiscardHandler,
 	}
 	for _, id := range ids {
 		e.running = append(e.running, session.RunningHost{HostID: id, StartedAt: ago(2 * time.Hour)})
@@ -99,12 +107,25 @@ func TestNoHostWithARecordIsStopped(t *testing.T) {
 	}
 }
 
-// Promise 8.
-func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
-	e := empty("i-1", "i-2")
-	e.fails["i-1"] = errors.New("UnsupportedOperation")
-	if err := e.stop(t); err == nil || !strings.Contains(err.Error(), "i-1") || !slices.Equal(e.stopped, []string{"i-1", "i-2"}) {
+// The host has answered an inventory with a session while others were stopped.
+func TestHostThatIsSeenOccupiedMeanwhileIsNotStopped(t *testing.T) {
+	e := empty("i-1")
+	e.after = &session.HostNote{SentAt: t0, OccupiedAt: t0}
+	if err := e.stop(t); err != nil || len(e.stopped) > 0 {
 		t.Errorf("stopped %q, %v", e.stopped, err)
+	}
+}
+
+// Promise 8. It is no failure of the run, which an alarm would tell each minute.
+func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
+	var log bytes.Buffer
+	e := empty("i-1", "i-2")
+	e.log, e.fails["i-1"] = slog.NewJSONHandler(&log, nil), errors.New("UnsupportedOperation")
+	if err := e.stop(t); err != nil || !slices.Equal(slices.Sorted(slices.Values(e.stopped)), []string{"i-1", "i-2"}) {
+		t.Errorf("tried %q, %v", e.stopped, err)
+	}
+	if line := log.String(); !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"HostId":"i-1"`) || !strings.Contains(line, "UnsupportedOperation") {
+		t.Errorf("said:\n%s", line)
 	}
 	for _, what := range []string{"running", "notes"} {
 		e := empty("i-1")
@@ -115,12 +136,39 @@ func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
 	}
 }
 
-func TestOneRunStopsTwentyHosts(t *testing.T) {
-	var ids []string
-	for n := range 25 {
-		ids = append(ids, fmt.Sprint("i-", n))
-	}
-	if e := empty(ids...); e.stop(t) != nil || len(e.stopped) != 20 {
+func TestOneRunTriesTwentyHosts(t *testing.T) {
+	if e := empty(hostIDs(25)...); e.stop(t) != nil || len(e.stopped) != 20 {
 		t.Errorf("stopped %q", e.stopped)
 	}
+}
+
+// However many cannot be stopped, and wherever EC2 lists the one that can.
+func TestHostsThatCannotBeStoppedDoNotKeepOthersRunning(t *testing.T) {
+	for _, n := range []int{21, 26, 40, 61} {
+		ids := hostIDs(n)
+		for _, can := range ids {
+			e := empty(ids...)
+			for _, id := range ids {
+				e.fails[id] = errors.New("UnsupportedOperation")
+			}
+			delete(e.fails, can)
+			for range n {
+				if err := e.stop(t); err != nil {
+					t.Fatal(err)
+				}
+				e.now = e.now.Add(time.Minute)
+				e.note.SentAt = e.now.Add(-time.Minute)
+			}
+			if !slices.Contains(e.stopped, can) {
+				t.Errorf("%d hosts: %s is never tried", n, can)
+			}
+		}
+	}
+}
+
+func hostIDs(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint("i-", i))
+	}
+	return ids
 }
