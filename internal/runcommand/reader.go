@@ -141,9 +141,9 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 		inv.Answered = len(inv.Reports) > 0
 	case inventoryKind:
 		var found session.Inventory
-		found, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, platform, output)
-		if inv.Failed == "" && (found.Complete || len(found.Sessions) > 0) {
-			inv.Answered, inv.Inventory = true, &found
+		found, inv.Answered, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, platform, output)
+		if inv.Answered {
+			inv.Inventory = &found
 		}
 	case idleKind:
 		var report session.IdleReport

@@ -57,7 +57,7 @@ func parseSurvey(output string) (lines []foundLine, end int, failed string, unre
 }
 
 // inventory is what the host says runs on it.
-func inventory(c comment, hostID, platform, output string) (inv session.Inventory, failed string, unreadable int) {
+func inventory(c comment, hostID, platform, output string) (inv session.Inventory, answered bool, failed string, unreadable int) {
 	lines, end, failed, unreadable := parseSurvey(output)
 	inv = session.Inventory{
 		ID: c.id, HostID: hostID, Platform: platform, SentAt: c.sentAt,
@@ -69,7 +69,7 @@ func inventory(c comment, hostID, platform, output string) (inv session.Inventor
 			CreationTime: l.Created, NumOfConnections: l.Connections, LastDisconnectionTime: l.Left,
 		})
 	}
-	return inv, failed, unreadable
+	return inv, failed == "" && (end >= 0 || len(lines) > 0), failed, unreadable
 }
 
 // idle is what the host did with its idle sessions.

@@ -66,7 +66,7 @@ func TestInventoryIsRead(t *testing.T) {
 	for name, output := range map[string]string{
 		"Linux": lineA + lineB + end2, "Windows": strings.ReplaceAll(lineA+lineB+end2, "\n", "\r\n"), "blank lines": "\n" + lineA + "\n" + lineB + " \n" + end2 + "\n",
 	} {
-		got, failed, unreadable := inventory(asked, "i-1", "linux", output)
+		got, _, failed, unreadable := inventory(asked, "i-1", "linux", output)
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(session.Inventory{})); diff != "" || failed != "" || unreadable != 0 {
 			t.Errorf("%s: %q, %d unreadable (-want +got):\n%s", name, failed, unreadable, diff)
 		}
@@ -99,7 +99,7 @@ func TestWhatIsNoWholeInventory(t *testing.T) {
 		"failed, but":               {`{"failed":"dcv took too long"}` + "\n" + `{"end":0}`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, failed, _ := inventory(asked, "i-1", "linux", tc.output)
+			got, _, failed, _ := inventory(asked, "i-1", "linux", tc.output)
 			if got.Complete || len(got.Sessions) != tc.found {
 				t.Errorf("complete %v, %d sessions", got.Complete, len(got.Sessions))
 			}
@@ -108,7 +108,16 @@ func TestWhatIsNoWholeInventory(t *testing.T) {
 			}
 		})
 	}
-	if got, _, _ := inventory(asked, "i-1", "linux", `{"end":0}`); !got.Complete {
+	// Something runs there, of which nothing can be read.
+	if got, answered, _, _ := inventory(asked, "i-1", "linux", `{"end":1}`); !answered || got.Complete {
+		t.Errorf("a session that cannot be read: answered %v, complete %v", answered, got.Complete)
+	}
+	for output, want := range map[string]bool{"": false, "garbage": false, `{"failed":"x"}` + "\n" + `{"end":0}`: false, `{"end":0}`: true, lineA: true} {
+		if _, answered, _, _ := inventory(asked, "i-1", "linux", output); answered != want {
+			t.Errorf("%q: answered %v", output, answered)
+		}
+	}
+	if got, _, _, _ := inventory(asked, "i-1", "linux", `{"end":0}`); !got.Complete {
 		t.Error("a host without sessions says so, and is not believed")
 	}
 }
@@ -117,7 +126,7 @@ func TestWhatIsNoWholeInventory(t *testing.T) {
 func TestCutInventoryEndsNothing(t *testing.T) {
 	whole := lineA + lineB + strings.TrimSpace(end2)
 	for cut := range len(whole) {
-		got, failed, _ := inventory(asked, "i-1", "linux", whole[:cut])
+		got, _, failed, _ := inventory(asked, "i-1", "linux", whole[:cut])
 		if got.Complete || failed != "" {
 			t.Errorf("complete after %d characters", cut)
 		}
@@ -135,7 +144,7 @@ func TestAnySurveyCanBeRead(t *testing.T) {
 			rapid.String(), rapid.Just(strings.TrimSpace(lineA)), rapid.Just(`{"end":1}`), rapid.Just(`{"failed":"x"}`),
 			rapid.StringMatching(`\{"(id|end|failed)":("x"|-?[0-9]{1,3}|null|\{\})(,"result":"closed")?\}`),
 		)).Draw(t, "lines"), "\n")
-		inv, failed, unreadable := inventory(asked, "i-1", "linux", output)
+		inv, _, failed, unreadable := inventory(asked, "i-1", "linux", output)
 		lines := strings.Count(output, "\n") + 1
 		if len(inv.Sessions)+unreadable > lines || inv.HostID != "i-1" || inv.Complete && (failed != "" || unreadable > 0) {
 			t.Fatalf("%d lines: %+v, %q, %d unreadable", lines, inv, failed, unreadable)
