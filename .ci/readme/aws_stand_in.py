@@ -16,7 +16,8 @@ XML = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/
 
 # What the checklist for hosts does, of which the aws command has checked the form.
 TAKEN = {
-    "CreateRole", "AttachRolePolicy", "CreateInstanceProfile", "AddRoleToInstanceProfile", "AssociateIamInstanceProfile", "CreateTags",
+    "CreateRole", "AttachRolePolicy", "CreateInstanceProfile", "AddRoleToInstanceProfile", "GetInstanceProfile",
+    "AssociateIamInstanceProfile", "CreateTags",
 }
 
 

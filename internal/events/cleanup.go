@@ -76,5 +76,6 @@ func (c *Cleanup) inventory(ctx context.Context) error {
 	if err := c.Broadcaster.Inventory(ctx, c.NewID(), now); err != nil {
 		return err
 	}
+	c.Log.Info("inventory sent: its hosts answer to host-events", "Metric", session.Count(session.InventoriesSent, 1))
 	return c.Registrar.Hosts.Sent(ctx, now)
 }

@@ -25,6 +25,7 @@ type settings struct {
 	giveUpAfter  time.Duration            // 0: the template's
 	silentAfter  time.Duration            // 0: the template's
 	idleAfter    time.Duration            // 0: the template's; whole minutes
+	stopAfter    time.Duration            // 0: never; whole minutes
 	every        map[string]time.Duration // by task; else the template's
 }
 
@@ -78,6 +79,9 @@ func readSettings() (settings, error) {
 	if s.idleAfter, _ = duration("CLOSE_IDLE_AFTER"); s.idleAfter%time.Minute != 0 {
 		errs = append(errs, fmt.Errorf("CLOSE_IDLE_AFTER is %q; it must be whole minutes, as hosts count them", env("CLOSE_IDLE_AFTER", "")))
 	}
+	if s.stopAfter, _ = duration("STOP_EMPTY_AFTER"); s.stopAfter%time.Minute != 0 {
+		errs = append(errs, fmt.Errorf("STOP_EMPTY_AFTER is %q; it must be whole minutes, 5m at least", env("STOP_EMPTY_AFTER", "")))
+	}
 	s.every = map[string]time.Duration{}
 	for task, name := range map[string]string{"deletions": "DELETIONS_EVERY", "inventory": "INVENTORY_EVERY", "idle": "IDLE_EVERY"} {
 		if d, set := duration(name); set {
@@ -120,6 +124,10 @@ func (s settings) parameters() map[string]string {
 	}
 	if s.idleAfter > 0 {
 		parameters["CloseIdleAfterMinutes"] = strconv.Itoa(int(s.idleAfter / time.Minute))
+	}
+	if s.stopAfter > 0 {
+		parameters["StopEmptyHosts"] = "true"
+		parameters["StopEmptyAfterMinutes"] = strconv.Itoa(int(s.stopAfter / time.Minute))
 	}
 	return parameters
 }

@@ -14,7 +14,7 @@ func setting(t *testing.T, variables map[string]string) {
 	t.Helper()
 	for _, name := range []string{
 		"PORT", "BIND", "SSM_PORT", "EC2_PORT", "DYNAMODB_PORT", "STORE", "AWS_ENDPOINT_URL_DYNAMODB", "STATE_DIR", "LOG_LEVEL", "TOKEN",
-		"GIVE_UP_AFTER", "SILENT_AFTER", "CLOSE_IDLE_AFTER", "FORCE_MODE", "DELETIONS_EVERY", "INVENTORY_EVERY", "IDLE_EVERY",
+		"GIVE_UP_AFTER", "SILENT_AFTER", "CLOSE_IDLE_AFTER", "STOP_EMPTY_AFTER", "FORCE_MODE", "DELETIONS_EVERY", "INVENTORY_EVERY", "IDLE_EVERY",
 	} {
 		t.Setenv(name, variables[name])
 	}
@@ -36,7 +36,7 @@ func TestSettingsAreRead(t *testing.T) {
 	setting(t, map[string]string{
 		"PORT": "0", "BIND": "0.0.0.0", "SSM_PORT": "9001", "EC2_PORT": "9002", "DYNAMODB_PORT": "9003",
 		"STORE": "dynamodb", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000", "STATE_DIR": "/somewhere", "LOG_LEVEL": "debug", "TOKEN": "s3cret-._~+/==",
-		"GIVE_UP_AFTER": "90s", "SILENT_AFTER": "40s", "CLOSE_IDLE_AFTER": "2h", "FORCE_MODE": "best-effort", "DELETIONS_EVERY": "10s", "INVENTORY_EVERY": "5m", "IDLE_EVERY": "1h",
+		"GIVE_UP_AFTER": "90s", "SILENT_AFTER": "40s", "CLOSE_IDLE_AFTER": "2h", "STOP_EMPTY_AFTER": "5m", "FORCE_MODE": "best-effort", "DELETIONS_EVERY": "10s", "INVENTORY_EVERY": "5m", "IDLE_EVERY": "1h",
 	})
 	s, err := readSettings()
 	if err != nil {
@@ -44,7 +44,7 @@ func TestSettingsAreRead(t *testing.T) {
 	}
 	if s.port != "0" || s.bind != "0.0.0.0" || s.ssmPort != "9001" || s.ec2Port != "9002" || s.dynamoDBPort != 9003 || s.store != "dynamodb" ||
 		s.dynamoDB != "http://127.0.0.1:8000" || s.stateDir != "/somewhere" || s.logLevel != slog.LevelDebug || s.token != "s3cret-._~+/==" || s.giveUpAfter != 90*time.Second || s.silentAfter != 40*time.Second ||
-		!maps.Equal(s.parameters(), map[string]string{"ForceMode": "best-effort", "CloseIdleAfterMinutes": "120"}) {
+		!maps.Equal(s.parameters(), map[string]string{"ForceMode": "best-effort", "CloseIdleAfterMinutes": "120", "StopEmptyHosts": "true", "StopEmptyAfterMinutes": "5"}) {
 		t.Errorf("%+v", s)
 	}
 	if want := map[string]time.Duration{"deletions": 10 * time.Second, "inventory": 5 * time.Minute, "idle": time.Hour}; !maps.Equal(s.every, want) {
@@ -56,7 +56,7 @@ func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
 	wrong := map[string]string{
 		"STORE": "postgres", "LOG_LEVEL": "loud",
 		"PORT": "http", "SSM_PORT": "65536", "EC2_PORT": "-1", "DYNAMODB_PORT": "8000/tcp",
-		"GIVE_UP_AFTER": "soon", "SILENT_AFTER": "-1m", "CLOSE_IDLE_AFTER": "90s", "FORCE_MODE": "hard", "DELETIONS_EVERY": "60", "INVENTORY_EVERY": "0s", "IDLE_EVERY": "-5m",
+		"GIVE_UP_AFTER": "soon", "SILENT_AFTER": "-1m", "CLOSE_IDLE_AFTER": "90s", "STOP_EMPTY_AFTER": "30s", "FORCE_MODE": "hard", "DELETIONS_EVERY": "60", "INVENTORY_EVERY": "0s", "IDLE_EVERY": "-5m",
 	}
 	setting(t, wrong)
 	_, err := readSettings()

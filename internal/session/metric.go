@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 19 a stack, of which 4 have values while
+// which it has values: these are 20 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -29,6 +29,9 @@ const (
 	// minute. No value means that cleanup does not run.
 	OpenDeletions             Metric = "OpenDeletions"
 	OldestOpenDeletionSeconds Metric = "OldestOpenDeletionSeconds"
+	// InventoriesSent: to the whole fleet. No value for long means that nobody
+	// asks the hosts.
+	InventoriesSent Metric = "InventoriesSent"
 	// InventorySessions and InventoryLagSeconds: of each host's inventory, the
 	// sessions in it, and the time from its being sent to its being applied.
 	InventorySessions   Metric = "InventorySessions"
@@ -81,6 +84,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, InventorySessions, InventoryLagSeconds, HostsUnreachable, HostsFellSilent, HostsStopped,
+	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventorySessions, InventoryLagSeconds, HostsUnreachable, HostsFellSilent, HostsStopped,
 	MessagesReturned, RecordsReturned,
 }

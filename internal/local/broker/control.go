@@ -87,10 +87,16 @@ func (b *Broker) control(mux *http.ServeMux) {
 		if !ok {
 			return nil, errNoTask
 		}
-		if err := run(r.Context()); err != nil || r.PathValue("task") != "idle" || b.template.Parameters()["CloseIdleAfterMinutes"] != "0" {
+		if err := run(r.Context()); err != nil {
 			return nil, err
 		}
-		return map[string]string{"message": "Idle sessions are not closed: start with CLOSE_IDLE_AFTER=1m, for example"}, nil
+		switch parameters := b.template.Parameters(); {
+		case r.PathValue("task") == "idle" && parameters["CloseIdleAfterMinutes"] == "0":
+			return map[string]string{"message": "Idle sessions are not closed: start with CLOSE_IDLE_AFTER=1m, for example"}, nil
+		case r.PathValue("task") == "stop" && parameters["StopEmptyHosts"] == "false":
+			return map[string]string{"message": "Empty hosts are not stopped: start with STOP_EMPTY_AFTER=5m, for example"}, nil
+		}
+		return nil, nil
 	})
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })

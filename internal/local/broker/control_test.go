@@ -400,6 +400,9 @@ func TestIdleTaskSaysThatItIsOff(t *testing.T) {
 	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/idle", ""); !strings.Contains(got, "CLOSE_IDLE_AFTER") {
 		t.Errorf("%s", got)
 	}
+	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/stop", ""); !strings.Contains(got, "STOP_EMPTY_AFTER") {
+		t.Errorf("%s", got)
+	}
 	b, err := New(t.Context(), Options{
 		Template: "../../../template.yaml", Dir: t.TempDir(), Parameters: map[string]string{"CloseIdleAfterMinutes": "1"},
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},

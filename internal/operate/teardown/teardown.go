@@ -1,4 +1,5 @@
-// Package teardown deletes a stack. The sessions table outlives it, unless its end is asked for and confirmed.
+// Package teardown deletes a stack. The audit trail outlives it, and so does the sessions table, unless its end is asked for
+// and confirmed.
 package teardown
 
 import (
@@ -71,6 +72,10 @@ func (t *Teardown) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(t.Out, "stack %s is deleted\n", s.Name)
+	if trail := s.Resources["AuditLogGroup"]; trail != "" {
+		fmt.Fprintf(t.Out, "kept: the audit trail, log group %s, whose lines go when their time is over. To delete it now:\n"+
+			"  aws logs delete-log-group --log-group-name %[1]s\n", trail)
+	}
 	switch {
 	case table == "":
 		return nil

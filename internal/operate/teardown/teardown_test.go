@@ -51,6 +51,7 @@ func (a *account) ListStackResources(context.Context, *cloudformation.ListStackR
 	}
 	return &cloudformation.ListStackResourcesOutput{StackResourceSummaries: []cfntypes.StackResourceSummary{
 		{LogicalResourceId: aws.String("SessionsTable"), PhysicalResourceId: aws.String("broker-SessionsTable-1")},
+		{LogicalResourceId: aws.String("AuditLogGroup"), PhysicalResourceId: aws.String("/aws/events/broker/ended-sessions-1")},
 	}}, nil
 }
 
@@ -122,8 +123,12 @@ func TestTheTableOutlivesTheStack(t *testing.T) {
 
 func TestTheTableGoesIfThatIsAskedFor(t *testing.T) {
 	a := &account{protected: true, busy: 2}
-	if _, err := run(t, a, true, "broker"); err != nil {
+	said, err := run(t, a, true, "broker")
+	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(said, "aws logs delete-log-group --log-group-name /aws/events/broker/ended-sessions-1") {
+		t.Errorf("the audit trail stays, but all that is said is %q", said)
 	}
 	if want := []string{"delete stack", "unprotect broker-SessionsTable-1", "delete broker-SessionsTable-1"}; !slices.Equal(a.done, want) {
 		t.Errorf("done: %q", a.done)
