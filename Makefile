@@ -88,7 +88,7 @@ profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profil
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools debian
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke operation \
-	  test-all sim fuzz clients schemathesis readme
+	  test-all sim fuzz clients schemathesis readme bench-quick
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci); \
