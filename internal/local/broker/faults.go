@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 
@@ -57,8 +58,8 @@ func (r *refusals) refusal(function, operation string) error {
 
 // refuse writes a refusal as DynamoDB and Systems Manager do.
 func refuse(w http.ResponseWriter, err error) {
-	said, ok := err.(*smithy.GenericAPIError)
-	if !ok {
+	said := (*smithy.GenericAPIError)(nil)
+	if !errors.As(err, &said) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
