@@ -24,7 +24,10 @@ from servers import ROOT, free_port, process
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
-QUEUES = "https://sqs.us-east-1.amazonaws.com/123456789012/"
+# For older regions this aws command has an address of SQS of its own, whatever AWS_ENDPOINT_URL says
+# (awscli/customizations/overridesslcommonname.py).
+REGION = "eu-central-2"
+QUEUES = f"https://sqs.{REGION}.amazonaws.com/123456789012/"
 FENCE = re.compile(r"^ *```(\w+)(?: (\w+))?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ANY = [
     re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
@@ -147,7 +150,7 @@ class Check:
             with aws_stand_in.serving(stack) as endpoint:
                 status, printed, errors = shell(
                     script, AWS_ENDPOINT_URL=endpoint, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
-                    AWS_DEFAULT_REGION="us-east-1", AWS_PAGER="", HOME=folder,
+                    AWS_DEFAULT_REGION=REGION, AWS_PAGER="", HOME=folder,
                 )
         for name, payload in invoked:
             if "task" not in payload:
