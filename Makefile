@@ -176,6 +176,7 @@ tools: ## Fetch all tools now rather than when they are first needed
 	@.ci/tools dynamodb-local
 	@.ci/tools python
 	@.ci/tools golangci-lint
+	@.ci/tools actionlint
 	@.ci/tools openapi-generator
 	@.ci/tools clients
 	@.ci/tools readme

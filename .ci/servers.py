@@ -25,8 +25,10 @@ def listens(port):
 
 @contextlib.contextmanager
 def process(what, command, port, **environment):
-    """Runs a server until the end of the block; it has started when it listens on the port."""
-    with tempfile.TemporaryFile("w+") as output:
+    """Runs a server until the end of the block; it has started when it listens on the port. Yields a function for what it
+    has printed so far."""
+    with tempfile.NamedTemporaryFile("w+") as output:
+        printed = pathlib.Path(output.name).read_text
         server = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
         )
@@ -34,10 +36,9 @@ def process(what, command, port, **environment):
             deadline = time.monotonic() + SECONDS_TO_START
             while not listens(port):
                 if server.poll() is not None or time.monotonic() > deadline:
-                    output.seek(0)
-                    raise SystemExit(f"{what} does not start:\n{output.read()[-3000:]}")
+                    raise SystemExit(f"{what} does not start:\n{printed()[-3000:]}")
                 time.sleep(0.2)
-            yield
+            yield printed
         finally:
             server.terminate()
             try:

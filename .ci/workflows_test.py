@@ -13,6 +13,9 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 # Those of GitHub itself; another one would have to be trusted with what the job may do.
 ACTIONS = r"actions/(checkout|setup-go|setup-java|setup-python)@v[0-9]+"
 
+# The one workflow that another may call.
+CHECKS = "./.github/workflows/ci.yml"
+
 # What a job may do with the repository, beyond reading it.
 MAY_WRITE = {"release.yml": {"contents"}}
 
@@ -25,10 +28,17 @@ def complaints(name, workflow):
     if written != MAY_WRITE.get(name, set()):
         yield f"may write {sorted(written)}"
     for job_name, job in workflow["jobs"].items():
+        if "uses" in job:
+            if job != {"uses": CHECKS}:
+                yield f"{job_name}: does something else than call {CHECKS}: {job}"
+            continue
         if not re.fullmatch(r"ubuntu-\d\d\.\d\d", job.get("runs-on", "")):
             yield f"{job_name}: runs on {job.get('runs-on')}, which changes by itself"
         if "timeout-minutes" not in job:
             yield f"{job_name}: may hang for hours"
+        # A failure must be one: for the job, and for those that need it.
+        if {"if", "continue-on-error"} & {key for part in (job, *job["steps"]) for key in part}:
+            yield f"{job_name}: may go on, or be left out, where something has failed"
         if "permissions" in job:
             yield f"{job_name}: has permissions of its own"
         for step in job["steps"]:
@@ -45,7 +55,17 @@ def complaints(name, workflow):
 
 
 def scripts(workflow):
-    return [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    return [step.get("run", "") for job in workflow["jobs"].values() for step in job.get("steps", [])]
+
+
+def unchecked(workflow):
+    """The jobs that publish something without waiting for the checks."""
+    checks = {name for name, job in workflow["jobs"].items() if job.get("uses") == CHECKS}
+    for name, job in workflow["jobs"].items():
+        needs = job.get("needs", [])
+        publishes = any(re.search(r"\bgh\b", step.get("run", "")) for step in job.get("steps", []))
+        if publishes and not checks & ({needs} if isinstance(needs, str) else set(needs)):
+            yield name
 
 
 class WorkflowsTest(unittest.TestCase):
@@ -62,7 +82,7 @@ class WorkflowsTest(unittest.TestCase):
         self.assertEqual(len(runs), 1)
         self.assertIn("exec make ci", (ROOT / ".ci" / "run").read_text())
         workflow = self.read("ci.yml")
-        self.assertEqual(workflow[True], {"push": {"branches": ["main"]}, "pull_request": None})
+        self.assertEqual(workflow[True], {"push": {"branches": ["main"]}, "pull_request": None, "workflow_call": None})
 
     def test_a_release_is_built_as_everybody_can(self):
         said = "\n".join(scripts(self.read("release.yml")))
@@ -70,6 +90,20 @@ class WorkflowsTest(unittest.TestCase):
         self.assertIn("build/release/*", said)
         self.assertNotIn("SAME_CACHE", said)
         self.assertEqual(self.read("release.yml")[True], {"push": {"tags": ["v*"]}})
+
+    def test_nothing_is_released_unchecked(self):
+        self.assertTrue(any("gh release create" in script for script in scripts(self.read("release.yml"))))
+        self.assertEqual(list(unchecked(self.read("release.yml"))), [])
+        text = (WORKFLOWS / "release.yml").read_text()
+        for old, new in (("    needs: checks\n", ""), (f"    uses: {CHECKS}", "    uses: ./.github/workflows/another.yml")):
+            self.assertIn(old, text)
+            self.assertEqual(list(unchecked(yaml.safe_load(text.replace(old, new)))), ["release"])
+
+    # What only GitHub would say otherwise: names that do not exist, keys in the wrong place.
+    def test_github_understands_them(self):
+        linter = subprocess.run([".ci/tools", "actionlint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run([linter, "-no-color", *WORKFLOWS.iterdir()], cwd=ROOT, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_each_complaint_can_be_made(self):
         text = (WORKFLOWS / "ci.yml").read_text()
@@ -83,6 +117,9 @@ class WorkflowsTest(unittest.TestCase):
             (".ci/run", '.ci/run "${{ github.ref }}"', "is pasted into the script"),
             (".ci/run", ".ci/run )", "syntax error"),
             ("    steps:", "    permissions: {contents: write}\n    steps:", "permissions of its own"),
+            ("    steps:", "    if: always()\n    steps:", "where something has failed"),
+            ("      - name: Every check", "      - continue-on-error: true\n        name: Every check", "where something has failed"),
+            ("jobs:", "jobs:\n  other:\n    uses: somebody/else/.github/workflows/ci.yml@v1", "does something else"),
         ):
             with self.subTest(new):
                 self.assertIn(old, text)

@@ -1,9 +1,11 @@
-"""What `sam package` and `sam deploy` talk to in AWS, as far as they do: S3, which keeps what is put into it, and
-CloudFormation, which remembers what it was to change, and says that it is done."""
+"""What `sam package`, `sam deploy`, `make redrive` and `make delete-stack` talk to in AWS, as far as they do: S3, which keeps
+what is put into it; CloudFormation, which remembers what it was to change, and says that it is done; SQS with one queue of
+dead letters."""
 
 import contextlib
 import datetime
 import http.server
+import json
 import threading
 import urllib.parse
 from xml.sax.saxutils import escape
@@ -23,6 +25,8 @@ class Aws:
         self.objects = {}  # by bucket and key
         self.change_sets = []  # the fields of each CreateChangeSet
         self.deployed = {}  # the change set last executed, by stack
+        self.outputs = {}  # of every stack
+        self.dead_letters = self.put_back = 0
         aws = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,6 +59,11 @@ class Aws:
                 self.answer(404 if found is None else 200, found or b"")
 
             def do_POST(self):
+                service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
+                if service == "AmazonSQS":
+                    answer = aws.sqs(operation, json.loads(self.body()))
+                    self.answer(200, json.dumps(answer).encode(), **{"Content-Type": "application/x-amz-json-1.0"})
+                    return
                 form = dict(urllib.parse.parse_qsl(self.body().decode(), keep_blank_values=True))
                 status, answer = aws.cloudformation(form)
                 self.answer(status, answer.encode(), **{"Content-Type": "text/xml"})
@@ -85,6 +94,8 @@ class Aws:
             "DescribeStacks": lambda: self.describe(stack),
             "GetTemplateSummary": lambda: "<Parameters>" + "".join(
                 f"<member><ParameterKey>{name}</ParameterKey></member>" for name in self.deployed[stack]["names"]) + "</Parameters>",
+            "ListStackResources": lambda: "<StackResourceSummaries></StackResourceSummaries>",
+            "DeleteStack": lambda: "" if self.deployed.pop(stack, None) else None,
             "CreateChangeSet": lambda: self.change_set(form),
             "DescribeChangeSet": lambda: "<Status>CREATE_COMPLETE</Status><ExecutionStatus>AVAILABLE</ExecutionStatus><Changes><member>"
             "<Type>Resource</Type><ResourceChange><Action>Add</Action><LogicalResourceId>SessionsTable</LogicalResourceId>"
@@ -101,10 +112,23 @@ class Aws:
         if stack == "aws-sam-cli-managed-default":
             inner = MANAGED
         elif stack in self.deployed:
-            inner = f"<StackStatus>{self.status(stack)}</StackStatus>"
+            outputs = "".join(f"<member><OutputKey>{k}</OutputKey><OutputValue>{v}</OutputValue></member>" for k, v in self.outputs.items())
+            inner = f"<StackStatus>{self.status(stack)}</StackStatus><StackId>{escape(stack)}</StackId><Outputs>{outputs}</Outputs>"
         else:
             return None
         return f"<Stacks><member><StackName>{escape(stack)}</StackName>{inner}</member></Stacks>"
+
+    def sqs(self, operation, asked):
+        """Moves are done at once. SQS developer guide, "Learn how to configure a dead-letter queue redrive"."""
+        arn = "arn:aws:sqs:us-east-1:123456789012:dead"
+        if operation == "GetQueueAttributes":
+            return {"Attributes": {"QueueArn": arn, "ApproximateNumberOfMessages": str(self.dead_letters)}}
+        assert asked["SourceArn"] == arn, asked
+        if operation == "StartMessageMoveTask":
+            self.put_back, self.dead_letters = self.dead_letters, 0
+            return {"TaskHandle": "task"}
+        assert operation == "ListMessageMoveTasks", operation
+        return {"Results": [{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": self.put_back}] if self.put_back else []}
 
     def status(self, stack):
         return f"{self.deployed[stack]['type']}_COMPLETE" if stack in self.deployed else "REVIEW_IN_PROGRESS"

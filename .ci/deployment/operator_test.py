@@ -1,9 +1,11 @@
-"""`make smoke` and `make doctor` against the system on one machine, as an operator types them."""
+"""`make smoke` and `make doctor` against the system on one machine, `make redrive` and `make delete-stack` against a stand-in
+for AWS, as an operator types them."""
 
 import os
 import subprocess
 import unittest
 
+import aws_stand_in
 import local_aws
 from servers import ROOT
 
@@ -13,6 +15,10 @@ HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"  # of the demo fleet
 def make(*arguments, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
     return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=300)
+
+
+def said_by(done):
+    return done.returncode, done.stdout + done.stderr
 
 
 class OperatorTest(unittest.TestCase):
@@ -61,6 +67,30 @@ class OperatorTest(unittest.TestCase):
                 for action in mend:
                     self.system.control("POST", f"hosts/{HOST}/{action}")
         self.assertIn("0 faults", self.doctor().stdout)
+
+
+class StackTest(unittest.TestCase):
+    def setUp(self):
+        self.aws = self.enterContext(aws_stand_in.running())
+        self.environment = self.aws.environment()
+        self.aws.deployed["studio"] = {"type": "CREATE"}
+        self.aws.outputs["HostEventsDeadLetterQueueUrl"] = "https://sqs.us-east-1.amazonaws.com/123456789012/dead"
+
+    def test_redrive(self):
+        self.aws.dead_letters = 2
+        status, said = said_by(make("redrive", "STACK=studio", **self.environment))
+        self.assertEqual((status, self.aws.dead_letters), (0, 0), said)
+        self.assertIn("2 put back", said)
+        self.assertIn("no dead letters", said_by(make("redrive", "STACK=studio", **self.environment))[1])
+        self.assertNotEqual(said_by(make("redrive", "STACK=another", **self.environment))[0], 0)
+
+    def test_delete_stack(self):
+        status, said = said_by(make("delete-stack", "STACK=studio", "CONFIRM=another", **self.environment))
+        self.assertNotEqual(status, 0, said)
+        self.assertIn("studio", self.aws.deployed)
+        status, said = said_by(make("delete-stack", "STACK=studio", "CONFIRM=studio", **self.environment))
+        self.assertEqual((status, self.aws.deployed), (0, {}), said)
+        self.assertIn("stack studio is deleted", said)
 
 
 if __name__ == "__main__":

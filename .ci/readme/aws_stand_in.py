@@ -43,6 +43,10 @@ class Stack:
         action = form.get("Action", [""])[0]
         if action in TAKEN:
             return "text/xml", f"<{action}Response><{action}Result/></{action}Response>".encode()
+        if target == "AmazonSQS.PurgeQueue":
+            url = json.loads(body)["QueueUrl"]
+            assert url in self.outputs.values(), f"the stack has no queue {url!r}"
+            return "application/x-amz-json-1.0", b"{}"
         if target == "AmazonSSM.SendCommand":
             return "application/x-amz-json-1.1", b"{}"
         if form.get("Action") == ["DescribeStacks"] and form.get("StackName") == [self.name]:

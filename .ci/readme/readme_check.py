@@ -3,25 +3,31 @@
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
     sh aws      in order, in one shell, with the real aws command against a stand-in for AWS (aws_stand_in.py)
-    sh make     they need an account, or are run by a check of their own; here their make targets must exist
+    sh make     make and make run are run here; of the others make_commands.py knows the check of `make ci` that runs them
+    text run    what `make run` has printed meanwhile, other lines in between
 
+What else README.md says of make, in its lines, must exist.
 In what is printed, times and UUIDs stand for any, and "..." at the end of a text for any rest."""
 
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
 
 import aws_stand_in
+import make_commands
 from servers import ROOT, free_port, process
 
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
+# For older regions this aws command has an address of SQS of its own, whatever AWS_ENDPOINT_URL says
+# (awscli/customizations/overridesslcommonname.py).
+REGION = "eu-central-2"
+QUEUES = f"https://sqs.{REGION}.amazonaws.com/123456789012/"
 FENCE = re.compile(r"^ *```(\w+)(?: (\w+))?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ANY = [
     re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
@@ -34,6 +40,18 @@ def blocks(text):
     """Each block as (line, language, word, content)."""
     for match in FENCE.finditer(text):
         yield text[: match.start()].count("\n") + 1, *match.groups()
+
+
+def nameless(text):
+    """The lines of blocks that do not say what is in them: nothing looks at those."""
+    fences = [(text[: match.start()].count("\n") + 1, match[1]) for match in re.finditer(r"^ *```(.*)$", text, re.MULTILINE)]
+    return (line for line, language in fences[::2] if not language)
+
+
+def in_order(told, printed):
+    """Whether each line that is told is printed, one after the other."""
+    lines = iter(printed.splitlines())
+    return all(any(matches("text", line, other) for other in lines) for line in told.splitlines() if line.strip())
 
 
 def as_told(told, printed):
@@ -79,6 +97,7 @@ class Check:
     def __init__(self):
         self.faults = []
         self.run = 0
+        self.commands = make_commands.Commands()
 
     def fault(self, line, message):
         self.faults.append(f"README.md:{line}: {message}")
@@ -97,14 +116,23 @@ class Check:
         self.run += 1
 
     def make(self, line, commands):
-        for command in commands.splitlines():
-            words = shlex.split(command, comments=True)
-            if words and words[0] != "make":
-                self.fault(line, f"not a make target: {command}")
-            elif words:
-                status, _, errors = shell(shlex.join(["make", "-n", *words[1:]]))
-                if status:
-                    self.fault(line, errors)
+        for command in filter(str.strip, commands.splitlines()):
+            for fault in self.commands.faults(command, True):
+                self.fault(line, fault)
+            if make_commands.parse(command) == ([], {}):
+                listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
+                if listed.returncode or "make run " not in listed.stdout:
+                    self.fault(line, f"make lists no targets: {listed.stdout}{listed.stderr}")
+        self.run += 1
+
+    def printed(self, line, told, output):
+        """output is a function for what `make run` has printed so far."""
+        deadline = time.monotonic() + SECONDS_TO_WAIT
+        while not in_order(told, output()):
+            if time.monotonic() > deadline:
+                self.fault(line, f"make run has printed\n{output()}")
+                break
+            time.sleep(0.2)
         self.run += 1
 
     def aws(self, found):
@@ -122,7 +150,7 @@ class Check:
             with aws_stand_in.serving(stack) as endpoint:
                 status, printed, errors = shell(
                     script, AWS_ENDPOINT_URL=endpoint, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
-                    AWS_DEFAULT_REGION="us-east-1", AWS_PAGER="", HOME=folder,
+                    AWS_DEFAULT_REGION=REGION, AWS_PAGER="", HOME=folder,
                 )
         for name, payload in invoked:
             if "task" not in payload:
@@ -138,6 +166,7 @@ def outputs_of_the_template(address):
     text = (ROOT / "template.yaml").read_text()
     names = re.findall(r"^  (\w+):$", text[text.index("\nOutputs:") :], re.MULTILINE)
     outputs = {name: name for name in names}
+    outputs |= {name: f"{QUEUES}{name}" for name in names if name.endswith("QueueUrl")}
     return outputs | {
         "ApiUrl": address, "TokenUrl": f"{address}/oauth2/token", "SessionsTableName": "SessionsTable",
     }
@@ -147,14 +176,20 @@ def main():
     check, of_aws = Check(), []
     text = (ROOT / "README.md").read_text()
     found = list(blocks(text))
+    for line in nameless(text):
+        check.fault(line, "a block must say what is in it")
+    for line, fault in check.commands.inline(text):
+        check.fault(line, fault)
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts"):
+        with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts") as output:
             for n, (line, language, word, content) in enumerate(found):
+                if (language, word) == ("text", "run"):
+                    check.printed(line, content, output)
                 if language != "sh":
                     continue
                 follows = found[n + 1] if n + 1 < len(found) else None
-                told = (follows[1], follows[3]) if follows and follows[1] in ("json", "text") else None
+                told = (follows[1], follows[3]) if follows and follows[1] in ("json", "text") and not follows[2] else None
                 match word:
                     case "local" | "await":
                         check.local(line, content, told, f"http://127.0.0.1:{port}", word == "await")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 // An account is CloudFormation with one stack, and the user pool's client that belongs to it, over the wire.
 type account struct {
 	outputs, parameters, resources map[string]string
+	template                       string         // as CloudFormation has processed it
 	queue                          map[string]any // what SQS answers, by operation
 	asked                          []string
 }
@@ -72,6 +74,12 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body.WriteString("</member></Stacks>")
 	case "ListStackResources":
 		list("StackResourceSummaries", "LogicalResourceId", "PhysicalResourceId", a.resources)
+	case "GetTemplate":
+		if r.FormValue("TemplateStage") == "Processed" {
+			body.WriteString("<TemplateBody>")
+			_ = xml.EscapeText(&body, []byte(a.template))
+			body.WriteString("</TemplateBody>")
+		}
 	}
 	fmt.Fprintf(w, `<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%[1]sResult>%s</%[1]sResult></%[1]sResponse>`, action, &body)
 }

@@ -75,7 +75,7 @@ func (o *operator) run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.stack, "stack", "dcv-session-broker", "the deployed stack")
 	flags.StringVar(&o.url, "url", "", "the address of the system on one machine, instead of a stack")
 	flags.StringVar(&o.hosts, "hosts", "", "for doctor: the hosts to examine, instead of all that are tagged")
-	flags.StringVar(&o.templateFile, "template", "template.yaml", "for doctor: what the documents should be like")
+	flags.StringVar(&o.templateFile, "template", "template.yaml", "for doctor: the template of this checkout")
 	flags.StringVar(&o.table, "table", "keep", "for delete-stack: keep, or delete")
 	flags.StringVar(&o.confirm, "confirm", "", "for delete-stack: the stack's name, instead of being asked for it")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -223,14 +223,8 @@ func (o *operator) doctor(ctx context.Context) error {
 		TagValue:       tagValue,
 		Named:          strings.Fields(o.hosts),
 	}
-	for _, document := range written.Documents() {
-		name := document.LogicalID
-		if s != nil {
-			if name, err = s.Resource(document.LogicalID); err != nil {
-				return err
-			}
-		}
-		d.Documents = append(d.Documents, doctor.Document{LogicalID: document.LogicalID, Name: name, Content: document.Content})
+	if d.Documents, err = documents(ctx, cfg, s, written); err != nil {
+		return err
 	}
 	report, err := d.Examine(ctx)
 	if err != nil {
@@ -241,6 +235,34 @@ func (o *operator) doctor(ctx context.Context) error {
 		return errFaults
 	}
 	return nil
+}
+
+// documents are those that hosts should run: of the stack's own template, which need not be this checkout's (a release was
+// deployed, say), or, without a stack, of the checkout.
+func documents(ctx context.Context, cfg aws.Config, s *stack.Stack, written *template.Template) (all []doctor.Document, err error) {
+	ofCheckout := map[string]string{}
+	for _, document := range written.Documents() {
+		ofCheckout[document.LogicalID] = document.Content
+		all = append(all, doctor.Document{LogicalID: document.LogicalID, Name: document.LogicalID, Content: document.Content})
+	}
+	if s == nil {
+		return all, nil
+	}
+	deployed, err := s.Documents(ctx, cloudformation.NewFromConfig(cfg))
+	if err != nil {
+		return nil, err
+	}
+	all = nil
+	for _, document := range deployed {
+		name, err := s.Resource(document.LogicalID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, doctor.Document{
+			LogicalID: document.LogicalID, Name: name, Content: document.Content, Checkout: ofCheckout[document.LogicalID],
+		})
+	}
+	return all, nil
 }
 
 func (o *operator) redrive(ctx context.Context) error {

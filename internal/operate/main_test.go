@@ -1,18 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"dcv-session-broker/internal/local/broker"
 	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/operate/smoke"
 )
 
@@ -167,13 +172,77 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		a := &account{
 			parameters: map[string]string{"FleetTagValue": "default"},
 			resources:  map[string]string{"CloseDocument": "CloseDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
+			template:   processed(t),
 		}
 		a.serve(t)
 		said, err := operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
 		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") {
 			t.Errorf("%v\n%s", err, said)
 		}
+
+		call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/speak", "")
+		a.resources["IdleDocument"] = "IdleDocument"
+		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
+		if err != nil || !strings.Contains(said, "ok      CloseDocument (CloseDocument): version 1, as deployed") || strings.Contains(said, "note") {
+			t.Errorf("%v\n%s", err, said)
+		}
+
+		// It was deployed from what is not this checkout, which is newer.
+		newer := filepath.Join(t.TempDir(), "template.yaml")
+		if err := os.WriteFile(newer, bytes.Replace(read(t), []byte("Closes the DCV sessions that"), []byte("Closes all DCV sessions that"), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", newer)
+		if err != nil || !strings.Contains(said, "note    CloseDocument (CloseDocument) is as it was deployed (version 1), from another version than this checkout's") ||
+			!strings.Contains(said, "ok      InventoryDocument") {
+			t.Errorf("%v\n%s", err, said)
+		}
+
+		a.template = strings.Replace(a.template, "Closes the DCV sessions that", "Closes no DCV sessions that", 1)
+		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
+		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   CloseDocument (CloseDocument) is not what the deployed template has") {
+			t.Errorf("%v\n%s", err, said)
+		}
+
+		for _, other := range []string{`{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`, "Resources: {}"} {
+			a.template = other
+			if said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml"); err == nil || !strings.Contains(said, "the template of stack studio ") {
+				t.Errorf("%v\n%s", err, said)
+			}
+		}
 	})
+}
+
+func read(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// processed is the documents' part of the template as CloudFormation gives it back. Other characters than those of ASCII it
+// would give back as question marks.
+// https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
+func processed(t *testing.T) string {
+	t.Helper()
+	written, err := template.Parse(read(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources := map[string]any{}
+	for _, d := range written.Documents() {
+		resources[d.LogicalID] = map[string]any{"Type": "AWS::SSM::Document", "Properties": map[string]any{"Content": json.RawMessage(d.Content)}}
+		if strings.ContainsFunc(d.Content, func(r rune) bool { return r > unicode.MaxASCII }) {
+			t.Errorf("%s has characters that doctor could not compare", d.LogicalID)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Resources": resources})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestRedriveOfAStack(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 		case res.Err == nil && over:
 			log.Info("deletion confirmed: the record ends next")
 		case res.Err == nil:
-			log.Warn("attempt failed: it is tried again", "Reason", r.Reason, "Metric", Count(AttemptsFailed, 1))
+			log.Warn("attempt failed: it is tried again", "Reason", r.withReason().Reason, "Metric", Count(AttemptsFailed, 1))
 		case errors.Is(res.Err, ErrCondition):
 			log.Info("report does not count: another attempt has the word, or the deletion is over")
 		default:

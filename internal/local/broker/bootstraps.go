@@ -57,7 +57,10 @@ func (b *Broker) counted(function, service string, handler http.Handler) (endpoi
 			operation = r.PostFormValue("Action")
 		}
 		if operation != "" { // a connection that is only opened (awsenv.Connect) asks for none
-			b.calls.count(function, service+":"+operation, nil)
+			if err := b.calls.ask(function, service+":"+operation, nil); err != nil {
+				refuse(w, err)
+				return
+			}
 		}
 		handler.ServeHTTP(w, r)
 	}))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -16,13 +17,21 @@ import (
 )
 
 // calls counts what each function asks of the services, by
-// "<service>:<Operation>".
+// "<service>:<Operation>", and has some of it refused.
 type calls struct {
+	refusals
+
 	mu     sync.Mutex
 	counts map[string]map[string]int
 	// observe, if there is one, is told of each, with what was asked where that
 	// decides what it takes to be allowed.
 	observe func(function, operation string, in any)
+}
+
+// ask counts a call. An error is the service's answer to it: there is no other.
+func (c *calls) ask(function, operation string, in any) error {
+	c.count(function, operation, in)
+	return c.refusal(function, operation)
 }
 
 func (c *calls) count(function, operation string, in any) {
@@ -60,7 +69,9 @@ func (c *calls) reset() {
 func (c *calls) middleware(function, service string) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		counter := middleware.FinalizeMiddlewareFunc("countCalls", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			c.count(function, service+":"+awsmiddleware.GetOperationName(ctx), nil)
+			if err := c.ask(function, service+":"+awsmiddleware.GetOperationName(ctx), nil); err != nil {
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+			}
 			return next.HandleFinalize(ctx, in)
 		})
 		return stack.Finalize.Insert(counter, "Retry", middleware.After)
@@ -71,12 +82,18 @@ func (c *calls) middleware(function, service string) func(*middleware.Stack) err
 // operations of the in-memory tables.
 type countedTable struct {
 	session.Table
-	count func(operation string, in any)
+	ask func(operation string, in any) error
 }
 
 func (t *countedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
 	if len(writes) > 0 {
-		t.count("Write", writes)
+		if err := t.ask("Write", writes); err != nil {
+			results := make([]session.Result, len(writes))
+			for i := range results {
+				results[i].Err = fmt.Errorf("%w: %w", session.ErrNotWritten, err)
+			}
+			return results
+		}
 	}
 	return t.Table.Write(ctx, writes)
 }
@@ -174,7 +191,9 @@ type countedSystemsManager struct {
 }
 
 func (s *countedSystemsManager) SendCommand(ctx context.Context, in *ssm.SendCommandInput, opts ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
-	s.calls.count(s.function, "ssm:SendCommand", in)
+	if err := s.calls.ask(s.function, "ssm:SendCommand", in); err != nil {
+		return nil, err
+	}
 	return s.fleet.SendCommand(ctx, in, opts...)
 }
 

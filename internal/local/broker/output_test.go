@@ -97,22 +97,26 @@ func cmdLogged(s *stage, ts *testscript.TestScript, args []string) {
 }
 
 // values are all values of a metric, of all functions.
-func (s *stage) values(ts *testscript.TestScript, name, reason string) (values []float64) {
+func (s *stage) values(name, reason string) (values []float64, err error) {
 	for function := range s.recorders {
 		for _, line := range s.output(function) {
 			if !strings.Contains(line, metricMark) {
 				continue
 			}
 			var document map[string]json.RawMessage
-			ts.Check(json.Unmarshal([]byte(line), &document))
+			if err := json.Unmarshal([]byte(line), &document); err != nil {
+				return nil, err
+			}
 			var some []float64
 			if text, ok := document[name]; ok && (reason == "" || string(document["Reason"]) == strconv.Quote(reason)) {
-				ts.Check(json.Unmarshal(text, &some))
+				if err := json.Unmarshal(text, &some); err != nil {
+					return nil, err
+				}
 			}
 			values = append(values, some...)
 		}
 	}
-	return values
+	return values, nil
 }
 
 func cmdMetric(s *stage, ts *testscript.TestScript, args []string) {
@@ -120,8 +124,13 @@ func cmdMetric(s *stage, ts *testscript.TestScript, args []string) {
 	if !slices.Contains(session.Metrics, session.Metric(name)) {
 		ts.Fatalf("there is no metric %s", name)
 	}
+	measured := func() []float64 {
+		values, err := s.values(name, reason)
+		ts.Check(err)
+		return values
+	}
 	if args[1] == "none" {
-		if values := s.values(ts, name, reason); len(values) > 0 {
+		if values := measured(); len(values) > 0 {
 			ts.Fatalf("%s has values: %v", args[0], values)
 		}
 		return
@@ -130,14 +139,14 @@ func cmdMetric(s *stage, ts *testscript.TestScript, args []string) {
 	want, err := strconv.ParseFloat(number, 64)
 	ts.Check(err)
 	sum := func() (sum float64) {
-		for _, v := range s.values(ts, name, reason) {
+		for _, v := range measured() {
 			sum += v
 		}
 		return sum
 	}
 	until(ts, func() bool {
 		got := sum()
-		return len(s.values(ts, name, reason)) > 0 && (got == want || atLeast && got > want)
+		return len(measured()) > 0 && (got == want || atLeast && got > want)
 	}, func() string { return fmt.Sprintf("%s is %v, not %s", args[0], sum(), args[1]) })
 }
 

@@ -72,6 +72,9 @@ import (
 //	                                  each session's host answered for it once
 //	await-quiet                       waits until every command has ended and all news of it is dealt with
 //	forget-calls
+//	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses what the function asks: "writes" of the Sessions
+//	                                  table, or "commands"
+//	message QUEUE FILE                puts a message into a queue of the template
 //	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
 //	seen FUNCTION N                   waits until it has worked on N events
 //	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
@@ -153,6 +156,9 @@ func runScenarios(t *testing.T, opts Options) (all bool) {
 					env.Defer(func() {
 						s.close()
 						s.checkOutput(t)
+						if !t.Failed() {
+							s.checkFailings(t, strings.TrimSuffix(filepath.Base(file), ".txtar"))
+						}
 					})
 					env.Values[stageKey] = s
 					return nil
@@ -320,6 +326,7 @@ func commands() map[string]command {
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts, "sent-once": cmdSentOnce,
 		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
 		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
+		"refuse": cmdRefuse, "allow": cmdAllow, "message": cmdMessage,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
 	}
 	all := map[string]command{}
@@ -758,6 +765,26 @@ func cmdConnect(s *stage, ts *testscript.TestScript, args []string) {
 }
 
 func cmdForgetCalls(s *stage, _ *testscript.TestScript, _ []string) { s.broker.calls.reset() }
+
+func cmdRefuse(s *stage, ts *testscript.TestScript, args []string) { s.refuse(ts, args, true) }
+
+func cmdAllow(s *stage, ts *testscript.TestScript, args []string) { s.refuse(ts, args, false) }
+
+func (s *stage) refuse(ts *testscript.TestScript, args []string, on bool) {
+	f, ok := serviceFaults[args[1]]
+	if !ok || s.recorders[args[0]] == nil {
+		ts.Fatalf("usage: refuse FUNCTION writes|commands")
+	}
+	s.broker.calls.setRefused(args[0], f, on)
+}
+
+func cmdMessage(s *stage, ts *testscript.TestScript, args []string) {
+	queue := s.broker.queues[args[0]]
+	if queue == nil {
+		ts.Fatalf("the template has no queue %s", args[0])
+	}
+	queue.Send(ts.ReadFile(args[1]))
+}
 
 func cmdSwallow(s *stage, _ *testscript.TestScript, args []string) {
 	s.recorders[args[0]].setSwallow(true)

@@ -138,8 +138,9 @@ type memoryStore struct {
 
 func (s *memoryStore) tables(function string) tables {
 	count := func(operation string, in any) { s.calls.count(function, "table:"+operation, in) }
+	ask := func(operation string, in any) error { return s.calls.ask(function, "table:"+operation, in) }
 	return tables{
-		table:  &countedTable{s.memory, count},
+		table:  &countedTable{s.memory, ask},
 		reader: &countedReader{memtable.Reader{Table: s.memory}, count},
 		index:  &countedIndex{s.memory, count},
 		hosts:  &countedHosts{s.memoryHosts, count},

@@ -46,7 +46,9 @@ type Doctor struct {
 type Document struct {
 	LogicalID string
 	Name      string // in Systems Manager
-	Content   string // what template.yaml has: JSON
+	Content   string // what the template has that was deployed: JSON
+	// Checkout is what this checkout's template.yaml has; "" is not compared.
+	Checkout string
 }
 
 // A Finding is about a host, a document, or the fleet as a whole.

@@ -83,7 +83,7 @@ func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
 	r.Print(&out)
 	for _, want := range []string{
 		"ok      " + well + ": Linux, agent 3.3.", "ok      " + hybrid + ": Linux",
-		"ok      CloseDocument (CloseDocument): version 1, as in template.yaml", "ok      InventoryDocument", "ok      IdleDocument", "0 faults",
+		"ok      CloseDocument (CloseDocument): version 1, as deployed", "ok      InventoryDocument", "ok      IdleDocument", "0 faults",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)
@@ -210,9 +210,9 @@ func TestEachFaultOfADocumentIsFound(t *testing.T) {
 		mends string
 	}{
 		{"missing", func(s *surgery) { s.Documents[0].Name = "Another" }, "does not exist", "make deploy"},
-		{"of another version", func(s *surgery) {
+		{"changed by hand", func(s *surgery) {
 			s.Documents[0].Content = strings.Replace(s.Documents[0].Content, "dcv", "dvc", 1)
-		}, "is another one than this checkout's template.yaml has (version 1, SHA-256 ", "make deploy"},
+		}, "is not what the deployed template has (version 1, SHA-256 ", "aws ssm list-document-versions --name CloseDocument"},
 		{"an old default", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "2", types.DocumentStatusActive} },
 			"has version 1 for its default", "aws ssm update-document-default-version --name CloseDocument --document-version 2"},
 		{"not active", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "1", types.DocumentStatusFailed} },
@@ -243,6 +243,21 @@ func (c changed) DescribeDocument(ctx context.Context, in *ssm.DescribeDocumentI
 		out.Document.DefaultVersion, out.Document.LatestVersion, out.Document.Status = &c.standard, &c.latest, c.status
 	}
 	return out, err
+}
+
+// What a stack was deployed from need not be what lies here: hosts run what was deployed.
+func TestADocumentOfAnotherVersionIsNoFault(t *testing.T) {
+	s := newSurgery(t, well)
+	s.Documents = s.Documents[:1]
+	s.Documents[0].Checkout = s.Documents[0].Content
+	if r := s.examine(t); len(r.Findings) > 0 {
+		t.Errorf("found %+v", r.Findings)
+	}
+	s.Documents[0].Checkout = strings.Replace(s.Documents[0].Content, "dcv", "dvc", 1)
+	r := s.examine(t)
+	if len(r.Findings) != 1 || r.Faults() != 0 || r.Findings[0].Says != "is as it was deployed (version 1), from another version than this checkout's template.yaml" {
+		t.Errorf("found %+v", r.Findings)
+	}
 }
 
 // CloudFormation lays a document out anew, and makes strings of numbers.

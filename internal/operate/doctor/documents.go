@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// examineDocument compares what Systems Manager has with template.yaml. Commands run the default version.
+// examineDocument compares what Systems Manager has with the template that was deployed. Commands run the default version.
 func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Document) error {
 	about := fmt.Sprintf("%s (%s)", document.LogicalID, document.Name)
 	out, err := d.SystemsManager.DescribeDocument(ctx, &ssm.DescribeDocumentInput{Name: &document.Name})
@@ -46,11 +46,22 @@ func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Docume
 		return fmt.Errorf("document %s: %w", document.Name, err)
 	}
 	if !same {
-		r.fault(about, "make deploy", "is another one than this checkout's template.yaml has (version %s, SHA-256 %s): it was deployed from another version, or changed by hand",
+		// Deploying would not mend it: CloudFormation changes only what has changed in the template.
+		r.fault(about, "aws ssm list-document-versions --name "+document.Name,
+			"is not what the deployed template has (version %s, SHA-256 %s): it was changed by hand. Make the last version that a deployment has made the default again, by update-document-default-version",
 			version, aws.ToString(described.Hash))
 		return nil
 	}
-	r.Well = append(r.Well, fmt.Sprintf("%s: version %s, as in template.yaml", about, version))
+	if document.Checkout != "" {
+		if same, err = sameContent(document.Content, document.Checkout); err != nil {
+			return fmt.Errorf("document %s: %w", document.Name, err)
+		}
+		if !same {
+			r.note(about, "", "is as it was deployed (version %s), from another version than this checkout's template.yaml", version)
+			return nil
+		}
+	}
+	r.Well = append(r.Well, fmt.Sprintf("%s: version %s, as deployed", about, version))
 	return nil
 }
 

@@ -1,0 +1,119 @@
+"""The make commands of README.md: that each is there, that what it sets is read by something, and that those which stand in
+blocks, to be copied, are run by a check."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+
+from servers import ROOT
+
+# Where `make ci` runs a target that is not a check by itself: the check, and what in which file does it.
+RUN_BY = {
+    "": ("readme", ".ci/readme/readme_check.py", '["make"]'),
+    "run": ("readme", ".ci/readme/readme_check.py", '["make", "run"]'),
+    "test": ("test-all", "Makefile", "REQUIRE_ALL=1 .ci/test\n"),
+    "deploy": ("operation", ".ci/deployment/deployment_test.py", '"make", "deploy"'),
+    "smoke": ("operation", ".ci/deployment/operator_test.py", 'make("smoke"'),
+    "doctor": ("operation", ".ci/deployment/operator_test.py", 'make("doctor"'),
+    "redrive": ("operation", ".ci/deployment/operator_test.py", 'make("redrive"'),
+    "delete-stack": ("operation", ".ci/deployment/operator_test.py", 'make("delete-stack"'),
+}
+
+# Words in capitals that are no variables, and variables that others read.
+NO_VARIABLES = {"CREATING", "READY", "DELETING", "DELETED", "UNKNOWN", "GET", "PUT", "POST", "DELETE"}
+READ_BY_OTHERS = {"GODEBUG"}
+
+INLINE = re.compile(r"`((?:[A-Z_]+=\S* )*make(?: [^`]*)?|[A-Z][A-Z_]+(?:=[^`]*)?)`")
+SETTING = re.compile(r"([A-Z][A-Z_]*)=(.*)", re.DOTALL)
+
+
+def parse(command):
+    """Its targets, and what it sets, in front of make or behind. None if it is not make's."""
+    words = shlex.split(command, comments=True)
+    settings = {}
+    while words and (setting := SETTING.fullmatch(words[0])):
+        settings[setting[1]] = setting[2]
+        words.pop(0)
+    if not words or words.pop(0) != "make":
+        return None
+    targets = []
+    for word in words:
+        if setting := SETTING.fullmatch(word):
+            settings[setting[1]] = setting[2]
+        else:
+            targets.append(word)
+    return targets, settings
+
+
+def dry(targets, settings):
+    done = subprocess.run(["make", "-n", *targets, *(f"{name}={value}" for name, value in settings.items())], cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def files(*patterns):
+    return "\n".join(file.read_text() for pattern in patterns for file in sorted(ROOT.glob(pattern)) if file.is_file() and "__pycache__" not in file.parts)
+
+
+class Commands:
+    def __init__(self, makefile=None, template=None):
+        self.makefile = makefile or (ROOT / "Makefile").read_text()
+        template = template or (ROOT / "template.yaml").read_text()
+        section = re.search(r"^Parameters:\n(.*?)^\S", template, re.MULTILINE | re.DOTALL)[1]
+        self.parameters = set(re.findall(r"^  (\w+):", section, re.MULTILINE))
+        self.programs = files("internal/local/*.go", "internal/operate/*.go", "internal/bench/*.go", ".ci/*", ".ci/deployment/*")
+        self.targets = set(" ".join(re.findall(r"^\.PHONY:((?:.*\\\n)*.*)$", self.makefile, re.MULTILINE)).replace("\\", " ").split())
+        self.checks = set(dry(["ci"], {})[1].split(".ci/checks ", 1)[1].split())
+
+    def is_read(self, targets, name, value):
+        """Whether make hands the variable on, or a program looks for it."""
+        shown = value or "as-README.md-says"
+        status, printed, _ = dry(targets, {name: shown})
+        return status == 0 and shown in printed or f'"{name}"' in self.programs or f"${{{name}" in self.programs or name in READ_BY_OTHERS
+
+    def faults(self, command, to_be_run):
+        """What is wrong with a command of a block (to_be_run), or of a line."""
+        parsed = parse(command)
+        if parsed is None:
+            yield f"not a make target: {command}"
+            return
+        targets, settings = parsed
+        if unknown := [target for target in targets if target not in self.targets]:
+            yield f"the Makefile has no target {', '.join(unknown)}: {command}"
+            return
+        status, _, errors = dry(targets, {name: value for name, value in settings.items() if "..." not in value})
+        if status:
+            yield errors
+        for name, value in settings.items():
+            if not self.is_read(targets, name, value):
+                yield f"nothing reads {name}: {command}"
+        for pair in shlex.split(settings.get("PARAMETERS", "")):
+            if pair.partition("=")[0] not in self.parameters:
+                yield f"template.yaml has no parameter {pair.partition('=')[0]}: {command}"
+        if to_be_run:
+            for target in targets or [""]:
+                if not self.is_run(target):
+                    yield f"no check is known to run make {target}: {command}"
+
+    def is_run(self, target):
+        if target in self.checks:
+            return True
+        check, file, does = RUN_BY.get(target, ("", "", ""))
+        return check in self.checks and does in (ROOT / file).read_text()
+
+    def inline(self, text):
+        """The faults of what stands in backticks, each with its line. What a row of a table says is of the command in front."""
+        for number, line in enumerate(text.splitlines(), 1):
+            of = []
+            if row := re.match(r"\| `(make [a-z-]+)` \|", line):
+                of = parse(row[1])[0]
+            for found in INLINE.findall(line):
+                if re.match(r"(?:\S+=\S* )*make\b", found):
+                    yield from ((number, fault) for fault in self.faults(found, False))
+                    continue
+                name, _, value = found.partition("=")
+                if found in NO_VARIABLES or name in READ_BY_OTHERS:
+                    continue
+                # Without a target's row it may be any target's.
+                if not (self.is_read(of, name, value.strip("'")) if of else f"$({name})" in self.makefile or f'"{name}"' in self.programs):
+                    yield number, f"nothing reads {name}: {found}"
