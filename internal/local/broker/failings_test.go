@@ -89,6 +89,7 @@ var noFailure = map[session.Metric]string{
 	session.DeletionsAccepted:   "refused_host",
 	session.DeletionsForced:     "forced",
 	session.HostsStopped:        "stop_empty",
+	session.InventoriesSent:     "inventory", // and none in throttled, which is what an alarm looks for
 	session.InventorySessions:   "inventory",
 	session.InventoryLagSeconds: "inventory",
 }
