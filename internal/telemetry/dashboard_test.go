@@ -28,11 +28,13 @@ var reasons = []string{session.RefusedNoSuchSession, session.RefusedByHost, sess
 // services are the metrics of AWS's own that are looked at, with what they are
 // told apart by. Lambda developer guide, "Types of metrics for Lambda functions";
 // API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs"; SQS
-// developer guide, "Available CloudWatch metrics for Amazon SQS".
+// developer guide, "Available CloudWatch metrics for Amazon SQS"; EventBridge
+// user guide, "Logging and monitoring Amazon EventBridge Pipes".
 var services = map[string][]string{
-	"AWS/Lambda FunctionName": {"Errors", "Throttles", "Duration", "IteratorAge"},
-	"AWS/ApiGateway ApiId":    {"Count", "4xx", "5xx", "Latency"},
-	"AWS/SQS QueueName":       {"ApproximateNumberOfMessagesVisible"},
+	"AWS/Lambda FunctionName":        {"Errors", "Throttles", "Duration", "IteratorAge"},
+	"AWS/ApiGateway ApiId":           {"Count", "4xx", "5xx", "Latency"},
+	"AWS/SQS QueueName":              {"ApproximateNumberOfMessagesVisible"},
+	"AWS/EventBridge/Pipes PipeName": {"ExecutionFailed"},
 }
 
 // checkMetric tells whether something writes the metric with these dimensions.
@@ -261,7 +263,7 @@ func TestAlarmsWatchWhatThereIs(t *testing.T) {
 			t.Errorf("%s: actions without a topic: %q", id, a.AlarmActions)
 		}
 	}
-	want := []string{"OldestOpenDeletionSeconds local", "OpenDeletions local", "DeletionsGivenUp local", "IteratorAge SessionStreamFunction"}
+	want := []string{"OldestOpenDeletionSeconds local", "OpenDeletions local", "DeletionsGivenUp local", "IteratorAge SessionStreamFunction", "ExecutionFailed EndedSessionsPipe"}
 	for _, f := range tmpl.Functions() {
 		want = append(want, "Errors "+f.LogicalID, "Throttles "+f.LogicalID)
 	}

@@ -218,15 +218,15 @@ func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, 
 				Source     string
 				DetailType string `json:"detail-type"`
 				Detail     struct {
-					ID, Stack string
-					Session   map[string]map[string]any
+					ID               string `json:"Id"`
+					Stack, SessionID string
 				}
 			}
 			ts.Check(json.Unmarshal(event, &known))
 			if known.Source != "dcv-session-broker" || known.DetailType != "DCV Session Ended" || known.Detail.ID == "" || known.Detail.Stack != "local" {
 				ts.Fatalf("event: %s", event)
 			}
-			if known.Detail.Session["SessionId"]["S"] == sessionID {
+			if known.Detail.SessionID == sessionID {
 				*to = append(*to, string(event))
 			}
 		}
