@@ -241,7 +241,9 @@ func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
 	until(ts, func() bool {
 		announced, audited = s.bus.of(ts, args[0])
 		return len(announced) >= want && len(audited) >= want
-	}, func() string { return fmt.Sprintf("announced %d times, not %d", len(announced), want) })
+	}, func() string {
+		return fmt.Sprintf("announced %d times, %d of them in the audit trail, not %d", len(announced), len(audited), want)
+	})
 	if !slices.Equal(announced, audited) || len(announced) != want {
 		ts.Fatalf("announced %q, in the audit trail %q", announced, audited)
 	}
