@@ -193,6 +193,7 @@ def every_function_has_a_caller(template):
     for kind, callee in (("Permission", "FunctionName"), ("EventSourceMapping", "FunctionName")):
         called |= {referred(r["Properties"][callee]) for r in of_type(template, f"AWS::Lambda::{kind}").values()}
     called |= {referred(s["Properties"]["Target"]["Arn"]) for s in of_type(template, "AWS::Scheduler::Schedule").values()}
+    called |= {referred(p["Properties"].get("Enrichment")) for p in of_type(template, "AWS::Pipes::Pipe").values()}
     for name, function in of_type(template, "AWS::Lambda::Function").items():
         if "Timeout" not in function["Properties"]:
             yield f"{name}: has no Timeout of its own"

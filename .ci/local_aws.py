@@ -38,6 +38,9 @@ class Table:
         item = {k: TypeSerializer().serialize(v) for k, v in record.items()}
         self.client.put_item(TableName="SessionsTable", Item=item)
 
+    def remove(self, session_id):
+        self.client.delete_item(TableName="SessionsTable", Key={"SessionId": {"S": session_id}})
+
     def image(self, session_id):
         key = {"SessionId": {"S": session_id}}
         return self.client.get_item(TableName="SessionsTable", Key=key, ConsistentRead=True)["Item"]

@@ -129,6 +129,26 @@ class Story:
         assert not answer["batchItemFailures"], answer
         assert self.table.get("SessionId123") == before, "a record of an earlier deletion changed a later one"
 
+    def ended_session(self):
+        [detail] = self.invoke("EndedSessionsFunction", self.event("ended-session"))
+        known = {name: detail[name] for name in ("SessionId", "Owner", "HostId", "Confirmation", "HostEmpty")}
+        assert known == {
+            "SessionId": "SessionId123", "Owner": "user1", "HostId": "i-0123456789abcdef0", "Confirmation": "closed", "HostEmpty": True,
+        }, detail
+
+    def ended_session_on_a_host_in_use(self):
+        """Of the host that the session was on, where another one lives now."""
+        event = self.event("ended-session")
+        event[0]["dynamodb"]["NewImage"] = self.table.image("SessionId123")
+        another = {"SessionId": "another", "Owner": "user2", "HostId": self.host_id, "LiveHostId": self.host_id, "State": "READY"}
+        self.table.put(**another)
+        [detail] = self.invoke("EndedSessionsFunction", event)
+        assert (detail["HostId"], detail["HostEmpty"]) == (self.host_id, False), detail
+        self.table.put(**{name: value for name, value in another.items() if name != "LiveHostId"})
+        [detail] = self.invoke("EndedSessionsFunction", event)
+        assert (detail["HostId"], detail["HostEmpty"]) == (self.host_id, True), detail
+        self.table.remove("another")
+
     def stream_confirmed(self, name="stream-confirmed"):
         answer = self.invoke("SessionStreamFunction", self.stream_record_of_now(name))
         assert not answer["batchItemFailures"], answer
@@ -230,6 +250,8 @@ class Story:
             ("stream-confirmed.json as it stands: changes nothing", self.stream_record_of_another_attempt),
             ("command-status.json of that delete: confirmed", self.command_status_of_that_delete),
             ("stream-confirmed.json of that delete: DELETED", self.stream_confirmed),
+            ("ended-session.json: is announced, its host is empty", self.ended_session),
+            ("ended-session.json of that delete: its host is empty once the last has left it", self.ended_session_on_a_host_in_use),
             ("describe-owner.json: DELETED", lambda: self.describe("describe-owner", "DELETED")),
             ("describe-all.json: DELETED", lambda: self.describe("describe-all", "DELETED")),
             ("delete-base64.json: as delete.json", lambda: self.delete("delete-base64")),
@@ -280,8 +302,8 @@ def sam_invoke(folder, image, environment):
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:
             answer = "not JSON"
-        # A function without an answer answers null.
-        if done.returncode != 0 or not (answer is None or isinstance(answer, dict)) or "errorMessage" in (answer or {}):
+        # A function without an answer answers null, a pipe's a list.
+        if done.returncode != 0 or not (answer is None or isinstance(answer, (dict, list))) or "errorMessage" in (answer or {}):
             raise AssertionError(f"{function} failed: {done.stdout}\n{done.stderr}")
         return answer
 

@@ -1,5 +1,6 @@
 """What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py,
-who may call them in authorization.py, and what concerns whoever deploys it in stack_rules.py.
+who may call them in authorization.py, what others are told in announcement_rules.py, and what concerns whoever deploys it
+in stack_rules.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -7,6 +8,7 @@ Every rule reads the expanded template, where what SAM makes can be seen too, an
 import json
 import re
 
+import announcement_rules
 import authorization
 import function_rules
 import stack_rules
@@ -86,21 +88,12 @@ def queues_take_only_from_their_rules(template):
 READERS_OF_A_STREAM = 2
 
 
-def streams_are_read_to_the_end(template):
-    queues = of_type(template, "AWS::SQS::Queue")
+def streams_have_few_readers(template):
     readers = {}  # table: who reads its stream
     for name, mapping in of_type(template, "AWS::Lambda::EventSourceMapping").items():
         readers.setdefault(referred(mapping["Properties"]["EventSourceArn"]), []).append(name)
     for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
-        p = pipe["Properties"]
-        readers.setdefault(referred(p["Source"]), []).append(name)
-        stream = p["SourceParameters"].get("DynamoDBStreamParameters", {})
-        if referred(stream.get("DeadLetterConfig", {}).get("Arn")) not in queues:
-            yield f"{name}: what it gives up on goes nowhere"
-        if stream.get("MaximumRetryAttempts", -1) < 0 or stream.get("MaximumRecordAgeInSeconds", -1) < 0:
-            yield f"{name}: a bad record holds up all behind it for a day"
-        if stream.get("StartingPosition") != "TRIM_HORIZON":
-            yield f"{name}: records written while it is made or switched off are missed"
+        readers.setdefault(referred(pipe["Properties"]["Source"]), []).append(name)
     for table, names in readers.items():
         if table in of_type(template, "AWS::DynamoDB::Table") and len(names) > READERS_OF_A_STREAM:
             yield f"{table}: its stream has more readers than {READERS_OF_A_STREAM}: {', '.join(names)}"
@@ -174,14 +167,14 @@ def longest(parameter):
 ALL = [
     queues_lose_nothing,
     queues_take_only_from_their_rules,
-    streams_are_read_to_the_end,
+    streams_have_few_readers,
     table_outlives_mistakes,
     trails_outlive_stacks,
     documents_fit,
 ]
 
 
-EVERY = ALL + authorization.ALL + function_rules.ALL + stack_rules.ALL
+EVERY = ALL + authorization.ALL + function_rules.ALL + announcement_rules.ALL + stack_rules.ALL
 
 
 def breaches(template):

@@ -105,3 +105,33 @@ func TestWayBackEnds(t *testing.T) {
 		t.Errorf("%d reads and %d writes in %d batches", w.reads.Load(), w.confirming.Load(), w.batches.Load())
 	}
 }
+
+// A function that is deployed is measured, and has a memory that its cost follows
+// from.
+func TestEveryFunctionIsMeasured(t *testing.T) {
+	deployed, err := template.Load(templateFile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for _, f := range deployed.Functions() {
+		want[f.Name] = true
+	}
+	got := map[string]bool{}
+	for _, name := range functionNames {
+		got[name] = true
+		if megabytes, err := memoryOf(name); err != nil || megabytes < 128 {
+			t.Errorf("%s: %v MB, %v", name, megabytes, err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-deployed +measured):\n%s", diff)
+	}
+}
+
+// An announcement is two requests, an event, two reads and a moment of a function.
+func TestAnnouncementCosts(t *testing.T) {
+	if got := 1e6 * announcement(256); got < 0.40+1.00+0.20+0.19 || got > 2.00 {
+		t.Errorf("a million announcements cost %s", dollars(got))
+	}
+}

@@ -37,7 +37,7 @@ func environment(url string) []string {
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_EC2": url,
 		"SESSIONS_TABLE": "Sessions", "HOSTS_TABLE": "Hosts", "CLOSE_DOCUMENT": "Close", "INVENTORY_DOCUMENT": "Inventory",
-		"IDLE_DOCUMENT": "Idle", "FLEET_TAG_VALUE": "default", "CALL_TIMEOUT_SECONDS": "60",
+		"IDLE_DOCUMENT": "Idle", "FLEET_TAG_VALUE": "default", "CALL_TIMEOUT_SECONDS": "60", "STACK": "bench",
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {

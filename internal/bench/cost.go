@@ -173,6 +173,14 @@ func kilobytes(images ...session.Record) float64 {
 	return math.Ceil(float64(largest) / 1024)
 }
 
+// announcement is what it costs to announce one session's end: the pipe, its
+// function, which asks an index and then the table for a session, and the event.
+// What the audit trail keeps of it is not counted.
+func announcement(megabytes float64) float64 {
+	const reads = 0.5 + 1 // the first may be a moment behind, the second may not
+	return pipeRequest + customEvent + reads*readUnit + invocation(2*settings[0].Table, 2*time.Millisecond, megabytes)
+}
+
 // reportCosts adds it all up.
 func reportCosts(r *report) error {
 	c := &r.cost
@@ -181,6 +189,10 @@ func reportCosts(r *report) error {
 		return err
 	}
 	backMemory, err := memoryOf("host-events")
+	if err != nil {
+		return err
+	}
+	announceMemory, err := memoryOf("ended-sessions")
 	if err != nil {
 		return err
 	}
@@ -193,7 +205,7 @@ func reportCosts(r *report) error {
 			work := requests * invocation(who.waits(n), who.cpu*time.Duration(n), memory)
 			api := requests * httpRequest
 			writes := million * writeUnit // into a table without indexes
-			back := 0.0
+			back, announced := 0.0, 0.0
 			name := who.contender.name
 			if who.contender.ours {
 				writes = million * c.units * writeUnit
@@ -205,21 +217,22 @@ func reportCosts(r *report) error {
 				back = million / b.sessions * (b.queueCalls*sqsRequest +
 					b.batches*invocation(l.Table+l.SystemsManager, 2*time.Millisecond, backMemory) +
 					b.streamBatches*invocation(l.Table, 2*time.Millisecond, backMemory))
+				announced = million * announcement(announceMemory)
 				name += ", with the way back"
 			}
-			total := api + work + writes + back + million*who.reads*readUnit
+			total := api + work + writes + back + announced + million*who.reads*readUnit
 			if who.contender.ours {
 				own = total
 			}
 			rows = append(rows, []string{
-				fmt.Sprint(n), name, dollars(total), times(total / own), dollars(api), dollars(work), dollars(writes + million*who.reads*readUnit), dollars(back),
+				fmt.Sprint(n), name, dollars(total), times(total / own), dollars(api), dollars(work), dollars(writes + million*who.reads*readUnit), dollars(back), dollars(announced),
 			})
 			if !who.contender.ours {
 				r.ratio(fmt.Sprintf("cost of %s against this system, N=%d", who.contender.name, n), total/own)
 			}
 		}
 	}
-	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back"}
+	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back", "announcement"}
 	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
 		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)

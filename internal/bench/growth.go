@@ -66,10 +66,8 @@ var tableOperations = []struct {
 		// What this round deleted is due when its lease has ended.
 		c := &session.Cleaner{
 			Table: f.table, Index: f.index, Hosts: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
-			Burial: &session.Burial{
-				Table: f.table, Index: f.index, Instances: obedient{}, Hosts: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet,
-			},
-			Now: func() time.Time { return time.Now().Add(session.Lease + time.Second) },
+			Burial: &session.Burial{Table: f.table, Index: f.index, Instances: obedient{}, Hosts: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
+			Now:    func() time.Time { return time.Now().Add(session.Lease + time.Second) },
 		}
 		return c.Deletions(ctx)
 	}},

@@ -14,6 +14,8 @@ const (
 	httpRequest    = 1.00 / 1e6   // AWS whitepaper "Best practices for designing API Gateway private APIs", cost optimization
 	sqsRequest     = 0.40 / 1e6   // factualminds.com/blog/amazon-sqs-pricing-64kb-rule-fifo-vs-standard
 	schedulerRun   = 1.00 / 1e6   // cloudburn.io/blog/amazon-eventbridge-pricing; the first 14 million a month are free, and not counted so here
+	pipeRequest    = 0.40 / 1e6   // the same: an event that passes the filter
+	customEvent    = 1.00 / 1e6   // the same: an event of one's own, put on a bus
 	logGigabyte    = 0.50         // not confirmed: no page with it was found
 	cognitoToken   = 2.25 / 1e3   // as in README.md, of 2025
 	cognitoClient  = 6.00         // a month; the same

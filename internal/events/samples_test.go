@@ -25,7 +25,7 @@ import (
 )
 
 // The samples in events/ that these handlers are invoked with do what they say.
-// (Those named delete... are package httpapi's.)
+// (Those named delete... are package httpapi's, those named ended... announce's.)
 func TestSamplesAreUnderstood(t *testing.T) {
 	files, err := filepath.Glob("../../events/*.json")
 	if err != nil || len(files) == 0 {

@@ -16,12 +16,14 @@ var Attributes = map[string]string{
 	"CommandId":    "Systems Manager's command",
 	"InventoryId":  "the inventory",
 	"MessageId":    "the queue's message",
+	"EventId":      "the stream's record, and the announcement that is made of it",
 	"InvocationId": "Lambda's ID of the invocation, as on its own START and END lines",
 	"Task":         "cleanup's task",
 
 	// What happened.
 	"Outcome":      "what a host says it did with a session",
 	"Confirmation": "what lets a deletion end",
+	"HostEmpty":    "whether the table had nothing more on the host when the session's end was announced",
 	"Reason":       "why, as callers read it, or as the record's StateReason has it",
 	"Cause":        "why, as the service or the program says it",
 	"Status":       "how Systems Manager says that a host's part of a command ended",

@@ -227,7 +227,32 @@ func (b *Broker) connect() error {
 			}
 		}
 	}
+	for _, pipe := range b.template.Pipes() {
+		if pipe.Stream.Enabled {
+			b.lay(pipe)
+		}
+	}
 	return nil
+}
+
+// lay begins to bring what the stream shows through a pipe.
+func (b *Broker) lay(pipe template.Pipe) {
+	var enrichment *delivery.Function
+	for _, f := range b.template.Functions() {
+		if f.LogicalID == pipe.Enrichment {
+			enrichment = b.functions[f.Name]
+		}
+	}
+	put := func(event json.RawMessage) error {
+		if b.opts.Announced != nil {
+			b.opts.Announced(event)
+		}
+		b.bus.PublishOn(pipe.Bus, event)
+		return nil
+	}
+	poller := delivery.PollPipe(pipe, enrichment, put, b.queues[pipe.Stream.OnFailureQueue], b.opts.Log)
+	b.streams = append(b.streams, poller)
+	b.stop = append(b.stop, poller.Stop)
 }
 
 // schedule begins a schedule, unless it is switched off, and keeps its task so
@@ -263,24 +288,5 @@ func (b *Broker) changed(record streamevent.Record) {
 	}
 	for _, s := range b.streams {
 		s.Publish(text)
-	}
-	b.announce(text)
-}
-
-// announce brings a change through the template's pipes.
-func (b *Broker) announce(record json.RawMessage) {
-	for _, pipe := range b.template.Pipes() {
-		event, err := delivery.Announcement(pipe, record, b.now())
-		if err != nil {
-			b.opts.Log.Error("not announced", "Cause", err)
-			continue
-		}
-		if event == nil {
-			continue
-		}
-		if b.opts.Announced != nil {
-			b.opts.Announced(event)
-		}
-		b.bus.Publish(event)
 	}
 }

@@ -227,15 +227,15 @@ func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, 
 				Source     string
 				DetailType string `json:"detail-type"`
 				Detail     struct {
-					ID, Stack string
-					Session   map[string]map[string]any
+					ID               string `json:"Id"`
+					Stack, SessionID string
 				}
 			}
 			ts.Check(json.Unmarshal(event, &known))
 			if known.Source != "dcv-session-broker" || known.DetailType != "DCV Session Ended" || known.Detail.ID == "" || known.Detail.Stack != "local" {
 				ts.Fatalf("event: %s", event)
 			}
-			if known.Detail.Session["SessionId"]["S"] == sessionID {
+			if known.Detail.SessionID == sessionID {
 				*to = append(*to, string(event))
 			}
 		}
@@ -250,7 +250,9 @@ func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
 	until(ts, func() bool {
 		announced, audited = s.bus.of(ts, args[0])
 		return len(announced) >= want && len(audited) >= want
-	}, func() string { return fmt.Sprintf("announced %d times, not %d", len(announced), want) })
+	}, func() string {
+		return fmt.Sprintf("announced %d times, %d of them in the audit trail, not %d", len(announced), len(audited), want)
+	})
 	if !slices.Equal(announced, audited) || len(announced) != want {
 		ts.Fatalf("announced %q, in the audit trail %q", announced, audited)
 	}

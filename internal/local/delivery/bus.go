@@ -7,8 +7,8 @@ import (
 	"dcv-session-broker/internal/local/template"
 )
 
-// A Bus is the account's default event bus: it puts each event into the queues
-// of the rules that match it.
+// A Bus is all event buses of the account: it puts each event into the queues of
+// its bus's rules that match it.
 type Bus struct {
 	Rules  []template.Rule
 	Queues map[string]*Queue // by logical ID
@@ -18,10 +18,13 @@ type Bus struct {
 	Log  *slog.Logger
 }
 
-// Publish delivers an EventBridge event.
-func (b *Bus) Publish(event json.RawMessage) {
+// Publish delivers an event on the default bus, as AWS's services do.
+func (b *Bus) Publish(event json.RawMessage) { b.PublishOn(template.DefaultBus, event) }
+
+// PublishOn delivers an event on a bus, as template.Rule names it.
+func (b *Bus) PublishOn(bus string, event json.RawMessage) {
 	for _, rule := range b.Rules {
-		if !rule.Enabled {
+		if !rule.Enabled || rule.Bus != bus {
 			continue
 		}
 		matches, err := rule.Pattern.Match(event)

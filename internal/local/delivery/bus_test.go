@@ -18,7 +18,7 @@ func TestEventGoesToTheQueuesOfTheRulesThatMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return template.Rule{LogicalID: pattern, Pattern: p, Queues: to, Enabled: enabled}
+		return template.Rule{LogicalID: pattern, Bus: template.DefaultBus, Pattern: p, Queues: to, Enabled: enabled}
 	}
 	bus := &delivery.Bus{Queues: queues, Rules: []template.Rule{
 		rule(`{"source": ["aws.ssm"], "detail": {"status": ["Success", "Failed"]}}`, true, "A", "B"),
@@ -34,4 +34,12 @@ func TestEventGoesToTheQueuesOfTheRulesThatMatch(t *testing.T) {
 	want(t, "B", queues["B"].Bodies(), success)
 	want(t, "C", queues["C"].Bodies(), success, pending)
 	want(t, "of a rule that is off", queues["Off"].Bodies())
+
+	// A rule sees only what is on its bus.
+	const other = "arn:aws:events:us-east-1:000000000000:event-bus/other"
+	bus.Rules[2].Bus, bus.Rules[2].Enabled = other, true
+	bus.PublishOn(other, json.RawMessage(success))
+	bus.Publish(json.RawMessage(pending))
+	want(t, "of a rule on another bus", queues["Off"].Bodies(), success)
+	want(t, "A", queues["A"].Bodies(), success)
 }

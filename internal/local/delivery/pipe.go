@@ -2,72 +2,83 @@ package delivery
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
-	"strings"
+	"log/slog"
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/local/template"
 )
 
-// Announcement is the event that a pipe makes of a stream record, or nil if it
-// lets none through.
-func Announcement(pipe template.Pipe, record json.RawMessage, now time.Time) (json.RawMessage, error) {
-	if matches, _ := pipe.Matches(record); !matches { // one that the filter cannot read is dropped
-		return nil, nil
+// maxEntries of one PutEvents, and so of one answer of an enrichment
+// (EventBridge user guide, "Amazon EventBridge Pipes batching and concurrency").
+const maxEntries = 10
+
+// PollPipe begins to bring records by way of the pipe's function to put, which
+// is given events for the pipe's bus. What fails comes again, as from a
+// stream's mapping.
+func PollPipe(pipe template.Pipe, enrichment *Function, put func(event json.RawMessage) error, failures *Queue, log *slog.Logger) *StreamPoller {
+	p := &StreamPoller{source: pipe.Stream, function: enrichment, failures: failures, log: orDiscard(log)}
+	p.handle = func(ctx context.Context, batch []streamRecord) (int, error) {
+		details, err := enriched(ctx, enrichment, batch)
+		if err != nil {
+			return 0, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
+		}
+		for _, detail := range details {
+			event, err := json.Marshal(map[string]any{
+				"version": "0", "id": awsenv.NewID(), "source": pipe.Source, "detail-type": pipe.DetailType,
+				"account": account, "region": region, "time": time.Now().UTC().Format(time.RFC3339), "resources": []string{},
+				"detail": detail,
+			})
+			if err != nil {
+				return 0, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
+			}
+			if err := put(event); err != nil {
+				return 0, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
+			}
+		}
+		return len(batch), nil
 	}
-	detail, err := fill(pipe.InputTemplate, record)
-	if err != nil {
-		return nil, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
-	}
-	return json.Marshal(map[string]any{
-		"version": "0", "id": awsenv.NewID(), "source": pipe.Source, "detail-type": pipe.DetailType,
-		"account": account, "region": region, "time": now.UTC().Format(time.RFC3339), "resources": []string{},
-		"detail": detail,
-	})
+	p.loop.start(p.run)
+	return p
 }
 
-var placeholder = regexp.MustCompile(`"?<\$[^>]*>"?`)
-
-// fill makes a detail of an input template: a JSON object with paths in it. It
-// does what is documented, and refuses the rest: a path in quotes is a text
-// without quotes in it, one without them an object, and both are there
-// (EventBridge user guide, "Amazon EventBridge Pipes input transformation").
-func fill(input string, record json.RawMessage) (json.RawMessage, error) {
-	var root any
-	if err := json.Unmarshal(record, &root); err != nil {
+// enriched are the details that the function makes of a batch. It gets an
+// array, also of one record; what is empty is no event (the same guide, "Amazon
+// EventBridge Pipes event enrichment").
+func enriched(ctx context.Context, enrichment *Function, batch []streamRecord) ([]json.RawMessage, error) {
+	records := make([]json.RawMessage, len(batch))
+	for i, r := range batch {
+		records[i] = r.text
+	}
+	text, err := json.Marshal(records)
+	if err != nil {
 		return nil, err
 	}
-	var wrong error
-	text := placeholder.ReplaceAllStringFunc(input, func(place string) string {
-		quoted := strings.HasPrefix(place, `"`) && strings.HasSuffix(place, `"`)
-		value := root
-		for _, step := range strings.Split(strings.Trim(place, `"<>`), ".")[1:] {
-			object, _ := value.(map[string]any)
-			value = object[step]
-		}
-		switch v := value.(type) {
-		case string:
-			if quoted && !strings.ContainsAny(v, `"\`) {
-				return `"` + v + `"`
-			}
-		case map[string]any:
-			if !quoted {
-				var encoded bytes.Buffer
-				encoder := json.NewEncoder(&encoded)
-				encoder.SetEscapeHTML(false)
-				if err := encoder.Encode(v); err == nil {
-					return strings.TrimSpace(encoded.String())
-				}
-			}
-		}
-		wrong = fmt.Errorf("input template: %s is %v, of which it is not documented what comes out", place, value)
-		return "null"
-	})
-	if wrong == nil && !json.Valid([]byte(text)) {
-		wrong = fmt.Errorf("input template: what comes out is no JSON: %s", text)
+	answer, err := enrichment.Invoke(ctx, text)
+	if err != nil {
+		return nil, err
 	}
-	return json.RawMessage(text), wrong
+	switch answer = bytes.TrimSpace(answer); string(answer) {
+	case "", `""`, "{}", "[]", "null":
+		return nil, nil
+	}
+	details := []json.RawMessage{answer}
+	if answer[0] == '[' {
+		if err := json.Unmarshal(answer, &details); err != nil {
+			return nil, fmt.Errorf("answer of the enrichment: %w", err)
+		}
+	}
+	if len(details) > maxEntries {
+		return nil, fmt.Errorf("answer of the enrichment: %d events, and a bus takes %d", len(details), maxEntries)
+	}
+	for _, detail := range details {
+		var object map[string]any
+		if err := json.Unmarshal(detail, &object); err != nil {
+			return nil, fmt.Errorf("answer of the enrichment: an event's detail is no object: %w", err)
+		}
+	}
+	return details, nil
 }

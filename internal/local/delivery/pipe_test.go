@@ -1,63 +1,171 @@
 package delivery_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/template"
 )
 
-var endedPattern = func() *template.Pattern {
-	p, err := template.ParsePattern([]byte(`{"dynamodb": {"NewImage": {"State": {"S": ["DELETED"]}}}}`))
-	if err != nil {
-		panic(err)
-	}
-	return p
-}()
-
-const endedRecord = `{"eventID": "e1", "dynamodb": {"NewImage": {"State": {"S": "DELETED"}, "Owner": {"S": "a\"<b>\\"}}}}`
-
-func TestPipeMakesAnEvent(t *testing.T) {
-	pipe := template.Pipe{
-		LogicalID: "P", Filters: []*template.Pattern{endedPattern}, Source: "broker", DetailType: "Ended",
-		InputTemplate: `{"Id": "<$.eventID>", "Session": <$.dynamodb.NewImage>}`,
-	}
-	event, err := delivery.Announcement(pipe, json.RawMessage(endedRecord), time.Now())
+// projectPipe is the pipe of this project.
+func projectPipe(t *testing.T) template.Pipe {
+	t.Helper()
+	project, err := template.Load("../../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Source     string
-		DetailType string `json:"detail-type"`
-		Detail     struct {
-			ID      string `json:"Id"`
-			Session map[string]map[string]string
+	return project.Pipes()[0]
+}
+
+func endedRecord(sequence int) json.RawMessage {
+	return fmt.Appendf(nil, `{"eventID": "e%d", "eventName": "MODIFY", "dynamodb": {"SequenceNumber": "%[1]d",
+		"OldImage": {"State": {"S": "DELETING"}}, "NewImage": {"State": {"S": "DELETED"}}}}`, sequence)
+}
+
+// A pipeTest is a pipe whose function answers as it is told, and whose bus may
+// be gone.
+type pipeTest struct {
+	*delivery.StreamPoller
+	failures *delivery.Queue
+
+	mu     sync.Mutex
+	answer func(batch []byte) (string, error)
+	gone   error
+	events []string // details
+	tries  int
+}
+
+func layPipe(t *testing.T, pipe template.Pipe) *pipeTest {
+	p := &pipeTest{failures: &delivery.Queue{}}
+	p.answer = func(batch []byte) (string, error) {
+		var records []struct{ EventID string }
+		if err := json.Unmarshal(batch, &records); err != nil || len(records) != 1 {
+			t.Errorf("the function got %s", batch)
 		}
+		return fmt.Sprintf(`[{"Id":%q}]`, records[0].EventID), nil
 	}
-	if err := json.Unmarshal(event, &got); err != nil || got.Source != "broker" || got.DetailType != "Ended" || got.Detail.ID != "e1" ||
-		got.Detail.Session["Owner"]["S"] != `a"<b>\` {
-		t.Errorf("%s, %v", event, err)
-	}
-	if event, err := delivery.Announcement(pipe, json.RawMessage(`{"dynamodb": {"NewImage": {"State": {"S": "READY"}}}}`), time.Now()); event != nil || err != nil {
-		t.Errorf("%s, %v", event, err)
+	enrichment := function(func(_ context.Context, batch []byte) ([]byte, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.tries++
+		text, err := p.answer(batch)
+		return []byte(text), err
+	})
+	p.StreamPoller = delivery.PollPipe(pipe, enrichment, func(event json.RawMessage) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.gone != nil {
+			return p.gone
+		}
+		var known struct {
+			Source     string
+			DetailType string `json:"detail-type"`
+			Detail     json.RawMessage
+		}
+		if err := json.Unmarshal(event, &known); err != nil || known.Source != pipe.Source || known.DetailType != pipe.DetailType {
+			t.Errorf("event %s: %v", event, err)
+		}
+		p.events = append(p.events, string(known.Detail))
+		return nil
+	}, p.failures, nil)
+	return p
+}
+
+func (p *pipeTest) set(gone error, answer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = gone
+	if answer != "" {
+		p.answer = func([]byte) (string, error) { return answer, nil }
 	}
 }
 
-// What the guide does not say comes of a template is refused.
-func TestPipeRefusesWhatIsNotDocumented(t *testing.T) {
-	for _, input := range []string{
-		`{"Owner": "<$.dynamodb.NewImage.Owner.S>"}`, // has quotes in it
-		`{"Id": <$.eventID>}`,
-		`{"Session": "<$.dynamodb.NewImage>"}`,
-		`{"Name": "<$.dynamodb.NewImage.Name.S>"}`, // is not there
-		`{"Session": <$.dynamodb.OldImage>}`,
-		`{"Id": "<$.eventID>"`,
+func (p *pipeTest) got() []string {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.events)
+}
+
+func TestPipeBringsWhatItsFunctionMakesOfARecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := layPipe(t, projectPipe(t))
+		p.Publish(endedRecord(1))
+		p.Publish(json.RawMessage(`{"eventID": "e2", "eventName": "MODIFY", "dynamodb": {"OldImage": {"State": {"S": "DELETED"}}, "NewImage": {"State": {"S": "DELETED"}}}}`))
+		p.Publish(endedRecord(3))
+		want(t, "events", p.got(), `{"Id":"e1"}`, `{"Id":"e3"}`)
+		p.Stop()
+	})
+}
+
+func TestPipeTakesAnswersAsPipesDo(t *testing.T) {
+	for answer, events := range map[string][]string{
+		`[]`: nil, `{}`: nil, `""`: nil, `null`: nil,
+		`{"a":1}`: {`{"a":1}`}, `[{"a":1},{"b":2}]`: {`{"a":1}`, `{"b":2}`}, `[{}]`: {`{}`},
 	} {
-		pipe := template.Pipe{LogicalID: "P", Filters: []*template.Pattern{endedPattern}, InputTemplate: input}
-		if event, err := delivery.Announcement(pipe, json.RawMessage(endedRecord), time.Now()); err == nil {
-			t.Errorf("%s: %s", input, event)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			p := layPipe(t, projectPipe(t))
+			p.set(nil, answer)
+			p.Publish(endedRecord(1))
+			want(t, answer, p.got(), events...)
+			p.Stop()
+		})
 	}
+}
+
+// What a bus does not take is a failure: the record comes again.
+func TestPipeRepeatsWhatCannotBePut(t *testing.T) {
+	eleven := `[{},{},{},{},{},{},{},{},{},{},{}]`
+	for _, answer := range []string{`[1]`, `"text"`, `[{}`, eleven} {
+		synctest.Test(t, func(t *testing.T) {
+			p := layPipe(t, projectPipe(t))
+			p.set(nil, answer)
+			p.Publish(endedRecord(1))
+			time.Sleep(time.Minute)
+			want(t, answer, p.got())
+			p.Stop()
+			if p.tries < 2 {
+				t.Errorf("%s: tried %d times", answer, p.tries)
+			}
+		})
+	}
+}
+
+// A bus or a permission that is gone for a night loses nothing, with the
+// template's settings; what is still not announced when the stream is about to
+// forget it is in the failure queue.
+func TestPipeOutlastsANight(t *testing.T) {
+	pipe := projectPipe(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := layPipe(t, pipe)
+		p.set(errors.New("no such bus"), "")
+		p.Publish(endedRecord(1))
+		p.Publish(endedRecord(2))
+		time.Sleep(22*time.Hour + 50*time.Minute)
+		want(t, "announced without a bus", p.got())
+		want(t, "given up", p.failures.Bodies())
+		p.set(nil, "")
+		time.Sleep(time.Minute)
+		want(t, "announced", p.got(), `{"Id":"e1"}`, `{"Id":"e2"}`)
+		want(t, "given up", p.failures.Bodies())
+		p.Stop()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p := layPipe(t, pipe)
+		p.set(errors.New("no such bus"), "")
+		p.Publish(endedRecord(1))
+		time.Sleep(23*time.Hour + 30*time.Minute)
+		if bodies := p.failures.Bodies(); len(bodies) != 1 {
+			t.Errorf("half an hour before the stream forgets it, the failure queue has %q", bodies)
+		}
+		p.Stop()
+	})
 }

@@ -10,12 +10,14 @@ import (
 	"dcv-session-broker/internal/local/template"
 )
 
-// A StreamPoller is Lambda's poller of a table's stream, for a stream of one
-// shard: it brings the records that pass the filter to the function, in order,
-// and repeats what failed before it goes on.
+// A StreamPoller is Lambda's poller of a table's stream, or a pipe's, for a
+// stream of one shard: it brings the records that pass the filter to the
+// function, in order, and repeats what failed before it goes on.
 type StreamPoller struct {
 	source   template.StreamSource
 	function *Function
+	// handle tells how many of the batch's first records were handled.
+	handle   func(ctx context.Context, batch []streamRecord) (handled int, err error)
 	failures *Queue // nil: what failed too often is dropped
 	log      *slog.Logger
 	loop     loop
@@ -33,6 +35,7 @@ type streamRecord struct {
 // PollStream begins to bring records to the function, as Publish gets them.
 func PollStream(source template.StreamSource, function *Function, failures *Queue, log *slog.Logger) *StreamPoller {
 	p := &StreamPoller{source: source, function: function, failures: failures, log: orDiscard(log)}
+	p.handle = p.invoke
 	p.loop.start(p.run)
 	return p
 }
@@ -84,7 +87,7 @@ func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retrie
 			batch = batch[old:]
 			continue
 		}
-		handled, err := p.invoke(context.WithoutCancel(ctx), batch)
+		handled, err := p.handle(context.WithoutCancel(ctx), batch)
 		if err == nil && handled == len(batch) {
 			return
 		}
@@ -129,7 +132,7 @@ func (p *StreamPoller) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// invoke tells how many of the batch's first records were handled.
+// invoke has the function handle the batch.
 func (p *StreamPoller) invoke(ctx context.Context, batch []streamRecord) (handled int, err error) {
 	event := struct{ Records []json.RawMessage }{}
 	for _, r := range batch {

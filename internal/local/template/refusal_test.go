@@ -50,6 +50,11 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 
 		{"a rule that matches nothing", "source: [aws.ssm]", "source: []", "Rule: EventPattern: pattern: source"},
 		{"a target's input", "- Id: queue", "- InputPath: $.detail\n          Id: queue", "Rule: Targets[0].InputPath: is not supported"},
+		{"a pipe without a function", "      Enrichment: !GetAtt Worker.Arn\n", "", "Pipe: Enrichment: missing"},
+		{"a pipe to no bus", "Target: !If [Live, 'arn:aws:events:us-east-1:000000000000:event-bus/other', !Sub 'arn:aws:events:us-east-1:${AWS::AccountId}:event-bus/default']", "Target: !GetAtt Queue.Arn", "Pipe: Target: \"Queue.Arn\" is not the ARN of an event bus"},
+		{"a batch that no bus takes", "BatchSize: 2\n", "BatchSize: 11\n", "Pipe: SourceParameters.DynamoDBStreamParameters.BatchSize"},
+		{"an input template", "EventBridgeEventBusParameters: {Source", "InputTemplate: x\n        EventBridgeEventBusParameters: {Source", "Pipe: TargetParameters.InputTemplate: is not supported"},
+		{"a bus by its name", "EventBusName: arn:aws:events:us-east-1:000000000000:event-bus/other", "EventBusName: other", "OtherBusRule: EventBusName"},
 		{"a FIFO queue", "  Dead:\n    Type: AWS::SQS::Queue\n", "  Dead:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n", "Dead: FifoQueue"},
 		{"a redrive policy by half", ", maxReceiveCount: !Ref Retries", "", "Queue: RedrivePolicy.maxReceiveCount: missing"},
 		{"a key without a definition", "        - {AttributeName: Due, AttributeType: N}\n", "", "Table: AttributeDefinitions: key attribute Due"},

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Rule is an EventBridge rule on the account's own bus.
+// Rule is an EventBridge rule.
 type Rule struct {
 	LogicalID string // of the rule, or for one made of an event, the function's and the event's name together
+	Bus       string // DefaultBus, or the ARN of another
 	Pattern   *Pattern
 	Queues    []string // logical IDs of the queues that get the whole event
 	Functions []string // logical IDs of the functions that get it
@@ -17,9 +18,11 @@ type Rule struct {
 }
 
 func (t *Template) addRule(p *properties) {
-	r := Rule{LogicalID: p.at, Pattern: pattern(p, "EventPattern"), Enabled: enabled(p)}
+	r := Rule{LogicalID: p.at, Bus: DefaultBus, Pattern: pattern(p, "EventPattern"), Enabled: enabled(p)}
 	p.physicalName("Name")
-	p.choice("EventBusName", "default")
+	if p.text("EventBusName") != DefaultBus && p.has("EventBusName") { // a name or an ARN
+		r.Bus = busOf(p, "EventBusName")
+	}
 	p.ignore("Description", "Tags")
 	for _, target := range p.objects("Targets") {
 		target.required("Id")
@@ -51,6 +54,7 @@ func eventRule(function, name string, p *properties) Rule {
 	p.ignore("DeadLetterConfig", "RetryPolicy", "Target")
 	return Rule{
 		LogicalID: function + name,
+		Bus:       DefaultBus,
 		Pattern:   pattern(p, "Pattern"),
 		Functions: []string{function},
 		Enabled:   enabled(p),

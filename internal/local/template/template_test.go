@@ -69,15 +69,38 @@ func TestFunctionsWithEverythingThatInvokesThem(t *testing.T) {
 func TestRulesOfTheirOwnAndThoseMadeOfEvents(t *testing.T) {
 	equal(t, load(t, nil).Rules(), []template.Rule{{
 		LogicalID: "WorkerStopped",
+		Bus:       "default",
 		Pattern:   parsePattern(t, `{"detail":{"state":["stopped"]},"source":["aws.ec2"]}`),
 		Functions: []string{"Worker"},
 		Enabled:   true,
 	}, {
 		LogicalID: "Rule",
+		Bus:       "default",
 		Pattern: parsePattern(t,
 			`{"detail":{"document-name":["Document"],"status":[{"anything-but":["Pending"]}]},"source":["aws.ssm"]}`),
 		Queues: []string{"Queue"},
+	}, {
+		LogicalID: "OtherBusRule",
+		Bus:       "arn:aws:events:us-east-1:000000000000:event-bus/other",
+		Pattern:   parsePattern(t, `{"source":["worker"]}`),
+		Queues:    []string{"Queue"},
+		Enabled:   true,
 	}})
+}
+
+func TestPipesWithTheirStreamAndBus(t *testing.T) {
+	want := template.Pipe{
+		LogicalID: "Pipe",
+		Stream: template.StreamSource{
+			Table: "Table", BatchSize: 2, StartingPosition: "TRIM_HORIZON", MaxRetries: 3, MaxRecordAge: 10 * time.Minute, Parallel: 1,
+			OnFailureQueue: "Dead", Enabled: true,
+			Filters: []*template.Pattern{parsePattern(t, `{"eventName":["REMOVE"]}`)},
+		},
+		Enrichment: "Worker", Bus: "default", Source: "worker", DetailType: "Removed",
+	}
+	equal(t, load(t, nil).Pipes(), []template.Pipe{want})
+	want.Bus = "arn:aws:events:us-east-1:000000000000:event-bus/other"
+	equal(t, load(t, map[string]string{"Stage": "live", "Idle": "30", "Retries": "3"}).Pipes(), []template.Pipe{want})
 }
 
 func TestQueuesWithTheirDeadLetterQueues(t *testing.T) {

@@ -1,0 +1,131 @@
+"""What the way of template.yaml from the table's stream to the event bus and the audit trail must keep to: pipes lose nothing
+for a night, roles of pipes allow what a pipe does and nothing else, log groups take what rules send them.
+
+As in template_rules.py, every rule yields one sentence for each breach.
+"""
+
+import json
+
+from function_rules import statements_of
+from template_expansion import as_list, of_type, referred
+
+# A stream forgets a record after 24 hours. A pipe tries until shortly before, so that what it gives up on still gets to its
+# queue, and at least for the night that it may take until somebody has mended what is missing.
+SHORTEST_TRY_SECONDS = 12 * 3600
+LONGEST_TRY_SECONDS = 24 * 3600 - 1800
+
+# Without a bound of their own, tries end with the record's age (EventBridge user guide, "Amazon EventBridge Pipes error
+# handling and troubleshooting": whichever is met first). How many fit into it is not documented.
+WITHOUT_BOUND = -1
+
+# How long a pipe waits for its enrichment. Not confirmed: no page of AWS's with it was found.
+ENRICHMENT_SECONDS = 300
+
+
+def parameters_of(pipe):
+    return pipe["Properties"]["SourceParameters"].get("DynamoDBStreamParameters", {})
+
+
+def pipes_outlast_a_night(template):
+    queues = of_type(template, "AWS::SQS::Queue")
+    for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
+        stream = parameters_of(pipe)
+        if referred(stream.get("DeadLetterConfig", {}).get("Arn")) not in queues:
+            yield f"{name}: what it gives up on goes nowhere"
+        age = stream.get("MaximumRecordAgeInSeconds", WITHOUT_BOUND)
+        if age == WITHOUT_BOUND or age > LONGEST_TRY_SECONDS:
+            yield f"{name}: the stream forgets a record before the pipe gives it up, and its queue never gets it"
+        elif age < SHORTEST_TRY_SECONDS:
+            yield f"{name}: gives up after {age} s, so a bus or a permission that is gone for a night loses events"
+        if stream.get("MaximumRetryAttempts", WITHOUT_BOUND) != WITHOUT_BOUND:
+            yield f"{name}: its retries may end before a night is over"
+        if stream.get("BatchSize", 100) != 1:
+            yield f"{name}: one record that fails has others come again"
+        if stream.get("StartingPosition") != "TRIM_HORIZON":
+            yield f"{name}: records written while it is made or switched off are missed"
+
+
+def enrichments_end_before_their_pipes(template):
+    functions = of_type(template, "AWS::Lambda::Function")
+    for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
+        function = referred(pipe["Properties"].get("Enrichment"))
+        if function not in functions:
+            yield f"{name}: its enrichment is no function of this template"
+        elif functions[function]["Properties"].get("Timeout", 3) >= ENRICHMENT_SECONDS:
+            yield f"{function}: Timeout is not below the {ENRICHMENT_SECONDS} s for which {name} waits"
+
+
+def text_of(resource):
+    return json.dumps(resource, sort_keys=True)
+
+
+def done_by(pipe):
+    """What a pipe from a stream does with its role (EventBridge user guide, "Amazon EventBridge Pipes permissions")."""
+    p = pipe["Properties"]
+    table = referred(p["Source"])
+    for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
+        yield f"dynamodb:{action}", text_of(p["Source"])
+    yield "dynamodb:ListStreams", text_of({"Fn::Sub": f"${{{table}.Arn}}/stream/*"})
+    yield "lambda:InvokeFunction", text_of(p.get("Enrichment"))
+    yield "events:PutEvents", text_of(p["Target"])
+    yield "sqs:SendMessage", text_of(parameters_of(pipe).get("DeadLetterConfig", {}).get("Arn"))
+
+
+def roles_of_pipes_allow_what_pipes_do(template):
+    for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
+        role = template["Resources"][referred(pipe["Properties"]["RoleArn"])]["Properties"]
+        allowed = {
+            (action, text_of(resource))
+            for policy in role.get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        }
+        needed = set(done_by(pipe))
+        for action, resource in sorted(needed - allowed):
+            yield f"{name}: does {action} on {resource}, which its role does not allow"
+        for action, resource in sorted(allowed - needed):
+            yield f"{name}: its role allows {action} on {resource}, which it does not do"
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]:
+            mine = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount") == {"Ref": "AWS::AccountId"}
+            if statement["Principal"] != {"Service": "pipes.amazonaws.com"} or not mine:
+                yield f"{name}: others than pipes of this account can take its role"
+
+
+# Who writes what rules send to a log group, and how (EventBridge user guide, "Use resource-based policies for Amazon
+# EventBridge", CloudWatch Logs permissions).
+WRITERS = ("events.amazonaws.com", "delivery.logs.amazonaws.com")
+WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
+def log_groups_take_what_rules_send(template):
+    sent = {}  # log group: rules
+    for name, rule in of_type(template, "AWS::Events::Rule").items():
+        for target in rule["Properties"]["Targets"]:
+            text = target["Arn"].get("Fn::Sub", "") if isinstance(target["Arn"], dict) else target["Arn"]
+            _, is_group, group = text.partition(":log-group:")
+            if is_group:
+                sent.setdefault(group.strip("${}"), []).append(name)
+    allowed = {
+        (writer, action, resource)
+        for policy in of_type(template, "AWS::Logs::ResourcePolicy").values()
+        for statement in statements_of(policy["Properties"]["PolicyDocument"])
+        if statement["Effect"] == "Allow" and "Condition" not in statement
+        for writer in as_list(statement["Principal"].get("Service", []))
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    needed = {(w, action, f"${{{group}.Arn}}"): rules for group, rules in sent.items() for w in WRITERS for action in WRITES}
+    for writer, action, resource in sorted(needed.keys() - allowed):
+        rules = " and ".join(needed[writer, action, resource])
+        yield f"{rules}: no policy of CloudWatch Logs allows {writer} {action} on {resource}: the events are lost"
+    for writer, action, resource in sorted(allowed - needed.keys()):
+        yield f"a policy of CloudWatch Logs allows {writer} {action} on {resource}, which no rule needs"
+
+
+ALL = [
+    pipes_outlast_a_night,
+    enrichments_end_before_their_pipes,
+    roles_of_pipes_allow_what_pipes_do,
+    log_groups_take_what_rules_send,
+]

@@ -1,0 +1,41 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// lookedUp is how many records of a host are looked up in one go: hosts have
+// few, and the first that lives answers the question.
+const lookedUp = 25
+
+// HostEmpty tells whether the table has nothing on a host: no session that
+// lives, no deletion that is open. A host that was not heard of for a while may
+// run more than the table has.
+//
+// The index may be a moment behind and still show what has just ended, so all
+// that it shows is looked up. Of sessions that end together the last one
+// therefore finds its host empty.
+func HostEmpty(ctx context.Context, index Index, reader Reader, hostID string) (bool, error) {
+	shown, err := index.OnHost(ctx, hostID)
+	if err != nil {
+		return false, fmt.Errorf("read the sessions of host %s: %w", hostID, err)
+	}
+	for some := range slices.Chunk(shown, lookedUp) {
+		var ids []string
+		for _, r := range some {
+			ids = append(ids, r.text(AttrSessionID))
+		}
+		records, err := reader.Get(ctx, ids)
+		if err != nil {
+			return false, fmt.Errorf("look up the sessions of host %s: %w", hostID, err)
+		}
+		for _, r := range records {
+			if r.text(AttrLiveHostID) == hostID {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
