@@ -22,9 +22,10 @@ var batchSizes = []batchSize{{1, 1}, {25, 1}, {25, 10}, {100, 1}, {100, 10}, {10
 
 // A batchResult is one cell: a contender, a size, a setting.
 type batchResult struct {
-	wall  time.Duration // the fastest round's
-	calls int
-	cpu   time.Duration // a session's
+	wall   time.Duration // the fastest round's
+	median time.Duration // of all rounds
+	calls  int
+	cpu    time.Duration // a session's
 	// spread is the time from the first to the last of the table's calls.
 	spread time.Duration
 }
@@ -62,7 +63,7 @@ func measureBatches(ctx context.Context, r *report, server *standin.Server, cont
 				}
 				results[label+key(size)][c.name] = all[i]
 				ratio := float64(all[i].wall) / float64(ideal)
-				row = append(row, fmt.Sprintf("%s (%s, %d calls)", times(ratio), ms(all[i].wall), all[i].calls))
+				row = append(row, fmt.Sprintf("%s (%s, median %s, %d calls)", times(ratio), ms(all[i].wall), ms(all[i].median), all[i].calls))
 				if !c.slow || size == (batchSize{100, 10}) {
 					r.ratio(fmt.Sprintf("wall, %s, N=%d H=%d, %s", label, size.n, size.hosts, c.name), ratio)
 				}
@@ -153,7 +154,7 @@ func measureBatch(ctx context.Context, server *standin.Server, contenders []*con
 	for i := range contenders {
 		if len(walls[i]) > 0 {
 			// What else the machine does can only add: of each the fastest round.
-			results[i].wall, results[i].spread = slices.Min(walls[i]), slices.Min(spreads[i])
+			results[i].wall, results[i].median, results[i].spread = slices.Min(walls[i]), median(walls[i]), slices.Min(spreads[i])
 			results[i].cpu = spent[i] / time.Duration(len(walls[i])*size.n)
 		}
 	}

@@ -20,7 +20,8 @@ func (r *report) keep() error {
 	return errors.Join(
 		writeSection("README.md", chartInReadme, r.brief["against"], r.brief["start"]),
 		writeSection("internal/bench/FIGURES.md",
-			r.brief["batch 5 + 40 ms"], r.brief["way back"], r.brief["growth"], r.brief["cost"], r.brief["idle"]),
+			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["marks"], r.brief["way back"], r.brief["growth"],
+			r.brief["cost"], r.brief["idle"], r.brief["memory"]),
 	)
 }
 
