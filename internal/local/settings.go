@@ -79,7 +79,9 @@ func readSettings() (settings, error) {
 	if s.idleAfter, _ = duration("CLOSE_IDLE_AFTER"); s.idleAfter%time.Minute != 0 {
 		errs = append(errs, fmt.Errorf("CLOSE_IDLE_AFTER is %q; it must be whole minutes, as hosts count them", env("CLOSE_IDLE_AFTER", "")))
 	}
-	if s.stopAfter, _ = duration("STOP_EMPTY_AFTER"); s.stopAfter%time.Minute != 0 {
+	if stop, set := duration("STOP_EMPTY_AFTER"); !set || stop%time.Minute == 0 && stop >= 5*time.Minute {
+		s.stopAfter = stop
+	} else {
 		errs = append(errs, fmt.Errorf("STOP_EMPTY_AFTER is %q; it must be whole minutes, 5m at least", env("STOP_EMPTY_AFTER", "")))
 	}
 	s.every = map[string]time.Duration{}

@@ -56,7 +56,7 @@ func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
 	wrong := map[string]string{
 		"STORE": "postgres", "LOG_LEVEL": "loud",
 		"PORT": "http", "SSM_PORT": "65536", "EC2_PORT": "-1", "DYNAMODB_PORT": "8000/tcp",
-		"GIVE_UP_AFTER": "soon", "SILENT_AFTER": "-1m", "CLOSE_IDLE_AFTER": "90s", "STOP_EMPTY_AFTER": "30s", "FORCE_MODE": "hard", "DELETIONS_EVERY": "60", "INVENTORY_EVERY": "0s", "IDLE_EVERY": "-5m",
+		"GIVE_UP_AFTER": "soon", "SILENT_AFTER": "-1m", "CLOSE_IDLE_AFTER": "90s", "STOP_EMPTY_AFTER": "4m", "FORCE_MODE": "hard", "DELETIONS_EVERY": "60", "INVENTORY_EVERY": "0s", "IDLE_EVERY": "-5m",
 	}
 	setting(t, wrong)
 	_, err := readSettings()
