@@ -10,7 +10,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/events/announce"
+	"dcv-session-broker/internal/events/stream"
 )
 
 func main() {
@@ -27,7 +27,7 @@ func main() {
 	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
 		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
 	})
-	handler := &announce.EndedSessions{
+	handler := &stream.EndedSessions{
 		Index: dynamo.Index{Client: db, Table: table}, Reader: dynamo.NewReader(db, table), Stack: stack, Log: log,
 	}
 	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})

@@ -10,7 +10,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/session"
 )
 
@@ -25,7 +25,7 @@ func main() {
 	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
 		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
 	})
-	handler := &events.SessionStream{
+	handler := &stream.SessionStream{
 		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
 		Log:      log,
 	}

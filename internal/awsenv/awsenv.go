@@ -146,13 +146,13 @@ func Config(callTimeout time.Duration) aws.Config {
 	return aws.Config{
 		Region:      os.Getenv("AWS_REGION"),
 		Credentials: aws.CredentialsProviderFunc(credentials),
-		HTTPClient: awshttp.NewBuildableClient().WithTimeout(callTimeout).WithTransportOptions(func(t *http.Transport) {
+		HTTPClient: &client{HTTPClient: awshttp.NewBuildableClient().WithTimeout(callTimeout).WithTransportOptions(func(t *http.Transport) {
 			// A batch of 1,000 sessions is 40 calls side by side.
 			t.MaxIdleConnsPerHost = 64
 			// All but the first of them resume its session, where the service lets
 			// them: less than half the processor time of a whole handshake.
 			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-		}),
+		})},
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = 3

@@ -16,12 +16,15 @@ type Service struct {
 	Endpoint func(context.Context) (url string, err error)
 }
 
-// Connect opens a connection to each service while the function starts, for the
-// first event to find it open: the name looked up, the certificates of the
-// machine read, the handshake made. It waits for nothing, since the start goes
-// on meanwhile: of that phase an on-demand function has a whole processor
-// (serverlessland.com, "Utilize initialization phase"), later only the share
-// that goes with its memory.
+// connectTime is how long a connection may take to open. Calls wait for it, so
+// a service that cannot be reached must not take the first event's time.
+const connectTime = time.Second
+
+// Connect opens a connection to each service while the function starts: the name
+// looked up, the certificates of the machine read, the handshake made. The start
+// does not wait for it, but a call does: an instance that is started for an
+// event has it at once, while the handshake is still going on, and would make a
+// second one beside it.
 //
 // One after the other, in the order in which an event needs them: they would
 // only take the processor from each other, and from the start.
@@ -30,15 +33,23 @@ type Service struct {
 // and takes any answer: only the connection is wanted. If there is none, the
 // first call will find out.
 func Connect(services ...Service) {
+	opened := make([]chan struct{}, len(services))
+	for i, s := range services {
+		opened[i] = make(chan struct{})
+		if c, ok := s.Client.(*client); ok {
+			c.opened = opened[i]
+		}
+	}
 	go func() {
-		for _, s := range services {
+		for i, s := range services {
 			s.connect()
+			close(opened[i])
 		}
 	}()
 }
 
 func (s Service) connect() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
 	defer cancel()
 	url, err := s.Endpoint(ctx)
 	if err != nil {
@@ -48,11 +59,34 @@ func (s Service) connect() {
 	if err != nil {
 		return
 	}
-	resp, err := s.Client.Do(req)
+	connection := s.Client
+	if c, ok := connection.(*client); ok {
+		connection = c.HTTPClient // which waits for nothing
+	}
+	resp, err := connection.Do(req)
 	if err != nil {
 		return
 	}
-	// Read to its end, or the connection would not be kept.
+	// Read to its end: then the connection is free, and kept.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
 	resp.Body.Close()
+}
+
+// A client makes the SDK's calls once its connection is open, or could not be
+// opened. Of the calls of a large first batch all but one then resume that
+// connection's TLS session.
+type client struct {
+	aws.HTTPClient
+	opened <-chan struct{} // nil if nobody opens it
+}
+
+// Do is aws.HTTPClient's.
+func (c *client) Do(req *http.Request) (*http.Response, error) {
+	if c.opened != nil {
+		select {
+		case <-c.opened:
+		case <-req.Context().Done():
+		}
+	}
+	return c.HTTPClient.Do(req)
 }

@@ -29,6 +29,7 @@ type service struct {
 	idle    chan struct{} // told when a connection has nothing to do
 	unknown atomic.Int32  // requests that name no operation
 	resumed atomic.Int32  // requests on a connection that resumed a session
+	opening chan struct{} // if it is set, requests that name no operation are answered once it is closed
 }
 
 func newService(t *testing.T, start func(*httptest.Server)) *service {
@@ -36,6 +37,9 @@ func newService(t *testing.T, start func(*httptest.Server)) *service {
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Amz-Target") == "" {
 			s.unknown.Add(1)
+			if s.opening != nil {
+				<-s.opening
+			}
 			w.WriteHeader(http.StatusNotFound)
 		}
 		if r.TLS != nil && r.TLS.DidResume {
@@ -88,9 +92,10 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 			if err := connect(); err != nil {
 				t.Fatal(err)
 			}
-			<-s.idle
-			// The client notes a moment later that the connection is free.
-			time.Sleep(50 * time.Millisecond)
+			// Whether it is open by then or not.
+			if name == "DynamoDB" {
+				<-s.idle
+			}
 			if err := first(); err != nil {
 				t.Fatal(err)
 			}
@@ -98,6 +103,52 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 				t.Errorf("%d connections, %d requests that name no operation", s.opened.Load(), s.unknown.Load())
 			}
 		})
+	}
+}
+
+// The event for which an instance is started comes while its connections are
+// being opened.
+func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
+	lambda(t)
+	s := newService(t, (*httptest.Server).Start)
+	s.opening = make(chan struct{})
+	c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
+	awsenv.Connect(awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+	called := make(chan error)
+	for range 3 {
+		go func() {
+			_, err := c.ListTables(t.Context(), nil)
+			called <- err
+		}()
+	}
+	time.Sleep(50 * time.Millisecond) // for those that do not wait
+	if n := s.opened.Load(); n != 1 {
+		t.Errorf("%d connections are being opened", n)
+	}
+	close(s.opening)
+	for range 3 {
+		if err := <-called; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A service that takes connections, but does not answer, gets the call all the
+// same; one that is ended waits no longer.
+func TestNoCallWaitsForLong(t *testing.T) {
+	lambda(t)
+	s := newService(t, (*httptest.Server).Start)
+	s.opening = make(chan struct{})
+	t.Cleanup(func() { close(s.opening) })
+	c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
+	awsenv.Connect(awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.ListTables(ended, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a call that was ended: %v", err)
+	}
+	if _, err := c.ListTables(t.Context(), nil); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -129,7 +180,7 @@ func TestConnectingIsWaitedForByNobody(t *testing.T) {
 func TestConnectionsResumeTheirSession(t *testing.T) {
 	lambda(t)
 	s := newService(t, (*httptest.Server).StartTLS)
-	client := awsenv.Config(time.Minute).HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+	client := awsenv.Calls(awsenv.Config(time.Minute).HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
 		tr.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 		tr.TLSClientConfig.NextProtos = []string{"http/1.1"} // as the services speak it
 		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}

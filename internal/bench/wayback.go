@@ -16,6 +16,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/bench/standin"
 	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
@@ -105,7 +106,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 		Burial:    &session.Burial{Table: confirming, Index: w.table, Now: time.Now, NewID: awsenv.NewID, Log: log},
 		Log:       log,
 	}
-	stream := &events.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}
+	finishing := &stream.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}
 	function := func(name string, handler any, batches *atomic.Int64) *delivery.Function {
 		return &delivery.Function{Name: name, Timeout: time.Minute, Handler: handlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
 			batches.Add(1)
@@ -114,7 +115,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	}
 	queue := &delivery.Queue{Queue: template.Queue{LogicalID: "HostEventsQueue", VisibilityTimeout: visibility}}
 	feed := w.table.Feed()
-	streamPoller := delivery.PollStream(streamSource, function("session-stream", stream.Handle, &w.streamBatches), nil, log)
+	streamPoller := delivery.PollStream(streamSource, function("session-stream", finishing.Handle, &w.streamBatches), nil, log)
 	defer streamPoller.Stop()
 	queuePoller := delivery.PollQueue(queueSource, queue, function("host-events", hostEvents.Handle, &w.batches), log)
 	defer queuePoller.Stop()

@@ -18,6 +18,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -70,7 +71,7 @@ func FuzzStreamEvent(f *testing.F) {
 			t.Skip("Lambda's runtime refuses it")
 		}
 		table := tableOf(confirmed("confirmed"), open("open"))
-		handler := events.SessionStream{
+		handler := stream.SessionStream{
 			Finisher: &session.Finisher{Table: table, Now: func() time.Time { return t0 }, Log: slog.New(slog.DiscardHandler)},
 			Log:      slog.New(slog.DiscardHandler),
 		}

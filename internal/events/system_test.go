@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
@@ -156,8 +157,8 @@ func (s *system) hostEvents() *events.HostEvents {
 	}
 }
 
-func (s *system) sessionStream() *events.SessionStream {
-	return &events.SessionStream{
+func (s *system) sessionStream() *stream.SessionStream {
+	return &stream.SessionStream{
 		Finisher: &session.Finisher{Table: s.failing(), Now: s.now, Log: s.logger()},
 		Log:      s.logger(),
 	}

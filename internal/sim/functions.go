@@ -6,6 +6,7 @@ import (
 
 	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -44,8 +45,8 @@ func (w *world) hostEvents(inv *invocation) *events.HostEvents {
 	}
 }
 
-func (w *world) sessionStream(inv *invocation) *events.SessionStream {
-	return &events.SessionStream{
+func (w *world) sessionStream(inv *invocation) *stream.SessionStream {
+	return &stream.SessionStream{
 		Finisher: &session.Finisher{Table: tableOf{w, inv}, Now: w.now, Log: w.log(inv)}, Log: w.log(inv),
 	}
 }

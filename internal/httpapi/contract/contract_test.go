@@ -1,8 +1,6 @@
 package contract_test
 
 import (
-	"go/build"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -50,45 +48,5 @@ func TestStatesAreTheCodes(t *testing.T) {
 		if !strings.Contains(text, string(s)) {
 			t.Errorf("Session.State does not tell of %s: %s", s, text)
 		}
-	}
-}
-
-// Each of these would make every cold start longer: the contract and what checks it, the system on one machine, and the
-// operator's tool with its clients and the SDK's search for credentials.
-func TestNoFunctionBringsTheContract(t *testing.T) {
-	const module, sdk = "dcv-session-broker/", "github.com/aws/aws-sdk-go-v2/"
-	seen := map[string]bool{}
-	var visit func(path string)
-	visit = func(path string) {
-		if seen[path] {
-			return
-		}
-		seen[path] = true
-		// Not by go list, whose files go test does not know: it would take an old result for a new one.
-		pkg, err := build.ImportDir(filepath.Join("../../..", strings.TrimPrefix(path, module)), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, imported := range pkg.Imports {
-			if slices.ContainsFunc([]string{
-				module + "internal/httpapi/contract", "github.com/getkin/kin-openapi", module + "internal/local", module + "internal/operate",
-				sdk + "config", sdk + "service/cloudformation", sdk + "service/cognitoidentityprovider", sdk + "service/sqs",
-			}, func(prefix string) bool { return strings.HasPrefix(imported, prefix) }) {
-				t.Errorf("%s, of which a function is made, imports %s", path, imported)
-			}
-			if strings.HasPrefix(imported, module) {
-				visit(imported)
-			}
-		}
-	}
-	mains, err := filepath.Glob("../../../functions/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, main := range mains {
-		visit(module + "functions/" + filepath.Base(main))
-	}
-	if !seen[module+"internal/httpapi"] {
-		t.Errorf("not the functions: %v", seen)
 	}
 }

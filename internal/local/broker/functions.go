@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/announce"
+	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/template"
@@ -66,14 +66,14 @@ var handlerOf = map[string]func(p parts) any{
 		return handler.Handle
 	},
 	"session-stream": func(p parts) any {
-		handler := &events.SessionStream{
+		handler := &stream.SessionStream{
 			Finisher: &session.Finisher{Table: p.table, Now: p.now, Log: p.log},
 			Log:      p.log,
 		}
 		return handler.Handle
 	},
 	"ended-sessions": func(p parts) any {
-		handler := &announce.EndedSessions{Index: p.index, Reader: p.reader, Stack: p.env.Text("STACK"), Log: p.log}
+		handler := &stream.EndedSessions{Index: p.index, Reader: p.reader, Stack: p.env.Text("STACK"), Log: p.log}
 		return handler.Handle
 	},
 	"cleanup": func(p parts) any {

@@ -1,4 +1,7 @@
-package events
+// Package stream takes what the Sessions table's stream brings: confirmed
+// deletions to be ended, and ended sessions to be announced. It stands apart
+// from package events to keep what talks to Systems Manager out of its functions.
+package stream
 
 import (
 	"context"

@@ -1,7 +1,4 @@
-// Package announce makes the details of the events that announce the ends of
-// sessions, from the records of the Sessions table's stream. It stands apart
-// from package events to keep what talks to Systems Manager out of its function.
-package announce
+package stream
 
 import (
 	"context"

@@ -1,0 +1,104 @@
+package awsenv_test
+
+import (
+	"go/build"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "dcv-session-broker/"
+	sdk    = "github.com/aws/aws-sdk-go-v2/"
+)
+
+// services are those whose client a function is made of.
+var services = map[string][]string{
+	"delete-sessions":   {"dynamodb", "ssm"},
+	"describe-sessions": {"dynamodb"},
+	"session-stream":    {"dynamodb"},
+	"ended-sessions":    {"dynamodb"},
+	"host-events":       {"dynamodb", "ec2", "ssm"},
+	"cleanup":           {"dynamodb", "ec2", "ssm"},
+}
+
+// What is linked is initialised at every cold start: the clients of more
+// services, the SDK's search for credentials, the contract and what checks it,
+// the system on one machine, the operator's tool.
+func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
+	mains, err := filepath.Glob("../../functions/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, main := range mains {
+		name := filepath.Base(main)
+		names = append(names, name)
+		clients := map[string]bool{}
+		for path := range linked(t, module+"functions/"+name) {
+			service, isClient := strings.CutPrefix(path, sdk+"service/")
+			service, _, part := strings.Cut(service, "/")
+			if isClient && !part {
+				clients[service] = true
+			}
+			for _, heavy := range []string{
+				module + "internal/httpapi/contract", module + "internal/local", module + "internal/operate", "github.com/getkin/kin-openapi", sdk + "config",
+			} {
+				if strings.HasPrefix(path, heavy) {
+					t.Errorf("%s is made of %s, too", name, path)
+				}
+			}
+		}
+		if got := slices.Sorted(maps.Keys(clients)); !slices.Equal(got, services[name]) {
+			t.Errorf("%s is made with the clients of %q, want %q", name, got, services[name])
+		}
+	}
+	if want := slices.Sorted(maps.Keys(services)); !slices.Equal(names, want) {
+		t.Errorf("the functions are %q, want %q", names, want)
+	}
+}
+
+// linked are the packages that a package of this module imports, directly or
+// through others of this module.
+func linked(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	var visit func(path string)
+	visit = func(path string) {
+		// Not by go list, whose files go test does not know: it would take an old result for a new one.
+		pkg, err := build.ImportDir(filepath.Join("../..", strings.TrimPrefix(path, module)), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imported := range pkg.Imports {
+			if !all[imported] {
+				all[imported] = true
+				if strings.HasPrefix(imported, module) {
+					visit(imported)
+				}
+			}
+		}
+	}
+	visit(path)
+	return all
+}
+
+// Later releases of these two build the model of the whole service at every
+// cold start: README.md, "How fast". Whoever moves on measures that first, with
+// make bench, and then changes this.
+func TestReleasesThatStartFast(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for service, release := range map[string]string{"dynamodb": "v1.68.0", "ssm": "v1.79.3"} {
+		found := regexp.MustCompile(`(?m)^\s` + regexp.QuoteMeta(sdk+"service/"+service) + ` (\S+)`).FindSubmatch(mod)
+		if found == nil || string(found[1]) != release {
+			t.Errorf("service/%s is %q; %s was the last that started fast", service, found, release)
+		}
+	}
+}
