@@ -173,6 +173,16 @@ func kilobytes(images ...session.Record) float64 {
 	return math.Ceil(float64(largest) / 1024)
 }
 
+// loggedBytes are about what the functions write of a single deletion at level
+// info: five lines of their own, the metrics of four invocations, and three lines
+// of Lambda's for each. idleMetrics and alarmMetrics are counted in
+// internal/session and template.yaml.
+const (
+	loggedBytes  = 4_000
+	idleMetrics  = 5
+	alarmMetrics = 25
+)
+
 // announcement is what it costs to announce one session's end: the pipe, its
 // function, which asks an index and then the table for a session, and the event.
 // What the audit trail keeps of it is not counted.
@@ -209,9 +219,10 @@ func reportCosts(r *report) error {
 			name := who.contender.name
 			if who.contender.ours {
 				writes = million * c.units * writeUnit
-				b := c.back[1]
-				if n > 1 {
-					b = c.back[50]
+				b := c.back[50]
+				if n == 1 { // its host has only this one to tell of
+					b = c.back[1]
+					b.sessions = 1
 				}
 				l := settings[0]
 				back = million / b.sessions * (b.queueCalls*sqsRequest +
@@ -220,23 +231,29 @@ func reportCosts(r *report) error {
 				announced = million * announcement(announceMemory)
 				name += ", with the way back"
 			}
-			total := api + work + writes + back + announced + million*who.reads*readUnit
+			logs := 0.0
+			if who.contender.ours {
+				logs = million * loggedBytes / 1e9 * logGigabyte
+			}
+			total := api + work + writes + back + announced + logs + million*who.reads*readUnit
 			if who.contender.ours {
 				own = total
 			}
 			rows = append(rows, []string{
-				fmt.Sprint(n), name, dollars(total), times(total / own), dollars(api), dollars(work), dollars(writes + million*who.reads*readUnit), dollars(back), dollars(announced),
+				fmt.Sprint(n), name, dollars(total), times(total / own), dollars(api), dollars(work), dollars(writes + million*who.reads*readUnit), dollars(back), dollars(announced), dollars(logs),
 			})
 			if !who.contender.ours {
 				r.ratio(fmt.Sprintf("cost of %s against this system, N=%d", who.contender.name, n), total/own)
 			}
 		}
 	}
-	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back", "announcement"}
+	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back", "announcement", "logs"}
 	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
 		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)
 
+	// With no host: each has an event, a line and some four calls of the tables for
+	// each inventory.
 	const runs = 43_200 + 8_640 // of cleanup: deletions each minute, an inventory each five
 	const polls = 5 * 3 * 43_200
 	idle := []struct {
@@ -245,7 +262,9 @@ func reportCosts(r *report) error {
 	}{
 		{"51,840 runs of cleanup, 60 ms each", runs * invocation(60*time.Millisecond, 5*time.Millisecond, backMemory)},
 		{"their schedules", runs * schedulerRun},
-		{"the index `due`, four lanes a run", 43_200 * 4 * 0.5 * readUnit},
+		{"the index `due`, four lanes, read for what is due and for the count", 43_200 * 2 * 4 * 0.5 * readUnit},
+		{"the metrics that have values then", idleMetrics * metricMonth},
+		{"what the alarms look at", alarmMetrics * alarmMonth},
 		{"Lambda's long polls of the queue: five pollers, 20 s each", polls * sqsRequest},
 		{"their logs, 0.5 KB a run", runs * 0.5e3 / 1e9 * logGigabyte},
 		{"the user pool's client (none with an `Issuer` of one's own)", cognitoClient},

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"os"
 	"slices"
+	"strings"
 )
 
 // lastFile has the figures of the last run that was kept. Only ratios and
@@ -39,6 +41,60 @@ func writeLast(path string, figures []figure) error {
 		return err
 	}
 	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// limits are what `make bench` holds the system to, whatever was before: figures
+// by the beginning of their names, of this system unless they say another.
+var limits = []struct {
+	figure      string
+	least, most float64
+}{
+	{"wall, 5 + 40 ms, N=1000 H=100, this system", 0, 1.5},
+	{"wall of Go, goroutines against this system, N=1000", 1, math.Inf(1)},
+	{"wall of Go, sequential against this system, N=1000", 100, math.Inf(1)},
+	{"wall of Python, boto3 against this system, N=1000", 100, math.Inf(1)},
+	{"CPU of Go", 5, math.Inf(1)},
+	{"CPU of Python", 5, math.Inf(1)},
+	{"cold start against hello-world, delete-sessions", 0, 1.3},
+	{"cold start against hello-world, describe-sessions", 0, 1.3},
+	{"cold start against hello-world, session-stream", 0, 1.3},
+	{"cold start against hello-world, ended-sessions", 0, 1.3},
+	{"cold start against hello-world, host-events", 0, 1.6}, // these two also ask EC2
+	{"cold start against hello-world, cleanup", 0, 1.6},
+	{"growth to 100000 records", 0, 1.2},
+	{"Systems Manager reads for a command, 50 hosts", 0, 1},
+	{"table calls for 25 confirmed sessions", 0, 1},
+}
+
+// over tells, a line each, what is beyond its limit.
+func (r *report) over() (lines []string) {
+	for _, f := range r.figures {
+		for _, l := range limits {
+			if strings.HasPrefix(f.name, l.figure) && (f.value < l.least || f.value > l.most) {
+				lines = append(lines, fmt.Sprintf("BEYOND   %s: %.3g, which has to be within %g and %g", f.name, f.value, l.least, l.most))
+			}
+		}
+	}
+	return lines
+}
+
+// beyond is an error if there are such lines; a busy machine makes some.
+func beyond(lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d figures are beyond their limits (is the machine busy with something else?)", len(lines))
+}
+
+// countsChanged is an error if counts are not what they were, which no machine
+// is to blame for.
+func countsChanged(lines []string) error {
+	for _, line := range lines {
+		if strings.HasPrefix(line, "CHANGED") {
+			return errors.New("counts have changed; if they should have, KEEP=1 keeps them")
+		}
+	}
+	return nil
 }
 
 // moved tells, a line each, what is not as it was. Figures that this run did

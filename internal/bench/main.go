@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,7 +41,7 @@ func part(ctx context.Context, name string) (err error) {
 	r := &report{brief: map[string]string{}}
 	switch name {
 	case "start":
-		err = measureStarts(ctx, r, startRounds)
+		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, firstAnswerRounds))
 	case "growth":
 		err = measureGrowth(ctx, r, false)
 	default:
@@ -86,6 +87,10 @@ func bench(ctx context.Context, quick, keep bool) error {
 
 	progress("cold starts")
 	if err := measureStarts(ctx, r, rounds); err != nil {
+		return err
+	}
+	progress("first answers")
+	if err := measureFirstAnswers(ctx, r, firstAnswerRounds); err != nil {
 		return err
 	}
 	contenders, err := startContenders(ctx, server)
@@ -135,8 +140,16 @@ func bench(ctx context.Context, quick, keep bool) error {
 	if len(changes) == 0 {
 		fmt.Println("nothing")
 	}
+	fmt.Println()
+	over := r.over()
+	for _, line := range over {
+		fmt.Println(line)
+	}
 	if !keep {
-		return r.chart.write(filepath.Join("build", "bench", "chart.svg"))
+		if err := r.chart.write(filepath.Join("build", "bench", "chart.svg")); err != nil {
+			return err
+		}
+		return errors.Join(countsChanged(changes), beyond(over))
 	}
 	if err := writeLast(lastFile, r.figures); err != nil {
 		return err
@@ -147,9 +160,8 @@ func bench(ctx context.Context, quick, keep bool) error {
 	return r.keep()
 }
 
-// startContenders builds and starts those who delete batches; this system
-// first.
-func startContenders(ctx context.Context, server *standin.Server) ([]*contender, error) {
+// buildContenders builds those who delete batches; this system first.
+func buildContenders(ctx context.Context) ([]*contender, error) {
 	ours, err := buildFunction(ctx, "delete-sessions", "./functions/delete-sessions")
 	if err != nil {
 		return nil, err
@@ -172,6 +184,14 @@ func startContenders(ctx context.Context, server *standin.Server) ([]*contender,
 		progress("Python with boto3 is left out: python3 has no boto3 (make bench brings one)")
 	} else {
 		contenders = append(contenders, &contender{name: "Python, boto3", path: python, slow: true})
+	}
+	return contenders, nil
+}
+
+func startContenders(ctx context.Context, server *standin.Server) ([]*contender, error) {
+	contenders, err := buildContenders(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range contenders {
 		if err := c.start(ctx, server); err != nil {

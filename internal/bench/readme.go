@@ -18,9 +18,9 @@ const chartInReadme = "![Wall time of a batch of 1,000 sessions, against what on
 // keep writes the tables where they are shown: the short ones in README.md.
 func (r *report) keep() error {
 	return errors.Join(
-		writeSection("README.md", chartInReadme, r.brief["against"], r.brief["start"]),
+		writeSection("README.md", chartInReadme, r.brief["against"], r.brief["start"], r.brief["first answer"]),
 		writeSection("internal/bench/FIGURES.md",
-			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["marks"], r.brief["way back"], r.brief["growth"],
+			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["marks"], r.brief["spread"], r.brief["way back"], r.brief["growth"],
 			r.brief["cost"], r.brief["idle"], r.brief["memory"]),
 	)
 }

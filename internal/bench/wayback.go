@@ -51,6 +51,18 @@ func (t slowTable) Write(ctx context.Context, writes []session.Write) []session.
 	return t.table.Write(ctx, writes)
 }
 
+// A countedIndex is the table's index by-host, each read of which is a call.
+type countedIndex struct {
+	session.Index
+	calls *atomic.Int64
+}
+
+// OnHost implements session.Index.
+func (x countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	x.calls.Add(1)
+	return x.Index.OnHost(ctx, hostID)
+}
+
 // ListCommandInvocations answers for the hosts of a command, whose ID is the
 // number of the first.
 func (w *wayBack) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
@@ -100,10 +112,11 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 		w.table.Put(rec)
 	}
 	confirming := slowTable{w, &w.confirming}
+	index := countedIndex{w.table, &w.confirming}
 	hostEvents := &events.HostEvents{
 		Reader:    &runcommand.Reader{API: w},
-		Confirmer: &session.Confirmer{Table: confirming, Index: w.table, Now: time.Now, Log: log},
-		Burial:    &session.Burial{Table: confirming, Index: w.table, Now: time.Now, NewID: awsenv.NewID, Log: log},
+		Confirmer: &session.Confirmer{Table: confirming, Index: index, Now: time.Now, Log: log},
+		Burial:    &session.Burial{Table: confirming, Index: index, Now: time.Now, NewID: awsenv.NewID, Log: log},
 		Log:       log,
 	}
 	finishing := &stream.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}
@@ -195,8 +208,13 @@ func measureWayBack(r *report, quick bool) error {
 				fmt.Sprintf("%.3f", queueCalls/sessions), fmt.Sprintf("%d + %d", w.batches.Load(), w.streamBatches.Load()),
 			})
 			if source.BatchSize == queueSource.BatchSize {
-				r.ratio(fmt.Sprintf("Systems Manager reads a session on the way back, %d hosts", hosts), float64(w.reads.Load())/sessions)
-				r.ratio(fmt.Sprintf("table calls for 25 confirmed sessions, %d hosts", hosts), float64(w.confirming.Load())/max(1, sessions/25))
+				// More hosts than go into a batch are read as their events come.
+				note := r.count
+				if hosts > source.BatchSize {
+					note = r.ratio
+				}
+				note(fmt.Sprintf("Systems Manager reads for a command, %d hosts", hosts), float64(w.reads.Load())/float64((hosts+49)/50))
+				note(fmt.Sprintf("table calls for 25 confirmed sessions, %d hosts", hosts), float64(w.confirming.Load())/max(1, sessions/25))
 				r.cost.wayBack(hosts, w, sessions, queueCalls)
 			}
 		}

@@ -6,11 +6,15 @@ package standin
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +33,8 @@ type Server struct {
 	latency  Latency
 	calls    map[string]int
 	arrivals []time.Time
+	// connections that were opened, if it serves TLS.
+	connections int
 }
 
 // Start serves an empty table.
@@ -43,6 +49,34 @@ func Start() (*Server, error) {
 	return s, nil
 }
 
+// StartTLS is Start over TLS. What its certificate is checked by is written to
+// that file.
+func StartTLS(authority string) (*Server, error) {
+	s := &Server{Table: &Table{}, calls: map[string]int{}}
+	secure := httptest.NewUnstartedServer(s)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of callers that were ended
+	secure.Config.ConnState = s.connState
+	secure.StartTLS()
+	s.URL, s.http = secure.URL, secure.Config
+	return s, os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600)
+}
+
+// connState counts connections.
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.connections++
+	}
+}
+
+// Connections are those that were opened since Begin.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
 // Close ends it.
 func (s *Server) Close() { s.http.Close() }
 
@@ -50,7 +84,7 @@ func (s *Server) Close() { s.http.Close() }
 func (s *Server) Begin(l Latency) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.latency, s.calls, s.arrivals = l, map[string]int{}, nil
+	s.latency, s.calls, s.arrivals, s.connections = l, map[string]int{}, nil, 0
 }
 
 // Calls are those since Begin, by operation.
