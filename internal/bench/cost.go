@@ -180,7 +180,7 @@ func kilobytes(images ...session.Record) float64 {
 const (
 	loggedBytes  = 4_000
 	idleMetrics  = 5
-	alarmMetrics = 25
+	alarmMetrics = 29
 )
 
 // announcement is what it costs to announce one session's end: the pipe, its

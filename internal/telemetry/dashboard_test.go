@@ -37,7 +37,7 @@ var services = map[string][]string{
 	"AWS/ApiGateway ApiId":    {"Count", "4xx", "5xx", "Latency"},
 	"AWS/SQS QueueName":       {"ApproximateNumberOfMessagesVisible"},
 
-	"AWS/EventBridge/Pipes PipeName": {"ExecutionFailed"},
+	"AWS/EventBridge/Pipes PipeName": {"EventCount", "ExecutionFailed", "ExecutionTimeout", "ExecutionPartiallyFailed"},
 }
 
 // checkMetric tells whether something writes the metric with these dimensions.
@@ -266,7 +266,7 @@ func TestAlarmsWatchWhatThereIs(t *testing.T) {
 			t.Errorf("%s: actions without a topic: %q", id, a.AlarmActions)
 		}
 	}
-	want := []string{"OldestOpenDeletionSeconds local", "OpenDeletions local", "InventoriesSent local", "DeletionsGivenUp local", "ExecutionFailed EndedSessionsPipe", "IteratorAge SessionStreamFunction"}
+	want := []string{"OldestOpenDeletionSeconds local", "OpenDeletions local", "InventoriesSent local", "DeletionsGivenUp local", "ExecutionFailed EndedSessionsPipe", "EventCount EndedSessionsPipe", "IteratorAge SessionStreamFunction"}
 	for _, f := range tmpl.Functions() {
 		want = append(want, "Errors "+f.LogicalID, "Throttles "+f.LogicalID)
 	}
