@@ -125,7 +125,7 @@ test-all: ## Run the tests with the race detector, and fail where a tool is miss
 mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=10000
 	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),10000)
 
-fuzz: | build/ ## Run each fuzz target for FUZZTIME=3s
+fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs
 	@.ci/fuzz
 
 clients: ## Generate a Python and a Go client from the contract, and run them against the local system

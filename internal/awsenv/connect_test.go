@@ -94,7 +94,11 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 			}
 			// Whether it is open by then or not.
 			if name == "DynamoDB" {
-				<-s.idle
+				select {
+				case <-s.idle:
+				case <-time.After(30 * time.Second):
+					t.Fatal("no connection was opened")
+				}
 			}
 			if err := first(); err != nil {
 				t.Fatal(err)
@@ -130,6 +134,26 @@ func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 		if err := <-called; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The second is asked once the first has answered.
+func TestOneConnectionAfterTheOther(t *testing.T) {
+	first, second := newService(t, (*httptest.Server).Start), newService(t, (*httptest.Server).Start)
+	first.opening = make(chan struct{})
+	at := func(s *service) awsenv.Service {
+		return awsenv.Service{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) { return s.URL, nil }}
+	}
+	awsenv.Connect(at(first), at(second))
+	time.Sleep(50 * time.Millisecond) // for one that does not wait
+	if n := second.opened.Load(); n != 0 {
+		t.Errorf("%d connections to the second", n)
+	}
+	close(first.opening)
+	select {
+	case <-second.idle:
+	case <-time.After(30 * time.Second):
+		t.Error("none to the second")
 	}
 }
 

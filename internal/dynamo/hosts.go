@@ -129,7 +129,8 @@ func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf
 	return nil
 }
 
-// Answered is session.HostTable's: one conditional write.
+// Answered is session.HostTable's: one conditional write, and another if it is
+// not fresh and tells of sessions.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
 	switch {
@@ -141,13 +142,25 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 	if a.Complete {
 		said = ", CompleteAt = :sent" + said
 	}
-	return t.update(ctx, a.HostID,
+	fresh, err = t.update(ctx, a.HostID,
 		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform"+said,
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
 			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),
 			":lane": answeredLane, ":platform": a.Platform,
 		})
+	if fresh || err != nil || a.Sessions == 0 && a.Complete {
+		return fresh, err
+	}
+	// The host may have run it after a newer one that found it empty.
+	if a.Sessions == 0 {
+		_, err = t.update(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
+		return false, err
+	}
+	_, err = t.update(ctx, a.HostID, "SET OccupiedAt = :sent REMOVE EmptySince",
+		"attribute_exists(InventorySentAt) AND (attribute_not_exists(OccupiedAt) OR OccupiedAt < :sent)",
+		map[string]any{":sent": session.FormatTime(a.SentAt)})
+	return false, err
 }
 
 // Silence is session.HostTable's.
@@ -166,11 +179,13 @@ func (t Hosts) Expect(ctx context.Context, hostID string, then time.Time) error 
 // update tells whether the condition was met.
 func (t Hosts) update(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
 	in := &dynamodb.UpdateItemInput{
-		TableName:                 aws.String(t.Table),
-		Key:                       map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
-		UpdateExpression:          aws.String(update),
-		ConditionExpression:       aws.String(condition),
-		ExpressionAttributeValues: map[string]types.AttributeValue{},
+		TableName:           aws.String(t.Table),
+		Key:                 map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
+		UpdateExpression:    aws.String(update),
+		ConditionExpression: aws.String(condition),
+	}
+	if len(values) > 0 { // DynamoDB refuses an empty one
+		in.ExpressionAttributeValues = map[string]types.AttributeValue{}
 	}
 	for name, v := range values {
 		in.ExpressionAttributeValues[name] = attributeValue(v)

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,10 @@ type emptyHosts struct {
 	after   *session.HostNote
 	stopped []string
 	fails   map[string]error
-	now     time.Time
-	log     slog.Handler
+	// index fails if it is set.
+	index error
+	now   time.Time
+	log   slog.Handler
 }
 
 func (e *emptyHosts) Running(context.Context) ([]session.RunningHost, error) {
@@ -44,7 +47,9 @@ func (e *emptyHosts) Notes(_ context.Context, hostIDs []string) (map[string]sess
 	if e.after != nil {
 		e.note = *e.after
 	}
-	return notes, e.fails["notes"]
+	err := e.fails["notes"]
+	e.fails["notes"] = cmp.Or(err, e.fails["notes again"])
+	return notes, err
 }
 
 func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
@@ -54,7 +59,7 @@ func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
 		table.Put(r)
 	}
 	s := session.Stopper{
-		Index: table, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return e.now }, Log: slog.New(e.log),
+		Index: brokenIndex{table, e.index}, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return e.now }, Log: slog.New(e.log),
 	}
 	return s.Stop(t.Context())
 }
@@ -127,13 +132,32 @@ func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
 	if line := log.String(); !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"HostId":"i-1"`) || !strings.Contains(line, "UnsupportedOperation") {
 		t.Errorf("said:\n%s", line)
 	}
-	for _, what := range []string{"running", "notes"} {
+}
+
+func TestNoHostIsStoppedWithoutAnAnswer(t *testing.T) {
+	for _, what := range []string{"running", "notes", "notes again"} {
 		e := empty("i-1")
 		e.fails[what] = errors.New("no")
 		if err := e.stop(t); err == nil || len(e.stopped) > 0 {
 			t.Errorf("without an answer about %s: stopped %q, %v", what, e.stopped, err)
 		}
 	}
+	e := empty("i-1")
+	e.index = errors.New("no")
+	if err := e.stop(t); !errors.Is(err, e.index) || len(e.stopped) > 0 {
+		t.Errorf("without an answer about records: stopped %q, %v", e.stopped, err)
+	}
+}
+
+// A brokenIndex fails if there is an error.
+type brokenIndex struct {
+	session.Index
+	err error
+}
+
+func (x brokenIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	records, err := x.Index.OnHost(ctx, hostID)
+	return records, cmp.Or(x.err, err)
 }
 
 func TestOneRunTriesTwentyHosts(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
 // Client is CloudFormation's.
@@ -60,6 +61,9 @@ func Read(ctx context.Context, client Client, name string) (*Stack, error) {
 			return nil, fmt.Errorf("list resources of stack %s: %w", name, err)
 		}
 		for _, r := range page.StackResourceSummaries {
+			if r.ResourceStatus == types.ResourceStatusDeleteComplete {
+				continue // still listed after a first deployment that failed
+			}
 			s.Resources[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
 		}
 	}

@@ -25,6 +25,7 @@ type account struct {
 	statuses  []cfntypes.StackStatus // after DeleteStack, one a look
 	protected bool
 	noTable   bool // was ever made
+	undone    bool // the first deployment failed, and what it had made is gone
 	busy      int  // times that the table cannot be deleted yet
 	done      []string
 }
@@ -49,9 +50,13 @@ func (a *account) ListStackResources(context.Context, *cloudformation.ListStackR
 	if a.noTable {
 		return &cloudformation.ListStackResourcesOutput{}, nil
 	}
+	status := cfntypes.ResourceStatusCreateComplete
+	if a.undone {
+		status = cfntypes.ResourceStatusDeleteComplete
+	}
 	return &cloudformation.ListStackResourcesOutput{StackResourceSummaries: []cfntypes.StackResourceSummary{
-		{LogicalResourceId: aws.String("SessionsTable"), PhysicalResourceId: aws.String("broker-SessionsTable-1")},
-		{LogicalResourceId: aws.String("AuditLogGroup"), PhysicalResourceId: aws.String("/aws/events/broker/ended-sessions-1")},
+		{LogicalResourceId: aws.String("SessionsTable"), PhysicalResourceId: aws.String("broker-SessionsTable-1"), ResourceStatus: status},
+		{LogicalResourceId: aws.String("AuditLogGroup"), PhysicalResourceId: aws.String("/aws/events/broker/ended-sessions-1"), ResourceStatus: status},
 	}}, nil
 }
 
@@ -158,9 +163,10 @@ func TestAStackThatStaysKeepsItsTable(t *testing.T) {
 }
 
 func TestAStackWithoutATableGoes(t *testing.T) {
-	a := &account{noTable: true}
-	said, err := run(t, a, false, "broker")
-	if err != nil || said != "stack broker is deleted\n" {
-		t.Errorf("%v, said %q", err, said)
+	for _, a := range []*account{{noTable: true}, {undone: true}} {
+		said, err := run(t, a, false, "broker")
+		if err != nil || said != "stack broker is deleted\n" {
+			t.Errorf("%+v: %v, said %q", a, err, said)
+		}
 	}
 }
