@@ -78,8 +78,7 @@ func aggregate(stat string, s series) ([]point, error) {
 
 // fill is FILL(points, 0). CloudWatch user guide, "Using math expressions with
 // CloudWatch metrics", says "when the metric values are sparse", and not what
-// becomes of a metric without any value: so it is read both ways, and no alarm
-// may depend on one.
+// becomes of a metric without any value: so it can be read both ways.
 func fill(points []point, evenEmpty bool) []point {
 	if !evenEmpty && !slices.ContainsFunc(points, func(p point) bool { return p != nil }) {
 		return points
@@ -166,10 +165,6 @@ type condition struct {
 	EvaluationPeriods  int
 	DatapointsToAlarm  int
 	TreatMissingData   string
-
-	// further periods are looked at for real values. CloudWatch does not say how
-	// many; in the user guide's example they are two.
-	further int
 }
 
 func (c condition) breaches(v float64) bool {
@@ -190,7 +185,8 @@ func (c condition) breaches(v float64) bool {
 	panic("no operator " + c.ComparisonOperator)
 }
 
-// next is the state after the last of the points (CloudWatch user guide,
+// next is the state after the last of the points, which are those that are
+// looked at (CloudWatch user guide,
 // "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing
 // data"): the newest real values decide, also older ones than EvaluationPeriods,
 // and only what is then still lacking is filled in. Left out are delays, values
@@ -200,7 +196,6 @@ func (c condition) next(before string, points []point) string {
 	if needed == 0 {
 		needed = c.EvaluationPeriods
 	}
-	points = points[max(0, len(points)-c.EvaluationPeriods-c.further):]
 	var breaching []bool // of the real ones
 	oldest := 0          // real one's age in periods
 	for i, p := range points {
@@ -266,7 +261,7 @@ func TestAlarmsAreEvaluatedAsTheGuideSays(t *testing.T) {
 		for treat, want := range map[string]string{
 			"missing": c.missing, "ignore": c.ignore, "breaching": c.breaching, "notBreaching": c.notBreach,
 		} {
-			got := condition{"GreaterThanThreshold", "0", 3, c.needed, treat, 2}.next("keeps", points)
+			got := condition{"GreaterThanThreshold", "0", 3, c.needed, treat}.next("keeps", points)
 			if got != want {
 				t.Errorf("%d of 3, %s, %s: got %s, want %s", c.needed, c.points, treat, got, want)
 			}
