@@ -1,0 +1,74 @@
+package template_test
+
+import (
+	"maps"
+	"testing"
+
+	"dcv-session-broker/internal/local/template"
+)
+
+func project(t *testing.T, params map[string]string) *template.Template {
+	t.Helper()
+	loaded, err := template.Load("../../../template.yaml", params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// What costs, or stops machines, runs only where it was asked for; what a
+// deletion waits for always does.
+func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
+	for _, c := range []struct {
+		idle, stop string
+		want       map[string]bool
+	}{
+		{"0", "false", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": false}},
+		{"1", "false", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": false}},
+		{"0", "true", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": true}},
+		{"60", "true", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": true}},
+	} {
+		enabled := map[string]bool{}
+		for _, f := range project(t, map[string]string{"CloseIdleAfterMinutes": c.idle, "StopEmptyHosts": c.stop}).Functions() {
+			for _, s := range f.Schedules {
+				enabled[s.Event] = s.Enabled
+			}
+		}
+		if !maps.Equal(enabled, c.want) {
+			t.Errorf("CloseIdleAfterMinutes=%s, StopEmptyHosts=%s: enabled: %v, want %v", c.idle, c.stop, enabled, c.want)
+		}
+	}
+	defaults := project(t, nil).Parameters()
+	if defaults["CloseIdleAfterMinutes"] != "0" || defaults["StopEmptyHosts"] != "false" {
+		t.Error("idle sessions are closed, or empty hosts are stopped, where nobody asked for it")
+	}
+}
+
+// Stacks may share a bus. Each keeps the ends of its own sessions.
+func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
+	const bus = "arn:aws:events:us-east-1:000000000000:event-bus/studio"
+	for _, params := range []map[string]string{nil, {"EventBusArn": bus}} {
+		rules := 0
+		for _, r := range project(t, params).Rules() {
+			if len(r.LogGroups) == 0 {
+				continue
+			}
+			rules++
+			for event, kept := range map[string]bool{
+				`{"source": "dcv-session-broker", "detail-type": "DCV Session Ended", "detail": {"Stack": "local", "SessionId": "s1"}}`: true,
+				`{"source": "dcv-session-broker", "detail-type": "DCV Session Ended", "detail": {"Stack": "other", "SessionId": "s1"}}`: false,
+				`{"source": "dcv-session-broker", "detail-type": "DCV Session Ended", "detail": {"SessionId": "s1"}}`:                   false,
+				`{"source": "dcv-session-broker", "detail-type": "Something Else", "detail": {"Stack": "local", "SessionId": "s1"}}`:    false,
+				`{"source": "somebody-else", "detail-type": "DCV Session Ended", "detail": {"Stack": "local", "SessionId": "s1"}}`:      false,
+			} {
+				got, err := r.Pattern.Match([]byte(event))
+				if err != nil || got != kept {
+					t.Errorf("%s: %s: kept: %v, %v", r.LogicalID, event, got, err)
+				}
+			}
+		}
+		if rules != 1 {
+			t.Errorf("%d rules write the audit trail", rules)
+		}
+	}
+}
