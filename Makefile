@@ -71,7 +71,7 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 ##### How fast
 
 # The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
-bench: | build/ ## Measure beside what one would write otherwise: about 5 minutes; QUICK=1: one. KEEP=1 keeps the figures
+bench: | build/ ## Measure beside what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
 	@go build -o build/bench/bench ./internal/bench
 	@DYNAMODB_LOCAL_LIB="$$(.ci/tools dynamodb-local)" && PATH="$$(.ci/tools python)/bin:$$PATH" \
 	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench

@@ -39,6 +39,9 @@ class Stack:
         if path.startswith("/2015-03-31/functions/"):
             self.invoke(urllib.parse.unquote(path.split("/")[3]), json.loads(body))
             return "application/json", b"null"
+        if path.startswith("/v1/pipes/"):
+            assert path.split("/")[3] == self.outputs["EndedSessionsPipeName"], f"the stack has no pipe {path!r}"
+            return "application/json", json.dumps({"CurrentState": "STOPPED", "StateReason": "Nearly all executions failed"}).encode()
         form = urllib.parse.parse_qs(body.decode())
         action = form.get("Action", [""])[0]
         if action in TAKEN:
@@ -80,6 +83,8 @@ def serving(stack):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        do_GET = do_POST
 
         def log_message(self, *_):
             pass

@@ -16,9 +16,14 @@ type Service struct {
 	Endpoint func(context.Context) (url string, err error)
 }
 
-// connectTime is how long a connection may take to open. Calls wait for it, so
-// a service that cannot be reached must not take the first event's time.
-const connectTime = time.Second
+const (
+	// connectTime is how long a connection may take to open.
+	connectTime = time.Second
+	// longestWait is how long a call waits for that, at most: a service that does
+	// not answer, or an instance that was frozen meanwhile, must not take the
+	// first event's time.
+	longestWait = 250 * time.Millisecond
+)
 
 // Connect opens a connection to each service while the function starts: the name
 // looked up, the certificates of the machine read, the handshake made. The start
@@ -83,10 +88,22 @@ type client struct {
 // Do is aws.HTTPClient's.
 func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if c.opened != nil {
-		select {
-		case <-c.opened:
-		case <-req.Context().Done():
-		}
+		c.wait(req.Context())
 	}
 	return c.HTTPClient.Do(req)
+}
+
+func (c *client) wait(ctx context.Context) {
+	select {
+	case <-c.opened:
+		return
+	default:
+	}
+	longest := time.NewTimer(longestWait)
+	defer longest.Stop()
+	select {
+	case <-c.opened:
+	case <-longest.C:
+	case <-ctx.Done():
+	}
 }

@@ -252,7 +252,7 @@ func reportCosts(r *report) error {
 		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)
 
-	// With no host: each has an event, a line and some four calls of the tables for
+	// Of a fleet that answers and does nothing else; each host has an event, a line and some four calls of the tables for
 	// each inventory.
 	const runs = 43_200 + 8_640 // of cleanup: deletions each minute, an inventory each five
 	const polls = 5 * 3 * 43_200

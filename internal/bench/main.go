@@ -43,7 +43,7 @@ func part(ctx context.Context, name string) (err error) {
 	case "start":
 		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, firstAnswerRounds))
 	case "growth":
-		err = measureGrowth(ctx, r, false)
+		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
 	default:
 		err = fmt.Errorf("%q cannot be measured by itself", name)
 	}

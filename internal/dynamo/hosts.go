@@ -130,7 +130,7 @@ func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf
 }
 
 // Answered is session.HostTable's: one conditional write, and another if it is
-// not fresh and tells of sessions.
+// not fresh and does not say that the host is empty.
 func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
 	switch {
@@ -153,13 +153,7 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 		return fresh, err
 	}
 	// The host may have run it after a newer one that found it empty.
-	if a.Sessions == 0 {
-		_, err = t.update(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
-		return false, err
-	}
-	_, err = t.update(ctx, a.HostID, "SET OccupiedAt = :sent REMOVE EmptySince",
-		"attribute_exists(InventorySentAt) AND (attribute_not_exists(OccupiedAt) OR OccupiedAt < :sent)",
-		map[string]any{":sent": session.FormatTime(a.SentAt)})
+	_, err = t.update(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
 	return false, err
 }
 

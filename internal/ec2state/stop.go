@@ -2,11 +2,14 @@ package ec2state
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/session"
 )
@@ -52,9 +55,19 @@ func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, e
 	return running, nil
 }
 
-// Stop is session.Stoppable's. One instance a call: one that cannot be stopped (a
-// Spot Instance of a one-time request, say) would fail a call for several.
+// Stop is session.Stoppable's. One instance a call: one that cannot be stopped
+// would fail a call for several.
 func (s *Stopper) Stop(ctx context.Context, hostID string) error {
 	_, err := s.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{hostID}})
+	if refused := smithy.APIError(nil); errors.As(err, &refused) && slices.Contains(ofTheInstance, refused.ErrorCode()) {
+		return fmt.Errorf("%w: %s: %s", session.ErrCannotBeStopped, refused.ErrorCode(), refused.ErrorMessage())
+	}
 	return err
+}
+
+// ofTheInstance are the error codes that speak of the instance: a Spot Instance of
+// a one-time request, one with stop protection, one that is in no state to be
+// stopped (EC2 user guide, "Error codes for the Amazon EC2 API").
+var ofTheInstance = []string{
+	"UnsupportedOperation", "OperationNotPermitted", "IncorrectInstanceState", "IncorrectSpotRequestState", "InvalidInstanceID.NotFound",
 }

@@ -1,6 +1,8 @@
 package ec2state_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/local/fleet"
@@ -65,5 +68,28 @@ func TestRunningHostsThatAreTaggedForIt(t *testing.T) {
 	}
 	if running, err := stopper.Running(t.Context()); err != nil || len(running) != 1 || running[0].HostID != ids[4] {
 		t.Errorf("%v, %v", running, err)
+	}
+}
+
+// refusing EC2 stops nothing.
+type refusing struct {
+	ec2state.StopAPI
+	code string
+}
+
+func (r refusing) StopInstances(context.Context, *ec2.StopInstancesInput, ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
+	return nil, &smithy.GenericAPIError{Code: r.code, Message: "no"}
+}
+
+// What EC2 says of one instance is told from what it says of whoever asks.
+func TestInstanceThatCannotBeStopped(t *testing.T) {
+	for code, ofTheInstance := range map[string]bool{
+		"UnsupportedOperation": true, "OperationNotPermitted": true, "IncorrectInstanceState": true, "IncorrectSpotRequestState": true,
+		"UnauthorizedOperation": false, "RequestLimitExceeded": false, "InternalError": false,
+	} {
+		err := ec2state.NewStopper(refusing{code: code}, "studio").Stop(t.Context(), "i-1")
+		if err == nil || errors.Is(err, session.ErrCannotBeStopped) != ofTheInstance || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }

@@ -36,10 +36,13 @@ type Stoppable interface {
 	// Running are the hosts of the fleet that run and are tagged to be stopped
 	// when they are empty.
 	Running(ctx context.Context) ([]RunningHost, error)
-	// Stop may fail for good: a Spot Instance of a one-time request, say, cannot
-	// be stopped.
+	// Stop fails with ErrCannotBeStopped where the host is not of a kind, or in a
+	// state, that can be stopped.
 	Stop(ctx context.Context, hostID string) error
 }
+
+// ErrCannotBeStopped is said of one host, and will be said again.
+var ErrCannotBeStopped = errors.New("this host cannot be stopped")
 
 // A RunningHost was last started at that time.
 type RunningHost struct {
@@ -97,8 +100,8 @@ func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
 	return slices.Concat(hosts[first:], hosts[:first])
 }
 
-// stop fails only where nothing could be read. What EC2 says of one host is for
-// an operator to see, and no failure of the run.
+// stop does not fail because of a host that cannot be stopped: that is for an
+// operator to see, and no failure of the run.
 func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	records, err := s.Index.OnHost(ctx, h.HostID)
 	if err != nil {
@@ -112,15 +115,19 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	log := s.Log.With("HostId", h.HostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())
 	switch {
 	case !note.empty(h.StartedAt, s.Now(), s.Grace):
-		s.Log.Info("empty host not stopped: it has just been seen with a session", "HostId", h.HostID)
+		s.Log.Info("empty host not stopped: it is not known to be empty any more", "HostId", h.HostID)
 		return nil
 	case len(records) > 0:
 		log.Info("empty host not stopped: it has records of sessions that have not ended", "Sessions", len(records))
 		return nil
 	}
-	if err := s.Instances.Stop(ctx, h.HostID); err != nil {
-		log.Warn("empty host not stopped: EC2 refuses; tried again as long as it is empty", "Cause", err)
+	err = s.Instances.Stop(ctx, h.HostID)
+	if errors.Is(err, ErrCannotBeStopped) {
+		log.Warn("empty host not stopped: EC2 does not stop this one; tried again as long as it is empty", "Cause", err)
 		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop it: %w", err)
 	}
 	log.Info("empty host stopped", "Metric", Count(HostsStopped, 1))
 	return nil

@@ -125,12 +125,21 @@ func TestHostThatIsSeenOccupiedMeanwhileIsNotStopped(t *testing.T) {
 func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
 	var log bytes.Buffer
 	e := empty("i-1", "i-2")
-	e.log, e.fails["i-1"] = slog.NewJSONHandler(&log, nil), errors.New("UnsupportedOperation")
+	e.log, e.fails["i-1"] = slog.NewJSONHandler(&log, nil), fmt.Errorf("%w: UnsupportedOperation", session.ErrCannotBeStopped)
 	if err := e.stop(t); err != nil || !slices.Equal(slices.Sorted(slices.Values(e.stopped)), []string{"i-1", "i-2"}) {
 		t.Errorf("tried %q, %v", e.stopped, err)
 	}
 	if line := log.String(); !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"HostId":"i-1"`) || !strings.Contains(line, "UnsupportedOperation") {
 		t.Errorf("said:\n%s", line)
+	}
+}
+
+// A permission that is missing, say: an alarm has to tell.
+func TestStopThatFailsFailsTheRun(t *testing.T) {
+	e := empty("i-1", "i-2")
+	e.fails["i-1"] = errors.New("UnauthorizedOperation")
+	if err := e.stop(t); !errors.Is(err, e.fails["i-1"]) || !strings.Contains(err.Error(), "host i-1") || len(e.stopped) != 2 {
+		t.Errorf("tried %q, %v", e.stopped, err)
 	}
 }
 
@@ -173,7 +182,7 @@ func TestHostsThatCannotBeStoppedDoNotKeepOthersRunning(t *testing.T) {
 		for _, can := range ids {
 			e := empty(ids...)
 			for _, id := range ids {
-				e.fails[id] = errors.New("UnsupportedOperation")
+				e.fails[id] = session.ErrCannotBeStopped
 			}
 			delete(e.fails, can)
 			for range n {

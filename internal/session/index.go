@@ -37,8 +37,8 @@ type HostTable interface {
 	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 	// Answered notes that a host answered an inventory. fresh is false if one that
 	// was sent later is noted already, or this one is, and the host was marked
-	// silent since. Then nothing is written, but that the host is not empty, if the
-	// answer says so: it may have run this one after the later one.
+	// silent since. Then nothing is written, but that the host is not known to be
+	// empty, if this answer does not say so: it may be the one that was run last.
 	Answered(ctx context.Context, a HostAnswer) (fresh bool, err error)
 	// Quiet lists hosts that last answered before that time and are not marked
 	// silent yet, the longest quiet first, at most limit of them.

@@ -16,7 +16,8 @@ const lookedUp = 25
 //
 // The index may be a moment behind and still show what has just ended, so all
 // that it shows is looked up. Of sessions that end together the last one
-// therefore finds its host empty.
+// therefore finds its host empty. What it does not show yet, a session listed at
+// that moment, is missed.
 func HostEmpty(ctx context.Context, index Index, reader Reader, hostID string) (bool, error) {
 	shown, err := index.OnHost(ctx, hostID)
 	if err != nil {

@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,12 +94,13 @@ func fill(points []point, evenEmpty bool) []point {
 }
 
 var (
-	quotient    = regexp.MustCompile(`^(\w+) / (\d+)$`)
-	filled      = regexp.MustCompile(`^FILL\((\w+), 0\)$`)
-	filledIfNot = regexp.MustCompile(`^IF\(FILL\((\w+), 0\) == (\d+), FILL\((\w+), 0\), 0\)$`)
+	quotient = regexp.MustCompile(`^(\w+) / (\d+)$`)
+	filled   = regexp.MustCompile(`^FILL\((\w+), 0\)$`)
+	multiple = regexp.MustCompile(`^(\w+) \* (-?\d+)$`)
+	sumOf    = regexp.MustCompile(`^SUM\(\[(\w+), (\w+)\]\)$`)
 )
 
-// calculate knows the four forms of expressions that the template has. The
+// calculate knows the five forms of expressions that the template has. The
 // metrics are all as long.
 func calculate(t *testing.T, expression string, metrics map[string][]point, evenEmpty bool) []point {
 	t.Helper()
@@ -118,36 +120,39 @@ func calculate(t *testing.T, expression string, metrics map[string][]point, even
 				result[i] = pointOf(*p / number(t, parts[2]))
 			}
 		}
-	case expression == "SUM(METRICS())":
-		for id := range metrics {
-			result = make([]point, len(metric(id)))
-		}
-		for _, points := range metrics {
-			for i, p := range points {
-				switch {
-				case p != nil && result[i] != nil:
-					result[i] = pointOf(*result[i] + *p)
-				case p != nil:
-					result[i] = p
-				}
+	case multiple.MatchString(expression):
+		parts := multiple.FindStringSubmatch(expression)
+		result = metric(parts[1])
+		for i, p := range result {
+			if p != nil {
+				result[i] = pointOf(*p * number(t, parts[2]))
 			}
 		}
+	case expression == "SUM(METRICS())":
+		result = sum(slices.Collect(maps.Values(metrics)))
+	case sumOf.MatchString(expression):
+		parts := sumOf.FindStringSubmatch(expression)
+		result = sum([][]point{metric(parts[1]), metric(parts[2])})
 	case filled.MatchString(expression):
 		result = fill(metric(filled.FindStringSubmatch(expression)[1]), evenEmpty)
-	case filledIfNot.MatchString(expression):
-		parts := filledIfNot.FindStringSubmatch(expression)
-		judged, then := fill(metric(parts[1]), evenEmpty), fill(metric(parts[3]), evenEmpty)
-		result = make([]point, len(judged))
-		for i, p := range judged {
-			switch {
-			case p != nil && *p == number(t, parts[2]):
-				result[i] = then[i]
-			case p != nil:
-				result[i] = pointOf(0)
-			}
-		}
 	default:
 		t.Fatalf("the expression %q is not known here", expression)
+	}
+	return result
+}
+
+// sum leaves out what has no value.
+func sum(all [][]point) []point {
+	result := make([]point, len(all[0]))
+	for _, points := range all {
+		for i, p := range points {
+			switch {
+			case p != nil && result[i] != nil:
+				result[i] = pointOf(*result[i] + *p)
+			case p != nil:
+				result[i] = p
+			}
+		}
 	}
 	return result
 }

@@ -68,10 +68,7 @@ func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool,
 	known := t.hosts[a.HostID]
 	if known != nil && (known.SentAt.After(a.SentAt) || known.silent && known.SentAt.Equal(a.SentAt)) {
 		// The host may have run it after a newer one that found it empty.
-		switch {
-		case a.Sessions > 0 && known.occupied.Before(a.SentAt):
-			known.occupied, known.emptySince = a.SentAt, time.Time{}
-		case a.Sessions == 0 && !a.Complete:
+		if a.Sessions > 0 || !a.Complete {
 			known.emptySince = time.Time{}
 		}
 		return false, ctx.Err()

@@ -212,7 +212,7 @@ func TestEachFaultOfADocumentIsFound(t *testing.T) {
 		{"missing", func(s *surgery) { s.Documents[0].Name = "Another" }, "does not exist", "make deploy"},
 		{"changed by hand", func(s *surgery) {
 			s.Documents[0].Content = strings.Replace(s.Documents[0].Content, "dcv", "dvc", 1)
-		}, "is not what the deployed template has (version 1, SHA-256 ", "aws ssm list-document-versions --name CloseDocument"},
+		}, "is not what the deployed template has (version 1, SHA-256 ", "aws ssm list-document-versions --name CloseDocument; aws ssm update-document-default-version --name CloseDocument --document-version N"},
 		{"an old default", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "2", types.DocumentStatusActive} },
 			"has version 1 for its default", "aws ssm update-document-default-version --name CloseDocument --document-version 2"},
 		{"not active", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "1", types.DocumentStatusFailed} },

@@ -47,8 +47,8 @@ func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Docume
 	}
 	if !same {
 		// Deploying would not mend it: CloudFormation changes only what has changed in the template.
-		r.fault(about, "aws ssm list-document-versions --name "+document.Name,
-			"is not what the deployed template has (version %s, SHA-256 %s): it was changed by hand. Make the last version that a deployment has made the default again, by update-document-default-version",
+		r.fault(about, fmt.Sprintf("aws ssm list-document-versions --name %[1]s; aws ssm update-document-default-version --name %[1]s --document-version N", document.Name),
+			"is not what the deployed template has (version %s, SHA-256 %s): it was changed by hand. Make the last version N that a deployment has made the default again",
 			version, aws.ToString(described.Hash))
 		return nil
 	}
