@@ -68,6 +68,7 @@ func nowhere() awsenv.Service {
 
 func TestFirstCallFindsAConnection(t *testing.T) {
 	lambda(t)
+	awsenv.WaitLong(t)
 	for name, call := range map[string]func(url string) (connect func(), first func() error){
 		"DynamoDB": func(url string) (connect func(), first func() error) {
 			c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
@@ -110,6 +111,7 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 // being opened.
 func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 	lambda(t)
+	awsenv.WaitLong(t)
 	s := newService(t, (*httptest.Server).Start)
 	s.opening = make(chan struct{})
 	c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })

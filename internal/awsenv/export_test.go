@@ -1,7 +1,20 @@
 package awsenv
 
-import "github.com/aws/aws-sdk-go-v2/aws"
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
 
 // Calls is the client behind one of Config's: the SDK's own, which waits for
 // nothing.
 func Calls(c aws.HTTPClient) aws.HTTPClient { return c.(*client).HTTPClient }
+
+// WaitLong has calls wait for their connection however slow the machine is, until
+// the test's end.
+func WaitLong(t *testing.T) {
+	before := longestWait
+	longestWait = time.Minute
+	t.Cleanup(func() { longestWait = before })
+}
