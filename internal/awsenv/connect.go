@@ -16,13 +16,15 @@ type Service struct {
 	Endpoint func(context.Context) (url string, err error)
 }
 
-// connectTime is how long a connection may take to open.
-const connectTime = time.Second
-
-// longestWait is how long a call waits for that, at most: a service that does
-// not answer, or an instance that was frozen meanwhile, must not take the first
-// event's time. A variable for tests on slow machines.
-var longestWait = 250 * time.Millisecond
+// Variables for tests on slow machines.
+var (
+	// connectTime is how long a connection may take to open.
+	connectTime = time.Second
+	// longestWait is how long a call waits for that, at most: a service that does
+	// not answer, or an instance that was frozen meanwhile, must not take the
+	// first event's time.
+	longestWait = 250 * time.Millisecond
+)
 
 // Connect opens a connection to each service while the function starts: the name
 // looked up, the certificates of the machine read, the handshake made. The start

@@ -14,7 +14,7 @@ func Calls(c aws.HTTPClient) aws.HTTPClient { return c.(*client).HTTPClient }
 // WaitLong has calls wait for their connection however slow the machine is, until
 // the test's end.
 func WaitLong(t *testing.T) {
-	before := longestWait
-	longestWait = time.Minute
-	t.Cleanup(func() { longestWait = before })
+	connect, longest := connectTime, longestWait
+	connectTime, longestWait = time.Minute, time.Minute
+	t.Cleanup(func() { connectTime, longestWait = connect, longest })
 }
