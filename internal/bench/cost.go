@@ -175,13 +175,17 @@ func kilobytes(images ...session.Record) float64 {
 
 // loggedBytes are about what the functions write of a single deletion at level
 // info: five lines of their own, the metrics of four invocations, and three lines
-// of Lambda's for each. idleMetrics and alarmMetrics are counted in
-// internal/session and template.yaml.
+// of Lambda's for each. idleMetrics are counted in internal/session/metric.go.
 const (
-	loggedBytes  = 4_000
-	idleMetrics  = 5
-	alarmMetrics = 29
+	loggedBytes = 4_000
+	idleMetrics = 5
 )
+
+// alarmMetrics is how many metrics the template's alarms look at.
+func alarmMetrics() (float64, error) {
+	text, err := os.ReadFile(templateFile)
+	return float64(strings.Count(string(text), "MetricName: ")), err
+}
 
 // announcement is what it costs to announce one session's end: the pipe, its
 // function, which asks an index and then the table for a session, and the event.
@@ -203,6 +207,10 @@ func reportCosts(r *report) error {
 		return err
 	}
 	announceMemory, err := memoryOf("ended-sessions")
+	if err != nil {
+		return err
+	}
+	watched, err := alarmMetrics()
 	if err != nil {
 		return err
 	}
@@ -264,7 +272,7 @@ func reportCosts(r *report) error {
 		{"their schedules", runs * schedulerRun},
 		{"the index `due`, four lanes, read for what is due and for the count", 43_200 * 2 * 4 * 0.5 * readUnit},
 		{"the metrics that have values then", idleMetrics * metricMonth},
-		{"what the alarms look at", alarmMetrics * alarmMonth},
+		{"what the alarms look at", watched * alarmMonth},
 		{"Lambda's long polls of the queue: five pollers, 20 s each", polls * sqsRequest},
 		{"their logs, 0.5 KB a run", runs * 0.5e3 / 1e9 * logGigabyte},
 		{"the user pool's client (none with an `Issuer` of one's own)", cognitoClient},

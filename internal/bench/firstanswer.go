@@ -19,7 +19,7 @@ const firstAnswerRounds = 15
 // measureFirstAnswers starts everybody for one event that is there already, as
 // Lambda starts an instance that a request is waiting for, and lets them make
 // their connections, over TLS, as they do.
-func measureFirstAnswers(ctx context.Context, r *report, rounds int) error {
+func measureFirstAnswers(ctx context.Context, r *report, contenders []*contender, rounds int) error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -31,10 +31,6 @@ func measureFirstAnswers(ctx context.Context, r *report, rounds int) error {
 		return err
 	}
 	defer server.Close()
-	contenders, err := buildContenders(ctx)
-	if err != nil {
-		return err
-	}
 	env := append(environment(server.URL), "SSL_CERT_FILE="+authority, "AWS_CA_BUNDLE="+authority)
 	took := make([][]time.Duration, len(contenders))
 	connections := make([]int, len(contenders))

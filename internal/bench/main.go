@@ -41,7 +41,11 @@ func part(ctx context.Context, name string) (err error) {
 	r := &report{brief: map[string]string{}}
 	switch name {
 	case "start":
-		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, firstAnswerRounds))
+		contenders, buildErr := buildContenders(ctx)
+		if buildErr != nil {
+			return buildErr
+		}
+		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, contenders, firstAnswerRounds))
 	case "growth":
 		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
 	default:
@@ -89,11 +93,14 @@ func bench(ctx context.Context, quick, keep bool) error {
 	if err := measureStarts(ctx, r, rounds); err != nil {
 		return err
 	}
-	progress("first answers")
-	if err := measureFirstAnswers(ctx, r, firstAnswerRounds); err != nil {
+	contenders, err := buildContenders(ctx)
+	if err != nil {
 		return err
 	}
-	contenders, err := startContenders(ctx, server)
+	progress("first answers")
+	if err := measureFirstAnswers(ctx, r, contenders, firstAnswerRounds); err != nil {
+		return err
+	}
 	defer func() {
 		for _, c := range contenders {
 			if c.running != nil {
@@ -101,8 +108,10 @@ func bench(ctx context.Context, quick, keep bool) error {
 			}
 		}
 	}()
-	if err != nil {
-		return err
+	for _, c := range contenders {
+		if err := c.start(ctx, server); err != nil {
+			return err
+		}
 	}
 	progress("batches")
 	if err := measureBatches(ctx, r, server, contenders, quick); err != nil {
@@ -184,19 +193,6 @@ func buildContenders(ctx context.Context) ([]*contender, error) {
 		progress("Python with boto3 is left out: python3 has no boto3 (make bench brings one)")
 	} else {
 		contenders = append(contenders, &contender{name: "Python, boto3", path: python, slow: true})
-	}
-	return contenders, nil
-}
-
-func startContenders(ctx context.Context, server *standin.Server) ([]*contender, error) {
-	contenders, err := buildContenders(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range contenders {
-		if err := c.start(ctx, server); err != nil {
-			return contenders, err
-		}
 	}
 	return contenders, nil
 }

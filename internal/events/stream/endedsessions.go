@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"dcv-session-broker/internal/session"
 )
 
@@ -94,11 +96,13 @@ func (e *EndedSessions) Handle(ctx context.Context, records []json.RawMessage) (
 
 // read gives what it could read with an error, too.
 func (e *EndedSessions) read(text json.RawMessage) (Detail, error) {
-	var shown streamRecord
+	// A pipe shows a stream's record as Lambda does (EventBridge user guide, "Amazon
+	// DynamoDB stream as a source", example event).
+	var shown events.DynamoDBEventRecord
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return Detail{ID: shown.EventID}, fmt.Errorf("stream record: %w", err)
 	}
-	s := shown.record().Session()
+	s := record(shown.Change.NewImage).Session()
 	d := Detail{
 		ID: shown.EventID, Stack: e.Stack,
 		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,
