@@ -98,14 +98,29 @@ WRITERS = ("events.amazonaws.com", "delivery.logs.amazonaws.com")
 WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
-def log_groups_take_what_rules_send(template):
-    sent = {}  # log group: rules
+def log_groups_of_rules(template):
+    """The rules that send to each log group."""
+    sent = {}
     for name, rule in of_type(template, "AWS::Events::Rule").items():
         for target in rule["Properties"]["Targets"]:
             text = target["Arn"].get("Fn::Sub", "") if isinstance(target["Arn"], dict) else target["Arn"]
             _, is_group, group = text.partition(":log-group:")
             if is_group:
                 sent.setdefault(group.strip("${}"), []).append(name)
+    return sent
+
+
+def trails_outlive_stacks(template):
+    for name in log_groups_of_rules(template):
+        group = of_type(template, "AWS::Logs::LogGroup")[name]
+        if group.get("DeletionPolicy") != "RetainExceptOnCreate" or group.get("UpdateReplacePolicy") != "Retain":
+            yield f"{name}: the audit trail goes with the stack, or with a replacement"
+        if "AWS::StackId" not in text_of(group["Properties"].get("LogGroupName", "")):
+            yield f"{name}: a later stack of the same name could not make its own, since this one stays"
+
+
+def log_groups_take_what_rules_send(template):
+    sent = log_groups_of_rules(template)
     allowed = {
         (writer, action, resource)
         for policy in of_type(template, "AWS::Logs::ResourcePolicy").values()
@@ -127,5 +142,6 @@ ALL = [
     pipes_outlast_a_night,
     enrichments_end_before_their_pipes,
     roles_of_pipes_allow_what_pipes_do,
+    trails_outlive_stacks,
     log_groups_take_what_rules_send,
 ]

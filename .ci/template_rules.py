@@ -119,17 +119,6 @@ def table_outlives_mistakes(template):
             yield f"{name}: costs while idle, and throttles when busy"
 
 
-def trails_outlive_stacks(template):
-    for name, group in of_type(template, "AWS::Logs::LogGroup").items():
-        name_of_group = json.dumps(group["Properties"].get("LogGroupName", ""))
-        if "/aws/events/" not in name_of_group:
-            continue
-        if group.get("DeletionPolicy") != "RetainExceptOnCreate" or group.get("UpdateReplacePolicy") != "Retain":
-            yield f"{name}: the audit trail goes with the stack, or with a replacement"
-        if "AWS::StackId" not in name_of_group:
-            yield f"{name}: a later stack of the same name could not make its own, since this one stays"
-
-
 def documents_fit(template):
     for name, document in of_type(template, "AWS::SSM::Document").items():
         p = document["Properties"]
@@ -169,7 +158,6 @@ ALL = [
     queues_take_only_from_their_rules,
     streams_have_few_readers,
     table_outlives_mistakes,
-    trails_outlive_stacks,
     documents_fit,
 ]
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/local/runtimeapi"
 	"dcv-session-broker/internal/local/template"
 )
@@ -58,7 +59,8 @@ func (b *Broker) counted(function, service string, handler http.Handler) (endpoi
 		}
 		if operation != "" { // a connection that is only opened (awsenv.Connect) asks for none
 			if err := b.calls.ask(function, service+":"+operation, nil); err != nil {
-				refuse(w, err)
+				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+				fleet.Refuse(w, err)
 				return
 			}
 		}

@@ -1,9 +1,6 @@
 package broker
 
 import (
-	"encoding/json"
-	"errors"
-	"net/http"
 	"sync"
 
 	"github.com/aws/smithy-go"
@@ -54,18 +51,4 @@ func (r *refusals) refusal(function, operation string) error {
 		return &smithy.GenericAPIError{Code: f.code, Message: f.message, Fault: smithy.FaultClient}
 	}
 	return nil
-}
-
-// refuse writes a refusal as DynamoDB and Systems Manager do.
-func refuse(w http.ResponseWriter, err error) {
-	said := (*smithy.GenericAPIError)(nil)
-	if !errors.As(err, &said) {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("X-Amzn-ErrorType", said.Code)
-	w.WriteHeader(http.StatusBadRequest)
-	// A caller that has hung up needs no answer.
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": said.Code, "message": said.Message})
 }

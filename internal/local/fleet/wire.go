@@ -35,7 +35,7 @@ func (f *Fleet) Handler() http.Handler {
 		name, isSSM := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
 		serve, known := operations[name]
 		if r.Method != http.MethodPost || !isSSM || !known {
-			refuse(w, &smithy.GenericAPIError{Code: "UnknownOperationException"})
+			Refuse(w, &smithy.GenericAPIError{Code: "UnknownOperationException"})
 			return
 		}
 		serve(w, r)
@@ -54,19 +54,21 @@ func operation[In, Out any](call func(context.Context, *In, ...func(*ssm.Options
 			err = json.Unmarshal(body, in)
 		}
 		if err != nil {
-			refuse(w, &smithy.GenericAPIError{Code: "SerializationException", Message: err.Error()})
+			Refuse(w, &smithy.GenericAPIError{Code: "SerializationException", Message: err.Error()})
 			return
 		}
 		out, err := call(r.Context(), in)
 		if err != nil {
-			refuse(w, err)
+			Refuse(w, err)
 			return
 		}
 		answer(w, http.StatusOK, wire(reflect.ValueOf(out)))
 	}
 }
 
-func refuse(w http.ResponseWriter, err error) {
+// Refuse answers with an error as services of this protocol do, whose content type
+// is set already.
+func Refuse(w http.ResponseWriter, err error) {
 	var refusal smithy.APIError
 	if !errors.As(err, &refusal) {
 		refusal = &smithy.GenericAPIError{Code: "InternalServerError", Message: err.Error(), Fault: smithy.FaultServer}
