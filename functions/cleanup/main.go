@@ -50,7 +50,7 @@ func main() {
 	notes := dynamo.Hosts{Client: db, Table: hosts}
 	index := dynamo.Index{Client: db, Table: sessions}
 	burial := &session.Burial{
-		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: dynamo.Hosts{Client: db, Table: hosts},
+		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: notes,
 		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
 	handler := &events.Cleanup{

@@ -40,8 +40,9 @@ func main() {
 	})
 	table := dynamo.New(db, sessions)
 	index := dynamo.Index{Client: db, Table: sessions}
+	notes := dynamo.Hosts{Client: db, Table: hosts}
 	burial := &session.Burial{
-		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: dynamo.Hosts{Client: db, Table: hosts},
+		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: notes,
 		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
 	handler := &events.HostEvents{
@@ -49,7 +50,7 @@ func main() {
 		Confirmer: &session.Confirmer{Table: table, Index: index, Now: time.Now, Log: log},
 		Registrar: &session.Registrar{
 			Table: table, Index: index, Burial: burial,
-			Hosts: dynamo.Hosts{Client: db, Table: hosts}, Now: time.Now, Log: log,
+			Hosts: notes, Now: time.Now, Log: log,
 		},
 		IdleKeeper: &session.IdleKeeper{Table: table, Index: index, Now: time.Now, Log: log},
 		Burial:     burial,
