@@ -111,7 +111,7 @@ func FuzzInventory(f *testing.F) {
 		"", lineA + lineB + end2, lineA + end2, lineA + lineA + end2, lineA + lineB + `{"end":1}`, `{"end":0}`, `{"end":-1}`, `{"failed":"dcv\u0007"}` + "\n" + `{"end":0}`,
 		`{"id":"a","end":0}`, `{"id":"a"}` + "\n" + `{"id":"b","end":1}`, `{"end":1,"end":0}`, `{"END":0}`, `{"failed":"","end":0}`, `{"id":null,"end":0}`,
 		`{"id":"","owner":"o"}` + "\n" + `{"end":1}`, lineA + "--output truncated--" + end2, "garbage\n" + end2,
-		strings.Repeat(lineA, 300) + `{"end":300}`,
+		strings.Repeat(lineA, 300) + `{"end":300}`, "\v" + `{"END":0}`, "\u00a0\n" + `{"end":0}`, " \t\r\n" + `{"end":0}`,
 	} {
 		f.Add(output)
 	}
@@ -139,7 +139,7 @@ func FuzzInventory(f *testing.F) {
 		}
 		lines := strings.FieldsFunc(output, func(r rune) bool { return r == '\n' })
 		for i := len(lines) - 1; i >= 0; i-- {
-			if strings.TrimSpace(lines[i]) == "" {
+			if strings.Trim(lines[i], " \t\r") == "" {
 				lines = append(lines[:i], lines[i+1:]...)
 			}
 		}

@@ -190,8 +190,7 @@ const maybeCutChars = 2_400
 func parseOutput(output, hostID, attemptID string) (reports []session.Report, unreadable int) {
 	reported := map[string]bool{}
 	for line := range strings.Lines(output) {
-		line = strings.TrimSpace(line)
-		if line == "" {
+		if blank(line) {
 			continue
 		}
 		var said struct {

@@ -35,7 +35,7 @@ func parseSurvey(output string) (lines []foundLine, end int, failed string, unre
 	end = -1
 	had := map[string]bool{}
 	for line := range strings.Lines(output) {
-		if line = strings.TrimSpace(line); line == "" {
+		if blank(line) {
 			continue
 		}
 		var said foundLine
@@ -55,6 +55,10 @@ func parseSurvey(output string) (lines []foundLine, end int, failed string, unre
 	}
 	return lines, end, failed, unreadable
 }
+
+// blank: of the white space that JSON knows, and no other. What else looks like
+// it is garbage, as everything that a document does not print.
+func blank(line string) bool { return strings.Trim(line, " \t\r\n") == "" }
 
 // inventory is what the host says runs on it.
 func inventory(c comment, hostID, platform, output string) (inv session.Inventory, answered bool, failed string, unreadable int) {
