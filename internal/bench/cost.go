@@ -98,18 +98,21 @@ func measureUnits(ctx context.Context, r *report) error {
 	table := memtable.New()
 	table.Put(rec)
 	feed := table.Feed()
+	// A host takes a second: were it the same millisecond, keys of times would not change.
+	marked := time.Now()
+	later := func(d time.Duration) func() time.Time { return func() time.Time { return marked.Add(d) } }
 	req := session.Request{
-		ID: "11111111-2222-4333-8444-555555555555", By: "1234567890abcdefghijklmnop", At: time.Now(),
+		ID: "11111111-2222-4333-8444-555555555555", By: "1234567890abcdefghijklmnop", At: marked,
 		Entries: []session.Entry{{SessionID: s.ID, Owner: s.Owner}},
 	}
 	d := &session.Deleter{Table: table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
 	if _, err := d.Delete(ctx, req); err != nil {
 		return err
 	}
-	(&session.Confirmer{Table: table, Now: time.Now, Log: quiet}).Apply(ctx, []session.Report{
+	(&session.Confirmer{Table: table, Now: later(time.Second), Log: quiet}).Apply(ctx, []session.Report{
 		{HostID: s.HostID, AttemptID: req.ID, SessionID: s.ID, Outcome: session.OutcomeClosed},
 	})
-	(&session.Finisher{Table: table, Now: time.Now, Log: quiet}).Finish(ctx, []session.Record{table.Get(s.ID)})
+	(&session.Finisher{Table: table, Now: later(2 * time.Second), Log: quiet}).Finish(ctx, []session.Record{table.Get(s.ID)})
 	changes := feed.Ready()
 	if len(changes) != 3 {
 		return fmt.Errorf("a deletion made %d changes, not 3", len(changes))

@@ -33,7 +33,7 @@ func measureFirstAnswers(ctx context.Context, r *report, contenders []*contender
 	defer server.Close()
 	env := append(environment(server.URL), "SSL_CERT_FILE="+authority, "AWS_CA_BUNDLE="+authority)
 	took := make([][]time.Duration, len(contenders))
-	connections := make([]int, len(contenders))
+	connections := make([][]int, len(contenders))
 	for range rounds {
 		for i, c := range contenders {
 			event := fill(server.Table, 1, 1)
@@ -52,19 +52,19 @@ func measureFirstAnswers(ctx context.Context, r *report, contenders []*contender
 			if err != nil {
 				return fmt.Errorf("%s: %w: %s", c.name, err, answer)
 			}
-			connections[i] = max(connections[i], server.Connections())
+			connections[i] = append(connections[i], server.Connections())
 		}
 	}
 	var rows [][]string
 	for i, c := range contenders {
 		ratio := float64(median(took[i])) / float64(median(took[0]))
 		rows = append(rows, []string{
-			c.name, times(ratio), ms(median(took[i])), ms(quantile(took[i], 0.25)) + " to " + ms(quantile(took[i], 0.75)), fmt.Sprint(connections[i]),
+			c.name, times(ratio), ms(median(took[i])), ms(quantile(took[i], 0.25)) + " to " + ms(quantile(took[i], 0.75)), fmt.Sprint(median(connections[i])),
 		})
 		if i > 0 {
 			r.ratio("first answer of "+c.name+" against this system", ratio)
 		} else {
-			r.count("connections for the first answer", float64(connections[i]))
+			r.count("connections for the first answer", float64(median(connections[i])))
 		}
 	}
 	head := []string{"exec to the first answer, N = 1", "of this system's", "median", "middle half", "connections"}

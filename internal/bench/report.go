@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,9 +52,9 @@ func table(head []string, rows [][]string) string {
 	return b.String()
 }
 
-func median(all []time.Duration) time.Duration { return quantile(all, 0.5) }
+func median[T cmp.Ordered](all []T) T { return quantile(all, 0.5) }
 
-func quantile(all []time.Duration, q float64) time.Duration {
+func quantile[T cmp.Ordered](all []T, q float64) T {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[int(q*float64(len(sorted)-1)+0.5)]
 }
