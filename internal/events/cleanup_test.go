@@ -355,6 +355,26 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 	}
 }
 
+// EC2 tells of every instance of the account. One of which there is no session
+// is not waited for.
+func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {
+	f := newFleetWorld(t)
+	f.put("s0", hostID(0), "READY", "")
+	f.fates[hostID(0)], f.fates[hostID(1)] = session.Alive, session.Alive // they were hibernated
+	h := f.hostEvents()
+	h.Burial = f.burial()
+	stopped := func(n int) string {
+		return fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID(n))
+	}
+	if response, err := h.Handle(t.Context(), batchOf(stopped(0), stopped(1))); err != nil || len(response.BatchItemFailures) > 0 {
+		t.Fatal(response, err)
+	}
+	waitedFor, err := f.hosts.Quiet(t.Context(), f.now().Add(time.Hour), 10)
+	if err != nil || !slices.Equal(waitedFor, []string{hostID(0)}) {
+		t.Errorf("waited for %v, %v", waitedFor, err)
+	}
+}
+
 // A step that was cut off, or whose output was, answers for some of its sessions:
 // the attempt has failed for the others.
 func TestHostThatAnsweredInPart(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -117,6 +118,11 @@ func parseHostEvent(body string) (invocation, error) {
 	}
 }
 
+// recordTime is kept from the end of the function's time for recording what was
+// read by then. What could not be read in time goes back to the queue: many
+// commands, or a service that throttles, take longer than one event has.
+const recordTime = 10 * time.Second
+
 // work deals with each of the invocations and hosts, in their order, and returns
 // what failed: one read for each command, and one table write for all that its
 // hosts say of sessions that are being deleted.
@@ -143,8 +149,10 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 		reports []session.Report
 		from    []invocation
 	)
+	reading, stop := session.EndEarlier(ctx, recordTime)
+	defer stop()
 	for _, commandID := range commands {
-		answers, errs := h.Reader.Read(ctx, commandID, hostsOf[commandID])
+		answers, errs := h.Reader.Read(reading, commandID, hostsOf[commandID])
 		for _, hostID := range hostsOf[commandID] {
 			inv := invocation{commandID, hostID}
 			if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
@@ -156,7 +164,7 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 			}
 			answer := answers[hostID]
 			h.logAnswer(commandID, answer)
-			said, err := h.take(ctx, answer)
+			said, err := h.take(reading, answer)
 			if err != nil {
 				failures[inv] = err
 			}

@@ -79,8 +79,9 @@ func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string
 	return leaving, errors.Join(errs...)
 }
 
-// expect has the hosts be known: one that never answers an inventory is then
-// found to be silent.
+// expect has the hosts of which there are sessions be known: one that never
+// answers an inventory is then found to be silent. EC2 tells of all instances of
+// the account, and others are nobody's concern.
 func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) error {
 	known, err := b.Hosts.Newest(ctx, hostIDs)
 	if err != nil {
@@ -88,8 +89,15 @@ func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) er
 	}
 	var errs []error
 	for _, hostID := range hostIDs {
-		if _, ok := known[hostID]; !ok {
-			errs = append(errs, b.Hosts.Expect(ctx, hostID, now))
+		if _, ok := known[hostID]; ok {
+			continue
+		}
+		records, err := b.Index.OnHost(ctx, hostID)
+		if len(records) > 0 {
+			err = b.Hosts.Expect(ctx, hostID, now)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -30,12 +30,8 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	if len(sent) == 0 {
 		return
 	}
-	sendCtx := ctx
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		sendCtx, cancel = context.WithDeadline(ctx, deadline.Add(-putBackTime))
-		defer cancel()
-	}
+	sendCtx, cancel := EndEarlier(ctx, putBackTime)
+	defer cancel()
 
 	var refused []*deletion
 	for i, err := range d.Hosts.Close(sendCtx, attempt) {

@@ -65,6 +65,11 @@ type Deleter struct {
 	Log       *slog.Logger
 }
 
+// answerTime is kept from the end of the request's time for the answer: without
+// one the caller gets the gateway's, which says neither what was done nor when to
+// come again.
+const answerTime = 2 * time.Second
+
 // Delete marks the sessions as DELETING, has their hosts close them, and
 // answers each entry once, in the order of the request. What it answers as
 // DELETING is in the table with a lease, so that whatever happens next the
@@ -73,6 +78,8 @@ type Deleter struct {
 // ErrTableDown means that nothing could be recorded: the caller should repeat
 // the whole request.
 func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
+	ctx, cancel := EndEarlier(ctx, answerTime)
+	defer cancel()
 	log := d.Log.With("RequestId", req.ID)
 	deletions, ofEntry := group(req.Entries)
 

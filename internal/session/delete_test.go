@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -276,9 +277,36 @@ func TestTimeIsKeptForPuttingBack(t *testing.T) {
 	if _, err := d.Delete(ctx, request("r1", t0, entry("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
-	if kept := deadline.Sub(hostsHave); kept != session.PutBackTime {
-		t.Errorf("%v are kept, want %v", kept, session.PutBackTime)
+	if kept, want := deadline.Sub(hostsHave), session.PutBackTime+session.AnswerTime; kept != want {
+		t.Errorf("%v are kept, want %v", kept, want)
 	}
+}
+
+// The caller is answered in time, though the table is not there.
+func TestTableThatHangsLeavesTimeForTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, listedRecord)
+		d := w.deleter()
+		d.Table = hangingTable{}
+		deadline := time.Now().Add(29 * time.Second)
+		ctx, cancel := context.WithDeadline(t.Context(), deadline)
+		defer cancel()
+		_, err := d.Delete(ctx, request("r1", t0, entry("s1", alice)))
+		if left := time.Until(deadline); !errors.Is(err, session.ErrTableDown) || left <= 0 {
+			t.Errorf("%v, with %v left", err, left)
+		}
+	})
+}
+
+type hangingTable struct{ session.Table }
+
+func (hangingTable) Write(ctx context.Context, writes []session.Write) []session.Result {
+	<-ctx.Done()
+	results := make([]session.Result, len(writes))
+	for i := range results {
+		results[i].Err = session.ErrUnclear
+	}
+	return results
 }
 
 type closeFunc func(context.Context, session.Attempt) []error

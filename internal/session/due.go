@@ -58,11 +58,6 @@ func (c *Cleaner) Deletions(ctx context.Context) error {
 	}
 }
 
-func timeFor(ctx context.Context, d time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > d)
-}
-
 // due reads what is due and was not handled by this run: a record whose write
 // failed is left to the next.
 func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {

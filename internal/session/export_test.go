@@ -21,6 +21,7 @@ const (
 	ReasonUnclear     = reasonUnclear
 	ReasonRefused     = reasonRefused
 	PutBackTime       = putBackTime
+	AnswerTime        = answerTime
 )
 
 // Mark and MarkForced are the rules that begin an entry's deletion.

@@ -1,0 +1,104 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// slowReads is Systems Manager that takes long for each call. The command c7 was
+// sent to hostID(7); what its host said is in says, or else that it has closed
+// its session.
+type slowReads struct {
+	takes time.Duration
+	says  map[string]string
+	read  int
+}
+
+func (s *slowReads) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	select {
+	case <-time.After(s.takes):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.read++
+	var n int
+	if _, err := fmt.Sscanf(aws.ToString(in.CommandId), "c%d", &n); err != nil {
+		return nil, err
+	}
+	comment, output := fmt.Sprint("close a", n), fmt.Sprintf(`{"id":%q,"result":"closed"}`, sessionID(n))
+	if inventory, ok := s.says[hostID(n)]; ok {
+		comment, output = "inventory inv1 2026-11-23T19:01:02.123Z", inventory
+	}
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{{
+		CommandId: in.CommandId, InstanceId: aws.String(hostID(n)), Comment: aws.String(comment), Status: types.CommandInvocationStatusSuccess,
+		CommandPlugins: []types.CommandPlugin{{Name: aws.String("linux"), Output: aws.String(output)}},
+	}}}, nil
+}
+
+func (s *slowReads) GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	return nil, errors.New("nothing was cut")
+}
+
+// hangingIndex is a table that does not answer.
+type hangingIndex struct{ session.Index }
+
+func (hangingIndex) OnHost(ctx context.Context, _ string) ([]session.Record, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// More is announced than can be read in the function's time, or something hangs:
+// what was read by then is recorded, and the rest comes again.
+func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
+	const deletions, functionsTime = 100, 30 * time.Second
+	for name, tc := range map[string]struct {
+		reads    slowReads
+		recorded int
+	}{
+		"in time":                    {slowReads{takes: 100 * time.Millisecond}, deletions},
+		"slow reads":                 {slowReads{takes: 900 * time.Millisecond}, 22},
+		"an inventory's table hangs": {slowReads{takes: 100 * time.Millisecond, says: map[string]string{hostID(40): `{"end":0}`}}, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleetWorld(t)
+			var bodies []string
+			for n := range deletions {
+				f.put(sessionID(n), hostID(n), "DELETING", fmt.Sprint("a", n))
+				bodies = append(bodies, fmt.Sprintf(
+					`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c%02d","instance-id":%q}}`, n, hostID(n)))
+			}
+			h := f.hostEvents()
+			h.Reader = &runcommand.Reader{API: &tc.reads}
+			h.Registrar, h.Burial = f.registrar(), f.burial()
+			h.Registrar.Index = hangingIndex{f}
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), functionsTime)
+				defer cancel()
+				response, err := h.Handle(ctx, batchOf(bodies...))
+				if err != nil || ctx.Err() != nil {
+					t.Fatal("it did not end in time", err)
+				}
+				recorded := 0
+				for _, r := range f.table.All() {
+					if r[session.AttrConfirmation] == "closed" {
+						recorded++
+					}
+				}
+				if again := len(response.BatchItemFailures); recorded != tc.recorded || again != deletions-recorded {
+					t.Errorf("%d answers read: %d recorded, not %d, and %d come again", tc.reads.read, recorded, tc.recorded, again)
+				}
+			})
+		})
+	}
+}
