@@ -91,7 +91,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	  test-all sim fuzz clients schemathesis readme bench-quick
 
 fmt: ## Check that the Go code is formatted
-	@unformatted=$$(gofmt -l functions internal .ci); \
+	@unformatted=$$(gofmt -l functions internal .ci) && \
 	test -z "$$unformatted" || { echo "gofmt -w these:" $$unformatted; exit 1; }
 
 vet: ## Run go vet

@@ -1,5 +1,6 @@
 """Reads `go test -json` and prints what `go test` would, then how many tests passed, failed and skipped themselves.
-Ends in an error if any failed, or skipped itself: this is for runs that must leave nothing out."""
+Ends in an error if any failed, or skipped itself: this is for runs that must leave nothing out. An event of the action
+"error" stands for a `go test` that ended in one, which it may do before it comes to any test."""
 
 import collections
 import json
@@ -9,6 +10,7 @@ import sys
 count = collections.Counter()
 output = collections.defaultdict(list)
 skipped, with_failures = [], set()
+errors = 0
 
 for line in sys.stdin:
     try:
@@ -20,6 +22,8 @@ for line in sys.stdin:
     if action in ("output", "build-output"):
         if not re.match(r"=== (RUN|PAUSE|CONT|NAME) ", event["Output"]):
             output[package or event.get("ImportPath"), test].append(event["Output"])
+    elif action == "error":
+        errors += 1
     elif action == "build-fail":
         print("".join(output.pop((event["ImportPath"], None), [])), end="")
     elif action in ("pass", "fail", "skip"):
@@ -39,4 +43,6 @@ for line in sys.stdin:
 
 print("".join(skipped), end="")
 print(f"go test: {count['pass']} passed, {count['fail']} failed, {count['skip']} skipped")
-sys.exit(count["fail"] > 0 or count["skip"] > 0 or count["pass"] == 0)
+if errors and not count["fail"]:
+    print("go test ended in an error, and no test failed: see above")
+sys.exit(errors > 0 or count["fail"] > 0 or count["skip"] > 0 or count["pass"] == 0)
