@@ -3,6 +3,7 @@ package runcommand_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,6 +80,42 @@ func TestOneHostIsAskedForByItself(t *testing.T) {
 	x.read(t)
 	if len(x.asked) != 1 || aws.ToString(x.asked[0].InstanceId) != hostID(0) || !x.asked[0].Details {
 		t.Errorf("asked for %+v", x.asked)
+	}
+}
+
+// A large is a Systems Manager with so many invocations of one command, hosts 0,
+// 1, 2, ..., of which a page shows 50.
+type large struct {
+	told
+	hosts int
+}
+
+func (x *large) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	out, err := x.told.ListCommandInvocations(ctx, in, opts...)
+	one := out.CommandInvocations[0]
+	if in.InstanceId != nil {
+		one.InstanceId = in.InstanceId
+		return &ssm.ListCommandInvocationsOutput{CommandInvocations: []types.CommandInvocation{one}}, err
+	}
+	first, _ := strconv.Atoi(aws.ToString(in.NextToken))
+	out.CommandInvocations = nil
+	for n := first; n < min(first+50, x.hosts); n++ {
+		one.InstanceId = aws.String(hostID(n))
+		out.CommandInvocations = append(out.CommandInvocations, one)
+	}
+	if first+50 < x.hosts {
+		out.NextToken = aws.String(strconv.Itoa(first + 50))
+	}
+	return out, err
+}
+
+// Of a command to a whole fleet no more is read than what is asked for: not
+// more pages than hosts, and then each by itself.
+func TestFewHostsOfALargeFleetAreFewCalls(t *testing.T) {
+	x := &large{hosts: 2000}
+	invocations, errs := (&runcommand.Reader{API: x}).Read(t.Context(), attemptID, hostIDs(1500, 1600, 1999))
+	if len(invocations) != 3 || len(errs) > 0 || len(x.asked) != 3+3 {
+		t.Errorf("%d calls, %d invocations, errors %v", len(x.asked), len(invocations), errs)
 	}
 }
 
