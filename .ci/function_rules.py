@@ -9,7 +9,8 @@ import re
 
 from template_expansion import as_list, of_type, referred
 
-FUNCTIONS = pathlib.Path(__file__).parent.parent / "functions"
+ROOT = pathlib.Path(__file__).parent.parent
+FUNCTIONS = ROOT / "functions"
 
 # Actions that know no resource, so that "*" is all a policy can say.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
@@ -64,6 +65,10 @@ VARIABLES_OF_ALL = {"LOG_LEVEL", "STACK"}
 LATEST_RUN_SECONDS = 60
 
 GATEWAY_TIMEOUT_SECONDS = 30
+
+# What a function needs to say, and to record, that a call has failed.
+SECONDS_AFTER_A_FAILED_CALL = 5
+
 QUEUE_DEFAULT_VISIBILITY_SECONDS = 30
 
 
@@ -102,6 +107,30 @@ def program(function):
     """The text of a function's main: DeleteSessionsFunction's is functions/delete-sessions/main.go."""
     folder = re.sub(r"(?<!^)(?=[A-Z])", "-", function.removesuffix("Function")).lower()
     return (FUNCTIONS / folder / "main.go").read_text()
+
+
+def calls_end_before_their_function(template):
+    """One call without an answer, with all its tries and the pauses between them. A function that Lambda ends meanwhile
+    says nothing of what the rest of its event has come to."""
+    config = (ROOT / "internal/awsenv/awsenv.go").read_text()
+    retries = re.search(r"\bMaxAttempts = (\d+)\n\s*o\.MaxBackoff = time\.Second\n", config)
+    if not retries:
+        yield "internal/awsenv: how often a call is tried, with pauses of a second at most, cannot be read"
+        return
+    tries = int(retries[1])
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        timeout = function["Properties"].get("Timeout", 3)
+        for given in sorted(set(re.findall(r"\bawsenv\.Config\((.*?)\)", program(name)))) or ["nothing"]:
+            seconds = re.fullmatch(r"(\d+) ?\* ?time\.Second", given)
+            if not seconds:
+                yield f"{name}: how long its program waits for a call is not a number of seconds, but {given}"
+                continue
+            longest = tries * int(seconds[1]) + tries - 1
+            if longest + SECONDS_AFTER_A_FAILED_CALL > timeout:
+                yield (
+                    f"{name}: a call that hangs takes up to {longest} s, {tries} tries of {seconds[1]} s: "
+                    f"that leaves less than {SECONDS_AFTER_A_FAILED_CALL} s of its Timeout of {timeout} s"
+                )
 
 
 def environments_are_what_programs_read(template):
@@ -304,6 +333,7 @@ def seconds_between(expression, parameters):
 
 ALL = [
     functions_are_bounded,
+    calls_end_before_their_function,
     environments_are_what_programs_read,
     roles_allow_what_programs_call,
     roles_are_least_privilege,
