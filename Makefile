@@ -122,7 +122,7 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/test
 
-mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=10000
+mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=50000
 	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),50000)
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs

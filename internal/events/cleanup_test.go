@@ -114,8 +114,7 @@ func (f *fleetWorld) receive() (failed []string) {
 	h.IdleKeeper = &session.IdleKeeper{Table: f.failing(), Index: f, Now: f.now, Log: f.logger()}
 	var bodies []string
 	for _, a := range f.answers {
-		bodies = append(bodies, fmt.Sprintf(
-			`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q}}`, *a.InstanceId))
+		bodies = append(bodies, finished("c1", *a.InstanceId))
 	}
 	response, err := h.Handle(f.t.Context(), batchOf(bodies...))
 	if err != nil {
@@ -339,7 +338,7 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 		f.fates[hostID(0)] = tc.fate
 		h := f.hostEvents()
 		h.Burial = f.burial()
-		batch := batchOf(fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID(0)))
+		batch := batchOf(stopped(hostID(0)))
 		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
 		response, err := h.Handle(t.Context(), batch)
 		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
@@ -363,10 +362,7 @@ func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {
 	f.fates[hostID(0)], f.fates[hostID(1)] = session.Alive, session.Alive // they were hibernated
 	h := f.hostEvents()
 	h.Burial = f.burial()
-	stopped := func(n int) string {
-		return fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID(n))
-	}
-	if response, err := h.Handle(t.Context(), batchOf(stopped(0), stopped(1))); err != nil || len(response.BatchItemFailures) > 0 {
+	if response, err := h.Handle(t.Context(), batchOf(stopped(hostID(0)), stopped(hostID(1)))); err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)
 	}
 	waitedFor, err := f.hosts.Quiet(t.Context(), f.now().Add(time.Hour), 10)

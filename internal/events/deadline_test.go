@@ -75,8 +75,7 @@ func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
 			var bodies []string
 			for n := range deletions {
 				f.put(sessionID(n), hostID(n), "DELETING", fmt.Sprint("a", n))
-				bodies = append(bodies, fmt.Sprintf(
-					`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c%02d","instance-id":%q}}`, n, hostID(n)))
+				bodies = append(bodies, finished(fmt.Sprintf("c%02d", n), hostID(n)))
 			}
 			h := f.hostEvents()
 			h.Reader = &runcommand.Reader{API: &tc.reads}

@@ -76,8 +76,7 @@ func TestWholeCommandIsOneReadAndOneWrite(t *testing.T) {
 	h.Confirmer.Table = writes
 	var bodies []string
 	for n := range 50 {
-		bodies = append(bodies, fmt.Sprintf(
-			`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q}}`, hostID(n)))
+		bodies = append(bodies, finished("c1", hostID(n)))
 	}
 	response, err := h.Handle(t.Context(), batchOf(bodies...))
 	if err != nil || len(response.BatchItemFailures) > 0 {

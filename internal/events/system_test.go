@@ -187,6 +187,16 @@ func batchOf(bodies ...string) lambdaevents.SQSEvent {
 	return batch
 }
 
+// finished is the news that a host is through with a command.
+func finished(commandID, hostID string) string {
+	return fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":%q,"instance-id":%q}}`, commandID, hostID)
+}
+
+// stopped is the news that an instance has stopped.
+func stopped(hostID string) string {
+	return fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID)
+}
+
 // confirmations is the hosts' sessions and what confirms them.
 func (s *system) confirmations() map[string]any {
 	all := map[string]any{}
