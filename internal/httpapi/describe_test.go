@@ -201,6 +201,7 @@ func TestFormsOfAQuery(t *testing.T) {
 		`{}`:      "a b c d e",
 		` { } `:   "a b c d e",
 		`{"X":1}`: "a b c d e",
+		"\ufeff":  "a b c d e",
 		`{"SessionIds":null,"NextToken":null,"Filters":null,"MaxResults":null}`: "a b c d e",
 		`{"SessionIds":[],"NextToken":"","Filters":[]}`:                         "a b c d e",
 		`{"sessionids":["a"],"filters":7}`:                                      "a b c d e",
@@ -208,6 +209,7 @@ func TestFormsOfAQuery(t *testing.T) {
 		`{"SessionIds":["c"]}`:                         "c",
 		`{"SessionIds":["d","x","a","f","d","e","d"]}`: "d a e",
 		`{"SessionIds":["x"]}`:                         "",
+		"\ufeff" + `{"SessionIds":["c"]}`:              "c",
 		`{"Session\u0049ds":["\u0063"]}`:               "c",
 
 		`{"Filters":[{"Key":"owner","Value":"user1"}]}`:                                         "a c e",

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -21,7 +22,7 @@ func FuzzDeleteSessions(f *testing.F) {
 		`[{"SessionId":"open","Owner":"user1","Force":true},{"SessionId":"over","Owner":"user1","Force":true}]`,
 		`[{"SessionId":"SessionId123","Owner":"user2"},{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"SessionId123","Owner":"user1","Force":true}]`,
 		`[{"SessionId":"<\u2028&>\\","Owner":"user1"},{"SessionId":"open","Owner":"user1","Force":null}]`,
-		`[]`, `{}`, ``, `[{"SessionId":"SessionId123","Owner":"user1"},7]`, `[{"SessionId":"SessionId123","Owner":"user1","Owner":"user1"}]`,
+		`[]`, `{}`, ``, "\ufeff[]", `[{"SessionId":"SessionId123","Owner":"user1"},7]`, `[{"SessionId":"SessionId123","Owner":"user1","Owner":"user1"}]`,
 	} {
 		f.Add(body, false, "")
 		f.Add(base64.StdEncoding.EncodeToString([]byte(body)), true, "true")
@@ -64,6 +65,7 @@ func FuzzDeleteSessions(f *testing.F) {
 			}
 			body = string(plain)
 		}
+		body = strings.TrimPrefix(body, "\ufeff")
 		var entries []map[string]any
 		var got struct {
 			SuccessfulList   []struct{ SessionId, State string }
@@ -142,7 +144,7 @@ func FuzzDescribeSessions(f *testing.F) {
 			max          float64
 		}
 		var read map[string]any
-		_ = json.Unmarshal([]byte(body), &read) // a blank body asks for all
+		_ = json.Unmarshal([]byte(strings.TrimPrefix(body, "\ufeff")), &read) // a blank body asks for all
 		asked.ids, _ = read["SessionIds"].([]any)
 		asked.filters, _ = read["Filters"].([]any)
 		if asked.max, _ = read["MaxResults"].(float64); asked.max > 0 && len(sessions) > int(asked.max) {

@@ -71,7 +71,9 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 		{`[{` + ok + `}] [`, []wrong{body("is not valid JSON: there is more after the first value, which ends at byte 31")}},
 		{`[{` + ok + `}]x`, []wrong{body("is not valid JSON: there is more after the first value, which ends at byte 31")}},
 		{`[{'SessionId':'s'}]`, []wrong{body("is not valid JSON: ... at byte 3")}},
-		{"\ufeff[]", []wrong{body("is not valid JSON: ... at byte 1")}},
+		{"\ufeff", []wrong{body("is empty; it must be a JSON array of entries")}},
+		{"\ufeff\ufeff[]", []wrong{body("is not valid JSON: ... at byte 1")}},
+		{"\xff\xfe[\x00]\x00", []wrong{body("is not valid UTF-8")}}, // the mark of UTF-16
 		{"[{\"SessionId\":\"\xff\",\"Owner\":\"o\"}]", []wrong{body("is not valid UTF-8")}},
 		{strings.Repeat("[", 20_000), []wrong{body("is not valid JSON: ... at byte 10001")}},
 		{`[{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}]`, []wrong{body("is not valid JSON: ... at byte 10005")}},

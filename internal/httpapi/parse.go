@@ -205,28 +205,16 @@ func parseForce(raw json.RawMessage) (force bool, fault string) {
 	return false, "is not true or false"
 }
 
-// parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
-// is there twice.
-func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault) {
-	for name := range req.QueryStringParameters {
-		if name != "dryRun" && strings.EqualFold(strings.NewReplacer("_", "", "-", "").Replace(name), "dryRun") {
-			// Who meant a dry run must not get a real one.
-			return false, &Fault{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", name)}
+// body is the request's body as it was sent, without a byte order mark. Windows
+// PowerShell 5.1 puts one before the text that it writes as UTF-8, and RFC 8259
+// lets a reader ignore it.
+func body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
+	text := []byte(req.Body)
+	if req.IsBase64Encoded {
+		var err error
+		if text, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
+			return nil, err
 		}
 	}
-	switch text, there := req.QueryStringParameters["dryRun"]; {
-	case !there || text == "false":
-		return false, nil
-	case text == "true":
-		return true, nil
-	}
-	return false, &Fault{Field: "dryRun", Reason: "is not true or false"}
-}
-
-// body is the request's body as it was sent.
-func body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
-	if !req.IsBase64Encoded {
-		return []byte(req.Body), nil
-	}
-	return base64.StdEncoding.DecodeString(req.Body)
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }

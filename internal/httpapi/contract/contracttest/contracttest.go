@@ -78,7 +78,8 @@ func Check(e Exchange) error {
 	if item == nil || item.GetOperation(e.Method) == nil {
 		return nil
 	}
-	body := bytes.Trim(e.Request, " \t\r\n") // what is blank is no body
+	body := bytes.TrimPrefix(e.Request, []byte("\ufeff")) // a byte order mark is ignored
+	body = bytes.Trim(body, " \t\r\n")                    // what is blank is no body
 	r, err := http.NewRequest(e.Method, "http://broker"+e.Path+"?"+e.Query, bytes.NewReader(body))
 	if err != nil {
 		return err
