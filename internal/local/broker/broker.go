@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -144,7 +145,15 @@ func (b *Broker) Handler() http.Handler {
 	mux.HandleFunc("GET /openapi.yaml", serveContract)
 	mux.HandleFunc("POST /oauth2/token", b.issueToken)
 	mux.HandleFunc("/", b.gateway)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Go's router redirects such a path. API Gateway redirects nothing, and
+		// no route of the template is spelled like that.
+		if clean := path.Clean(r.URL.Path); r.URL.Path != clean && r.URL.Path != clean+"/" {
+			b.gateway(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func serveContract(w http.ResponseWriter, _ *http.Request) {

@@ -169,6 +169,22 @@ func TestUnknownRouteAndMethodAreNotFound(t *testing.T) {
 	}
 }
 
+// API Gateway never redirects, and Go's router does so for every path that is not
+// clean: a client would see locally what it never sees on AWS.
+func TestPathsAreTakenAsTheyAre(t *testing.T) {
+	h := gatewayTo(func(context.Context, []byte) (string, error) {
+		t.Error("the function was invoked")
+		return "", nil
+	})
+	for _, path := range []string{"//things", "/./things", "/x/../things", "/things//", "//local//hosts", "/things/.", "//oauth2/token"} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		wantMessage(t, w, http.StatusNotFound, "Not Found")
+	}
+}
+
 func TestContractIsServed(t *testing.T) {
 	w := httptest.NewRecorder()
 	gatewayTo(nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.yaml", nil))
