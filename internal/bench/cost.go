@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

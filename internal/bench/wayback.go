@@ -18,8 +18,8 @@ import (
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )

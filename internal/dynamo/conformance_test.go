@@ -15,9 +15,9 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/streamevent"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
+	"dcv-session-broker/internal/streamevent"
 )
 
 func TestConformance(t *testing.T) {

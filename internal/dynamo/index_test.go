@@ -17,8 +17,8 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 )

@@ -15,7 +15,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )

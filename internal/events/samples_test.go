@@ -19,7 +19,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )

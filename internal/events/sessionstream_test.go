@@ -10,9 +10,9 @@ import (
 	lambdaevents "github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/local/memtable"
-	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/streamevent"
 )
 
 const streamARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Sessions/stream/2026-11-20T08:00:00.000"

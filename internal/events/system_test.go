@@ -17,8 +17,8 @@ import (
 	"dcv-session-broker/internal/events"
 	"dcv-session-broker/internal/events/stream"
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )

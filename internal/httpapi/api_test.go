@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"dcv-session-broker/internal/httpapi"
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

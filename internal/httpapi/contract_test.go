@@ -20,8 +20,8 @@ import (
 
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

@@ -10,22 +10,22 @@ import (
 	"testing"
 	"time"
 
-	"dcv-session-broker/internal/local/broker"
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/local/system"
 )
 
-// system starts the broker on a directory of hosts, with an empty table.
-func system(t *testing.T, dir string) http.Handler {
+// startSystem starts the system on a directory of hosts, with an empty table.
+func startSystem(t *testing.T, dir string) http.Handler {
 	t.Helper()
-	b, err := broker.New(t.Context(), broker.Options{
+	sys, err := system.New(t.Context(), system.Options{
 		Template: "../../template.yaml", Dir: dir,
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Close)
-	return b.Handler()
+	t.Cleanup(sys.Close)
+	return sys.Handler()
 }
 
 func get(t *testing.T, api http.Handler, path string, into any) (text string) {
@@ -41,7 +41,7 @@ func get(t *testing.T, api http.Handler, path string, into any) (text string) {
 }
 
 func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
-	api := system(t, t.TempDir())
+	api := startSystem(t, t.TempDir())
 	if err := startDemoFleet(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
@@ -77,15 +77,15 @@ func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
 
 // The welcome's steps, one after the other, do what it says of them.
 func TestWelcomesStepsWork(t *testing.T) {
-	b, err := broker.New(t.Context(), broker.Options{
+	sys, err := system.New(t.Context(), system.Options{
 		Template: "../../template.yaml", Dir: t.TempDir(),
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Close)
-	api := b.Handler()
+	t.Cleanup(sys.Close)
+	api := sys.Handler()
 	if err := startDemoFleet(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
@@ -150,14 +150,14 @@ func TestWelcomesStepsWork(t *testing.T) {
 		r.Header.Set("X-Amz-Target", "AmazonSSM.ListCommandInvocations")
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		w := httptest.NewRecorder()
-		b.SystemsManager().ServeHTTP(w, r)
+		sys.SystemsManager().ServeHTTP(w, r)
 		all := w.Body.String()
 		return strings.Contains(all, "close ") && !strings.Contains(all, `"InProgress"`) && !strings.Contains(all, `"Pending"`)
 	})
 	do(8)
-	b.Advance(3 * time.Minute)
+	sys.Advance(3 * time.Minute)
 	is("render-7", "DELETING") // stuck
-	if _, err := b.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {
+	if _, err := sys.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {
 		t.Fatal(err)
 	}
 	is("render-7", "DELETED")
@@ -171,7 +171,7 @@ var curl = regexp.MustCompile(`(?s)curl -s (?:-X (\w+) )?http://127\.0\.0\.1:808
 
 func TestSystemStartedBeforeKeepsWhatItHas(t *testing.T) {
 	dir := t.TempDir()
-	first := system(t, dir)
+	first := startSystem(t, dir)
 	if _, err := call(t.Context(), first, http.MethodPut, "/local/hosts/i-00000000000000001/sessions/mine", `{"Owner": "user1"}`); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestSystemStartedBeforeKeepsWhatItHas(t *testing.T) {
 		t.Error("the demo fleet was added")
 	}
 
-	again := system(t, dir) // the hosts of before, and nothing in the table
+	again := startSystem(t, dir) // the hosts of before, and nothing in the table
 	if err := startDemoFleet(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}

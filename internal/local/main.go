@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"dcv-session-broker/internal/local/broker"
 	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/system"
 )
 
 func main() {
@@ -50,7 +50,7 @@ func run(ctx context.Context) (err error) {
 		s.dynamoDB = server.Endpoint()
 	}
 
-	b, err := broker.New(ctx, broker.Options{
+	sys, err := system.New(ctx, system.Options{
 		Template:    "template.yaml",
 		Parameters:  s.parameters(),
 		Dir:         dir,
@@ -65,20 +65,20 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer b.Close()
+	defer sys.Close()
 
 	api, err := net.Listen("tcp", net.JoinHostPort(s.bind, s.port))
 	if err != nil {
 		return fmt.Errorf("%w (choose another port with PORT=...)", err)
 	}
-	if err := startDemoFleet(ctx, b.Handler()); err != nil {
+	if err := startDemoFleet(ctx, sys.Handler()); err != nil {
 		return err
 	}
-	servers := []*http.Server{serve(api, b.Handler())}
+	servers := []*http.Server{serve(api, sys.Handler())}
 	for _, service := range []struct {
 		port    string
 		handler http.Handler
-	}{{s.ssmPort, b.SystemsManager()}, {s.ec2Port, b.EC2()}} {
+	}{{s.ssmPort, sys.SystemsManager()}, {s.ec2Port, sys.EC2()}} {
 		if service.port == "" {
 			continue
 		}
@@ -106,7 +106,7 @@ func serve(l net.Listener, h http.Handler) *http.Server {
 	return server
 }
 
-func printStep(s broker.Step) {
+func printStep(s system.Step) {
 	from, to := s.From, s.To
 	if from == "" {
 		from = "(new)"

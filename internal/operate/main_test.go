@@ -15,8 +15,8 @@ import (
 	"time"
 	"unicode"
 
-	"dcv-session-broker/internal/local/broker"
 	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/system"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/operate/smoke"
 )
@@ -39,21 +39,21 @@ func operate(t *testing.T, typed string, args ...string) (said string, err error
 	return said, err
 }
 
-// system is the system on one machine.
-func system(t *testing.T, opts broker.Options) (b *broker.Broker, url string) {
+// startSystem starts the whole system on one machine.
+func startSystem(t *testing.T, opts system.Options) (sys *system.System, url string) {
 	t.Helper()
 	opts.Template, opts.Dir = "../../template.yaml", t.TempDir()
 	if opts.Every == nil {
 		opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
 	}
-	b, err := broker.New(t.Context(), opts)
+	sys, err := system.New(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Close)
-	server := httptest.NewServer(b.Handler())
+	t.Cleanup(sys.Close)
+	server := httptest.NewServer(sys.Handler())
 	t.Cleanup(server.Close)
-	return b, server.URL
+	return sys, server.URL
 }
 
 func get(t *testing.T, url string) string {
@@ -73,7 +73,7 @@ func get(t *testing.T, url string) string {
 func TestSmokeOnOneMachine(t *testing.T) {
 	for _, mode := range []string{"purge", "best-effort"} {
 		t.Run(mode, func(t *testing.T) {
-			_, url := system(t, broker.Options{Token: apiToken, Parameters: map[string]string{"ForceMode": mode}})
+			_, url := startSystem(t, system.Options{Token: apiToken, Parameters: map[string]string{"ForceMode": mode}})
 			said, err := operate(t, "", "smoke", "-url", url+"/")
 			if err != nil || !strings.Contains(said, "the whole path works") {
 				t.Errorf("%v\n%s", err, said)
@@ -91,7 +91,7 @@ func TestSmokeOnOneMachine(t *testing.T) {
 // The stack's table, stream and functions, with its user pool: as far as they can be had here.
 func TestSmokeOfAStack(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
-	_, url := system(t, broker.Options{Token: apiToken, DynamoDB: endpoint})
+	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint})
 	a := &account{
 		outputs: map[string]string{
 			"ApiUrl": url, "TokenUrl": url + "/oauth2/token", "ClientId": "client", "UserPoolId": "us-east-1_pool", "SessionsTableName": "SessionsTable",
@@ -142,8 +142,8 @@ func TestSmokeOfAStack(t *testing.T) {
 }
 
 func TestDoctorOnOneMachine(t *testing.T) {
-	b, url := system(t, broker.Options{})
-	systemsManager, instances := httptest.NewServer(b.SystemsManager()), httptest.NewServer(b.EC2())
+	sys, url := startSystem(t, system.Options{})
+	systemsManager, instances := httptest.NewServer(sys.SystemsManager()), httptest.NewServer(sys.EC2())
 	defer systemsManager.Close()
 	defer instances.Close()
 	call(t, http.MethodPut, url+"/local/hosts/i-00000000000000001/sessions/s-1", `{"Owner": "user1"}`)

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/memtable"
 	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

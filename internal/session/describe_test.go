@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

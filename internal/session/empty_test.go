@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

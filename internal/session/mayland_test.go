@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

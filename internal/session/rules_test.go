@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

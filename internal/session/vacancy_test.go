@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 

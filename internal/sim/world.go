@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dcv-session-broker/internal/local/memtable"
+	"dcv-session-broker/internal/memtable"
 )
 
 // A world is one run.

@@ -4,7 +4,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/streamevent"
 )
 
 // event is the stream's record as Lambda shows it.

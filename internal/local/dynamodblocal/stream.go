@@ -12,7 +12,7 @@ import (
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/streamevent"
 )
 
 // StreamsAPI is what a StreamReader calls of *dynamodbstreams.Client.

@@ -21,8 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/streamevent"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/streamevent"
 )
 
 // readUntil reads the stream until n records have come, and a little longer.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"dcv-session-broker/internal/local/streamevent"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/streamevent"
 )
 
 // FromEvents is what a function sees of the changes, read as AWS's own Go

@@ -3,8 +3,8 @@ package tabletest
 import (
 	"time"
 
-	"dcv-session-broker/internal/local/memtable"
-	"dcv-session-broker/internal/local/streamevent"
+	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/streamevent"
 )
 
 // Memory is a new table in memory as a Subject: what others are compared with.

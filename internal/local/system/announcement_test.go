@@ -1,0 +1,124 @@
+package system
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/events/stream"
+)
+
+// The part of README.md that is for those who listen.
+func eventsForOthers(t *testing.T) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, found := strings.Cut(string(readme), "\n### Events for others\n")
+	part, _, _ = strings.Cut(part, "\n### ")
+	if !found {
+		t.Fatal("README.md has no such part")
+	}
+	return part
+}
+
+// shape is a value with what stands for any of its kind in place of texts that
+// differ from event to event.
+func shape(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			v[name] = shape(inner)
+		}
+	case string:
+		for kind, pattern := range map[string]string{
+			"time": `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$`, "UUID": `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`,
+		} {
+			if regexp.MustCompile(pattern).MatchString(v) {
+				return kind
+			}
+		}
+	}
+	return value
+}
+
+// The example of README.md is an event as it really comes, but for its texts.
+func TestReadmeShowsWhatIsAnnounced(t *testing.T) {
+	example := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(eventsForOthers(t))
+	if example == nil {
+		t.Fatal("README.md shows no event")
+	}
+	var told, real map[string]any
+	if err := json.Unmarshal([]byte(example[1]), &told); err != nil {
+		t.Fatal(err)
+	}
+
+	events := make(chan json.RawMessage, 10)
+	sys, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: t.TempDir(), Announced: func(event json.RawMessage) { events <- event },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sys.Close)
+	c := &controlled{t: t, system: sys, api: sys.Handler()}
+	c.want(http.StatusOK, http.MethodPut, "/local/hosts/i-0a1b2c3d4e5f60001/sessions/SessionId123", `{"Owner": "user1"}`)
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "SessionId123", "Owner": "user1"}]`)
+	select {
+	case event := <-events:
+		if err := json.Unmarshal(event, &real); err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("nothing is announced")
+	}
+
+	// What EventBridge puts around every event is not shown.
+	for _, name := range []string{"version", "id", "account", "region", "time", "resources"} {
+		delete(real, name)
+	}
+	detail := real["detail"].(map[string]any)
+	detail["Stack"], detail["RequestedBy"] = "dcv-session-broker", "1example23456789"
+	detail["Id"] = told["detail"].(map[string]any)["Id"]
+	if diff := cmp.Diff(shape(real), shape(told)); diff != "" {
+		t.Errorf("(-announced +README.md):\n%s", diff)
+	}
+}
+
+// README.md explains every field, and no other.
+func TestReadmeExplainsEveryField(t *testing.T) {
+	_, fields, _ := strings.Cut(eventsForOthers(t), "| field | |")
+	fields, _, _ = strings.Cut(fields, "\n\n")
+	explained := map[string]bool{"Stack": true} // explains itself
+	for _, row := range regexp.MustCompile(`(?m)^\| (`+"`[^|]*`"+`) \|`).FindAllStringSubmatch(fields, -1) {
+		for _, name := range strings.Split(row[1], ", ") {
+			explained[strings.Trim(name, "`")] = true
+		}
+	}
+	there := map[string]bool{}
+	kind := reflect.TypeFor[stream.Detail]()
+	for i := range kind.NumField() {
+		name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+		if name == "" {
+			name = kind.Field(i).Name
+		}
+		there[name] = true
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(explained))); diff != "" {
+		t.Errorf("(-announced +README.md):\n%s", diff)
+	}
+	if !strings.Contains(fmt.Sprint(explained), "HostEmpty") {
+		t.Error("the table of fields is not found")
+	}
+}

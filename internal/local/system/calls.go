@@ -1,0 +1,223 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go/middleware"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/session"
+)
+
+// calls counts what each function asks of the services, by
+// "<service>:<Operation>", and has some of it refused.
+type calls struct {
+	refusals
+
+	mu     sync.Mutex
+	counts map[string]map[string]int
+	// observe, if there is one, is told of each, with what was asked where that
+	// decides what it takes to be allowed.
+	observe func(function, operation string, in any)
+}
+
+// ask counts a call. An error is the service's answer to it: there is no other.
+func (c *calls) ask(function, operation string, in any) error {
+	c.count(function, operation, in)
+	return c.refusal(function, operation)
+}
+
+func (c *calls) count(function, operation string, in any) {
+	if c.observe != nil {
+		c.observe(function, operation, in)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]map[string]int{}
+	}
+	if c.counts[function] == nil {
+		c.counts[function] = map[string]int{}
+	}
+	c.counts[function][operation]++
+}
+
+func (c *calls) all() map[string]map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[string]map[string]int{}
+	for function, counts := range c.counts {
+		all[function] = maps.Clone(counts)
+	}
+	return all
+}
+
+func (c *calls) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts = nil
+}
+
+// middleware counts a client's tries: each time that it goes out on the wire.
+func (c *calls) middleware(function, service string) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		counter := middleware.FinalizeMiddlewareFunc("countCalls", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			if err := c.ask(function, service+":"+awsmiddleware.GetOperationName(ctx), nil); err != nil {
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+			}
+			return next.HandleFinalize(ctx, in)
+		})
+		return stack.Finalize.Insert(counter, "Retry", middleware.After)
+	}
+}
+
+// countedTable, countedReader, countedIndex and countedHosts count the
+// operations of the in-memory tables.
+type countedTable struct {
+	session.Table
+	ask func(operation string, in any) error
+}
+
+func (t *countedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
+	if len(writes) > 0 {
+		if err := t.ask("Write", writes); err != nil {
+			results := make([]session.Result, len(writes))
+			for i := range results {
+				results[i].Err = fmt.Errorf("%w: %w", session.ErrNotWritten, err)
+			}
+			return results
+		}
+	}
+	return t.Table.Write(ctx, writes)
+}
+
+type countedReader struct {
+	session.Reader
+	count func(operation string, in any)
+}
+
+func (r *countedReader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	r.count("Get", nil)
+	return r.Reader.Get(ctx, ids)
+}
+
+func (r *countedReader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	r.count("Owned", nil)
+	return r.Reader.Owned(ctx, owner, after, limit)
+}
+
+func (r *countedReader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	r.count("All", nil)
+	return r.Reader.All(ctx, after, limit)
+}
+
+type countedIndex struct {
+	localIndex
+	count func(operation string, in any)
+}
+
+func (x *countedIndex) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+	x.count("Due", nil)
+	return x.localIndex.Due(ctx, lane, now, limit)
+}
+
+func (x *countedIndex) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+	x.count("Open", nil)
+	return x.localIndex.Open(ctx, lane, limit)
+}
+
+func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	x.count("OnHost", nil)
+	return x.localIndex.OnHost(ctx, hostID)
+}
+
+type countedHosts struct {
+	localHosts
+	count func(operation string, in any)
+}
+
+func (t *countedHosts) Sent(ctx context.Context, at time.Time) error {
+	t.count("Sent", nil)
+	return t.localHosts.Sent(ctx, at)
+}
+
+func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
+	t.count("LastButOne", nil)
+	return t.localHosts.LastButOne(ctx)
+}
+
+func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	t.count("Newest", nil)
+	return t.localHosts.Newest(ctx, hostIDs)
+}
+
+func (t *countedHosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	t.count("Notes", nil)
+	return t.localHosts.Notes(ctx, hostIDs)
+}
+
+func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
+	t.count("Answered", nil)
+	return t.localHosts.Answered(ctx, a)
+}
+
+func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
+	t.count("Quiet", nil)
+	return t.localHosts.Quiet(ctx, before, limit)
+}
+
+func (t *countedHosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+	t.count("Expect", nil)
+	return t.localHosts.Expect(ctx, hostID, then)
+}
+
+func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
+	t.count("Silence", nil)
+	return t.localHosts.Silence(ctx, hostID, before)
+}
+
+// countedSystemsManager counts what a function asks of Systems Manager and EC2.
+type countedSystemsManager struct {
+	fleet    *fleet.Fleet
+	function string
+	calls    *calls
+}
+
+func (s *countedSystemsManager) SendCommand(ctx context.Context, in *ssm.SendCommandInput, opts ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	if err := s.calls.ask(s.function, "ssm:SendCommand", in); err != nil {
+		return nil, err
+	}
+	return s.fleet.SendCommand(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput, opts ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	s.calls.count(s.function, "ssm:DescribeInstanceInformation", in)
+	return s.fleet.DescribeInstanceInformation(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	s.calls.count(s.function, "ssm:ListCommandInvocations", in)
+	return s.fleet.ListCommandInvocations(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, opts ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	s.calls.count(s.function, "ssm:GetCommandInvocation", in)
+	return s.fleet.GetCommandInvocation(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	s.calls.count(s.function, "ec2:DescribeInstances", in)
+	return s.fleet.DescribeInstances(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, opts ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
+	s.calls.count(s.function, "ec2:StopInstances", in)
+	return s.fleet.StopInstances(ctx, in, opts...)
+}

@@ -1,0 +1,201 @@
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/session"
+)
+
+// control adds the control API: it makes hosts fail and shows what really runs
+// on them. It answers to this machine only.
+func (sys *System) control(mux *http.ServeMux) {
+	handle := func(pattern string, f func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !fromThisMachine(r) {
+				writeMessage(w, http.StatusForbidden, "The control API answers to this machine only")
+				return
+			}
+			answer, err := f(r)
+			if err != nil {
+				writeMessage(w, statusOf(err), err.Error())
+				return
+			}
+			if answer == nil {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			writeJSON(w, http.StatusOK, answer)
+		})
+	}
+	handle("GET /local/hosts", func(*http.Request) (any, error) { return sys.fleet.Hosts() })
+	handle("GET /local/sessions", func(r *http.Request) (any, error) {
+		all, err := sys.store.all(r.Context())
+		return append([]session.Record{}, all...), err
+	})
+	handle("DELETE /local/sessions/{session}", func(r *http.Request) (any, error) {
+		id := r.PathValue("session")
+		record, err := sys.store.get(r.Context(), id)
+		if err == nil && record == nil {
+			err = errNoRecord
+		}
+		if err != nil {
+			return nil, err
+		}
+		return nil, sys.store.remove(r.Context(), id)
+	})
+	handle("GET /local/calls", func(*http.Request) (any, error) { return sys.calls.all(), nil })
+	handle("DELETE /local/calls", func(*http.Request) (any, error) {
+		sys.calls.reset()
+		return nil, nil
+	})
+	handle("PUT /local/hosts/{host}/sessions/{session}", sys.putSession)
+	handle("PUT /local/hosts/{host}/sessions/{session}/connections", sys.putConnection)
+	handle("DELETE /local/hosts/{host}/sessions/{session}/connections", func(r *http.Request) (any, error) {
+		return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), -1)
+	})
+	handle("DELETE /local/hosts/{host}/sessions/{session}", func(r *http.Request) (any, error) {
+		return nil, sys.fleet.EndSession(r.PathValue("host"), r.PathValue("session"))
+	})
+	handle("POST /local/hosts/{host}/{action}", func(r *http.Request) (any, error) {
+		act, ok := map[string]func(string) error{
+			"stop": sys.fleet.Stop, "start": sys.fleet.Start,
+			"disconnect": sys.fleet.Disconnect, "reconnect": sys.fleet.Reconnect,
+			"untag": sys.fleet.Untag, "tag": sys.fleet.Tag,
+			"stop-when-empty": sys.fleet.StopWhenEmpty, "keep-when-empty": sys.fleet.KeepWhenEmpty,
+			"break": sys.fleet.Break, "mend": sys.fleet.Mend,
+			"lose-events": sys.fleet.LoseEvents, "deliver-events": sys.fleet.DeliverEvents,
+			"silence": sys.fleet.Silence, "speak": sys.fleet.Speak,
+			"hibernate": sys.fleet.Hibernate,
+			"unmanage":  sys.fleet.Unmanage, "manage": sys.fleet.Manage,
+			"take-profile": sys.fleet.TakeProfile, "give-profile": sys.fleet.GiveProfile,
+			"downgrade": sys.fleet.Downgrade, "upgrade": sys.fleet.Upgrade,
+		}[r.PathValue("action")]
+		if !ok {
+			return nil, errNoAction
+		}
+		return nil, act(r.PathValue("host"))
+	})
+	handle("POST /local/cleanup/{task}", func(r *http.Request) (any, error) {
+		run, ok := sys.tasks[r.PathValue("task")]
+		if !ok {
+			return nil, errNoTask
+		}
+		if err := run(r.Context()); err != nil {
+			return nil, err
+		}
+		switch parameters := sys.template.Parameters(); {
+		case r.PathValue("task") == "idle" && parameters["CloseIdleAfterMinutes"] == "0":
+			return map[string]string{"message": "Idle sessions are not closed: start with CLOSE_IDLE_AFTER=1m, for example"}, nil
+		case r.PathValue("task") == "stop" && parameters["StopEmptyHosts"] == "false":
+			return map[string]string{"message": "Empty hosts are not stopped: start with STOP_EMPTY_AFTER=5m, for example"}, nil
+		}
+		return nil, nil
+	})
+	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
+	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
+	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
+		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
+	})
+}
+
+var (
+	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
+		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
+	errNoRecord = errors.New("the table has no such session")
+	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
+	errNotPost  = errors.New("only POST does that")
+	errBadAway  = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
+	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
+)
+
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask), errors.Is(err, errNoRecord):
+		return http.StatusNotFound
+	case errors.Is(err, errNotPost):
+		return http.StatusMethodNotAllowed
+	case errors.Is(err, fleet.ErrStopped):
+		return http.StatusConflict
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadAway):
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
+
+func fromThisMachine(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
+}
+
+// putConnection has a user be connected, who does nothing from then on.
+func (sys *System) putConnection(r *http.Request) (any, error) {
+	want := struct{ Away string }{"0s"}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&want); err != nil && err != io.EOF {
+		return nil, errBadAway
+	}
+	away, err := time.ParseDuration(want.Away)
+	if err != nil || away < 0 {
+		return nil, errBadAway
+	}
+	return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), away)
+}
+
+// putSession starts a session on a host, and the host if it is new, and lists
+// it in the table unless the body says otherwise.
+func (sys *System) putSession(r *http.Request) (any, error) {
+	want := struct {
+		Owner, Type, CreationTime string
+		Registered                bool
+	}{Type: "virtual", Registered: true}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&want); err != nil && err != io.EOF || want.Owner == "" {
+		return nil, errBadBody
+	}
+	hostID := r.PathValue("host")
+	started, err := sys.fleet.StartSession(hostID, fleet.Session{
+		ID: r.PathValue("session"), Owner: want.Owner, Type: want.Type, CreationTime: want.CreationTime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if want.Registered {
+		if err := sys.list(r.Context(), hostID, started); err != nil {
+			return nil, err
+		}
+	}
+	return started, nil
+}
+
+// list puts a session into the table. The automatic console is called "console"
+// on every host, and two hosts can use one ID for sessions of their own: in the
+// table the host's ID behind it tells them apart.
+func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) error {
+	listed := session.Session{
+		ID:           s.ID,
+		Owner:        s.Owner,
+		HostID:       hostID,
+		Type:         s.Type,
+		CreationTime: s.CreationTime,
+		FirstSeenAt:  sys.now(),
+	}
+	taken, err := sys.store.get(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	holder := taken.Session()
+	if s.ID == "console" || taken != nil && holder.State != session.Deleted && holder.HostID != hostID {
+		listed.ID, listed.DCVID = s.ID+"-"+hostID, s.ID
+	}
+	return sys.store.put(ctx, session.Listed(listed))
+}

@@ -1,0 +1,464 @@
+package system
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/session"
+)
+
+const (
+	host1 = "i-00000000000000001"
+	host2 = "i-00000000000000002"
+	nohow = "i-0ffffffffffffffff" // a host that is not there
+)
+
+// A controlled system has nothing on its schedules.
+type controlled struct {
+	t      *testing.T
+	system *System
+	api    http.Handler
+	dir    string
+}
+
+func newControlled(t *testing.T) *controlled {
+	t.Helper()
+	dir := t.TempDir()
+	sys, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: dir,
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sys.Close)
+	return &controlled{t, sys, sys.Handler(), dir}
+}
+
+func (c *controlled) from(remoteAddr, method, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(c.t.Context(), method, path, strings.NewReader(body))
+	r.RemoteAddr = remoteAddr
+	w := httptest.NewRecorder()
+	c.api.ServeHTTP(w, r)
+	return w
+}
+
+func (c *controlled) ask(method, path, body string) *httptest.ResponseRecorder {
+	return c.from("127.0.0.1:4711", method, path, body)
+}
+
+// want asks, wants that status, and returns the body.
+func (c *controlled) want(status int, method, path, body string) string {
+	c.t.Helper()
+	w := c.ask(method, path, body)
+	got := strings.TrimSpace(w.Body.String())
+	if w.Code != status {
+		c.t.Errorf("%s %s: %d %s, not %d", method, path, w.Code, got, status)
+	}
+	switch kind := w.Header().Get("Content-Type"); {
+	case status == http.StatusNoContent && got != "", status != http.StatusNoContent && kind != "application/json":
+		c.t.Errorf("%s %s: %q (%s)", method, path, got, kind)
+	}
+	return got
+}
+
+// wantRefused wants an error's form, too.
+func (c *controlled) wantRefused(status int, method, path, body string) {
+	c.t.Helper()
+	var said struct {
+		Message string `json:"message"`
+	}
+	got := c.want(status, method, path, body)
+	if err := json.Unmarshal([]byte(got), &said); err != nil || said.Message == "" {
+		c.t.Errorf("%s %s: %s", method, path, got)
+	}
+}
+
+func (c *controlled) put(host, sessionID, body string) string {
+	c.t.Helper()
+	return c.want(http.StatusOK, http.MethodPut, "/local/hosts/"+host+"/sessions/"+sessionID, body)
+}
+
+// hosts are what runs: "STATE SESSION...", by host.
+func (c *controlled) hosts() map[string]string {
+	c.t.Helper()
+	var hosts []fleet.Host
+	if err := json.Unmarshal([]byte(c.want(http.StatusOK, http.MethodGet, "/local/hosts", "")), &hosts); err != nil {
+		c.t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, h := range hosts {
+		line := []string{string(h.State)}
+		for _, s := range h.Sessions {
+			line = append(line, s.ID)
+		}
+		all[h.HostID] = strings.Join(line, " ")
+	}
+	return all
+}
+
+// listed are the table's records: "KEY on HOST" and the session's ID there, if it is another.
+func (c *controlled) listed() (all []string) {
+	c.t.Helper()
+	var records []map[string]any
+	if err := json.Unmarshal([]byte(c.want(http.StatusOK, http.MethodGet, "/local/sessions", "")), &records); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, r := range records {
+		line := r[session.AttrSessionID].(string) + " on " + r[session.AttrHostID].(string)
+		if dcvID, ok := r[session.AttrDCVSessionID].(string); ok {
+			line += " as " + dcvID
+		}
+		all = append(all, line)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (c *controlled) wantListed(want ...string) {
+	c.t.Helper()
+	if got := c.listed(); !slices.Equal(got, want) {
+		c.t.Errorf("listed: %q, not %q", got, want)
+	}
+}
+
+func TestControlAPIAnswersToThisMachineOnly(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	for _, address := range []string{"192.0.2.1:4711", "10.0.0.1:4711", "[2001:db8::1]:4711", "0.0.0.0:4711", "localhost:4711", "127.0.0.1", "@", ""} {
+		for _, call := range [][3]string{
+			{"GET", "/local/hosts"}, {"GET", "/local/sessions"}, {"GET", "/local/calls"}, {"DELETE", "/local/calls"},
+			{"PUT", "/local/hosts/" + host2 + "/sessions/s-2", `{"Owner": "user1"}`},
+			{"DELETE", "/local/hosts/" + host1 + "/sessions/s-1"},
+			{"DELETE", "/local/sessions/s-1"},
+			{"POST", "/local/hosts/" + host1 + "/stop"}, {"POST", "/local/cleanup/deletions"},
+		} {
+			w := c.from(address, call[0], call[1], call[2])
+			wantMessage(t, w, http.StatusForbidden, "The control API answers to this machine only")
+		}
+	}
+	if hosts := c.hosts(); len(hosts) != 1 || hosts[host1] != "running s-1" {
+		t.Errorf("something was done all the same: %v", hosts)
+	}
+	for _, address := range []string{"127.0.0.1:4711", "127.8.9.10:4711", "[::1]:4711", "[::ffff:127.0.0.1]:4711"} {
+		if w := c.from(address, http.MethodGet, "/local/hosts", ""); w.Code != http.StatusOK {
+			t.Errorf("%s: %d", address, w.Code)
+		}
+	}
+}
+
+func TestWhatIsEmptyIsShownEmpty(t *testing.T) {
+	c := newControlled(t)
+	for path, want := range map[string]string{"/local/hosts": "[]", "/local/sessions": "[]", "/local/calls": "{}"} {
+		if got := c.want(http.StatusOK, http.MethodGet, path, ""); got != want {
+			t.Errorf("%s: %s, not %s", path, got, want)
+		}
+	}
+}
+
+func TestEveryActionOnAHost(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-2", `{"Owner": "user1"}`)
+
+	// What an action does that hosts do not show is in the host's own files.
+	kept := func(what string) func() string {
+		return func() string {
+			var host map[string]any
+			text, err := os.ReadFile(filepath.Join(c.dir, "hosts", host1, "host.json"))
+			if err == nil {
+				err = json.Unmarshal(text, &host)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if host[what] == true {
+				return what
+			}
+			return ""
+		}
+	}
+	shown := func() string { return c.hosts()[host1] }
+	broken := func() string {
+		if _, err := os.Stat(filepath.Join(c.system.fleet.StateDir(host1), "broken")); err == nil {
+			return "broken"
+		}
+		return ""
+	}
+	for _, step := range []struct {
+		action string
+		see    func() string
+		want   string
+	}{
+		{"disconnect", shown, "unreachable s-1"},
+		{"disconnect", shown, "unreachable s-1"}, // twice is no error
+		{"reconnect", shown, "running s-1"},
+		{"silence", shown, "unreachable s-1"},
+		{"silence", kept("Silent"), "Silent"},
+		{"speak", shown, "running s-1"},
+		{"untag", kept("Untagged"), "Untagged"},
+		{"tag", kept("Untagged"), ""},
+		{"stop-when-empty", kept("StopsWhenEmpty"), "StopsWhenEmpty"},
+		{"keep-when-empty", kept("StopsWhenEmpty"), ""},
+		{"lose-events", kept("LosesEvents"), "LosesEvents"},
+		{"deliver-events", kept("LosesEvents"), ""},
+		{"unmanage", shown, "unreachable s-1"},
+		{"manage", shown, "running s-1"},
+		{"take-profile", kept("NoProfile"), "NoProfile"},
+		{"give-profile", kept("NoProfile"), ""},
+		{"downgrade", kept("OldAgent"), "OldAgent"},
+		{"upgrade", kept("OldAgent"), ""},
+		{"break", broken, "broken"},
+		{"mend", broken, ""},
+		{"hibernate", shown, "stopped s-1"},
+		{"start", shown, "running s-1"},
+		{"stop", shown, "stopped"},
+		{"start", shown, "running"},
+	} {
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+step.action, "")
+		if got := step.see(); got != step.want {
+			t.Errorf("after %s: %q, not %q", step.action, got, step.want)
+		}
+		if got := c.hosts()[host2]; got != "running s-2" {
+			t.Errorf("after %s: the other host is %q", step.action, got)
+		}
+	}
+}
+
+func TestWhatIsNotThereIsNotFound(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	for _, call := range [][2]string{
+		{"POST", "/local/hosts/" + host1 + "/explode"},
+		{"POST", "/local/hosts/" + nohow + "/explode"},
+		{"DELETE", "/local/hosts/" + host1 + "/sessions/s-2"},
+		{"DELETE", "/local/hosts/" + nohow + "/sessions/s-1"},
+		{"DELETE", "/local/sessions/s-2"},
+		{"POST", "/local/cleanup/windows"},
+		{"GET", "/local/hosts/" + host1},
+		{"POST", "/local/hosts"},
+		{"GET", "/local/"},
+		{"GET", "/local/nothing"},
+	} {
+		c.wantRefused(http.StatusNotFound, call[0], call[1], "")
+	}
+	for _, action := range []string{
+		"stop", "start", "hibernate", "disconnect", "reconnect", "untag", "tag", "break", "mend", "lose-events", "deliver-events", "silence", "speak",
+		"unmanage", "manage", "take-profile", "give-profile", "downgrade", "upgrade",
+	} {
+		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
+	}
+}
+
+func TestPutSessionStartsAndListsIt(t *testing.T) {
+	c := newControlled(t)
+	var started map[string]string
+	if err := json.Unmarshal([]byte(c.put(host1, "s-1", `{"Owner": "user1"}`)), &started); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := time.Parse(time.RFC3339, started["CreationTime"]); err != nil || started["Id"] != "s-1" || started["Owner"] != "user1" || started["Type"] != "virtual" {
+		t.Errorf("%v %v", started, err)
+	}
+	c.put(host1, "a%2Fb%20%C3%BC", `{"Owner": "user1", "Type": "console", "CreationTime": "2026-11-23T19:01:02Z"}`)
+	c.wantListed("a/b ü on "+host1, "s-1 on "+host1)
+	r, err := c.system.store.get(t.Context(), "a/b ü")
+	if s := r.Session(); err != nil || s.Owner != "user1" || s.Type != "console" || s.CreationTime != "2026-11-23T19:01:02Z" || s.State != session.Ready || s.FirstSeenAt.IsZero() {
+		t.Errorf("%v %v", r, err)
+	}
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+host1+"/sessions/a%2Fb%20%C3%BC", "")
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+	c.wantListed("a/b ü on "+host1, "s-1 on "+host1) // ended behind the broker's back
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/a%2Fb%20%C3%BC", "")
+	c.wantListed("s-1 on " + host1)
+}
+
+func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1", "Registered": false}`)
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+	c.wantListed()
+
+	// Nor does it touch a record that is there under this ID.
+	c.put(host1, "s-2", `{"Owner": "user1"}`)
+	before, err := c.system.store.get(t.Context(), "s-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.put(host1, "s-2", `{"Owner": "user2", "Registered": false}`)
+	if after, err := c.system.store.get(t.Context(), "s-2"); err != nil || after.Session() != before.Session() {
+		t.Errorf("%v became %v (%v)", before, after, err)
+	}
+}
+
+func TestSessionsOfOneIDOnTwoHostsAreBothListed(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	both := []string{"s-1 on " + host1, "s-1-" + host2 + " on " + host2 + " as s-1"}
+	c.wantListed(both...)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	c.wantListed(both...)
+}
+
+func TestAutomaticConsoleIsListedWithItsHost(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
+	c.put(host2, "console", `{"Owner": "user2", "Type": "console"}`)
+	c.wantListed("console-"+host1+" on "+host1+" as console", "console-"+host2+" on "+host2+" as console")
+}
+
+func TestPutSessionRefusesWhatItCannotDo(t *testing.T) {
+	c := newControlled(t)
+	for _, body := range []string{
+		``, `{}`, `{"Owner": ""}`, `{"Owner": 1}`, `{"Owner": "user1"`, `[]`, `"user1"`, `null`,
+		`{"Owner": "user1", "Registred": false}`, `{"Owner": "user1", "Registered": "no"}`,
+		`{"Owner": "user1", "Type": "windows"}`, `{"Owner": "user1", "CreationTime": "yesterday"}`,
+	} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, "/local/hosts/"+host1+"/sessions/s-1", body)
+	}
+	for _, path := range []string{"no-host/sessions/s-1", "i-1/sessions/s-1", host1 + "/sessions/" + strings.Repeat("x", 129)} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, "/local/hosts/"+path, `{"Owner": "user1"}`)
+	}
+	if hosts := c.hosts(); len(hosts) != 0 {
+		t.Errorf("there are hosts: %v", hosts)
+	}
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/stop", "")
+	c.wantRefused(http.StatusConflict, http.MethodPut, "/local/hosts/"+host1+"/sessions/s-2", `{"Owner": "user1"}`)
+	c.wantListed("s-1 on " + host1)
+}
+
+func TestCallsAreCountedUntilTheyAreForgotten(t *testing.T) {
+	c := newControlled(t)
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "s-1", "Owner": "user1"}]`)
+	if got, want := c.want(http.StatusOK, http.MethodGet, "/local/calls", ""), `{"delete-sessions":{"table:Write":1}}`; got != want {
+		t.Errorf("%s, not %s", got, want)
+	}
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/calls", "")
+	if got := c.want(http.StatusOK, http.MethodGet, "/local/calls", ""); got != "{}" {
+		t.Errorf("after DELETE: %s", got)
+	}
+}
+
+func TestEveryTaskOfCleanupCanBeRun(t *testing.T) {
+	c := newControlled(t)
+	for _, task := range []string{"deletions", "inventory"} { // idle: TestIdleTaskSaysThatItIsOff
+		c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/"+task, "")
+	}
+}
+
+func TestHostsShowWhatWasDoneToThem(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	faults := func(want ...string) {
+		t.Helper()
+		var hosts []fleet.Host
+		if err := json.Unmarshal([]byte(c.want(http.StatusOK, http.MethodGet, "/local/hosts", "")), &hosts); err != nil || !slices.Equal(hosts[0].Faults, want) {
+			t.Errorf("faults %q, want %q (%v)", hosts[0].Faults, want, err)
+		}
+	}
+	faults()
+	all := []string{"disconnect", "silence", "lose-events", "untag", "break"}
+	for n, fault := range all {
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+fault, "")
+		faults(all[:n+1]...)
+	}
+	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend"} {
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+undo, "")
+	}
+	faults()
+}
+
+func TestWrongMethodIsToldFromWrongPath(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	for _, path := range []string{"/local/cleanup/inventory", "/local/hosts/" + host1 + "/stop"} {
+		c.wantRefused(http.StatusMethodNotAllowed, http.MethodGet, path, "")
+		c.wantRefused(http.StatusMethodNotAllowed, http.MethodPut, path, "")
+	}
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+}
+
+// With idle closing off the task says so; with it on it has nothing to say.
+func TestIdleTaskSaysThatItIsOff(t *testing.T) {
+	c := newControlled(t)
+	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/idle", ""); !strings.Contains(got, "CLOSE_IDLE_AFTER") {
+		t.Errorf("%s", got)
+	}
+	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/stop", ""); !strings.Contains(got, "STOP_EMPTY_AFTER") {
+		t.Errorf("%s", got)
+	}
+	sys, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: t.TempDir(), Parameters: map[string]string{"CloseIdleAfterMinutes": "1"},
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sys.Close)
+	c.system, c.api = sys, sys.Handler()
+	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/idle", "")
+}
+
+// Whoever is connected, and for how long away, is what the host's dcv says.
+func TestConnectedUser(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	session1 := "/local/hosts/" + host1 + "/sessions/s-1"
+	file := filepath.Join(c.system.fleet.StateDir(host1), "732d31.connections")
+	since := func() time.Duration {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []struct {
+			At time.Time `json:"last-interaction-time"`
+		}
+		if err := json.Unmarshal(text, &said); err != nil || len(said) != 1 {
+			t.Fatal(string(text), err)
+		}
+		return time.Since(said[0].At)
+	}
+	gone := func() {
+		t.Helper()
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("somebody is connected: %v", err)
+		}
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	if d := since(); d < 0 || d > 5*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", `{"Away": "10m"}`)
+	if d := since(); d < 10*time.Minute || d > 15*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	for range 2 {
+		c.want(http.StatusNoContent, http.MethodDelete, session1+"/connections", "")
+		gone()
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	c.want(http.StatusNoContent, http.MethodDelete, session1, "") // the user goes with the session
+	gone()
+	for _, body := range []string{`{"Away": "-1m"}`, `{"Away": "long"}`, `{"Gone": "1m"}`, `[]`} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, session1+"/connections", body)
+	}
+	c.wantRefused(http.StatusNotFound, http.MethodPut, session1+"/connections", "")
+	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+nohow+"/sessions/s-1/connections", "")
+}

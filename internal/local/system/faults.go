@@ -1,0 +1,54 @@
+package system
+
+import (
+	"sync"
+
+	"github.com/aws/smithy-go"
+)
+
+// A fault is how a service refuses a kind of call, whoever it is about.
+type fault struct {
+	operations []string // as they are counted: of the table in memory, and over the wire
+	code       string
+	message    string
+}
+
+// serviceFaults are those that a function can be made to have, by name.
+var serviceFaults = map[string]fault{
+	"writes": {
+		[]string{"table:Write", "dynamodb:BatchExecuteStatement"},
+		"AccessDeniedException", "No identity-based policy allows the action",
+	},
+	"commands": {[]string{"ssm:SendCommand"}, "ThrottlingException", "Rate exceeded"},
+}
+
+// refusals are the calls that functions are refused: by function and operation.
+type refusals struct {
+	mu sync.Mutex
+	of map[[2]string]fault
+}
+
+func (r *refusals) setRefused(function string, f fault, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of == nil {
+		r.of = map[[2]string]fault{}
+	}
+	for _, operation := range f.operations {
+		if on {
+			r.of[[2]string{function, operation}] = f
+		} else {
+			delete(r.of, [2]string{function, operation})
+		}
+	}
+}
+
+// refusal is what the service answers, or nil if it does what it is asked.
+func (r *refusals) refusal(function, operation string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f, ok := r.of[[2]string{function, operation}]; ok {
+		return &smithy.GenericAPIError{Code: f.code, Message: f.message, Fault: smithy.FaultClient}
+	}
+	return nil
+}

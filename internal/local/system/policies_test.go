@@ -1,0 +1,304 @@
+package system
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+)
+
+// A grant is something that a policy allows, or that a call needs: an action on
+// a resource, in the template's words, and under which condition.
+type grant struct{ Action, Resource, Condition string }
+
+func (g grant) String() string {
+	if g.Condition == "" {
+		return g.Action + " on " + g.Resource
+	}
+	return g.Action + " on " + g.Resource + " if " + g.Condition
+}
+
+// grants are by function.
+type grants map[string]map[grant]bool
+
+func (all grants) add(function string, some ...grant) {
+	if all[function] == nil {
+		all[function] = map[grant]bool{}
+	}
+	for _, g := range some {
+		all[function][g] = true
+	}
+}
+
+// needed gathers what functions need to be allowed for what they ask.
+type needed struct {
+	mu      sync.Mutex
+	grants  grants
+	unknown map[string]bool // operations
+}
+
+func (n *needed) observe(function, operation string, in any) {
+	some := neededFor(operation, in)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.grants == nil {
+		n.grants, n.unknown = grants{}, map[string]bool{}
+	}
+	if some == nil {
+		n.unknown[operation] = true
+	}
+	n.grants.add(function, some...)
+}
+
+// neededFor is what one operation needs to be allowed; nil if that is not known.
+func neededFor(operation string, in any) []grant {
+	switch operation {
+	// The Service Authorization Reference has no resource for these: "*" is all
+	// that a policy can say.
+	case "ssm:DescribeInstanceInformation", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation", "ec2:DescribeInstances":
+		return []grant{{Action: operation, Resource: "*"}}
+	case "ec2:StopInstances": // hosts are stopped only where they are tagged for it
+		return []grant{{operation, "instance/*", `{"StringEquals":{"ec2:ResourceTag/DcvFleet":"default","ec2:ResourceTag/DcvStopWhenEmpty":"true"}}`}}
+	case "ssm:SendCommand":
+		return neededForCommand(in.(*ssm.SendCommandInput))
+	case "table:Write":
+		var some []grant
+		for _, w := range in.([]session.Write) {
+			kind := "Write"
+			if w.New {
+				kind = "Write, new"
+			}
+			some = append(some, ofTables[kind]...)
+		}
+		return some
+	}
+	return ofTables[strings.TrimPrefix(operation, "table:")]
+}
+
+// A command needs its document, and each of its nodes; the policy looks at the
+// nodes' tag (Systems Manager user guide, "Restricting Run Command access based
+// on tags").
+func neededForCommand(in *ssm.SendCommandInput) []grant {
+	some := []grant{{Action: "ssm:SendCommand", Resource: "document/" + *in.DocumentName}}
+	tag := "default" // the template's FleetTagValue: no scenario has another
+	kinds := map[string]bool{}
+	for _, id := range in.InstanceIds {
+		kinds[strings.Split(id, "-")[0]] = true
+	}
+	for _, target := range in.Targets { // nodes of both kinds can have the tag
+		tag = strings.TrimPrefix(*target.Key, "tag:DcvFleet") + strings.Join(target.Values, ",")
+		kinds["i"], kinds["mi"] = true, true
+	}
+	condition := fmt.Sprintf(`{"StringEquals":{"ssm:resourceTag/DcvFleet":%q}}`, tag)
+	for kind, resource := range map[string]string{"i": "instance/*", "mi": "managed-instance/*"} {
+		if kinds[kind] {
+			some = append(some, grant{"ssm:SendCommand", resource, condition})
+		}
+	}
+	return some
+}
+
+const (
+	theSessions = "SessionsTable.Arn"
+	theHosts    = "HostsTable.Arn"
+)
+
+// ofTables is what the operations of the tables need; TestWhatTablesNeed looks at
+// the calls that they are.
+var ofTables = map[string][]grant{
+	"Write": {{"dynamodb:PartiQLUpdate", theSessions, ""}},
+	// What is there already is looked at by an update that cannot succeed.
+	"Write, new": {{"dynamodb:PartiQLInsert", theSessions, ""}, {"dynamodb:PartiQLUpdate", theSessions, ""}},
+	"Get":        {{"dynamodb:BatchGetItem", theSessions, ""}},
+	"Owned":      {{"dynamodb:Query", theSessions + "/index/by-owner", ""}},
+	"All":        {{"dynamodb:Scan", theSessions, ""}},
+	"Due":        {{"dynamodb:Query", theSessions + "/index/due", ""}},
+	"OnHost":     {{"dynamodb:Query", theSessions + "/index/by-host", ""}},
+	"Sent":       {{"dynamodb:UpdateItem", theHosts, ""}},
+	"LastButOne": {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"Newest":     {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"Answered":   {{"dynamodb:UpdateItem", theHosts, ""}},
+	"Quiet":      {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},
+	"Silence":    {{"dynamodb:UpdateItem", theHosts, ""}},
+	"Expect":     {{"dynamodb:UpdateItem", theHosts, ""}},
+	"Notes":      {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"Open":       {{"dynamodb:Query", theSessions + "/index/due", ""}},
+}
+
+// neededByLambda is what Lambda itself does with a function's role: it writes the
+// log, and polls what feeds the function.
+func neededByLambda(f template.Function, logGroup string) []grant {
+	some := []grant{{"logs:CreateLogStream", logGroup, ""}, {"logs:PutLogEvents", logGroup, ""}}
+	for _, q := range f.Queues { // Lambda developer guide, "Using Lambda with Amazon SQS": execution role permissions
+		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
+			some = append(some, grant{action, q.Queue + ".Arn", ""})
+		}
+	}
+	for _, s := range f.Streams { // the same, "Using Lambda with Amazon DynamoDB"
+		for _, action := range []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"} {
+			some = append(some, grant{action, s.Table + ".StreamArn", ""})
+		}
+		some = append(some,
+			grant{"dynamodb:ListStreams", s.Table + ".Arn/stream/*", ""},
+			grant{"sqs:SendMessage", s.OnFailureQueue + ".Arn", ""})
+	}
+	return some
+}
+
+// given is what the roles of the template's functions allow, and what Lambda
+// needs of it.
+func given(t *testing.T, tmpl *template.Template) (allowed, byLambda grants) {
+	t.Helper()
+	allowed, byLambda = grants{}, grants{}
+	for _, f := range tmpl.Functions() {
+		function, _ := tmpl.Resource(f.LogicalID)
+		logGroup := function.Properties["LoggingConfig"].(map[string]any)["LogGroup"].(string)
+		byLambda.add(f.Name, neededByLambda(f, logGroup+".Arn")...)
+
+		roleID, _ := strings.CutSuffix(function.Properties["Role"].(string), ".Arn")
+		role, ok := tmpl.Resource(roleID)
+		if !ok || role.Properties["ManagedPolicyArns"] != nil {
+			t.Fatalf("%s: no role, or one with policies that are not in the template", f.LogicalID)
+		}
+		documents := []any{}
+		for _, policy := range role.Properties["Policies"].([]any) {
+			documents = append(documents, policy.(map[string]any)["PolicyDocument"])
+		}
+		// The one policy that a parameter adds to a role.
+		if added, ok := tmpl.Resource("StopEmptyHostsPolicy"); ok && slices.Contains(list(added.Properties["Roles"]), roleID) {
+			documents = append(documents, added.Properties["PolicyDocument"])
+		}
+		for _, document := range documents {
+			document := document.(map[string]any)
+			for _, statement := range document["Statement"].([]any) {
+				allowed.add(f.Name, grantsOf(t, statement.(map[string]any))...)
+			}
+		}
+	}
+	return allowed, byLambda
+}
+
+func grantsOf(t *testing.T, statement map[string]any) (some []grant) {
+	t.Helper()
+	condition := ""
+	for name, value := range statement {
+		switch name {
+		case "Sid", "Action", "Resource":
+		case "Effect":
+			if value != "Allow" {
+				t.Fatalf("%v: only what is allowed is understood", statement)
+			}
+		case "Condition":
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			condition = string(text)
+		default:
+			t.Fatalf("%v: %s is not understood", statement, name)
+		}
+	}
+	for _, action := range list(statement["Action"]) {
+		for _, resource := range list(statement["Resource"]) {
+			for _, prefix := range []string{"arn:aws:ssm:us-east-1:000000000000:", "arn:aws:ec2:us-east-1:000000000000:"} {
+				resource = strings.TrimPrefix(resource, prefix)
+			}
+			some = append(some, grant{action, resource, condition})
+		}
+	}
+	return some
+}
+
+// list is a policy's one text, or its list of texts.
+func list(v any) (texts []string) {
+	if text, ok := v.(string); ok {
+		return []string{text}
+	}
+	for _, text := range v.([]any) {
+		texts = append(texts, text.(string))
+	}
+	return texts
+}
+
+// faults are the differences between what is needed and what is allowed, which
+// are to be the same: so there is no "*" either where a resource can be named.
+func faults(needed, allowed grants) (all []string) {
+	for _, function := range slices.Sorted(maps.Keys(maps.Collect(both(needed, allowed)))) {
+		for g := range needed[function] {
+			if !allowed[function][g] {
+				all = append(all, function+" needs, and is not allowed: "+g.String())
+			}
+		}
+		for g := range allowed[function] {
+			if !needed[function][g] {
+				all = append(all, function+" is allowed, and does not need: "+g.String())
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func both(a, b grants) func(yield func(string, bool) bool) {
+	return func(yield func(string, bool) bool) {
+		for _, all := range []grants{a, b} {
+			for function := range all {
+				if !yield(function, true) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// policiesFit compares what the functions needed in all scenarios with what the
+// template allows them, and shows that the comparison sees each grant that is
+// taken away or given.
+func policiesFit(t *testing.T, n *needed) {
+	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"}) // which one scenario needs
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed, needs := given(t, tmpl)
+	for function, some := range n.grants {
+		needs.add(function, slices.Collect(maps.Keys(some))...)
+	}
+	for operation := range n.unknown {
+		t.Errorf("nobody knows what %s needs to be allowed", operation)
+	}
+	for _, fault := range faults(needs, allowed) {
+		t.Error(fault)
+	}
+	if t.Failed() {
+		return
+	}
+	for function, some := range allowed {
+		for g := range some {
+			without := grants{}
+			for f, all := range allowed {
+				without.add(f, slices.Collect(maps.Keys(all))...)
+			}
+			delete(without[function], g)
+			if got := faults(needs, without); len(got) != 1 {
+				t.Errorf("%s without %s: %q", function, g, got)
+			}
+			wider := g
+			wider.Resource = "*"
+			if wider == g {
+				wider.Action = "ssm:CancelCommand"
+			}
+			without.add(function, g, wider)
+			if got := faults(needs, without); len(got) != 1 {
+				t.Errorf("%s with %s: %q", function, wider, got)
+			}
+		}
+	}
+}

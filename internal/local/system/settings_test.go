@@ -1,0 +1,280 @@
+package system
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/session"
+)
+
+// What the template's parameters say reaches the functions as they are built:
+// each setting the part of its function that it is for. Their clock cannot be
+// set on: what they find in the tables, on hosts and in EC2 is set back.
+func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
+	dynamodblocal.ForTest(t) // or there is none to be had
+	// One of its own: cleanup works on all that is in the tables.
+	dynamoDB, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dynamoDB.Stop() })
+	sys, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: t.TempDir(),
+		Parameters: map[string]string{
+			"FleetTagValue": "studio", "MaxBatchSize": "5", "ForceMode": "best-effort", "EndSessionsOfStoppedHosts": "false",
+			"StopEmptyHosts": "true",
+			// Each time differs from all others.
+			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
+		},
+		DynamoDB: dynamoDB.Endpoint(), Bootstraps: buildFunctions(t),
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sys.Close)
+	for _, f := range sys.functions {
+		f.Timeout *= 5 // see patience
+	}
+	for n, setting := range []struct {
+		name string
+		kept func(built)
+	}{
+		{"MaxBatchSize", maxBatchIsKept},
+		{"GiveUpAfterMinutes and ForceMode", giveUpIsKept},
+		{"SilentAfterMinutes", silenceIsKept},
+		{"EndSessionsOfStoppedHosts", sessionsOfStoppedHostsAreKept},
+		{"FleetTagValue", fleetTagIsKept},
+		{"CloseIdleAfterMinutes", idleTimeIsKept},
+		{"StopEmptyAfterMinutes", emptyTimeIsKept},
+	} {
+		t.Run(setting.name, func(t *testing.T) {
+			setting.kept(built{&controlled{t: t, system: sys, api: sys.Handler()}, n})
+		})
+	}
+}
+
+// built functions have hosts of their own for each setting.
+type built struct {
+	*controlled
+	setting int
+}
+
+func (c built) host(n int) string { return fmt.Sprintf("i-%08d%09d", c.setting, n) }
+
+func (c built) start(sessionID string, host int) {
+	c.t.Helper()
+	c.put(c.host(host), sessionID, `{"Owner":"user1"}`)
+}
+
+func (c built) act(host int, action string) {
+	c.t.Helper()
+	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+c.host(host)+"/"+action, "")
+}
+
+func (c built) run(task string) {
+	c.t.Helper()
+	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/"+task, "")
+}
+
+// delete returns the answer. A session ID may have "/force" behind it.
+func (c built) delete(query string, sessionIDs ...string) string {
+	c.t.Helper()
+	var entries []string
+	for _, id := range sessionIDs {
+		id, force := strings.CutSuffix(id, "/force")
+		entries = append(entries, fmt.Sprintf(`{"SessionId":%q,"Owner":"user1","Force":%t}`, id, force))
+	}
+	return c.want(http.StatusOK, http.MethodPost, "/deleteSessions"+query, "["+strings.Join(entries, ",")+"]")
+}
+
+func (c built) record(id string) session.Record {
+	c.t.Helper()
+	r, err := c.system.store.get(c.t.Context(), id)
+	if err != nil || r == nil {
+		c.t.Fatal(id, r, err)
+	}
+	return r
+}
+
+func (c built) set(id string, times map[string]time.Time) {
+	c.t.Helper()
+	r := c.record(id)
+	for attr, at := range times {
+		r[attr] = session.FormatTime(at)
+	}
+	if err := c.system.store.put(c.t.Context(), r); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c built) await(id string, state session.State) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); c.record(id).Session().State != state; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%s is not %s: %v", id, state, c.record(id))
+		}
+	}
+}
+
+// answered has the host have answered an inventory then, with so many sessions.
+func (c built) answered(host int, ago time.Duration, sessions int) {
+	c.t.Helper()
+	at := time.Now().Add(-ago)
+	answer := session.HostAnswer{
+		HostID: c.host(host), InventoryID: "inv", SentAt: at, At: at, Platform: "linux", Sessions: sessions, Complete: true,
+	}
+	if fresh, err := c.system.store.tables("test").hosts.Answered(c.t.Context(), answer); err != nil || !fresh {
+		c.t.Fatal(fresh, err)
+	}
+}
+
+// lastSeen has the host's one session have been in its last answer, and two
+// inventories have been sent since.
+func (c built) lastSeen(id string, host int, ago time.Duration) {
+	c.t.Helper()
+	at := time.Now().Add(-ago)
+	c.set(id, map[string]time.Time{session.AttrObservedAt: at, session.AttrFirstSeenAt: at})
+	c.answered(host, ago, 1)
+	for _, ago := range []time.Duration{20 * time.Minute, 10 * time.Minute} {
+		if err := c.system.store.tables("test").hosts.Sent(c.t.Context(), time.Now().Add(-ago)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func maxBatchIsKept(c built) {
+	entry := `{"SessionId":"none","Owner":"user1"}`
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", "["+strings.Repeat(entry+",", 4)+entry+"]")
+	c.wantRefused(http.StatusBadRequest, http.MethodPost, "/deleteSessions", "["+strings.Repeat(entry+",", 5)+entry+"]")
+}
+
+func giveUpIsKept(c built) {
+	for n, id := range []string{"tried", "given-up", "forced"} {
+		c.start(id, n)
+		c.act(n, "silence")
+	}
+	c.delete("", "tried", "given-up", "forced/force")
+	now := time.Now()
+	for id, ago := range map[string]time.Duration{"tried": 15 * time.Minute, "given-up": 25 * time.Minute} {
+		c.set(id, map[string]time.Time{session.AttrDeletionRequestedAt: now.Add(-ago), session.AttrNextAttemptAt: now.Add(-time.Minute)})
+	}
+	c.run("deletions")
+	if s := c.record("tried").Session(); s.State != session.Deleting || s.Attempts != 2 {
+		c.t.Errorf("after 15 minutes: %+v", s)
+	}
+	if s := c.record("given-up").Session(); s.State != session.Unknown || !strings.Contains(s.StateReason, "within 20m0s") {
+		c.t.Errorf("after 25 minutes: %+v", s)
+	}
+	if s := c.record("forced").Session(); s.CloseUntil.Sub(s.DeletionRequestedAt) != 20*time.Minute {
+		c.t.Errorf("by force: %+v", s)
+	}
+}
+
+func silenceIsKept(c built) {
+	for n, id := range []string{"quiet", "silent"} {
+		c.start(id, n)
+		c.act(n, "silence")
+		c.lastSeen(id, n, time.Duration(25+10*n)*time.Minute)
+	}
+	c.run("inventory")
+	for id, want := range map[string]session.State{"quiet": session.Ready, "silent": session.Unknown} {
+		if s := c.record(id).Session(); s.State != want {
+			c.t.Errorf("%s host: %+v", id, s)
+		}
+	}
+}
+
+func sessionsOfStoppedHostsAreKept(c built) {
+	c.start("kept", 1)
+	c.start("open", 1)
+	c.act(1, "silence")
+	c.delete("", "open")
+	c.act(1, "stop")
+	c.await("open", session.Deleted) // by host-events, which ends what it may in one write
+	if s := c.record("kept").Session(); s.State != session.Ready {
+		c.t.Errorf("host-events has ended it: %+v", s)
+	}
+	c.lastSeen("kept", 1, time.Hour)
+	c.run("inventory")
+	if s := c.record("kept").Session(); s.State != session.Unknown || s.Confirmation != "" {
+		c.t.Errorf("cleanup has ended it: %+v", s)
+	}
+}
+
+// Which hosts are at fault for a command that is refused is found by the tag's
+// value: with another one all of them would be.
+func fleetTagIsKept(c built) {
+	for host, ids := range map[int][]string{1: {"tagged", "tagged-again"}, 2: {"untagged", "untagged-again"}} {
+		for _, id := range ids {
+			c.start(id, host)
+		}
+		c.act(host, "silence")
+	}
+	page := c.want(http.StatusOK, http.MethodPost, "/describeSessions", `{"SessionIds":["tagged"]}`)
+	if !strings.Contains(page, `"Tags":[{"Key":"DcvFleet","Value":"studio"}]`) {
+		c.t.Errorf("described: %s", page)
+	}
+
+	again := []string{"tagged-again", "untagged-again"}
+	c.delete("", again...)
+	c.act(2, "untag")
+	for _, query := range []string{"?dryRun=true", ""} {
+		answer := c.delete(query, "tagged", "untagged")
+		if !strings.Contains(answer, `"SuccessfulList":[{"SessionId":"tagged"`) || !strings.Contains(answer, `"UnsuccessfulList":[{"SessionId":"untagged"`) {
+			c.t.Errorf("delete%s: %s", query, answer)
+		}
+	}
+
+	for _, id := range again {
+		c.set(id, map[string]time.Time{session.AttrNextAttemptAt: time.Now().Add(-time.Minute)})
+	}
+	c.run("deletions")
+	for i, id := range again {
+		s := c.record(id).Session()
+		if refused := strings.Contains(s.StateReason, "DcvFleet"); s.Attempts != 2 || refused != (i == 1) {
+			c.t.Errorf("%s: %+v", id, s)
+		}
+	}
+}
+
+// The host decides, and says so to host-events.
+func idleTimeIsKept(c built) {
+	for id, ago := range map[string]time.Duration{"in-use": 45 * time.Minute, "idle": 75 * time.Minute} {
+		created := time.Now().Add(-ago).UTC().Format(time.RFC3339)
+		c.put(c.host(1), id, fmt.Sprintf(`{"Owner":"user1","CreationTime":%q}`, created))
+	}
+	c.run("idle")
+	c.await("idle", session.Deleted)
+	if got := c.hosts()[c.host(1)]; got != "running in-use" {
+		c.t.Errorf("the host: %s", got)
+	}
+}
+
+func emptyTimeIsKept(c built) {
+	const lately, long = 1, 2
+	c.system.Advance(-2 * time.Hour) // the hosts are started then
+	for n := lately; n <= long; n++ {
+		c.put(c.host(n), "ended", `{"Owner":"user1","Registered":false}`)
+		c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+c.host(n)+"/sessions/ended", "")
+		c.act(n, "stop-when-empty")
+	}
+	c.system.Advance(2 * time.Hour)
+	for n, ago := range map[int]time.Duration{lately: 35 * time.Minute, long: 45 * time.Minute} {
+		c.answered(n, time.Hour, 1)
+		c.answered(n, ago, 0)
+		c.answered(n, 0, 0)
+	}
+	c.run("stop")
+	hosts := c.hosts()
+	if got := hosts[c.host(lately)]; got != "running" {
+		c.t.Errorf("after 35 minutes: %s", got)
+	}
+	if got := hosts[c.host(long)]; got != "stopped" {
+		c.t.Errorf("after 45 minutes: %s", got)
+	}
+}

@@ -1,0 +1,233 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/streamevent"
+)
+
+// A store is the Sessions table, and the ways around session.Table that only
+// the local system has.
+type store interface {
+	// tables are the tables as a function has them; its calls are counted.
+	tables(function string) tables
+	// get is nil without a record.
+	get(ctx context.Context, id string) (session.Record, error)
+	put(context.Context, session.Record) error
+	// remove takes a record away, if there is one.
+	remove(ctx context.Context, id string) error
+	all(context.Context) ([]session.Record, error)
+	// follow tells of each change, in order, until it is stopped.
+	follow(func(streamevent.Record)) (stop func())
+}
+
+// tables are what a function has of the Sessions and the Hosts table.
+type tables struct {
+	table  session.Table
+	reader session.Reader
+	index  localIndex
+	hosts  localHosts
+}
+
+// localIndex is all that is asked of the Sessions table's indexes.
+type localIndex interface {
+	session.Index
+	session.OpenIndex
+}
+
+// localHosts is all that is asked of the Hosts table.
+type localHosts interface {
+	session.HostTable
+	session.HostNotes
+}
+
+const (
+	tableName = "SessionsTable"
+	hostsName = "HostsTable"
+)
+
+func (sys *System) openStore(ctx context.Context) error {
+	specs := map[string]template.Table{}
+	for _, t := range sys.template.Tables() {
+		specs[t.LogicalID] = t
+	}
+	for _, name := range []string{tableName, hostsName} {
+		if _, there := specs[name]; !there {
+			return fmt.Errorf("the template has no table %s", name)
+		}
+	}
+	if sys.opts.DynamoDB == "" {
+		sys.store = &memoryStore{memory: memtable.New(), memoryHosts: memtable.NewHosts(), calls: sys.calls}
+		return nil
+	}
+	config := dynamodblocal.Config(sys.opts.DynamoDB)
+	client := dynamodb.NewFromConfig(config)
+	streams := map[string]string{}
+	for name, spec := range specs {
+		arn, err := dynamodblocal.CreateTable(ctx, client, CreateTable(spec))
+		if err != nil {
+			return fmt.Errorf("DynamoDB Local at %s: %w", sys.opts.DynamoDB, err)
+		}
+		streams[name] = arn
+	}
+	sys.store = &dynamoStore{
+		config: config,
+		store:  dynamodblocal.Store{Client: client, TableName: tableName},
+		stream: &dynamodblocal.StreamReader{
+			Client: dynamodbstreams.NewFromConfig(config), StreamARN: streams[tableName], Log: sys.opts.Log,
+		},
+		calls: sys.calls,
+	}
+	return nil
+}
+
+// CreateTable is the template's table as DynamoDB takes it.
+func CreateTable(t template.Table) *dynamodb.CreateTableInput {
+	in := &dynamodb.CreateTableInput{
+		TableName:   aws.String(t.LogicalID),
+		BillingMode: types.BillingModePayPerRequest,
+		KeySchema:   keySchema(t.Key),
+	}
+	if t.StreamView != "" {
+		in.StreamSpecification = &types.StreamSpecification{
+			StreamEnabled:  aws.Bool(true),
+			StreamViewType: types.StreamViewType(t.StreamView),
+		}
+	}
+	for name, kind := range t.Attributes {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
+			AttributeName: aws.String(name), AttributeType: types.ScalarAttributeType(kind),
+		})
+	}
+	for _, index := range t.Indexes {
+		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+			IndexName:  aws.String(index.Name),
+			KeySchema:  keySchema(index.Key),
+			Projection: &types.Projection{ProjectionType: types.ProjectionType(index.Projection), NonKeyAttributes: index.NonKey},
+		})
+	}
+	return in
+}
+
+func keySchema(k template.Key) []types.KeySchemaElement {
+	schema := []types.KeySchemaElement{{AttributeName: aws.String(k.Hash), KeyType: types.KeyTypeHash}}
+	if k.Range != "" {
+		schema = append(schema, types.KeySchemaElement{AttributeName: aws.String(k.Range), KeyType: types.KeyTypeRange})
+	}
+	return schema
+}
+
+type memoryStore struct {
+	memory      *memtable.Table
+	memoryHosts *memtable.Hosts
+	calls       *calls
+}
+
+func (s *memoryStore) tables(function string) tables {
+	count := func(operation string, in any) { s.calls.count(function, "table:"+operation, in) }
+	ask := func(operation string, in any) error { return s.calls.ask(function, "table:"+operation, in) }
+	return tables{
+		table:  &countedTable{s.memory, ask},
+		reader: &countedReader{memtable.Reader{Table: s.memory}, count},
+		index:  &countedIndex{s.memory, count},
+		hosts:  &countedHosts{s.memoryHosts, count},
+	}
+}
+
+func (s *memoryStore) get(_ context.Context, id string) (session.Record, error) {
+	return s.memory.Get(id), nil
+}
+
+func (s *memoryStore) put(_ context.Context, r session.Record) error {
+	s.memory.Put(r)
+	return nil
+}
+
+func (s *memoryStore) remove(_ context.Context, id string) error {
+	s.memory.Delete(id)
+	return nil
+}
+
+func (s *memoryStore) all(context.Context) ([]session.Record, error) { return s.memory.All(), nil }
+
+func (s *memoryStore) follow(tell func(streamevent.Record)) (stop func()) {
+	feed := s.memory.Feed()
+	return background(func(ctx context.Context) {
+		for {
+			change, err := feed.Next(ctx)
+			if err != nil {
+				return
+			}
+			tell(change.Event(time.Now(), "arn:aws:dynamodb:us-east-1:000000000000:table/"+tableName+"/stream/local"))
+		}
+	})
+}
+
+type dynamoStore struct {
+	config aws.Config
+	store  dynamodblocal.Store
+	stream *dynamodblocal.StreamReader
+	calls  *calls
+}
+
+func (s *dynamoStore) tables(function string) tables {
+	client := dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
+		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
+	})
+	return tables{
+		table:  dynamo.New(client, tableName),
+		reader: dynamo.NewReader(client, tableName),
+		index:  dynamo.Index{Client: client, Table: tableName},
+		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
+	}
+}
+
+func (s *dynamoStore) get(ctx context.Context, id string) (session.Record, error) {
+	return s.store.Get(ctx, id)
+}
+
+func (s *dynamoStore) put(ctx context.Context, r session.Record) error { return s.store.Put(ctx, r) }
+
+func (s *dynamoStore) remove(ctx context.Context, id string) error { return s.store.Delete(ctx, id) }
+
+func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
+
+func (s *dynamoStore) follow(tell func(streamevent.Record)) (stop func()) {
+	s.stream.Handle = func(records []streamevent.Record) {
+		for _, r := range records {
+			tell(r)
+		}
+	}
+	return background(func(ctx context.Context) {
+		if err := s.stream.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.stream.Log.Error("the table's stream cannot be read any more: restart", "Cause", err)
+		}
+	})
+}
+
+// background runs work until stop is called, which waits for its end.
+func background(work func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
