@@ -38,7 +38,7 @@ GOFLAGS += -buildvcs=false
 export GOFLAGS
 
 # The pinned SAM CLI, fetched when it is first needed.
-SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/bin/sam"
+SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test sim bench bench-quick profile ci fmt vet lint shellcheck test-all validate service-models mutants \
@@ -54,13 +54,13 @@ help: ## List these targets
 run: ## Start the whole system here: PORT=8080, STORE=memory or dynamodb (needs Java 17 and Maven)
 	@go build -o build/local ./internal/local
 ifeq ($(STORE),dynamodb)
-	@DYNAMODB_LOCAL_LIB="$$(.ci/tools dynamodb-local)" && export DYNAMODB_LOCAL_LIB && exec build/local
+	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && export DYNAMODB_LOCAL_LIB && exec build/local
 else
 	@exec build/local
 endif
 
 test: ## Run the tests that this machine has the tools for, and say which were left out
-	@.ci/test
+	@.ci/go/test
 
 # Its own program, so that it can be interrupted and says how far it is.
 sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS=100000, FROM=1; SEED=4711 replays one
@@ -73,7 +73,7 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 # The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
 bench: | build/ ## Measure beside what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
 	@go build -o build/bench/bench ./internal/bench
-	@DYNAMODB_LOCAL_LIB="$$(.ci/tools dynamodb-local)" && PATH="$$(.ci/tools python)/bin:$$PATH" \
+	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && PATH="$$(.ci/tools/fetch python)/bin:$$PATH" \
 	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench
 
 bench-quick: | build/ ## The same, to see that it works
@@ -86,7 +86,7 @@ profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profil
 ##### All checks
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
-	@.ci/tools debian
+	@.ci/tools/fetch debian
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke operation \
 	  test-all sim fuzz clients schemathesis readme bench-quick
 
@@ -98,16 +98,17 @@ vet: ## Run go vet
 	@go vet ./...
 
 lint: ## Run golangci-lint (settings: .golangci.yml)
-	@"$$(.ci/tools golangci-lint)" run ./...
+	@"$$(.ci/tools/fetch golangci-lint)" run ./...
 
 shellcheck: ## Check the shell scripts and the close script of template.yaml
-	@.ci/shellcheck
+	@.ci/scripts/shellcheck
 
-validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell
-	@.ci/template-check
+validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell; and the workflows
+	@.ci/template/check
+	@.ci/workflows/check
 
 service-models: ## Hold the simulated Systems Manager and EC2 against AWS's models of them
-	@.ci/service-models
+	@.ci/aws/check
 
 sam-build: | build/ ## Build the functions with SAM for both processors
 	@for architecture in arm64 x86_64; do \
@@ -117,16 +118,16 @@ sam-build: | build/ ## Build the functions with SAM for both processors
 	done
 
 sam-invoke: ## Run every sample event through its function with sam local invoke (after sam-build)
-	@.ci/sam-invoke
+	@.ci/invoke/check
 
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
-	@REQUIRE_ALL=1 .ci/test
+	@REQUIRE_ALL=1 .ci/go/test
 
 mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=50000
 	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),50000)
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs
-	@.ci/fuzz
+	@.ci/go/fuzz
 
 clients: ## Generate a Python and a Go client from the contract, and run them against the local system
 	@.ci/clients/check
@@ -153,7 +154,7 @@ release: | build/ ## Build for both processors twice, compare, and pack what is 
 deploy: ## Build and deploy, guided the first time: STACK=name, ARCHITECTURE=arm64, PARAMETERS='Key=Value ...', TAGS=...
 	@$(LAMBDA_BUILD) SAM_CLI_TELEMETRY=0 STACK='$(STACK)' ARCHITECTURE='$(CHOSEN_ARCHITECTURE)' BUILT='$(BUILT)' \
 	  GUIDED='$(GUIDED)' SAMCONFIG='$(SAMCONFIG)' \
-	  "$$(.ci/tools python)/bin/python" .ci/deployment/deploy.py --parameters $(PARAMETERS) --tags $(TAGS)
+	  "$$(.ci/tools/fetch python)/bin/python" .ci/deployment/deploy.py --parameters $(PARAMETERS) --tags $(TAGS)
 
 smoke: operate ## Try a broker out, from token to DELETED: STACK=name, or URL=http://127.0.0.1:8080 for the local system
 	@build/operate smoke -stack '$(STACK)' -url '$(URL)'
@@ -173,13 +174,13 @@ operate: | build/
 ##### The rest
 
 tools: ## Fetch all tools now rather than when they are first needed
-	@.ci/tools dynamodb-local
-	@.ci/tools python
-	@.ci/tools golangci-lint
-	@.ci/tools actionlint
-	@.ci/tools openapi-generator
-	@.ci/tools clients
-	@.ci/tools readme
+	@.ci/tools/fetch dynamodb-local
+	@.ci/tools/fetch python
+	@.ci/tools/fetch golangci-lint
+	@.ci/tools/fetch actionlint
+	@.ci/tools/fetch openapi-generator
+	@.ci/tools/fetch clients
+	@.ci/tools/fetch readme
 
 clean: ## Remove what was built; the tools stay (they are in .tools/)
 	rm -rf build .aws-sam

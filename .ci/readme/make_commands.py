@@ -12,7 +12,7 @@ from servers import ROOT
 RUN_BY = {
     "": ("readme", ".ci/readme/readme_check.py", '["make"]'),
     "run": ("readme", ".ci/readme/readme_check.py", '["make", "run"]'),
-    "test": ("test-all", "Makefile", "REQUIRE_ALL=1 .ci/test\n"),
+    "test": ("test-all", "Makefile", "REQUIRE_ALL=1 .ci/go/test\n"),
     "deploy": ("operation", ".ci/deployment/deployment_test.py", '"make", "deploy"'),
     "smoke": ("operation", ".ci/deployment/operator_test.py", 'make("smoke"'),
     "doctor": ("operation", ".ci/deployment/operator_test.py", 'make("doctor"'),
@@ -61,7 +61,7 @@ class Commands:
         template = template or (ROOT / "template.yaml").read_text()
         section = re.search(r"^Parameters:\n(.*?)^\S", template, re.MULTILINE | re.DOTALL)[1]
         self.parameters = set(re.findall(r"^  (\w+):", section, re.MULTILINE))
-        self.programs = files("internal/local/*.go", "internal/operate/*.go", "internal/bench/*.go", ".ci/*", ".ci/deployment/*")
+        self.programs = files("internal/local/*.go", "internal/operate/*.go", "internal/bench/*.go", ".ci/*", ".ci/*/*")
         self.targets = set(" ".join(re.findall(r"^\.PHONY:((?:.*\\\n)*.*)$", self.makefile, re.MULTILINE)).replace("\\", " ").split())
         self.checks = set(dry(["ci"], {})[1].split(".ci/checks ", 1)[1].split())
 

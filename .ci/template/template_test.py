@@ -9,7 +9,7 @@ import template_expansion
 import template_rules
 from template_expansion import of_type
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
 # What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 SECONDS_TO_START = 60
 
 

@@ -7,7 +7,7 @@ import unittest
 
 import yaml
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 
 # Those of GitHub itself; another one would have to be trusted with what the job may do.
@@ -101,7 +101,7 @@ class WorkflowsTest(unittest.TestCase):
 
     # What only GitHub would say otherwise: names that do not exist, keys in the wrong place.
     def test_github_understands_them(self):
-        linter = subprocess.run([".ci/tools", "actionlint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        linter = subprocess.run([".ci/tools/fetch", "actionlint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
         done = subprocess.run([linter, "-no-color", *WORKFLOWS.iterdir()], cwd=ROOT, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 

@@ -19,7 +19,7 @@ import tempfile
 import container_engine
 import local_aws
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 SAM = pathlib.Path(sys.executable).parent / "sam"
 

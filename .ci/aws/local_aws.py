@@ -56,7 +56,7 @@ class Table:
 @contextlib.contextmanager
 def dynamodb_local():
     port = free_port()
-    jars = subprocess.run([".ci/tools", "dynamodb-local"], cwd=ROOT, check=True, capture_output=True, text=True)
+    jars = subprocess.run([".ci/tools/fetch", "dynamodb-local"], cwd=ROOT, check=True, capture_output=True, text=True)
     jars = jars.stdout.strip()
     command = ["java", f"-Djava.library.path={jars}", "-cp", f"{jars}/*",
                "software.amazon.dynamodb.services.local.main.ServerRunner",

@@ -9,7 +9,7 @@ import re
 
 from template_expansion import as_list, of_type, referred
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
 
 # Actions that know no resource, so that "*" is all a policy can say.
