@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // A command is what one SendCommand asks.
@@ -17,6 +20,27 @@ type command struct {
 	voidAfter int64
 	surveyOf  time.Time // when an inventory or idle command says that it was sent
 	idle      time.Duration
+}
+
+// newCommand reads what a call asks for.
+func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
+	cmd := &command{
+		document: aws.ToString(in.DocumentName), comment: aws.ToString(in.Comment),
+		sentAt: now, deliverBy: now.Add(time.Duration(aws.ToInt32(in.TimeoutSeconds)) * time.Second),
+	}
+	switch cmd.document {
+	case closeDocument:
+		cmd.attempt = strings.TrimPrefix(cmd.comment, "close ")
+		cmd.asks = parseSessions(in.Parameters["sessions"][0])
+		cmd.voidAfter, _ = strconv.ParseInt(in.Parameters["voidAfter"][0], 10, 64)
+	case idleDocument:
+		minutes, _ := strconv.Atoi(in.Parameters["idleMinutes"][0])
+		cmd.idle = time.Duration(minutes) * time.Minute
+		fallthrough
+	case inventoryDocument:
+		cmd.surveyOf, _ = time.Parse("2006-01-02T15:04:05.000Z", cmd.comment[strings.LastIndex(cmd.comment, " ")+1:])
+	}
+	return cmd
 }
 
 func (w *world) command(id string) *command {

@@ -88,7 +88,43 @@ func (w *world) finish(on *onHost, status, details, output string) {
 	w.emitInvocation(on)
 }
 
+// What the documents' scripts do on a host. TestModelSaysWhatTheScriptsSay holds
+// these models against the scripts themselves, line by line; what a liar prints
+// in their place is its own.
+
 const mumble = "Segmentation fault {\n{\"id\":\n\"closed\"}{}\n"
+
+// unlisted is why a script cannot list the host's sessions, or "".
+func (m *machine) unlisted() string {
+	switch m.dcv {
+	case dcvBroken:
+		return "dcv is broken (exit 1)"
+	case dcvHung:
+		return "dcv took too long"
+	case dcvMumbles:
+		return "dcv list-sessions: unreadable answer"
+	case dcvWorks, dcvStubborn:
+	}
+	return ""
+}
+
+// noID tells whether a script gives no such name to dcv, which would read it as
+// an option, or as its beginning.
+func noID(name string) bool { return strings.HasPrefix(name, "-") || strings.Contains(name, "\x00") }
+
+const whyNoID = "no ID for dcv, or named twice"
+
+// closed is what a script says of a session that it has closed, when it lists
+// the sessions again.
+func (m *machine) closed(was *desktop) (result, reason string) {
+	switch why := m.unlisted(); {
+	case why != "":
+		return "failed", why
+	case m.find(was.name) == was:
+		return "failed", "(exit 0)"
+	}
+	return "closed", ""
+}
 
 // closeSessions is the close document: list, compare, close, list again.
 func (w *world) closeSessions(on *onHost) {
@@ -104,19 +140,22 @@ func (w *world) closeSessions(on *onHost) {
 	}
 	var closings []closing
 	took := w.dice.between(100*time.Millisecond, 3*time.Second)
+	named := map[string]bool{}
 	for _, a := range asks {
 		order = append(order, a)
 		d := m.find(a.name)
+		twice := named[a.name]
+		named[a.name] = true
 		switch {
 		case m.clock(w.now()).Unix() > on.command.voidAfter:
 			say(a, "expired", "")
-		case m.dcv == dcvBroken:
-			say(a, "failed", "dcv is broken (exit 1)")
-		case m.dcv == dcvHung:
-			took = 8 * time.Second
-			say(a, "failed", "dcv took too long")
-		case m.dcv == dcvMumbles:
-			say(a, "failed", "dcv list-sessions: unreadable answer")
+		case twice || noID(a.name):
+			say(a, "failed", whyNoID)
+		case m.unlisted() != "":
+			if m.dcv == dcvHung {
+				took = 8 * time.Second
+			}
+			say(a, "failed", m.unlisted())
 		case m.liar:
 			say(a, "closed", "")
 		case d == nil:
@@ -143,14 +182,8 @@ func (w *world) closeSessions(on *onHost) {
 	}
 	w.prints(on, took, func() string {
 		for _, c := range closings {
-			switch d := m.find(c.name); {
-			case m.dcv == dcvBroken || m.dcv == dcvHung || m.dcv == dcvMumbles:
-				say(c.ask, "failed", "dcv cannot be asked")
-			case d == c.was:
-				say(c.ask, "failed", "the session does not close")
-			default:
-				say(c.ask, "closed", "")
-			}
+			result, reason := m.closed(c.was)
+			say(c.ask, result, reason)
 		}
 		var out strings.Builder
 		for _, a := range order {
@@ -182,35 +215,53 @@ func sameIncarnation(a, b time.Time) bool {
 // inventory is the inventory document.
 func (w *world) inventory(on *onHost) {
 	m := on.machine
-	var out strings.Builder
 	took := w.dice.between(50*time.Millisecond, 2*time.Second)
-	switch m.dcv {
-	case dcvHung:
-		out.WriteString(`{"failed":"dcv took too long"}` + "\n")
-		took = 8 * time.Second
-	case dcvBroken:
-		out.WriteString(`{"failed":"dcv is broken (exit 1)"}` + "\n")
-	case dcvMumbles:
-		out.WriteString(mumble)
-	case dcvWorks, dcvStubborn:
+	var out strings.Builder
+	if !w.cannotList(on, &out, &took) {
 		shown := m.sessions
 		if m.liar {
 			shown = w.lies(m)
 		}
 		for _, d := range shown {
 			on.lists = append(on.lists, found{d.name, d.createdText})
-			line, err := json.Marshal(map[string]any{
-				"id": d.name, "owner": d.owner, "name": "", "type": d.kind, "created": d.createdText, "connections": d.connections, "left": d.left,
-			})
-			if err != nil {
-				panic(err)
-			}
-			out.Write(append(line, '\n'))
+			printLine(&out, struct {
+				ID          string `json:"id"`
+				Owner       string `json:"owner"`
+				Name        string `json:"name"`
+				Type        string `json:"type"`
+				Created     string `json:"created"`
+				Connections int64  `json:"connections"`
+				Left        string `json:"left"`
+			}{d.name, d.owner, "", d.kind, d.createdText, d.connections, d.left})
 		}
 		fmt.Fprintf(&out, "{\"end\":%d}\n", len(shown))
 		on.complete = true
 	}
 	w.prints(on, took, out.String)
+}
+
+// cannotList prints why there is no list, if there is none.
+func (w *world) cannotList(on *onHost, out *strings.Builder, took *time.Duration) bool {
+	m := on.machine
+	why := m.unlisted()
+	switch {
+	case m.liar && m.dcv == dcvMumbles:
+		out.WriteString(mumble)
+	case why != "":
+		fmt.Fprintf(out, "{\"failed\":\"%s\"}\n", why)
+	}
+	if m.dcv == dcvHung {
+		*took = 8 * time.Second
+	}
+	return why != ""
+}
+
+func printLine(out *strings.Builder, line any) {
+	text, err := json.Marshal(line)
+	if err != nil { // texts and numbers
+		panic(err)
+	}
+	out.Write(append(text, '\n'))
 }
 
 // lies is what a liar says runs on it: less than does, and others' sessions.
@@ -243,34 +294,68 @@ func (w *world) lies(m *machine) (shown []*desktop) {
 // closeIdle is the idle document.
 func (w *world) closeIdle(on *onHost) {
 	m := on.machine
-	var out strings.Builder
 	took := w.dice.between(50*time.Millisecond, 2*time.Second)
-	switch m.dcv {
-	case dcvHung, dcvBroken:
-		out.WriteString(`{"failed":"dcv is broken (exit 1)"}` + "\n")
-	case dcvMumbles:
-		out.WriteString(mumble)
-	case dcvWorks, dcvStubborn:
-		had := len(m.sessions)
-		for _, d := range append([]*desktop(nil), m.sessions...) {
-			idle := w.now().Sub(d.usedAt)
-			if d.connections > 0 || idle < on.command.idle || m.liar {
-				continue
-			}
-			result := "failed"
+	var out strings.Builder
+	if w.cannotList(on, &out, &took) {
+		w.prints(on, took, out.String)
+		return
+	}
+	had := slices.Clone(m.sessions)
+	limit := int64(on.command.idle / time.Minute)
+	say := func(d *desktop, result string, minutes, connections int64, reason string) {
+		printLine(&out, struct {
+			ID          string `json:"id"`
+			Created     string `json:"created"`
+			Result      string `json:"result"`
+			Minutes     int64  `json:"minutes"`
+			Connections int64  `json:"connections"`
+			Reason      string `json:"reason,omitempty"`
+		}{d.name, d.createdText, result, minutes, connections, reason})
+	}
+	idle := map[*desktop]int64{}
+	for _, d := range had {
+		minutes := d.idleMinutes(m.clock(w.now()))
+		switch {
+		case m.liar:
+		case noID(d.name):
+			say(d, "failed", 0, 0, whyNoID)
+		case 2*minutes <= limit:
+		case minutes < limit:
+			say(d, "in-use", minutes, d.connections, "")
+		default:
+			idle[d] = minutes
 			if m.dcv == dcvWorks {
-				result = "closed"
 				w.seen.premises[5]++
-				on.closed = append(on.closed, found{d.name, d.createdText})
 				w.endDesktop(d, "nobody has used it")
 			}
-			id, err := json.Marshal(d.name)
-			if err != nil {
-				panic(err)
-			}
-			fmt.Fprintf(&out, `{"id":%s,"created":"%s","result":"%s","minutes":%d,"connections":0}`+"\n", id, d.createdText, result, idle/time.Minute)
 		}
-		fmt.Fprintf(&out, "{\"end\":%d}\n", had)
 	}
-	w.prints(on, took, out.String)
+	w.prints(on, took, func() string {
+		for _, d := range had {
+			minutes, was := idle[d]
+			if !was {
+				continue
+			}
+			result, reason := m.closed(d)
+			if result == "closed" {
+				on.closed = append(on.closed, found{d.name, d.createdText})
+			}
+			say(d, result, minutes, d.connections, reason)
+		}
+		fmt.Fprintf(&out, "{\"end\":%d}\n", len(had))
+		return out.String()
+	})
+}
+
+// idleMinutes is how long nobody has used the session, as far as its host's dcv
+// tells. Whoever is connected uses it.
+func (d *desktop) idleMinutes(clock time.Time) int64 {
+	if d.connections > 0 {
+		return 0
+	}
+	last := d.created
+	if left, err := time.Parse(time.RFC3339Nano, d.left); err == nil && left.After(last) {
+		last = left
+	}
+	return max(0, clock.Unix()-last.Unix()) / 60
 }

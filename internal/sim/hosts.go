@@ -56,7 +56,6 @@ type desktop struct {
 	createdText       string
 	connections       int64
 	left              string
-	usedAt            time.Time // true time
 }
 
 // known tells whether Systems Manager takes commands for the host.
@@ -138,7 +137,7 @@ func (w *world) startDesktop(m *machine, name, kind string) {
 		return
 	}
 	m.newest[name] = now
-	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, startedAt: now, created: m.clock(now).Truncate(time.Microsecond), usedAt: now}
+	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, startedAt: now, created: m.clock(now).Truncate(time.Microsecond)}
 	if m.whole {
 		d.created = d.created.Truncate(time.Second)
 		d.createdText = d.created.Format("2006-01-02T15:04:05Z")
@@ -196,7 +195,6 @@ func (w *world) use(m *machine) {
 		return
 	}
 	d := oneOf(w.dice, m.sessions)
-	d.usedAt = w.now()
 	if d.connections > 0 {
 		d.connections, d.left = 0, m.clock(w.now()).Format("2006-01-02T15:04:05.000000Z")
 		w.say(m.id, "the user of %q leaves", d.name)

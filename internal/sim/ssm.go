@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -151,21 +150,8 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	if aws.ToString(in.MaxErrors) != "100%" || aws.ToString(in.MaxConcurrency) != "100%" {
 		w.breaks(8, "%s sends a command that ends for all others, or waits for them, when one host fails", inv)
 	}
-	cmd := &command{
-		id: fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(w.commands)+1), document: aws.ToString(in.DocumentName), comment: aws.ToString(in.Comment),
-		sentAt: w.now(), deliverBy: w.now().Add(time.Duration(aws.ToInt32(in.TimeoutSeconds)) * time.Second),
-	}
-	if cmd.document == closeDocument {
-		cmd.attempt = strings.TrimPrefix(cmd.comment, "close ")
-		cmd.asks = parseSessions(in.Parameters["sessions"][0])
-		cmd.voidAfter, _ = strconv.ParseInt(in.Parameters["voidAfter"][0], 10, 64)
-	} else {
-		cmd.surveyOf, _ = time.Parse("2006-01-02T15:04:05.000Z", cmd.comment[strings.LastIndex(cmd.comment, " ")+1:])
-		if cmd.document == idleDocument {
-			minutes, _ := strconv.Atoi(in.Parameters["idleMinutes"][0])
-			cmd.idle = time.Duration(minutes) * time.Minute
-		}
-	}
+	cmd := newCommand(in, w.now())
+	cmd.id = fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(w.commands)+1)
 	for _, m := range to {
 		on := &onHost{command: cmd, machine: m, status: "Pending", said: map[string]string{}}
 		cmd.on = append(cmd.on, on)

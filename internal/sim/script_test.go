@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"pgregory.net/rapid"
+)
+
+// scriptOf is the Linux step of one of template.yaml's documents.
+func scriptOf(document string) string {
+	for _, d := range theTemplate().Documents() {
+		for _, s := range d.Steps {
+			if d.LogicalID == document && s.Platform == "Linux" {
+				return s.Script
+			}
+		}
+	}
+	panic("sim: template.yaml has no Linux step of " + document)
+}
+
+// run is what the script prints on the host, and which sessions it leaves.
+func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (lines, left []string) {
+	dir, err := os.MkdirTemp(temp, "host")
+	must(t, err)
+	defer func() { _ = os.RemoveAll(dir) }()
+	h.install(t, dir)
+	file := filepath.Join(dir, "_script.sh")
+	write(t, file, scriptOf(aws.ToString(in.DocumentName)), 0o600)
+	command := exec.CommandContext(t.Context(), "sh", file)
+	command.Dir = dir
+	command.Env = []string{
+		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "DCV_STATE=" + filepath.Join(dir, "dcv"), "AWS_SSM_INSTANCE_ID=" + scriptedID,
+	}
+	for name, values := range in.Parameters {
+		command.Env = append(command.Env, "SSM_"+name+"="+values[0])
+	}
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil || stderr.Len() > 0 {
+		t.Fatalf("the script: %v\n%s", err, &stderr)
+	}
+	return linesOf(stdout.String()), h.remaining(t, dir)
+}
+
+// install makes the host in a directory: its sessions, its clock, which stands
+// still, and its dcv. A dcv that hangs exits here as `timeout` does of one; the
+// tests of closescript wait for it.
+func (h scriptedHost) install(t *rapid.T, dir string) {
+	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
+	must(t, os.MkdirAll(filepath.Join(dir, "dcv"), 0o700))
+	for _, s := range h.Sessions {
+		file := filepath.Join(dir, "dcv", hex.EncodeToString([]byte(s.Name)))
+		write(t, file+".json", described(s, h.created(s), h.left(s)), 0o600)
+		if s.Connections > 0 {
+			connections := slices.Repeat([]string{`{"id":1,"last-interaction-time":""}`}, s.Connections)
+			write(t, file+".connections", "["+strings.Join(connections, ",")+"]\n", 0o600)
+		}
+		if s.ComesBack {
+			write(t, file+".next", described(s, h.recreated(s), ""), 0o600)
+		}
+	}
+	standIn, err := filepath.Abs("../local/fleet/dcv.sh")
+	must(t, err)
+	stubborn := ":"
+	if h.DCV == dcvStubborn {
+		stubborn = "exit 0"
+	}
+	shim(t, dir, "date", fmt.Sprint("echo ", h.now().Unix()))
+	shim(t, dir, "sleep", "exit 0")
+	shim(t, dir, "dcv", fmt.Sprintf(`
+case $1 in
+close-session) : >"$DCV_STATE/closing"; %s ;;
+list-sessions) if [ -e "$DCV_STATE/closing" ]; then %s; else %s; fi ;;
+esac
+exec sh %s "$@"`, stubborn, illness(h.Then), illness(h.DCV), standIn))
+}
+
+// illness is what a dcv does in that state to list-sessions.
+func illness(s dcvState) string {
+	switch s {
+	case dcvBroken:
+		return "echo dcv is broken >&2; exit 1"
+	case dcvHung:
+		return "exit 124"
+	case dcvMumbles:
+		return "echo '" + mumble + "'; exit 0"
+	case dcvWorks, dcvStubborn:
+	}
+	return ":"
+}
+
+func described(s scriptedSession, created, left string) string {
+	text, err := json.Marshal(map[string]any{
+		"id": s.Name, "owner": s.Owner, "name": "", "type": s.Kind, "creation-time": created, "num-of-connections": 0,
+		"last-disconnection-time": left, "licenses": []any{map[string]any{"product": "dcv"}}, "x11-display": ":0",
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(text) + "\n"
+}
+
+// remaining are the sessions that are still on the host.
+func (h scriptedHost) remaining(t *rapid.T, dir string) (left []string) {
+	files, err := filepath.Glob(filepath.Join(dir, "dcv", "*.json"))
+	must(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		var s struct {
+			ID      string
+			Created string `json:"creation-time"`
+		}
+		must(t, json.Unmarshal(text, &s))
+		left = append(left, s.ID+" "+s.Created)
+	}
+	slices.Sort(left)
+	return left
+}
+
+func shim(t *rapid.T, dir, name, script string) {
+	write(t, filepath.Join(dir, "bin", name), "#!/bin/sh\n"+script+"\n", 0o700)
+}
+
+func write(t *rapid.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(content), mode))
+}
+
+func must(t *rapid.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
