@@ -205,13 +205,22 @@ func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]
 		return nil, h.IdleKeeper.Apply(ctx, *answer.Idle)
 	case answer.AttemptID != "" && !answer.Answered:
 		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host did not answer the close command (Systems Manager: "+answer.Status+").")
+			"The host did not answer the close command ("+howItEnded(answer)+").")
 	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
 		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host's answer to the close command says nothing of this session (Systems Manager: "+answer.Status+").", answer.Reports...)
+			"The host's answer to the close command says nothing of this session ("+howItEnded(answer)+").", answer.Reports...)
 		return append(answer.Reports, missing...), err
 	}
 	return answer.Reports, nil
+}
+
+// howItEnded is Systems Manager's word for it, and what was said beside the
+// answer: where a script could not be run, the only words that tell why.
+func howItEnded(answer runcommand.Invocation) string {
+	if answer.Said == "" {
+		return "Systems Manager: " + answer.Status
+	}
+	return "Systems Manager: " + answer.Status + ": " + answer.Said
 }
 
 func (h *HostEvents) logAnswer(commandID string, answer runcommand.Invocation) {
@@ -221,7 +230,7 @@ func (h *HostEvents) logAnswer(commandID string, answer runcommand.Invocation) {
 		if !answer.Answered && answer.Status != "Success" {
 			unreachable = 1
 		}
-		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed,
+		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed, "Said", answer.Said,
 			"Metric", session.Count(session.HostsUnreachable, unreachable))
 		return
 	}

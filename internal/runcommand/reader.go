@@ -45,6 +45,9 @@ type Invocation struct {
 
 	// Failed is why the host could not make an inventory.
 	Failed string
+	// Said is for people: what was said beside the answer, on standard error or
+	// by the agent, as far as it fits into 80 characters.
+	Said string
 	// Unreadable counts the lines of the output that are not what they should
 	// be.
 	Unreadable int
@@ -126,7 +129,7 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	if err != nil {
 		return Invocation{}, err
 	}
-	platform, output, err := r.output(ctx, listed)
+	out, err := r.output(ctx, listed)
 	if err != nil {
 		return Invocation{}, err
 	}
@@ -137,52 +140,26 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	switch c.kind {
 	case closeKind:
 		inv.AttemptID = c.id
-		inv.Reports, inv.Unreadable = parseOutput(output, inv.HostID, c.id)
+		inv.Reports, inv.Unreadable = parseOutput(out.stdout, inv.HostID, c.id)
 		inv.Answered = len(inv.Reports) > 0
 	case inventoryKind:
 		var found session.Inventory
-		found, inv.Answered, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, platform, output)
+		found, inv.Answered, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, out.platform, out.stdout)
 		if inv.Answered {
 			inv.Inventory = &found
 		}
 	case idleKind:
 		var report session.IdleReport
-		report, inv.Answered, inv.Failed, inv.Unreadable = idle(c, inv.HostID, output)
+		report, inv.Answered, inv.Failed, inv.Unreadable = idle(c, inv.HostID, out.stdout)
 		inv.Idle = &report
+	}
+	inv.Said = hint(out.rest)
+	if !inv.Answered && inv.Failed == "" {
+		// A worker that dies leaves its words where standard output is shown.
+		inv.Said = hint(out.rest + "\n" + out.stdout)
 	}
 	return inv, nil
 }
-
-// output is what the document's step for the host's platform printed; the steps
-// are named after the platforms. The other one was skipped.
-func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (platform, output string, err error) {
-	for _, step := range listed.CommandPlugins {
-		output := aws.ToString(step.Output)
-		if !strings.Contains(output, "{") {
-			continue
-		}
-		if len(output) >= maybeCutChars || strings.Contains(output, "truncated--") {
-			full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
-				CommandId:  listed.CommandId,
-				InstanceId: listed.InstanceId,
-				PluginName: step.Name,
-			})
-			if err != nil {
-				return "", "", fmt.Errorf("read the whole output: %w", err)
-			}
-			// Of a step that its time-out ended there is none, only what is listed.
-			if whole := aws.ToString(full.StandardOutputContent); whole != "" {
-				output = whole
-			}
-		}
-		return aws.ToString(step.Name), output, nil
-	}
-	return "", "", nil
-}
-
-// maybeCutChars: an output of this size in the list may have been cut; the
-// service shows 2,500 characters of stdout and stderr together.
-const maybeCutChars = 2_400
 
 // parseOutput reads the lines of a host's stdout. What is not a whole, well
 // formed report of a session not yet reported is only counted: a host can say
@@ -224,16 +201,4 @@ func known(o session.Outcome) bool {
 		return true
 	}
 	return false
-}
-
-// printable keeps what a host says as a reason to one short, harmless line.
-func printable(reason string) string {
-	const maxReasonChars = 200
-	clean := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return ' '
-		}
-		return r
-	}, reason)
-	return clean[:min(len(clean), maxReasonChars)]
 }

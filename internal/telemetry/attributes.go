@@ -44,6 +44,7 @@ var Attributes = map[string]string{
 	"Reports":         "how many sessions the host reported on",
 	"UnreadableLines": "lines of its answer that say nothing readable",
 	"Failed":          "what its scripts reported as failed",
+	"Said":            "what was said beside its answer, on standard error or by the agent",
 	"Faults":          "what is wrong with the request: how many things",
 	"Successful":      "entries answered so",
 	"Unsuccessful":    "entries answered so",

@@ -85,6 +85,33 @@ func (f *Fleet) Upgrade(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.OldAgent = false; return nil })
 }
 
+// MakeNoise has every program of the host complain on standard error, as those of a host do whose ld.so.preload names a
+// library that is gone. It does no harm there.
+func (f *Fleet) MakeNoise(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Noisy = true; return nil })
+}
+
+// StopNoise undoes MakeNoise.
+func (f *Fleet) StopNoise(hostID string) error {
+	return f.set(hostID, func(h *host) error { h.Noisy = false; return nil })
+}
+
+// NoExec mounts the host's /var noexec: its agent writes scripts there, and the shell may not run them.
+func (f *Fleet) NoExec(hostID string) error { return f.setAgentFault(hostID, noExec) }
+
+// FillDisk leaves the agent no room to write a script.
+func (f *Fleet) FillDisk(hostID string) error { return f.setAgentFault(hostID, fullDisk) }
+
+// KillWorker has the process die in which the agent runs a command, each time.
+func (f *Fleet) KillWorker(hostID string) error { return f.setAgentFault(hostID, deadWorker) }
+
+// MendAgent undoes NoExec, FillDisk and KillWorker.
+func (f *Fleet) MendAgent(hostID string) error { return f.setAgentFault(hostID, "") }
+
+func (f *Fleet) setAgentFault(hostID string, fault agentFault) error {
+	return f.set(hostID, func(h *host) error { h.AgentFault = fault; return nil })
+}
+
 // StopWhenEmpty gives the host the tag DcvStopWhenEmpty=true: whoever may stop such hosts may stop it.
 func (f *Fleet) StopWhenEmpty(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = true; return nil })

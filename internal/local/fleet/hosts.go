@@ -81,6 +81,8 @@ type machine struct {
 	Unmanaged    bool          // its agent never got to Systems Manager, which does not know it
 	NoProfile    bool          // lacks an instance profile
 	OldAgent     bool          // its agent is older than 3.3.2746.0
+	Noisy        bool          // every program on it complains on standard error
+	AgentFault   agentFault    // why its agent cannot run a script; "" is that it can
 	Platform     string        // Linux or Windows
 	ClockOffset  time.Duration // what its clock is ahead
 	Console      *Session      // the automatic console session that every start brings
@@ -142,6 +144,7 @@ func (f *Fleet) faults(h *host) (faults []string) {
 		there bool
 	}{
 		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", err == nil},
+		{"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""},
 	} {
 		if fault.there {
 			faults = append(faults, fault.name)

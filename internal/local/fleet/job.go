@@ -24,6 +24,8 @@ type job struct {
 	platform    string
 	environment []string
 	dir         string // the agent's, for this command
+	noisy       bool
+	fault       agentFault
 }
 
 func (f *Fleet) jobOf(i *invocation) *job {
@@ -43,7 +45,9 @@ func (f *Fleet) jobOf(i *invocation) *job {
 			"SSM_COMMAND_ID=" + c.id,
 			"DCV_STATE=" + f.StateDir(i.host.id),
 		},
-		dir: filepath.Join(dir, "orchestration", c.id),
+		dir:   filepath.Join(dir, "orchestration", c.id),
+		noisy: i.host.Noisy,
+		fault: i.host.AgentFault,
 	}
 }
 
@@ -60,6 +64,9 @@ type stepResult struct {
 // run does the steps, until ctx ends.
 func (j *job) run(ctx context.Context) []stepResult {
 	defer func() { _ = os.RemoveAll(j.dir) }() // a script left behind does no harm
+	if j.fault == deadWorker {
+		return j.workerDied()
+	}
 	var results []stepResult
 	for _, s := range j.steps {
 		if ctx.Err() != nil {

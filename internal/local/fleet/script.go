@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,12 +32,15 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	}
 	dir := filepath.Join(j.dir, s.Name)
 	text, environment := j.text(s)
-	if err := writeExecutable(filepath.Join(dir, name), []byte(text)); err != nil {
+	if err := j.writeScript(filepath.Join(dir, name), text); err != nil {
 		return failedToRun(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errStepTimedOut)
 	defer cancel()
 	stdout, stderr := &keeper{limit: maxStdout}, &keeper{limit: maxStdout}
+	if j.noisy {
+		_, _ = io.WriteString(stderr, noise)
+	}
 	command := exec.CommandContext(ctx, shell[0], append(shell[1:], name)...)
 	command.Dir = dir
 	command.Env = slices.Concat(environment, j.environment)
@@ -57,23 +61,12 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 		r.status, r.details, r.code = types.CommandPluginStatusFailed, "Failed", int32(exit.ExitCode())
 		problem += fmt.Sprintf("failed to run commands: %v", err)
 	case err != nil:
-		return failedToRun(err)
+		return failedToRun(fmt.Errorf("failed to run commands: %w", err))
 	}
 	r.stdout = keep(out, maxStdout)
 	r.stderr = keep(problem, maxStderr)
 	r.output = together(out, problem)
 	return r
-}
-
-func failedToRun(err error) stepResult {
-	text := fmt.Sprintf("failed to run commands: %v", err)
-	return stepResult{
-		status:  types.CommandPluginStatusFailed,
-		details: "Failed",
-		code:    1,
-		stderr:  text,
-		output:  together("", text),
-	}
 }
 
 // writeExecutable writes a file that can be executed at once. While it is open for writing no process may be started:

@@ -76,6 +76,8 @@ func (sys *System) control(mux *http.ServeMux) {
 			"unmanage":  sys.fleet.Unmanage, "manage": sys.fleet.Manage,
 			"take-profile": sys.fleet.TakeProfile, "give-profile": sys.fleet.GiveProfile,
 			"downgrade": sys.fleet.Downgrade, "upgrade": sys.fleet.Upgrade,
+			"make-noise": sys.fleet.MakeNoise, "stop-noise": sys.fleet.StopNoise,
+			"no-exec": sys.fleet.NoExec, "fill-disk": sys.fleet.FillDisk, "kill-worker": sys.fleet.KillWorker, "mend-agent": sys.fleet.MendAgent,
 		}[r.PathValue("action")]
 		if !ok {
 			return nil, errNoAction
@@ -107,7 +109,8 @@ func (sys *System) control(mux *http.ServeMux) {
 
 var (
 	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
-		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade or upgrade")
+		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade, upgrade, make-noise, stop-noise, " +
+		"no-exec, fill-disk, kill-worker or mend-agent")
 	errNoRecord = errors.New("the table has no such session")
 	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
 	errNotPost  = errors.New("only POST does that")

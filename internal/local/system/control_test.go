@@ -180,7 +180,7 @@ func TestEveryActionOnAHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if host[what] == true {
+			if host[what] == true || host["AgentFault"] == what {
 				return what
 			}
 			return ""
@@ -216,6 +216,12 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"give-profile", kept("NoProfile"), ""},
 		{"downgrade", kept("OldAgent"), "OldAgent"},
 		{"upgrade", kept("OldAgent"), ""},
+		{"make-noise", kept("Noisy"), "Noisy"},
+		{"stop-noise", kept("Noisy"), ""},
+		{"no-exec", kept("no-exec"), "no-exec"},
+		{"fill-disk", kept("fill-disk"), "fill-disk"},
+		{"kill-worker", kept("kill-worker"), "kill-worker"},
+		{"mend-agent", kept("kill-worker"), ""},
 		{"break", broken, "broken"},
 		{"mend", broken, ""},
 		{"hibernate", shown, "stopped s-1"},
@@ -253,6 +259,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	for _, action := range []string{
 		"stop", "start", "hibernate", "disconnect", "reconnect", "untag", "tag", "break", "mend", "lose-events", "deliver-events", "silence", "speak",
 		"unmanage", "manage", "take-profile", "give-profile", "downgrade", "upgrade",
+		"make-noise", "stop-noise", "no-exec", "fill-disk", "kill-worker", "mend-agent",
 	} {
 		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
 	}
@@ -371,12 +378,12 @@ func TestHostsShowWhatWasDoneToThem(t *testing.T) {
 		}
 	}
 	faults()
-	all := []string{"disconnect", "silence", "lose-events", "untag", "break"}
+	all := []string{"disconnect", "silence", "lose-events", "untag", "break", "make-noise", "kill-worker"}
 	for n, fault := range all {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+fault, "")
 		faults(all[:n+1]...)
 	}
-	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend"} {
+	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend", "stop-noise", "mend-agent"} {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+undo, "")
 	}
 	faults()
