@@ -41,8 +41,8 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-quick profile ci fmt vet lint shellcheck test-all validate service-models mutants \
-  sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
+.PHONY: help run test sim bench bench-quick profile documents ci fmt vet lint shellcheck test-all validate service-models \
+  mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
   operate tools clean
 
 help: ## List these targets
@@ -83,6 +83,9 @@ profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profil
 	@go build -o build/bench/bench ./internal/bench
 	@exec build/bench/bench profile
 
+documents: ## Write the scripts that hosts run into template.yaml, from internal/runcommand/documents
+	@go run ./internal/runcommand/documents/generate
+
 ##### All checks
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
@@ -100,7 +103,7 @@ vet: ## Run go vet
 lint: ## Run golangci-lint (settings: .golangci.yml)
 	@"$$(.ci/tools/fetch golangci-lint)" run ./...
 
-shellcheck: ## Check the shell scripts and the close script of template.yaml
+shellcheck: ## Check the shell scripts, those that hosts run among them
 	@.ci/scripts/shellcheck
 
 validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell; and the workflows

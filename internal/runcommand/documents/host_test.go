@@ -1,7 +1,7 @@
-// Package closescript_test runs the shell scripts of the command documents, as template.yaml has them, under every sh and
+// Package documents_test runs the shell scripts of the command documents, as template.yaml has them, under every sh and
 // awk that a host may have, against the stand-in dcv command of package fleet. What is compared is what a script prints
 // and what is left on the host; how it comes to that is its own affair.
-package closescript_test
+package documents_test
 
 import (
 	"bytes"
@@ -76,7 +76,7 @@ func on(t *testing.T, shell, option, awk string, test func(*testing.T, *host)) {
 		if err := os.Symlink(program(t, awk), filepath.Join(h.bin, "awk")); err != nil {
 			t.Fatal(err)
 		}
-		standIn, err := filepath.Abs("../fleet/dcv.sh")
+		standIn, err := filepath.Abs("../../local/fleet/dcv.sh")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package closescript_test
+package documents_test
 
 import (
 	"encoding/json"

@@ -1,0 +1,81 @@
+#!/bin/sh
+# Closes the sessions that the parameter names for this host.
+#
+# It takes the group of this host out of `sessions` (the grammar is in encode.go of package runcommand), asks dcv for its
+# list, and compares each session with the incarnation that was asked for:
+#   @ the incarnation: equal to the creation time listed; to the second, where either has no decimals
+#   ~ none was recorded: created no later than this
+# What matches is closed, and listed again until it is gone or has come back as another incarnation. It prints
+# {"id":ID as in the parameter,"result":RESULT}, with a "reason" of at most 80 harmless characters if it failed:
+#   closed    gone after the close
+#   absent    not in the list; said only after a list that worked and could be read
+#   replaced  in the list, but another incarnation
+#   expired   the clock of this host is past voidAfter; nothing was closed
+#   failed    anything else, a dcv that cannot be asked among it
+# A list is a second old at most when a session is closed because of it. No call of dcv lasts longer than 8 s, no close
+# begins after 40 s, and the last list begins before 49 s: so each line is printed before the step is cut off, whatever
+# hangs. Sessions are taken from another starting point each time, so that some that always hang do not keep those behind
+# them from their turn.
+#
+# Agents older than 3.3.2746.0 paste the parameters in; their patterns leave nothing in the values that means anything
+# between the quotes.
+if [ -z "${SSM_sessions+x}" ]; then SSM_sessions="{{ sessions }}"; fi
+if [ -z "${SSM_voidAfter+x}" ]; then SSM_voidAfter="{{ voidAfter }}"; fi
+export PATH="$PATH:/usr/bin:/bin"
+SESSIONS=$SSM_sessions LC_ALL=C awk -v start="$(date +%s)" -v void="$SSM_voidAfter" -v host="$AWS_SSM_INSTANCE_ID=" '
+#include shared/dcv.awk
+#include shared/closing.awk
+function say(i, result, why) {
+  why = reason(why)
+  if (why != "") why = "\",\"reason\":\"" why
+  print "{\"id\":\"" key[i] "\",\"result\":\"" result why "\"}"
+}
+
+# same says whether a session that was created at that time is the one that was asked for; with latest, created by then.
+function same(at, wanted, latest) {
+  if (latest) return at <= wanted
+  return at == wanted || (at % 1e6 == 0 || wanted % 1e6 == 0) && int(at / 1e6) == int(wanted / 1e6)
+}
+
+# decode gives the bytes of a percent-encoded ID, or "" where dcv could not be given it: a leading "-" or a NUL.
+function decode(s,   r, i, c) {
+  while (i = index(s, "%")) {
+    if (!(c = byteOf[substr(s, i + 1, 2)])) return ""
+    r = r substr(s, 1, i - 1) charOf[c]; s = substr(s, i + 3)
+  }
+  return r s ~ /^-/ ? "" : r s
+}
+
+# ask adds what the parameter says of one session to closings. One that breaks the grammar gets no id.
+function ask(s,   part, at, i, k) {
+  k = split(s, part, "[/@~]"); at = part[k]; key[++closings] = part[1]
+  if (s !~ "^([A-Za-z0-9._%-]+/)?[A-Za-z0-9._%-]+[@~][0-9a-z]+$" || length(at) > 11) return
+  latest[closings] = s ~ /~/; s = decode(part[k - 1])
+  if (!named[s]++) id[closings] = s
+  for (i = 1; i <= length(at); i++) wanted[closings] = wanted[closings] * 36 + index("123456789abcdefghijklmnopqrstuvwxyz", substr(at, i, 1))
+}
+BEGIN {
+  prepare(); unwanted = "\\\\"
+  clock = start += 0; void += 0; sessions = ENVIRON["SESSIONS"]
+  if (sessions ~ "[^A-Za-z0-9._%/@~=,;-]" || host == "=") exit
+  groups = split(sessions, group, ";")
+  for (i = 1; i <= groups; i++) if (index(group[i], host) == 1) {
+    count = split(substr(group[i], length(host) + 1), asked, ",")
+    for (j = 1; j <= count; j++) ask(asked[j])
+  }
+  for (j = 1; j <= closings; j++) {
+    i = (j + start) % closings + 1; s = id[i]
+    if (!clock || clock > void) { say(i, "expired"); continue }
+    if (s == "") { say(i, "failed", "no ID for dcv, or named twice"); continue }
+    if (why == "" && clock != fresh && clock < start + 40) { why = list(); fresh = clock }
+    if (why != "") say(i, "failed", why)
+    else if (!(s in listed)) say(i, "absent")
+    else if (listed[s] < 0) say(i, "failed", "creation-time unreadable")
+    else if (!same(listed[s], wanted[i], latest[i])) say(i, "replaced")
+    else if (clock > void) say(i, "expired")
+    else if (clock >= start + 40) say(i, "failed", "no time left")
+    else closeSession(i, listed[s])
+  }
+  awaitClosed(closings)
+}'
+exit 0

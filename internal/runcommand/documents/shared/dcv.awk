@@ -1,0 +1,96 @@
+# What the Linux scripts of all three documents share. POSIX awk: gawk, mawk and busybox each run it in the tests.
+
+# prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: none may stand in the program.
+function prepare(   i) {
+  for (i = 0; i < 256; i++) { charOf[i] = sprintf("%c", i); byteOf[sprintf("%02X", i)] = i }
+  quote = charOf[39]
+}
+
+# shellQuote makes one argument of a shell command of a text.
+function shellQuote(s) { gsub(quote, quote "\"" quote "\"" quote, s); return quote s quote }
+
+# reason makes at most 80 harmless characters of what went wrong.
+function reason(why) { gsub(/[^]!#-[^-~]+/, " ", why); sub(/^ /, "", why); return substr(why, 1, 80) }
+
+# dcv runs the command: its standard output goes to out[1..lines], its exit code to code, its own words about a failure
+# to words, and the time after it to clock. No call lasts longer than 8 s. In another locale than a UTF-8 one, dcv might
+# print other IDs than it has.
+function dcv(arguments,   command, line, field, end) {
+  command = "{ e=$(2>&1 >&3 </dev/null timeout -k 1 7 env LC_ALL=C.UTF-8 dcv " arguments "); r=$?; } 3>&1\n"
+  command = command "echo; echo \"= $r $(date +%s)\"; printf %s \"$e\""
+  code = 1; lines = 0; words = ""
+  while ((command | getline line) > 0)
+    if (end) words = words line " "
+    else if (line ~ /^= /) { split(line, field, " "); code = field[2] + 0; clock = field[3] + 0; end = 1 }
+    else out[++lines] = line
+  close(command)
+  words = code == 124 || code == 137 ? "dcv took too long" : words "(exit " code ")"
+}
+
+# scan splits a line of JSON into token[1..tokens], a string with its opening quote only. A string that matches unwanted,
+# once its escapes are taken away, is malformed, as is whatever JSON does not allow.
+function scan(line,   piece, word, i, j, pieces, count, s) {
+  pieces = split(line, piece, "\"")
+  for (i = 1; i <= pieces; i++) {
+    s = piece[i]; gsub(/\r/, " ", s); gsub(/[][{},:]/, " & ", s)
+    count = split(s, word, " ")
+    for (j = 1; j <= count; j++) {
+      token[++tokens] = word[j]
+      if (word[j] !~ /^([][{},:]|true|false|null|-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?)$/) malformed = 1
+    }
+    if (i == pieces) return
+    s = piece[++i]
+    while (i < pieces && match(s, /\\+$/) && RLENGTH % 2) s = s "\"" piece[++i]
+    token[++tokens] = "\"" s
+    gsub(/\\(["\\\/bfnrt]|u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f])/, "", s)
+    if (i == pieces || s ~ unwanted) malformed = 1
+  }
+}
+
+# value reads the value that begins at token[position]. At depth 0 that must be a list, at depth 1 an object: its members
+# go to member[++objects, NAME], as tokens.
+function value(depth,   open, shut, name) {
+  open = token[position++]; shut = open == "{" ? "}" : "]"
+  if (depth < 2 && open != (depth ? "{" : "[") || open !~ /^["tfn0-9[{-]/) malformed = 1
+  if (depth == 1) objects++
+  if (open !~ /^[[{]/) return
+  if (token[position] == shut) position++
+  else do {
+    if (open == "{") {
+      name = unquote(token[position++])
+      if (token[position - 1] !~ /^"/ || token[position++] != ":") malformed = 1
+    }
+    if (depth == 1) member[objects, name] = token[position]
+    value(depth + 1)
+  } while (!malformed && token[position++] == ",")
+  if (token[position - 1] != shut) malformed = 1
+}
+
+# unquote decodes a JSON string to UTF-8; \u0000 becomes bytes that no ID has.
+function unquote(s,   r, i, c, u, lead) {
+  s = substr(s, 2)
+  while (i = index(s, "\\")) {
+    c = substr(s, i + 1, 1); r = r substr(s, 1, i - 1); s = substr(s, i + 2)
+    if (c != "u") { i = index("bfnrt", c); r = r (i ? substr("\b\f\n\r\t", i, 1) : c); continue }
+    u = codeUnit(s); s = substr(s, 5)
+    if (u >= 55296 && u < 56320 && s ~ /^\\u[Dd][C-Fc-f]/) { u = (u - 55296) * 1024 + codeUnit(substr(s, 3)) + 9216; s = substr(s, 7) }
+    c = ""; lead = 64
+    if (u && u < 128) c = charOf[u]
+    else { do { c = charOf[128 + u % 64] c; u = int(u / 64); lead /= 2 } while (u >= lead); c = charOf[256 - 2 * lead + u] c }
+    r = r c
+  }
+  return r s
+}
+function codeUnit(s) { s = toupper(s); return byteOf[substr(s, 1, 2)] * 256 + byteOf[substr(s, 3, 2)] }
+
+# read asks dcv for a list (depth 0) or an object (depth 1): the answer is member[before+1..objects, NAME]. It returns why
+# there is none, or "".
+function read(arguments, depth,   i) {
+  dcv(arguments)
+  if (code) return words
+  tokens = malformed = 0; position = 1; before = objects
+  for (i = 1; i <= lines; i++) scan(out[i])
+  token[tokens + 1] = ""; value(depth)
+  sub(/ .*/, "", arguments)
+  return malformed || position <= tokens ? "dcv " arguments ": unreadable answer" : ""
+}

@@ -1,0 +1,41 @@
+# What the Windows scripts of all three documents share. Run Command runs them by Windows PowerShell 5.1, so they have only
+# what 5.1 has; the tests run them under PowerShell 7 on Linux, and nobody has yet run them on Windows.
+$ErrorActionPreference = 'Stop'
+trap { [Console]::Error.WriteLine($_); exit 0 }
+$program = 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe'
+if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type Application -EA 0)[0].Path }
+
+# Dcv runs the command. No call lasts longer than 8 s.
+function Dcv($arguments) {
+  $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo -Property @{
+    FileName = $program; Arguments = $arguments; UseShellExecute = $false; CreateNoWindow = $true
+    RedirectStandardInput = $true; RedirectStandardOutput = $true; RedirectStandardError = $true
+    StandardOutputEncoding = [Text.Encoding]::UTF8; StandardErrorEncoding = [Text.Encoding]::UTF8
+  }))
+  $process.StandardInput.Close()
+  $out = $process.StandardOutput.ReadToEndAsync(); $err = $process.StandardError.ReadToEndAsync()
+  if (-not ($process.WaitForExit(7000) -and $out.Wait(500) -and $err.Wait(500))) {
+    try { $process.Kill() } catch { }
+    throw 'dcv took too long'
+  }
+  @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = "$($err.Result) $($out.Result) (exit $($process.ExitCode))" }
+}
+
+# Ask gives the objects of an answer that begins with this bracket, or throws why there are none. PowerShell 7 gives an
+# array's elements one by one, 5.1 the array as one object.
+function Ask($arguments, $bracket) {
+  $answer = Dcv $arguments
+  if ($answer.Code) { throw $answer.Words }
+  try {
+    if ($answer.Out[0] -cne $bracket) { throw }
+    $all = ConvertFrom-Json $answer.Out
+    foreach ($object in @($all)) { if ($object -isnot [Management.Automation.PSCustomObject]) { throw } }
+  } catch { throw "dcv $(($arguments -split ' ')[0]): unreadable answer" }
+  ,@($all)
+}
+
+# Printable makes at most 80 harmless characters of what went wrong.
+function Printable($why) {
+  $why = ("$why" -creplace '[^!#-\[\]-~]+', ' ').Trim()
+  $why.Substring(0, [Math]::Min(80, $why.Length))
+}
