@@ -40,7 +40,7 @@ CALLS = {
     r"\bdynamo\.NewReader\(": ({"dynamodb:BatchGetItem"}, set()),
     r"\bsession\.Describer\{": ({"dynamodb:Query", "dynamodb:Scan"}, set()),  # uses all of that reader
     r"\bdynamo\.Hosts\{": ({"dynamodb:BatchGetItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
-    r"\bsession\.Registrar\{": ({"dynamodb:UpdateItem"}, {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
+    r"\bsession\.InventoryReconciler\{": ({"dynamodb:UpdateItem"}, {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
     r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),
     r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),
     r"\bruncommand\.Reader\{": ({"ssm:ListCommandInvocations", "ssm:GetCommandInvocation"}, set()),

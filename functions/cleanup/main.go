@@ -49,26 +49,26 @@ func main() {
 	table := dynamo.New(db, sessions)
 	notes := dynamo.Hosts{Client: db, Table: hosts}
 	index := dynamo.Index{Client: db, Table: sessions}
-	burial := &session.Burial{
-		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: notes,
+	reaper := &session.HostReaper{
+		Table: table, Index: index, Instances: ec2state.New(instances), HostTable: notes,
 		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
 	handler := &events.Cleanup{
 		Cleaner: &session.Cleaner{
-			Table: table, Index: index, Burial: burial,
-			Hosts:  &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			Table: table, Index: index, Reaper: reaper,
+			Closer: &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
 			GiveUp: giveUp, Now: time.Now, NewID: awsenv.NewID, Log: log,
 		},
-		Census: &session.Census{Index: index, Now: time.Now, Log: log},
-		Registrar: &session.Registrar{
-			Table: table, Index: index, Burial: burial,
-			Hosts: notes, Now: time.Now, Log: log,
+		Gauge: &session.OpenDeletionGauge{Index: index, Now: time.Now, Log: log},
+		Reconciler: &session.InventoryReconciler{
+			Table: table, Index: index, Reaper: reaper,
+			HostTable: notes, Now: time.Now, Log: log,
 		},
 		Broadcaster: &runcommand.Broadcaster{
 			API: systemsManager, InventoryDocument: inventory, IdleDocument: idle, FleetTag: fleetTag,
 		},
 		Stopper: &session.Stopper{
-			Index: index, Hosts: notes, Instances: ec2state.NewStopper(instances, fleetTag), Grace: stopEmpty, Now: time.Now, Log: log,
+			Index: index, Notes: notes, Instances: ec2state.NewStopper(instances, fleetTag), Grace: stopEmpty, Now: time.Now, Log: log,
 		},
 		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}

@@ -40,16 +40,16 @@ func main() {
 	handler := &httpapi.DeleteSessions{
 		Deleter: &session.Deleter{
 			Table:     dynamo.New(db, table),
-			Hosts:     &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
+			Closer:    &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
 			GiveUp:    giveUp,
 			ForceMode: session.ForceMode(force),
 			Log:       log,
 		},
 		DryRunner: &session.DryRunner{
-			Reader:  dynamo.NewReader(db, table),
-			Hosts:   dynamo.Hosts{Client: db, Table: hosts},
-			Checker: &runcommand.Checker{API: systemsManager, FleetTag: fleetTag},
-			Log:     log,
+			Reader:      dynamo.NewReader(db, table),
+			Notes:       dynamo.Hosts{Client: db, Table: hosts},
+			HostChecker: &runcommand.Checker{API: systemsManager, FleetTag: fleetTag},
+			Log:         log,
 		},
 		MaxBatch: maxBatch,
 		Now:      time.Now,

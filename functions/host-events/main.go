@@ -41,20 +41,20 @@ func main() {
 	table := dynamo.New(db, sessions)
 	index := dynamo.Index{Client: db, Table: sessions}
 	notes := dynamo.Hosts{Client: db, Table: hosts}
-	burial := &session.Burial{
-		Table: table, Index: index, Instances: ec2state.New(instances), Hosts: notes,
+	reaper := &session.HostReaper{
+		Table: table, Index: index, Instances: ec2state.New(instances), HostTable: notes,
 		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}
 	handler := &events.HostEvents{
 		Reader:    &runcommand.Reader{API: systemsManager},
 		Confirmer: &session.Confirmer{Table: table, Index: index, Now: time.Now, Log: log},
-		Registrar: &session.Registrar{
-			Table: table, Index: index, Burial: burial,
-			Hosts: notes, Now: time.Now, Log: log,
+		Reconciler: &session.InventoryReconciler{
+			Table: table, Index: index, Reaper: reaper,
+			HostTable: notes, Now: time.Now, Log: log,
 		},
-		IdleKeeper: &session.IdleKeeper{Table: table, Index: index, Now: time.Now, Log: log},
-		Burial:     burial,
-		Log:        log,
+		IdleRecorder: &session.IdleRecorder{Table: table, Index: index, Now: time.Now, Log: log},
+		Reaper:       reaper,
+		Log:          log,
 	}
 	awsenv.Connect(
 		awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)},

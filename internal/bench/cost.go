@@ -105,7 +105,7 @@ func measureUnits(ctx context.Context, r *report) error {
 		ID: "11111111-2222-4333-8444-555555555555", By: "1234567890abcdefghijklmnop", At: marked,
 		Entries: []session.Entry{{SessionID: s.ID, Owner: s.Owner}},
 	}
-	d := &session.Deleter{Table: table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+	d := &session.Deleter{Table: table, Closer: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
 	if _, err := d.Delete(ctx, req); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ var tableOperations = []struct {
 			r := f.record(round*20 + i)
 			req.Entries = append(req.Entries, session.Entry{SessionID: r.ID, Owner: r.Owner})
 		}
-		d := &session.Deleter{Table: f.table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+		d := &session.Deleter{Table: f.table, Closer: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
 		answers, err := d.Delete(ctx, req)
 		for _, a := range answers {
 			if a.FailureReason != "" {
@@ -65,11 +65,11 @@ var tableOperations = []struct {
 	{"cleanup of 20 due deletions", func(ctx context.Context, f *fleetTable, round int) error {
 		// What this round deleted is due when its lease has ended.
 		c := &session.Cleaner{
-			Table: f.table, Index: f.index, Hosts: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
-			Burial: &session.Burial{Table: f.table, Index: f.index, Instances: obedient{}, Hosts: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
+			Table: f.table, Index: f.index, Closer: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
+			Reaper: &session.HostReaper{Table: f.table, Index: f.index, Instances: obedient{}, HostTable: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
 			Now:    func() time.Time { return time.Now().Add(session.Lease + time.Second) },
 		}
-		return c.Deletions(ctx)
+		return c.ProcessDue(ctx)
 	}},
 	{"an inventory of 10 sessions", func(ctx context.Context, f *fleetTable, round int) error {
 		host := f.record(f.size - 1 - round*10).HostID
@@ -78,7 +78,7 @@ var tableOperations = []struct {
 			r := f.record(f.size - 10 - round*10 + i)
 			inv.Sessions = append(inv.Sessions, session.Found{NameOnHost: r.ID, Owner: r.Owner, Type: r.Type, CreationTime: r.CreationTime, NumOfConnections: 1})
 		}
-		g := &session.Registrar{Table: f.table, Index: f.index, Hosts: f.hosts, Now: time.Now, Log: quiet}
+		g := &session.InventoryReconciler{Table: f.table, Index: f.index, HostTable: f.hosts, Now: time.Now, Log: quiet}
 		return g.Apply(ctx, inv)
 	}},
 	{"describe an owner's 10 sessions", func(ctx context.Context, f *fleetTable, round int) error {
@@ -106,7 +106,9 @@ func (obedient) Close(_ context.Context, a session.Attempt) []error {
 	return make([]error, len(a.Closings))
 }
 
-func (obedient) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+func (obedient) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
+	return nil, nil
+}
 
 func newMemoryTable(context.Context, int) (*fleetTable, error) {
 	table := memtable.New()

@@ -61,7 +61,7 @@ func handlerOf(name string) any {
 	handler := &httpapi.DeleteSessions{
 		Deleter: &session.Deleter{
 			Table:  dynamo.New(db, "Sessions"),
-			Hosts:  &runcommand.Closer{API: systemsManager, Document: "Close", FleetTag: "default"},
+			Closer: &runcommand.Closer{API: systemsManager, Document: "Close", FleetTag: "default"},
 			GiveUp: time.Hour, ForceMode: session.Purge, Log: log,
 		},
 		MaxBatch: 1000, Now: time.Now, Log: log,

@@ -26,7 +26,7 @@ func marksOf(single bool) func(context.Context, events.APIGatewayV2HTTPRequest) 
 	all := records(1000, 100)
 	return func(ctx context.Context, _ events.APIGatewayV2HTTPRequest) (string, error) {
 		if !single {
-			d := &session.Deleter{Table: table, Hosts: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+			d := &session.Deleter{Table: table, Closer: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
 			req := session.Request{ID: awsenv.NewID(), By: "bench", At: time.Now()}
 			for _, r := range all {
 				s := r.Session()

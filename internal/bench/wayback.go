@@ -108,7 +108,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 		rec := session.Listed(session.Session{ID: sessionID(n), Owner: "user1", HostID: host, Type: "virtual", CreationTime: "2026-11-23T08:30:00Z"})
 		rec[session.AttrState], rec[session.AttrAttemptID], rec[session.AttrDeletionRequestID] = "DELETING", "a1", "a1"
 		rec[session.AttrDeletionRequestedAt], rec[session.AttrNextAttemptAt] = session.FormatTime(time.Now()), session.FormatTime(time.Now().Add(session.Lease))
-		rec[session.AttrDueLane], rec[session.AttrAttempts] = "0", int64(1)
+		rec[session.AttrDueShard], rec[session.AttrAttempts] = "0", int64(1)
 		w.table.Put(rec)
 	}
 	confirming := slowTable{w, &w.confirming}
@@ -116,7 +116,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	hostEvents := &events.HostEvents{
 		Reader:    &runcommand.Reader{API: w},
 		Confirmer: &session.Confirmer{Table: confirming, Index: index, Now: time.Now, Log: log},
-		Burial:    &session.Burial{Table: confirming, Index: index, Now: time.Now, NewID: awsenv.NewID, Log: log},
+		Reaper:    &session.HostReaper{Table: confirming, Index: index, Now: time.Now, NewID: awsenv.NewID, Log: log},
 		Log:       log,
 	}
 	finishing := &stream.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}

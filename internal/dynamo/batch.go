@@ -93,7 +93,7 @@ func (t *Table) send(ctx context.Context, batch []*pending) (*dynamodb.BatchExec
 	out, err := t.client.BatchExecuteStatement(ctx, in, tries.watch)
 	if tries.unclear != nil {
 		for _, p := range batch {
-			p.doubt = tries.unclear
+			p.mayLand = tries.unclear
 		}
 	}
 	return out, err

@@ -40,12 +40,12 @@ type Hosts struct {
 }
 
 const (
-	answeredLane = "0"
-	fleet        = "fleet" // no host is called that
+	answeredShard = "0"
+	fleet         = "fleet" // no host is called that
 )
 
-// Sent is session.HostTable's.
-func (t Hosts) Sent(ctx context.Context, at time.Time) error {
+// RecordInventorySent implements session.HostTable.
+func (t Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	_, err := t.update(ctx, fleet,
 		"SET LastButOneSentAt = if_not_exists(InventorySentAt, :never), InventorySentAt = :at",
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :apart",
@@ -57,13 +57,13 @@ func (t Hosts) Sent(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// LastButOne is session.HostTable's.
+// LastButOne implements session.HostTable.
 func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
 	times, err := t.times(ctx, []string{fleet}, "LastButOneSentAt")
 	return times[fleet], err
 }
 
-// Newest is session.HostTable's: ⌈N/100⌉ calls.
+// Newest implements session.HostTable: ⌈N/100⌉ calls.
 func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
 	return t.times(ctx, hostIDs, "InventorySentAt")
 }
@@ -129,9 +129,9 @@ func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf
 	return nil
 }
 
-// Answered is session.HostTable's: one conditional write, and another if it is
+// RecordAnswer implements session.HostTable: one conditional write, and another if it is
 // not fresh and does not say that the host is empty.
-func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
 	switch {
 	case a.Sessions > 0:
@@ -147,7 +147,7 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
 			":sent": session.FormatTime(a.SentAt), ":id": a.InventoryID, ":at": session.FormatTime(a.At),
-			":lane": answeredLane, ":platform": a.Platform,
+			":lane": answeredShard, ":platform": a.Platform,
 		})
 	if fresh || err != nil || a.Sessions == 0 && a.Complete {
 		return fresh, err
@@ -157,16 +157,16 @@ func (t Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, 
 	return false, err
 }
 
-// Silence is session.HostTable's.
-func (t Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+// MarkSilent implements session.HostTable.
+func (t Hosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
 	return t.update(ctx, hostID, "REMOVE AnsweredLane SET ExpiresAt = :expires", "AnsweredAt < :before",
 		map[string]any{":before": session.FormatTime(before), ":expires": before.Add(session.KeepUnknown).Unix()})
 }
 
-// Expect is session.HostTable's.
-func (t Hosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+// AddHost implements session.HostTable.
+func (t Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
 	_, err := t.update(ctx, hostID, "SET AnsweredAt = :then, AnsweredLane = :lane", "attribute_not_exists(HostId)",
-		map[string]any{":then": session.FormatTime(then), ":lane": answeredLane})
+		map[string]any{":then": session.FormatTime(then), ":lane": answeredShard})
 	return err
 }
 
@@ -194,14 +194,14 @@ func (t Hosts) update(ctx context.Context, hostID, update, condition string, val
 	return true, nil
 }
 
-// Quiet is session.HostTable's: the first entries of the index by-answered.
-func (t Hosts) Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
+// AnsweredBefore implements session.HostTable: the first entries of the index by-answered.
+func (t Hosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
 	out, err := t.Client.Query(ctx, &dynamodb.QueryInput{
 		TableName:              aws.String(t.Table),
 		IndexName:              aws.String("by-answered"),
 		KeyConditionExpression: aws.String("AnsweredLane = :lane AND AnsweredAt < :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":lane":   attributeValue(answeredLane),
+			":lane":   attributeValue(answeredShard),
 			":before": attributeValue(session.FormatTime(before)),
 		},
 		Limit: aws.Int32(int32(limit)),

@@ -23,40 +23,40 @@ type Index struct {
 	Table  string
 }
 
-// Due is session.Index's: the first entries of a lane of the index due.
-func (x Index) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+// Due implements session.Index: the first entries of a shard of the index due.
+func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	return x.query(ctx, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane AND #next <= :now"),
 		ExpressionAttributeNames: map[string]string{
-			"#lane": session.AttrDueLane,
+			"#lane": session.AttrDueShard,
 			"#next": session.AttrNextAttemptAt,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":lane": attributeValue(lane),
+			":lane": attributeValue(shard),
 			":now":  attributeValue(session.FormatTime(now)),
 		},
 	}, limit)
 }
 
-// Open is session.OpenIndex's: the first entries of a lane of the index due.
-func (x Index) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+// Open implements session.OpenIndex: the first entries of a shard of the index due.
+func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
 	return x.query(ctx, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane"),
 		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested"),
 		ExpressionAttributeNames: map[string]string{
-			"#lane":         session.AttrDueLane,
+			"#lane":         session.AttrDueShard,
 			"#state":        session.AttrState,
 			"#confirmation": session.AttrConfirmation,
 			"#until":        session.AttrCloseUntil,
 			"#requested":    session.AttrDeletionRequestedAt,
 		},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(lane)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(shard)},
 	}, limit)
 }
 
-// OnHost is session.Index's: a whole collection of the index by-host.
+// OnHost implements session.Index: a whole collection of the index by-host.
 func (x Index) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
 	return x.query(ctx, &dynamodb.QueryInput{
 		IndexName:                 aws.String("by-host"),

@@ -125,14 +125,14 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 }
 
 // A host that has been silent for as long as its sessions are kept is forgotten;
-// no other is, so that Doubt finds whoever falls silent, however late.
+// no other is, so that MarkUnresponsive finds whoever falls silent, however late.
 func TestOnlySilentHostsExpire(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
 	name, _ := templateTable(t, client, "HostsTable")
 	hosts := dynamo.Hosts{Client: client, Table: name}
 	now := time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)
 	answer := func(sent time.Time) {
-		if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {
+		if fresh, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {
 			t.Fatal(fresh, err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestOnlySilentHostsExpire(t *testing.T) {
 	answer(now)
 	expires("")
 	before := now.Add(time.Hour)
-	if silent, err := hosts.Silence(t.Context(), "i-1", before); err != nil || !silent {
+	if silent, err := hosts.MarkSilent(t.Context(), "i-1", before); err != nil || !silent {
 		t.Fatal(silent, err)
 	}
 	expires(strconv.FormatInt(before.Add(session.KeepUnknown).Unix(), 10))
@@ -191,25 +191,25 @@ func (noHosts) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...fun
 
 func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	hosts := dynamo.Hosts{Client: noHosts{}, Table: "Hosts"}
-	if fresh, err := hosts.Answered(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
+	if fresh, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
 		t.Errorf("fresh %v, %v", fresh, err)
 	}
-	if silent, err := hosts.Silence(t.Context(), "i-1", time.Now()); silent || !errors.Is(err, errDown) {
+	if silent, err := hosts.MarkSilent(t.Context(), "i-1", time.Now()); silent || !errors.Is(err, errDown) {
 		t.Errorf("silent %v, %v", silent, err)
 	}
-	if err := hosts.Sent(t.Context(), time.Now()); !errors.Is(err, errDown) {
+	if err := hosts.RecordInventorySent(t.Context(), time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("sent: %v", err)
 	}
 	if _, err := hosts.LastButOne(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("last but one: %v", err)
 	}
-	if err := hosts.Expect(t.Context(), "i-1", time.Now()); !errors.Is(err, errDown) {
+	if err := hosts.AddHost(t.Context(), "i-1", time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("expect: %v", err)
 	}
 	if _, err := hosts.Newest(t.Context(), []string{"i-1"}); !errors.Is(err, errDown) {
 		t.Errorf("newest: %v", err)
 	}
-	if quiet, err := hosts.Quiet(t.Context(), time.Now(), 1); quiet != nil || !errors.Is(err, errDown) {
+	if quiet, err := hosts.AnsweredBefore(t.Context(), time.Now(), 1); quiet != nil || !errors.Is(err, errDown) {
 		t.Errorf("quiet %v, %v", quiet, err)
 	}
 }

@@ -39,7 +39,7 @@ func NewReader(client ReadAPI, tableName string) *Reader {
 	return &Reader{client: client, table: tableName, calls: make(chan struct{}, maxCalls), firstPause: firstPause}
 }
 
-// Get is session.Reader's: N records are ⌈N/100⌉ calls, side by side, if the
+// Get implements session.Reader: N records are ⌈N/100⌉ calls, side by side, if the
 // table is not too busy.
 func (r *Reader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
 	var (
@@ -110,7 +110,7 @@ func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[
 	}
 }
 
-// Owned is session.Reader's: one page of the owner's collection in the index
+// Owned implements session.Reader: one page of the owner's collection in the index
 // by-owner, a megabyte at most.
 func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
 	in := &dynamodb.QueryInput{
@@ -136,7 +136,7 @@ func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]s
 	})
 }
 
-// All is session.Reader's: one page of a scan, a megabyte at most.
+// All implements session.Reader: one page of a scan, a megabyte at most.
 func (r *Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
 	in := &dynamodb.ScanInput{TableName: aws.String(r.table), Limit: aws.Int32(int32(limit))}
 	if after != "" {

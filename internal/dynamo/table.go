@@ -57,9 +57,9 @@ type pending struct {
 	write     session.Write
 	statement types.BatchStatementRequest
 	result    *session.Result
-	// doubt is why the write may be done already, or be done yet, whatever the
+	// mayLand is why the write may be done already, or be done yet, whatever the
 	// table says of it now: an earlier try had no clear answer.
-	doubt error
+	mayLand error
 }
 
 func (p *pending) fail(kind, cause error) {
@@ -68,14 +68,14 @@ func (p *pending) fail(kind, cause error) {
 
 // refuse fails the write because the table would not do it.
 func (p *pending) refuse(cause error) {
-	if p.doubt != nil {
-		p.fail(session.ErrUnclear, fmt.Errorf("%w, but before: %w", cause, p.doubt))
+	if p.mayLand != nil {
+		p.fail(session.ErrUnclear, fmt.Errorf("%w, but before: %w", cause, p.mayLand))
 		return
 	}
 	p.fail(session.ErrNotWritten, cause)
 }
 
-// Write is session.Table's: N writes to different records are ⌈N/25⌉ calls,
+// Write implements session.Table: N writes to different records are ⌈N/25⌉ calls,
 // side by side, if nothing fails. A record's second write begins when all
 // first writes have their answers, since a call takes a key only once.
 //
@@ -104,7 +104,7 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 		t.settleAll(ctx, round)
 		t.settleAll(ctx, t.looks(round))
 		for _, p := range round {
-			p.result.MayLand = p.doubt != nil
+			p.result.MayLand = p.mayLand != nil
 		}
 	}
 	return results
@@ -140,7 +140,7 @@ func (t *Table) looks(writes []*pending) (looks []*pending) {
 				Remove:    []string{nowhere},
 			}
 			looks = append(looks, &pending{
-				write: look, result: p.result, doubt: p.doubt,
+				write: look, result: p.result, mayLand: p.mayLand,
 			})
 		}
 	}

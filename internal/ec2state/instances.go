@@ -21,7 +21,7 @@ type API interface {
 	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
 }
 
-// Instances knows the fates of hosts from EC2. It is a session.Instances.
+// Instances asks EC2 for the status of hosts. It implements session.Instances.
 type Instances struct {
 	api API
 }
@@ -43,19 +43,19 @@ const (
 // reference, SendCommand: InstanceIds). mi-… is a machine that is not EC2's.
 var instanceID = regexp.MustCompile(`^i-(\w{8}|\w{17})$`)
 
-// Fates asks EC2 about the hosts, 200 in a call, and has an answer for each of
+// Statuses asks EC2 about the hosts, 200 in a call, and has an answer for each of
 // them. What does not have the ID of an instance is not asked about and counts
 // as alive: EC2 cannot know it, and in a filter * and ? would be patterns. With
-// an error there are no fates at all, since half an answer reads like hosts that
+// an error there are no statuses at all, since half an answer reads like hosts that
 // are gone.
-func (i *Instances) Fates(ctx context.Context, hostIDs []string) (map[string]session.Fate, error) {
-	fates := make(map[string]session.Fate, len(hostIDs))
+func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+	statuses := make(map[string]session.HostStatus, len(hostIDs))
 	var asked []string
 	for _, id := range hostIDs {
-		if _, twice := fates[id]; twice {
+		if _, twice := statuses[id]; twice {
 			continue
 		}
-		fates[id] = session.Alive
+		statuses[id] = session.Alive
 		if instanceID.MatchString(id) {
 			asked = append(asked, id)
 		}
@@ -66,13 +66,13 @@ func (i *Instances) Fates(ctx context.Context, hostIDs []string) (map[string]ses
 			return nil, fmt.Errorf("describe %d instances: %w", len(ids), err)
 		}
 		for _, id := range ids {
-			fates[id] = session.Terminated // unless EC2 knows it
+			statuses[id] = session.Terminated // unless EC2 knows it
 			if instance, ok := found[id]; ok {
-				fates[id] = fate(instance)
+				statuses[id] = status(instance)
 			}
 		}
 	}
-	return fates, nil
+	return statuses, nil
 }
 
 // describe gets those of the instances that EC2 knows: all but those that were
@@ -103,8 +103,8 @@ func (i *Instances) describe(ctx context.Context, ids []string) (map[string]type
 	return found, nil
 }
 
-// fate is what an instance's state means for what ran on it.
-func fate(i types.Instance) session.Fate {
+// status is what an instance's state means for what ran on it.
+func status(i types.Instance) session.HostStatus {
 	if i.State == nil {
 		return session.Alive
 	}
@@ -112,7 +112,7 @@ func fate(i types.Instance) session.Fate {
 	case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated:
 		return session.Terminated
 	case types.InstanceStateNameStopping:
-		return session.Leaving
+		return session.Stopping
 	case types.InstanceStateNameStopped:
 		if !mayResume(i) {
 			return session.Stopped

@@ -102,7 +102,7 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 	must(t, f.Start(ids[6]))
 	must(t, f.Stop(ids[6]))
 	must(t, f.Stop(hybrid))
-	want := map[string]session.Fate{
+	want := map[string]session.HostStatus{
 		ids[0]:       session.Alive,
 		ids[1]:       session.Stopped,
 		ids[2]:       session.Alive,
@@ -116,7 +116,7 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 	hosts := append(slices.Clone(ids), hybrid, "i-99999999", ids[1])
 	for what, api := range map[string]ec2state.API{"in process": f, "over the wire": overTheWire(t, f)} {
 		c := &counted{API: api}
-		got, err := ec2state.New(c).Fates(t.Context(), hosts)
+		got, err := ec2state.New(c).Statuses(t.Context(), hosts)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -132,16 +132,16 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 func TestMachinesThatAreNotEC2sAreNotAskedAbout(t *testing.T) {
 	hosts := []string{"mi-01234567890abcdef", "", "host-1", "i-*", "i-????????", "i-0123456", "i-01234567\n", "xi-01234567"}
 	c := &counted{}
-	got, err := ec2state.New(c).Fates(t.Context(), hosts)
+	got, err := ec2state.New(c).Statuses(t.Context(), hosts)
 	if err != nil || c.pages != 0 {
 		t.Errorf("%d calls, %v; want none", c.pages, err)
 	}
 	for _, host := range hosts {
-		if fate, ok := got[host]; !ok || fate != session.Alive {
-			t.Errorf("host %q: %v, %v; want it alive", host, fate, ok)
+		if status, ok := got[host]; !ok || status != session.Alive {
+			t.Errorf("host %q: %v, %v; want it alive", host, status, ok)
 		}
 	}
-	if got, err := ec2state.New(c).Fates(t.Context(), nil); err != nil || len(got) != 0 || c.pages != 0 {
+	if got, err := ec2state.New(c).Statuses(t.Context(), nil); err != nil || len(got) != 0 || c.pages != 0 {
 		t.Errorf("nothing asked: %v, %v, %d calls", got, err, c.pages)
 	}
 }
@@ -153,7 +153,7 @@ func TestEC2IsAskedOnceForEach200Hosts(t *testing.T) {
 	must(t, f.Stop(ids[400]))
 	for _, page := range []int32{0, 5} {
 		c := &counted{API: f, most: page}
-		got, err := ec2state.New(c).Fates(t.Context(), ids)
+		got, err := ec2state.New(c).Statuses(t.Context(), ids)
 		must(t, err)
 		var sizes []int
 		for _, asked := range c.asked {
@@ -180,9 +180,9 @@ func TestEC2IsAskedOnceForEach200Hosts(t *testing.T) {
 func TestAFailedCallSaysNothingOfAnyHost(t *testing.T) {
 	f, ids := newFleet(t, 201)
 	for failing := 1; failing <= 2; failing++ {
-		got, err := ec2state.New(&counted{API: f, failing: failing}).Fates(t.Context(), ids)
+		got, err := ec2state.New(&counted{API: f, failing: failing}).Statuses(t.Context(), ids)
 		if err == nil || got != nil {
-			t.Errorf("call %d fails: %d fates, %v", failing, len(got), err)
+			t.Errorf("call %d fails: %d statuses, %v", failing, len(got), err)
 		}
 	}
 }
@@ -209,13 +209,13 @@ func TestEveryStateOfAnInstanceIsReadAsItsSessionsFate(t *testing.T) {
 		state     types.InstanceStateName
 		code      string
 		lifecycle types.InstanceLifecycleType
-		want      session.Fate
+		want      session.HostStatus
 	}{
 		{"pending", "", "", session.Alive},
 		{"running", "", "", session.Alive},
 		{"running", "Client.UserInitiatedShutdown", "", session.Alive},
-		{"stopping", "Client.UserInitiatedShutdown", "", session.Leaving},
-		{"stopping", "Client.UserInitiatedHibernate", "", session.Leaving},
+		{"stopping", "Client.UserInitiatedShutdown", "", session.Stopping},
+		{"stopping", "Client.UserInitiatedHibernate", "", session.Stopping},
 		{"shutting-down", "Client.UserInitiatedShutdown", "", session.Terminated},
 		{"terminated", "Client.UserInitiatedShutdown", "", session.Terminated},
 		{"terminated", "Client.UserInitiatedHibernate", "", session.Terminated},
@@ -240,12 +240,12 @@ func TestEveryStateOfAnInstanceIsReadAsItsSessionsFate(t *testing.T) {
 		if c.code != "" {
 			i.StateReason = &types.StateReason{Code: &c.code}
 		}
-		got, err := ec2state.New(said{t, i}).Fates(t.Context(), []string{"i-01234567"})
+		got, err := ec2state.New(said{t, i}).Statuses(t.Context(), []string{"i-01234567"})
 		if err != nil || got["i-01234567"] != c.want {
 			t.Errorf("%s %s %s: %v, %v; want %v", c.state, c.code, c.lifecycle, got, err, c.want)
 		}
 	}
-	got, err := ec2state.New(said{t, types.Instance{InstanceId: aws.String("i-01234567")}}).Fates(t.Context(), []string{"i-01234567"})
+	got, err := ec2state.New(said{t, types.Instance{InstanceId: aws.String("i-01234567")}}).Statuses(t.Context(), []string{"i-01234567"})
 	if err != nil || got["i-01234567"] != session.Alive {
 		t.Errorf("an instance without a state: %v, %v", got, err)
 	}

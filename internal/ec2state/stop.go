@@ -30,7 +30,7 @@ type Stopper struct {
 // NewStopper is for the instances whose tag DcvFleet has that value.
 func NewStopper(api StopAPI, fleetTag string) *Stopper { return &Stopper{api, fleetTag} }
 
-// Running is session.Stoppable's. LaunchTime is "the time that the instance was
+// Running implements session.Stoppable. LaunchTime is "the time that the instance was
 // last launched", so after each start a new one (API reference, Instance).
 func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, err error) {
 	pages := ec2.NewDescribeInstancesPaginator(s.api, &ec2.DescribeInstancesInput{
@@ -55,7 +55,7 @@ func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, e
 	return running, nil
 }
 
-// Stop is session.Stoppable's. One instance a call: one that cannot be stopped
+// Stop implements session.Stoppable. One instance a call: one that cannot be stopped
 // would fail a call for several.
 func (s *Stopper) Stop(ctx context.Context, hostID string) error {
 	_, err := s.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{hostID}})

@@ -14,8 +14,8 @@ import (
 // Cleanup handles the schedules' events, {"task": ...}.
 type Cleanup struct {
 	Cleaner     *session.Cleaner
-	Census      *session.Census
-	Registrar   *session.Registrar
+	Gauge       *session.OpenDeletionGauge
+	Reconciler  *session.InventoryReconciler
 	Broadcaster *runcommand.Broadcaster
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper *session.Stopper
@@ -49,10 +49,10 @@ func (c *Cleanup) Handle(ctx context.Context, event CleanupEvent) error {
 func (c *Cleanup) do(ctx context.Context, task string) error {
 	switch task {
 	case "deletions":
-		return errors.Join(c.Cleaner.Deletions(ctx), c.Census.Take(ctx))
+		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
 	case "inventory":
-		doubt := c.Registrar.Doubt(ctx, c.SilentAfter)
-		return errors.Join(doubt, c.inventory(ctx))
+		unresponsive := c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter)
+		return errors.Join(unresponsive, c.inventory(ctx))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
@@ -77,5 +77,5 @@ func (c *Cleanup) inventory(ctx context.Context) error {
 		return err
 	}
 	c.Log.Info("inventory sent: its hosts answer to host-events", "Metric", session.Count(session.InventoriesSent, 1))
-	return c.Registrar.Hosts.Sent(ctx, now)
+	return c.Reconciler.HostTable.RecordInventorySent(ctx, now)
 }

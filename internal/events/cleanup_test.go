@@ -24,30 +24,30 @@ import (
 // hosts answer to one command, and what EC2 says.
 type fleetWorld struct {
 	*system
-	hosts   *memtable.Hosts
-	fates   map[string]session.Fate
-	ec2     error
-	asked   []string
-	index   error // of by-host and due
-	sending error
-	sent    []*ssm.SendCommandInput
-	answers []types.CommandInvocation
-	reads   int
+	hosts    *memtable.Hosts
+	statuses map[string]session.HostStatus
+	ec2      error
+	asked    []string
+	index    error // of by-host and due
+	sending  error
+	sent     []*ssm.SendCommandInput
+	answers  []types.CommandInvocation
+	reads    int
 }
 
 func newFleetWorld(t *testing.T) *fleetWorld {
-	f := &fleetWorld{system: newSystem(t, 0, ""), hosts: memtable.NewHosts(), fates: map[string]session.Fate{}}
+	f := &fleetWorld{system: newSystem(t, 0, ""), hosts: memtable.NewHosts(), statuses: map[string]session.HostStatus{}}
 	f.now = func() time.Time { return t0.Add(time.Minute) }
 	return f
 }
 
-func (f *fleetWorld) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
+func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
 	f.asked = append(f.asked, hostIDs...)
-	return f.fates, f.ec2
+	return f.statuses, f.ec2
 }
 
-func (f *fleetWorld) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	records, _ := f.table.Due(ctx, lane, now, limit)
+func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
+	records, _ := f.table.Due(ctx, shard, now, limit)
 	return records, f.index
 }
 
@@ -66,22 +66,22 @@ func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInv
 	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
 }
 
-func (f *fleetWorld) burial() *session.Burial {
-	return &session.Burial{Table: f.failing(), Index: f, Instances: f, Hosts: f.hosts, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
+func (f *fleetWorld) reaper() *session.HostReaper {
+	return &session.HostReaper{Table: f.failing(), Index: f, Instances: f, HostTable: f.hosts, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
 }
 
-func (f *fleetWorld) registrar() *session.Registrar {
-	return &session.Registrar{Table: f.failing(), Index: f, Hosts: f.hosts, Burial: f.burial(), Now: f.now, Log: f.logger()}
+func (f *fleetWorld) reconciler() *session.InventoryReconciler {
+	return &session.InventoryReconciler{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
 }
 
 func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 	c := events.Cleanup{
 		Cleaner: &session.Cleaner{
-			Table: f.failing(), Index: f, Burial: f.burial(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
-			Hosts: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
+			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
 		},
-		Census:      &session.Census{Index: f.table, Now: f.now, Log: f.logger()},
-		Registrar:   f.registrar(),
+		Gauge:       &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
+		Reconciler:  f.reconciler(),
 		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
@@ -110,8 +110,8 @@ func (f *fleetWorld) receive() (failed []string) {
 	h := f.hostEvents()
 	h.Reader = &runcommand.Reader{API: f}
 	h.Confirmer.Index = f
-	h.Registrar, h.Burial = f.registrar(), f.burial()
-	h.IdleKeeper = &session.IdleKeeper{Table: f.failing(), Index: f, Now: f.now, Log: f.logger()}
+	h.Reconciler, h.Reaper = f.reconciler(), f.reaper()
+	h.IdleRecorder = &session.IdleRecorder{Table: f.failing(), Index: f, Now: f.now, Log: f.logger()}
 	var bodies []string
 	for _, a := range f.answers {
 		bodies = append(bodies, finished("c1", *a.InstanceId))
@@ -166,12 +166,12 @@ func TestIdleSessionsAreNotClosedUnlessAsked(t *testing.T) {
 // hosts could not be dealt with.
 func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
 	f := newFleetWorld(t)
-	_, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
+	_, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, ago := range []time.Duration{30 * time.Minute, 15 * time.Minute} {
-		if err := f.hosts.Sent(t.Context(), t0.Add(-ago)); err != nil {
+		if err := f.hosts.RecordInventorySent(t.Context(), t0.Add(-ago)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +225,7 @@ func TestOneUnansweredInventoryMakesNobodySilent(t *testing.T) {
 		}
 		f.has("s0", "State", want)
 		if n == 0 {
-			if _, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
+			if _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -311,7 +311,7 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 			if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
 				t.Errorf("EC2 does not answer, come again: %v", failed)
 			}
-			f.ec2, f.fates[hostID(0)] = nil, session.Stopped
+			f.ec2, f.statuses[hostID(0)] = nil, session.Stopped
 			if failed := f.receive(); len(failed) > 0 {
 				t.Errorf("come again: %v", failed)
 			}
@@ -326,28 +326,28 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 // still not show the host as stopped, cleanup asks once the host has been quiet.
 func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 	for _, tc := range []struct {
-		fate     session.Fate
+		status   session.HostStatus
 		received int
 		again    bool
 	}{
-		{session.Leaving, 1, true}, {session.Leaving, 2, true}, {session.Leaving, 3, false}, {session.Leaving, 4, false},
+		{session.Stopping, 1, true}, {session.Stopping, 2, true}, {session.Stopping, 3, false}, {session.Stopping, 4, false},
 		{session.Alive, 1, false}, {session.Stopped, 2, false},
 	} {
 		f := newFleetWorld(t)
 		f.put("s0", hostID(0), "READY", "")
-		f.fates[hostID(0)] = tc.fate
+		f.statuses[hostID(0)] = tc.status
 		h := f.hostEvents()
-		h.Burial = f.burial()
+		h.Reaper = f.reaper()
 		batch := batchOf(stopped(hostID(0)))
 		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
 		response, err := h.Handle(t.Context(), batch)
 		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
-			t.Errorf("fate %v, received %d times: comes again %v, %v", tc.fate, tc.received, again, err)
+			t.Errorf("status %v, received %d times: comes again %v, %v", tc.status, tc.received, again, err)
 		}
 	}
 	// The news of a command do not come again for that.
 	f := newFleetWorld(t)
-	f.fates[hostID(0)] = session.Leaving
+	f.statuses[hostID(0)] = session.Stopping
 	f.answer(hostID(0), "close a1", "Undeliverable", "")
 	if failed := f.receive(); len(failed) > 0 || len(f.asked) != 1 {
 		t.Errorf("come again: %v, asked %q", failed, f.asked)
@@ -359,13 +359,13 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {
 	f := newFleetWorld(t)
 	f.put("s0", hostID(0), "READY", "")
-	f.fates[hostID(0)], f.fates[hostID(1)] = session.Alive, session.Alive // they were hibernated
+	f.statuses[hostID(0)], f.statuses[hostID(1)] = session.Alive, session.Alive // they were hibernated
 	h := f.hostEvents()
-	h.Burial = f.burial()
+	h.Reaper = f.reaper()
 	if response, err := h.Handle(t.Context(), batchOf(stopped(hostID(0)), stopped(hostID(1)))); err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)
 	}
-	waitedFor, err := f.hosts.Quiet(t.Context(), f.now().Add(time.Hour), 10)
+	waitedFor, err := f.hosts.AnsweredBefore(t.Context(), f.now().Add(time.Hour), 10)
 	if err != nil || !slices.Equal(waitedFor, []string{hostID(0)}) {
 		t.Errorf("waited for %v, %v", waitedFor, err)
 	}
@@ -472,7 +472,7 @@ func TestInventoryThatSystemsManagerCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := s.hostEvents()
-	h.Registrar = &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: h.Burial, Now: s.now, Log: s.logger()}
+	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: h.Reaper, Now: s.now, Log: s.logger()}
 	response, err := h.Handle(t.Context(), batchOf(s.await(1)...))
 	if err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)
@@ -499,7 +499,7 @@ func TestHostThatSaidNothingIsThere(t *testing.T) {
 		}
 		f.has("s0", "State", "READY")
 		// It did not answer the inventory: in the end it counts as silent.
-		if fresh, err := f.hosts.Answered(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
+		if fresh, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
 			t.Errorf("noted as an answer: %q, %v", output, err)
 		}
 	}

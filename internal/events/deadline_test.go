@@ -79,8 +79,8 @@ func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
 			}
 			h := f.hostEvents()
 			h.Reader = &runcommand.Reader{API: &tc.reads}
-			h.Registrar, h.Burial = f.registrar(), f.burial()
-			h.Registrar.Index = hangingIndex{f}
+			h.Reconciler, h.Reaper = f.reconciler(), f.reaper()
+			h.Reconciler.Index = hangingIndex{f}
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), functionsTime)
 				defer cancel()

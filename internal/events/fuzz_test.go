@@ -123,7 +123,9 @@ func (oneClosed) GetCommandInvocation(context.Context, *ssm.GetCommandInvocation
 
 type allAlive struct{}
 
-func (allAlive) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+func (allAlive) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
+	return nil, nil
+}
 
 // Whatever a message says, it is only a reason to look: what is not so changes
 // nothing, and no other message comes again.
@@ -141,14 +143,14 @@ func FuzzQueueMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		table := tableOf(open("open"), others)
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
-		burial := &session.Burial{Table: table, Index: table, Instances: allAlive{}, Hosts: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
+		reaper := &session.HostReaper{Table: table, Index: table, Instances: allAlive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
 		handler := events.HostEvents{
-			Reader:     &runcommand.Reader{API: oneClosed{}},
-			Confirmer:  &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
-			Registrar:  &session.Registrar{Table: table, Index: table, Hosts: memtable.NewHosts(), Burial: burial, Now: now, Log: log},
-			IdleKeeper: &session.IdleKeeper{Table: table, Index: table, Now: now, Log: log},
-			Burial:     burial,
-			Log:        log,
+			Reader:       &runcommand.Reader{API: oneClosed{}},
+			Confirmer:    &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
+			Reconciler:   &session.InventoryReconciler{Table: table, Index: table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: now, Log: log},
+			IdleRecorder: &session.IdleRecorder{Table: table, Index: table, Now: now, Log: log},
+			Reaper:       reaper,
+			Log:          log,
 		}
 		response, err := handler.Handle(t.Context(), lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{MessageId: "m1", Body: body}}})
 		if err != nil {

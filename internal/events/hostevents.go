@@ -21,12 +21,12 @@ import (
 // HostEvents handles the queue that EventBridge fills with the news of hosts:
 // that one has finished its part of a command, or that it has stopped.
 type HostEvents struct {
-	Reader     *runcommand.Reader
-	Confirmer  *session.Confirmer
-	Registrar  *session.Registrar
-	IdleKeeper *session.IdleKeeper
-	Burial     *session.Burial
-	Log        *slog.Logger
+	Reader       *runcommand.Reader
+	Confirmer    *session.Confirmer
+	Reconciler   *session.InventoryReconciler
+	IdleRecorder *session.IdleRecorder
+	Reaper       *session.HostReaper
+	Log          *slog.Logger
 }
 
 // hostEvent is what is read of the events; the Systems Manager user guide has
@@ -130,13 +130,13 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
 	var (
-		commands []string
-		doubtful []string
+		commands   []string
+		unanswered []string
 	)
 	for _, n := range news {
 		switch {
 		case n.commandID == "":
-			doubtful = append(doubtful, n.hostID)
+			unanswered = append(unanswered, n.hostID)
 		case hostsOf[n.commandID] == nil:
 			commands = append(commands, n.commandID)
 			fallthrough
@@ -174,7 +174,7 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 				from = append(from, inv)
 			}
 			if !answer.Answered && answer.Status != "Success" {
-				doubtful = append(doubtful, hostID)
+				unanswered = append(unanswered, hostID)
 			}
 		}
 	}
@@ -183,10 +183,10 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 			failures[from[i]] = err
 		}
 	}
-	leaving, err := h.Burial.Attend(ctx, doubtful)
+	leaving, err := h.Reaper.Check(ctx, unanswered)
 	for _, n := range news {
 		switch {
-		case err != nil && slices.Contains(doubtful, n.hostID):
+		case err != nil && slices.Contains(unanswered, n.hostID):
 			failures[n] = err
 		case n.commandID == "" && slices.Contains(leaving, n.hostID):
 			failures[n] = errLeaving
@@ -200,9 +200,9 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]session.Report, error) {
 	switch {
 	case answer.Inventory != nil:
-		return nil, h.Registrar.Apply(ctx, *answer.Inventory)
+		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)
 	case answer.Idle != nil:
-		return nil, h.IdleKeeper.Apply(ctx, *answer.Idle)
+		return nil, h.IdleRecorder.Apply(ctx, *answer.Idle)
 	case answer.AttemptID != "" && !answer.Answered:
 		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
 			"The host did not answer the close command ("+howItEnded(answer)+").")

@@ -69,18 +69,18 @@ func cleanupSample(t *testing.T, text []byte) {
 	s.table.Put(due)
 	var (
 		sent   sentDocuments
-		burial = &session.Burial{Table: s.table, Index: s.table, Instances: alive{}, Hosts: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+		reaper = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
 	)
 	c := events.Cleanup{
 		Cleaner: &session.Cleaner{
-			Table: s.table, Index: s.table, Burial: burial, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
-			Hosts: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
+			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
+			Closer: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
 		},
-		Census:      &session.Census{Index: s.table, Now: s.now, Log: s.logger()},
-		Registrar:   &session.Registrar{Table: s.table, Index: s.table, Hosts: memtable.NewHosts(), Burial: burial, Now: s.now, Log: s.logger()},
+		Gauge:       &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
+		Reconciler:  &session.InventoryReconciler{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},
 		Broadcaster: &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
 		Stopper: &session.Stopper{
-			Index: s.table, Hosts: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),
+			Index: s.table, Notes: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),
 		},
 		SilentAfter: time.Hour, CloseIdleAfter: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 	}
@@ -125,30 +125,30 @@ func instanceSample(t *testing.T, text []byte) {
 	open["HostId"], open["LiveHostId"] = "i-0123456789abcdef0", "i-0123456789abcdef0"
 	s.table.Put(open)
 	for _, test := range []struct {
-		fate session.Fate
-		want any
+		status session.HostStatus
+		want   any
 	}{{session.Alive, nil}, {session.Stopped, "host-gone"}} {
 		h := s.hostEvents()
-		h.Burial.NewID, h.Burial.Instances = awsenv.NewID, sameFate(test.fate)
+		h.Reaper.NewID, h.Reaper.Instances = awsenv.NewID, sameStatus(test.status)
 		response, err := h.Handle(t.Context(), event)
 		if err != nil || len(response.BatchItemFailures) > 0 {
 			t.Fatalf("come again: %v, %v", response.BatchItemFailures, err)
 		}
 		if got := s.confirmations()["SessionId123"]; got != test.want {
-			t.Errorf("fate %v: confirmation %v, want %v", test.fate, got, test.want)
+			t.Errorf("status %v: confirmation %v, want %v", test.status, got, test.want)
 		}
 	}
 }
 
 // sameFate is EC2 that says the same of every host.
-type sameFate session.Fate
+type sameStatus session.HostStatus
 
-func (f sameFate) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
-	fates := map[string]session.Fate{}
+func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+	statuses := map[string]session.HostStatus{}
 	for _, id := range hostIDs {
-		fates[id] = session.Fate(f)
+		statuses[id] = session.HostStatus(f)
 	}
-	return fates, nil
+	return statuses, nil
 }
 
 // commandSample confirms the deletion of SessionId123.

@@ -118,7 +118,7 @@ func (s *system) delete(requestID string, hosts ...int) []string {
 	}
 	d := session.Deleter{
 		Table: s.table, GiveUp: time.Hour, Log: slog.New(slog.DiscardHandler),
-		Hosts: &runcommand.Closer{API: s.Fleet, Document: "CloseDocument", FleetTag: "test"},
+		Closer: &runcommand.Closer{API: s.Fleet, Document: "CloseDocument", FleetTag: "test"},
 	}
 	answers, err := d.Delete(s.t.Context(), req)
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *system) hostEvents() *events.HostEvents {
 	return &events.HostEvents{
 		Reader:    &runcommand.Reader{API: s},
 		Confirmer: &session.Confirmer{Table: table, Index: s.table, Now: s.now, Log: s.logger()},
-		Burial:    &session.Burial{Table: table, Index: s.table, Instances: alive{}, Hosts: memtable.NewHosts(), Now: s.now, Log: s.logger()},
+		Reaper:    &session.HostReaper{Table: table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, Log: s.logger()},
 		Log:       s.logger(),
 	}
 }
@@ -208,7 +208,9 @@ func (s *system) confirmations() map[string]any {
 
 type alive struct{}
 
-func (alive) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+func (alive) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
+	return nil, nil
+}
 
 // failing is the table with what fails.
 func (s *system) failing() session.Table { return failing{s} }

@@ -186,7 +186,7 @@ func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 			a.table.Put(session.Listed(session.Session{
 				ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual", NumOfConnections: 2, FirstSeenAt: now,
 			}))
-			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Hosts: memtable.NewHosts(), Checker: a, Log: a.Log}
+			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
 			return a.serve(req)
 		},
 		"/describeSessions": func(t *testing.T, req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {

@@ -54,7 +54,7 @@ func TestKilledAfterTheAnswerLosesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := r.Session()
-			open := s.State == session.Deleting && !s.NextAttemptAt.IsZero() && s.DueLane != "" && s.AttemptID != ""
+			open := s.State == session.Deleting && !s.NextAttemptAt.IsZero() && s.DueShard != "" && s.AttemptID != ""
 			if !open && s.State != session.Deleted {
 				t.Errorf("killed after %v: %v", wait, r)
 			}

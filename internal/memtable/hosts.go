@@ -30,8 +30,8 @@ func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // NewHosts is an empty table.
 func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
 
-// Sent is session.HostTable's.
-func (t *Hosts) Sent(ctx context.Context, at time.Time) error {
+// RecordInventorySent implements session.HostTable.
+func (t *Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at = kept(at); !at.Before(t.last.Add(session.SentApart)) {
@@ -40,14 +40,14 @@ func (t *Hosts) Sent(ctx context.Context, at time.Time) error {
 	return ctx.Err()
 }
 
-// LastButOne is session.HostTable's.
+// LastButOne implements session.HostTable.
 func (t *Hosts) LastButOne(ctx context.Context) (time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lastButOne, ctx.Err()
 }
 
-// Newest is session.HostTable's.
+// Newest implements session.HostTable.
 func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,8 +60,8 @@ func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.T
 	return newest, ctx.Err()
 }
 
-// Answered is session.HostTable's.
-func (t *Hosts) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+// RecordAnswer implements session.HostTable.
+func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a.SentAt, a.At = kept(a.SentAt), kept(a.At)
@@ -105,8 +105,8 @@ func (t *Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session
 	return notes, ctx.Err()
 }
 
-// Quiet is session.HostTable's.
-func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
+// AnsweredBefore implements session.HostTable.
+func (t *Hosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var quiet []*host
@@ -125,8 +125,8 @@ func (t *Hosts) Quiet(ctx context.Context, before time.Time, limit int) ([]strin
 	return ids, ctx.Err()
 }
 
-// Expect is session.HostTable's.
-func (t *Hosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+// AddHost implements session.HostTable.
+func (t *Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hosts[hostID] == nil {
@@ -135,8 +135,8 @@ func (t *Hosts) Expect(ctx context.Context, hostID string, then time.Time) error
 	return ctx.Err()
 }
 
-// Silence is session.HostTable's.
-func (t *Hosts) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+// MarkSilent implements session.HostTable.
+func (t *Hosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h := t.hosts[hostID]; h != nil && h.At.Before(kept(before)) {

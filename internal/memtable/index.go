@@ -19,7 +19,7 @@ type index struct {
 
 func newIndexes() []*index {
 	var all []*index
-	for _, attr := range []string{session.AttrDueLane, session.AttrLiveHostID, session.AttrOwner} {
+	for _, attr := range []string{session.AttrDueShard, session.AttrLiveHostID, session.AttrOwner} {
 		all = append(all, &index{attr, map[string]map[string]session.Record{}})
 	}
 	return all
@@ -58,18 +58,18 @@ func (t *Table) by(attr, value string, fits func(session.Record) bool) []session
 	return found
 }
 
-// Due is session.Index's.
-func (t *Table) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	return t.lane(ctx, lane, session.FormatTime(now), limit)
+// Due implements session.Index.
+func (t *Table) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
+	return t.leased(ctx, shard, session.FormatTime(now), limit)
 }
 
-// Open is session.OpenIndex's.
-func (t *Table) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
-	return t.lane(ctx, lane, "~", limit) // sorts behind every time
+// Open implements session.OpenIndex.
+func (t *Table) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
+	return t.leased(ctx, shard, "~", limit) // sorts behind every time
 }
 
-func (t *Table) lane(ctx context.Context, lane, until string, limit int) ([]session.Record, error) {
-	due := t.by(session.AttrDueLane, lane, func(r session.Record) bool {
+func (t *Table) leased(ctx context.Context, shard, until string, limit int) ([]session.Record, error) {
+	due := t.by(session.AttrDueShard, shard, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return leased && next <= until
 	})
@@ -79,7 +79,7 @@ func (t *Table) lane(ctx context.Context, lane, until string, limit int) ([]sess
 	return due[:min(len(due), limit)], ctx.Err()
 }
 
-// OnHost is session.Index's.
+// OnHost implements session.Index.
 func (t *Table) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
 	return t.by(session.AttrLiveHostID, hostID, all), ctx.Err()
 }

@@ -31,7 +31,7 @@ func New() *Table {
 	return &Table{records: make(map[string]session.Record), indexes: newIndexes(), last: newEntry()}
 }
 
-// Write is session.Table's. All writes of a call happen in the order given,
+// Write implements session.Table. All writes of a call happen in the order given,
 // each at once.
 func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Result {
 	results := make([]session.Result, len(writes))

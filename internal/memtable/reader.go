@@ -10,7 +10,7 @@ import (
 // A Reader reads a Table: what dynamo.Reader is on DynamoDB.
 type Reader struct{ Table *Table }
 
-// Get is session.Reader's.
+// Get implements session.Reader.
 func (r Reader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -24,13 +24,13 @@ func (r Reader) Get(ctx context.Context, ids []string) ([]session.Record, error)
 	return records, nil
 }
 
-// Owned is session.Reader's.
+// Owned implements session.Reader.
 func (r Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
 	owned := r.Table.by(session.AttrOwner, owner, all)
 	return page(ctx, owned, after, limit)
 }
 
-// All is session.Reader's: in the order of the IDs.
+// All implements session.Reader: in the order of the IDs.
 func (r Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
 	return page(ctx, r.Table.All(), after, limit)
 }

@@ -16,7 +16,7 @@ const (
 // indexKeys are the attributes that are keys of the table's indexes, and how long
 // they can be, in bytes. They are texts.
 var indexKeys = map[string]int{
-	session.AttrDueLane:       maxKeyBytes,
+	session.AttrDueShard:      maxKeyBytes,
 	session.AttrNextAttemptAt: maxSortKeyBytes,
 	session.AttrLiveHostID:    maxKeyBytes,
 	session.AttrOwner:         maxKeyBytes,

@@ -83,7 +83,7 @@ func TestEachClosingIsToldItsCommand(t *testing.T) {
 	a := attempt(60)
 	a.Closings[3].HostID = "ip-10-0-0-1" // refused without a call
 	commands := make([]string, len(a.Closings))
-	a.Sent = func(closing int, commandID string) { commands[closing] = commandID }
+	a.OnSent = func(closing int, commandID string) { commands[closing] = commandID }
 	sm.closer().Close(t.Context(), a)
 	distinct := map[string]int{}
 	for i, id := range commands {

@@ -1,5 +1,5 @@
 // Package runcommand has hosts close sessions through Systems Manager Run
-// Command, and reads what they answered. It implements session.Hosts and owns
+// Command, and reads what they answered. It implements session.SessionCloser and owns
 // the language spoken with the close document of template.yaml: its
 // parameters (encode.go) and its output (reader.go).
 package runcommand
@@ -28,7 +28,7 @@ type SenderAPI interface {
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 }
 
-// A Closer implements session.Hosts.
+// A Closer implements session.SessionCloser.
 type Closer struct {
 	API SenderAPI
 	// Document is the name of the close document.
@@ -38,7 +38,7 @@ type Closer struct {
 	FleetTag string
 }
 
-// Close implements session.Hosts: one SendCommand for up to 50 hosts, side by
+// Close implements session.SessionCloser: one SendCommand for up to 50 hosts, side by
 // side. Only where Systems Manager refuses one, the hosts at fault are looked
 // for (isolate.go).
 func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
@@ -130,10 +130,10 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	if refused(err) && watched.unanswered {
 		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
 	}
-	if err == nil && o.attempt.Sent != nil && out != nil && out.Command != nil {
+	if err == nil && o.attempt.OnSent != nil && out != nil && out.Command != nil {
 		for _, g := range cmd.groups {
 			for _, i := range g.closings {
-				o.attempt.Sent(i, aws.ToString(out.Command.CommandId))
+				o.attempt.OnSent(i, aws.ToString(out.Command.CommandId))
 			}
 		}
 	}

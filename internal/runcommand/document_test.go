@@ -79,7 +79,7 @@ func TestHostConfirmsOnlyItsOwnSessions(t *testing.T) {
 		table.Put(session.Listed(session.Session{ID: sessionID(n), Owner: "alice", HostID: hostID(n)}))
 	}
 	log := slog.New(slog.DiscardHandler)
-	d := session.Deleter{Table: table, Hosts: sm.closer(), GiveUp: time.Hour, Log: log}
+	d := session.Deleter{Table: table, Closer: sm.closer(), GiveUp: time.Hour, Log: log}
 	_, err := d.Delete(t.Context(), session.Request{ID: attemptID, By: "alice", At: time.Now(), Entries: []session.Entry{
 		{SessionID: "s0", Owner: "alice"}, {SessionID: "s1", Owner: "alice"},
 	}})

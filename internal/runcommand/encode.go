@@ -12,8 +12,8 @@ import (
 // The parameter `sessions` of the close document:
 //
 //	sessions = group *( ";" group )
-//	group    = hostID "=" token *( "," token )
-//	token    = key [ "/" name ] ( "@" time / "~" time )
+//	group    = hostID "=" session *( "," session )
+//	session  = key [ "/" name ] ( "@" time / "~" time )
 //
 // key is the session's ID, name its ID on the host where that differs, both
 // percent-encoded; time is in microseconds since 1970, in base 36. After "@"
@@ -46,7 +46,7 @@ func hostIDPattern(id string) bool {
 	return true
 }
 
-func token(c session.Closing) string {
+func encodeSession(c session.Closing) string {
 	var b strings.Builder
 	b.WriteString(encodeID(c.SessionID))
 	if c.NameOnHost != c.SessionID {

@@ -58,7 +58,7 @@ func TestTokens(t *testing.T) {
 		{"an ID that looks like a token", session.Closing{SessionID: "a/b@1~2,c;d=e%41", NameOnHost: "x@y", CreationTime: "2020-03-02T16:08:50Z"},
 			"a%2Fb%401%7E2%2Cc%3Bd%3De%2541/x%40y@fl6o41d4e8"},
 	} {
-		if got := token(tc.c); got != tc.want {
+		if got := encodeSession(tc.c); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -29,7 +29,7 @@ type command struct{ groups []group }
 // A group is what one host is asked in a command.
 type group struct {
 	hostID   string
-	tokens   []string
+	sessions []string
 	closings []int // their places in Attempt.Closings
 	// chars is the size of the group in the parameter, outputChars of the
 	// answer at its longest.
@@ -47,7 +47,7 @@ func (c command) hostIDs() []string {
 func (c command) parameter() string {
 	parts := make([]string, len(c.groups))
 	for i, g := range c.groups {
-		parts[i] = g.hostID + "=" + strings.Join(g.tokens, ",")
+		parts[i] = g.hostID + "=" + strings.Join(g.sessions, ",")
 	}
 	return strings.Join(parts, ";")
 }
@@ -65,7 +65,7 @@ func split(closings []session.Closing, which []int) []command {
 		if groupsOf[hostID] == nil {
 			hosts = append(hosts, hostID)
 		}
-		groupsOf[hostID] = add(groupsOf[hostID], hostID, token(closings[i]), i)
+		groupsOf[hostID] = add(groupsOf[hostID], hostID, encodeSession(closings[i]), i)
 		rounds = max(rounds, len(groupsOf[hostID]))
 	}
 
@@ -90,16 +90,16 @@ func split(closings []session.Closing, which []int) []command {
 	return commands
 }
 
-func add(groups []group, hostID, token string, closing int) []group {
-	key := token[:strings.IndexAny(token, "/@~")]
-	chars, outputChars := len(token)+1, len(key)+lineChars+1
+func add(groups []group, hostID, encoded string, closing int) []group {
+	key := encoded[:strings.IndexAny(encoded, "/@~")]
+	chars, outputChars := len(encoded)+1, len(key)+lineChars+1
 	if n := len(groups); n == 0 ||
 		groups[n-1].chars+chars > maxParameterChars ||
 		groups[n-1].outputChars+outputChars > maxOutputChars {
 		groups = append(groups, group{hostID: hostID, chars: len(hostID) + 1})
 	}
 	g := &groups[len(groups)-1]
-	g.tokens = append(g.tokens, token)
+	g.sessions = append(g.sessions, encoded)
 	g.closings = append(g.closings, closing)
 	g.chars += chars
 	g.outputChars += outputChars

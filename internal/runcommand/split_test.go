@@ -132,7 +132,7 @@ func limits(t *testing.T) func(t rapid.TB, asked []session.Closing, which []int)
 				}
 				for k, i := range g.closings {
 					sent[i]++
-					if asked[i].HostID != g.hostID || tokens[k] != token(asked[i]) {
+					if asked[i].HostID != g.hostID || tokens[k] != encodeSession(asked[i]) {
 						t.Fatalf("host %s is asked for %q", g.hostID, tokens[k])
 					}
 					output += len(encodeID(asked[i].SessionID)) + len(longest) + len("\n")

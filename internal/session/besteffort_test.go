@@ -214,10 +214,10 @@ func TestReasonOfAClosingThatIsGivenUp(t *testing.T) {
 // about its host.
 func TestClosingOnAHostThatIsGone(t *testing.T) {
 	for name, from := range map[string]session.Record{"ended": aMinuteOld(closingRecord), "not even ended": aMinuteOld(toCloseRecord)} {
-		for _, fate := range []session.Fate{session.Stopped, session.Terminated} {
+		for _, status := range []session.HostStatus{session.Stopped, session.Terminated} {
 			t.Run(name, func(t *testing.T) {
 				u := newUpkeep(t, from)
-				u.fates[hostA], u.endStopped = fate, false
+				u.statuses[hostA], u.endStopped = status, false
 				u.clean(at(120))
 				u.sent()
 				u.has("s1", "State", from["State"], "CloseUntil", nil, "Confirmation", "forced")
@@ -225,8 +225,8 @@ func TestClosingOnAHostThatIsGone(t *testing.T) {
 		}
 	}
 	u := newUpkeep(t, closingRecord) // requested at the very time of the question
-	u.fates[hostA] = session.Terminated
-	u.attend(t0, hostA)
+	u.statuses[hostA] = session.Terminated
+	u.checkHosts(t0, hostA)
 	u.is("s1", closingRecord)
 }
 
@@ -384,7 +384,7 @@ func TestOlderInventoryAfterTheHostHasClosedIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"host terminated": func(u *upkeep) { u.fates[hostA] = session.Terminated; u.attend(at(25), hostA) },
+		"host terminated": func(u *upkeep) { u.statuses[hostA] = session.Terminated; u.checkHosts(at(25), hostA) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, seen(listedRecord))

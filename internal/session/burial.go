@@ -9,36 +9,36 @@ import (
 	"time"
 )
 
-// A Fate is what EC2 says of a host.
-type Fate int
+// A HostStatus is what EC2 says of a host.
+type HostStatus int
 
 const (
 	// Alive: it runs, or its sessions come back (hibernation), or EC2 does not
 	// know it as one of its own kind.
-	Alive Fate = iota
+	Alive HostStatus = iota
 	// Stopped without hibernation: its sessions are gone.
 	Stopped
 	// Terminated, or unknown to EC2.
 	Terminated
-	// Leaving: about to be stopped, in a way that only shows afterwards. EC2's
+	// Stopping: about to be stopped, in a way that only shows afterwards. EC2's
 	// answers may be behind its events: it may be stopped by now.
-	Leaving
+	Stopping
 )
 
 // Instances knows whether hosts still are.
 type Instances interface {
-	// Fates asks about each of the hosts.
-	Fates(ctx context.Context, hostIDs []string) (map[string]Fate, error)
+	// Statuses asks about each of the hosts.
+	Statuses(ctx context.Context, hostIDs []string) (map[string]HostStatus, error)
 }
 
-// A Burial ends what ran on hosts that are gone. Nobody's word is taken for
+// A HostReaper ends what ran on hosts that are gone. Nobody's word is taken for
 // that but EC2's own answer to a question asked now: an event may be late, and
 // the host long started again.
-type Burial struct {
+type HostReaper struct {
 	Table     Table
 	Index     Index
 	Instances Instances
-	Hosts     HostTable
+	HostTable HostTable
 	// EndStopped also ends the sessions of hosts that are stopped, not only
 	// their open deletions.
 	EndStopped bool
@@ -47,17 +47,17 @@ type Burial struct {
 	Log        *slog.Logger
 }
 
-// Attend asks EC2 about the hosts. On one that is gone, every deletion that was
+// Check asks EC2 about the hosts. On one that is gone, every deletion that was
 // requested and every session that was seen before the question is over. Of
 // those that are leaving, which it returns, nothing can be said yet. It may be
 // called again at any time.
-func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string, err error) {
+func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (leaving []string, err error) {
 	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {
 		return nil, nil
 	}
-	asked := b.Now().Truncate(time.Millisecond) // as the records' times are
-	fates, err := b.Instances.Fates(ctx, hostIDs)
+	asked := hr.Now().Truncate(time.Millisecond) // as the records' times are
+	statuses, err := hr.Instances.Statuses(ctx, hostIDs)
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
@@ -66,24 +66,24 @@ func (b *Burial) Attend(ctx context.Context, hostIDs []string) (leaving []string
 		alive []string
 	)
 	for _, hostID := range hostIDs {
-		switch fate := fates[hostID]; fate {
+		switch status := statuses[hostID]; status {
 		case Alive:
 			alive = append(alive, hostID)
-		case Leaving:
+		case Stopping:
 			leaving = append(leaving, hostID)
 		case Stopped, Terminated:
-			errs = append(errs, b.bury(ctx, hostID, fate, asked))
+			errs = append(errs, hr.endSessionsOf(ctx, hostID, status, asked))
 		}
 	}
-	errs = append(errs, b.expect(ctx, alive, asked))
+	errs = append(errs, hr.addUnknownHosts(ctx, alive, asked))
 	return leaving, errors.Join(errs...)
 }
 
-// expect has the hosts of which there are sessions be known: one that never
-// answers an inventory is then found to be silent. EC2 tells of all instances of
+// addUnknownHosts adds hosts that have sessions to the Hosts table: one that
+// never answers an inventory is then found to be silent. EC2 tells of all instances of
 // the account, and others are nobody's concern.
-func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) error {
-	known, err := b.Hosts.Newest(ctx, hostIDs)
+func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now time.Time) error {
+	known, err := hr.HostTable.Newest(ctx, hostIDs)
 	if err != nil {
 		return fmt.Errorf("read which hosts are known: %w", err)
 	}
@@ -92,9 +92,9 @@ func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) er
 		if _, ok := known[hostID]; ok {
 			continue
 		}
-		records, err := b.Index.OnHost(ctx, hostID)
+		records, err := hr.Index.OnHost(ctx, hostID)
 		if len(records) > 0 {
-			err = b.Hosts.Expect(ctx, hostID, now)
+			err = hr.HostTable.AddHost(ctx, hostID, now)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
@@ -103,30 +103,30 @@ func (b *Burial) expect(ctx context.Context, hostIDs []string, now time.Time) er
 	return errors.Join(errs...)
 }
 
-func (b *Burial) bury(ctx context.Context, hostID string, fate Fate, asked time.Time) error {
-	records, err := b.Index.OnHost(ctx, hostID)
+func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {
+	records, err := hr.Index.OnHost(ctx, hostID)
 	if err != nil {
 		return fmt.Errorf("host %s: read its sessions: %w", hostID, err)
 	}
 	reason := "Its host was terminated."
-	if fate == Stopped {
+	if status == Stopped {
 		reason = "Its host was stopped."
 	}
-	end := ending{id: b.NewID(), confirmation: HostGone, reason: reason, before: asked, now: b.Now()}
+	end := evidence{id: hr.NewID(), confirmation: HostGone, reason: reason, before: asked, now: hr.Now()}
 	var writes []Write
 	for _, r := range records {
-		if w, ok := end.deletion(r); ok {
+		if w, ok := end.confirmDeletion(r); ok {
 			writes = append(writes, w)
-		} else if w, ok := end.session(r); ok && (fate == Terminated || b.EndStopped) {
+		} else if w, ok := end.endSession(r); ok && (status == Terminated || hr.EndStopped) {
 			writes = append(writes, w)
 		}
 	}
-	return end.apply(ctx, b.Table, writes, b.Log)
+	return end.write(ctx, hr.Table, writes, hr.Log)
 }
 
-// An ending is a fact that ends whatever was there before it: a host that is
+// Evidence is a fact that ends whatever was there before it: a host that is
 // gone, an inventory without the session.
-type ending struct {
+type evidence struct {
 	id           string // a UUID: the attempt of what it ends by itself
 	confirmation Confirmation
 	reason       string
@@ -134,12 +134,12 @@ type ending struct {
 	now          time.Time
 }
 
-// deletion confirms an open deletion, or one that was given up, that was
+// confirmDeletion confirms an open deletion, or one that was given up, that was
 // requested before. What was removed by force need not be closed any more.
-func (e ending) deletion(r Record) (Write, bool) {
+func (e evidence) confirmDeletion(r Record) (Write, bool) {
 	s := r.Session()
 	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
-		return letGo(r, e.reason, e.now), true
+		return finishClosing(r, e.reason, e.now), true
 	}
 	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
 	if !open || !s.DeletionRequestedAt.Before(e.before) {
@@ -150,10 +150,10 @@ func (e ending) deletion(r Record) (Write, bool) {
 	return w, true
 }
 
-// session ends a session that lives, was seen before, and has no deletion of its
+// endSession ends a session that lives, was seen before, and has no deletion of its
 // own: mark and confirmation in one write. One that no inventory has seen yet
 // ends only with its host.
-func (e ending) session(r Record) (Write, bool) {
+func (e evidence) endSession(r Record) (Write, bool) {
 	s := r.Session()
 	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
 	if !s.State.lives() || s.DeletionRequestID != "" || !seen {
@@ -162,7 +162,7 @@ func (e ending) session(r Record) (Write, bool) {
 	w := Write{
 		SessionID: s.ID,
 		If: []Condition{
-			is(AttrState, Ready, Creating, Unknown), // it may be doubted meanwhile
+			is(AttrState, Ready, Creating, Unknown), // it may become UNKNOWN meanwhile
 			same(r, AttrHostID),
 			same(r, AttrCreationTime),
 			same(r, AttrFirstSeenAt),
@@ -173,23 +173,23 @@ func (e ending) session(r Record) (Write, bool) {
 	set(&w, AttrConfirmation, e.confirmation)
 	set(&w, AttrConfirmedAt, e.now)
 	set(&w, AttrStateReason, e.reason)
-	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requesterItself, At: e.now})
+	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requestedByBroker, At: e.now})
 	return w, true
 }
 
-// any ends whatever the record has that can be ended.
-func (e ending) any(r Record) (Write, bool) {
-	if w, ok := e.deletion(r); ok {
+// endAny ends whatever the record has that can be ended.
+func (e evidence) endAny(r Record) (Write, bool) {
+	if w, ok := e.confirmDeletion(r); ok {
 		return w, true
 	}
-	return e.session(r)
+	return e.endSession(r)
 }
 
-// requesterItself is the DeletionRequestedBy of what nobody asked for.
-const requesterItself = "dcv-session-broker"
+// requestedByBroker is the DeletionRequestedBy of what nobody asked for.
+const requestedByBroker = "dcv-session-broker"
 
-// apply writes the endings, and whatever else goes with them.
-func (e ending) apply(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
+// write writes the ends, and whatever else goes with them.
+func (e evidence) write(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
 	var errs []error
 	for i, res := range table.Write(ctx, writes) {
 		w := writes[i]

@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ended is a session's record that an ending has marked and confirmed at t0.
+// ended is a session's record that evidence has marked and confirmed at t0.
 func ended(r session.Record, id, confirmation, reason string) session.Record {
 	return with(r, "State", "DELETING", "StateReason", reason,
 		"DeletionRequestedAt", session.FormatTime(t0), "DeletionRequestId", id, "DeletionRequestedBy", "dcv-session-broker",
@@ -62,12 +62,12 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 				other := with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB)
 				u := newUpkeep(t, tc.from, other)
 				u.endStopped = !strings.HasSuffix(how, "kept") // which is about stopped ones
-				u.fates[hostA] = map[string]session.Fate{
+				u.statuses[hostA] = map[string]session.HostStatus{
 					"stopped": session.Stopped, "kept": session.Stopped, "terminated": session.Terminated, "terminated, kept": session.Terminated,
-					"alive": session.Alive, "leaving": session.Leaving,
+					"alive": session.Alive, "leaving": session.Stopping,
 				}[how]
 				// The question is asked within the millisecond that the records show.
-				u.attend(t0.Add(time.Millisecond-1), hostA, hostA, hostB)
+				u.checkHosts(t0.Add(time.Millisecond-1), hostA, hostA, hostB)
 				if want == nil {
 					want = tc.from
 				}
@@ -79,7 +79,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 				first := u.table.All()
 				u.now = at(60) // the event comes twice
 				if how != "alive" && how != "leaving" && want["Confirmation"] != nil {
-					u.attend(at(0.5), hostA)
+					u.checkHosts(at(0.5), hostA)
 					u.same(first)
 				}
 			})
@@ -91,7 +91,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 // listed there.
 func TestWhatBeginsDuringTheQuestionSurvives(t *testing.T) {
 	u := newUpkeep(t)
-	u.fates[hostA] = session.Terminated
+	u.statuses[hostA] = session.Terminated
 	young := with(listedRecord, "FirstSeenAt", session.FormatTime(at(1)))
 	open := with(markedRecord, "SessionId", "s2", "DeletionRequestedAt", session.FormatTime(at(1)))
 	u.asking = func() {
@@ -99,7 +99,7 @@ func TestWhatBeginsDuringTheQuestionSurvives(t *testing.T) {
 		u.table.Put(young)
 		u.table.Put(open)
 	}
-	u.attend(t0, hostA)
+	u.checkHosts(t0, hostA)
 	u.is("s1", young)
 	u.is("s2", open)
 }
@@ -121,25 +121,25 @@ func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.now)
-			u.fates[hostA] = session.Terminated
+			u.statuses[hostA] = session.Terminated
 			u.onHost = func() []session.Record { return []session.Record{tc.shown} }
 			before := u.table.All()
-			u.attend(t0, hostA)
+			u.checkHosts(t0, hostA)
 			u.same(before)
 		})
 	}
 }
 
-// Of two runs of cleanup that overlap one doubts a session while the other ends it
+// Of two runs of cleanup that overlap one makes a session UNKNOWN while the other ends it
 // with its host: it ends. Otherwise nobody would ask about that host again.
 func TestSessionDoubtedMeanwhileEndsWithItsHost(t *testing.T) {
 	old := seen(listedRecord)
 	u := newUpkeep(t, with(old, "State", "UNKNOWN", "StateReason", "Its host has not answered.", "ExpiresAt", int64(1)))
-	u.fates[hostA] = session.Stopped
+	u.statuses[hostA] = session.Stopped
 	u.onHost = func() []session.Record { return []session.Record{old} }
-	b := u.burial()
+	b := u.reaper()
 	b.EndStopped = true
-	if _, err := b.Attend(t.Context(), []string{hostA}); err != nil {
+	if _, err := b.Check(t.Context(), []string{hostA}); err != nil {
 		t.Fatal(err)
 	}
 	u.has("s1", "State", "DELETING", "Confirmation", "host-gone", "ExpiresAt", nil)
@@ -147,19 +147,19 @@ func TestSessionDoubtedMeanwhileEndsWithItsHost(t *testing.T) {
 
 func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
-	u.fates, u.ec2Fails = map[string]session.Fate{hostA: session.Terminated}, errors.New("throttled")
+	u.statuses, u.ec2Fails = map[string]session.HostStatus{hostA: session.Terminated}, errors.New("throttled")
 	before := u.table.All()
-	if _, err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.ec2Fails) {
+	if _, err := u.reaper().Check(t.Context(), []string{hostA}); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.same(before)
 
 	u.ec2Fails = nil
 	u.indexFails = errors.New("no index")
-	if _, err := u.burial().Attend(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
+	if _, err := u.reaper().Check(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
-	u.attend(t0) // about nobody
+	u.checkHosts(t0) // about nobody
 	if len(u.asked) != 2 {
 		t.Errorf("asked about %q", u.asked)
 	}
@@ -168,13 +168,13 @@ func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
-		u.fates[hostA] = session.Stopped
+		u.statuses[hostA] = session.Stopped
 		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
-		if _, err := u.burial().Attend(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
+		if _, err := u.reaper().Check(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
 			t.Errorf("error %v", err)
 		}
 		u.has("s2", "Confirmation", "host-gone")
-		u.attend(at(10), hostA)
+		u.checkHosts(at(10), hostA)
 		u.has("s1", "Confirmation", "host-gone")
 	}
 }
@@ -193,14 +193,14 @@ func TestCleanupAsksAboutHostsThatMayBeGone(t *testing.T) {
 		"confirmed":                  {confirmedRecord, 200, false},
 		"silent and too late to try": {markedRecord, 3500, true},
 	} {
-		for _, fate := range []session.Fate{session.Alive, session.Stopped, session.Terminated} {
+		for _, status := range []session.HostStatus{session.Alive, session.Stopped, session.Terminated} {
 			u := newUpkeep(t, tc.from)
-			u.fates[hostA], u.endStopped = fate, false
+			u.statuses[hostA], u.endStopped = status, false
 			u.clean(at(tc.when))
 			if got := len(u.asked) > 0; got != tc.asked {
 				t.Errorf("%s: asked %v", name, got)
 			}
-			if tc.asked && fate != session.Alive {
+			if tc.asked && status != session.Alive {
 				u.has("s1", "State", "DELETING", "Confirmation", "host-gone")
 				u.sent()
 			}
@@ -209,20 +209,20 @@ func TestCleanupAsksAboutHostsThatMayBeGone(t *testing.T) {
 }
 
 func TestRefusedHostOfADueDeletion(t *testing.T) {
-	for _, fate := range []session.Fate{session.Alive, session.Terminated} {
+	for _, status := range []session.HostStatus{session.Alive, session.Terminated} {
 		u := newUpkeep(t, failedRecord, with(failedRecord, "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
 		u.hosts.refuses[hostA] = offline
-		u.fates[hostA] = fate
+		u.statuses[hostA] = status
 		u.clean(at(120))
 		attempt, asked := "a1", []string{hostA, hostB, hostA} // and again when it is refused
-		if fate == session.Terminated {
+		if status == session.Terminated {
 			attempt, asked = "a2", []string{hostA, hostB} // a1 is the ending
 		}
 		u.sent(attempt + ": s2")
 		if !slices.Equal(u.asked, asked) {
 			t.Errorf("asked about %q", u.asked)
 		}
-		if fate == session.Alive { // it keeps its lease, and says why
+		if status == session.Alive { // it keeps its lease, and says why
 			u.has("s1", "State", "DELETING", "AttemptId", "a1", "StateReason", "The host "+offline+".", "AttemptFailedAt", session.FormatTime(at(120)))
 		} else {
 			u.has("s1", "Confirmation", "host-gone", "StateReason", nil)

@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// A Census counts what is open, for the operator.
-type Census struct {
+// An OpenDeletionGauge counts what is open, for the operator.
+type OpenDeletionGauge struct {
 	Index OpenIndex
 	Now   func() time.Time
 	Log   *slog.Logger
 }
 
-// censusPage is how many records of a lane are counted: work for an operator's
+// gaugePage is how many records of a shard are counted: work for an operator's
 // numbers must not grow with the trouble that they show. Beyond it they mean "or
 // more".
-const censusPage = 1000
+const gaugePage = 1000
 
-// Take counts the deletions that have not ended, and tells how long ago the
+// Publish counts the deletions that have not ended, and tells how long ago the
 // oldest was requested. Every one of them has a lease, and so is in the index:
-// a query for each of its lanes, and half a read unit while nothing is open. The
+// a query for each of its shards, and half a read unit while nothing is open. The
 // closing of what was removed by force is not counted: its record has ended.
-func (c *Census) Take(ctx context.Context) error {
+func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 	now := c.Now()
 	open, oldest := 0, now
-	for lane := range dueLanes {
-		records, err := c.Index.Open(ctx, strconv.Itoa(lane), censusPage)
+	for shard := range dueShards {
+		records, err := c.Index.Open(ctx, strconv.Itoa(shard), gaugePage)
 		if err != nil {
 			return fmt.Errorf("count the open deletions: %w", err)
 		}
 		for _, r := range records {
-			if s := r.Session(); s.State == Deleting || s.ending() {
+			if s := r.Session(); s.State == Deleting || s.givenUpAndConfirmed() {
 				open++
 				if s.DeletionRequestedAt.Before(oldest) {
 					oldest = s.DeletionRequestedAt

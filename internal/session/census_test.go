@@ -12,18 +12,18 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// openRecords are what a lane has; every lane's is asked for.
+// openRecords are what a shard has; every shard's is asked for.
 type openRecords struct {
-	lanes map[string][]session.Record
-	asked []int
+	shards map[string][]session.Record
+	asked  []int
 }
 
-func (o *openRecords) Open(_ context.Context, lane string, limit int) ([]session.Record, error) {
+func (o *openRecords) Open(_ context.Context, shard string, limit int) ([]session.Record, error) {
 	o.asked = append(o.asked, limit)
-	if lane == "3" && o.lanes == nil {
+	if shard == "3" && o.shards == nil {
 		return nil, errors.New("no")
 	}
-	return o.lanes[lane], nil
+	return o.shards[shard], nil
 }
 
 func TestCensusCountsWhatHasNotEnded(t *testing.T) {
@@ -34,14 +34,14 @@ func TestCensusCountsWhatHasNotEnded(t *testing.T) {
 		}
 		return r
 	}
-	index := &openRecords{lanes: map[string][]session.Record{
+	index := &openRecords{shards: map[string][]session.Record{
 		"0": {requested("DELETING", time.Minute), requested("DELETING", time.Hour, "Confirmation", "closed")},
 		"2": {requested("UNKNOWN", 2*time.Minute, "Confirmation", "closed")},
 		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
 	}}
 	var text bytes.Buffer
-	census := session.Census{Index: index, Now: func() time.Time { return t0 }, Log: slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	if err := census.Take(t.Context()); err != nil {
+	gauge := session.OpenDeletionGauge{Index: index, Now: func() time.Time { return t0 }, Log: slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	if err := gauge.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(text.String(), "Open=3 OldestSeconds=3600 ") {
@@ -51,14 +51,14 @@ func TestCensusCountsWhatHasNotEnded(t *testing.T) {
 		t.Errorf("asked: %v", index.asked)
 	}
 	text.Reset()
-	index.lanes = map[string][]session.Record{}
-	if err := census.Take(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 OldestSeconds=0 ") {
+	index.shards = map[string][]session.Record{}
+	if err := gauge.Publish(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 OldestSeconds=0 ") {
 		t.Errorf("%v: %s", err, text.String())
 	}
 	// Half a count is none.
 	text.Reset()
-	index.lanes = nil
-	if err := census.Take(t.Context()); err == nil || text.Len() > 0 {
+	index.shards = nil
+	if err := gauge.Publish(t.Context()); err == nil || text.Len() > 0 {
 		t.Errorf("%v: %s", err, text.String())
 	}
 }

@@ -11,11 +11,11 @@ import (
 // sessions back.
 const putBackTime = 5 * time.Second
 
-// close sends the commands of what was recorded. A refused session goes back to
+// closeSessions sends the commands of what was recorded. A refused session goes back to
 // what it was; anything unclear is left to its lease.
-func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
+func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
 	var sent []*deletion
-	attempt := Attempt{ID: req.ID, Sent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
+	attempt := Attempt{ID: req.ID, OnSent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
@@ -34,15 +34,15 @@ func (d *Deleter) close(ctx context.Context, req Request, deletions []*deletion,
 	defer cancel()
 
 	var refused []*deletion
-	for i, err := range d.Hosts.Close(sendCtx, attempt) {
+	for i, err := range d.Closer.Close(sendCtx, attempt) {
 		del := sent[i]
 		del.step, del.cause, del.ordered = done, err, true
 		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 			refused = append(refused, del)
 		}
 	}
-	refused = d.putBack(ctx, req, refused)
-	d.noteRefusals(ctx, req, refused, log)
+	refused = d.putBackRefused(ctx, req, refused)
+	d.recordRefusals(ctx, req, refused, log)
 }
 
 // add adds the closing of a session whose deletion was requested at that time,
@@ -61,10 +61,10 @@ func (a *Attempt) add(s Session, requestedAt, end time.Time) {
 	}
 }
 
-// putBack undoes the marks of refused deletions and fails them. It returns
+// putBackRefused undoes the marks of refused deletions and fails them. It returns
 // those that go on: not begun by this request, relied upon by another, or ones
 // whose mark the table did not let go.
-func (d *Deleter) putBack(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
+func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
 	var open []*deletion
 	for _, del := range refused {
 		if del.old == nil {
@@ -86,7 +86,7 @@ func (d *Deleter) putBack(ctx context.Context, req Request, refused []*deletion)
 		for i, res := range d.Table.Write(ctx, writes) {
 			del := open[i]
 			switch {
-			case res.Err == nil, errors.Is(res.Err, ErrCondition) && wentBack(res.Old, req):
+			case res.Err == nil, errors.Is(res.Err, ErrCondition) && alreadyPutBack(res.Old, req):
 				del.fail(refusalReason(del.cause), del.cause)
 			case errors.Is(res.Err, ErrCondition):
 				goOn = append(goOn, del)
@@ -109,20 +109,20 @@ func (d *Deleter) putBack(ctx context.Context, req Request, refused []*deletion)
 	return goOn
 }
 
-// wentBack tells whether the record that did not meet the put-back's condition
+// alreadyPutBack tells whether the record that did not meet the put-back's condition
 // shows that the put-back was done already, and only its answer lost: nothing
 // of the request is left in it. What stands there instead may be another
 // request's mark. That one is not ours to answer for, since it may be put back
 // as well, unless it is ending.
-func wentBack(now Record, req Request) bool {
+func alreadyPutBack(now Record, req Request) bool {
 	s := now.Session()
-	ending := !s.State.lives() && s.Confirmation != ""
-	return now != nil && s.DeletionRequestID != req.ID && !ending
+	confirmed := !s.State.lives() && s.Confirmation != ""
+	return now != nil && s.DeletionRequestID != req.ID && !confirmed
 }
 
-// noteRefusals records the reason in deletions that go on, so that whoever
+// recordRefusals records the reason in deletions that go on, so that whoever
 // looks, or repeats the request, knows.
-func (d *Deleter) noteRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
+func (d *Deleter) recordRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
 	if len(refused) == 0 {
 		return
 	}
@@ -132,7 +132,7 @@ func (d *Deleter) noteRefusals(ctx context.Context, req Request, refused []*dele
 		errors.As(del.cause, &refusal)
 		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
 	}
-	for i, res := range record(ctx, d.Table, reports, req.At) {
+	for i, res := range recordReports(ctx, d.Table, reports, req.At) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
 			log.Warn("a refusal was not noted in the record; its lease still stands",
 				"SessionId", refused[i].sessionID, "Cause", res.Err)

@@ -22,7 +22,7 @@ type Confirmer struct {
 // and is no error.
 func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	errs := make([]error, len(reports))
-	for i, res := range record(ctx, c.Table, reports, c.Now()) {
+	for i, res := range recordReports(ctx, c.Table, reports, c.Now()) {
 		r := reports[i]
 		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
 			"AttemptId", r.AttemptID, "CommandId", r.CommandID, "Outcome", string(r.Outcome))
@@ -52,7 +52,7 @@ var confirmations = map[Outcome]Confirmation{
 // record writes what the reports mean, each for the attempt that it answers. A
 // second write follows where the first has shown that the session was removed
 // by force, or that the next attempt can be sooner.
-func record(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
+func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
 	type step struct {
 		report int
 		sooner bool // it changes no outcome
@@ -67,7 +67,7 @@ func record(ctx context.Context, table Table, reports []Report, now time.Time) [
 		if confirmation, over := confirmations[r.Outcome]; over {
 			writes = append(writes, confirm(r, confirmation, now))
 		} else {
-			writes = append(writes, fail(r.withReason(), now))
+			writes = append(writes, failAttempt(r.withReason(), now))
 		}
 	}
 	for range 3 { // a record that was removed by force may end in between
@@ -84,7 +84,7 @@ func record(ctx context.Context, table Table, reports []Report, now time.Time) [
 			w, ok := afterForce(reports[i], res, now)
 			next := step{report: i}
 			if !ok && res.Err == nil && reports[i].Outcome == OutcomeFailed {
-				w, ok = sooner(res.Old, now)
+				w, ok = rescheduleEarlier(res.Old, now)
 				next.sooner = true
 			}
 			if ok {
@@ -106,7 +106,7 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 		return Write{}, false
 	}
 	if _, over := confirmations[r.Outcome]; over {
-		return letGo(res.Old, "Its host says: "+string(r.Outcome)+".", now), true
+		return finishClosing(res.Old, "Its host says: "+string(r.Outcome)+".", now), true
 	}
 	return closeFailed(res.Old, r.withReason(), now), s.AttemptFailedAt.IsZero()
 }
@@ -190,7 +190,7 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
 	after := now.Sub(s.DeletionRequestedAt).Seconds()
 	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}
-	if s.DeletionRequestedBy != requesterItself {
+	if s.DeletionRequestedBy != requestedByBroker {
 		line = append(line, "Metric", Measure(DeletedAfterSeconds, after), "Metric", Measure(AttemptsPerDeletion, float64(s.Attempts)))
 	}
 	log.Info("session deleted", line...)

@@ -26,7 +26,9 @@ func (a *asked) Close(_ context.Context, attempt session.Attempt) []error {
 // living is an EC2 where every host lives.
 type living struct{}
 
-func (living) Fates(context.Context, []string) (map[string]session.Fate, error) { return nil, nil }
+func (living) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
+	return nil, nil
+}
 
 // Killed between the mark and the command, the deletion is in the table with a
 // lease; when that has ended, cleanup sends the command.
@@ -46,7 +48,7 @@ func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 				t.Fatal("the request was not killed")
 			}
 		}()
-		d := &session.Deleter{Table: table, Hosts: crashing{}, GiveUp: giveUp, ForceMode: session.BestEffort, Log: log}
+		d := &session.Deleter{Table: table, Closer: crashing{}, GiveUp: giveUp, ForceMode: session.BestEffort, Log: log}
 		d.Delete(context.Background(), request("r1", t0, e))
 	}()
 
@@ -54,15 +56,15 @@ func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 	hosts := &asked{}
 	clock := func() time.Time { return now }
 	cleaner := &session.Cleaner{
-		Table: table, Index: table, Hosts: hosts,
-		Burial: &session.Burial{Table: table, Index: table, Instances: living{}, Hosts: memtable.NewHosts(), Now: clock, NewID: func() string { return "b" }, Log: log},
+		Table: table, Index: table, Closer: hosts,
+		Reaper: &session.HostReaper{Table: table, Index: table, Instances: living{}, HostTable: memtable.NewHosts(), Now: clock, NewID: func() string { return "b" }, Log: log},
 		GiveUp: giveUp, Now: clock, NewID: func() string { return "a2" }, Log: log,
 	}
-	if err := cleaner.Deletions(context.Background()); err != nil || len(hosts.attempts) != 0 {
+	if err := cleaner.ProcessDue(context.Background()); err != nil || len(hosts.attempts) != 0 {
 		t.Fatalf("sent %v before the lease had ended (%v)", hosts.attempts, err)
 	}
 	now = t0.Add(session.Lease)
-	if err := cleaner.Deletions(context.Background()); err != nil {
+	if err := cleaner.ProcessDue(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if len(hosts.attempts) != 1 || hosts.attempts[0].ID != "a2" || hosts.attempts[0].Closings[0].SessionID != "s1" {

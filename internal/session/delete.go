@@ -57,8 +57,8 @@ var ErrTableDown = errors.New("the sessions table took none of the entries")
 
 // A Deleter carries out requests.
 type Deleter struct {
-	Table Table
-	Hosts Hosts
+	Table  Table
+	Closer SessionCloser
 	// GiveUp is how long after its request a deletion is tried.
 	GiveUp    time.Duration
 	ForceMode ForceMode
@@ -83,8 +83,8 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	log := d.Log.With("RequestId", req.ID)
 	deletions, ofEntry := group(req.Entries)
 
-	d.record(ctx, req, deletions)
-	d.close(ctx, req, deletions, log)
+	d.writeMarks(ctx, req, deletions)
+	d.closeSessions(ctx, req, deletions, log)
 
 	tableDown := len(deletions) > 0
 	for _, del := range deletions {
@@ -155,8 +155,8 @@ func group(entries []Entry) (all, ofEntry []*deletion) {
 // was changed by others, or the answer was lost, between two writes.
 const maxRounds = 5
 
-// record brings every deletion into the table, or fails it.
-func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion) {
+// writeMarks brings every deletion into the table, or fails it.
+func (d *Deleter) writeMarks(ctx context.Context, req Request, deletions []*deletion) {
 	for range maxRounds {
 		var (
 			open   []*deletion
@@ -165,14 +165,14 @@ func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion
 		for _, del := range deletions {
 			if del.step < toClose {
 				open = append(open, del)
-				writes = append(writes, d.write(del, req))
+				writes = append(writes, d.nextWrite(del, req))
 			}
 		}
 		if len(open) == 0 {
 			return
 		}
 		for i, res := range d.Table.Write(ctx, writes) {
-			d.judge(open[i], res, req)
+			d.applyResult(open[i], res, req)
 		}
 	}
 	for _, del := range deletions {
@@ -182,7 +182,7 @@ func (d *Deleter) record(ctx context.Context, req Request, deletions []*deletion
 	}
 }
 
-func (d *Deleter) write(del *deletion, req Request) Write {
+func (d *Deleter) nextWrite(del *deletion, req Request) Write {
 	switch {
 	case del.step == toRepeat:
 		return repeat(del.seen, req)
@@ -200,15 +200,15 @@ func (d *Deleter) write(del *deletion, req Request) Write {
 	return w
 }
 
-// judge decides what the answer to a write means for the deletion.
-func (d *Deleter) judge(del *deletion, res Result, req Request) {
+// applyResult decides what the answer to a write means for the deletion.
+func (d *Deleter) applyResult(del *deletion, res Result, req Request) {
 	if res.Old != nil {
 		del.seen = res.Old.Session()
 	}
 	del.mayLand = del.mayLand || del.step == toMark && res.mayLand()
 	switch {
 	case res.Err == nil:
-		d.written(del, res.Old)
+		d.accepted(del, res.Old)
 	case errors.Is(res.Err, ErrCondition):
 		del.unclear = 0
 		del.refusedByRecord(res.Old != nil, req, d.GiveUp)
@@ -221,7 +221,7 @@ func (d *Deleter) judge(del *deletion, res Result, req Request) {
 	}
 }
 
-func (d *Deleter) written(del *deletion, old Record) {
+func (d *Deleter) accepted(del *deletion, old Record) {
 	switch {
 	case del.step == toRepeat, del.force && d.ForceMode != BestEffort:
 		del.step = done
@@ -248,7 +248,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step = toClose
 	case ours:
 		del.step = done
-	case s.ending() && !del.force:
+	case s.givenUpAndConfirmed() && !del.force:
 		del.step = done
 	case s.State.lives():
 		del.step = toMark // changed since we looked: put back, or listed again
@@ -267,8 +267,8 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	}
 }
 
-// ending: a deletion that was given up, and is confirmed; the stream ends it.
-func (s Session) ending() bool { return s.State == Unknown && s.Confirmation != "" }
+// givenUpAndConfirmed: a deletion that was given up, and is confirmed; the stream ends it.
+func (s Session) givenUpAndConfirmed() bool { return s.State == Unknown && s.Confirmation != "" }
 
 func (del *deletion) fail(reason string, cause error) {
 	if del.mayLand {

@@ -267,7 +267,7 @@ func TestTimeIsKeptForPuttingBack(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	var hostsHave time.Time
 	d := w.deleter()
-	d.Hosts = closeFunc(func(ctx context.Context, a session.Attempt) []error {
+	d.Closer = closeFunc(func(ctx context.Context, a session.Attempt) []error {
 		hostsHave, _ = ctx.Deadline()
 		return make([]error, len(a.Closings))
 	})

@@ -38,16 +38,16 @@ const (
 	// are less than it takes to log out and get a new console session.
 	CreationTolerance = 5 * time.Second
 
-	dueLanes = 4
+	dueShards = 4
 )
 
 // Everything that a mark writes, and everything of an earlier deletion that it
 // takes away. A put-back gives each of them its old value.
-var marked = []string{
+var deletionAttrs = []string{
 	AttrState, AttrStateReason,
 	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
 	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
-	AttrNextAttemptAt, AttrDueLane,
+	AttrNextAttemptAt, AttrDueShard,
 	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
 }
@@ -101,7 +101,7 @@ func begin(w *Write, d deletion, req Request) {
 	set(w, AttrForce, d.force)
 	set(w, AttrAttempts, 1)
 	lease(w, d.sessionID, req.ID, req.At)
-	for _, attr := range marked {
+	for _, attr := range deletionAttrs {
 		if _, stays := w.Set[attr]; !stays {
 			w.Remove = append(w.Remove, attr)
 		}
@@ -113,13 +113,13 @@ func lease(w *Write, sessionID, attemptID string, now time.Time) {
 	set(w, AttrAttemptID, attemptID)
 	set(w, AttrAttemptedAt, now)
 	set(w, AttrNextAttemptAt, now.Add(Lease))
-	set(w, AttrDueLane, dueLane(sessionID))
+	set(w, AttrDueShard, dueShard(sessionID))
 }
 
-func dueLane(sessionID string) string {
+func dueShard(sessionID string) string {
 	h := fnv.New32a()
 	h.Write([]byte(sessionID))
-	return strconv.Itoa(int(h.Sum32() % dueLanes))
+	return strconv.Itoa(int(h.Sum32() % dueShards))
 }
 
 // putBack undoes the request's own mark: the record is again what it was. Not
@@ -135,7 +135,7 @@ func putBack(old Record, req Request) Write {
 		},
 		Set: Record{},
 	}
-	for _, attr := range marked {
+	for _, attr := range deletionAttrs {
 		if v, had := old[attr]; had {
 			w.Set[attr] = v
 		} else {
@@ -187,29 +187,29 @@ func claimable(open Session, now time.Time, giveUp time.Duration) bool {
 // lease goes on: should the table's stream lose the confirmation, cleanup
 // shows it again.
 func confirm(r Report, c Confirmation, now time.Time) Write {
-	w := answer(r)
+	w := ifCurrentAttempt(r)
 	set(&w, AttrConfirmation, c)
 	set(&w, AttrConfirmedAt, now)
 	set(&w, AttrNextAttemptAt, now.Add(Lease))
-	set(&w, AttrDueLane, dueLane(r.SessionID))
+	set(&w, AttrDueShard, dueShard(r.SessionID))
 	w.Remove = []string{AttrStateReason, AttrAttemptFailedAt}
 	return w
 }
 
-// fail records why the attempt failed, once. Its lease stays as it is: it says
+// failAttempt records why the attempt failed, once. Its lease stays as it is: it says
 // when the next attempt is due.
-func fail(r Report, now time.Time) Write {
-	w := answer(r)
+func failAttempt(r Report, now time.Time) Write {
+	w := ifCurrentAttempt(r)
 	w.If = append(w.If, is(AttrState, Deleting), missing(AttrAttemptFailedAt))
 	set(&w, AttrStateReason, r.Reason)
 	set(&w, AttrAttemptFailedAt, now)
 	return w
 }
 
-// answer is the condition that a host's word about an attempt counts: the
+// ifCurrentAttempt is the condition that a host's word about an attempt counts: the
 // session is its own, the attempt is the current one of a deletion that is
 // open or was given up, and nothing is confirmed yet.
-func answer(r Report) Write {
+func ifCurrentAttempt(r Report) Write {
 	return Write{
 		SessionID: r.SessionID,
 		If: []Condition{
@@ -240,45 +240,45 @@ func finish(seen Record, now time.Time) Write {
 	set(&w, AttrDeletedAt, now)
 	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
 	if _, closing := seen[AttrCloseUntil]; !closing {
-		w.Remove = leaseAndPlace
+		w.Remove = indexKeys
 	}
 	return w
 }
 
-// leaseAndPlace is what keeps a record in the indexes due and by-host: until the
+// indexKeys are what keeps a record in the indexes due and by-host: until the
 // deletion has ended, and its host need not close the session any more.
-var leaseAndPlace = []string{AttrNextAttemptAt, AttrDueLane, AttrLiveHostID}
+var indexKeys = []string{AttrNextAttemptAt, AttrDueShard, AttrLiveHostID}
 
 // removedByForce begins what is told of such a session.
 const removedByForce = "Removed by force. "
 
-// letGo ends the closing of a session that was removed by force: its host has
+// finishClosing ends the closing of a session that was removed by force: its host has
 // answered, or there is nothing left to close, or no time left. Only now it
 // has ended: an inventory that was sent before says nothing of it.
-func letGo(old Record, reason string, now time.Time) Write {
-	w := closing(old)
+func finishClosing(old Record, reason string, now time.Time) Write {
+	w := ifStillClosing(old)
 	set(&w, AttrStateReason, removedByForce+reason)
 	w.Remove = []string{AttrCloseUntil, AttrAttemptFailedAt}
 	if old.Session().State == Deleted {
 		set(&w, AttrDeletedAt, now)
-		w.Remove = append(w.Remove, leaseAndPlace...)
+		w.Remove = append(w.Remove, indexKeys...)
 	}
 	return w
 }
 
 // closeFailed records why the attempt to close a session that was removed by
-// force failed, as fail does of a deletion.
+// force failed, as failAttempt does of a deletion.
 func closeFailed(old Record, r Report, now time.Time) Write {
-	w := closing(old)
+	w := ifStillClosing(old)
 	w.If = append(w.If, missing(AttrAttemptFailedAt))
 	set(&w, AttrStateReason, removedByForce+r.Reason)
 	set(&w, AttrAttemptFailedAt, now)
 	return w
 }
 
-// closing is the condition that a session that was removed by force is still to
+// ifStillClosing is the condition that a session that was removed by force is still to
 // be closed, by the same attempt.
-func closing(old Record) Write {
+func ifStillClosing(old Record) Write {
 	return Write{
 		SessionID: old.text(AttrSessionID),
 		If: []Condition{
@@ -291,9 +291,9 @@ func closing(old Record) Write {
 	}
 }
 
-// sooner brings the next attempt forward: the host has answered that this one
+// rescheduleEarlier brings the next attempt forward: the host has answered that this one
 // failed, so nothing is waited for but a pause, longer from attempt to attempt.
-func sooner(old Record, now time.Time) (Write, bool) {
+func rescheduleEarlier(old Record, now time.Time) (Write, bool) {
 	s := old.Session()
 	next := now.Add(min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff))
 	if !next.Before(s.NextAttemptAt) {

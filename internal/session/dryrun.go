@@ -19,10 +19,10 @@ type HostChecker interface {
 // A DryRunner answers requests as a Deleter would, and changes and sends
 // nothing.
 type DryRunner struct {
-	Reader  Reader
-	Hosts   HostNotes
-	Checker HostChecker
-	Log     *slog.Logger
+	Reader      Reader
+	Notes       HostNotes
+	HostChecker HostChecker
+	Log         *slog.Logger
 }
 
 // A DryAnswer is an Answer, and what the entry would hit: nil where there is no
@@ -48,12 +48,12 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	}
 	asked := map[string]bool{}
 	for _, del := range deletions {
-		del.foresee()
+		del.predict()
 		if del.step == toClose {
 			asked[del.seen.HostID] = true
 		}
 	}
-	refusals, err := d.Checker.Check(ctx, slices.Sorted(maps.Keys(asked)))
+	refusals, err := d.HostChecker.Check(ctx, slices.Sorted(maps.Keys(asked)))
 	if err != nil {
 		return nil, fmt.Errorf("ask Systems Manager about hosts: %w", err)
 	}
@@ -103,13 +103,13 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 	return nil
 }
 
-// foresee is what the deletion's writes would come to: toClose where a refusal
+// predict is what the deletion's writes would come to: toClose where a refusal
 // of its host would take the mark back. An open deletion is never taken back,
 // and a forced one asks nobody, or does not depend on the answer.
-func (del *deletion) foresee() {
+func (del *deletion) predict() {
 	switch {
 	case del.step == done:
-	case del.seen.State.lives() && !del.force && !del.seen.ending():
+	case del.seen.State.lives() && !del.force && !del.seen.givenUpAndConfirmed():
 		del.step = toClose
 	case del.seen.State.lives(), del.seen.State == Deleting:
 		del.step = done
@@ -126,7 +126,7 @@ func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[st
 			hostIDs[del.seen.HostID] = true
 		}
 	}
-	notes, err := d.Hosts.Notes(ctx, slices.Sorted(maps.Keys(hostIDs)))
+	notes, err := d.Notes.Notes(ctx, slices.Sorted(maps.Keys(hostIDs)))
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 type Cleaner struct {
 	Table  Table
 	Index  Index
-	Hosts  Hosts
-	Burial *Burial
+	Closer SessionCloser
+	Reaper *HostReaper
 	// GiveUp is how long after its request a deletion is tried.
 	GiveUp time.Duration
 	Now    func() time.Time
@@ -27,19 +27,19 @@ type Cleaner struct {
 }
 
 const (
-	// duePage is how many records of a lane are worked on together.
+	// duePage is how many records of a shard are worked on together.
 	duePage = 250
-	// roundTime is kept for one round of Deletions: its writes, its commands,
+	// roundTime is kept for one round of ProcessDue: its writes, its commands,
 	// and a question to EC2.
 	roundTime = 20 * time.Second
 )
 
-// Deletions works off the deletions whose lease has ended, the longest due
+// ProcessDue handles the deletions whose lease has ended, the longest due
 // first: it shows the confirmed ones to the table's stream once more, gives up
 // those that are too old, and has the hosts of the others close them again. It
 // returns when nothing is due or its time is nearly up; what is left waits for
 // the next run. Two runs at once never take the same deletion.
-func (c *Cleaner) Deletions(ctx context.Context) error {
+func (c *Cleaner) ProcessDue(ctx context.Context) error {
 	handled := map[string]bool{}
 	for {
 		now := c.Now()
@@ -62,8 +62,8 @@ func (c *Cleaner) Deletions(ctx context.Context) error {
 // failed is left to the next.
 func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {
 	var due []Record
-	for lane := range dueLanes {
-		records, err := c.Index.Due(ctx, strconv.Itoa(lane), now, duePage)
+	for shard := range dueShards {
+		records, err := c.Index.Due(ctx, strconv.Itoa(shard), now, duePage)
 		if err != nil {
 			return nil, fmt.Errorf("read the due deletions: %w", err)
 		}
@@ -83,13 +83,13 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 // round gives each due deletion its write, and sends what it claimed. Hosts that
 // have not confirmed may be gone: EC2 is asked about them first.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
-	var doubtful []string
+	var unanswered []string
 	for _, r := range due {
 		if s := r.Session(); s.unanswered() {
-			doubtful = append(doubtful, s.HostID)
+			unanswered = append(unanswered, s.HostID)
 		}
 	}
-	c.attend(ctx, doubtful)
+	c.checkHosts(ctx, unanswered)
 
 	var claimed []Session
 	attempt := Attempt{ID: c.NewID()}
@@ -134,13 +134,13 @@ func (c *Cleaner) next(due Record, attemptID string, now time.Time) Write {
 	}
 	switch end := c.end(s); {
 	case !now.Before(end) && !s.CloseUntil.IsZero():
-		return letGo(due, c.unconfirmed(s), now)
+		return finishClosing(due, c.unconfirmed(s), now)
 	case !now.Before(end):
 		return giveUp(due, c.unconfirmed(s), now)
 	case end.Sub(now) < Lease:
 		// Too late for another attempt, and the time after which the commands
 		// of all that are claimed together are void.
-		return wait(due, end)
+		return waitForEnd(due, end)
 	default:
 		return claim(due, attemptID, now, end)
 	}
@@ -174,12 +174,12 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 		return
 	}
 	commands := make([]string, len(claimed))
-	attempt.Sent = func(closing int, commandID string) { commands[closing] = commandID }
+	attempt.OnSent = func(closing int, commandID string) { commands[closing] = commandID }
 	var (
 		reports []Report
 		refused []string
 	)
-	for i, err := range c.Hosts.Close(ctx, attempt) {
+	for i, err := range c.Closer.Close(ctx, attempt) {
 		s := claimed[i]
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts+1)
 		refusal := (*Refusal)(nil)
@@ -197,16 +197,16 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 		refused = append(refused, closing.HostID)
 		reports = append(reports, refusal.report(attempt.ID, closing.HostID, closing.SessionID))
 	}
-	for i, res := range record(ctx, c.Table, reports, c.Now()) {
+	for i, res := range recordReports(ctx, c.Table, reports, c.Now()) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
 			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", reports[i].SessionID, "Cause", res.Err)
 		}
 	}
-	c.attend(ctx, refused)
+	c.checkHosts(ctx, refused)
 }
 
-func (c *Cleaner) attend(ctx context.Context, hostIDs []string) {
-	if _, err := c.Burial.Attend(ctx, hostIDs); err != nil {
+func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) {
+	if _, err := c.Reaper.Check(ctx, hostIDs); err != nil {
 		c.Log.Warn("hosts that do not answer could not be asked about: the next run does", "Cause", err)
 	}
 }
@@ -216,11 +216,11 @@ func (c *Cleaner) attend(ctx context.Context, hostIDs []string) {
 // same for all; none goes beyond the end, when the deletion is given up.
 func claim(due Record, attemptID string, now, end time.Time) Write {
 	s := due.Session()
-	w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
+	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
 	set(&w, AttrAttempts, s.Attempts+1)
 	lease(&w, s.ID, attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
-	next := now.Add(backoff + spread(s.ID+attemptID, backoff/4))
+	next := now.Add(backoff + jitter(s.ID+attemptID, backoff/4))
 	if next.After(end) {
 		next = end
 	}
@@ -230,9 +230,9 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 
 const maxBackoff = 10 * time.Minute
 
-// spread is a part of the duration: always the same of one text, and evenly
+// jitter is a part of the duration: always the same of one text, and evenly
 // spread over many.
-func spread(text string, over time.Duration) time.Duration {
+func jitter(text string, over time.Duration) time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(text))
 	return time.Duration(h.Sum64() % uint64(over))
@@ -243,9 +243,9 @@ func spread(text string, over time.Duration) time.Duration {
 func giveUp(due Record, reason string, now time.Time) Write {
 	w := Write{
 		SessionID: due.text(AttrSessionID),
-		If:        unended(due),
+		If:        ifAsSeen(due),
 		Set:       Record{},
-		Remove:    []string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt},
+		Remove:    []string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt},
 	}
 	set(&w, AttrState, Unknown)
 	set(&w, AttrStateReason, reason)
@@ -254,16 +254,16 @@ func giveUp(due Record, reason string, now time.Time) Write {
 	return w
 }
 
-// wait leaves an open deletion alone until its end.
-func wait(due Record, end time.Time) Write {
-	w := Write{SessionID: due.text(AttrSessionID), If: unended(due), Set: Record{}}
+// waitForEnd leaves an open deletion alone until its end.
+func waitForEnd(due Record, end time.Time) Write {
+	w := Write{SessionID: due.text(AttrSessionID), If: ifAsSeen(due), Set: Record{}}
 	set(&w, AttrNextAttemptAt, end)
 	return w
 }
 
-// unended is the condition that a due deletion is as it was seen: with the same
+// ifAsSeen is the condition that a due deletion is as it was seen: with the same
 // attempt and lease, and no further.
-func unended(due Record) []Condition {
+func ifAsSeen(due Record) []Condition {
 	return []Condition{
 		same(due, AttrState),
 		same(due, AttrAttemptID),
@@ -293,7 +293,7 @@ func touch(due Record, now time.Time) Write {
 func dropLease(due Record) Write {
 	return Write{
 		SessionID: due.text(AttrSessionID),
-		If:        unended(due),
-		Remove:    []string{AttrNextAttemptAt, AttrDueLane},
+		If:        ifAsSeen(due),
+		Remove:    []string{AttrNextAttemptAt, AttrDueShard},
 	}
 }

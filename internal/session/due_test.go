@@ -263,7 +263,7 @@ func TestRunStopsBeforeItsTimeIsUp(t *testing.T) {
 	u.now = at(130)
 	ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)
 	defer cancel()
-	if err := u.cleaner().Deletions(ctx); err != nil || len(u.table.written) > 0 {
+	if err := u.cleaner().ProcessDue(ctx); err != nil || len(u.table.written) > 0 {
 		t.Errorf("%v, %d writes in the last seconds", err, len(u.table.written))
 	}
 
@@ -274,7 +274,7 @@ func TestRunStopsBeforeItsTimeIsUp(t *testing.T) {
 			time.Sleep(1100 * time.Millisecond)
 		}
 	}
-	if err := u.cleaner().Deletions(ctx); err != nil {
+	if err := u.cleaner().ProcessDue(ctx); err != nil {
 		t.Error(err)
 	}
 	done := len(u.table.written)
@@ -306,7 +306,7 @@ func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {
 func TestRunFailsIfTheIndexDoes(t *testing.T) {
 	u := newUpkeep(t, markedRecord)
 	u.indexFails = errors.New("throttled")
-	if err := u.cleaner().Deletions(t.Context()); !errors.Is(err, u.indexFails) {
+	if err := u.cleaner().ProcessDue(t.Context()); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -334,7 +334,7 @@ func TestGiveUpShorterThanTheLease(t *testing.T) {
 	u.now = at(60)
 	c := u.cleaner()
 	c.GiveUp = 30 * time.Second
-	if err := c.Deletions(context.Background()); err != nil {
+	if err := c.ProcessDue(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	u.has("s1", "State", "UNKNOWN")

@@ -23,7 +23,7 @@ import (
 // is lost: nobody but the host could know of it.
 type Stopper struct {
 	Index     Index
-	Hosts     HostNotes
+	Notes     HostNotes
 	Instances Stoppable
 	// Grace is how long a host has been empty before it is stopped.
 	Grace time.Duration
@@ -69,7 +69,7 @@ func (s *Stopper) Stop(ctx context.Context) error {
 	for _, h := range running {
 		ids = append(ids, h.HostID)
 	}
-	notes, err := s.Hosts.Notes(ctx, ids)
+	notes, err := s.Notes.Notes(ctx, ids)
 	if err != nil {
 		return fmt.Errorf("read what hosts have said: %w", err)
 	}
@@ -107,7 +107,7 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	if err != nil {
 		return fmt.Errorf("read its sessions: %w", err)
 	}
-	notes, err := s.Hosts.Notes(ctx, []string{h.HostID}) // a session may have been seen since the run began
+	notes, err := s.Notes.Notes(ctx, []string{h.HostID}) // a session may have been seen since the run began
 	if err != nil {
 		return fmt.Errorf("read what it has said: %w", err)
 	}

@@ -59,7 +59,7 @@ func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
 		table.Put(r)
 	}
 	s := session.Stopper{
-		Index: brokenIndex{table, e.index}, Hosts: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return e.now }, Log: slog.New(e.log),
+		Index: brokenIndex{table, e.index}, Notes: e, Instances: e, Grace: 30 * time.Minute, Now: func() time.Time { return e.now }, Log: slog.New(e.log),
 	}
 	return s.Stop(t.Context())
 }

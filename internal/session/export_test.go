@@ -5,15 +5,15 @@ import "time"
 // The rules and the words for callers, for tests that try them on a table. (The
 // tables import this package, so its tests with a table stand outside of it.)
 var (
-	PutBack     = putBack
-	Repeat      = repeat
-	ClaimFailed = claimFailed
-	Claimable   = claimable
-	Confirm     = confirm
-	Fail        = fail
-	Finish      = finish
-	LetGo       = letGo
-	CloseFailed = closeFailed
+	PutBack       = putBack
+	Repeat        = repeat
+	ClaimFailed   = claimFailed
+	Claimable     = claimable
+	Confirm       = confirm
+	FailAttempt   = failAttempt
+	Finish        = finish
+	FinishClosing = finishClosing
+	CloseFailed   = closeFailed
 )
 
 const (

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Hosts is the fleet, as far as closing sessions goes.
-type Hosts interface {
+// SessionCloser is the fleet, as far as closing sessions goes.
+type SessionCloser interface {
 	// Close has the hosts close sessions, as one attempt. It answers each
 	// closing in its place:
 	//
@@ -25,9 +25,9 @@ type Attempt struct {
 	// command later does nothing.
 	VoidAfter time.Time
 	Closings  []Closing
-	// Sent, if it is there, is told of each closing, by its place, whose command
+	// OnSent, if it is there, is told of each closing, by its place, whose command
 	// was taken: its ID, for the log. Several are told of side by side.
-	Sent func(closing int, commandID string)
+	OnSent func(closing int, commandID string)
 }
 
 // A Closing names a session on its host, in one incarnation.

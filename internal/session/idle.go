@@ -24,10 +24,10 @@ type IdleSession struct {
 	Reason                        string
 }
 
-// An IdleKeeper records the sessions that hosts have closed because nobody used
+// An IdleRecorder records the sessions that hosts have closed because nobody used
 // them. Nothing was marked before: until the host says that it closed one, the
 // session is its user's.
-type IdleKeeper struct {
+type IdleRecorder struct {
 	Table Table
 	Index Index
 	Now   func() time.Time
@@ -35,7 +35,7 @@ type IdleKeeper struct {
 }
 
 // Apply records what a host closed. It may be applied again at any time.
-func (k *IdleKeeper) Apply(ctx context.Context, report IdleReport) error {
+func (k *IdleRecorder) Apply(ctx context.Context, report IdleReport) error {
 	closed := map[string]IdleSession{}
 	for _, s := range report.Sessions {
 		k.Log.Info("idle session looked at", "HostId", report.HostID, "NameOnHost", s.NameOnHost, "Outcome", string(s.Outcome),
@@ -52,7 +52,7 @@ func (k *IdleKeeper) Apply(ctx context.Context, report IdleReport) error {
 		return fmt.Errorf("host %s: read its sessions: %w", report.HostID, err)
 	}
 	var writes []Write
-	end := ending{id: report.ID, confirmation: Closed, now: k.Now()}
+	end := evidence{id: report.ID, confirmation: Closed, now: k.Now()}
 	end.before = end.now // the incarnation says which session it was
 	for _, r := range records {
 		seen := r.Session()
@@ -63,9 +63,9 @@ func (k *IdleKeeper) Apply(ctx context.Context, report IdleReport) error {
 			continue
 		}
 		end.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
-		if w, ok := end.any(r); ok {
+		if w, ok := end.endAny(r); ok {
 			writes = append(writes, w)
 		}
 	}
-	return end.apply(ctx, k.Table, writes, k.Log)
+	return end.write(ctx, k.Table, writes, k.Log)
 }

@@ -8,48 +8,48 @@ import (
 // Index finds records by other things than their ID. It may show a record as
 // it was a moment ago: what is decided by it is written on condition.
 type Index interface {
-	// Due lists records of a lane whose NextAttemptAt is not after now, the
+	// Due lists records of a shard whose NextAttemptAt is not after now, the
 	// longest due first, at most limit of them.
-	Due(ctx context.Context, lane string, now time.Time, limit int) ([]Record, error)
+	Due(ctx context.Context, shard string, now time.Time, limit int) ([]Record, error)
 	// OnHost lists all records that live on a host.
 	OnHost(ctx context.Context, hostID string) ([]Record, error)
 }
 
 // OpenIndex finds the deletions that have not ended.
 type OpenIndex interface {
-	// Open lists records of a lane, whenever they are due: the soonest due
+	// Open lists records of a shard, whenever they are due: the soonest due
 	// first, at most limit of them. Only their State, Confirmation, CloseUntil
 	// and DeletionRequestedAt need be there.
-	Open(ctx context.Context, lane string, limit int) ([]Record, error)
+	Open(ctx context.Context, shard string, limit int) ([]Record, error)
 }
 
 // HostTable is the Hosts table: when each host last spoke, and was last spoken
 // to.
 type HostTable interface {
-	// Sent notes that an inventory was sent to all hosts; one that was sent
+	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
 	// less than SentApart after the last counts as the same.
-	Sent(ctx context.Context, at time.Time) error
+	RecordInventorySent(ctx context.Context, at time.Time) error
 	// LastButOne is when the inventory before the last was sent; zero if there
 	// was none.
 	LastButOne(ctx context.Context) (time.Time, error)
 	// Newest is when the newest inventories were sent that were applied of
 	// those hosts, which are distinct; hosts without one are absent.
 	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
-	// Answered notes that a host answered an inventory. fresh is false if one that
+	// RecordAnswer notes that a host answered an inventory. fresh is false if one that
 	// was sent later is noted already, or this one is, and the host was marked
 	// silent since. Then nothing is written, but that the host is not known to be
 	// empty, if this answer does not say so: it may be the one that was run last.
-	Answered(ctx context.Context, a HostAnswer) (fresh bool, err error)
-	// Quiet lists hosts that last answered before that time and are not marked
-	// silent yet, the longest quiet first, at most limit of them.
-	Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
-	// Expect notes a host that is not known at all, as one that last answered
+	RecordAnswer(ctx context.Context, a HostAnswer) (fresh bool, err error)
+	// AnsweredBefore lists hosts that last answered before that time and are not marked
+	// silent yet, the longest silent first, at most limit of them.
+	AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
+	// AddHost adds a host that is not known at all, as one that last answered
 	// then.
-	Expect(ctx context.Context, hostID string, then time.Time) error
-	// Silence marks a host silent, unless it has answered since. marked tells
+	AddHost(ctx context.Context, hostID string, then time.Time) error
+	// MarkSilent marks a host silent, unless it has answered since. marked tells
 	// whether it is silent now. Unless it answers again, the table forgets it
 	// after KeepUnknown, as it does its sessions.
-	Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
+	MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
 }
 
 // SentApart is how far apart two inventories are, at least.

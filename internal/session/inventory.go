@@ -41,16 +41,16 @@ type Found struct {
 // maxInventoryAge is how old an inventory may be to be believed at all.
 const maxInventoryAge = time.Hour
 
-// A Registrar keeps the table true to what hosts say runs on them. A host
+// An InventoryReconciler brings the table to what hosts say runs on them. A host
 // speaks for itself only: whatever it says, no other host's session is hidden,
 // taken over or ended by it.
-type Registrar struct {
-	Table  Table
-	Index  Index
-	Hosts  HostTable
-	Burial *Burial
-	Now    func() time.Time
-	Log    *slog.Logger
+type InventoryReconciler struct {
+	Table     Table
+	Index     Index
+	HostTable HostTable
+	Reaper    *HostReaper
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Apply brings the table to what the inventory says: it lists new sessions,
@@ -58,15 +58,15 @@ type Registrar struct {
 // removed by force but still runs. One older than the host's newest, or than an
 // hour, changes nothing. An open deletion is only ever confirmed by it. It may
 // be applied again at any time.
-func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
-	log := g.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
-	now := g.Now()
+func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
+	log := ir.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
+	now := ir.Now()
 	inv.readAt = now
 	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
 		return nil
 	}
-	fresh, err := g.Hosts.Answered(ctx, HostAnswer{
+	fresh, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
 		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
 		Sessions: len(inv.Sessions), Complete: inv.Complete,
 	})
@@ -80,24 +80,24 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 	lag := now.Sub(inv.SentAt).Seconds()
 	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
 		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
-	known, err := g.Index.OnHost(ctx, inv.HostID)
+	known, err := ir.Index.OnHost(ctx, inv.HostID)
 	if err != nil {
 		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)
 	}
-	gone := ending{
+	gone := evidence{
 		id:           inv.ID,
 		confirmation: Vanished,
 		reason:       "Its host no longer runs it.",
 		before:       inv.SentAt,
 		now:          now,
 	}
-	writes, unknown := g.compare(inv, known, gone)
+	writes, unknown := ir.compare(inv, known, gone)
 	if len(writes)+len(unknown) == 0 {
 		return nil
 	}
 	// Two inventories may be applied at once: the older must not bring back
 	// what the newer has ended.
-	newest, err := g.Hosts.Newest(ctx, []string{inv.HostID})
+	newest, err := ir.HostTable.Newest(ctx, []string{inv.HostID})
 	if err != nil {
 		return fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
 	}
@@ -105,13 +105,13 @@ func (g *Registrar) Apply(ctx context.Context, inv Inventory) error {
 		log.Info("inventory dropped: a newer one has come meanwhile")
 		return nil
 	}
-	err = gone.apply(ctx, g.Table, writes, g.Log)
-	return errors.Join(err, g.list(ctx, inv, unknown, gone))
+	err = gone.write(ctx, ir.Table, writes, ir.Log)
+	return errors.Join(err, ir.list(ctx, inv, unknown, gone))
 }
 
 // compare tells what the inventory means for the records of its host, and which
 // of its sessions have none.
-func (g *Registrar) compare(inv Inventory, known []Record, gone ending) (writes []Write, unknown []Found) {
+func (ir *InventoryReconciler) compare(inv Inventory, known []Record, gone evidence) (writes []Write, unknown []Found) {
 	runs := make(map[string]Found, len(inv.Sessions))
 	for _, f := range inv.Sessions {
 		runs[f.NameOnHost] = f
@@ -126,7 +126,7 @@ func (g *Registrar) compare(inv Inventory, known []Record, gone ending) (writes 
 		case ok:
 			w, ok = observe(r, f, inv, gone)
 		case inv.Complete:
-			if w, ok = gone.any(r); !ok {
+			if w, ok = gone.endAny(r); !ok {
 				w, ok = firstSeen(r, inv)
 			}
 		}
@@ -138,7 +138,7 @@ func (g *Registrar) compare(inv Inventory, known []Record, gone ending) (writes 
 		f := runs[name]
 		switch {
 		case !f.listable():
-			g.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
+			ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
 		case !isKnown[name]:
 			unknown = append(unknown, f)
 		}
@@ -166,7 +166,7 @@ func (f Found) listable() bool {
 
 // observe is what a session that was found means for its record: nothing, most
 // of the time. What a newer inventory has written meanwhile stays.
-func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
+func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	s := r.Session()
 	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
 	switch {
@@ -178,7 +178,7 @@ func observe(r Record, f Found, inv Inventory, gone ending) (Write, bool) {
 				return Write{}, false
 			}
 			gone.confirmation = Replaced
-			return gone.deletion(r)
+			return gone.confirmDeletion(r)
 		}
 		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
 			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
@@ -252,7 +252,7 @@ func parseCreation(s string) (time.Time, bool) {
 // list brings sessions into the table that its index does not show for this
 // host. A record may be there all the same: ended, of another host, or too new
 // for the index.
-func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone ending) error {
+func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []Found, gone evidence) error {
 	type pending struct {
 		Found
 		id string
@@ -274,12 +274,12 @@ func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone
 		if len(writes) == 0 {
 			break
 		}
-		for i, res := range g.Table.Write(ctx, writes) {
+		for i, res := range ir.Table.Write(ctx, writes) {
 			p := open[i]
 			there := res.Old.Session()
 			switch {
 			case res.Err == nil:
-				g.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
+				ir.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
 			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
@@ -290,10 +290,10 @@ func (g *Registrar) list(ctx context.Context, inv Inventory, found []Found, gone
 			case p.id == p.NameOnHost:
 				next = append(next, pending{p.Found, p.NameOnHost + "-" + inv.HostID})
 			default:
-				g.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
+				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
 			}
 		}
-		errs = append(errs, gone.apply(ctx, g.Table, over, g.Log))
+		errs = append(errs, gone.write(ctx, ir.Table, over, ir.Log))
 		open = next
 	}
 	return errors.Join(errs...)

@@ -222,7 +222,7 @@ func TestAgeOfInventories(t *testing.T) {
 			u.take(inventory(hostA, t0))
 			u.take(inventory(hostB, at(99))) // another's age is its own
 			u.now = at(tc.readAt)
-			if err := u.registrar().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
+			if err := u.reconciler().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
 				t.Fatal(err)
 			}
 			if got := u.table.Get("s1") != nil; got != tc.applied {
@@ -274,7 +274,7 @@ func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.from...)
 			u.now = at(52)
-			if err := u.registrar().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
+			if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
 				t.Fatal(err)
 			}
 			u.take(inventory(hostA, at(50)))
@@ -345,7 +345,7 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 				u := newUpkeep(t, seen(ready("s3", alice, hostA)), seen(ready("s4", alice, hostA)))
 				u.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
 				u.now = at(10)
-				if err := u.registrar().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
+				if err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
 					t.Error("no error")
 				}
 				if len(u.table.written) != 4 {
@@ -361,7 +361,7 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 	}
 	u := newUpkeep(t)
 	u.indexFails = errors.New("throttled")
-	if err := u.registrar().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
+	if err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	AttrAttemptedAt           = "AttemptedAt"
 	AttrAttemptFailedAt       = "AttemptFailedAt"
 	AttrNextAttemptAt         = "NextAttemptAt"
-	AttrDueLane               = "DueLane"
+	AttrDueShard              = "DueLane"
 	AttrConfirmation          = "Confirmation"
 	AttrConfirmedAt           = "ConfirmedAt"
 	AttrCloseUntil            = "CloseUntil"
@@ -79,7 +79,7 @@ func (r Record) Session() Session {
 		AttemptedAt:           r.time(AttrAttemptedAt),
 		AttemptFailedAt:       r.time(AttrAttemptFailedAt),
 		NextAttemptAt:         r.time(AttrNextAttemptAt),
-		DueLane:               r.text(AttrDueLane),
+		DueShard:              r.text(AttrDueShard),
 		Confirmation:          Confirmation(r.text(AttrConfirmation)),
 		ConfirmedAt:           r.time(AttrConfirmedAt),
 		CloseUntil:            r.time(AttrCloseUntil),

@@ -35,7 +35,7 @@ func TestRecordIsReadWhole(t *testing.T) {
 		DeletionRequestedAt: ms("2026-11-23T19:01:02.001Z"), DeletionRequestID: "r1", DeletionRequestedBy: "me", Force: true,
 		RepeatedAt: ms("2026-11-23T19:01:02.002Z"),
 		AttemptID:  "r2", Attempts: 3, AttemptedAt: ms("2026-11-23T19:01:02.003Z"), AttemptFailedAt: ms("2026-11-23T19:01:02.004Z"),
-		NextAttemptAt: ms("2026-11-23T19:01:02.005Z"), DueLane: "3",
+		NextAttemptAt: ms("2026-11-23T19:01:02.005Z"), DueShard: "3",
 		Confirmation: session.Closed, ConfirmedAt: ms("2026-11-23T19:01:02.006Z"),
 		DeletedAt: ms("2026-11-23T19:01:02.007Z"), ExpiresAt: 1795633262,
 	}

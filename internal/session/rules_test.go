@@ -141,7 +141,7 @@ func TestRules(t *testing.T) {
 		{"confirm of a deletion that was given up", session.Confirm(closed(hostA, "r1", "s1"), session.Closed, at(10)),
 			givenUpRecord, with(confirmedRecord, "State", "UNKNOWN"), nil},
 
-		{"fail", session.Fail(failed(hostA, "r1", "s1", "dcv is broken"), at(10)), markedRecord, failedRecord,
+		{"fail", session.FailAttempt(failed(hostA, "r1", "s1", "dcv is broken"), at(10)), markedRecord, failedRecord,
 			map[string][]any{
 				"another host's session": {"HostId", hostB},
 				"an earlier attempt":     {"AttemptId", "r2"},
@@ -177,7 +177,7 @@ func TestRules(t *testing.T) {
 				"closed meanwhile":      {"CloseUntil", nil},
 				"tried again meanwhile": {"AttemptId", "a1"},
 			}},
-		{"let go", session.LetGo(closingRecord, "Its host says: closed.", at(30)), closingRecord, closedRecord, map[string][]any{
+		{"let go", session.FinishClosing(closingRecord, "Its host says: closed.", at(30)), closingRecord, closedRecord, map[string][]any{
 			"let go already":        {"CloseUntil", nil},
 			"tried again meanwhile": {"AttemptId", "a1"},
 			"deleted again":         {"DeletionRequestId", "r2"},
@@ -229,7 +229,7 @@ func TestRulesMakeNoRecord(t *testing.T) {
 		"repeat":      session.Repeat(markedRecord.Session(), r),
 		"claim":       session.ClaimFailed(failedRecord.Session(), r),
 		"confirm":     session.Confirm(closed(hostA, "r1", "s1"), session.Closed, t0),
-		"fail":        session.Fail(failed(hostA, "r1", "s1", "x"), t0),
+		"fail":        session.FailAttempt(failed(hostA, "r1", "s1", "x"), t0),
 		"finish":      session.Finish(confirmedRecord, t0),
 	} {
 		table := memtable.New()

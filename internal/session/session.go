@@ -1,7 +1,7 @@
 // Package session is the domain: what a session is, how a deletion begins,
 // what ends it, and what each failure on the way means. It knows nothing of
 // AWS, HTTP or JSON; it says what it needs of the table (Table) and of the
-// hosts (Hosts), and other packages bring it.
+// hosts (SessionCloser), and other packages bring it.
 //
 // The life of a deletion:
 //
@@ -100,7 +100,7 @@ type Session struct {
 	// The lease: until NextAttemptAt the current attempt has the word. DueLane
 	// spreads the index of leases over several partitions.
 	NextAttemptAt time.Time
-	DueLane       string
+	DueShard      string
 
 	Confirmation Confirmation
 	ConfirmedAt  time.Time

@@ -11,18 +11,18 @@ import (
 // quietPage is how many quiet hosts are looked at together.
 const quietPage = 100
 
-// Doubt makes UNKNOWN what READY sessions are on hosts that have not answered
+// MarkUnresponsive makes READY sessions UNKNOWN on hosts that have not answered
 // for that long, nor either of the last two inventories: nobody can tell any
 // more. Time in which no inventory was sent says nothing. The next inventory of
 // the host makes them READY again; a host that is never heard of again takes
 // its records with it after KeepUnknown. Open deletions are left alone: they
 // have an end of their own.
 //
-// Hosts that EC2 says are gone are buried instead. It goes on, the longest quiet
+// Sessions of hosts that EC2 says are gone end instead. It goes on, the longest quiet
 // first, until it has looked at all of them or its time is nearly up.
-func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
-	now := g.Now()
-	before, err := g.Hosts.LastButOne(ctx)
+func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.Duration) error {
+	now := ir.Now()
+	before, err := ir.HostTable.LastButOne(ctx)
 	if err != nil {
 		return fmt.Errorf("read when inventories were sent: %w", err)
 	}
@@ -36,7 +36,7 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 		errs    []error
 	)
 	for {
-		hostIDs, err := g.Hosts.Quiet(ctx, before, quietPage+len(looked))
+		hostIDs, err := ir.HostTable.AnsweredBefore(ctx, before, quietPage+len(looked))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("find quiet hosts: %w", err))
 			break
@@ -46,17 +46,17 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 			break
 		}
 		if !timeFor(ctx, roundTime) {
-			g.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
+			ir.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
 			break
 		}
 		if unasked == nil { // else the next run asks EC2 again
-			leaving, unasked = g.Burial.Attend(ctx, hostIDs)
+			leaving, unasked = ir.Reaper.Check(ctx, hostIDs)
 			errs = append(errs, unasked)
 		}
 		for _, hostID := range hostIDs {
 			looked[hostID] = true
 			asked := unasked == nil && !slices.Contains(leaving, hostID)
-			if err := g.doubt(ctx, hostID, before, now, asked); err != nil {
+			if err := ir.markHostUnresponsive(ctx, hostID, before, now, asked); err != nil {
 				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 			}
 		}
@@ -64,8 +64,8 @@ func (g *Registrar) Doubt(ctx context.Context, after time.Duration) error {
 	return errors.Join(errs...)
 }
 
-func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
-	records, err := g.Index.OnHost(ctx, hostID)
+func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
+	records, err := ir.Index.OnHost(ctx, hostID)
 	if err != nil {
 		return err
 	}
@@ -74,16 +74,16 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 	for _, r := range records {
 		switch s := r.Session(); {
 		case s.State == Ready:
-			writes = append(writes, doubted(r, before, now))
+			writes = append(writes, markUnresponsive(r, before, now))
 		case s.State == Deleting && s.Confirmation == "":
 			settled = false // it may be put back yet
 		}
 	}
 	var errs []error
-	for i, res := range g.Table.Write(ctx, writes) {
+	for i, res := range ir.Table.Write(ctx, writes) {
 		switch {
 		case res.Err == nil:
-			g.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", hostID)
+			ir.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", hostID)
 		case errors.Is(res.Err, ErrCondition):
 			settled = false // it has moved on, perhaps not for long
 		default:
@@ -93,17 +93,17 @@ func (g *Registrar) doubt(ctx context.Context, hostID string, before, now time.T
 	if err := errors.Join(errs...); err != nil || !settled {
 		return err
 	}
-	silent, err := g.Hosts.Silence(ctx, hostID, before)
+	silent, err := ir.HostTable.MarkSilent(ctx, hostID, before)
 	if err != nil {
 		return err
 	}
 	if silent {
-		g.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes), "Metric", Count(HostsFellSilent, 1))
+		ir.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes), "Metric", Count(HostsFellSilent, 1))
 	}
 	return nil
 }
 
-func doubted(r Record, before, now time.Time) Write {
+func markUnresponsive(r Record, before, now time.Time) Write {
 	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
 	set(&w, AttrState, Unknown)
 	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+

@@ -13,12 +13,12 @@ import (
 
 const silentAfter = 15 * time.Minute
 
-// doubt doubts, when all inventories up to then were sent that should have been.
-func (u *upkeep) doubt(when time.Time) {
+// markUnresponsive marks hosts, when all inventories up to then were sent that should have been.
+func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
 	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute))
 	u.now = when
-	if err := u.registrar().Doubt(context.Background(), silentAfter); err != nil {
+	if err := u.reconciler().MarkUnresponsive(context.Background(), silentAfter); err != nil {
 		u.t.Fatal(err)
 	}
 }
@@ -27,7 +27,7 @@ func (u *upkeep) doubt(when time.Time) {
 func (u *upkeep) send(when ...time.Time) {
 	u.t.Helper()
 	for _, at := range when {
-		if err := u.hostTable.Sent(context.Background(), at); err != nil {
+		if err := u.hostTable.RecordInventorySent(context.Background(), at); err != nil {
 			u.t.Fatal(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 				u.send(at(sent))
 			}
 			u.now = at(86001)
-			if err := u.registrar().Doubt(t.Context(), silentAfter); err != nil {
+			if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err != nil {
 				t.Fatal(err)
 			}
 			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.doubted]
@@ -71,28 +71,28 @@ func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice))) // read at 10 s
 	listed := listedAt(listedRecord, t0)
-	u.doubt(at(10 + 900))
+	u.markUnresponsive(at(10 + 900))
 	u.is("s1", listed)
 
-	u.doubt(at(10 + 901))
+	u.markUnresponsive(at(10 + 901))
 	doubted := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not said what runs on it since 2026-11-23T19:01:13Z or longer: is it there, and do its agent and its DCV server work?",
 		"ExpiresAt", at(911).Add(session.KeepUnknown).Unix())
 	u.is("s1", doubted)
 	u.table.written = nil
-	u.doubt(at(1500)) // it is said once
+	u.markUnresponsive(at(1500)) // it is said once
 	u.wrote()
 
 	// What it said before it fell silent makes nobody sure, however late it comes.
 	u.take(inventory(hostA, at(-1), found("s1", alice)))
 	u.now = at(1600)
-	if err := u.registrar().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
+	if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
 	u.is("s1", doubted)
 
 	u.take(inventory(hostA, at(1800), found("s1", alice)))
 	u.is("s1", observedAt(listed, at(1800)))
-	u.doubt(at(1811 + 900))
+	u.markUnresponsive(at(1811 + 900))
 	u.has("s1", "State", "UNKNOWN")
 }
 
@@ -100,11 +100,11 @@ func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
 func TestCutInventoryIsAnAnswer(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice), found("s2", alice)))
-	u.doubt(at(1000))
+	u.markUnresponsive(at(1000))
 	cut := inventory(hostA, at(1100), found("s1", alice))
 	cut.Complete = false
 	u.take(cut)
-	u.doubt(at(1200))
+	u.markUnresponsive(at(1200))
 	u.has("s1", "State", "READY")
 	u.has("s2", "State", "UNKNOWN") // nobody can tell
 }
@@ -120,7 +120,7 @@ func TestOnlyReadySessionsAreDoubted(t *testing.T) {
 			u := newUpkeep(t)
 			u.take(inventory(hostA, t0))
 			u.table.Put(r)
-			u.doubt(at(1000))
+			u.markUnresponsive(at(1000))
 			u.is("s1", r)
 		})
 	}
@@ -131,12 +131,12 @@ func TestDeletedWhileItIsDoubted(t *testing.T) {
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	open := listedAt(markedRecord, t0)
 	u.table.before = func(int, session.Write) { u.table.Put(open) }
-	u.doubt(at(1000))
+	u.markUnresponsive(at(1000))
 	u.is("s1", open)
 }
 
-// A refused deletion is put back after its host was doubted: what is READY again
-// is doubted, too.
+// A refused deletion is put back after its host became silent: what is READY again
+// becomes UNKNOWN, too.
 func TestPutBackOnASilentHostIsDoubted(t *testing.T) {
 	for name, stale := range map[string]bool{"the index shows the mark": false, "the index shows READY still": true} {
 		t.Run(name, func(t *testing.T) {
@@ -148,15 +148,15 @@ func TestPutBackOnASilentHostIsDoubted(t *testing.T) {
 				if stale {
 					u.onHost = func() []session.Record { return []session.Record{listed} }
 				}
-				u.doubt(at(1000))
+				u.markUnresponsive(at(1000))
 				u.onHost = nil
 			}
 			u.expect(request("r1", at(1000), entry("s1", alice)), refusal(hostA))
 			u.has("s1", "State", "READY")
-			u.doubt(at(1300))
+			u.markUnresponsive(at(1300))
 			u.has("s1", "State", "UNKNOWN")
 			u.asked = nil
-			u.doubt(at(1600))
+			u.markUnresponsive(at(1600))
 			if len(u.asked) > 0 {
 				t.Errorf("looked at again: %q", u.asked)
 			}
@@ -177,14 +177,14 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 		}
 		u.send(at(400), at(700))
 		u.now = at(1000)
-		if err := u.registrar().Doubt(t.Context(), silentAfter); err == nil {
+		if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
 			t.Error("no error")
 		}
 		u.has("s1", "State", "READY")
 		u.has("s2", "State", "UNKNOWN")
 		u.has("s3", "State", "UNKNOWN") // the other host is not hindered
 		u.table.fault = nil
-		u.doubt(at(1060))
+		u.markUnresponsive(at(1060))
 		u.has("s1", "State", "UNKNOWN")
 	}
 }
@@ -194,12 +194,12 @@ func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.take(inventory(hostB, t0, found("s2", alice)))
-	u.fates[hostA] = session.Terminated
-	u.doubt(at(1000))
+	u.statuses[hostA] = session.Terminated
+	u.markUnresponsive(at(1000))
 	u.has("s1", "State", "DELETING", "Confirmation", "host-gone")
 	u.has("s2", "State", "UNKNOWN")
 	u.asked = nil
-	u.doubt(at(1300))
+	u.markUnresponsive(at(1300))
 	if len(u.asked) > 0 {
 		t.Errorf("EC2 is asked again about %q", u.asked)
 	}
@@ -210,7 +210,7 @@ func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(400), at(700))
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
+	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.has("s1", "State", "UNKNOWN")
@@ -226,14 +226,14 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 	defer cancel()
 	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
-	if err := u.registrar().Doubt(ctx, silentAfter); err != nil {
+	if err := u.reconciler().MarkUnresponsive(ctx, silentAfter); err != nil {
 		t.Error(err)
 	}
 	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
 		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
 	}
 	u.asking = nil
-	u.doubt(at(2001))
+	u.markUnresponsive(at(2001))
 	if len(u.asked) != 250 {
 		t.Errorf("%d hosts after two runs", len(u.asked))
 	}
@@ -248,14 +248,14 @@ func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
 	u.send(at(400), at(700))
 	asked := 0
 	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
-	if err := u.registrar().Doubt(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
+	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
 		t.Errorf("EC2 was asked %d times, error %v", asked, err)
 	}
 	for n := range 250 {
 		u.has(fmt.Sprint("s", n), "State", "UNKNOWN")
 	}
 	u.ec2Fails, u.asked = nil, nil
-	u.doubt(at(1300))
+	u.markUnresponsive(at(1300))
 	if len(u.asked) != 250 {
 		t.Errorf("EC2 was then asked about %d hosts", len(u.asked))
 	}
@@ -265,11 +265,11 @@ func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
 func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
-	u.fates[hostA] = session.Leaving
-	u.doubt(at(1000))
+	u.statuses[hostA] = session.Stopping
+	u.markUnresponsive(at(1000))
 	u.has("s1", "State", "UNKNOWN")
-	u.fates[hostA] = session.Stopped
-	u.doubt(at(1300))
+	u.statuses[hostA] = session.Stopped
+	u.markUnresponsive(at(1300))
 	u.has("s1", "Confirmation", "host-gone")
 }
 
@@ -279,9 +279,9 @@ func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(failedRecord, "SessionId", "s2"))
 	u.clean(at(120)) // the deletion is due, and EC2 asked about its host
 	u.report(at(130), session.Report{HostID: hostA, AttemptID: "a1", SessionID: "s2", Outcome: session.OutcomeClosed})
-	u.doubt(at(1000))
+	u.markUnresponsive(at(1000))
 	u.has("s1", "State", "READY")
-	u.doubt(at(1900))
+	u.markUnresponsive(at(1900))
 	u.has("s1", "State", "UNKNOWN")
 }
 
@@ -290,14 +290,14 @@ func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(400), at(700))
-	u.fates[hostA] = session.Terminated
+	u.statuses[hostA] = session.Terminated
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.registrar().Doubt(t.Context(), silentAfter); err == nil {
+	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
 		t.Error("no error")
 	}
 	u.ec2Fails = nil
 	for _, when := range []float64{1300, 1600, 100000} {
-		u.doubt(at(when))
+		u.markUnresponsive(at(when))
 	}
 	u.has("s1", "Confirmation", "host-gone")
 }

@@ -26,7 +26,7 @@ type upkeep struct {
 	indexFails  error
 	limits      []int // asked of the index due
 
-	fates      map[string]session.Fate
+	statuses   map[string]session.HostStatus
 	ec2Fails   error
 	asking     func() // called while EC2 is asked
 	asked      []string
@@ -36,7 +36,7 @@ type upkeep struct {
 func newUpkeep(t *testing.T, records ...session.Record) *upkeep {
 	return &upkeep{
 		world: newWorld(t, records...), now: t0, hostTable: memtable.NewHosts(),
-		fates: map[string]session.Fate{}, endStopped: true,
+		statuses: map[string]session.HostStatus{}, endStopped: true,
 	}
 }
 
@@ -52,13 +52,13 @@ func (u *upkeep) newID() string {
 	return fmt.Sprint("a", u.attempts)
 }
 
-func (u *upkeep) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+func (u *upkeep) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	u.limits = append(u.limits, limit)
 	if u.indexFails != nil || u.due == nil {
-		records, _ := u.table.Due(ctx, lane, now, limit)
+		records, _ := u.table.Due(ctx, shard, now, limit)
 		return records, u.indexFails
 	}
-	return slices.DeleteFunc(u.due(), func(r session.Record) bool { return r["DueLane"] != lane }), nil
+	return slices.DeleteFunc(u.due(), func(r session.Record) bool { return r["DueLane"] != shard }), nil
 }
 
 func (u *upkeep) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
@@ -69,43 +69,43 @@ func (u *upkeep) OnHost(ctx context.Context, hostID string) ([]session.Record, e
 	return u.onHost(), nil
 }
 
-func (u *upkeep) Fates(_ context.Context, hostIDs []string) (map[string]session.Fate, error) {
+func (u *upkeep) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
 	u.asked = append(u.asked, hostIDs...)
 	if u.asking != nil {
 		u.asking()
 	}
-	return u.fates, u.ec2Fails
+	return u.statuses, u.ec2Fails
 }
 
-func (u *upkeep) burial() *session.Burial {
-	return &session.Burial{
-		Table: u.table, Index: u, Instances: u, Hosts: u.hostTable, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
+func (u *upkeep) reaper() *session.HostReaper {
+	return &session.HostReaper{
+		Table: u.table, Index: u, Instances: u, HostTable: u.hostTable, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
 	}
 }
 
 func (u *upkeep) cleaner() *session.Cleaner {
 	return &session.Cleaner{
-		Table: u.table, Index: u, Hosts: u.hosts, Burial: u.burial(), GiveUp: giveUp, Now: u.clock, NewID: u.newID, Log: u.logger(),
+		Table: u.table, Index: u, Closer: u.hosts, Reaper: u.reaper(), GiveUp: giveUp, Now: u.clock, NewID: u.newID, Log: u.logger(),
 	}
 }
 
-func (u *upkeep) registrar() *session.Registrar {
-	return &session.Registrar{Table: u.table, Index: u, Hosts: u.hostTable, Burial: u.burial(), Now: u.clock, Log: u.logger()}
+func (u *upkeep) reconciler() *session.InventoryReconciler {
+	return &session.InventoryReconciler{Table: u.table, Index: u, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
 }
 
 // clean works off what is due at that time.
 func (u *upkeep) clean(when time.Time) {
 	u.t.Helper()
 	u.now = when
-	if err := u.cleaner().Deletions(context.Background()); err != nil {
+	if err := u.cleaner().ProcessDue(context.Background()); err != nil {
 		u.t.Fatal(err)
 	}
 }
 
-func (u *upkeep) attend(when time.Time, hostIDs ...string) {
+func (u *upkeep) checkHosts(when time.Time, hostIDs ...string) {
 	u.t.Helper()
 	u.now = when
-	if _, err := u.burial().Attend(context.Background(), hostIDs); err != nil {
+	if _, err := u.reaper().Check(context.Background(), hostIDs); err != nil {
 		u.t.Fatal(err)
 	}
 }
@@ -114,7 +114,7 @@ func (u *upkeep) attend(when time.Time, hostIDs ...string) {
 func (u *upkeep) take(inv session.Inventory) {
 	u.t.Helper()
 	u.now = inv.SentAt.Add(10 * time.Second)
-	if err := u.registrar().Apply(context.Background(), inv); err != nil {
+	if err := u.reconciler().Apply(context.Background(), inv); err != nil {
 		u.t.Fatal(err)
 	}
 }

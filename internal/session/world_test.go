@@ -146,7 +146,7 @@ func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
 	}
 	errs := make([]error, len(attempt.Closings))
 	taken := attempt
-	taken.Closings, taken.Sent = nil, nil
+	taken.Closings, taken.OnSent = nil, nil
 	for i, c := range attempt.Closings {
 		if reason, refuses := h.refuses[c.HostID]; refuses {
 			errs[i] = fmt.Errorf("send: %w", &session.Refusal{HostID: c.HostID, Reason: reason, Err: errors.New("InvalidInstanceId: secret internals")})
@@ -154,8 +154,8 @@ func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
 		}
 		if h.unclear[c.HostID] {
 			errs[i] = errors.New("send: throttled")
-		} else if attempt.Sent != nil {
-			attempt.Sent(i, "command-of-"+attempt.ID)
+		} else if attempt.OnSent != nil {
+			attempt.OnSent(i, "command-of-"+attempt.ID)
 		}
 		taken.Closings = append(taken.Closings, c)
 	}
@@ -197,7 +197,7 @@ func newWorld(t *testing.T, records ...session.Record) *world {
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&w.log, nil)) }
 
 func (w *world) deleter() *session.Deleter {
-	return &session.Deleter{Table: w.table, Hosts: w.hosts, GiveUp: giveUp, Log: w.logger()}
+	return &session.Deleter{Table: w.table, Closer: w.hosts, GiveUp: giveUp, Log: w.logger()}
 }
 
 func (w *world) delete(req session.Request) []session.Answer {

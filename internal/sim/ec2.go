@@ -35,12 +35,12 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 		e.w.say(e.inv, "%s", what)
 		out = &ec2.DescribeInstancesOutput{}
 		for _, id := range ids {
-			e.inv.asked[id] = fate{gone: true, at: e.w.now()}
+			e.inv.asked[id] = hostStatus{gone: true, at: e.w.now()}
 		}
 		for _, m := range e.w.machines {
 			if slices.Contains(ids, m.id) && (m.state != terminated || e.w.now().Sub(m.since) < forgottenAfter) {
 				out.Reservations = append(out.Reservations, types.Reservation{Instances: []types.Instance{m.instance()}})
-				e.inv.asked[m.id] = fate{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
+				e.inv.asked[m.id] = hostStatus{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
 			}
 		}
 		return true

@@ -18,11 +18,11 @@ import (
 func (w *world) deleteSessions(inv *invocation) *httpapi.DeleteSessions {
 	return &httpapi.DeleteSessions{
 		Deleter: &session.Deleter{
-			Table: tableOf{w, inv}, Hosts: w.closer(inv), GiveUp: w.setup.giveUp, ForceMode: w.setup.forceMode, Log: w.log(inv),
+			Table: tableOf{w, inv}, Closer: w.closer(inv), GiveUp: w.setup.giveUp, ForceMode: w.setup.forceMode, Log: w.log(inv),
 		},
 		DryRunner: &session.DryRunner{
-			Reader: readerOf{w, inv}, Hosts: hostTableOf{w, inv},
-			Checker: &runcommand.Checker{API: systemsManagerOf{w, inv}, FleetTag: fleetTag}, Log: w.log(inv),
+			Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv},
+			HostChecker: &runcommand.Checker{API: systemsManagerOf{w, inv}, FleetTag: fleetTag}, Log: w.log(inv),
 		},
 		MaxBatch: 1000, Now: w.now, Log: w.log(inv),
 	}
@@ -36,12 +36,12 @@ func (w *world) describeSessions(inv *invocation) *httpapi.DescribeSessions {
 
 func (w *world) hostEvents(inv *invocation) *events.HostEvents {
 	return &events.HostEvents{
-		Reader:     &runcommand.Reader{API: systemsManagerOf{w, inv}},
-		Confirmer:  &session.Confirmer{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
-		Registrar:  w.registrar(inv),
-		IdleKeeper: &session.IdleKeeper{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
-		Burial:     w.burial(inv),
-		Log:        w.log(inv),
+		Reader:       &runcommand.Reader{API: systemsManagerOf{w, inv}},
+		Confirmer:    &session.Confirmer{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
+		Reconciler:   w.reconciler(inv),
+		IdleRecorder: &session.IdleRecorder{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
+		Reaper:       w.reaper(inv),
+		Log:          w.log(inv),
 	}
 }
 
@@ -54,14 +54,14 @@ func (w *world) sessionStream(inv *invocation) *stream.SessionStream {
 func (w *world) cleanup(inv *invocation) *events.Cleanup {
 	return &events.Cleanup{
 		Cleaner: &session.Cleaner{
-			Table: tableOf{w, inv}, Index: indexOf{w, inv}, Hosts: w.closer(inv), Burial: w.burial(inv),
+			Table: tableOf{w, inv}, Index: indexOf{w, inv}, Closer: w.closer(inv), Reaper: w.reaper(inv),
 			GiveUp: w.setup.giveUp, Now: w.now, NewID: inv.newID, Log: w.log(inv),
 		},
-		Registrar: w.registrar(inv),
+		Reconciler: w.reconciler(inv),
 		Broadcaster: &runcommand.Broadcaster{
 			API: systemsManagerOf{w, inv}, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: fleetTag,
 		},
-		Census:      &session.Census{Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
+		Gauge:       &session.OpenDeletionGauge{Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
 		SilentAfter: w.setup.silentAfter, CloseIdleAfter: w.setup.closeIdle,
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}
@@ -71,16 +71,16 @@ func (w *world) closer(inv *invocation) *runcommand.Closer {
 	return &runcommand.Closer{API: systemsManagerOf{w, inv}, Document: closeDocument, FleetTag: fleetTag}
 }
 
-func (w *world) burial(inv *invocation) *session.Burial {
-	return &session.Burial{
+func (w *world) reaper(inv *invocation) *session.HostReaper {
+	return &session.HostReaper{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Instances: ec2state.New(ec2Of{w, inv}),
-		Hosts: hostTableOf{w, inv}, EndStopped: w.setup.endStopped, Now: w.now, NewID: inv.newID, Log: w.log(inv),
+		HostTable: hostTableOf{w, inv}, EndStopped: w.setup.endStopped, Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}
 }
 
-func (w *world) registrar(inv *invocation) *session.Registrar {
-	return &session.Registrar{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Hosts: hostTableOf{w, inv}, Burial: w.burial(inv), Now: w.now, Log: w.log(inv),
+func (w *world) reconciler(inv *invocation) *session.InventoryReconciler {
+	return &session.InventoryReconciler{
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, Reaper: w.reaper(inv), Now: w.now, Log: w.log(inv),
 	}
 }
 

@@ -16,10 +16,10 @@ import (
 // answeredDeleting.
 func (w *world) durable(c change) {
 	s := c.is
-	if s.State == session.Deleting && (s.NextAttemptAt.IsZero() || s.DueLane == "" || s.AttemptID == "" || s.DeletionRequestID == "") {
+	if s.State == session.Deleting && (s.NextAttemptAt.IsZero() || s.DueShard == "" || s.AttemptID == "" || s.DeletionRequestID == "") {
 		w.breaks(1, "%s is DELETING without a lease", s.ID)
 	}
-	if !s.CloseUntil.IsZero() && (s.NextAttemptAt.IsZero() || s.DueLane == "") {
+	if !s.CloseUntil.IsZero() && (s.NextAttemptAt.IsZero() || s.DueShard == "") {
 		w.breaks(1, "%s is to be closed and has no lease", s.ID)
 	}
 }

@@ -75,8 +75,8 @@ func (t hostTableOf) do(ctx context.Context, what string, call func(context.Cont
 	return err
 }
 
-func (t hostTableOf) Sent(ctx context.Context, at time.Time) error {
-	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.Sent(ctx, at) })
+func (t hostTableOf) RecordInventorySent(ctx context.Context, at time.Time) error {
+	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.RecordInventorySent(ctx, at) })
 }
 
 func (t hostTableOf) LastButOne(ctx context.Context) (at time.Time, err error) {
@@ -94,21 +94,21 @@ func (t hostTableOf) Notes(ctx context.Context, hostIDs []string) (notes map[str
 	return notes, err
 }
 
-func (t hostTableOf) Answered(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
-	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) { fresh, _ = t.w.hostTable.Answered(ctx, a) })
+func (t hostTableOf) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) { fresh, _ = t.w.hostTable.RecordAnswer(ctx, a) })
 	return fresh, err
 }
 
-func (t hostTableOf) Quiet(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
-	err = t.do(ctx, "quiet before "+session.FormatTime(before), func(ctx context.Context) { hostIDs, _ = t.w.hostTable.Quiet(ctx, before, limit) })
+func (t hostTableOf) AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
+	err = t.do(ctx, "quiet before "+session.FormatTime(before), func(ctx context.Context) { hostIDs, _ = t.w.hostTable.AnsweredBefore(ctx, before, limit) })
 	return hostIDs, err
 }
 
-func (t hostTableOf) Expect(ctx context.Context, hostID string, then time.Time) error {
-	return t.do(ctx, "expect "+hostID, func(ctx context.Context) { _ = t.w.hostTable.Expect(ctx, hostID, then) })
+func (t hostTableOf) AddHost(ctx context.Context, hostID string, then time.Time) error {
+	return t.do(ctx, "expect "+hostID, func(ctx context.Context) { _ = t.w.hostTable.AddHost(ctx, hostID, then) })
 }
 
-func (t hostTableOf) Silence(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
-	err = t.do(ctx, "silence "+hostID, func(ctx context.Context) { marked, _ = t.w.hostTable.Silence(ctx, hostID, before) })
+func (t hostTableOf) MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
+	err = t.do(ctx, "silence "+hostID, func(ctx context.Context) { marked, _ = t.w.hostTable.MarkSilent(ctx, hostID, before) })
 	return marked, err
 }

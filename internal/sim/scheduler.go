@@ -26,13 +26,13 @@ type invocation struct {
 	failed   func()    // what follows when it was killed
 	request  *request  // of a client
 	reads    []*onHost // the answers of hosts that it has read
-	asked    map[string]fate
+	asked    map[string]hostStatus
 	unmet    map[string]int       // writes that others were quicker than, by session
 	beaten   map[string]int       // and how often the session had been changed when it was
 	looked   map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
 }
 
-type fate struct {
+type hostStatus struct {
 	gone, stopped bool
 	at            time.Time
 }
@@ -51,7 +51,7 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 	inv := &invocation{
 		n: w.invocations, function: function, started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
-		asked: map[string]fate{}, unmet: map[string]int{}, beaten: map[string]int{},
+		asked: map[string]hostStatus{}, unmet: map[string]int{}, beaten: map[string]int{},
 	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }

@@ -199,18 +199,18 @@ func (x indexOf) query(ctx context.Context, what string, fits func(session.Recor
 	return found, err
 }
 
-func (x indexOf) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
-	return x.lane(ctx, "query due "+lane, lane, session.FormatTime(now), limit)
+func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
+	return x.leased(ctx, "query due "+shard, shard, session.FormatTime(now), limit)
 }
 
-func (x indexOf) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
-	return x.lane(ctx, "query open "+lane, lane, "~", limit) // sorts behind every time
+func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
+	return x.leased(ctx, "query open "+shard, shard, "~", limit) // sorts behind every time
 }
 
-func (x indexOf) lane(ctx context.Context, what, lane, until string, limit int) ([]session.Record, error) {
+func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
 	due, err := x.query(ctx, what, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
-		return r[session.AttrDueLane] == lane && leased && next <= until
+		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
 	slices.SortStableFunc(due, func(a, b session.Record) int {
 		return strings.Compare(a[session.AttrNextAttemptAt].(string), b[session.AttrNextAttemptAt].(string))

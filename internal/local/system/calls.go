@@ -123,14 +123,14 @@ type countedIndex struct {
 	count func(operation string, in any)
 }
 
-func (x *countedIndex) Due(ctx context.Context, lane string, now time.Time, limit int) ([]session.Record, error) {
+func (x *countedIndex) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	x.count("Due", nil)
-	return x.localIndex.Due(ctx, lane, now, limit)
+	return x.localIndex.Due(ctx, shard, now, limit)
 }
 
-func (x *countedIndex) Open(ctx context.Context, lane string, limit int) ([]session.Record, error) {
+func (x *countedIndex) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
 	x.count("Open", nil)
-	return x.localIndex.Open(ctx, lane, limit)
+	return x.localIndex.Open(ctx, shard, limit)
 }
 
 func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
@@ -143,9 +143,9 @@ type countedHosts struct {
 	count func(operation string, in any)
 }
 
-func (t *countedHosts) Sent(ctx context.Context, at time.Time) error {
+func (t *countedHosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	t.count("Sent", nil)
-	return t.localHosts.Sent(ctx, at)
+	return t.localHosts.RecordInventorySent(ctx, at)
 }
 
 func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
@@ -163,24 +163,24 @@ func (t *countedHosts) Notes(ctx context.Context, hostIDs []string) (map[string]
 	return t.localHosts.Notes(ctx, hostIDs)
 }
 
-func (t *countedHosts) Answered(ctx context.Context, a session.HostAnswer) (bool, error) {
+func (t *countedHosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (bool, error) {
 	t.count("Answered", nil)
-	return t.localHosts.Answered(ctx, a)
+	return t.localHosts.RecordAnswer(ctx, a)
 }
 
-func (t *countedHosts) Quiet(ctx context.Context, before time.Time, limit int) ([]string, error) {
+func (t *countedHosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) ([]string, error) {
 	t.count("Quiet", nil)
-	return t.localHosts.Quiet(ctx, before, limit)
+	return t.localHosts.AnsweredBefore(ctx, before, limit)
 }
 
-func (t *countedHosts) Expect(ctx context.Context, hostID string, then time.Time) error {
+func (t *countedHosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
 	t.count("Expect", nil)
-	return t.localHosts.Expect(ctx, hostID, then)
+	return t.localHosts.AddHost(ctx, hostID, then)
 }
 
-func (t *countedHosts) Silence(ctx context.Context, hostID string, before time.Time) (bool, error) {
+func (t *countedHosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (bool, error) {
 	t.count("Silence", nil)
-	return t.localHosts.Silence(ctx, hostID, before)
+	return t.localHosts.MarkSilent(ctx, hostID, before)
 }
 
 // countedSystemsManager counts what a function asks of Systems Manager and EC2.

@@ -29,16 +29,16 @@ var handlerOf = map[string]func(p parts) any{
 		handler := &httpapi.DeleteSessions{
 			Deleter: &session.Deleter{
 				Table:     p.table,
-				Hosts:     p.closer(),
+				Closer:    p.closer(),
 				GiveUp:    p.giveUp(),
 				ForceMode: session.ForceMode(p.env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
 				Log:       p.log,
 			},
 			DryRunner: &session.DryRunner{
-				Reader:  p.reader,
-				Hosts:   p.hosts,
-				Checker: &runcommand.Checker{API: p.systemsManager, FleetTag: p.env.Text("FLEET_TAG_VALUE")},
-				Log:     p.log,
+				Reader:      p.reader,
+				Notes:       p.hosts,
+				HostChecker: &runcommand.Checker{API: p.systemsManager, FleetTag: p.env.Text("FLEET_TAG_VALUE")},
+				Log:         p.log,
 			},
 			MaxBatch: p.env.Count("MAX_BATCH_SIZE", 1000),
 			Now:      p.now,
@@ -56,12 +56,12 @@ var handlerOf = map[string]func(p parts) any{
 	},
 	"host-events": func(p parts) any {
 		handler := &events.HostEvents{
-			Reader:     &runcommand.Reader{API: p.systemsManager},
-			Confirmer:  &session.Confirmer{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
-			Registrar:  p.registrar(),
-			IdleKeeper: &session.IdleKeeper{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
-			Burial:     p.burial(),
-			Log:        p.log,
+			Reader:       &runcommand.Reader{API: p.systemsManager},
+			Confirmer:    &session.Confirmer{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
+			Reconciler:   p.reconciler(),
+			IdleRecorder: &session.IdleRecorder{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
+			Reaper:       p.reaper(),
+			Log:          p.log,
 		}
 		return handler.Handle
 	},
@@ -79,11 +79,11 @@ var handlerOf = map[string]func(p parts) any{
 	"cleanup": func(p parts) any {
 		handler := &events.Cleanup{
 			Cleaner: &session.Cleaner{
-				Table: p.table, Index: p.index, Hosts: p.closer(), Burial: p.burial(),
+				Table: p.table, Index: p.index, Closer: p.closer(), Reaper: p.reaper(),
 				GiveUp: p.giveUp(), Now: p.now, NewID: awsenv.NewID, Log: p.log,
 			},
-			Census:    &session.Census{Index: p.index, Now: p.now, Log: p.log},
-			Registrar: p.registrar(),
+			Gauge:      &session.OpenDeletionGauge{Index: p.index, Now: p.now, Log: p.log},
+			Reconciler: p.reconciler(),
 			Broadcaster: &runcommand.Broadcaster{
 				API:               p.systemsManager,
 				InventoryDocument: p.env.Text("INVENTORY_DOCUMENT"),
@@ -91,7 +91,7 @@ var handlerOf = map[string]func(p parts) any{
 				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
 			},
 			Stopper: &session.Stopper{
-				Index: p.index, Hosts: p.hosts, Instances: ec2state.NewStopper(p.systemsManager, p.env.Text("FLEET_TAG_VALUE")),
+				Index: p.index, Notes: p.hosts, Instances: ec2state.NewStopper(p.systemsManager, p.env.Text("FLEET_TAG_VALUE")),
 				Grace: p.env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0), Now: p.now, Log: p.log,
 			},
 			SilentAfter:    p.silentAfter(),
@@ -127,16 +127,16 @@ func (p parts) silentAfter() time.Duration {
 	return cmp.Or(p.override.SilentAfter, templates)
 }
 
-func (p parts) burial() *session.Burial {
-	return &session.Burial{
-		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager), Hosts: p.hosts,
+func (p parts) reaper() *session.HostReaper {
+	return &session.HostReaper{
+		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager), HostTable: p.hosts,
 		EndStopped: p.env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
 		Now:        p.now, NewID: awsenv.NewID, Log: p.log,
 	}
 }
 
-func (p parts) registrar() *session.Registrar {
-	return &session.Registrar{Table: p.table, Index: p.index, Hosts: p.hosts, Burial: p.burial(), Now: p.now, Log: p.log}
+func (p parts) reconciler() *session.InventoryReconciler {
+	return &session.InventoryReconciler{Table: p.table, Index: p.index, HostTable: p.hosts, Reaper: p.reaper(), Now: p.now, Log: p.log}
 }
 
 func (sys *System) systemsManager(function string) *countedSystemsManager {

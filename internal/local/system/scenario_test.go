@@ -618,7 +618,7 @@ func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
 }
 
 // patience is far longer than anything here takes: on a busy machine a scenario
-// must become slow, not red. PATIENCE=10s shows sooner what will never come.
+// must become slow, not red. PATIENCE=10s shows earlier what will never come.
 var patience = func() time.Duration {
 	if d, err := time.ParseDuration(os.Getenv("PATIENCE")); err == nil {
 		return d

@@ -128,7 +128,7 @@ func (c built) answered(host int, ago time.Duration, sessions int) {
 	answer := session.HostAnswer{
 		HostID: c.host(host), InventoryID: "inv", SentAt: at, At: at, Platform: "linux", Sessions: sessions, Complete: true,
 	}
-	if fresh, err := c.system.store.tables("test").hosts.Answered(c.t.Context(), answer); err != nil || !fresh {
+	if fresh, err := c.system.store.tables("test").hosts.RecordAnswer(c.t.Context(), answer); err != nil || !fresh {
 		c.t.Fatal(fresh, err)
 	}
 }
@@ -141,7 +141,7 @@ func (c built) lastSeen(id string, host int, ago time.Duration) {
 	c.set(id, map[string]time.Time{session.AttrObservedAt: at, session.AttrFirstSeenAt: at})
 	c.answered(host, ago, 1)
 	for _, ago := range []time.Duration{20 * time.Minute, 10 * time.Minute} {
-		if err := c.system.store.tables("test").hosts.Sent(c.t.Context(), time.Now().Add(-ago)); err != nil {
+		if err := c.system.store.tables("test").hosts.RecordInventorySent(c.t.Context(), time.Now().Add(-ago)); err != nil {
 			c.t.Fatal(err)
 		}
 	}

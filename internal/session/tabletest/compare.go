@@ -80,9 +80,9 @@ func (c *comparison) write(writes []session.Write) {
 
 // read asks for everything that can be asked for.
 func (c *comparison) read() {
-	for _, lane := range texts[session.AttrDueLane] {
+	for _, shard := range texts[session.AttrDueShard] {
 		now, limit := genTime.Draw(c.t, "now"), rapid.IntRange(1, 5).Draw(c.t, "limit")
-		c.same(fmt.Sprintf("due in lane %s", lane), c.due(c.one, lane, now, limit), c.due(c.other, lane, now, limit))
+		c.same(fmt.Sprintf("due in shard %s", shard), c.due(c.one, shard, now, limit), c.due(c.other, shard, now, limit))
 	}
 	for _, hostID := range texts[session.AttrLiveHostID] {
 		c.same("on host "+hostID, c.onHost(c.one, hostID), c.onHost(c.other, hostID))
@@ -103,15 +103,15 @@ func (c *comparison) must(err error) {
 	}
 }
 
-// due is the first records of a lane. Those that are due at the same moment are
+// due is the first records of a shard. Those that are due at the same moment are
 // in no order, so where the limit cuts between them, any of them will do.
-func (c *comparison) due(s Subject, lane string, now time.Time, limit int) (list []string) {
-	records, err := s.Index.Due(c.t.Context(), lane, now, limit)
+func (c *comparison) due(s Subject, shard string, now time.Time, limit int) (list []string) {
+	records, err := s.Index.Due(c.t.Context(), shard, now, limit)
 	c.must(err)
 	at := func(r session.Record) string { return r[session.AttrNextAttemptAt].(string) }
 	for i, r := range records {
 		if i > 0 && at(r) < at(records[i-1]) {
-			c.t.Fatalf("due in lane %s: %s after %s", lane, at(r), at(records[i-1]))
+			c.t.Fatalf("due in shard %s: %s after %s", shard, at(r), at(records[i-1]))
 		}
 		if len(records) == limit && at(r) == at(records[limit-1]) {
 			list = append(list, at(r))
@@ -204,10 +204,10 @@ var (
 	texts = map[string][]string{
 		session.AttrOwner:         {"alice", "bob"},
 		session.AttrLiveHostID:    {"i-1", "i-2"},
-		session.AttrDueLane:       {"0", "1"},
+		session.AttrDueShard:      {"0", "1"},
 		session.AttrNextAttemptAt: {session.FormatTime(noon.Add(-time.Millisecond)), session.FormatTime(noon), session.FormatTime(noon.Add(time.Millisecond))},
 	}
-	keys = []string{session.AttrOwner, session.AttrLiveHostID, session.AttrDueLane, session.AttrNextAttemptAt}
+	keys = []string{session.AttrOwner, session.AttrLiveHostID, session.AttrDueShard, session.AttrNextAttemptAt}
 )
 
 // genKey is a value of the key of an index. The empty text is not for such

@@ -71,7 +71,7 @@ func genQuestion(n int) *rapid.Generator[question] {
 		switch q.what {
 		case "sent":
 			at := genMoment(session.SentApart).Draw(t, "at")
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return nil, h.Sent(t.Context(), at) }
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return nil, h.RecordInventorySent(t.Context(), at) }
 		case "last":
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
 				at, err := h.LastButOne(t.Context())
@@ -87,15 +87,17 @@ func genQuestion(n int) *rapid.Generator[question] {
 				At:     noon.Add(time.Duration(n*7%maxQuestions) * time.Millisecond),
 			}
 			q.what = fmt.Sprintf("answered %+v", a)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Answered(t.Context(), a) }
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.RecordAnswer(t.Context(), a) }
 		case "quiet":
 			before, limit := genAnswered.Draw(t, "before"), rapid.IntRange(1, 3).Draw(t, "limit")
 			q.what = fmt.Sprintf("quiet before %v, at most %d", before, limit)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Quiet(t.Context(), before, limit) }
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
+				return h.AnsweredBefore(t.Context(), before, limit)
+			}
 		case "silence":
 			hostID, before := genHostID.Draw(t, "host"), genAnswered.Draw(t, "before")
 			q.what = fmt.Sprintf("silence of %s before %v", hostID, before)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Silence(t.Context(), hostID, before) }
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.MarkSilent(t.Context(), hostID, before) }
 		}
 		return q
 	})

@@ -38,7 +38,7 @@ func after(seconds int) time.Time { return noon.Add(time.Duration(seconds) * tim
 // answers is that a host answers an inventory sent and read then.
 func (h *hostsTest) answers(hostID string, sent, read int, fresh bool) {
 	h.t.Helper()
-	got, err := h.hosts.Answered(h.t.Context(), session.HostAnswer{
+	got, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
 		HostID: hostID, InventoryID: "inv", Platform: "", SentAt: after(sent), At: after(read),
 	})
 	if err != nil || got != fresh {
@@ -48,7 +48,7 @@ func (h *hostsTest) answers(hostID string, sent, read int, fresh bool) {
 
 func (h *hostsTest) quiet(before, limit int, want ...string) {
 	h.t.Helper()
-	got, err := h.hosts.Quiet(h.t.Context(), after(before), limit)
+	got, err := h.hosts.AnsweredBefore(h.t.Context(), after(before), limit)
 	if err != nil || !slices.Equal(got, want) {
 		h.t.Errorf("quiet before %d: %q, want %q, %v", before, got, want, err)
 	}
@@ -57,7 +57,7 @@ func (h *hostsTest) quiet(before, limit int, want ...string) {
 // silence is of the host i-1.
 func (h *hostsTest) silence(before int, marked bool) {
 	h.t.Helper()
-	got, err := h.hosts.Silence(h.t.Context(), "i-1", after(before))
+	got, err := h.hosts.MarkSilent(h.t.Context(), "i-1", after(before))
 	if err != nil || got != marked {
 		h.t.Errorf("i-1 silent before %d: %v, %v", before, got, err)
 	}
@@ -117,14 +117,14 @@ func expectedHosts(h *hostsTest) {
 	h.answers("i-1", 1, 10, true)
 	h.answers("i-2", 1, 30, true)
 	for _, id := range []string{"i-1", "i-2", "i-3"} {
-		if err := h.hosts.Expect(h.t.Context(), id, after(20)); err != nil {
+		if err := h.hosts.AddHost(h.t.Context(), id, after(20)); err != nil {
 			h.t.Fatal(err)
 		}
 	}
 	h.quiet(100, 10, "i-1", "i-3", "i-2") // what is known is known better
 	h.newest(map[string]time.Time{"i-1": after(1), "i-2": after(1)})
 	h.silence(21, true)
-	if err := h.hosts.Expect(h.t.Context(), "i-1", after(50)); err != nil {
+	if err := h.hosts.AddHost(h.t.Context(), "i-1", after(50)); err != nil {
 		h.t.Fatal(err)
 	}
 	h.quiet(100, 10, "i-3", "i-2")
@@ -136,7 +136,7 @@ func lastTwoInventories(h *hostsTest) {
 	for _, step := range []struct{ sent, lastButOne int }{
 		{100, 0}, {159, 0}, {160, 100}, {160, 100}, {219, 100}, {219, 100}, {220, 160}, {1000, 220},
 	} {
-		if err := h.hosts.Sent(h.t.Context(), after(step.sent)); err != nil {
+		if err := h.hosts.RecordInventorySent(h.t.Context(), after(step.sent)); err != nil {
 			h.t.Fatal(err)
 		}
 		got, err := h.hosts.LastButOne(h.t.Context())
@@ -156,7 +156,7 @@ func newestOfAHost(h *hostsTest) {
 	h.answers("i-1", 100, 110, true)
 	h.answers("i-1", 99, 111, false)
 	h.answers("i-2", 200, 210, true)
-	if err := h.hosts.Sent(h.t.Context(), after(300)); err != nil { // is no answer
+	if err := h.hosts.RecordInventorySent(h.t.Context(), after(300)); err != nil { // is no answer
 		h.t.Fatal(err)
 	}
 	h.newest(map[string]time.Time{"i-1": after(100), "i-2": after(200)})
@@ -190,7 +190,7 @@ func notesOfWhatRan(h *hostsTest) {
 		{590, 3, true, after(600), zero, 900},
 		{1000, 0, true, after(600), after(1000), 1000},
 	} {
-		_, err := h.hosts.Answered(h.t.Context(), session.HostAnswer{
+		_, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
 			HostID: "i-1", SentAt: after(step.sent), At: after(step.sent + 1), Sessions: step.sessions, Complete: step.complete,
 		})
 		if err != nil {

@@ -42,8 +42,8 @@ func RunIndex(t *testing.T, newSubject func(TB) IndexSubject) {
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func dueOrderAndBounds(t *testing.T, s IndexSubject) {
-	put := func(id, lane string, next time.Time) {
-		s.Put(session.Record{session.AttrSessionID: id, "DueLane": lane, "NextAttemptAt": session.FormatTime(next), "Attempts": int64(1), "Force": true})
+	put := func(id, shard string, next time.Time) {
+		s.Put(session.Record{session.AttrSessionID: id, "DueLane": shard, "NextAttemptAt": session.FormatTime(next), "Attempts": int64(1), "Force": true})
 	}
 	put("third", "1", noon)
 	put("first", "1", noon.Add(-time.Hour))
@@ -76,9 +76,9 @@ func dueOrderAndBounds(t *testing.T, s IndexSubject) {
 }
 
 func openIsDueOrNot(t *testing.T, s IndexSubject) {
-	put := func(id, lane string, next time.Time) {
+	put := func(id, shard string, next time.Time) {
 		s.Put(session.Record{
-			session.AttrSessionID: id, "DueLane": lane, "NextAttemptAt": session.FormatTime(next),
+			session.AttrSessionID: id, "DueLane": shard, "NextAttemptAt": session.FormatTime(next),
 			"State": "DELETING", "Confirmation": "closed", "CloseUntil": "never", "DeletionRequestedAt": session.FormatTime(next.Add(-time.Hour)),
 		})
 	}

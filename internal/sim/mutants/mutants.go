@@ -33,7 +33,7 @@ var mutants = []mutant{
 	{
 		name: "mark without its place in the index due", promise: 1, file: deletionRules,
 		why: "a crash after the mark leaves a deletion that cleanup never finds",
-		old: "set(w, AttrDueLane, dueLane(sessionID))",
+		old: "set(w, AttrDueShard, dueShard(sessionID))",
 		new: "_ = sessionID",
 	},
 	{
@@ -65,8 +65,8 @@ var mutants = []mutant{
 	{
 		name: "lease ended at the confirmation", promise: 2, file: deletionRules,
 		why: "if the stream loses the confirmation nothing ends the deletion",
-		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\tset(&w, AttrDueLane, dueLane(r.SessionID))\n\tw.Remove = []string{AttrStateReason, AttrAttemptFailedAt}",
-		new: "w.Remove = []string{AttrStateReason, AttrAttemptFailedAt, AttrNextAttemptAt, AttrDueLane}",
+		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\tset(&w, AttrDueShard, dueShard(r.SessionID))\n\tw.Remove = []string{AttrStateReason, AttrAttemptFailedAt}",
+		new: "w.Remove = []string{AttrStateReason, AttrAttemptFailedAt, AttrNextAttemptAt, AttrDueShard}",
 	},
 	{
 		name: "confirmed deletion touched without a change", promise: 2, file: cleaner,
@@ -89,8 +89,8 @@ var mutants = []mutant{
 	{
 		name: "attempt forgotten when given up", promise: 2, file: cleaner,
 		why: "a confirmation that comes later does not count any more",
-		old: "[]string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt}",
-		new: "[]string{AttrNextAttemptAt, AttrDueLane, AttrAttemptFailedAt, AttrAttemptID}",
+		old: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt}",
+		new: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt, AttrAttemptID}",
 	},
 	{
 		name: "put back under another's promise", promise: 2, file: deletionRules,
@@ -163,8 +163,8 @@ var mutants = []mutant{
 	{
 		name: "host believed gone without asking", promise: 3, file: burial,
 		why: "whatever EC2 says, a host of which there was bad news is stopped",
-		old: "switch fate := fates[hostID]; fate {",
-		new: "switch fate := max(fates[hostID], Stopped); fate {",
+		old: "switch status := statuses[hostID]; status {",
+		new: "switch status := max(statuses[hostID], Stopped); status {",
 	},
 	{
 		name: "inventory dated by its receipt", promise: 3, file: inventories,
@@ -315,8 +315,8 @@ var mutants = []mutant{
 	{
 		name: "refusal answered though the deletion goes on", promise: 7, file: closing,
 		why: "another request relies on it, and ends it",
-		old: "return now != nil && s.DeletionRequestID != req.ID && !ending",
-		new: "return now != nil && (s.DeletionRequestID != \"\" || !ending)",
+		old: "return now != nil && s.DeletionRequestID != req.ID && !confirmed",
+		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",
 	},
 	{
 		name: "refusal believed after a lost answer", promise: 7, file: closer,
@@ -381,7 +381,7 @@ var mutants = []mutant{
 	{
 		name: "claim without condition", promise: 10, file: cleaner,
 		why: "two runs of cleanup claim one deletion, or one that has ended",
-		old: "w := Write{SessionID: s.ID, If: unended(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
+		old: "w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
 		new: "w := Write{SessionID: s.ID, Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
 	},
 	{
