@@ -28,9 +28,9 @@ const (
 // settle gives each write of the batch, 25 at most and no key twice, its
 // result.
 func (t *Table) settle(ctx context.Context, batch []*pending) {
-	for try := 1; ; try++ {
+	for try := 1; len(batch) > 0; try++ {
 		batch = t.call(ctx, batch)
-		if len(batch) == 0 || try == maxTries || !pause(ctx, t.firstPause<<(try-1)) {
+		if try == maxTries || !pause(ctx, t.firstPause<<(try-1)) {
 			return // what is left has the reason of its last try as its result
 		}
 	}

@@ -65,19 +65,17 @@ func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
 
 // Newest implements session.HostTable: ⌈N/100⌉ calls.
 func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
-	return t.times(ctx, hostIDs, "InventorySentAt")
+	return t.times(ctx, possibleHosts(hostIDs), "InventorySentAt")
 }
 
 // Notes is session.HostNotes': ⌈N/100⌉ calls.
 func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
 	notes := map[string]session.HostNote{}
-	err := t.each(ctx, hostIDs, func(id string, timeOf func(string) (time.Time, error)) error {
-		sent, err := timeOf("InventorySentAt")
-		occupied, err2 := timeOf("OccupiedAt")
-		empty, err3 := timeOf("EmptySince")
-		complete, err4 := timeOf("CompleteAt")
-		notes[id] = session.HostNote{SentAt: sent, CompleteAt: complete, OccupiedAt: occupied, EmptySince: empty}
-		return errors.Join(err, err2, err3, err4)
+	err := t.each(ctx, possibleHosts(hostIDs), func(id string, timeOf func(string) time.Time) {
+		notes[id] = session.HostNote{
+			SentAt: timeOf("InventorySentAt"), CompleteAt: timeOf("CompleteAt"),
+			OccupiedAt: timeOf("OccupiedAt"), EmptySince: timeOf("EmptySince"),
+		}
 	})
 	return notes, err
 }
@@ -85,19 +83,26 @@ func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.
 // times is an attribute of those items that have it.
 func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
 	times := map[string]time.Time{}
-	err := t.each(ctx, ids, func(id string, timeOf func(string) (time.Time, error)) error {
-		at, err := timeOf(attr)
-		if err == nil && !at.IsZero() {
+	err := t.each(ctx, ids, func(id string, timeOf func(string) time.Time) {
+		if at := timeOf(attr); !at.IsZero() {
 			times[id] = at
 		}
-		return err
 	})
 	return times, err
 }
 
-// each reads the items of those IDs that there are. One that cannot be read fails
-// the whole.
-func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) (time.Time, error)) error) error {
+// possibleHosts are those of the IDs that a host can have.
+func possibleHosts(ids []string) []string {
+	ids = possible(ids)
+	if slices.Contains(ids, fleet) {
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == fleet })
+	}
+	return ids
+}
+
+// each reads the items of those IDs that there are. A time that cannot be read
+// counts as missing, as it does in a session's record.
+func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) time.Time)) error {
 	for some := range slices.Chunk(ids, maxKeys) {
 		var keys []map[string]types.AttributeValue
 		for _, id := range some {
@@ -110,20 +115,14 @@ func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf
 		for _, item := range items {
 			r := Record(item)
 			id, _ := r["HostId"].(string)
-			err := do(id, func(attr string) (time.Time, error) {
-				text, there := r[attr].(string)
-				if !there {
-					return time.Time{}, nil
-				}
+			do(id, func(attr string) time.Time {
+				text, _ := r[attr].(string)
 				at, err := time.Parse(session.TimeFormat, text)
 				if err != nil {
-					return at, fmt.Errorf("host %s: %s: %w", id, attr, err)
+					return time.Time{}
 				}
-				return at, nil
+				return at
 			})
-			if err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -58,6 +58,9 @@ func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Rec
 
 // OnHost implements session.Index: a whole collection of the index by-host.
 func (x Index) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+	if !canBeKey(hostID) {
+		return nil, ctx.Err()
+	}
 	return x.query(ctx, &dynamodb.QueryInput{
 		IndexName:                 aws.String("by-host"),
 		KeyConditionExpression:    aws.String("#host = :host"),

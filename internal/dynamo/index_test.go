@@ -124,6 +124,38 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 	}
 }
 
+// A time that nobody can read is missing, and spoils no question about others.
+func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
+	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	name, _ := templateTable(t, client, "HostsTable")
+	hosts := dynamo.Hosts{Client: client, Table: name}
+	sent := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	if _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil {
+		t.Fatal(err)
+	}
+	for id, at := range map[string]types.AttributeValue{
+		"i-2": &types.AttributeValueMemberS{Value: "noon"}, "i-3": &types.AttributeValueMemberN{Value: "12"}, "fleet": &types.AttributeValueMemberBOOL{},
+	} {
+		item := map[string]types.AttributeValue{
+			"HostId": &types.AttributeValueMemberS{Value: id}, "InventorySentAt": at, "LastButOneSentAt": at, "CompleteAt": at, "OccupiedAt": at, "EmptySince": at,
+		}
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest, err := hosts.Newest(t.Context(), []string{"i-1", "i-2", "i-3"})
+	if err != nil || len(newest) != 1 || !newest["i-1"].Equal(sent) {
+		t.Errorf("newest: %v, %v", newest, err)
+	}
+	notes, err := hosts.Notes(t.Context(), []string{"i-1", "i-2", "i-3"})
+	if err != nil || !notes["i-1"].SentAt.Equal(sent) || notes["i-2"] != (session.HostNote{}) || notes["i-3"] != (session.HostNote{}) {
+		t.Errorf("notes: %v, %v", notes, err)
+	}
+	if at, err := hosts.LastButOne(t.Context()); err != nil || !at.IsZero() {
+		t.Errorf("last but one: %v, %v", at, err)
+	}
+}
+
 // A host that has been silent for as long as its sessions are kept is forgotten;
 // no other is, so that MarkUnresponsive finds whoever falls silent, however late.
 func TestOnlySilentHostsExpire(t *testing.T) {

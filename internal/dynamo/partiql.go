@@ -12,8 +12,8 @@ import (
 )
 
 // statement is the write in PartiQL. Every value is a parameter; attribute
-// names, which are this program's own, are quoted, since many are reserved
-// words.
+// names are quoted, since many are reserved words, and records may have
+// attributes of others' with any name. A quote in a name is doubled.
 //
 // What it uses, and where DynamoDB's developer guide allows it (each also run
 // against DynamoDB Local by the tests):
@@ -40,7 +40,7 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 	name := func(words, name string) {
 		text.WriteString(words)
 		text.WriteByte('"')
-		text.WriteString(name)
+		text.WriteString(strings.ReplaceAll(name, `"`, `""`))
 		text.WriteByte('"')
 	}
 	parameter := func(words string, v any) {
@@ -53,7 +53,7 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 		name("INSERT INTO ", tableName)
 		text.WriteString(" VALUE {")
 		literal := func(separator, attr string, v any) {
-			text.WriteString(separator + "'" + attr + "':")
+			text.WriteString(separator + "'" + strings.ReplaceAll(attr, "'", "''") + "':")
 			parameter("", v)
 		}
 		literal("", session.AttrSessionID, w.SessionID)

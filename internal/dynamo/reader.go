@@ -48,7 +48,7 @@ func (r *Reader) Get(ctx context.Context, ids []string) ([]session.Record, error
 		records []session.Record
 		errs    []error
 	)
-	for batch := range slices.Chunk(ids, maxKeys) {
+	for batch := range slices.Chunk(possible(ids), maxKeys) {
 		group.Go(func() {
 			got, err := r.get(ctx, batch)
 			mu.Lock()
@@ -113,6 +113,9 @@ func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[
 // Owned implements session.Reader: one page of the owner's collection in the index
 // by-owner, a megabyte at most.
 func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
+	if !canBeKey(owner) {
+		return nil, false, ctx.Err()
+	}
 	in := &dynamodb.QueryInput{
 		TableName:                 aws.String(r.table),
 		IndexName:                 aws.String("by-owner"),

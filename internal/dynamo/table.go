@@ -116,10 +116,15 @@ func (t *Table) settleAll(ctx context.Context, writes []*pending) {
 	var calls sync.WaitGroup
 	for batch := range slices.Chunk(writes, maxStatements) {
 		calls.Go(func() {
+			sent := make([]*pending, 0, len(batch))
 			for _, p := range batch {
-				p.statement = statement(t.name, p.write)
+				if p.statement = statement(t.name, p.write); p.tooLong(t.name) {
+					p.refuse(errors.New("its statement is longer than DynamoDB takes"))
+				} else {
+					sent = append(sent, p)
+				}
 			}
-			t.settle(ctx, batch)
+			t.settle(ctx, sent)
 		})
 	}
 	calls.Wait()

@@ -3,6 +3,7 @@ package memtable
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,14 @@ type host struct {
 
 // kept is a time as the table keeps it.
 func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// checkHost refuses what cannot be a key.
+func checkHost(id string) error {
+	if id == "" || len(id) > maxKeyBytes {
+		return fmt.Errorf("a host of %d bytes", len(id))
+	}
+	return nil
+}
 
 // NewHosts is an empty table.
 func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
@@ -64,6 +73,9 @@ func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.T
 func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := checkHost(a.HostID); err != nil {
+		return false, err
+	}
 	a.SentAt, a.At = kept(a.SentAt), kept(a.At)
 	known := t.hosts[a.HostID]
 	if known != nil && (known.SentAt.After(a.SentAt) || known.silent && known.SentAt.Equal(a.SentAt)) {
@@ -129,6 +141,9 @@ func (t *Hosts) AnsweredBefore(ctx context.Context, before time.Time, limit int)
 func (t *Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := checkHost(hostID); err != nil {
+		return err
+	}
 	if t.hosts[hostID] == nil {
 		t.hosts[hostID] = &host{HostAnswer: session.HostAnswer{HostID: hostID, At: then}}
 	}
@@ -139,6 +154,9 @@ func (t *Hosts) AddHost(ctx context.Context, hostID string, then time.Time) erro
 func (t *Hosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := checkHost(hostID); err != nil {
+		return false, err
+	}
 	if h := t.hosts[hostID]; h != nil && h.At.Before(kept(before)) {
 		h.silent = true
 		return true, ctx.Err()

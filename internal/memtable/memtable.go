@@ -52,27 +52,24 @@ func (t *Table) write(w session.Write) session.Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.records[w.SessionID]
-	met := old != nil && meets(old, w.If)
-	if w.New || met {
-		if err := checkKeys(w); err != nil {
-			return failed(w, session.ErrNotWritten, err)
-		}
+	unmet := w.New && old != nil || !w.New && (old == nil || !meets(old, w.If))
+	changed := session.Record{session.AttrSessionID: w.SessionID}
+	if !w.New {
+		maps.Copy(changed, old)
 	}
-	if w.New && old == nil {
-		made := session.Record{session.AttrSessionID: w.SessionID}
-		maps.Copy(made, w.Set)
-		t.put(w.SessionID, made)
-		return session.Result{}
-	}
-	if w.New || !met {
-		res := failed(w, session.ErrCondition, nil)
-		res.Old = maps.Clone(old)
-		return res
-	}
-	changed := maps.Clone(old)
 	maps.Copy(changed, w.Set)
 	for _, attr := range w.Remove {
 		delete(changed, attr)
+	}
+	if w.New || !unmet {
+		if err := checkChange(w, changed); err != nil {
+			return failed(w, session.ErrNotWritten, err)
+		}
+	}
+	if unmet {
+		res := failed(w, session.ErrCondition, nil)
+		res.Old = maps.Clone(old)
+		return res
 	}
 	t.put(w.SessionID, changed)
 	return session.Result{Old: maps.Clone(old)}

@@ -3,14 +3,19 @@ package memtable
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"dcv-session-broker/internal/session"
 )
 
-// DynamoDB's limits for a partition key and a sort key.
+// What DynamoDB refuses: see the suite in session/tabletest.
 const (
-	maxKeyBytes     = 2048
-	maxSortKeyBytes = 1024
+	maxKeyBytes       = 2048
+	maxSortKeyBytes   = 1024
+	maxItemBytes      = 400 << 10
+	maxValues         = 100        // of a condition
+	maxStatementBytes = 8192 - 255 // without the table's name
 )
 
 // indexKeys are the attributes that are keys of the table's indexes, and how long
@@ -22,9 +27,9 @@ var indexKeys = map[string]int{
 	session.AttrOwner:         maxKeyBytes,
 }
 
-// check refuses the writes that DynamoDB refuses. Values and operators that no
-// write can have are mistakes in the program: it panics, as package dynamo
-// does.
+// check refuses the writes that DynamoDB refuses, whatever the record is. Values
+// and operators that no write can have are mistakes in the program: it panics, as
+// package dynamo does.
 func check(w session.Write) error {
 	if n := len(w.SessionID); n == 0 || n > maxKeyBytes {
 		return fmt.Errorf("a key of %d bytes", n)
@@ -35,10 +40,13 @@ func check(w session.Write) error {
 	if !w.New && len(w.Set)+len(w.Remove) == 0 {
 		return errors.New("a write that changes nothing")
 	}
+	if statementBytes(w) > maxStatementBytes {
+		return errors.New("a write whose statement would be too long")
+	}
 	named := map[string]bool{session.AttrSessionID: true}
 	name := func(attr string) error {
-		if named[attr] {
-			return fmt.Errorf("%s is named twice, or is the key", attr)
+		if attr == "" || named[attr] {
+			return fmt.Errorf("%q is no name, or named twice, or the key", attr)
 		}
 		named[attr] = true
 		return nil
@@ -58,23 +66,81 @@ func check(w session.Write) error {
 		for _, v := range c.Values {
 			mustFit(v)
 		}
-		if c.Op == session.Is && len(c.Values) == 0 {
-			return fmt.Errorf("a condition on %s without a value", c.Attr)
+		if c.Attr == "" || c.Op == session.Is && (len(c.Values) == 0 || len(c.Values) > maxValues) {
+			return fmt.Errorf("a condition on %q with %d values", c.Attr, len(c.Values))
 		}
 	}
 	return nil
 }
 
-// checkKeys refuses what cannot be in the indexes. Of an update that shows only
+// statementBytes is how long the write is in PartiQL, as package dynamo writes
+// it, without the table's name.
+func statementBytes(w session.Write) int {
+	if w.New {
+		n := len(`INSERT INTO "" VALUE {'SessionId':?}`)
+		for attr := range w.Set {
+			n += len(`,'':?`) + len(attr) + strings.Count(attr, "'")
+		}
+		return n
+	}
+	n := len(`UPDATE "" WHERE "SessionId"=? RETURNING ALL OLD *`)
+	quoted := func(attr string) int { return len(`""`) + len(attr) + strings.Count(attr, `"`) }
+	for attr := range w.Set {
+		n += len(` SET =?`) + quoted(attr)
+	}
+	for _, attr := range w.Remove {
+		n += len(` REMOVE `) + quoted(attr)
+	}
+	for _, c := range w.If {
+		n += len(` AND `) + quoted(c.Attr)
+		switch {
+		case c.Op == session.Exists:
+			n += len(` IS NOT MISSING`)
+		case c.Op == session.Missing:
+			n += len(` IS MISSING`)
+		case c.Op == session.Is && len(c.Values) > 1:
+			n += len(` IN []`) + 2*len(c.Values) - 1
+		default:
+			n += len(`=?`)
+		}
+	}
+	return n
+}
+
+// checkChange refuses what a record cannot become. Of an update that shows only
 // when its condition is met (DynamoDB Local 3.1.0).
-func checkKeys(w session.Write) error {
+func checkChange(w session.Write, changed session.Record) error {
+	if len(w.SessionID) > maxSortKeyBytes { // it is the sort key of by-host and by-owner
+		return fmt.Errorf("a key of %d bytes", len(w.SessionID))
+	}
 	for attr, longest := range indexKeys {
 		v, isSet := w.Set[attr]
 		if text, isText := v.(string); isSet && (!isText || text == "" || len(text) > longest) {
-			return fmt.Errorf("%v cannot be %s, a key of an index", v, attr)
+			return fmt.Errorf("%.100v cannot be %s, a key of an index", v, attr)
 		}
 	}
+	if n := itemBytes(changed); n > maxItemBytes {
+		return fmt.Errorf("a record of %d bytes", n)
+	}
 	return nil
+}
+
+// itemBytes is the size of a record by DynamoDB's rules ("DynamoDB item sizes and
+// formats"): of a number one byte for two digits, and one more.
+func itemBytes(r session.Record) int {
+	n := 0
+	for attr, v := range r {
+		n += len(attr)
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case int64:
+			n += (len(strconv.FormatInt(v, 10))+1)/2 + 1
+		case bool:
+			n++
+		}
+	}
+	return n
 }
 
 func mustFit(v any) {

@@ -84,15 +84,15 @@ func (c *comparison) read() {
 		now, limit := genTime.Draw(c.t, "now"), rapid.IntRange(1, 5).Draw(c.t, "limit")
 		c.same(fmt.Sprintf("due in shard %s", shard), c.due(c.one, shard, now, limit), c.due(c.other, shard, now, limit))
 	}
-	for _, hostID := range texts[session.AttrLiveHostID] {
-		c.same("on host "+hostID, c.onHost(c.one, hostID), c.onHost(c.other, hostID))
+	for _, hostID := range slices.Concat(texts[session.AttrLiveHostID], unfitKeys) {
+		c.same(fmt.Sprintf("on host %.20q", hostID), c.onHost(c.one, hostID), c.onHost(c.other, hostID))
 	}
 	limit := rapid.IntRange(1, 3).Draw(c.t, "limit")
-	for _, owner := range texts[session.AttrOwner] {
-		c.same("owned by "+owner, c.owned(c.one, owner, limit), c.owned(c.other, owner, limit))
+	for _, owner := range slices.Concat(texts[session.AttrOwner], unfitKeys) {
+		c.same(fmt.Sprintf("owned by %.20q", owner), c.owned(c.one, owner, limit), c.owned(c.other, owner, limit))
 	}
 	c.same("all", c.all(c.one, limit), c.all(c.other, limit))
-	asked := rapid.SliceOfDistinct(genID, rapid.ID[string]).Draw(c.t, "asked for")
+	asked := rapid.SliceOfDistinct(genAnyID, rapid.ID[string]).Draw(c.t, "asked for")
 	c.same("got", c.got(c.one, asked), c.got(c.other, asked))
 }
 
@@ -189,15 +189,30 @@ func text(r session.Record) string {
 }
 
 var (
-	ids   = []string{"a", "b", "c", "d"}
+	ids   = []string{"a", "b", "c", "é" + xs(maxIDBytes-len("é"))}
 	genID = rapid.SampledFrom(ids)
+	// IDs that no record has, some of which none can have.
+	genAnyID = rapid.Custom(func(t *rapid.T) string {
+		if rapid.IntRange(0, 9).Draw(t, "odd ID") == 0 {
+			return rapid.SampledFrom([]string{"", "A", xs(maxIDBytes + 1), xs(maxKeyBytes), xs(maxKeyBytes + 1)}).Draw(t, "odd ID")
+		}
+		return genID.Draw(t, "id")
+	})
+	// Two of them are more than a record can hold.
+	huge = xs(maxItemBytes / 2)
 	// Those that can hold anything; one is a reserved word of expressions.
-	attrs = []string{"State", "Attempts", "Confirmation"}
+	attrs = []string{"State", "Attempts", "Confirmation", `an "odd" 'name' ö`}
 	// Values of all types, among them those that are easily taken for missing
 	// or for each other.
 	genValue = rapid.SampledFrom([]any{"", "READY", "DELETING", "1", int64(0), int64(1), int64(-1), true, false})
-	genText  = rapid.SampledFrom([]string{"", "DELETING", "E", "READY", "READY ", "z"})
-	genTime  = rapid.Custom(func(t *rapid.T) time.Time {
+	genSome  = rapid.Custom(func(t *rapid.T) any {
+		if rapid.IntRange(0, 29).Draw(t, "huge") == 0 {
+			return huge
+		}
+		return genValue.Draw(t, "value")
+	})
+	genText = rapid.SampledFrom([]string{"", "DELETING", "E", "READY", "READY ", "z"})
+	genTime = rapid.Custom(func(t *rapid.T) time.Time {
 		return noon.Add(time.Duration(rapid.IntRange(-3, 3).Draw(t, "half milliseconds")) * time.Millisecond / 2)
 	})
 	// The keys of indexes, and texts for them.
@@ -227,9 +242,13 @@ var genRecord = rapid.Custom(func(t *rapid.T) session.Record { return someRecord
 
 func someRecord(t *rapid.T, unfit bool) session.Record {
 	r := session.Record{id: genID.Draw(t, "id")}
+	values := genValue
+	if unfit {
+		r[id], values = genAnyID.Draw(t, "any id"), genSome
+	}
 	for _, attr := range attrs {
 		if rapid.Bool().Draw(t, attr+" is there") {
-			r[attr] = genValue.Draw(t, attr)
+			r[attr] = values.Draw(t, attr)
 		}
 	}
 	for _, attr := range keys {
@@ -247,20 +266,30 @@ var genWrite = rapid.Custom(func(t *rapid.T) session.Write {
 		delete(r, id)
 		return w
 	}
-	w := session.Write{SessionID: genID.Draw(t, "id"), Set: session.Record{}}
+	w := session.Write{SessionID: genAnyID.Draw(t, "id"), Set: session.Record{}}
 	for _, attr := range slices.Concat(attrs, keys) {
 		switch rapid.SampledFrom([]string{"leave", "set", "remove"}).Draw(t, attr) {
 		case "set":
 			if slices.Contains(keys, attr) {
 				w.Set[attr] = genKey(attr, true).Draw(t, "to")
 			} else {
-				w.Set[attr] = genValue.Draw(t, "to")
+				w.Set[attr] = genSome.Draw(t, "to")
 			}
 		case "remove":
 			w.Remove = append(w.Remove, attr)
 		}
 	}
 	w.If = rapid.SliceOfN(genCondition, 0, 2).Draw(t, "if")
+	switch rapid.IntRange(0, 29).Draw(t, "odd") {
+	case 0:
+		w.Remove = append(w.Remove, "")
+	case 1:
+		w.If = append(w.If, session.Condition{Op: session.Exists})
+	case 2: // too long for a statement
+		for n := range 1000 {
+			w.Remove = append(w.Remove, fmt.Sprint("Attribute", n))
+		}
+	}
 	return w
 })
 

@@ -23,6 +23,7 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"LastTwoInventories":      lastTwoInventories,
 		"NewestOfAHost":           newestOfAHost,
 		"NotesOfWhatRan":          notesOfWhatRan,
+		"UnfitHosts":              unfitHosts,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
 	}
@@ -221,4 +222,36 @@ func (h *hostsTest) newest(want map[string]time.Time) {
 	if got, err := h.hosts.Newest(h.t.Context(), nil); err != nil || len(got) > 0 {
 		h.t.Errorf("newest of none: %v, %v", got, err)
 	}
+}
+
+// unfitHosts cannot be noted, and spoil no question about others. Nor is the
+// fleet a host.
+func unfitHosts(h *hostsTest) {
+	ctx := h.t.Context()
+	h.answers("i-1", 100, 110, true)
+	if err := h.hosts.RecordInventorySent(ctx, after(200)); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, id := range append([]string{"fleet"}, unfitKeys...) {
+		newest, err := h.hosts.Newest(ctx, []string{id, "i-1"})
+		if err != nil || !maps.EqualFunc(newest, map[string]time.Time{"i-1": after(100)}, time.Time.Equal) {
+			h.t.Errorf("newest of %.10q and another: %v, %v", id, newest, err)
+		}
+		notes, err := h.hosts.(session.HostNotes).Notes(ctx, []string{id, "i-1"})
+		if err != nil || len(notes) != 1 || !notes["i-1"].SentAt.Equal(after(100)) {
+			h.t.Errorf("notes of %.10q and another: %v, %v", id, notes, err)
+		}
+	}
+	for _, id := range unfitKeys {
+		if fresh, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: id, SentAt: after(1), At: after(2)}); err == nil {
+			h.t.Errorf("an answer of a host of %d bytes: fresh %v", len(id), fresh)
+		}
+		if err := h.hosts.AddHost(ctx, id, after(1)); err == nil {
+			h.t.Errorf("a host of %d bytes is expected", len(id))
+		}
+		if marked, err := h.hosts.MarkSilent(ctx, id, after(1)); err == nil {
+			h.t.Errorf("a host of %d bytes is silent: %v", len(id), marked)
+		}
+	}
+	h.quiet(1000, 10, "i-1")
 }

@@ -57,6 +57,11 @@ func Run(t *testing.T, newSubject func(TB) Subject) {
 		{"NothingToWrite", nothingToWrite},
 		{"ContextOver", contextOver},
 		{"ChangeFeed", changeFeed},
+		{"LargestRecords", largestRecords},
+		{"LongestKeys", longestKeys},
+		{"StatementsTooLong", statementsTooLong},
+		{"OddNames", oddNames},
+		{"NothingUnderUnfitKeys", nothingUnderUnfitKeys},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newSubject(t)) })
 	}
