@@ -36,6 +36,10 @@ type Closer struct {
 	// FleetTag is the value of the tag DcvFleet on the hosts that the broker
 	// may command.
 	FleetTag string
+	// Answered is when each host last answered an inventory, which went to the
+	// hosts with the tag; nil where that is not known. It is asked only where
+	// Systems Manager refuses a command.
+	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 }
 
 // Close implements session.SessionCloser: one SendCommand for up to 50 hosts, side by
@@ -61,7 +65,7 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 			defer func() { <-slots; wg.Done() }()
 			o := &order{
 				Closer: c, attempt: attempt, errs: errs,
-				asked: map[string]bool{}, absent: map[string]bool{}, callsLeft: maxIsolationCalls,
+				asked: map[string]bool{}, absent: map[string]bool{},
 			}
 			o.send(ctx, cmd)
 		}()
@@ -77,11 +81,9 @@ type order struct {
 	attempt session.Attempt
 	errs    []error
 	// While hosts at fault are looked for: the errors about which Systems
-	// Manager was asked already, the hosts that it does not know, and how many
-	// calls may still be made.
-	asked     map[string]bool
-	absent    map[string]bool
-	callsLeft int
+	// Manager was asked already, and the hosts that it does not know.
+	asked  map[string]bool
+	absent map[string]bool
 }
 
 func (o *order) send(ctx context.Context, cmd command) {
