@@ -11,70 +11,31 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/ec2state"
-	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/runcommand"
-	"dcv-session-broker/internal/session"
 )
 
 func main() {
-	awsenv.CollectRarely()
-	out := awsenv.Output()
-	log := out.Log
-	var env awsenv.Settings
-	var (
-		sessions   = env.Text("SESSIONS_TABLE")
-		hosts      = env.Text("HOSTS_TABLE")
-		document   = env.Text("CLOSE_DOCUMENT")
-		inventory  = env.Text("INVENTORY_DOCUMENT")
-		idle       = env.Text("IDLE_DOCUMENT")
-		fleetTag   = env.Text("FLEET_TAG_VALUE")
-		giveUp     = env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
-		silent     = env.Minutes("SILENT_AFTER_MINUTES", 15, 1)
-		closeIdle  = env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0)
-		stopEmpty  = env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0)
-		endStopped = env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true)
-	)
-	env.MustBeRight(log)
+	env, out := awsenv.Start()
+	settings := cleanup.ReadSettings(env)
+	env.MustBeRight(out.Log)
 
-	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
-	})
-	systemsManager := ssm.NewFromConfig(awsenv.Config(6*time.Second), func(o *ssm.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("SSM")
-	})
-	instances := ec2.NewFromConfig(awsenv.Config(6*time.Second), func(o *ec2.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("EC2")
-	})
-	table := dynamo.New(db, sessions)
-	notes := dynamo.Hosts{Client: db, Table: hosts}
-	index := dynamo.Index{Client: db, Table: sessions}
-	reaper := &session.HostReaper{
-		Table: table, Index: index, Instances: ec2state.New(instances), HostTable: notes,
-		EndStopped: endStopped, Now: time.Now, NewID: awsenv.NewID, Log: log,
-	}
-	handler := &events.Cleanup{
-		Cleaner: &session.Cleaner{
-			Table: table, Index: index, Reaper: reaper,
-			Closer: &runcommand.Closer{API: systemsManager, Document: document, FleetTag: fleetTag},
-			GiveUp: giveUp, Now: time.Now, NewID: awsenv.NewID, Log: log,
-		},
-		Gauge: &session.OpenDeletionGauge{Index: index, Now: time.Now, Log: log},
-		Reconciler: &session.InventoryReconciler{
-			Table: table, Index: index, Reaper: reaper,
-			HostTable: notes, Now: time.Now, Log: log,
-		},
-		Broadcaster: &runcommand.Broadcaster{
-			API: systemsManager, InventoryDocument: inventory, IdleDocument: idle, FleetTag: fleetTag,
-		},
-		Stopper: &session.Stopper{
-			Index: index, Notes: notes, Instances: ec2state.NewStopper(instances, fleetTag), Grace: stopEmpty, Now: time.Now, Log: log,
-		},
-		SilentAfter: silent, CloseIdleAfter: closeIdle, Now: time.Now, NewID: awsenv.NewID, Log: log,
-	}
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	systemsManager := ssm.NewFromConfig(awsenv.SystemsManager.Config())
+	instances := ec2.NewFromConfig(awsenv.EC2.Config())
+	function := cleanup.New(cleanup.Parts{
+		Table:          dynamo.New(db, settings.SessionsTable),
+		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable},
+		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
+		SystemsManager: systemsManager,
+		EC2:            instances,
+		Now:            time.Now,
+		NewID:          awsenv.NewID,
+		Log:            out.Log,
+	}, settings)
 	awsenv.Connect(
-		awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)},
-		awsenv.Service{Client: systemsManager.Options().HTTPClient, Endpoint: runcommand.Endpoint(systemsManager)},
+		awsenv.Connection{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)},
+		awsenv.Connection{Client: systemsManager.Options().HTTPClient, Endpoint: runcommand.Endpoint(systemsManager)},
 	)
-	lambda.Start(out.Reporting(handler.Handle))
+	lambda.Start(out.Reporting(function.Handle))
 }

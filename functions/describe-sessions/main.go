@@ -10,29 +10,20 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/httpapi"
-	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/httpapi/describesessions"
 )
 
 func main() {
-	awsenv.CollectRarely()
-	out := awsenv.Output()
-	log := out.Log
-	var env awsenv.Settings
-	var (
-		table    = env.Text("SESSIONS_TABLE")
-		fleetTag = env.Text("FLEET_TAG_VALUE")
-	)
-	env.MustBeRight(log)
+	env, out := awsenv.Start()
+	settings := describesessions.ReadSettings(env)
+	env.MustBeRight(out.Log)
 
-	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
-	})
-	handler := &httpapi.DescribeSessions{
-		Describer: &session.Describer{Reader: dynamo.NewReader(db, table), Now: time.Now},
-		FleetTag:  fleetTag,
-		Log:       log,
-	}
-	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
-	lambda.Start(out.Reporting(handler.Handle))
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	function := describesessions.New(describesessions.Parts{
+		Reader: dynamo.NewReader(db, settings.SessionsTable),
+		Now:    time.Now,
+		Log:    out.Log,
+	}, settings)
+	awsenv.Connect(awsenv.Connection{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
+	lambda.Start(out.Reporting(function.Handle))
 }

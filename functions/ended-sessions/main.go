@@ -3,33 +3,25 @@
 package main
 
 import (
-	"time"
-
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/endedsessions"
 )
 
 func main() {
-	awsenv.CollectRarely()
-	out := awsenv.Output()
-	log := out.Log
-	var env awsenv.Settings
-	var (
-		table = env.Text("SESSIONS_TABLE")
-		stack = env.Text("STACK")
-	)
-	env.MustBeRight(log)
+	env, out := awsenv.Start()
+	settings := endedsessions.ReadSettings(env)
+	env.MustBeRight(out.Log)
 
-	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
-	})
-	handler := &stream.EndedSessions{
-		Index: dynamo.Index{Client: db, Table: table}, Reader: dynamo.NewReader(db, table), Stack: stack, Log: log,
-	}
-	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
-	lambda.Start(out.Reporting(handler.Handle))
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	function := endedsessions.New(endedsessions.Parts{
+		Index:  dynamo.Index{Client: db, Table: settings.SessionsTable},
+		Reader: dynamo.NewReader(db, settings.SessionsTable),
+		Log:    out.Log,
+	}, settings)
+	awsenv.Connect(awsenv.Connection{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
+	lambda.Start(out.Reporting(function.Handle))
 }

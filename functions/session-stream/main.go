@@ -10,25 +10,20 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/events/stream"
-	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/events/sessionstream"
 )
 
 func main() {
-	awsenv.CollectRarely()
-	out := awsenv.Output()
-	log := out.Log
-	var env awsenv.Settings
-	table := env.Text("SESSIONS_TABLE")
-	env.MustBeRight(log)
+	env, out := awsenv.Start()
+	settings := sessionstream.ReadSettings(env)
+	env.MustBeRight(out.Log)
 
-	db := dynamodb.NewFromConfig(awsenv.Config(4*time.Second), func(o *dynamodb.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	function := sessionstream.New(sessionstream.Parts{
+		Table: dynamo.New(db, settings.SessionsTable),
+		Now:   time.Now,
+		Log:   out.Log,
 	})
-	handler := &stream.SessionStream{
-		Finisher: &session.Finisher{Table: dynamo.New(db, table), Now: time.Now, Log: log},
-		Log:      log,
-	}
-	awsenv.Connect(awsenv.Service{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
-	lambda.Start(out.Reporting(handler.Handle))
+	awsenv.Connect(awsenv.Connection{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})
+	lambda.Start(out.Reporting(function.Handle))
 }

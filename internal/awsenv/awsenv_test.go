@@ -13,8 +13,8 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-func settings(env map[string]string) *awsenv.Settings {
-	return &awsenv.Settings{Getenv: func(name string) string { return env[name] }}
+func settings(env map[string]string) *awsenv.Environment {
+	return &awsenv.Environment{Getenv: func(name string) string { return env[name] }}
 }
 
 func TestSettingsAreRead(t *testing.T) {
@@ -29,7 +29,7 @@ func TestSettingsAreRead(t *testing.T) {
 
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	t.Setenv("TABLE", "Sessions")
-	var s awsenv.Settings
+	var s awsenv.Environment
 	if got := s.Text("TABLE"); got != "Sessions" {
 		t.Errorf("%q", got)
 	}
@@ -54,7 +54,7 @@ func TestAllWrongSettingsAreNamedAtOnce(t *testing.T) {
 // a function.
 func TestFunctionDoesNotStartWithWrongSettings(t *testing.T) {
 	if os.Getenv("AS_A_FUNCTION") != "" {
-		var s awsenv.Settings
+		var s awsenv.Environment
 		s.Text("SESSIONS_TABLE")
 		s.MustBeRight(awsenv.Output().Log)
 		os.Exit(0)

@@ -34,19 +34,18 @@ func client(t *testing.T, timeout time.Duration, serve http.HandlerFunc) *ssm.Cl
 	server := httptest.NewServer(serve)
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_SSM", server.URL)
-	return ssm.NewFromConfig(awsenv.Config(timeout), func(o *ssm.Options) {
-		o.BaseEndpoint = awsenv.Endpoint("SSM")
+	return ssm.NewFromConfig(awsenv.Service{Name: "SSM", CallTimeout: timeout}.Config(), func(o *ssm.Options) {
 		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Millisecond)
 	})
 }
 
 func TestEndpointIsAWSsOwnUnlessItIsSet(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SSM", "")
-	if e := awsenv.Endpoint("SSM"); e != nil {
+	if e := awsenv.SystemsManager.Config().BaseEndpoint; e != nil {
 		t.Errorf("empty: %q", *e)
 	}
 	t.Setenv("AWS_ENDPOINT_URL_SSM", "http://localhost:1")
-	if e := awsenv.Endpoint("SSM"); e == nil || *e != "http://localhost:1" {
+	if e := awsenv.SystemsManager.Config().BaseEndpoint; e == nil || *e != "http://localhost:1" {
 		t.Errorf("set: %v", e)
 	}
 }
@@ -73,7 +72,7 @@ func TestCallsAreSignedAsTheFunction(t *testing.T) {
 func TestMissingCredentialsAreAnError(t *testing.T) {
 	lambda(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
-	if c, err := awsenv.Config(time.Second).Credentials.Retrieve(t.Context()); err == nil {
+	if c, err := (awsenv.Service{CallTimeout: time.Second}).Config().Credentials.Retrieve(t.Context()); err == nil {
 		t.Errorf("credentials: %v", c)
 	}
 }
@@ -111,8 +110,7 @@ func TestTryWithoutAnAnswerEnds(t *testing.T) {
 			t.Cleanup(func() { close(ends) })
 			t.Setenv("CALL_TIMEOUT_SECONDS", override)
 			if override != "" {
-				c = ssm.NewFromConfig(awsenv.Config(given), func(o *ssm.Options) {
-					o.BaseEndpoint = awsenv.Endpoint("SSM")
+				c = ssm.NewFromConfig(awsenv.Service{Name: "SSM", CallTimeout: given}.Config(), func(o *ssm.Options) {
 					o.Retryer = retry.AddWithMaxAttempts(o.Retryer, 1)
 				})
 			}

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A Service is where a function's calls go: the client that makes them, and
+// A Connection is where a function's calls go: the client that makes them, and
 // the endpoint that it would choose.
-type Service struct {
+type Connection struct {
 	Client   aws.HTTPClient
 	Endpoint func(context.Context) (url string, err error)
 }
@@ -38,26 +38,26 @@ var (
 // It asks for the service's root, without a signature and without an operation,
 // and takes any answer: only the connection is wanted. If there is none, the
 // first call will find out.
-func Connect(services ...Service) {
-	opened := make([]chan struct{}, len(services))
-	for i, s := range services {
+func Connect(connections ...Connection) {
+	opened := make([]chan struct{}, len(connections))
+	for i, c := range connections {
 		opened[i] = make(chan struct{})
-		if c, ok := s.Client.(*client); ok {
-			c.opened = opened[i]
+		if waiting, ok := c.Client.(*client); ok {
+			waiting.opened = opened[i]
 		}
 	}
 	go func() {
-		for i, s := range services {
-			s.connect()
+		for i, c := range connections {
+			c.connect()
 			close(opened[i])
 		}
 	}()
 }
 
-func (s Service) connect() {
+func (c Connection) connect() {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
 	defer cancel()
-	url, err := s.Endpoint(ctx)
+	url, err := c.Endpoint(ctx)
 	if err != nil {
 		return
 	}
@@ -65,9 +65,9 @@ func (s Service) connect() {
 	if err != nil {
 		return
 	}
-	connection := s.Client
-	if c, ok := connection.(*client); ok {
-		connection = c.HTTPClient // which waits for nothing
+	connection := c.Client
+	if waiting, ok := connection.(*client); ok {
+		connection = waiting.HTTPClient // which waits for nothing
 	}
 	resp, err := connection.Do(req)
 	if err != nil {

@@ -62,8 +62,8 @@ func newService(t *testing.T, start func(*httptest.Server)) *service {
 
 // nowhere is a service without an endpoint: the others are connected to all the
 // same.
-func nowhere() awsenv.Service {
-	return awsenv.Service{Endpoint: func(context.Context) (string, error) { return "", errors.New("no such region") }}
+func nowhere() awsenv.Connection {
+	return awsenv.Connection{Endpoint: func(context.Context) (string, error) { return "", errors.New("no such region") }}
 }
 
 func TestFirstCallFindsAConnection(t *testing.T) {
@@ -71,16 +71,16 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 	awsenv.WaitLong(t)
 	for name, call := range map[string]func(url string) (connect func(), first func() error){
 		"DynamoDB": func(url string) (connect func(), first func() error) {
-			c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
+			c := dynamodb.NewFromConfig(awsenv.Service{CallTimeout: time.Minute}.Config(), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
 			return func() {
-					awsenv.Connect(nowhere(), awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+					awsenv.Connect(nowhere(), awsenv.Connection{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
 				},
 				func() error { _, err := c.ListTables(t.Context(), nil); return err }
 		},
 		"Systems Manager": func(url string) (connect func(), first func() error) {
-			c := ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) { o.BaseEndpoint = &url })
+			c := ssm.NewFromConfig(awsenv.Service{CallTimeout: time.Minute}.Config(), func(o *ssm.Options) { o.BaseEndpoint = &url })
 			return func() {
-					awsenv.Connect(nowhere(), awsenv.Service{Client: c.Options().HTTPClient, Endpoint: runcommand.Endpoint(c)})
+					awsenv.Connect(nowhere(), awsenv.Connection{Client: c.Options().HTTPClient, Endpoint: runcommand.Endpoint(c)})
 				},
 				func() error { _, err := c.DescribeInstanceInformation(t.Context(), nil); return err }
 		},
@@ -114,8 +114,8 @@ func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 	awsenv.WaitLong(t)
 	s := newService(t, (*httptest.Server).Start)
 	s.opening = make(chan struct{})
-	c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
-	awsenv.Connect(awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+	c := dynamodb.NewFromConfig(awsenv.Service{CallTimeout: time.Minute}.Config(), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
+	awsenv.Connect(awsenv.Connection{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
 	called := make(chan error)
 	for range 3 {
 		go func() {
@@ -139,8 +139,8 @@ func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 func TestOneConnectionAfterTheOther(t *testing.T) {
 	first, second := newService(t, (*httptest.Server).Start), newService(t, (*httptest.Server).Start)
 	first.opening = make(chan struct{})
-	at := func(s *service) awsenv.Service {
-		return awsenv.Service{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) { return s.URL, nil }}
+	at := func(s *service) awsenv.Connection {
+		return awsenv.Connection{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) { return s.URL, nil }}
 	}
 	awsenv.Connect(at(first), at(second))
 	time.Sleep(50 * time.Millisecond) // for one that does not wait
@@ -162,8 +162,8 @@ func TestNoCallWaitsForLong(t *testing.T) {
 	s := newService(t, (*httptest.Server).Start)
 	s.opening = make(chan struct{})
 	t.Cleanup(func() { close(s.opening) })
-	c := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
-	awsenv.Connect(awsenv.Service{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
+	c := dynamodb.NewFromConfig(awsenv.Service{CallTimeout: time.Minute}.Config(), func(o *dynamodb.Options) { o.BaseEndpoint = &s.URL })
+	awsenv.Connect(awsenv.Connection{Client: c.Options().HTTPClient, Endpoint: dynamo.Endpoint(c)})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.ListTables(ended, nil); !errors.Is(err, context.Canceled) {
@@ -176,11 +176,11 @@ func TestNoCallWaitsForLong(t *testing.T) {
 
 func TestEndpointsAreAWSsOwn(t *testing.T) {
 	lambda(t)
-	db := dynamodb.NewFromConfig(awsenv.Config(time.Second))
+	db := dynamodb.NewFromConfig(awsenv.Service{CallTimeout: time.Second}.Config())
 	if url, err := dynamo.Endpoint(db)(t.Context()); err != nil || url != "https://dynamodb.eu-central-1.amazonaws.com" {
 		t.Errorf("%q, %v", url, err)
 	}
-	systemsManager := ssm.NewFromConfig(awsenv.Config(time.Second))
+	systemsManager := ssm.NewFromConfig(awsenv.Service{CallTimeout: time.Second}.Config())
 	if url, err := runcommand.Endpoint(systemsManager)(t.Context()); err != nil || url != "https://ssm.eu-central-1.amazonaws.com" {
 		t.Errorf("%q, %v", url, err)
 	}
@@ -189,7 +189,7 @@ func TestEndpointsAreAWSsOwn(t *testing.T) {
 // The start does not wait for the connection, nor does a failure end anything.
 func TestConnectingIsWaitedForByNobody(t *testing.T) {
 	returned, asked := make(chan struct{}), make(chan struct{})
-	awsenv.Connect(awsenv.Service{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) {
+	awsenv.Connect(awsenv.Connection{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) {
 		<-returned // for ever, if it were waited for
 		defer close(asked)
 		return "", errors.New("no such region")
@@ -202,7 +202,7 @@ func TestConnectingIsWaitedForByNobody(t *testing.T) {
 func TestConnectionsResumeTheirSession(t *testing.T) {
 	lambda(t)
 	s := newService(t, (*httptest.Server).StartTLS)
-	client := awsenv.Calls(awsenv.Config(time.Minute).HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+	client := awsenv.Calls(awsenv.Service{CallTimeout: time.Minute}.Config().HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
 		tr.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 		tr.TLSClientConfig.NextProtos = []string{"http/1.1"} // as the services speak it
 		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}

@@ -18,3 +18,6 @@ func WaitLong(t *testing.T) {
 	connectTime, longestWait = time.Minute, time.Minute
 	t.Cleanup(func() { connectTime, longestWait = connect, longest })
 }
+
+// Output is what Start has lines and metrics go to.
+var Output = output

@@ -26,9 +26,9 @@ func TestMinutesAndSwitches(t *testing.T) {
 
 func TestWrongMinutesAndSwitchesAreNamed(t *testing.T) {
 	for _, wrong := range []string{"-1", "1.5", "1h", "TRUE", "yes"} {
-		for name, read := range map[string]func(*awsenv.Settings){
-			"Minutes": func(s *awsenv.Settings) { s.Minutes("IT", 60, 1) },
-			"Switch":  func(s *awsenv.Settings) { s.Switch("IT", true) },
+		for name, read := range map[string]func(*awsenv.Environment){
+			"Minutes": func(s *awsenv.Environment) { s.Minutes("IT", 60, 1) },
+			"Switch":  func(s *awsenv.Environment) { s.Switch("IT", true) },
 		} {
 			s := settings(map[string]string{"IT": wrong})
 			if read(s); s.Err() == nil {

@@ -22,9 +22,7 @@ import (
 	"dcv-session-broker/internal/bench/baseline"
 	"dcv-session-broker/internal/bench/standin"
 	"dcv-session-broker/internal/dynamo"
-	"dcv-session-broker/internal/httpapi"
-	"dcv-session-broker/internal/runcommand"
-	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/httpapi/deletesessions"
 )
 
 // What can only be seen from inside of a process is measured in one of its own,
@@ -56,17 +54,12 @@ func handlerOf(name string) any {
 	}
 	awsenv.CollectRarely()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	db := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = awsenv.Endpoint("DYNAMODB") })
-	systemsManager := ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) { o.BaseEndpoint = awsenv.Endpoint("SSM") })
-	handler := &httpapi.DeleteSessions{
-		Deleter: &session.Deleter{
-			Table:  dynamo.New(db, "Sessions"),
-			Closer: &runcommand.Closer{API: systemsManager, Document: "Close", FleetTag: "default"},
-			GiveUp: time.Hour, ForceMode: session.Purge, Log: log,
-		},
-		MaxBatch: 1000, Now: time.Now, Log: log,
-	}
-	return handler.Handle
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	systemsManager := ssm.NewFromConfig(awsenv.SystemsManager.Config())
+	settings := deletesessions.ReadSettings(&awsenv.Environment{})
+	return deletesessions.New(deletesessions.Parts{
+		Table: dynamo.New(db, settings.SessionsTable), SystemsManager: systemsManager, Now: time.Now, Log: log,
+	}, settings).Handle
 }
 
 // inside is that process: it works on the event again and again, and prints its

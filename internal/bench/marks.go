@@ -21,7 +21,7 @@ import (
 // does, 25 a call, or each by an UpdateItem of its own, 64 at once. The latter
 // is spared the old item in the answer and half of the conditions.
 func marksOf(single bool) func(context.Context, events.APIGatewayV2HTTPRequest) (string, error) {
-	db := dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) { o.BaseEndpoint = awsenv.Endpoint("DYNAMODB") })
+	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	table := dynamo.New(db, "Sessions")
 	all := records(1000, 100)
 	return func(ctx context.Context, _ events.APIGatewayV2HTTPRequest) (string, error) {

@@ -15,12 +15,11 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/bench/standin"
-	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/hostevents"
+	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
-	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
 
@@ -113,13 +112,10 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	}
 	confirming := slowTable{w, &w.confirming}
 	index := countedIndex{w.table, &w.confirming}
-	hostEvents := &events.HostEvents{
-		Reader:    &runcommand.Reader{API: w},
-		Confirmer: &session.Confirmer{Table: confirming, Index: index, Now: time.Now, Log: log},
-		Reaper:    &session.HostReaper{Table: confirming, Index: index, Now: time.Now, NewID: awsenv.NewID, Log: log},
-		Log:       log,
-	}
-	finishing := &stream.SessionStream{Finisher: &session.Finisher{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log}, Log: log}
+	hostEvents := hostevents.New(hostevents.Parts{
+		Table: confirming, Index: index, SystemsManager: w, Now: time.Now, NewID: awsenv.NewID, Log: log,
+	}, hostevents.Settings{})
+	finishing := sessionstream.New(sessionstream.Parts{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log})
 	function := func(name string, handler any, batches *atomic.Int64) *delivery.Function {
 		return &delivery.Function{Name: name, Timeout: time.Minute, Handler: handlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
 			batches.Add(1)

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -75,7 +75,7 @@ func (f *fleetWorld) reconciler() *session.InventoryReconciler {
 }
 
 func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
-	c := events.Cleanup{
+	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
@@ -85,7 +85,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
-	return c.Handle(f.t.Context(), events.CleanupEvent{Task: task})
+	return c.Handle(f.t.Context(), cleanup.Event{Task: task})
 }
 
 func (f *fleetWorld) documents() (names []string) {

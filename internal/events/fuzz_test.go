@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/hostevents"
+	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -71,7 +71,7 @@ func FuzzStreamEvent(f *testing.F) {
 			t.Skip("Lambda's runtime refuses it")
 		}
 		table := tableOf(confirmed("confirmed"), open("open"))
-		handler := stream.SessionStream{
+		handler := sessionstream.Handler{
 			Finisher: &session.Finisher{Table: table, Now: func() time.Time { return t0 }, Log: slog.New(slog.DiscardHandler)},
 			Log:      slog.New(slog.DiscardHandler),
 		}
@@ -144,7 +144,7 @@ func FuzzQueueMessage(f *testing.F) {
 		table := tableOf(open("open"), others)
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
 		reaper := &session.HostReaper{Table: table, Index: table, Instances: allAlive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
-		handler := events.HostEvents{
+		handler := hostevents.Handler{
 			Reader:       &runcommand.Reader{API: oneClosed{}},
 			Confirmer:    &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
 			Reconciler:   &session.InventoryReconciler{Table: table, Index: table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: now, Log: log},

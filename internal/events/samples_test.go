@@ -18,7 +18,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/ec2state"
-	"dcv-session-broker/internal/events"
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -57,7 +57,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 // cleanupSample sends one command: of a task, its document. Stopping empty hosts
 // sends none, and here finds none.
 func cleanupSample(t *testing.T, text []byte) {
-	var event events.CleanupEvent
+	var event cleanup.Event
 	if err := json.Unmarshal(text, &event); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func cleanupSample(t *testing.T, text []byte) {
 		sent   sentDocuments
 		reaper = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
 	)
-	c := events.Cleanup{
+	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 			Closer: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},

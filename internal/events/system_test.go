@@ -14,8 +14,8 @@ import (
 	lambdaevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/hostevents"
+	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
@@ -147,9 +147,9 @@ func (s *system) await(count int) []string {
 }
 
 // hostEvents is the function's handler, wired as its main does.
-func (s *system) hostEvents() *events.HostEvents {
+func (s *system) hostEvents() *hostevents.Handler {
 	var table = s.failing()
-	return &events.HostEvents{
+	return &hostevents.Handler{
 		Reader:    &runcommand.Reader{API: s},
 		Confirmer: &session.Confirmer{Table: table, Index: s.table, Now: s.now, Log: s.logger()},
 		Reaper:    &session.HostReaper{Table: table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, Log: s.logger()},
@@ -157,8 +157,8 @@ func (s *system) hostEvents() *events.HostEvents {
 	}
 }
 
-func (s *system) sessionStream() *stream.SessionStream {
-	return &stream.SessionStream{
+func (s *system) sessionStream() *sessionstream.Handler {
+	return &sessionstream.Handler{
 		Finisher: &session.Finisher{Table: s.failing(), Now: s.now, Log: s.logger()},
 		Log:      s.logger(),
 	}

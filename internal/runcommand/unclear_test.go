@@ -90,7 +90,7 @@ func over(t *testing.T, sm *systemsManager, timeout time.Duration, meets func(n 
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	client := ssm.NewFromConfig(awsenv.Config(timeout), func(o *ssm.Options) {
+	client := ssm.NewFromConfig(awsenv.Service{CallTimeout: timeout}.Config(), func(o *ssm.Options) {
 		o.BaseEndpoint = aws.String(server.URL)
 		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Millisecond)
 	})

@@ -32,14 +32,16 @@ func function(name string) template.Function {
 
 // deployment is the template's numbers.
 var deployment = sync.OnceValue(func() (d struct {
-	timeouts map[string]time.Duration
-	stream   template.StreamSource
-	source   template.QueueSource
-	queue    template.Queue
-	tasks    []task
+	timeouts     map[string]time.Duration
+	environments map[string]map[string]string
+	stream       template.StreamSource
+	source       template.QueueSource
+	queue        template.Queue
+	tasks        []task
 }) {
-	d.timeouts = map[string]time.Duration{}
+	d.timeouts, d.environments = map[string]time.Duration{}, map[string]map[string]string{}
 	for _, f := range theTemplate().Functions() {
+		d.environments[f.Name] = f.Environment
 		d.timeouts[f.Name] = f.Timeout
 	}
 	d.stream = function("session-stream").Streams[0]

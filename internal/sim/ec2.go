@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 )
 
 type ec2Of tableOf
@@ -17,39 +18,74 @@ type ec2Of tableOf
 // forgottenAfter is when EC2 no longer knows a terminated instance.
 const forgottenAfter = time.Hour
 
+// DescribeInstances is asked in two ways: about some, and for those that run and
+// may be stopped.
 func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, _ ...func(*ec2.Options)) (out *ec2.DescribeInstancesOutput, err error) {
-	ids := in.Filters[0].Values
-	what := "ask EC2 about " + strings.Join(ids, " ")
+	what := "ask EC2 about " + strings.Join(in.Filters[0].Values, " ")
+	fits := func(m *machine) bool {
+		return slices.Contains(in.Filters[0].Values, m.id) && (m.state != terminated || e.w.now().Sub(m.since) < forgottenAfter)
+	}
+	about := *in.Filters[0].Name == "instance-id"
+	if !about {
+		what = "ask EC2 which hosts run and may be stopped"
+		fits = func(m *machine) bool { return m.isEC2() && m.state == running && m.tagged && m.stopWhenEmpty }
+	}
+	err = e.call(ctx, what, func() error {
+		out = &ec2.DescribeInstancesOutput{}
+		if about {
+			for _, id := range in.Filters[0].Values {
+				e.inv.asked[id] = hostStatus{gone: true, at: e.w.now()}
+			}
+		}
+		for _, m := range e.w.machines {
+			if !fits(m) {
+				continue
+			}
+			out.Reservations = append(out.Reservations, types.Reservation{Instances: []types.Instance{m.instance()}})
+			if about {
+				e.inv.asked[m.id] = hostStatus{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// StopInstances stops one host, if it is in a state to be stopped.
+func (e ec2Of) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, _ ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
+	id := in.InstanceIds[0]
+	return &ec2.StopInstancesOutput{}, e.call(ctx, "stop "+id, func() error {
+		m := e.w.machine(id)
+		if m == nil || m.state != running {
+			return &smithy.GenericAPIError{Code: "IncorrectInstanceState", Message: "is not in a state from which it can be stopped"}
+		}
+		e.w.stopsHost(e.inv, m)
+		e.w.turnOff(m, stopped)
+		return nil
+	})
+}
+
+func (e ec2Of) call(ctx context.Context, what string, land func() error) (err error) {
 	e.w.park(e.inv, ctx, what, func() bool {
 		switch {
 		case ctx.Err() != nil:
 			e.inv.faulty = true
 			err = ctx.Err()
-			return true
 		case e.w.meets(ec2Fails):
 			e.inv.faulty = true
 			e.w.say(e.inv, "FAULT: %s: %s", ec2Fails, what)
 			err = errors.New("EC2: RequestLimitExceeded")
-			return true
-		}
-		e.w.say(e.inv, "%s", what)
-		out = &ec2.DescribeInstancesOutput{}
-		for _, id := range ids {
-			e.inv.asked[id] = hostStatus{gone: true, at: e.w.now()}
-		}
-		for _, m := range e.w.machines {
-			if slices.Contains(ids, m.id) && (m.state != terminated || e.w.now().Sub(m.since) < forgottenAfter) {
-				out.Reservations = append(out.Reservations, types.Reservation{Instances: []types.Instance{m.instance()}})
-				e.inv.asked[m.id] = hostStatus{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
-			}
+		default:
+			e.w.say(e.inv, "%s", what)
+			err = land()
 		}
 		return true
 	}, nil)
-	return out, err
+	return err
 }
 
 func (m *machine) instance() types.Instance {
-	i := types.Instance{InstanceId: aws.String(m.id), State: &types.InstanceState{Name: types.InstanceStateNameRunning}}
+	i := types.Instance{InstanceId: aws.String(m.id), LaunchTime: aws.Time(m.launched), State: &types.InstanceState{Name: types.InstanceStateNameRunning}}
 	switch m.state {
 	case stopped, hibernated:
 		i.State.Name = types.InstanceStateNameStopped

@@ -2,86 +2,92 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strconv"
+	"time"
 
-	"dcv-session-broker/internal/ec2state"
-	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events/cleanup"
+	"dcv-session-broker/internal/events/hostevents"
+	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/httpapi"
-	"dcv-session-broker/internal/runcommand"
-	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/httpapi/deletesessions"
+	"dcv-session-broker/internal/httpapi/describesessions"
 )
 
-// The functions, wired as their mains do it, for one invocation: so each call
-// over a boundary is known to be of that one.
+// settings are what the template says, and where a seed's setup says otherwise,
+// the setup.
+type settings struct {
+	deleteSessions   deletesessions.Settings
+	describeSessions describesessions.Settings
+	hostEvents       hostevents.Settings
+	cleanup          cleanup.Settings
+}
+
+func (s setup) settings() (read settings) {
+	minutes := func(d time.Duration) string { return strconv.Itoa(int(d / time.Minute)) }
+	drawn := map[string]string{
+		"FORCE_MODE":                    string(s.forceMode),
+		"END_SESSIONS_OF_STOPPED_HOSTS": strconv.FormatBool(s.endStopped),
+		"GIVE_UP_AFTER_MINUTES":         minutes(s.giveUp),
+		"SILENT_AFTER_MINUTES":          minutes(s.silentAfter),
+		"CLOSE_IDLE_AFTER_MINUTES":      minutes(s.closeIdle),
+	}
+	env := func(name string) *awsenv.Environment {
+		of := deployment().environments[name]
+		return &awsenv.Environment{Getenv: func(name string) string {
+			if v, is := drawn[name]; is && of[name] != "" {
+				return v
+			}
+			return of[name]
+		}}
+	}
+	for name, of := range map[string]func(*awsenv.Environment){
+		"delete-sessions":   func(e *awsenv.Environment) { read.deleteSessions = deletesessions.ReadSettings(e) },
+		"describe-sessions": func(e *awsenv.Environment) { read.describeSessions = describesessions.ReadSettings(e) },
+		"host-events":       func(e *awsenv.Environment) { read.hostEvents = hostevents.ReadSettings(e) },
+		"cleanup":           func(e *awsenv.Environment) { read.cleanup = cleanup.ReadSettings(e) },
+	} {
+		e := env(name)
+		of(e)
+		if err := e.Err(); err != nil {
+			panic(fmt.Sprintf("sim: the environment of %s: %v", name, err))
+		}
+	}
+	return read
+}
+
+// The functions are made for one invocation: so each call over a boundary is
+// known to be of that one.
 
 func (w *world) deleteSessions(inv *invocation) *httpapi.DeleteSessions {
-	return &httpapi.DeleteSessions{
-		Deleter: &session.Deleter{
-			Table: tableOf{w, inv}, Closer: w.closer(inv), GiveUp: w.setup.giveUp, ForceMode: w.setup.forceMode, Log: w.log(inv),
-		},
-		DryRunner: &session.DryRunner{
-			Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv},
-			HostChecker: &runcommand.Checker{API: systemsManagerOf{w, inv}, FleetTag: fleetTag}, Log: w.log(inv),
-		},
-		MaxBatch: 1000, Now: w.now, Log: w.log(inv),
-	}
+	return deletesessions.New(deletesessions.Parts{
+		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
+		Now: w.now, Log: w.log(inv),
+	}, w.settings.deleteSessions)
 }
 
 func (w *world) describeSessions(inv *invocation) *httpapi.DescribeSessions {
-	return &httpapi.DescribeSessions{
-		Describer: &session.Describer{Reader: readerOf{w, inv}, Now: w.now}, FleetTag: fleetTag, Log: w.log(inv),
-	}
+	return describesessions.New(describesessions.Parts{Reader: readerOf{w, inv}, Now: w.now, Log: w.log(inv)}, w.settings.describeSessions)
 }
 
-func (w *world) hostEvents(inv *invocation) *events.HostEvents {
-	return &events.HostEvents{
-		Reader:       &runcommand.Reader{API: systemsManagerOf{w, inv}},
-		Confirmer:    &session.Confirmer{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
-		Reconciler:   w.reconciler(inv),
-		IdleRecorder: &session.IdleRecorder{Table: tableOf{w, inv}, Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
-		Reaper:       w.reaper(inv),
-		Log:          w.log(inv),
-	}
-}
-
-func (w *world) sessionStream(inv *invocation) *stream.SessionStream {
-	return &stream.SessionStream{
-		Finisher: &session.Finisher{Table: tableOf{w, inv}, Now: w.now, Log: w.log(inv)}, Log: w.log(inv),
-	}
-}
-
-func (w *world) cleanup(inv *invocation) *events.Cleanup {
-	return &events.Cleanup{
-		Cleaner: &session.Cleaner{
-			Table: tableOf{w, inv}, Index: indexOf{w, inv}, Closer: w.closer(inv), Reaper: w.reaper(inv),
-			GiveUp: w.setup.giveUp, Now: w.now, NewID: inv.newID, Log: w.log(inv),
-		},
-		Reconciler: w.reconciler(inv),
-		Broadcaster: &runcommand.Broadcaster{
-			API: systemsManagerOf{w, inv}, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: fleetTag,
-		},
-		Gauge:       &session.OpenDeletionGauge{Index: indexOf{w, inv}, Now: w.now, Log: w.log(inv)},
-		SilentAfter: w.setup.silentAfter, CloseIdleAfter: w.setup.closeIdle,
+func (w *world) hostEvents(inv *invocation) *hostevents.Handler {
+	return hostevents.New(hostevents.Parts{
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
-	}
+	}, w.settings.hostEvents)
 }
 
-func (w *world) closer(inv *invocation) *runcommand.Closer {
-	return &runcommand.Closer{API: systemsManagerOf{w, inv}, Document: closeDocument, FleetTag: fleetTag}
+func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
+	return sessionstream.New(sessionstream.Parts{Table: tableOf{w, inv}, Now: w.now, Log: w.log(inv)})
 }
 
-func (w *world) reaper(inv *invocation) *session.HostReaper {
-	return &session.HostReaper{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Instances: ec2state.New(ec2Of{w, inv}),
-		HostTable: hostTableOf{w, inv}, EndStopped: w.setup.endStopped, Now: w.now, NewID: inv.newID, Log: w.log(inv),
-	}
-}
-
-func (w *world) reconciler(inv *invocation) *session.InventoryReconciler {
-	return &session.InventoryReconciler{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, Reaper: w.reaper(inv), Now: w.now, Log: w.log(inv),
-	}
+func (w *world) cleanup(inv *invocation) *cleanup.Handler {
+	return cleanup.New(cleanup.Parts{
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
+		Now: w.now, NewID: inv.newID, Log: w.log(inv),
+	}, w.settings.cleanup)
 }
 
 // log puts what functions log into the transcript. Only one function works at a
@@ -131,7 +137,7 @@ func (l logWriter) Write(line []byte) (int, error) {
 func (w *world) runTask(task string) {
 	w.start("cleanup", func(inv *invocation) {
 		inv.task = task
-		_ = w.cleanup(inv).Handle(inv.ctx, events.CleanupEvent{Task: task})
+		_ = w.cleanup(inv).Handle(inv.ctx, cleanup.Event{Task: task})
 	}, func(inv *invocation) { w.taskDone(inv) }, func(*invocation) {})
 	w.say("scheduler", "runs cleanup: %s", task)
 }

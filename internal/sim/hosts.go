@@ -13,16 +13,19 @@ type machine struct {
 	platform string
 	state    machineState
 	since    time.Time
+	launched time.Time // when it was last started
 	tagged   bool
-	offline  bool // Systems Manager has lost it, and says so
-	silent   bool // Systems Manager does not know yet
-	dcv      dcvState
-	liar     bool // says of itself, and of others, what is not so
-	lied     bool
-	skew     time.Duration // of its clock
-	whole    bool          // its dcv prints creation times without decimals
-	console  bool          // makes a console session when it starts
-	changed  time.Time     // when it was last well or ill
+	// stopWhenEmpty: its owner has tagged it so.
+	stopWhenEmpty bool
+	offline       bool // Systems Manager has lost it, and says so
+	silent        bool // Systems Manager does not know yet
+	dcv           dcvState
+	liar          bool // says of itself, and of others, what is not so
+	lied          bool
+	skew          time.Duration // of its clock
+	whole         bool          // its dcv prints creation times without decimals
+	console       bool          // makes a console session when it starts
+	changed       time.Time     // when it was last well or ill
 
 	sessions []*desktop
 	newest   map[string]time.Time // by name: when the last of that name was created
@@ -57,6 +60,8 @@ type desktop struct {
 	connections       int64
 	left              string
 }
+
+func (m *machine) isEC2() bool { return m.id[:2] == "i-" }
 
 // known tells whether Systems Manager takes commands for the host.
 func (m *machine) known() bool { return !m.offline && (m.state == running || m.silent) }
@@ -94,7 +99,7 @@ func (w *world) build() {
 	for n := range w.setup.hosts {
 		m := &machine{
 			id: fmt.Sprintf("i-%017x", 0xa0+n), platform: "linux", tagged: true,
-			since: w.now(), changed: w.now(), newest: map[string]time.Time{},
+			since: w.now(), launched: w.now(), changed: w.now(), newest: map[string]time.Time{},
 			whole: w.dice.chance(30 * percent), console: w.dice.chance(60 * percent),
 		}
 		if w.dice.chance(4 * percent) {
@@ -232,20 +237,20 @@ func (w *world) changeDCV(m *machine) {
 // power stops a host in one of the ways there are, or starts it.
 func (w *world) power(m *machine) {
 	m.changed = w.now()
-	isEC2 := m.id[:2] == "i-"
 	switch {
-	case !isEC2 || m.state == terminated:
+	case !m.isEC2() || m.state == terminated:
 	case m.state == stopped, m.state == hibernated:
 		w.turnOn(m)
 	default:
 		how := w.dice.weighted([]int{60, 25, 15})
-		w.turnOff(m, []machineState{stopped, hibernated, terminated}[how], []fault{hostStops, hostHibernates, hostTerminates}[how])
+		kind := []fault{hostStops, hostHibernates, hostTerminates}[how]
+		w.seen.faults[kind]++
+		w.say(m.id, "FAULT: %s", kind)
+		w.turnOff(m, []machineState{stopped, hibernated, terminated}[how])
 	}
 }
 
-func (w *world) turnOff(m *machine, how machineState, kind fault) {
-	w.seen.faults[kind]++
-	w.say(m.id, "FAULT: %s", kind)
+func (w *world) turnOff(m *machine, how machineState) {
 	m.state, m.since = how, w.now()
 	if how != hibernated {
 		m.sessions = nil
@@ -260,7 +265,7 @@ func (w *world) turnOff(m *machine, how machineState, kind fault) {
 func (w *world) turnOn(m *machine) {
 	w.say(m.id, "starts again")
 	was := m.state
-	m.state, m.since, m.changed = running, w.now(), w.now()
+	m.state, m.since, m.launched, m.changed = running, w.now(), w.now(), w.now()
 	w.emitInstance(m, "running")
 	if m.console && was == stopped {
 		w.startDesktop(m, "console", "console")

@@ -26,7 +26,6 @@ const (
 	closeDocument     = "CloseDocument"
 	inventoryDocument = "InventoryDocument"
 	idleDocument      = "IdleDocument"
-	fleetTag          = "studio"
 	maxTries          = 3 // as awsenv.Config has it
 )
 

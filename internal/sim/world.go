@@ -14,6 +14,7 @@ import (
 type world struct {
 	dice       dice
 	setup      setup
+	settings   settings
 	transcript *transcript // nil: none
 	began      time.Time
 	calm       bool           // nothing goes wrong any more
@@ -97,6 +98,7 @@ func newWorld(seed uint64) *world {
 	}
 	w.feed = w.table.Feed()
 	w.setup = newSetup(w.dice)
+	w.settings = w.setup.settings()
 	w.model = newModel()
 	w.planOutage()
 	return w

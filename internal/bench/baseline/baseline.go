@@ -31,14 +31,10 @@ type Handler struct {
 // New is made from the environment: one after another, or all at once.
 func New(concurrent bool) *Handler {
 	return &Handler{
-		dynamoDB: dynamodb.NewFromConfig(awsenv.Config(time.Minute), func(o *dynamodb.Options) {
-			o.BaseEndpoint = awsenv.Endpoint("DYNAMODB")
-		}),
-		systemsManager: ssm.NewFromConfig(awsenv.Config(time.Minute), func(o *ssm.Options) {
-			o.BaseEndpoint = awsenv.Endpoint("SSM")
-		}),
-		table:      os.Getenv("SESSIONS_TABLE"),
-		concurrent: concurrent,
+		dynamoDB:       dynamodb.NewFromConfig(awsenv.DynamoDB.Config()),
+		systemsManager: ssm.NewFromConfig(awsenv.SystemsManager.Config()),
+		table:          os.Getenv("SESSIONS_TABLE"),
+		concurrent:     concurrent,
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/endedsessions"
 )
 
 // The part of README.md that is for those who listen.
@@ -107,7 +107,7 @@ func TestReadmeExplainsEveryField(t *testing.T) {
 		}
 	}
 	there := map[string]bool{}
-	kind := reflect.TypeFor[stream.Detail]()
+	kind := reflect.TypeFor[endedsessions.Detail]()
 	for i := range kind.NumField() {
 		name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
 		if name == "" {

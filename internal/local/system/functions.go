@@ -11,132 +11,62 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/ec2state"
-	"dcv-session-broker/internal/events"
-	"dcv-session-broker/internal/events/stream"
-	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/events/cleanup"
+	"dcv-session-broker/internal/events/endedsessions"
+	"dcv-session-broker/internal/events/hostevents"
+	"dcv-session-broker/internal/events/sessionstream"
+	"dcv-session-broker/internal/httpapi/deletesessions"
+	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/template"
-	"dcv-session-broker/internal/runcommand"
-	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/telemetry"
 )
 
-// handlerOf wires each function as its main does, with the settings that the
-// template gives it.
+// handlerOf makes each function of the parts that the local system has for it,
+// with the settings that the template gives it.
 var handlerOf = map[string]func(p parts) any{
 	"delete-sessions": func(p parts) any {
-		handler := &httpapi.DeleteSessions{
-			Deleter: &session.Deleter{
-				Table:     p.table,
-				Closer:    p.closer(),
-				GiveUp:    p.giveUp(),
-				ForceMode: session.ForceMode(p.env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
-				Log:       p.log,
-			},
-			DryRunner: &session.DryRunner{
-				Reader:      p.reader,
-				Notes:       p.hosts,
-				HostChecker: &runcommand.Checker{API: p.systemsManager, FleetTag: p.env.Text("FLEET_TAG_VALUE")},
-				Log:         p.log,
-			},
-			MaxBatch: p.env.Count("MAX_BATCH_SIZE", 1000),
-			Now:      p.now,
-			Log:      p.log,
-		}
-		return handler.Handle
+		settings := deletesessions.ReadSettings(p.env)
+		settings.GiveUp = cmp.Or(p.override.GiveUpAfter, settings.GiveUp)
+		return deletesessions.New(deletesessions.Parts{
+			Table: p.table, Reader: p.reader, Notes: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
+		}, settings).Handle
 	},
 	"describe-sessions": func(p parts) any {
-		handler := &httpapi.DescribeSessions{
-			Describer: &session.Describer{Reader: p.reader, Now: p.now},
-			FleetTag:  p.env.Text("FLEET_TAG_VALUE"),
-			Log:       p.log,
-		}
-		return handler.Handle
+		return describesessions.New(describesessions.Parts{Reader: p.reader, Now: p.now, Log: p.log}, describesessions.ReadSettings(p.env)).Handle
 	},
 	"host-events": func(p parts) any {
-		handler := &events.HostEvents{
-			Reader:       &runcommand.Reader{API: p.systemsManager},
-			Confirmer:    &session.Confirmer{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
-			Reconciler:   p.reconciler(),
-			IdleRecorder: &session.IdleRecorder{Table: p.table, Index: p.index, Now: p.now, Log: p.log},
-			Reaper:       p.reaper(),
-			Log:          p.log,
-		}
-		return handler.Handle
+		return hostevents.New(hostevents.Parts{
+			Table: p.table, Index: p.index, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
+			Now: p.now, NewID: awsenv.NewID, Log: p.log,
+		}, hostevents.ReadSettings(p.env)).Handle
 	},
 	"session-stream": func(p parts) any {
-		handler := &stream.SessionStream{
-			Finisher: &session.Finisher{Table: p.table, Now: p.now, Log: p.log},
-			Log:      p.log,
-		}
-		return handler.Handle
+		return sessionstream.New(sessionstream.Parts{Table: p.table, Now: p.now, Log: p.log}).Handle
 	},
 	"ended-sessions": func(p parts) any {
-		handler := &stream.EndedSessions{Index: p.index, Reader: p.reader, Stack: p.env.Text("STACK"), Log: p.log}
-		return handler.Handle
+		return endedsessions.New(endedsessions.Parts{Index: p.index, Reader: p.reader, Log: p.log}, endedsessions.ReadSettings(p.env)).Handle
 	},
 	"cleanup": func(p parts) any {
-		handler := &events.Cleanup{
-			Cleaner: &session.Cleaner{
-				Table: p.table, Index: p.index, Closer: p.closer(), Reaper: p.reaper(),
-				GiveUp: p.giveUp(), Now: p.now, NewID: awsenv.NewID, Log: p.log,
-			},
-			Gauge:      &session.OpenDeletionGauge{Index: p.index, Now: p.now, Log: p.log},
-			Reconciler: p.reconciler(),
-			Broadcaster: &runcommand.Broadcaster{
-				API:               p.systemsManager,
-				InventoryDocument: p.env.Text("INVENTORY_DOCUMENT"),
-				IdleDocument:      p.env.Text("IDLE_DOCUMENT"),
-				FleetTag:          p.env.Text("FLEET_TAG_VALUE"),
-			},
-			Stopper: &session.Stopper{
-				Index: p.index, Notes: p.hosts, Instances: ec2state.NewStopper(p.systemsManager, p.env.Text("FLEET_TAG_VALUE")),
-				Grace: p.env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0), Now: p.now, Log: p.log,
-			},
-			SilentAfter:    p.silentAfter(),
-			CloseIdleAfter: p.env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
-			Now:            p.now, NewID: awsenv.NewID, Log: p.log,
-		}
-		return handler.Handle
+		settings := cleanup.ReadSettings(p.env)
+		settings.GiveUp = cmp.Or(p.override.GiveUpAfter, settings.GiveUp)
+		settings.SilentAfter = cmp.Or(p.override.SilentAfter, settings.SilentAfter)
+		return cleanup.New(cleanup.Parts{
+			Table: p.table, Index: p.index, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
+			Now: p.now, NewID: awsenv.NewID, Log: p.log,
+		}, settings).Handle
 	},
 }
 
-// parts are what functions are wired from; each function has its own, so that
+// parts are what functions are made of; each function has its own, so that
 // its calls are counted.
 type parts struct {
 	tables
 	systemsManager *countedSystemsManager
-	env            *awsenv.Settings
+	env            *awsenv.Environment
 	now            func() time.Time
 	log            *slog.Logger
 	override       Options // of times
-}
-
-func (p parts) closer() *runcommand.Closer {
-	return &runcommand.Closer{API: p.systemsManager, Document: p.env.Text("CLOSE_DOCUMENT"), FleetTag: p.env.Text("FLEET_TAG_VALUE")}
-}
-
-func (p parts) giveUp() time.Duration {
-	templates := p.env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1)
-	return cmp.Or(p.override.GiveUpAfter, templates)
-}
-
-func (p parts) silentAfter() time.Duration {
-	templates := p.env.Minutes("SILENT_AFTER_MINUTES", 15, 1)
-	return cmp.Or(p.override.SilentAfter, templates)
-}
-
-func (p parts) reaper() *session.HostReaper {
-	return &session.HostReaper{
-		Table: p.table, Index: p.index, Instances: ec2state.New(p.systemsManager), HostTable: p.hosts,
-		EndStopped: p.env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
-		Now:        p.now, NewID: awsenv.NewID, Log: p.log,
-	}
-}
-
-func (p parts) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: p.table, Index: p.index, HostTable: p.hosts, Reaper: p.reaper(), Now: p.now, Log: p.log}
 }
 
 func (sys *System) systemsManager(function string) *countedSystemsManager {
@@ -155,9 +85,9 @@ func (sys *System) makeFunctions() error {
 		}
 		make := handlerOf[f.Name]
 		if make == nil {
-			return fmt.Errorf("%s: the local system does not know how to wire %s (internal/local/system/functions.go)", f.LogicalID, f.Name)
+			return fmt.Errorf("%s: the local system does not know how to make %s (internal/local/system/functions.go)", f.LogicalID, f.Name)
 		}
-		env := &awsenv.Settings{Getenv: func(name string) string { return f.Environment[name] }}
+		env := &awsenv.Environment{Getenv: func(name string) string { return f.Environment[name] }}
 		out := sys.output(f)
 		handler := make(parts{
 			tables:         sys.store.tables(f.Name),

@@ -1,4 +1,4 @@
-package stream_test
+package endedsessions_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/events/stream"
+	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
@@ -30,7 +30,7 @@ const (
 type test struct {
 	table   *memtable.Table
 	log     bytes.Buffer
-	handler *stream.EndedSessions
+	handler *endedsessions.Handler
 }
 
 func newTest(sessions ...session.Session) *test {
@@ -38,7 +38,7 @@ func newTest(sessions ...session.Session) *test {
 	for _, s := range sessions {
 		f.table.Put(session.Listed(s))
 	}
-	f.handler = &stream.EndedSessions{
+	f.handler = &endedsessions.Handler{
 		Index: f.table, Reader: memtable.Reader{Table: f.table}, Stack: "studio", Log: slog.New(slog.NewTextHandler(&f.log, nil)),
 	}
 	return f
@@ -109,7 +109,7 @@ func TestDetailHasWhatElseIsKnown(t *testing.T) {
 	text := change(t, `"Type": {`, `"Name": {"S": "a \"name\" <b>"}, "DcvSessionId": {"S": "console"}, "StateReason": {"S": "Why \\ not"},
 		"GivenUpAt": {"S": "2026-11-23T20:01:02.123Z"}, "Tags": {"L": [{"S": "x"}]}, "Attempts2": {"N": "1.5"}, "Type": {`,
 		`"BOOL": false`, `"BOOL": true`)
-	var got []stream.Detail
+	var got []endedsessions.Detail
 	if err := json.Unmarshal([]byte(newTest().announce(t, text)), &got); err != nil || len(got) != 1 {
 		t.Fatal(got, err)
 	}

@@ -1,4 +1,7 @@
-package events
+// Package hostevents is the function behind the queue of hosts' events. It takes
+// apart what the queue delivers, hands it to the domain, and says which messages
+// must be delivered again.
+package hostevents
 
 import (
 	"cmp"
@@ -14,13 +17,60 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/ec2state"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
 
-// HostEvents handles the queue that EventBridge fills with the news of hosts:
+// Settings are what template.yaml sets for the function.
+type Settings struct {
+	SessionsTable, HostsTable string
+	EndStopped                bool
+}
+
+// ReadSettings reads them; env keeps what is wrong with them.
+func ReadSettings(env *awsenv.Environment) Settings {
+	return Settings{
+		SessionsTable: env.Text("SESSIONS_TABLE"),
+		HostsTable:    env.Text("HOSTS_TABLE"),
+		EndStopped:    env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
+	}
+}
+
+// Parts are what the function needs from outside.
+type Parts struct {
+	Table          session.Table
+	Index          session.Index
+	HostTable      session.HostTable
+	SystemsManager runcommand.ReaderAPI
+	EC2            ec2state.API
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
+}
+
+// New makes the function.
+func New(p Parts, s Settings) *Handler {
+	reaper := &session.HostReaper{
+		Table: p.Table, Index: p.Index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
+		EndStopped: s.EndStopped, Now: p.Now, NewID: p.NewID, Log: p.Log,
+	}
+	return &Handler{
+		Reader:    &runcommand.Reader{API: p.SystemsManager},
+		Confirmer: &session.Confirmer{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
+		Reconciler: &session.InventoryReconciler{
+			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+		},
+		IdleRecorder: &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
+		Reaper:       reaper,
+		Log:          p.Log,
+	}
+}
+
+// A Handler handles the queue that EventBridge fills with the news of hosts:
 // that one has finished its part of a command, or that it has stopped.
-type HostEvents struct {
+type Handler struct {
 	Reader       *runcommand.Reader
 	Confirmer    *session.Confirmer
 	Reconciler   *session.InventoryReconciler
@@ -53,7 +103,7 @@ func (inv invocation) compare(other invocation) int {
 // and asks about hosts that are said to have stopped. A message that could not
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
 // it.
-func (h *HostEvents) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	messages := map[invocation][]events.SQSMessage{} // an event may be delivered twice
 	response := events.SQSEventResponse{}
 	fail := func(messageID string) {
@@ -126,7 +176,7 @@ const recordTime = 10 * time.Second
 // work deals with each of the invocations and hosts, in their order, and returns
 // what failed: one read for each command, and one table write for all that its
 // hosts say of sessions that are being deleted.
-func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation]error {
+func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
 	var (
@@ -197,7 +247,7 @@ func (h *HostEvents) work(ctx context.Context, news []invocation) map[invocation
 
 // take hands a host's answer to those whom it concerns. Reports to a close
 // command are returned, to be recorded together.
-func (h *HostEvents) take(ctx context.Context, answer runcommand.Invocation) ([]session.Report, error) {
+func (h *Handler) take(ctx context.Context, answer runcommand.Invocation) ([]session.Report, error) {
 	switch {
 	case answer.Inventory != nil:
 		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)
@@ -223,7 +273,7 @@ func howItEnded(answer runcommand.Invocation) string {
 	return "Systems Manager: " + answer.Status + ": " + answer.Said
 }
 
-func (h *HostEvents) logAnswer(commandID string, answer runcommand.Invocation) {
+func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
 	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports))
 	if !answer.Answered || answer.Unreadable > 0 {
 		unreachable := 0

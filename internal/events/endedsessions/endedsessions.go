@@ -1,4 +1,6 @@
-package stream
+// Package endedsessions is the function that announces the ends of sessions. It
+// reads the Sessions table, and changes nothing.
+package endedsessions
 
 import (
 	"context"
@@ -10,12 +12,34 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events/streamrecord"
 	"dcv-session-broker/internal/session"
 )
 
-// EndedSessions is the enrichment of the pipe from the stream, filtered to the
+// Settings are what template.yaml sets for the function.
+type Settings struct{ SessionsTable, Stack string }
+
+// ReadSettings reads them; env keeps what is wrong with them.
+func ReadSettings(env *awsenv.Environment) Settings {
+	return Settings{SessionsTable: env.Text("SESSIONS_TABLE"), Stack: env.Text("STACK")}
+}
+
+// Parts are what the function needs from outside.
+type Parts struct {
+	Index  session.Index
+	Reader session.Reader
+	Log    *slog.Logger
+}
+
+// New makes the function.
+func New(p Parts, s Settings) *Handler {
+	return &Handler{Index: p.Index, Reader: p.Reader, Stack: s.Stack, Log: p.Log}
+}
+
+// A Handler is the enrichment of the pipe from the stream, filtered to the
 // writes that end a session, to the event bus.
-type EndedSessions struct {
+type Handler struct {
 	Index  session.Index
 	Reader session.Reader
 	Stack  string
@@ -72,7 +96,7 @@ const readTime = 10 * time.Second
 // An error would bring the batch again, until it is too old, and hold up what
 // is behind it. So a record that cannot be understood, and will not be then
 // either, is left out, and said to be.
-func (e *EndedSessions) Handle(ctx context.Context, records []json.RawMessage) ([]Detail, error) {
+func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Detail, error) {
 	details := make([]Detail, 0, len(records)) // nil would be no array
 	for _, text := range records {
 		d, err := e.read(text)
@@ -95,14 +119,14 @@ func (e *EndedSessions) Handle(ctx context.Context, records []json.RawMessage) (
 }
 
 // read gives what it could read with an error, too.
-func (e *EndedSessions) read(text json.RawMessage) (Detail, error) {
+func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	// A pipe shows a stream's record as Lambda does (EventBridge user guide, "Amazon
 	// DynamoDB stream as a source", example event).
 	var shown events.DynamoDBEventRecord
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return Detail{ID: shown.EventID}, fmt.Errorf("stream record: %w", err)
 	}
-	s := record(shown.Change.NewImage).Session()
+	s := streamrecord.Read(shown.Change.NewImage).Session()
 	d := Detail{
 		ID: shown.EventID, Stack: e.Stack,
 		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,
@@ -120,7 +144,7 @@ func (e *EndedSessions) read(text json.RawMessage) (Detail, error) {
 	return d, nil
 }
 
-func (e *EndedSessions) hostEmpty(ctx context.Context, hostID string) (*bool, error) {
+func (e *Handler) hostEmpty(ctx context.Context, hostID string) (*bool, error) {
 	if hostID == "" { // nothing says that it ever had one
 		return nil, nil
 	}

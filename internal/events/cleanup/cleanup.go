@@ -1,0 +1,158 @@
+// Package cleanup is the function behind the schedules: deletions that are due,
+// inventories, idle sessions, empty hosts.
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/ec2state"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// Settings are what template.yaml sets for the function.
+type Settings struct {
+	SessionsTable, HostsTable                      string
+	CloseDocument, InventoryDocument, IdleDocument string
+	FleetTag                                       string
+	GiveUp, SilentAfter                            time.Duration
+	// CloseIdleAfter and StopEmptyAfter are 0 for never.
+	CloseIdleAfter, StopEmptyAfter time.Duration
+	EndStopped                     bool
+}
+
+// ReadSettings reads them; env keeps what is wrong with them.
+func ReadSettings(env *awsenv.Environment) Settings {
+	return Settings{
+		SessionsTable:     env.Text("SESSIONS_TABLE"),
+		HostsTable:        env.Text("HOSTS_TABLE"),
+		CloseDocument:     env.Text("CLOSE_DOCUMENT"),
+		InventoryDocument: env.Text("INVENTORY_DOCUMENT"),
+		IdleDocument:      env.Text("IDLE_DOCUMENT"),
+		FleetTag:          env.Text("FLEET_TAG_VALUE"),
+		GiveUp:            env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1),
+		SilentAfter:       env.Minutes("SILENT_AFTER_MINUTES", 15, 1),
+		CloseIdleAfter:    env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
+		StopEmptyAfter:    env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0),
+		EndStopped:        env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
+	}
+}
+
+// Parts are what the function needs from outside.
+type Parts struct {
+	Table session.Table
+	Index interface {
+		session.Index
+		session.OpenIndex
+	}
+	HostTable interface {
+		session.HostTable
+		session.HostNotes
+	}
+	SystemsManager runcommand.SenderAPI
+	EC2            ec2state.StopAPI
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
+}
+
+// New makes the function.
+func New(p Parts, s Settings) *Handler {
+	reaper := &session.HostReaper{
+		Table: p.Table, Index: p.Index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
+		EndStopped: s.EndStopped, Now: p.Now, NewID: p.NewID, Log: p.Log,
+	}
+	return &Handler{
+		Cleaner: &session.Cleaner{
+			Table: p.Table, Index: p.Index, Reaper: reaper,
+			Closer: &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
+			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
+		},
+		Gauge: &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
+		Reconciler: &session.InventoryReconciler{
+			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+		},
+		Broadcaster: &runcommand.Broadcaster{
+			API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
+		},
+		Stopper: &session.Stopper{
+			Index: p.Index, Notes: p.HostTable, Instances: ec2state.NewStopper(p.EC2, s.FleetTag),
+			Grace: s.StopEmptyAfter, Now: p.Now, Log: p.Log,
+		},
+		SilentAfter: s.SilentAfter, CloseIdleAfter: s.CloseIdleAfter, Now: p.Now, NewID: p.NewID, Log: p.Log,
+	}
+}
+
+// A Handler handles the schedules' events, {"task": ...}.
+type Handler struct {
+	Cleaner     *session.Cleaner
+	Gauge       *session.OpenDeletionGauge
+	Reconciler  *session.InventoryReconciler
+	Broadcaster *runcommand.Broadcaster
+	// Stopper stops empty hosts, if its Grace is not 0.
+	Stopper *session.Stopper
+	// SilentAfter is how long a host may leave inventories unanswered.
+	SilentAfter time.Duration
+	// CloseIdleAfter is how long nobody uses a session before it is closed; 0
+	// is never.
+	CloseIdleAfter time.Duration
+	Now            func() time.Time
+	NewID          func() string
+	Log            *slog.Logger
+}
+
+// An Event names a task: "deletions", "inventory", "idle" or "stop".
+type Event struct {
+	Task string `json:"task"`
+}
+
+// Handle does the task. Every task may run at any time, any number of times,
+// also at once.
+func (c *Handler) Handle(ctx context.Context, event Event) error {
+	err := c.do(ctx, event.Task)
+	if err != nil {
+		c.Log.Error("task failed: the next run goes on", "Task", event.Task, "Cause", err)
+		return fmt.Errorf("task %q: %w", event.Task, err)
+	}
+	c.Log.Info("task done", "Task", event.Task)
+	return nil
+}
+
+func (c *Handler) do(ctx context.Context, task string) error {
+	switch task {
+	case "deletions":
+		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
+	case "inventory":
+		unresponsive := c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter)
+		return errors.Join(unresponsive, c.inventory(ctx))
+	case "idle":
+		if c.CloseIdleAfter == 0 {
+			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
+			return nil
+		}
+		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)
+	case "stop":
+		if c.Stopper.Grace == 0 {
+			c.Log.Info("empty hosts are not stopped: STOP_EMPTY_AFTER_MINUTES is 0")
+			return nil
+		}
+		return c.Stopper.Stop(ctx)
+	}
+	return errors.New(`no such task: "deletions", "inventory", "idle" or "stop"`)
+}
+
+// inventory is noted when it is sent, not before: one that no host got leaves
+// none unanswered.
+func (c *Handler) inventory(ctx context.Context) error {
+	now := c.Now()
+	if err := c.Broadcaster.Inventory(ctx, c.NewID(), now); err != nil {
+		return err
+	}
+	c.Log.Info("inventory sent: its hosts answer to host-events", "Metric", session.Count(session.InventoriesSent, 1))
+	return c.Reconciler.HostTable.RecordInventorySent(ctx, now)
+}

@@ -1,0 +1,61 @@
+// Package sessionstream is the function behind the Sessions table's stream, and
+// the only writer of DELETED.
+package sessionstream
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events/streamrecord"
+	"dcv-session-broker/internal/session"
+)
+
+// Settings are what template.yaml sets for the function.
+type Settings struct{ SessionsTable string }
+
+// ReadSettings reads them; env keeps what is wrong with them.
+func ReadSettings(env *awsenv.Environment) Settings {
+	return Settings{SessionsTable: env.Text("SESSIONS_TABLE")}
+}
+
+// Parts are what the function needs from outside.
+type Parts struct {
+	Table session.Table
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// New makes the function.
+func New(p Parts) *Handler {
+	return &Handler{Finisher: &session.Finisher{Table: p.Table, Now: p.Now, Log: p.Log}, Log: p.Log}
+}
+
+// A Handler handles the stream of the Sessions table, filtered to deletions
+// with a confirmation.
+type Handler struct {
+	Finisher *session.Finisher
+	Log      *slog.Logger
+}
+
+// Handle ends the deletions that the stream shows as confirmed. What could not
+// be written is reported, so that Lambda shows it again.
+func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	seen := make([]session.Record, len(event.Records))
+	for i, r := range event.Records {
+		seen[i] = streamrecord.Read(r.Change.NewImage)
+	}
+	response := events.DynamoDBEventResponse{}
+	for i, err := range s.Finisher.Finish(ctx, seen) {
+		if err != nil {
+			s.Log.Warn("stream record is to be shown again", "SessionId", seen[i].Session().ID, "Cause", err,
+				"Metric", session.Count(session.RecordsReturned, 1))
+			response.BatchItemFailures = append(response.BatchItemFailures,
+				events.DynamoDBBatchItemFailure{ItemIdentifier: event.Records[i].Change.SequenceNumber})
+		}
+	}
+	return response, nil
+}
