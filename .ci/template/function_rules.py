@@ -1,16 +1,13 @@
-"""What the functions of template.yaml must keep to: their bounds, roles, variables, sources and schedules.
+"""What the functions of template.yaml must keep to: their bounds, roles, sources and schedules. That their variables,
+times and roles are what their programs need, is held by Go: internal/awsenv/template_test.go, and policies_test.go of internal/local/system.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
 
 import json
-import pathlib
 import re
 
 from template_expansion import as_list, of_type, referred
-
-ROOT = pathlib.Path(__file__).parents[2]
-FUNCTIONS = ROOT / "functions"
 
 # Actions that know no resource, so that "*" is all a policy can say.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
@@ -32,42 +29,10 @@ NARROWED = (":instance/*", ":managed-instance/*")
 # Without these a stream's mapping retries a bad record for a day, and holds up all behind it.
 STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "FilterCriteria")
 
-# What each part that a function's main puts together may call: always, and only in some functions. `make sam-invoke`
-# cannot tell, since nothing that it runs asks IAM.
-CALLS = {
-    r"\bdynamo\.New\(": ({"dynamodb:PartiQLUpdate"}, set()),
-    r"\bdynamo\.Index\{": ({"dynamodb:Query"}, set()),
-    r"\bdynamo\.NewReader\(": ({"dynamodb:BatchGetItem"}, set()),
-    r"\bsession\.Describer\{": ({"dynamodb:Query", "dynamodb:Scan"}, set()),  # uses all of that reader
-    r"\bdynamo\.Hosts\{": ({"dynamodb:BatchGetItem"}, {"dynamodb:Query"}),  # who looks for quiet hosts queries, too
-    r"\bsession\.InventoryReconciler\{": ({"dynamodb:UpdateItem"}, {"dynamodb:PartiQLInsert"}),  # who applies inventories lists what is new
-    r"\bruncommand\.Closer\{": ({"ssm:SendCommand", "ssm:DescribeInstanceInformation"}, set()),
-    r"\bruncommand\.Broadcaster\{": ({"ssm:SendCommand"}, set()),
-    r"\bruncommand\.Reader\{": ({"ssm:ListCommandInvocations", "ssm:GetCommandInvocation"}, set()),
-    r"\bec2state\.New\(": ({"ec2:DescribeInstances"}, set()),
-    r"\bec2state\.NewStopper\(": ({"ec2:DescribeInstances", "ec2:StopInstances"}, set()),
-}
-
-# What Lambda calls for a function: to write its log, and to poll what feeds it.
-CALLS_OF_LAMBDA = {
-    "log": {"logs:CreateLogStream", "logs:PutLogEvents"},
-    "queue": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
-    "stream": {
-        "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
-        "sqs:SendMessage",  # to the on-failure queue
-    },
-}
-
-# Read by every function (internal/awsenv).
-VARIABLES_OF_ALL = {"LOG_LEVEL", "STACK"}
-
 # Old runs of a schedule are not worth repeating: after an outage they would come all at once.
 LATEST_RUN_SECONDS = 60
 
 GATEWAY_TIMEOUT_SECONDS = 30
-
-# What a function needs to say, and to record, that a call has failed.
-SECONDS_AFTER_A_FAILED_CALL = 5
 
 QUEUE_DEFAULT_VISIBILITY_SECONDS = 30
 
@@ -101,75 +66,6 @@ def functions_are_bounded(template):
         timeout = template["Resources"][name]["Properties"].get("Timeout", 3)
         if timeout >= GATEWAY_TIMEOUT_SECONDS:
             yield f"{name}: Timeout {timeout} is not below the gateway's {GATEWAY_TIMEOUT_SECONDS} s"
-
-
-def program(function):
-    """The text of a function's main: DeleteSessionsFunction's is functions/delete-sessions/main.go."""
-    folder = re.sub(r"(?<!^)(?=[A-Z])", "-", function.removesuffix("Function")).lower()
-    return (FUNCTIONS / folder / "main.go").read_text()
-
-
-def calls_end_before_their_function(template):
-    """One call without an answer, with all its tries and the pauses between them. A function that Lambda ends meanwhile
-    says nothing of what the rest of its event has come to."""
-    config = (ROOT / "internal/awsenv/awsenv.go").read_text()
-    retries = re.search(r"\bMaxAttempts = (\d+)\n\s*o\.MaxBackoff = time\.Second\n", config)
-    if not retries:
-        yield "internal/awsenv: how often a call is tried, with pauses of a second at most, cannot be read"
-        return
-    tries = int(retries[1])
-    for name, function in of_type(template, "AWS::Lambda::Function").items():
-        timeout = function["Properties"].get("Timeout", 3)
-        for given in sorted(set(re.findall(r"\bawsenv\.Config\((.*?)\)", program(name)))) or ["nothing"]:
-            seconds = re.fullmatch(r"(\d+) ?\* ?time\.Second", given)
-            if not seconds:
-                yield f"{name}: how long its program waits for a call is not a number of seconds, but {given}"
-                continue
-            longest = tries * int(seconds[1]) + tries - 1
-            if longest + SECONDS_AFTER_A_FAILED_CALL > timeout:
-                yield (
-                    f"{name}: a call that hangs takes up to {longest} s, {tries} tries of {seconds[1]} s: "
-                    f"that leaves less than {SECONDS_AFTER_A_FAILED_CALL} s of its Timeout of {timeout} s"
-                )
-
-
-def environments_are_what_programs_read(template):
-    for name, function in of_type(template, "AWS::Lambda::Function").items():
-        text = program(name)
-        read = set(re.findall(r'\benv\.\w+\("(\w+)"', text)) | VARIABLES_OF_ALL
-        read |= {f"AWS_ENDPOINT_URL_{service}" for service in re.findall(r'\bawsenv\.Endpoint\("(\w+)"\)', text)}
-        given = set(function["Properties"]["Environment"]["Variables"])
-        for variable in sorted(read - given):
-            yield f"{name}: its program reads {variable}, which it is not given"
-        for variable in sorted(given - read):
-            yield f"{name}: is given {variable}, which its program does not read"
-
-
-def roles_allow_what_programs_call(template):
-    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    queues = of_type(template, "AWS::SQS::Queue")
-    for name, function in of_type(template, "AWS::Lambda::Function").items():
-        text = program(name)
-        needed, allowed = set(CALLS_OF_LAMBDA["log"]), set()
-        for part, (always, sometimes) in CALLS.items():
-            if re.search(part, text):
-                needed |= always
-                allowed |= sometimes
-        for mapping in mappings:
-            if referred(mapping["Properties"]["FunctionName"]) == name:
-                source = "queue" if referred(mapping["Properties"]["EventSourceArn"]) in queues else "stream"
-                needed |= CALLS_OF_LAMBDA[source]
-        role = referred(function["Properties"]["Role"])
-        given = {
-            action
-            for policy in policies_of(template, role)
-            for statement in policy["PolicyDocument"]["Statement"]
-            for action in as_list(statement["Action"])
-        }
-        for action in sorted(needed - given):
-            yield f"{name}: calls {action}, which its role does not allow"
-        for action in sorted(given - needed - allowed):
-            yield f"{name}: its role allows {action}, which nothing in it calls"
 
 
 def policies_of(template, role):
@@ -333,9 +229,6 @@ def seconds_between(expression, parameters):
 
 ALL = [
     functions_are_bounded,
-    calls_end_before_their_function,
-    environments_are_what_programs_read,
-    roles_allow_what_programs_call,
     roles_are_least_privilege,
     only_tagged_hosts_are_stopped,
     other_policies_are_as_narrow,

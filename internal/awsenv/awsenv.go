@@ -118,15 +118,16 @@ func (e *Environment) MustBeRight(log *slog.Logger) {
 // its lines and metrics go to.
 func Start() (*Environment, *telemetry.Output) {
 	CollectRarely()
-	return &Environment{}, output()
+	env := &Environment{}
+	return env, env.output()
 }
 
 // output writes JSON lines to stdout, from the level LOG_LEVEL on (info if it
 // is not set), and metrics of the stack STACK.
-func output() *telemetry.Output {
+func (e *Environment) output() *telemetry.Output {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(os.Getenv("LOG_LEVEL"))); err != nil {
+	if err := level.UnmarshalText([]byte(e.get("LOG_LEVEL"))); err != nil {
 		level = slog.LevelInfo
 	}
-	return telemetry.JSON(os.Stdout, level, os.Getenv("STACK"), time.Now)
+	return telemetry.JSON(os.Stdout, level, e.get("STACK"), time.Now)
 }

@@ -56,7 +56,7 @@ func TestFunctionDoesNotStartWithWrongSettings(t *testing.T) {
 	if os.Getenv("AS_A_FUNCTION") != "" {
 		var s awsenv.Environment
 		s.Text("SESSIONS_TABLE")
-		s.MustBeRight(awsenv.Output().Log)
+		s.MustBeRight(new(awsenv.Environment).Output().Log)
 		os.Exit(0)
 	}
 	for table, code := range map[string]int{"": 1, "Sessions": 0} {
@@ -82,7 +82,7 @@ func TestLogLevels(t *testing.T) {
 	} {
 		t.Setenv("LOG_LEVEL", level)
 		got := strings.Fields(stdout(t, func() {
-			log := awsenv.Output().Log
+			log := new(awsenv.Environment).Output().Log
 			log.Debug("debug")
 			log.Info("info")
 			log.Warn("warn")
@@ -124,7 +124,7 @@ func stdout(t *testing.T, write func()) string {
 func TestLogLinesAreJSONWithALevel(t *testing.T) {
 	t.Setenv("LOG_LEVEL", "")
 	line := stdout(t, func() {
-		awsenv.Output().Log.LogAttrs(t.Context(), slog.LevelWarn, "hello", slog.String("RequestId", "r1"))
+		new(awsenv.Environment).Output().Log.LogAttrs(t.Context(), slog.LevelWarn, "hello", slog.String("RequestId", "r1"))
 	})
 	if !strings.Contains(line, `"level":"WARN","msg":"hello","RequestId":"r1"}`) || strings.Count(line, "\n") != 1 {
 		t.Errorf("line: %s", line)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"dcv-session-broker/internal/telemetry"
 )
 
 // Calls is the client behind one of Config's: the SDK's own, which waits for
@@ -20,4 +22,4 @@ func WaitLong(t *testing.T) {
 }
 
 // Output is what Start has lines and metrics go to.
-var Output = output
+func (e *Environment) Output() *telemetry.Output { return e.output() }
