@@ -42,6 +42,9 @@ type Options struct {
 	// DataDir keeps the tables in a file of that directory, where the next
 	// start finds them again. If it is empty they are in memory only.
 	DataDir string
+	// TablesByKey gives each access key tables of its own, as AWS gives each
+	// account; else all see the same.
+	TablesByKey bool
 }
 
 // A Server is a running DynamoDB Local.
@@ -118,7 +121,10 @@ func start(ctx context.Context, o Options, port int, claim io.Closer) (*Server, 
 		"-Djava.library.path=" + o.Library,
 		"-cp", filepath.Join(o.Library, "*"),
 		"software.amazon.dynamodb.services.local.main.ServerRunner",
-		"-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port),
+		"-disableTelemetry", "-port", strconv.Itoa(port),
+	}
+	if !o.TablesByKey {
+		args = append(args, "-sharedDb")
 	}
 	if o.DataDir == "" {
 		args = append(args, "-inMemory")

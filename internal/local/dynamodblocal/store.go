@@ -17,14 +17,17 @@ import (
 )
 
 // Config is the SDK's configuration for the server at the endpoint, which asks
-// for credentials but takes any. (All see the same tables: it runs with
-// -sharedDb.)
-func Config(endpoint string) aws.Config {
+// for credentials but takes any. All keys see the same tables, unless the server
+// was started with TablesByKey.
+func Config(endpoint string) aws.Config { return ConfigOf(endpoint, "local") }
+
+// ConfigOf is Config with an access key, of letters and digits.
+func ConfigOf(endpoint, key string) aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String(endpoint),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+			return aws.Credentials{AccessKeyID: key, SecretAccessKey: "local"}, nil
 		}),
 	}
 }

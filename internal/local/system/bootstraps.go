@@ -29,7 +29,7 @@ func (sys *System) startBootstrap(f template.Function, path string) (*runtimeapi
 		"AWS_ENDPOINT_URL_SSM":      sys.counted(f.Name, "ssm", sys.fleet.Handler()),
 		"AWS_ENDPOINT_URL_EC2":      sys.counted(f.Name, "ec2", sys.fleet.EC2Handler()),
 	}
-	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "CALL_TIMEOUT_SECONDS=60"}
+	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + sys.dynamoDBKey(), "AWS_SECRET_ACCESS_KEY=local", "CALL_TIMEOUT_SECONDS=60"}
 	for name, value := range f.Environment {
 		if endpoint, ok := endpoints[name]; ok {
 			value = endpoint

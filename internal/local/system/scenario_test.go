@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,19 +90,168 @@ import (
 //	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) {
 	needs := &needed{}
-	if runScenarios(t, Options{observe: needs.observe}) && !t.Failed() {
+	all := runScenarios(t, Options{observe: needs.observe}, scenarios(t))
+	if all && !t.Failed() {
 		t.Run("policies", func(t *testing.T) { policiesFit(t, needs) })
 	}
 }
 
+// onSlowSystems are the scenarios that run in `make test` also where each takes
+// far longer than in memory: they use every function, and the table in each way
+// that the functions do. `make ci` runs all scenarios there.
+var onSlowSystems = []string{
+	"announced", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // no clock is set on
+	"again", "gave_up", "inventory", "lost_confirmation", "silent_host", "stop_empty_late",
+}
+
 func TestScenariosOnDynamoDB(t *testing.T) {
-	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t)})
+	dynamoDB := startDynamoDB(t)
+	runScenarios(t, Options{DynamoDB: dynamoDB}, chosen(scenarios(t)))
 }
 
 // The functions as they are deployed: built, and driven through the Lambda
 // Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
-	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), Bootstraps: buildFunctions(t)})
+	dynamoDB := startDynamoDB(t)
+	possible := slices.DeleteFunc(scenarios(t), func(s scenario) bool { return s.advances })
+	runScenarios(t, Options{DynamoDB: dynamoDB, Bootstraps: buildFunctions(t)}, chosen(possible))
+}
+
+// chosen are the scenarios to run on a slow system.
+func chosen(all []scenario) []scenario {
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(s scenario) bool { return !slices.Contains(onSlowSystems, s.name) })
+}
+
+// startDynamoDB starts a DynamoDB Local that all scenarios of a test share. Each
+// has tables of its own.
+func startDynamoDB(t *testing.T) (endpoint string) {
+	t.Helper()
+	dynamodblocal.ForTest(t) // or there is none to be had
+	server, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{TablesByKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	return server.Endpoint()
+}
+
+// A scenario is a file of testdata.
+type scenario struct {
+	name, file string
+	parameters map[string]string
+	advances   bool // it sets the clock on, which that of another process cannot be
+	fleet      bool // it starts many hosts
+}
+
+var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
+
+// scenarios are all that there are, those first that take long.
+func scenarios(t *testing.T) (all []scenario) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := scenario{
+			name:       strings.TrimSuffix(filepath.Base(file), ".txtar"),
+			file:       file,
+			parameters: map[string]string{"CloseIdleAfterMinutes": "60"},
+			advances:   bytes.Contains(source, []byte("\nadvance ")),
+			fleet:      bytes.Contains(source, []byte("\nfleet ")),
+		}
+		for _, parameter := range parameterLine.FindAllStringSubmatch(string(source), -1) {
+			s.parameters[parameter[1]] = parameter[2]
+		}
+		all = append(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b scenario) int {
+		switch {
+		case a.fleet == b.fleet:
+			return 0
+		case a.fleet:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// sideBySide is how many scenarios run at the same time: most of each is waiting.
+const sideBySide = 8
+
+// runScenarios runs them side by side, and tells whether all of them ran. Only
+// -run and -skip can leave out some.
+func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
+	var ran atomic.Int64
+	next := make(chan scenario)
+	var workers sync.WaitGroup
+	for range sideBySide {
+		workers.Go(func() {
+			for s := range next {
+				t.Run(s.name, func(t *testing.T) {
+					ran.Add(1)
+					s.run(t, opts)
+				})
+			}
+		})
+	}
+	for _, s := range some {
+		next <- s
+	}
+	close(next)
+	workers.Wait()
+	if all = int(ran.Load()) == len(some); !all && !strings.Contains(flag.Lookup("test.run").Value.String()+flag.Lookup("test.skip").Value.String(), "/") {
+		t.Errorf("%d of %d scenarios ran", ran.Load(), len(some))
+	}
+	return all
+}
+
+func (s scenario) run(t *testing.T, opts Options) {
+	opts.Parameters, opts.DynamoDBKey = s.parameters, strings.ReplaceAll(s.name, "_", "")
+	testscript.RunT(inTurn{t}, testscript.Params{
+		Files: []string{s.file},
+		Setup: func(env *testscript.Env) error {
+			stage, err := newStage(opts, filepath.Join(env.WorkDir, ".hosts"))
+			if err != nil {
+				return err
+			}
+			env.Defer(func() {
+				stage.close()
+				stage.checkOutput(t)
+				if !t.Failed() {
+					stage.checkFailings(t, s.name)
+				}
+			})
+			env.Values[stageKey] = stage
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "dynamodb":
+				return opts.DynamoDB != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: commands(),
+	})
+}
+
+// inTurn is a test in which testscript's own run one after the other, whatever
+// -parallel says: how many run side by side is said above.
+type inTurn struct{ *testing.T }
+
+func (t inTurn) Parallel()     {}
+func (t inTurn) Verbose() bool { return testing.Verbose() }
+func (t inTurn) Run(name string, test func(testscript.T)) {
+	t.T.Run(name, func(t *testing.T) { test(inTurn{t}) })
 }
 
 // buildFunctions builds with the flags of the Makefile, for this machine.
@@ -124,68 +275,12 @@ func buildFunctions(t *testing.T) map[string]string {
 	return bootstraps
 }
 
-// runScenarios tells whether it ran all of them.
-func runScenarios(t *testing.T, opts Options) (all bool) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scenarios", err)
-	}
-	ran := 0
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if opts.Bootstraps != nil && bytes.Contains(source, []byte("\nadvance ")) {
-			continue // the clock of another process cannot be set
-		}
-		opts := opts
-		opts.Parameters = map[string]string{"CloseIdleAfterMinutes": "60"}
-		for _, parameter := range parameterLine.FindAllStringSubmatch(string(source), -1) {
-			opts.Parameters[parameter[1]] = parameter[2]
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ran++
-			testscript.Run(t, testscript.Params{
-				Files: []string{file},
-				Setup: func(env *testscript.Env) error {
-					s, err := newStage(opts, filepath.Join(env.WorkDir, ".hosts"))
-					if err != nil {
-						return err
-					}
-					env.Defer(func() {
-						s.close()
-						s.checkOutput(t)
-						if !t.Failed() {
-							s.checkFailings(t, strings.TrimSuffix(filepath.Base(file), ".txtar"))
-						}
-					})
-					env.Values[stageKey] = s
-					return nil
-				},
-				Condition: func(cond string) (bool, error) {
-					switch cond {
-					case "dynamodb":
-						return opts.DynamoDB != "", nil
-					}
-					return false, fmt.Errorf("unknown condition %q", cond)
-				},
-				Cmds: commands(),
-			})
-		})
-	}
-	return ran == len(files)
-}
-
-var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
-
 const stageKey = "stage"
 
 // A stage is a system for one scenario.
 type stage struct {
 	system    *System
 	server    *httptest.Server
-	dynamoDB  *dynamodblocal.Server // nil with the table in memory
 	recorders map[string]*recorder
 	walk      walk
 	written   *written
@@ -202,20 +297,8 @@ func newStage(opts Options, dir string) (*stage, error) {
 	s := &stage{recorders: map[string]*recorder{}, written: &written{}, bus: &busEvents{}}
 	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
 	opts.Output = s.written.of
-	// DynamoDB Local becomes slower and slower by what it was asked before, by
-	// minutes for the scenarios with many sessions: each has one of its own.
-	if opts.DynamoDB != "" {
-		var err error
-		if s.dynamoDB, err = dynamodblocal.Start(context.Background(), dynamodblocal.Options{}); err != nil {
-			return nil, err
-		}
-		opts.DynamoDB = s.dynamoDB.Endpoint()
-	}
 	sys, err := New(context.Background(), opts)
 	if err != nil {
-		if s.dynamoDB != nil {
-			s.dynamoDB.Stop()
-		}
 		return nil, err
 	}
 	s.system, s.server = sys, httptest.NewServer(sys.Handler())
@@ -230,9 +313,6 @@ func newStage(opts Options, dir string) (*stage, error) {
 func (s *stage) close() {
 	s.server.Close()
 	s.system.Close()
-	if s.dynamoDB != nil {
-		s.dynamoDB.Stop()
-	}
 }
 
 // A recorder is a function that keeps its events, and can put them aside.

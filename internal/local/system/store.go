@@ -1,6 +1,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (sys *System) openStore(ctx context.Context) error {
 		sys.store = &memoryStore{memory: memtable.New(), memoryHosts: memtable.NewHosts(), calls: sys.calls}
 		return nil
 	}
-	config := dynamodblocal.Config(sys.opts.DynamoDB)
+	config := dynamodblocal.ConfigOf(sys.opts.DynamoDB, sys.dynamoDBKey())
 	client := dynamodb.NewFromConfig(config)
 	streams := map[string]string{}
 	for name, spec := range specs {
@@ -93,6 +94,8 @@ func (sys *System) openStore(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (sys *System) dynamoDBKey() string { return cmp.Or(sys.opts.DynamoDBKey, "local") }
 
 // CreateTable is the template's table as DynamoDB takes it.
 func CreateTable(t template.Table) *dynamodb.CreateTableInput {

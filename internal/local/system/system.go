@@ -33,6 +33,8 @@ type Options struct {
 	// DynamoDB is the endpoint of a DynamoDB Local; without one the table is in
 	// memory.
 	DynamoDB string
+	// DynamoDBKey is the access key for it; "" is "local".
+	DynamoDBKey string
 	// OldAgents gives hosts an agent that pastes parameters into scripts.
 	OldAgents bool
 	// Bootstraps are built functions, by name, to run in place of the handlers
