@@ -5,7 +5,6 @@ import "time"
 // The rules and the words for callers, for tests that try them on a table. (The
 // tables import this package, so its tests with a table stand outside of it.)
 var (
-	PutBack       = putBack
 	Repeat        = repeat
 	ClaimFailed   = claimFailed
 	Claimable     = claimable
@@ -14,6 +13,8 @@ var (
 	Finish        = finish
 	FinishClosing = finishClosing
 	CloseFailed   = closeFailed
+
+	DeletionAttrs = deletionAttrs
 )
 
 const (
@@ -23,6 +24,12 @@ const (
 	PutBackTime       = putBackTime
 	AnswerTime        = answerTime
 )
+
+// PutBack undoes an entry's mark of the record old.
+func PutBack(old Record, req Request) Write {
+	s := old.Session()
+	return putBack(mark(deletion{sessionID: s.ID, owner: s.Owner}, req), old, req)
+}
 
 // Mark and MarkForced are the rules that begin an entry's deletion.
 func Mark(e Entry, req Request) Write {

@@ -11,14 +11,23 @@
 //	  └───── put back ────┘
 //	   the host refused the command
 //
-// A mark is one conditional write; its lease says until when the current
-// attempt has the word. A confirmation is the recorded fact that lets the
-// deletion end; it counts only for the attempt that it answers. Only Finisher
-// writes DELETED.
+// A mark is one conditional write; its lease says until when its attempt is the
+// current one. A confirmation is the recorded fact that lets the deletion end; it
+// counts only for the attempt that it answers. Only Finisher writes DELETED.
 //
-// Every rule is a plain function in deletion.go that takes what is known and
-// returns a Write: the condition and the change. Whoever applies it (DynamoDB
-// or memory) adds nothing of its own, so the rules stand in one place.
+// Every rule is a plain function in a file rules_*.go. It takes what is known
+// and returns a Write: the condition and the change. Whoever applies it
+// (DynamoDB or memory) adds nothing of its own, so the rules stand in one place:
+//
+//	rules_mark.go       a request: mark, force, repeat, put back
+//	rules_confirm.go    a host's answer, and the end
+//	rules_force.go      closing what was removed by force
+//	rules_due.go        a lease that has ended: try again, give up
+//	rules_inventory.go  what hosts say runs on them, or no longer say
+//	rules_evidence.go   facts that end sessions and deletions
+//
+// The types beside them read the records, apply the rules, ask the hosts and log:
+// each in a file of its name (Deleter in deleter.go).
 package session
 
 import "time"
@@ -90,14 +99,14 @@ type Session struct {
 	// way. From then on it cannot be put back.
 	RepeatedAt time.Time
 
-	// The attempt: its name, the how-many-eth it is, when it began, and when
+	// The attempt: its name, the number of attempts so far, when it began, and when
 	// it failed, if it did. StateReason then says why.
 	AttemptID       string
 	Attempts        int64
 	AttemptedAt     time.Time
 	AttemptFailedAt time.Time
 
-	// The lease: until NextAttemptAt the current attempt has the word. DueLane
+	// The lease: until NextAttemptAt no other attempt begins. DueShard
 	// spreads the index of leases over several partitions.
 	NextAttemptAt time.Time
 	DueShard      string
@@ -123,4 +132,15 @@ func (s Session) NameOnHost() string {
 		return s.DCVID
 	}
 	return s.ID
+}
+
+// unanswered tells whether a host's answer is still waited for.
+func (s Session) unanswered() bool { return s.Confirmation == "" || !s.CloseUntil.IsZero() }
+
+// givenUpAndConfirmed: a deletion that was given up, and is confirmed; the stream ends it.
+func (s Session) givenUpAndConfirmed() bool { return s.State == Unknown && s.Confirmation != "" }
+
+// expired: the record may be removed at any time.
+func (s Session) expired(now time.Time) bool {
+	return s.ExpiresAt != 0 && s.ExpiresAt <= now.Unix()
 }

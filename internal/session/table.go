@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 )
 
 // Table is the Sessions table.
@@ -39,6 +41,11 @@ type Write struct {
 	If        []Condition
 	Set       Record
 	Remove    []string
+}
+
+// changes are the attributes that the write sets or removes, in order.
+func (w Write) changes() []string {
+	return slices.Concat(slices.Sorted(maps.Keys(w.Set)), w.Remove)
 }
 
 // A Condition is about one attribute of the record as it is before the write.
@@ -78,15 +85,3 @@ type Result struct {
 
 // mayLand tells whether the write may still land, whatever it came to.
 func (r Result) mayLand() bool { return r.MayLand || errors.Is(r.Err, ErrUnclear) }
-
-func is(attr string, values ...any) Condition {
-	c := Condition{Attr: attr, Op: Is}
-	for _, v := range values {
-		c.Values = append(c.Values, value(v))
-	}
-	return c
-}
-
-func missing(attr string) Condition { return Condition{Attr: attr, Op: Missing} }
-
-func exists(attr string) Condition { return Condition{Attr: attr, Op: Exists} }

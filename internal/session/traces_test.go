@@ -9,18 +9,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Every attribute that a deletion, or its end, can leave behind.
-var ofDeletion = []string{
-	"StateReason", "DeletionRequestedAt", "DeletionRequestId", "DeletionRequestedBy", "Force", "RepeatedAt",
-	"AttemptId", "Attempts", "AttemptedAt", "AttemptFailedAt", "NextAttemptAt", "DueLane",
-	"Confirmation", "ConfirmedAt", "CloseUntil", "GivenUpAt", "DeletedAt", "ExpiresAt",
-}
-
 // anyPast is a session that lives, with any traces of earlier deletions, and
 // with attributes that the broker does not know.
 func anyPast(t *rapid.T) session.Record {
 	r := with(listedRecord, "State", rapid.SampledFrom([]string{"READY", "CREATING", "UNKNOWN"}).Draw(t, "state"))
-	for _, attr := range ofDeletion {
+	for _, attr := range session.DeletionAttrs {
+		if attr == "State" {
+			continue
+		}
 		if rapid.Bool().Draw(t, attr) {
 			values := []any{"x", "2026-11-23T19:01:02.123Z"} // all that an index's key can be
 			if attr != "NextAttemptAt" && attr != "DueLane" {

@@ -11,33 +11,37 @@ type mutant struct {
 }
 
 const (
-	deletionRules = "internal/session/deletion.go"
-	deleter       = "internal/session/delete.go"
-	closing       = "internal/session/close.go"
-	confirmer     = "internal/session/confirm.go"
-	cleaner       = "internal/session/due.go"
-	burial        = "internal/session/burial.go"
-	inventories   = "internal/session/inventory.go"
-	silence       = "internal/session/silence.go"
-	idleKeeper    = "internal/session/idle.go"
-	closer        = "internal/runcommand/closer.go"
-	encoding      = "internal/runcommand/encode.go"
-	isolation     = "internal/runcommand/isolate.go"
-	answers       = "internal/runcommand/reader.go"
-	surveys       = "internal/runcommand/survey.go"
-	api           = "internal/httpapi/delete.go"
+	rules          = "internal/session/rules.go"
+	markRules      = "internal/session/rules_mark.go"
+	confirmRules   = "internal/session/rules_confirm.go"
+	forceRules     = "internal/session/rules_force.go"
+	dueRules       = "internal/session/rules_due.go"
+	inventoryRules = "internal/session/rules_inventory.go"
+	deleter        = "internal/session/deleter.go"
+	deletions      = "internal/session/deletion.go"
+	attempts       = "internal/session/attempt.go"
+	reaper         = "internal/session/hostreaper.go"
+	reconciler     = "internal/session/inventoryreconciler.go"
+	unresponsive   = "internal/session/unresponsive.go"
+	idleRecorder   = "internal/session/idlerecorder.go"
+	closer         = "internal/runcommand/closer.go"
+	encoding       = "internal/runcommand/encode.go"
+	isolation      = "internal/runcommand/isolate.go"
+	answers        = "internal/runcommand/reader.go"
+	surveys        = "internal/runcommand/survey.go"
+	api            = "internal/httpapi/delete.go"
 )
 
 var mutants = []mutant{
 	// 1. Durable before answered.
 	{
-		name: "mark without its place in the index due", promise: 1, file: deletionRules,
+		name: "mark without its place in the index due", promise: 1, file: rules,
 		why: "a crash after the mark leaves a deletion that cleanup never finds",
 		old: "set(w, AttrDueShard, dueShard(sessionID))",
 		new: "_ = sessionID",
 	},
 	{
-		name: "lease not written", promise: 1, file: deletionRules,
+		name: "lease not written", promise: 1, file: rules,
 		why: "the same: an item without NextAttemptAt is not in the index",
 		old: "set(w, AttrNextAttemptAt, now.Add(Lease))",
 		new: "",
@@ -55,7 +59,7 @@ var mutants = []mutant{
 		new: "case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:\n\t\tdel.step = done",
 	},
 	{
-		name: "traces of an earlier deletion kept at the mark", promise: 1, file: deletionRules,
+		name: "traces of an earlier deletion kept at the mark", promise: 1, file: markRules,
 		why: "the expiry of a record that was given up removes an open deletion; a repeat of the earlier one holds its put-back up",
 		old: "if _, stays := w.Set[attr]; !stays {",
 		new: "if _, stays := w.Set[attr]; !stays && attr == AttrDeletedAt {",
@@ -63,73 +67,73 @@ var mutants = []mutant{
 
 	// 2. Never taken back, never stuck.
 	{
-		name: "lease ended at the confirmation", promise: 2, file: deletionRules,
+		name: "lease ended at the confirmation", promise: 2, file: confirmRules,
 		why: "if the stream loses the confirmation nothing ends the deletion",
 		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\tset(&w, AttrDueShard, dueShard(r.SessionID))\n\tw.Remove = []string{AttrStateReason, AttrAttemptFailedAt}",
 		new: "w.Remove = []string{AttrStateReason, AttrAttemptFailedAt, AttrNextAttemptAt, AttrDueShard}",
 	},
 	{
-		name: "confirmed deletion touched without a change", promise: 2, file: cleaner,
+		name: "confirmed deletion touched without a change", promise: 2, file: dueRules,
 		why: "an unchanged write makes no stream record: what the stream lost stays lost",
 		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\treturn w\n}\n\n// dropLease",
 		new: "w.Set[AttrNextAttemptAt] = due[AttrNextAttemptAt]\n\treturn w\n}\n\n// dropLease",
 	},
 	{
-		name: "given up over a confirmation", promise: 2, file: cleaner,
+		name: "given up over a confirmation", promise: 2, file: dueRules,
 		why: "what its host has confirmed ends as UNKNOWN",
 		old: "case !s.unanswered():",
-		new: "case !s.unanswered() && (now.Before(c.end(s)) || s.State != Deleting || !s.CloseUntil.IsZero()):",
+		new: "case !s.unanswered() && (now.Before(tryUntil(s, tryFor)) || s.State != Deleting || !s.CloseUntil.IsZero()):",
 	},
 	{
-		name: "never given up", promise: 2, file: cleaner,
+		name: "never given up", promise: 2, file: dueRules,
 		why: "a deletion whose host never answers stays DELETING",
 		old: "case !now.Before(end):",
 		new: "case now.Before(s.DeletionRequestedAt):",
 	},
 	{
-		name: "attempt forgotten when given up", promise: 2, file: cleaner,
+		name: "attempt forgotten when given up", promise: 2, file: dueRules,
 		why: "a confirmation that comes later does not count any more",
 		old: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt}",
 		new: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt, AttrAttemptID}",
 	},
 	{
-		name: "put back under another's promise", promise: 2, file: deletionRules,
+		name: "put back under another's promise", promise: 2, file: markRules,
 		why: "another request was told DELETING of it meanwhile",
 		old: "missing(AttrRepeatedAt),",
 		new: "",
 	},
 	{
-		name: "repeat leaves no mark", promise: 2, file: deleter,
+		name: "repeat leaves no mark", promise: 2, file: deletions,
 		why: "the request that began the deletion does not know that another relies on it",
 		old: "case s.RepeatedAt.IsZero():",
 		new: "case s.State == Deleted:",
 	},
 	{
-		name: "another's attempt put back", promise: 2, file: deletionRules,
+		name: "another's attempt put back", promise: 2, file: markRules,
 		why: "a claim has taken the deletion over meanwhile",
 		old: "is(AttrAttemptID, req.ID),",
 		new: "",
 	},
 	{
-		name: "put back over a confirmation", promise: 2, file: deletionRules,
+		name: "put back over a confirmation", promise: 2, file: markRules,
 		why: "a session that has ended meanwhile is READY for ever",
 		old: "missing(AttrConfirmation),\n\t\t\tmissing(AttrRepeatedAt),",
 		new: "missing(AttrRepeatedAt),",
 	},
 	{
-		name: "open deletion taken back by an inventory", promise: 2, file: inventories,
+		name: "open deletion taken back by an inventory", promise: 2, file: inventoryRules,
 		why: "a session that is still being closed is READY again",
 		old: `if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {`,
 		new: `if s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {`,
 	},
 	{
-		name: "brought back by an inventory sent before the end", promise: 2, file: inventories,
+		name: "brought back by an inventory sent before the end", promise: 2, file: inventoryRules,
 		why: "what the host has closed since is READY again",
 		old: "if meant || !s.DeletedAt.Before(inv.SentAt) {",
 		new: "if meant {",
 	},
 	{
-		name: "open deletions doubted with their host", promise: 2, file: silence,
+		name: "open deletions doubted with their host", promise: 2, file: unresponsive,
 		why: "they are UNKNOWN before the time to give up, without a word to their callers",
 		old: "case s.State == Ready:",
 		new: "case s.State == Ready, s.State == Deleting:",
@@ -137,37 +141,37 @@ var mutants = []mutant{
 
 	// 3. DELETED is true.
 	{
-		name: "attempt not checked at the confirmation", promise: 3, file: deletionRules,
+		name: "attempt not checked at the confirmation", promise: 3, file: confirmRules,
 		why: "a late answer to an earlier deletion ends this one, while its session runs",
 		old: "is(AttrAttemptID, r.AttemptID),",
 		new: "",
 	},
 	{
-		name: "finished whatever the record is by now", promise: 3, file: deletionRules,
+		name: "finished whatever the record is by now", promise: 3, file: confirmRules,
 		why: "a late stream record of an earlier deletion ends the one that is open now",
 		old: "same(seen, AttrDeletionRequestID),\n\t\t\tsame(seen, AttrAttemptID),\n\t\t\tsame(seen, AttrConfirmation),\n\t\t\tsame(seen, AttrConfirmedAt),",
 		new: "",
 	},
 	{
-		name: "failure taken for a confirmation", promise: 3, file: confirmer,
+		name: "failure taken for a confirmation", promise: 3, file: confirmRules,
 		why: "a host that could not close the session has not closed it",
 		old: "OutcomeReplaced: Replaced,",
 		new: "OutcomeReplaced: Replaced,\n\tOutcomeFailed: Absent,",
 	},
 	{
-		name: "void command taken for a confirmation", promise: 3, file: confirmer,
+		name: "void command taken for a confirmation", promise: 3, file: confirmRules,
 		why: "a host that got the command too late has not closed the session",
 		old: "OutcomeReplaced: Replaced,",
 		new: "OutcomeReplaced: Replaced,\n\tOutcomeExpired: Absent,",
 	},
 	{
-		name: "host believed gone without asking", promise: 3, file: burial,
+		name: "host believed gone without asking", promise: 3, file: reaper,
 		why: "whatever EC2 says, a host of which there was bad news is stopped",
 		old: "switch status := statuses[hostID]; status {",
 		new: "switch status := max(statuses[hostID], Stopped); status {",
 	},
 	{
-		name: "inventory dated by its receipt", promise: 3, file: inventories,
+		name: "inventory dated by its receipt", promise: 3, file: reconciler,
 		why: "one that was sent before a session came up ends it",
 		old: "inv.readAt = now\n\tif age :=",
 		new: "inv.readAt = now\n\tinv.SentAt = now\n\tif age :=",
@@ -179,7 +183,7 @@ var mutants = []mutant{
 		new: `Complete: end != 0 && failed == "",`,
 	},
 	{
-		name: "vanished in another incarnation", promise: 3, file: idleKeeper,
+		name: "vanished in another incarnation", promise: 3, file: idleRecorder,
 		why: "that an idle session was closed ends the record of the one that came after it",
 		old: "!ok || !named || !sameCreation(seen.CreationTime, s.CreationTime)",
 		new: "!ok || !named",
@@ -187,25 +191,25 @@ var mutants = []mutant{
 
 	// 4. Owners only.
 	{
-		name: "owner dropped from the mark's condition", promise: 4, file: deletionRules,
+		name: "owner dropped from the mark's condition", promise: 4, file: markRules,
 		why: "anybody deletes anybody's session",
 		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown),",
 		new: "is(AttrState, Ready, Creating, Unknown),",
 	},
 	{
-		name: "owner dropped from the forced mark's condition", promise: 4, file: deletionRules,
+		name: "owner dropped from the forced mark's condition", promise: 4, file: markRules,
 		why: "anybody deletes anybody's session by force",
 		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown, Deleting),",
 		new: "is(AttrState, Ready, Creating, Unknown, Deleting),",
 	},
 	{
-		name: "wrong owner told that there is a session", promise: 4, file: deleter,
+		name: "wrong owner told that there is a session", promise: 4, file: deletions,
 		why: "the answer tells apart what must look the same",
 		old: "case !exists || s.Owner != del.owner:\n\t\tdel.fail(NotFound, nil)",
 		new: "case !exists:\n\t\tdel.fail(NotFound, nil)\n\tcase s.Owner != del.owner:\n\t\tdel.fail(\"The session belongs to somebody else\", nil)",
 	},
 	{
-		name: "wrong owner told DELETING of an open deletion", promise: 4, file: deleter,
+		name: "wrong owner told DELETING of an open deletion", promise: 4, file: deletions,
 		why: "the answer shows a stranger that the session exists",
 		old: "case !exists || s.Owner != del.owner:",
 		new: "case !exists || s.Owner != del.owner && s.State != Deleting:",
@@ -219,31 +223,31 @@ var mutants = []mutant{
 		new: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil && created.IsZero() {",
 	},
 	{
-		name: "no bound where no incarnation was recorded", promise: 5, file: closing,
+		name: "no bound where no incarnation was recorded", promise: 5, file: attempts,
 		why: "a session that came up after the request is closed",
 		old: "CreatedUntil: requestedAt.Add(CreationTolerance),",
 		new: "CreatedUntil: requestedAt.Add(1000 * time.Hour),",
 	},
 	{
-		name: "repeat means what came up since", promise: 5, file: closing,
+		name: "repeat means what came up since", promise: 5, file: deleter,
 		why: "a repeated request moves the bound of the deletion that it repeats",
 		old: "if del.seen.State == Deleting && !del.force {",
 		new: "if del.seen.State == Deleted && !del.force {",
 	},
 	{
-		name: "command without an end", promise: 5, file: closing,
+		name: "command without an end", promise: 5, file: attempts,
 		why: "one that arrives after the deletion's end still closes",
 		old: "a.VoidAfter = end",
 		new: "a.VoidAfter = end.Add(1000 * time.Hour)",
 	},
 	{
-		name: "host confirms for others", promise: 5, file: deletionRules,
+		name: "host confirms for others", promise: 5, file: confirmRules,
 		why: "every host of a command knows the attempt, and could speak for the rest",
 		old: "is(AttrHostID, r.HostID),",
 		new: "",
 	},
 	{
-		name: "host's inventory takes over another's session", promise: 5, file: inventories,
+		name: "host's inventory takes over another's session", promise: 5, file: reconciler,
 		why: "a host that has a session of the same name gets the record",
 		old: "case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,",
 		new: "case there.NameOnHost() == p.NameOnHost,",
@@ -257,31 +261,31 @@ var mutants = []mutant{
 		new: "case del.step == toRepeat:",
 	},
 	{
-		name: "force does not end an open deletion", promise: 6, file: deletionRules,
+		name: "force does not end an open deletion", promise: 6, file: markRules,
 		why: "it is to end at once also when an ordinary deletion is under way",
 		old: "is(AttrState, Ready, Creating, Unknown, Deleting),",
 		new: "is(AttrState, Ready, Creating, Unknown),",
 	},
 	{
-		name: "forced, but not confirmed", promise: 6, file: deletionRules,
+		name: "forced, but not confirmed", promise: 6, file: markRules,
 		why: "nothing ends the record",
 		old: "set(&w, AttrConfirmation, Forced)",
 		new: "",
 	},
 	{
-		name: "best effort tried once", promise: 6, file: deleter,
+		name: "best effort tried once", promise: 6, file: markRules,
 		why: "a host that does not answer the first command keeps the session",
-		old: "return markForced(*del, req, req.At.Add(d.GiveUp))",
+		old: "return markForced(*del, req, req.At.Add(giveUp))",
 		new: "return markForced(*del, req, time.Time{})",
 	},
 	{
-		name: "closing forgotten at the record's end", promise: 6, file: deletionRules,
+		name: "closing forgotten at the record's end", promise: 6, file: confirmRules,
 		why: "the same: cleanup does not find it any more",
 		old: "if _, closing := seen[AttrCloseUntil]; !closing {",
 		new: "if _, closing := seen[AttrCloseUntil]; !closing || closing {",
 	},
 	{
-		name: "listed again while it is being closed", promise: 6, file: inventories,
+		name: "listed again while it is being closed", promise: 6, file: inventoryRules,
 		why: "an inventory shows a session that its host is still to close",
 		old: "meant := s.CloseUntil.After(inv.SentAt) && (",
 		new: "meant := s.CloseUntil.After(inv.SentAt) && s.DeletedAt.IsZero() && (",
@@ -301,19 +305,19 @@ var mutants = []mutant{
 		new: "for i, a := range answers {\n\t\tif i > 0 && a.SessionID == answers[i-1].SessionID {\n\t\t\tcontinue\n\t\t}\n\t\tif a.FailureReason",
 	},
 	{
-		name: "refused session not put back", promise: 7, file: closing,
+		name: "refused session not put back", promise: 7, file: deleter,
 		why: "an entry answered as unsuccessful goes on being deleted",
 		old: "goOn = append(goOn, del)\n\t\t} else {",
 		new: "goOn = append(goOn, del)\n\t\t} else if del.fail(refusalReason(del.cause), del.cause); len(refused) == 0 {",
 	},
 	{
-		name: "put back to something else", promise: 7, file: deletionRules,
+		name: "put back to something else", promise: 7, file: markRules,
 		why: "what the record said before the mark is lost",
 		old: "if v, had := old[attr]; had {",
 		new: "if v, had := old[attr]; had && attr != AttrStateReason && attr != AttrExpiresAt {",
 	},
 	{
-		name: "refusal answered though the deletion goes on", promise: 7, file: closing,
+		name: "refusal answered though the deletion goes on", promise: 7, file: deleter,
 		why: "another request relies on it, and ends it",
 		old: "return now != nil && s.DeletionRequestID != req.ID && !confirmed",
 		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",
@@ -325,19 +329,19 @@ var mutants = []mutant{
 		new: "if refused(err) && watched.unanswered && err == nil {",
 	},
 	{
-		name: "own mark not recognized", promise: 7, file: deleter,
+		name: "own mark not recognized", promise: 7, file: deletions,
 		why: "a forced entry whose first answer was lost is told that there is no such session, though it ended it",
 		old: "ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID",
 		new: "ours := s.DeletionRequestID == \"\"",
 	},
 	{
-		name: "repeat claims what has not failed", promise: 7, file: deletionRules,
+		name: "repeat claims what has not failed", promise: 7, file: markRules,
 		why: "a repeat of an open deletion is a success, and sends nothing",
 		old: "!open.AttemptFailedAt.IsZero() &&",
 		new: "",
 	},
 	{
-		name: "repeat tries again without a pause", promise: 7, file: deletionRules,
+		name: "repeat tries again without a pause", promise: 7, file: markRules,
 		why: "a caller in a loop has the host work without end",
 		old: "!now.Before(open.AttemptedAt.Add(RepeatPause)) &&",
 		new: "",
@@ -365,13 +369,13 @@ var mutants = []mutant{
 
 	// 9. Re-cached.
 	{
-		name: "not listed again after force", promise: 9, file: inventories,
+		name: "not listed again after force", promise: 9, file: inventoryRules,
 		why: "a desktop that still runs stays hidden",
 		old: "return relist(r, f, inv, inv.HostID, s.ID), true\n\tcase !s.State.lives():",
 		new: "return Write{}, false\n\tcase !s.State.lives():",
 	},
 	{
-		name: "listed again with traces of its end", promise: 9, file: inventories,
+		name: "listed again with traces of its end", promise: 9, file: inventoryRules,
 		why: "the record expires under a session that runs, or cannot be deleted any more",
 		old: "!stays && attr != AttrSessionID {",
 		new: "!stays && attr != AttrSessionID && attr != AttrExpiresAt && attr != AttrConfirmation {",
@@ -379,25 +383,25 @@ var mutants = []mutant{
 
 	// 10. At least once, in any order.
 	{
-		name: "claim without condition", promise: 10, file: cleaner,
+		name: "claim without condition", promise: 10, file: dueRules,
 		why: "two runs of cleanup claim one deletion, or one that has ended",
 		old: "w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
 		new: "w := Write{SessionID: s.ID, Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
 	},
 	{
-		name: "inventory of hours ago applied", promise: 10, file: inventories,
+		name: "inventory of hours ago applied", promise: 10, file: reconciler,
 		why: "sessions that have ended long since are listed",
 		old: "age > maxInventoryAge {",
 		new: "age > 1000*maxInventoryAge {",
 	},
 	{
-		name: "newer inventory not looked for again", promise: 10, file: inventories,
+		name: "newer inventory not looked for again", promise: 10, file: reconciler,
 		why: "of two that are applied at once the older one brings back what the newer has ended",
 		old: "if newest[inv.HostID].After(inv.SentAt) {",
 		new: "if newest[inv.HostID].Before(time.Time{}) {",
 	},
 	{
-		name: "confirmed a second time", promise: 10, file: deletionRules,
+		name: "confirmed a second time", promise: 10, file: confirmRules,
 		why: "a late failure stands over a confirmation, a second answer over the first",
 		old: "is(AttrState, Deleting, Unknown),\n\t\t\tmissing(AttrConfirmation),",
 		new: "is(AttrState, Deleting, Unknown),",

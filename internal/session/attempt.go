@@ -40,6 +40,22 @@ type Closing struct {
 	CreatedUntil time.Time
 }
 
+// add adds the closing of a session whose deletion was requested at that time,
+// and is tried until end. The command is void as soon as one of its deletions
+// would be given up.
+func (a *Attempt) add(s Session, requestedAt, end time.Time) {
+	a.Closings = append(a.Closings, Closing{
+		SessionID:    s.ID,
+		NameOnHost:   s.NameOnHost(),
+		HostID:       s.HostID,
+		CreationTime: s.CreationTime,
+		CreatedUntil: requestedAt.Add(CreationTolerance),
+	})
+	if a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
+		a.VoidAfter = end
+	}
+}
+
 // A Refusal says that a host was not, and will not be, asked.
 type Refusal struct {
 	HostID string
@@ -92,4 +108,16 @@ type Report struct {
 	Outcome   Outcome
 	Reason    string // why it failed; at most a line
 	CommandID string // the command that it answers, for the log
+}
+
+// withReason fills in a default reason.
+func (r Report) withReason() Report {
+	switch {
+	case r.Reason != "":
+	case r.Outcome == OutcomeExpired:
+		r.Reason = "The command was void when the host ran it: is its clock ahead?"
+	default:
+		r.Reason = string(r.Outcome)
+	}
+	return r
 }

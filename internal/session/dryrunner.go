@@ -103,21 +103,6 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 	return nil
 }
 
-// predict is what the deletion's writes would come to: toClose where a refusal
-// of its host would take the mark back. An open deletion is never taken back,
-// and a forced one asks nobody, or does not depend on the answer.
-func (del *deletion) predict() {
-	switch {
-	case del.step == done:
-	case del.seen.State.lives() && !del.force && !del.seen.givenUpAndConfirmed():
-		del.step = toClose
-	case del.seen.State.lives(), del.seen.State == Deleting:
-		del.step = done
-	default:
-		del.fail(NotFound, nil)
-	}
-}
-
 // lastSeen is by session.
 func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[string]time.Time, error) {
 	hostIDs := map[string]bool{}

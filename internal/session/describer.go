@@ -146,8 +146,3 @@ func distinct(ids []string) []string {
 func (q Query) meets(s Session) bool {
 	return s.State != "" && (q.Owner == "" || s.Owner == q.Owner)
 }
-
-// expired: the record may be removed at any time.
-func (s Session) expired(now time.Time) bool {
-	return s.ExpiresAt != 0 && s.ExpiresAt <= now.Unix()
-}

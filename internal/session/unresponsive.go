@@ -102,12 +102,3 @@ func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID 
 	}
 	return nil
 }
-
-func markUnresponsive(r Record, before, now time.Time) Write {
-	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
-	set(&w, AttrState, Unknown)
-	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+
-		" or longer: is it there, and do its agent and its DCV server work?")
-	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
-	return w
-}

@@ -1,0 +1,114 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A Confirmer records what hosts report.
+type Confirmer struct {
+	Table Table
+	Index Index
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Apply records each report, and answers each in its place: an error means that
+// it must be applied again. A report that does not count (of an earlier
+// attempt, of another host's session, the second of its kind) changes nothing
+// and is no error.
+func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
+	errs := make([]error, len(reports))
+	for i, res := range recordReports(ctx, c.Table, reports, c.Now()) {
+		r := reports[i]
+		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
+			"AttemptId", r.AttemptID, "CommandId", r.CommandID, "Outcome", string(r.Outcome))
+		_, over := confirmations[r.Outcome]
+		switch {
+		case res.Err == nil && over:
+			log.Info("deletion confirmed: the record ends next")
+		case res.Err == nil:
+			log.Warn("attempt failed: it is tried again", "Reason", r.withReason().Reason, "Metric", Count(AttemptsFailed, 1))
+		case errors.Is(res.Err, ErrCondition):
+			log.Info("report does not count: another attempt has the word, or the deletion is over")
+		default:
+			errs[i] = fmt.Errorf("session %s: report %q of host %s: %w", r.SessionID, r.Outcome, r.HostID, res.Err)
+		}
+	}
+	return errs
+}
+
+// Failed makes the reports that a host should have given, but for those that it
+// gave: its part of the attempt has ended in some other way than by running the
+// command to its end.
+func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
+	records, err := c.Index.OnHost(ctx, hostID)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: read its sessions: %w", hostID, err)
+	}
+	named := map[string]bool{}
+	for _, r := range given {
+		named[r.SessionID] = true
+	}
+	var reports []Report
+	for _, r := range records {
+		if s := r.Session(); s.AttemptID == attemptID && !named[s.ID] && s.unanswered() {
+			reports = append(reports, Report{
+				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeUnanswered, Reason: reason,
+			})
+		}
+	}
+	return reports, nil
+}
+
+// record writes what the reports mean, each for the attempt that it answers. A
+// second write follows where the first has shown that the session was removed
+// by force, or that the next attempt can come earlier.
+func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
+	type pending struct {
+		report      int  // its place
+		reschedules bool // it changes no outcome
+	}
+	results := make([]Result, len(reports))
+	var (
+		open   []pending // of each write
+		writes []Write
+	)
+	for i, r := range reports {
+		open = append(open, pending{report: i})
+		if confirmation, over := confirmations[r.Outcome]; over {
+			writes = append(writes, confirm(r, confirmation, now))
+		} else {
+			writes = append(writes, failAttempt(r.withReason(), now))
+		}
+	}
+	for range 3 { // a record that was removed by force may end in between
+		var (
+			nextOpen   []pending
+			nextWrites []Write
+		)
+		for n, res := range table.Write(ctx, writes) {
+			if open[n].reschedules {
+				continue
+			}
+			i := open[n].report
+			results[i] = res
+			w, ok := afterForce(reports[i], res, now)
+			next := pending{report: i}
+			if !ok && res.Err == nil && reports[i].Outcome == OutcomeFailed {
+				w, ok = rescheduleEarlier(res.Old, now)
+				next.reschedules = true
+			}
+			if ok {
+				nextOpen, nextWrites = append(nextOpen, next), append(nextWrites, w)
+			}
+		}
+		if open, writes = nextOpen, nextWrites; len(writes) == 0 {
+			break
+		}
+	}
+	return results
+}

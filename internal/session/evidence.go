@@ -1,0 +1,44 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Evidence is a fact that ends whatever was there before it: a host that is
+// gone, an inventory without the session.
+type evidence struct {
+	id           string // a UUID: the attempt of what it ends by itself
+	confirmation Confirmation
+	reason       string
+	before       time.Time // what began earlier is over
+	now          time.Time
+}
+
+// write writes the ends, and whatever else goes with them.
+func (e evidence) write(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
+	var errs []error
+	for i, res := range table.Write(ctx, writes) {
+		w := writes[i]
+		was := res.Old.Session()
+		requestID, itself := w.Set[AttrDeletionRequestID]
+		if !itself {
+			requestID = was.DeletionRequestID
+		}
+		log := log.With("SessionId", w.SessionID, "HostId", was.HostID, "RequestId", requestID)
+		switch {
+		case res.Err == nil && w.Set[AttrConfirmation] != nil:
+			log.Info("session is over: the record ends next", "Confirmation", w.Set[AttrConfirmation], "Reason", e.reason)
+		case res.Err == nil:
+			log.Info("session updated: its host says something new")
+		case errors.Is(res.Err, ErrCondition):
+			log.Debug("record has moved on: nothing to do")
+		default:
+			errs = append(errs, fmt.Errorf("session %s: %w", w.SessionID, res.Err))
+		}
+	}
+	return errors.Join(errs...)
+}

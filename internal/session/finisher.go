@@ -1,0 +1,59 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A Finisher ends what is confirmed. Nothing else writes DELETED.
+type Finisher struct {
+	Table Table
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Finish ends the deletions that the records show as confirmed, and answers
+// each in its place: an error means that it must be seen again. A record that
+// shows none, or is not the newest, changes nothing and is no error.
+func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
+	now := f.Now()
+	var (
+		writes []Write
+		at     []int
+	)
+	for i, r := range seen {
+		s := r.Session()
+		if s.Confirmation != "" && (s.State == Deleting || s.State == Unknown) {
+			writes = append(writes, finish(r, now))
+			at = append(at, i)
+		}
+	}
+	errs := make([]error, len(seen))
+	for i, res := range f.Table.Write(ctx, writes) {
+		s := seen[at[i]].Session()
+		log := f.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "Confirmation", string(s.Confirmation))
+		switch {
+		case res.Err == nil:
+			f.deleted(log, s, now)
+		case errors.Is(res.Err, ErrCondition):
+			log.Info("deletion ended before, or a newer one has begun: nothing to do")
+		default:
+			errs[at[i]] = fmt.Errorf("session %s: finish: %w", s.ID, res.Err)
+		}
+	}
+	return errs
+}
+
+// deleted logs the end. Of sessions that ended without anybody's request it is
+// not measured how long that took.
+func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
+	after := now.Sub(s.DeletionRequestedAt).Seconds()
+	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}
+	if s.DeletionRequestedBy != requestedByBroker {
+		line = append(line, "Metric", Measure(DeletedAfterSeconds, after), "Metric", Measure(AttemptsPerDeletion, float64(s.Attempts)))
+	}
+	log.Info("session deleted", line...)
+}

@@ -1,0 +1,67 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// HostTable is the Hosts table: when each host last spoke, and was last spoken
+// to.
+type HostTable interface {
+	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
+	// less than SentApart after the last counts as the same.
+	RecordInventorySent(ctx context.Context, at time.Time) error
+	// LastButOne is when the inventory before the last was sent; zero if there
+	// was none.
+	LastButOne(ctx context.Context) (time.Time, error)
+	// Newest is when the newest inventories were sent that were applied of
+	// those hosts, which are distinct; hosts without one are absent.
+	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
+	// RecordAnswer notes that a host answered an inventory. fresh is false if one that
+	// was sent later is noted already, or this one is, and the host was marked
+	// silent since. Then nothing is written, but that the host is not known to be
+	// empty, if this answer does not say so: it may be the one that was run last.
+	RecordAnswer(ctx context.Context, a HostAnswer) (fresh bool, err error)
+	// AnsweredBefore lists hosts that last answered before that time and are not marked
+	// silent yet, the longest silent first, at most limit of them.
+	AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
+	// AddHost adds a host that is not known at all, as one that last answered
+	// then.
+	AddHost(ctx context.Context, hostID string, then time.Time) error
+	// MarkSilent marks a host silent, unless it has answered since. marked tells
+	// whether it is silent now. Unless it answers again, the table forgets it
+	// after KeepUnknown, as it does its sessions.
+	MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
+}
+
+// SentApart is how far apart two inventories are, at least.
+const SentApart = time.Minute
+
+// A HostAnswer is the fact that a host answered an inventory.
+type HostAnswer struct {
+	HostID, InventoryID string
+	Platform            string
+	// SentAt is when the inventory's command was sent, At when its answer was
+	// read.
+	SentAt, At time.Time
+	// Sessions is how many it says run; without Complete, at least.
+	Sessions int
+	Complete bool
+}
+
+// HostNotes is what the Hosts table has noted of inventories.
+type HostNotes interface {
+	// Notes has those of the hosts, which are distinct, that ever answered one.
+	Notes(ctx context.Context, hostIDs []string) (map[string]HostNote, error)
+}
+
+// A HostNote is what a host's inventories have said, by their sending times.
+type HostNote struct {
+	// SentAt is the newest, CompleteAt the newest that had all of its sessions.
+	SentAt, CompleteAt time.Time
+	// OccupiedAt is the newest with a session in it.
+	OccupiedAt time.Time
+	// EmptySince is the oldest of those, up to the newest, that were complete and
+	// had none; zero if the newest is not one of them.
+	EmptySince time.Time
+}

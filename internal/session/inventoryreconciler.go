@@ -1,0 +1,130 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// An InventoryReconciler brings the table to what hosts say runs on them. A host
+// speaks for itself only: whatever it says, no other host's session is hidden,
+// taken over or ended by it.
+type InventoryReconciler struct {
+	Table     Table
+	Index     Index
+	HostTable HostTable
+	Reaper    *HostReaper
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Apply brings the table to what the inventory says: it lists new sessions,
+// updates what changed, ends what has vanished, and lists again what was
+// removed by force but still runs. One older than the host's newest, or than an
+// hour, changes nothing. An open deletion is only ever confirmed by it. It may
+// be applied again at any time.
+func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
+	log := ir.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
+	now := ir.Now()
+	inv.readAt = now
+	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
+		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
+		return nil
+	}
+	fresh, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
+		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
+		Sessions: len(inv.Sessions), Complete: inv.Complete,
+	})
+	if err != nil {
+		return fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)
+	}
+	if !fresh {
+		log.Info("inventory dropped: a newer one was applied")
+		return nil
+	}
+	lag := now.Sub(inv.SentAt).Seconds()
+	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
+		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
+	known, err := ir.Index.OnHost(ctx, inv.HostID)
+	if err != nil {
+		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)
+	}
+	gone := evidence{
+		id:           inv.ID,
+		confirmation: Vanished,
+		reason:       "Its host no longer runs it.",
+		before:       inv.SentAt,
+		now:          now,
+	}
+	writes, unknown, unlistable := compare(inv, known, gone)
+	for range unlistable {
+		ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
+	}
+	if len(writes)+len(unknown) == 0 {
+		return nil
+	}
+	// Two inventories may be applied at once: the older must not bring back
+	// what the newer has ended.
+	newest, err := ir.HostTable.Newest(ctx, []string{inv.HostID})
+	if err != nil {
+		return fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
+	}
+	if newest[inv.HostID].After(inv.SentAt) {
+		log.Info("inventory dropped: a newer one has come meanwhile")
+		return nil
+	}
+	err = gone.write(ctx, ir.Table, writes, ir.Log)
+	return errors.Join(err, ir.list(ctx, inv, unknown, gone))
+}
+
+// list brings sessions into the table that its index does not show for this
+// host. A record may be there all the same: ended, of another host, or too new
+// for the index.
+func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []Found, gone evidence) error {
+	type pending struct {
+		Found
+		id string
+	}
+	var open []pending
+	for _, f := range found {
+		open = append(open, pending{f, listedID(f.NameOnHost, inv.HostID)})
+	}
+	var errs []error
+	for range 3 { // under its name, under its name and host, over what was there
+		var (
+			writes []Write
+			next   []pending
+			over   []Write
+		)
+		for _, p := range open {
+			writes = append(writes, listNew(p.Found, inv, p.id))
+		}
+		if len(writes) == 0 {
+			break
+		}
+		for i, res := range ir.Table.Write(ctx, writes) {
+			p := open[i]
+			there := res.Old.Session()
+			switch {
+			case res.Err == nil:
+				ir.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
+			case !errors.Is(res.Err, ErrCondition):
+				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
+			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
+				there.State == Deleted && !there.CloseUntil.After(inv.SentAt):
+				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
+					over = append(over, w)
+				}
+			case p.id == p.NameOnHost:
+				next = append(next, pending{p.Found, p.NameOnHost + "-" + inv.HostID})
+			default:
+				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
+			}
+		}
+		errs = append(errs, gone.write(ctx, ir.Table, over, ir.Log))
+		open = next
+	}
+	return errors.Join(errs...)
+}

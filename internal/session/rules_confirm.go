@@ -1,0 +1,95 @@
+package session
+
+import "time"
+
+// confirmations is what an outcome confirms; the others mean that the attempt
+// failed.
+var confirmations = map[Outcome]Confirmation{
+	OutcomeClosed:   Closed,
+	OutcomeAbsent:   Absent,
+	OutcomeReplaced: Replaced,
+}
+
+// confirm records that the deletion may end, for the attempt that the report
+// answers and no other. A deletion that was given up is still confirmed. The
+// lease goes on: should the table's stream lose the confirmation, cleanup
+// shows it again.
+func confirm(r Report, c Confirmation, now time.Time) Write {
+	w := ifCurrentAttempt(r)
+	set(&w, AttrConfirmation, c)
+	set(&w, AttrConfirmedAt, now)
+	set(&w, AttrNextAttemptAt, now.Add(Lease))
+	set(&w, AttrDueShard, dueShard(r.SessionID))
+	w.Remove = []string{AttrStateReason, AttrAttemptFailedAt}
+	return w
+}
+
+// failAttempt records why the attempt failed, once. Its lease stays as it is: it says
+// when the next attempt is due.
+func failAttempt(r Report, now time.Time) Write {
+	w := ifCurrentAttempt(r)
+	w.If = append(w.If, is(AttrState, Deleting), missing(AttrAttemptFailedAt))
+	set(&w, AttrStateReason, r.Reason)
+	set(&w, AttrAttemptFailedAt, now)
+	return w
+}
+
+// ifCurrentAttempt is the condition that a host's word about an attempt counts: the
+// session is its own, the attempt is the current one of a deletion that is
+// open or was given up, and nothing is confirmed yet.
+func ifCurrentAttempt(r Report) Write {
+	return Write{
+		SessionID: r.SessionID,
+		If: []Condition{
+			is(AttrHostID, r.HostID),
+			is(AttrAttemptID, r.AttemptID),
+			is(AttrState, Deleting, Unknown),
+			missing(AttrConfirmation),
+		},
+		Set: Record{},
+	}
+}
+
+// rescheduleEarlier brings the next attempt forward: the host has answered that this one
+// failed, so nothing is waited for but a pause, longer from attempt to attempt.
+func rescheduleEarlier(old Record, now time.Time) (Write, bool) {
+	s := old.Session()
+	next := now.Add(min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff))
+	if !next.Before(s.NextAttemptAt) {
+		return Write{}, false
+	}
+	w := Write{
+		SessionID: s.ID,
+		If:        []Condition{same(old, AttrAttemptID), same(old, AttrNextAttemptAt), exists(AttrAttemptFailedAt)},
+		Set:       Record{},
+	}
+	set(&w, AttrNextAttemptAt, next)
+	return w, true
+}
+
+// finish ends a confirmed deletion, if it is still the one that was seen.
+func finish(seen Record, now time.Time) Write {
+	w := Write{
+		SessionID: seen.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting, Unknown),
+			same(seen, AttrDeletionRequestID),
+			same(seen, AttrAttemptID),
+			same(seen, AttrConfirmation),
+			same(seen, AttrConfirmedAt),
+			same(seen, AttrCloseUntil),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrState, Deleted)
+	set(&w, AttrDeletedAt, now)
+	set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
+	if _, closing := seen[AttrCloseUntil]; !closing {
+		w.Remove = indexKeys
+	}
+	return w
+}
+
+// indexKeys are what keeps a record in the indexes due and by-host: until the
+// deletion has ended, and its host need not close the session any more.
+var indexKeys = []string{AttrNextAttemptAt, AttrDueShard, AttrLiveHostID}

@@ -1,0 +1,136 @@
+package session
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+)
+
+// nextWrite is what a due deletion needs.
+func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration) Write {
+	s := due.Session()
+	switch {
+	case s.State != Deleting && (s.Confirmation == "" || s.State == Deleted) && s.CloseUntil.IsZero():
+		return dropLease(due)
+	case !s.unanswered():
+		return touch(due, now)
+	}
+	switch end := tryUntil(s, tryFor); {
+	case !now.Before(end) && !s.CloseUntil.IsZero():
+		return finishClosing(due, unconfirmed(s, tryFor), now)
+	case !now.Before(end):
+		return giveUp(due, unconfirmed(s, tryFor), now)
+	case end.Sub(now) < Lease:
+		// Too late for another attempt, and the time after which the commands
+		// of all that are claimed together are void.
+		return waitForEnd(due, end)
+	default:
+		return claim(due, attemptID, now, end)
+	}
+}
+
+// tryUntil is when an open deletion is given up, or the closing of a session that
+// was removed by force.
+func tryUntil(s Session, tryFor time.Duration) time.Time {
+	if !s.CloseUntil.IsZero() {
+		return s.CloseUntil
+	}
+	return s.DeletionRequestedAt.Add(tryFor)
+}
+
+// unconfirmed is why a deletion is given up.
+func unconfirmed(s Session, tryFor time.Duration) string {
+	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tryFor, s.Attempts)
+	if last := strings.TrimPrefix(s.StateReason, removedByForce); last != "" {
+		reason += " Last: " + last
+	}
+	return reason
+}
+
+// claim gives a due deletion a new attempt: only one claimer's write meets the
+// condition. Each lease is longer than the last, up to maxBackoff, and not the
+// same for all; none goes beyond the end, when the deletion is given up.
+func claim(due Record, attemptID string, now, end time.Time) Write {
+	s := due.Session()
+	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
+	set(&w, AttrAttempts, s.Attempts+1)
+	lease(&w, s.ID, attemptID, now)
+	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
+	next := now.Add(backoff + jitter(s.ID+attemptID, backoff/4))
+	if next.After(end) {
+		next = end
+	}
+	set(&w, AttrNextAttemptAt, next)
+	return w
+}
+
+const maxBackoff = 10 * time.Minute
+
+// jitter is a part of the duration: always the same of one text, and evenly
+// spread over many.
+func jitter(text string, over time.Duration) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(text))
+	return time.Duration(h.Sum64() % uint64(over))
+}
+
+// giveUp ends a deletion that no host has confirmed in time. The attempt keeps
+// its name, so that a confirmation that comes later still counts.
+func giveUp(due Record, reason string, now time.Time) Write {
+	w := Write{
+		SessionID: due.text(AttrSessionID),
+		If:        ifAsSeen(due),
+		Set:       Record{},
+		Remove:    []string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt},
+	}
+	set(&w, AttrState, Unknown)
+	set(&w, AttrStateReason, reason)
+	set(&w, AttrGivenUpAt, now)
+	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	return w
+}
+
+// waitForEnd leaves an open deletion alone until its end.
+func waitForEnd(due Record, end time.Time) Write {
+	w := Write{SessionID: due.text(AttrSessionID), If: ifAsSeen(due), Set: Record{}}
+	set(&w, AttrNextAttemptAt, end)
+	return w
+}
+
+// touch changes a confirmed deletion, so that the table's stream shows it
+// again: an unchanged write makes no stream record.
+func touch(due Record, now time.Time) Write {
+	w := Write{
+		SessionID: due.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting, Unknown),
+			same(due, AttrConfirmation),
+			same(due, AttrNextAttemptAt),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrNextAttemptAt, now.Add(Lease))
+	return w
+}
+
+// dropLease takes away a lease that no open deletion holds; no rule leaves one.
+func dropLease(due Record) Write {
+	return Write{
+		SessionID: due.text(AttrSessionID),
+		If:        ifAsSeen(due),
+		Remove:    []string{AttrNextAttemptAt, AttrDueShard},
+	}
+}
+
+// ifAsSeen is the condition that a due deletion is as it was seen: with the same
+// attempt and lease, and no further.
+func ifAsSeen(due Record) []Condition {
+	return []Condition{
+		same(due, AttrState),
+		same(due, AttrAttemptID),
+		same(due, AttrNextAttemptAt),
+		same(due, AttrConfirmation),
+		same(due, AttrCloseUntil),
+	}
+}

@@ -1,0 +1,55 @@
+package session
+
+// confirmDeletion confirms an open deletion, or one that was given up, that was
+// requested before. What was removed by force need not be closed any more.
+func (e evidence) confirmDeletion(r Record) (Write, bool) {
+	s := r.Session()
+	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
+		return finishClosing(r, e.reason, e.now), true
+	}
+	open := (s.State == Deleting || s.State == Unknown && s.DeletionRequestID != "") && s.Confirmation == ""
+	if !open || !s.DeletionRequestedAt.Before(e.before) {
+		return Write{}, false
+	}
+	w := confirm(Report{HostID: s.HostID, AttemptID: s.AttemptID, SessionID: s.ID}, e.confirmation, e.now)
+	w.If = append(w.If, same(r, AttrDeletionRequestID))
+	return w, true
+}
+
+// endSession ends a session that lives, was seen before, and has no deletion of its
+// own: mark and confirmation in one write. One that no inventory has seen yet
+// ends only with its host.
+func (e evidence) endSession(r Record) (Write, bool) {
+	s := r.Session()
+	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
+	if !s.State.lives() || s.DeletionRequestID != "" || !seen {
+		return Write{}, false
+	}
+	w := Write{
+		SessionID: s.ID,
+		If: []Condition{
+			is(AttrState, Ready, Creating, Unknown), // it may become UNKNOWN meanwhile
+			same(r, AttrHostID),
+			same(r, AttrCreationTime),
+			same(r, AttrFirstSeenAt),
+			same(r, AttrDeletionRequestID),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrConfirmation, e.confirmation)
+	set(&w, AttrConfirmedAt, e.now)
+	set(&w, AttrStateReason, e.reason)
+	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requestedByBroker, At: e.now})
+	return w, true
+}
+
+// endAny ends whatever the record has that can be ended.
+func (e evidence) endAny(r Record) (Write, bool) {
+	if w, ok := e.confirmDeletion(r); ok {
+		return w, true
+	}
+	return e.endSession(r)
+}
+
+// requestedByBroker is the DeletionRequestedBy of what nobody asked for.
+const requestedByBroker = "dcv-session-broker"

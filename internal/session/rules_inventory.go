@@ -1,0 +1,171 @@
+package session
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// compare tells what the inventory means for the records of its host, which of
+// its sessions have none, and how many cannot be listed.
+func compare(inv Inventory, known []Record, gone evidence) (writes []Write, unknown []Found, unlistable int) {
+	runs := make(map[string]Found, len(inv.Sessions))
+	for _, f := range inv.Sessions {
+		runs[f.NameOnHost] = f
+	}
+	isKnown := map[string]bool{}
+	for _, r := range known {
+		name := r.Session().NameOnHost()
+		f, ok := runs[name]
+		isKnown[name] = true
+		var w Write
+		switch {
+		case ok:
+			w, ok = observe(r, f, inv, gone)
+		case inv.Complete:
+			if w, ok = gone.endAny(r); !ok {
+				w, ok = firstSeen(r, inv)
+			}
+		}
+		if ok {
+			writes = append(writes, w)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		f := runs[name]
+		switch {
+		case !f.listable():
+			unlistable++
+		case !isKnown[name]:
+			unknown = append(unknown, f)
+		}
+	}
+	return writes, unknown, unlistable
+}
+
+// observe is what a session that was found means for its record: nothing, most
+// of the time. What a newer inventory has written meanwhile stays.
+func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
+	s := r.Session()
+	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
+	switch {
+	case !f.listable(), s.ObservedAt.After(inv.SentAt):
+		return Write{}, false
+	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
+		if !sameIncarnation && !mayBeMeant(s, f) {
+			if !inv.Complete {
+				return Write{}, false
+			}
+			gone.confirmation = Replaced
+			return gone.confirmDeletion(r)
+		}
+		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
+			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
+		}
+		return Write{}, false
+	case s.State == Deleted:
+		meant := s.CloseUntil.After(inv.SentAt) && (sameIncarnation || mayBeMeant(s, f)) // its host was still to close it
+		if meant || !s.DeletedAt.Before(inv.SentAt) {
+			return Write{}, false // it ended after the inventory was sent: the next one knows better
+		}
+		return relist(r, f, inv, inv.HostID, s.ID), true
+	case !s.State.lives():
+		return Write{}, false
+	}
+	listed := listing(f, inv, inv.HostID, s.ID)
+	if !sameIncarnation {
+		return relist(r, f, inv, inv.HostID, s.ID), true
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	for attr, v := range listed {
+		if r[attr] != v && attr != AttrFirstSeenAt && attr != AttrObservedAt {
+			w.Set[attr] = v
+		}
+	}
+	if s.FirstSeenAt.IsZero() {
+		set(&w, AttrFirstSeenAt, inv.readAt)
+	}
+	if s.Name != "" && f.Name == "" {
+		w.Remove = append(w.Remove, AttrName)
+	}
+	if len(w.Set)+len(w.Remove) == 0 {
+		return Write{}, false
+	}
+	set(&w, AttrObservedAt, inv.SentAt)
+	if s.State == Unknown {
+		w.Remove = append(w.Remove, AttrStateReason, AttrExpiresAt)
+	}
+	return w, true
+}
+
+// mayBeMeant tells whether a session, not of the same incarnation as far as can
+// be read, may be the one that a deletion means all the same.
+func mayBeMeant(s Session, f Found) bool {
+	created, ok := parseCreation(f.CreationTime)
+	if _, recorded := parseCreation(s.CreationTime); ok && recorded {
+		return false
+	}
+	return !ok || !created.After(s.DeletionRequestedAt.Add(CreationTolerance))
+}
+
+// firstSeen lets a record that no inventory has made (somebody put it there)
+// count as seen, so that the next inventory without its session ends it.
+func firstSeen(r Record, inv Inventory) (Write, bool) {
+	s := r.Session()
+	if !s.State.lives() || s.DeletionRequestID != "" || !s.FirstSeenAt.IsZero() {
+		return Write{}, false
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	set(&w, AttrFirstSeenAt, inv.readAt)
+	return w, true
+}
+
+func markUnresponsive(r Record, before, now time.Time) Write {
+	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
+	set(&w, AttrState, Unknown)
+	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+
+		" or longer: is it there, and do its agent and its DCV server work?")
+	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	return w
+}
+
+// listNew makes the record of a found session, where there is none.
+func listNew(f Found, inv Inventory, id string) Write {
+	return Write{SessionID: id, New: true, Set: listing(f, inv, inv.HostID, id)}
+}
+
+// relist makes a record that is there into that of a found session, and removes
+// every trace of what it was.
+func relist(there Record, f Found, inv Inventory, hostID, id string) Write {
+	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, hostID, id)}
+	for attr := range there {
+		if _, stays := w.Set[attr]; !stays && attr != AttrSessionID {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+	return w
+}
+
+// listing is the record of a found session.
+func listing(f Found, inv Inventory, hostID, id string) Record {
+	r := Listed(Session{
+		ID: id, DCVID: f.NameOnHost, Owner: f.Owner, HostID: hostID, Name: f.Name, Type: f.Type,
+		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
+	})
+	delete(r, AttrSessionID) // the key: a write names it by itself
+	r[AttrFirstSeenAt] = FormatTime(inv.readAt)
+	r[AttrObservedAt] = FormatTime(inv.SentAt)
+	return r
+}
+
+// unchanged is the condition that a record is still what was decided upon.
+func unchanged(r Record) []Condition {
+	var conditions []Condition
+	for _, attr := range []string{
+		AttrState, AttrHostID, AttrCreationTime, AttrDeletionRequestID, AttrAttemptID,
+		AttrConfirmation, AttrDeletedAt, AttrGivenUpAt, AttrObservedAt,
+	} {
+		conditions = append(conditions, same(r, attr))
+	}
+	return conditions
+}

@@ -1,0 +1,151 @@
+package session
+
+import "time"
+
+// stepWrite is the write of the deletion's next step.
+func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration) Write {
+	switch {
+	case del.step == toRepeat:
+		return repeat(del.seen, req)
+	case del.step == toClaim:
+		return claimFailed(del.seen, req)
+	case del.force && mode == BestEffort:
+		return markForced(*del, req, req.At.Add(giveUp))
+	case del.force:
+		return markForced(*del, req, time.Time{})
+	}
+	w := mark(*del, req)
+	if giveUp < Lease { // as only a system to try things with has it
+		set(&w, AttrNextAttemptAt, req.At.Add(giveUp))
+	}
+	return w
+}
+
+// deletionAttrs are all attributes that a deletion can leave in a record, from
+// its mark to its end: whatever a rule sets is among them, or belongs to a
+// session's listing. A mark sets some of them and removes the others, and a
+// put-back gives its old value to each that the mark set or removed.
+var deletionAttrs = []string{
+	AttrState, AttrStateReason,
+	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
+	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
+	AttrNextAttemptAt, AttrDueShard,
+	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
+	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
+}
+
+// mark begins the deletion of a session that lives. The attempt is named after
+// the request.
+func mark(d deletion, req Request) Write {
+	w := Write{
+		SessionID: d.sessionID,
+		If: []Condition{
+			is(AttrOwner, d.owner),
+			is(AttrState, Ready, Creating, Unknown),
+			missing(AttrConfirmation), // given up and then confirmed: it is ending
+		},
+		Set: Record{},
+	}
+	begin(&w, d, req)
+	return w
+}
+
+// markForced ends a session by decree: mark and confirmation in one write, so
+// that no crash can leave one without the other. It also takes over a deletion
+// that is still open. With closeUntil its host is to close it all the same; what
+// is to be closed already stays as it is, or repeats would put off its end.
+func markForced(d deletion, req Request, closeUntil time.Time) Write {
+	w := Write{
+		SessionID: d.sessionID,
+		If: []Condition{
+			is(AttrOwner, d.owner),
+			is(AttrState, Ready, Creating, Unknown, Deleting),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrConfirmation, Forced)
+	set(&w, AttrConfirmedAt, req.At)
+	if !closeUntil.IsZero() {
+		set(&w, AttrCloseUntil, closeUntil)
+		w.If = append(w.If, missing(AttrCloseUntil))
+	}
+	begin(&w, d, req)
+	return w
+}
+
+// begin sets what a mark sets, and removes the rest of an earlier deletion: all
+// that the write does not set by now.
+func begin(w *Write, d deletion, req Request) {
+	set(w, AttrState, Deleting)
+	set(w, AttrDeletionRequestedAt, req.At)
+	set(w, AttrDeletionRequestID, req.ID)
+	set(w, AttrDeletionRequestedBy, req.By)
+	set(w, AttrForce, d.force)
+	set(w, AttrAttempts, 1)
+	lease(w, d.sessionID, req.ID, req.At)
+	for _, attr := range deletionAttrs {
+		if _, stays := w.Set[attr]; !stays {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+}
+
+// putBack undoes the request's own mark: the record is again what it was. Not
+// once somebody else relies on the deletion, or it is over.
+func putBack(mark Write, old Record, req Request) Write {
+	w := Write{
+		SessionID: old.text(AttrSessionID),
+		If: []Condition{
+			is(AttrState, Deleting),
+			is(AttrAttemptID, req.ID),
+			missing(AttrConfirmation),
+			missing(AttrRepeatedAt),
+		},
+		Set: Record{},
+	}
+	for _, attr := range mark.changes() {
+		if v, had := old[attr]; had {
+			w.Set[attr] = v
+		} else {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+	return w
+}
+
+// repeat notes that another request was told of this open deletion, so that
+// the one that began it cannot take it back any more.
+func repeat(open Session, req Request) Write {
+	w := Write{
+		SessionID: open.ID,
+		If: []Condition{
+			is(AttrOwner, open.Owner),
+			is(AttrState, Deleting),
+			is(AttrDeletionRequestID, open.DeletionRequestID),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrRepeatedAt, req.At)
+	return w
+}
+
+// claimFailed gives an open deletion whose last attempt failed a new attempt,
+// named after the request that asks for it.
+func claimFailed(open Session, req Request) Write {
+	w := repeat(open, req)
+	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), exists(AttrAttemptFailedAt), missing(AttrConfirmation))
+	set(&w, AttrAttempts, open.Attempts+1)
+	lease(&w, open.ID, req.ID, req.At)
+	w.Remove = []string{AttrAttemptFailedAt}
+	return w
+}
+
+// claimable tells whether a repeated request may try again now: the last
+// attempt has failed, some time ago, and another one has its whole lease before
+// the deletion is given up. One command serves many deletions and is void when
+// the first of them is over: a last-minute attempt would spoil those of others.
+func claimable(open Session, now time.Time, giveUp time.Duration) bool {
+	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
+		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
+		!now.Add(Lease).After(open.DeletionRequestedAt.Add(giveUp))
+}
