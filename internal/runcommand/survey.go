@@ -9,7 +9,13 @@ import (
 
 // The lines that the inventory and the idle document print: one for each
 // session, and a last one with the number of sessions that the host has. Where
-// lines are missing the answer was cut.
+// lines are missing the answer was cut. An inventory that does not fit is packed
+// (unpack.go).
+//
+// A line with nothing but an ID is of a session that runs, of which no more can
+// be said. Sessions that have no line at all, because they cannot be named, are
+// counted in the last one as unnamed: it is not for their sake that the answer is
+// not whole.
 
 type foundLine struct {
 	ID          *string `json:"id"`
@@ -24,36 +30,57 @@ type foundLine struct {
 	Minutes int64  `json:"minutes"`
 	Reason  string `json:"reason"`
 
-	End    *int   `json:"end"`
-	Failed string `json:"failed"`
+	End     *int   `json:"end"`
+	Unnamed int    `json:"unnamed"`
+	Failed  string `json:"failed"`
 }
 
-// parseSurvey reads such an answer. end is -1 without a last line. A line that
-// is of both kinds, or of a session that had one, may be two that a cut has
-// joined: it cannot be read.
-func parseSurvey(output string) (lines []foundLine, end int, failed string, unreadable int) {
-	end = -1
+// A survey is such an answer, read. end is -1 without a last line.
+type survey struct {
+	lines        []foundLine
+	end, unnamed int
+	failed       string
+	unreadable   int
+}
+
+func (s survey) complete() bool {
+	return s.end >= 0 && s.unnamed >= 0 && s.end == len(s.lines)+s.unnamed && s.unreadable == 0 && s.failed == ""
+}
+
+// parseSurvey reads such an answer. A line that is of both kinds, or of a session
+// that had one, may be two that a cut has joined: it cannot be read.
+func parseSurvey(output string) survey {
+	s := survey{end: -1}
+	text, whole := unpack(output)
+	if !whole {
+		s.unreadable++
+	}
 	had := map[string]bool{}
-	for line := range strings.Lines(output) {
+	read := 0
+	for line := range strings.Lines(text) {
 		if blank(line) {
 			continue
 		}
+		if read++; read > maxSurveyLines {
+			s.unreadable++
+			break
+		}
 		var said foundLine
 		switch err := json.Unmarshal([]byte(line), &said); {
-		case err != nil || end >= 0 || said.ID != nil && (said.End != nil || had[*said.ID]):
-			unreadable++
+		case err != nil || s.end >= 0 || said.ID != nil && (said.End != nil || had[*said.ID]):
+			s.unreadable++
 		case said.Failed != "":
-			failed = printable(said.Failed)
+			s.failed = printable(said.Failed)
 		case said.End != nil:
-			end = *said.End
+			s.end, s.unnamed = *said.End, said.Unnamed
 		case said.ID != nil:
 			had[*said.ID] = true
-			lines = append(lines, said)
+			s.lines = append(s.lines, said)
 		default:
-			unreadable++
+			s.unreadable++
 		}
 	}
-	return lines, end, failed, unreadable
+	return s
 }
 
 // blank: of the white space that JSON knows, and no other. What else looks like
@@ -62,29 +89,29 @@ func blank(line string) bool { return strings.Trim(line, " \t\r\n") == "" }
 
 // inventory is what the host says runs on it.
 func inventory(c comment, hostID, platform, output string) (inv session.Inventory, answered bool, failed string, unreadable int) {
-	lines, end, failed, unreadable := parseSurvey(output)
+	s := parseSurvey(output)
 	inv = session.Inventory{
 		ID: c.id, HostID: hostID, Platform: platform, SentAt: c.sentAt,
-		Complete: end >= 0 && end == len(lines) && unreadable == 0 && failed == "",
+		Complete: s.complete(), Unnamed: max(s.unnamed, 0),
 	}
-	for _, l := range lines {
+	for _, l := range s.lines {
 		inv.Sessions = append(inv.Sessions, session.Found{
 			NameOnHost: *l.ID, Owner: l.Owner, Name: l.Name, Type: l.Type,
 			CreationTime: l.Created, NumOfConnections: l.Connections, LastDisconnectionTime: l.Left,
 		})
 	}
-	return inv, failed == "" && (end >= 0 || len(lines) > 0), failed, unreadable
+	return inv, s.failed == "" && (s.end >= 0 || len(s.lines) > 0), s.failed, s.unreadable
 }
 
 // idle is what the host did with its idle sessions.
 func idle(c comment, hostID, output string) (report session.IdleReport, answered bool, failed string, unreadable int) {
-	lines, end, failed, unreadable := parseSurvey(output)
+	s := parseSurvey(output)
 	report = session.IdleReport{ID: c.id, HostID: hostID, SentAt: c.sentAt}
-	for _, l := range lines {
+	for _, l := range s.lines {
 		report.Sessions = append(report.Sessions, session.IdleSession{
 			NameOnHost: *l.ID, CreationTime: l.Created, Outcome: session.Outcome(l.Result),
 			IdleMinutes: l.Minutes, NumOfConnections: l.Connections, Reason: printable(l.Reason),
 		})
 	}
-	return report, end >= 0 || len(lines) > 0, failed, unreadable
+	return report, s.end >= 0 || len(s.lines) > 0, s.failed, s.unreadable
 }

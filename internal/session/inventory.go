@@ -14,9 +14,13 @@ type Inventory struct {
 	Platform string
 	SentAt   time.Time
 	// Complete is false where the answer was cut: it then says what runs, but
-	// not what does not.
+	// not what does not. A session that its host can only name is in Sessions all
+	// the same, without an owner: it is neither listed nor ended.
 	Complete bool
 	Sessions []Found
+	// Unnamed sessions run there, too, and have names that cannot be in the
+	// table. They are no reason to end another, but the host is not empty.
+	Unnamed int
 
 	// readAt is when its answer is applied. The host may have run the command at
 	// any time until then: what it shows was there by now, not when the command

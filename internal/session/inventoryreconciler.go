@@ -35,7 +35,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	}
 	fresh, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
 		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
-		Sessions: len(inv.Sessions), Complete: inv.Complete,
+		Sessions: len(inv.Sessions) + inv.Unnamed, Complete: inv.Complete,
 	})
 	if err != nil {
 		return fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)

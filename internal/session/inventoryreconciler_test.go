@@ -72,6 +72,11 @@ func TestInventoryAndRecord(t *testing.T) {
 		"new incarnation":                  {known, []session.Found{newer}, newerListed},
 		"new incarnation of a doubted one": {doubted, []session.Found{newer}, newerListed},
 		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
+		"named only, open deletion":        {open, []session.Found{{NameOnHost: "s1"}}, nil},
+		"named only, given up":             {givenUp, []session.Found{{NameOnHost: "s1"}}, nil},
+		"named only, ended":                {deleted, []session.Found{{NameOnHost: "s1"}}, nil},
+		"named only":                       {known, []session.Found{{NameOnHost: "s1"}}, nil},
+		"named only, host was silent":      {doubted, []session.Found{{NameOnHost: "s1"}}, observedAt(known, t0)},
 		"written by a newer inventory":     {with(known, "ObservedAt", session.FormatTime(at(1))), []session.Found{newer}, nil},
 
 		"open deletion, still there":            {open, []session.Found{s1}, nil},

@@ -49,8 +49,10 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	s := r.Session()
 	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
 	switch {
-	case !f.listable(), s.ObservedAt.After(inv.SentAt):
+	case s.ObservedAt.After(inv.SentAt):
 		return Write{}, false
+	case !f.listable():
+		return stillRuns(r, inv)
 	case s.DeletionRequestID != "" && s.State != Deleted && (s.State == Deleting || !s.GivenUpAt.IsZero()):
 		if !sameIncarnation && !mayBeMeant(s, f) {
 			if !inv.Complete {
@@ -95,6 +97,19 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	if s.State == Unknown {
 		w.Remove = append(w.Remove, AttrStateReason, AttrExpiresAt)
 	}
+	return w, true
+}
+
+// stillRuns is what a session means of which its host gives the name only: the
+// host is not silent about it.
+func stillRuns(r Record, inv Inventory) (Write, bool) {
+	s := r.Session()
+	if s.State != Unknown || s.DeletionRequestID != "" {
+		return Write{}, false
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}, Remove: []string{AttrStateReason, AttrExpiresAt}}
+	set(&w, AttrState, Ready)
+	set(&w, AttrObservedAt, inv.SentAt)
 	return w, true
 }
 

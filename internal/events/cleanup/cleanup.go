@@ -70,7 +70,9 @@ func New(p Parts, s Settings) *Handler {
 	return &Handler{
 		Cleaner: &session.Cleaner{
 			Table: p.Table, Index: p.Index, Reaper: reaper,
-			Closer: &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
+			Closer: &runcommand.Closer{
+				API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag, Answered: p.HostTable.Newest,
+			},
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
 		Gauge: &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},

@@ -275,6 +275,11 @@ func howItEnded(answer runcommand.Invocation) string {
 
 func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
 	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports))
+	if inventory := answer.Inventory; inventory != nil && !inventory.Complete {
+		log.Warn("inventory is not whole: what was read is listed, and nothing ends", "Sessions", len(inventory.Sessions),
+			"UnreadableLines", answer.Unreadable, "Metric", session.Count(session.InventoriesIncomplete, 1))
+		return
+	}
 	if !answer.Answered || answer.Unreadable > 0 {
 		unreachable := 0
 		if !answer.Answered && answer.Status != "Success" {

@@ -77,6 +77,9 @@ var failings = []failing{
 	{9, "a host leaves inventories unanswered: nothing of it is listed", "cleanup", "WARN",
 		"host is silent: its sessions are UNKNOWN until it answers again", session.HostsFellSilent, "", "silent_host"},
 
+	{9, "a host's answer does not hold all of its sessions", "host-events", "WARN",
+		"inventory is not whole: what was read is listed, and nothing ends", session.InventoriesIncomplete, "", "many_sessions"},
+
 	{10, "host-events cannot write what it was told: it is told again", "host-events", "WARN",
 		"message goes back to the queue", session.MessagesReturned, "", "refused_writes"},
 	{10, "session-stream cannot write what it was shown: it is shown again", "session-stream", "WARN",

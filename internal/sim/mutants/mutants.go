@@ -179,8 +179,8 @@ var mutants = []mutant{
 	{
 		name: "cut inventory believed to be whole", promise: 3, file: surveys,
 		why: "sessions that fell off its end are ended",
-		old: `Complete: end >= 0 && end == len(lines) && unreadable == 0 && failed == "",`,
-		new: `Complete: end != 0 && failed == "",`,
+		old: `return s.end >= 0 && s.unnamed >= 0 && s.end == len(s.lines)+s.unnamed && s.unreadable == 0 && s.failed == ""`,
+		new: `return s.end != 0 && s.failed == ""`,
 	},
 	{
 		name: "vanished in another incarnation", promise: 3, file: idleRecorder,
