@@ -46,7 +46,8 @@ func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
 				clients[service] = true
 			}
 			for _, heavy := range []string{
-				module + "internal/httpapi/contract", module + "internal/local", module + "internal/operate", "github.com/getkin/kin-openapi", sdk + "config",
+				module + "internal/httpapi/contract", module + "internal/local", module + "internal/operate",
+				module + "internal/template", "github.com/getkin/kin-openapi", sdk + "config",
 			} {
 				if strings.HasPrefix(path, heavy) {
 					t.Errorf("%s is made of %s, too", name, path)

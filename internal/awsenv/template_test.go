@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // readSettings reads what each function is set to. They are values that can be

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 func TestMain(m *testing.M) {
@@ -120,12 +120,30 @@ func TestEveryFunctionIsMeasured(t *testing.T) {
 	got := map[string]bool{}
 	for _, name := range functionNames {
 		got[name] = true
-		if megabytes, err := memoryOf(name); err != nil || megabytes < 128 {
-			t.Errorf("%s: %v MB, %v", name, megabytes, err)
+		if megabytes := memories(deployed)[name]; megabytes < 128 {
+			t.Errorf("%s: %v MB", name, megabytes)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-deployed +measured):\n%s", diff)
+	}
+}
+
+func TestMetricsOfAlarms(t *testing.T) {
+	deployed, err := template.Parse([]byte(`
+Resources:
+  One: {Type: AWS::CloudWatch::Alarm, Properties: {MetricName: a}}
+  Several:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Metrics: [{Id: e, Expression: m + n}, {Id: m, MetricStat: {Metric: {MetricName: b}}}, {Id: n, MetricStat: {Metric: {MetricName: c}}}]
+  Other: {Type: AWS::SQS::Queue}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := alarmMetrics(deployed); got != 3 {
+		t.Errorf("%v metrics, want 3", got)
 	}
 }
 

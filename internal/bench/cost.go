@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
-	"strings"
 	"time"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // costs are what a million deletions come to, from what was counted and
@@ -66,18 +64,13 @@ func invocation(waits, cpu time.Duration, megabytes float64) float64 {
 	return lambdaRequest + billed(waits, cpu, megabytes).Seconds()*megabytes/1024*lambdaGBSecond
 }
 
-func memoryOf(function string) (float64, error) {
-	text, err := os.ReadFile(templateFile)
-	if err != nil {
-		return 0, err
+// memories are the megabytes of each function.
+func memories(t *template.Template) map[string]float64 {
+	of := map[string]float64{}
+	for _, f := range t.Functions() {
+		of[f.Name] = float64(f.MemoryMB)
 	}
-	_, after, ok := strings.Cut(string(text), "CodeUri: functions/"+function+"/")
-	_, after, ok2 := strings.Cut(after, "MemorySize: ")
-	var megabytes float64
-	if _, err := fmt.Sscan(after, &megabytes); err != nil || !ok || !ok2 {
-		return 0, fmt.Errorf("template.yaml: no MemorySize of %s", function)
-	}
-	return megabytes, nil
+	return of
 }
 
 // measureUnits counts the write units of a deletion, from the changes that its
@@ -184,10 +177,23 @@ const (
 	idleMetrics = 5
 )
 
-// alarmMetrics is how many metrics the template's alarms look at.
-func alarmMetrics() (float64, error) {
-	text, err := os.ReadFile(templateFile)
-	return float64(strings.Count(string(text), "MetricName: ")), err
+// alarmMetrics is how many metrics the template's alarms look at. Such an alarm names one, or has expressions over several.
+func alarmMetrics(t *template.Template) (n float64) {
+	for _, r := range t.Resources() {
+		if r.Type != "AWS::CloudWatch::Alarm" {
+			continue
+		}
+		if _, one := r.Properties["MetricName"]; one {
+			n++
+		}
+		metrics, _ := r.Properties["Metrics"].([]any)
+		for _, m := range metrics {
+			if _, read := m.(map[string]any)["MetricStat"]; read {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // announcement is what it costs to announce one session's end: the pipe, its
@@ -201,22 +207,12 @@ func announcement(megabytes float64) float64 {
 // reportCosts adds it all up.
 func reportCosts(r *report) error {
 	c := &r.cost
-	memory, err := memoryOf("delete-sessions")
+	t, err := template.Load(templateFile, nil)
 	if err != nil {
 		return err
 	}
-	backMemory, err := memoryOf("host-events")
-	if err != nil {
-		return err
-	}
-	announceMemory, err := memoryOf("ended-sessions")
-	if err != nil {
-		return err
-	}
-	watched, err := alarmMetrics()
-	if err != nil {
-		return err
-	}
+	of := memories(t)
+	memory, backMemory, announceMemory := of["delete-sessions"], of["host-events"], of["ended-sessions"]
 	const million = 1e6
 	var rows [][]string
 	for _, n := range []int{1, 25, 1000} {
@@ -275,7 +271,7 @@ func reportCosts(r *report) error {
 		{"their schedules", runs * schedulerRun},
 		{"the index `due`, four lanes, read for what is due and for the count", 43_200 * 2 * 4 * 0.5 * readUnit},
 		{"the metrics that have values then", idleMetrics * metricMonth},
-		{"what the alarms look at", watched * alarmMonth},
+		{"what the alarms look at", alarmMetrics(t) * alarmMonth},
 		{"Lambda's long polls of the queue: five pollers, 20 s each", polls * sqsRequest},
 		{"their logs, 0.5 KB a run", runs * 0.5e3 / 1e9 * logGigabyte},
 		{"the user pool's client (none with an `Issuer` of one's own)", cognitoClient},

@@ -19,9 +19,9 @@ import (
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/local/system"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // A fleetTable is both tables of a fleet of some size: ten sessions a host, ten

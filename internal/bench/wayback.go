@@ -18,9 +18,9 @@ import (
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 const sessionsPerHost = 5

@@ -17,10 +17,10 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
+	"dcv-session-broker/internal/template"
 )
 
 // templateTable makes a table as template.yaml says, under a name of its own, and

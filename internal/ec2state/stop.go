@@ -36,7 +36,7 @@ func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, e
 	pages := ec2.NewDescribeInstancesPaginator(s.api, &ec2.DescribeInstancesInput{
 		Filters: []types.Filter{
 			{Name: aws.String("tag:DcvStopWhenEmpty"), Values: []string{"true"}},
-			{Name: aws.String("tag:DcvFleet"), Values: []string{s.fleetTag}},
+			{Name: aws.String("tag:" + session.FleetTagKey), Values: []string{s.fleetTag}},
 			{Name: aws.String("instance-state-name"), Values: []string{"running"}},
 		},
 		MaxResults: aws.Int32(pageSize),

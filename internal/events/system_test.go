@@ -17,10 +17,10 @@ import (
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // A system is what lies around the handlers: a table in memory, simulated hosts

@@ -20,9 +20,9 @@ import (
 
 	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // keepsTheContract holds a request and its answer against the contract.

@@ -138,7 +138,7 @@ func (h *DescribeSessions) describeOne(s session.Session) json.RawMessage {
 		d.NumOfConnections = 0
 	}
 	if s.HostID != "" {
-		d.Server = &server{ID: s.HostID, Tags: []tag{{Key: fleetTagName, Value: h.FleetTag}}}
+		d.Server = &server{ID: s.HostID, Tags: []tag{{Key: session.FleetTagKey, Value: h.FleetTag}}}
 	}
 	if strings.HasPrefix(s.HostID, "i-") {
 		d.Server.Host = &serverHost{AWS: serverAWS{EC2InstanceID: s.HostID}}

@@ -124,21 +124,18 @@ func (p *queryParser) filters(raw json.RawMessage) (fault string) {
 	})
 }
 
-// fleetTagName is the key of the one tag that every host has.
-const (
-	fleetTagName = "DcvFleet"
-	fleetTagKey  = "tag:" + fleetTagName
-)
+// fleetTagFilter names the one tag that every host has.
+const fleetTagFilter = "tag:" + session.FleetTagKey
 
 func parseKey(raw json.RawMessage) (key, fault string) {
 	key, fault = parseText(raw)
 	switch {
-	case fault != "" || key == "owner" || key == fleetTagKey:
+	case fault != "" || key == "owner" || key == fleetTagFilter:
 		return key, fault
 	case strings.HasPrefix(key, "tag:"):
-		return "", "names a tag that is not known: of the tags of hosts, only DcvFleet is"
+		return "", "names a tag that is not known: of the tags of hosts, only " + session.FleetTagKey + " is"
 	}
-	return "", "is neither owner nor tag:DcvFleet"
+	return "", "is neither owner nor " + fleetTagFilter
 }
 
 // filter narrows the query by the value of a filter.
@@ -151,7 +148,7 @@ func (p *queryParser) filter(key string, raw json.RawMessage) (fault string) {
 			p.nothing = true
 		}
 		p.Owner = value
-	case key == fleetTagKey && value != p.fleetTag:
+	case key == fleetTagFilter && value != p.fleetTag:
 		p.nothing = true
 	}
 	return fault

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 const (

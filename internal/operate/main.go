@@ -26,12 +26,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/operate/redrive"
 	"dcv-session-broker/internal/operate/smoke"
 	"dcv-session-broker/internal/operate/stack"
 	"dcv-session-broker/internal/operate/teardown"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 func main() {
@@ -215,7 +216,7 @@ func (o *operator) doctor(ctx context.Context) error {
 		if tagValue, err = s.Parameter("FleetTagValue"); err != nil {
 			return err
 		}
-		fmt.Fprintf(o.out, "stack %s (%s) in %s, hosts with the tag %s=%s\n", s.Name, s.Status, cfg.Region, doctor.TagKey, tagValue)
+		fmt.Fprintf(o.out, "stack %s (%s) in %s, hosts with the tag %s=%s\n", s.Name, s.Status, cfg.Region, session.FleetTagKey, tagValue)
 	}
 	d := &doctor.Doctor{
 		SystemsManager: ssm.NewFromConfig(cfg),

@@ -17,8 +17,8 @@ import (
 
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/local/system"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/operate/smoke"
+	"dcv-session-broker/internal/template"
 )
 
 // operate runs the command, and gives what it said, which must have nothing secret in it.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"dcv-session-broker/internal/session"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -36,7 +38,7 @@ func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time
 func (b *Broadcaster) send(ctx context.Context, document string, c comment, parameters map[string][]string) error {
 	_, err := b.API.SendCommand(ctx, &ssm.SendCommandInput{
 		DocumentName:   aws.String(document),
-		Targets:        []types.Target{{Key: aws.String("tag:" + fleetTagKey), Values: []string{b.FleetTag}}},
+		Targets:        []types.Target{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{b.FleetTag}}},
 		Comment:        aws.String(c.String()),
 		Parameters:     parameters,
 		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),

@@ -57,7 +57,7 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 	whole := true
 	if len(untagged) > 0 {
 		var err error
-		whole, err = c.list(ctx, "tag:"+fleetTagKey, []string{c.FleetTag}, func(info types.InstanceInformation) bool {
+		whole, err = c.list(ctx, "tag:"+session.FleetTagKey, []string{c.FleetTag}, func(info types.InstanceInformation) bool {
 			delete(untagged, aws.ToString(info.InstanceId))
 			return len(untagged) > 0
 		})

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // realDocument is the close document of template.yaml.

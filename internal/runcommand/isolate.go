@@ -15,10 +15,6 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// fleetTagKey is the tag that the template's policy asks of a host. It is
-// fixed, since the key of a policy's condition cannot be a parameter.
-const fleetTagKey = "DcvFleet"
-
 // refused tells whether Systems Manager took the call and said no: nothing was
 // sent. Throttling, server errors and lost answers say nothing of the kind.
 func refused(err error) bool {
@@ -172,7 +168,7 @@ func reasonFor(code string) string {
 	case invalidInstance:
 		return "is not connected to Systems Manager"
 	case accessDenied:
-		return "may not be commanded (it lacks the tag " + fleetTagKey + ", or the broker the permission)"
+		return "may not be commanded (it lacks the tag " + session.FleetTagKey + ", or the broker the permission)"
 	case "UnsupportedPlatformType":
 		return "runs a platform on which sessions cannot be closed"
 	}
@@ -210,7 +206,7 @@ func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[s
 		o.note(hostIDs, listed)
 		return []map[string]bool{listed, online}
 	case accessDenied:
-		tagged, _, known := o.list(ctx, "tag:"+fleetTagKey, []string{o.FleetTag}, hostIDs)
+		tagged, _, known := o.list(ctx, "tag:"+session.FleetTagKey, []string{o.FleetTag}, hostIDs)
 		if !known {
 			return nil
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

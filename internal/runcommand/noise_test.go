@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 const inventoryComment = "inventory " + attemptID + " 2026-11-23T19:01:02.123Z"

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 const attemptID = "11111111-2222-3333-4444-555555555555"

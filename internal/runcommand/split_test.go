@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 func hostID(n int) string { return fmt.Sprintf("i-%017d", n) }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // What decides when functions run, and with what, is read from template.yaml:

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/session"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -220,7 +222,7 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 	err = s.read(ctx, "nodes by "+aws.ToString(filter.Key), func() {
 		out = &ssm.DescribeInstanceInformationOutput{}
 		for _, m := range s.w.machines {
-			asked := *filter.Key == "InstanceIds" && slices.Contains(filter.Values, m.id) || *filter.Key == "tag:DcvFleet" && m.tagged
+			asked := *filter.Key == "InstanceIds" && slices.Contains(filter.Values, m.id) || *filter.Key == "tag:"+session.FleetTagKey && m.tagged
 			if !asked || m.state == terminated || m.state != running && !m.known() { // a stopped node is not listed
 				continue
 			}

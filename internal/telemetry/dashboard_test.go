@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/telemetry"
+	"dcv-session-broker/internal/template"
 )
 
 func load(t *testing.T, parameters map[string]string) *template.Template {

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/events/endedsessions"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 func TestRoutesAreTheTemplates(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // A Bus is all event buses of the account: it puts each event into the queues of

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 func TestEventGoesToTheQueuesOfTheRulesThatMatch(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // maxEntries of one PutEvents, and so of one answer of an enrichment

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // projectPipe is the pipe of this project.

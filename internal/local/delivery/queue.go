@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // A Queue is an SQS standard queue.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // A StreamPoller is Lambda's poller of a table's stream, or a pipe's, for a

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // One command asks the whole fleet, of both platforms, for something that takes no parameters.

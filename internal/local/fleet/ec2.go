@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/session"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -183,7 +185,7 @@ func (f *Fleet) reservation(h *host) types.Reservation {
 		}
 	}
 	if !h.Untagged {
-		i.Tags = []types.Tag{{Key: aws.String(f.tagKey), Value: aws.String(f.tagValue)}}
+		i.Tags = []types.Tag{{Key: aws.String(session.FleetTagKey), Value: aws.String(f.tagValue)}}
 	}
 	if h.StopsWhenEmpty {
 		i.Tags = append(i.Tags, types.Tag{Key: aws.String(stopTag), Value: aws.String("true")})

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 const (
@@ -38,9 +38,8 @@ type Options struct {
 	Dir string
 	// Documents are the command documents that can be sent, each under its logical ID.
 	Documents []template.Document
-	// FleetTagKey and FleetTagValue are the tag of the fleet's hosts, which the caller's policy asks for. The key is
-	// DcvFleet unless given.
-	FleetTagKey, FleetTagValue string
+	// FleetTagValue is the value of the hosts' tag session.FleetTagKey, which the caller's policy asks for.
+	FleetTagValue string
 	// Now is the clock of Systems Manager and of every host; time.Now unless given.
 	Now func() time.Time
 	// Emit gets the events that AWS would put on the account's event bus, each a whole EventBridge event, in their
@@ -60,7 +59,6 @@ type Options struct {
 type Fleet struct {
 	dir       string
 	documents map[string]template.Document
-	tagKey    string
 	tagValue  string
 	now       func() time.Time
 	emit      func(json.RawMessage)
@@ -91,7 +89,6 @@ func New(opts Options) (*Fleet, error) {
 	f := &Fleet{
 		dir:       dir,
 		documents: map[string]template.Document{},
-		tagKey:    opts.FleetTagKey,
 		tagValue:  opts.FleetTagValue,
 		now:       opts.Now,
 		emit:      opts.Emit,
@@ -105,9 +102,6 @@ func New(opts Options) (*Fleet, error) {
 	}
 	for _, d := range opts.Documents {
 		f.documents[d.LogicalID] = d
-	}
-	if f.tagKey == "" {
-		f.tagKey = "DcvFleet"
 	}
 	if f.now == nil {
 		f.now = time.Now

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 func TestAStepOfSeveralMustBeNamed(t *testing.T) {

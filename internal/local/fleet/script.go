@@ -15,7 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // What the agent says of a script that it had to end.

@@ -15,7 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // Limits and defaults of SendCommand.
@@ -158,7 +159,7 @@ func (f *Fleet) targets(targets []types.Target) ([]*host, error) {
 }
 
 func (f *Fleet) tagged(h *host, key string, values []string) bool {
-	return !h.Untagged && key == f.tagKey && slices.Contains(values, f.tagValue)
+	return !h.Untagged && key == session.FleetTagKey && slices.Contains(values, f.tagValue)
 }
 
 // runsOn: the plugins of a document decide for which platforms it is.

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // withParameters is a document that takes "name" (required) and "greeting" (optional).

@@ -10,7 +10,7 @@ import (
 
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/local/runtimeapi"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // startBootstrap runs a built function in place of the handler in this process.

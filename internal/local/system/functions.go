@@ -18,8 +18,8 @@ import (
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/telemetry"
+	"dcv-session-broker/internal/template"
 )
 
 // handlerOf makes each function of the parts that the local system has for it,

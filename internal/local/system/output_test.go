@@ -17,9 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"dcv-session-broker/internal/local/runtimeapi"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/telemetry"
+	"dcv-session-broker/internal/template"
 )
 
 // written is what functions of this process have written.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // A grant is something that a policy allows, or that a call needs: an action on

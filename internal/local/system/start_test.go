@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/runtimeapi"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // Before there is any event, and to each service that an event needs. EC2 is

@@ -14,10 +14,10 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/streamevent"
+	"dcv-session-broker/internal/template"
 )
 
 // A store is the Sessions table, and the ways around session.Table that only

@@ -18,8 +18,8 @@ import (
 	"dcv-session-broker/internal/httpapi/contract"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/streamevent"
+	"dcv-session-broker/internal/template"
 )
 
 // Options say what a System is made of.

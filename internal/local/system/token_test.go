@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // locked is an HTTP API of one route that wants a token, and counts its calls.

@@ -10,12 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"dcv-session-broker/internal/session"
+
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
-
-// TagKey is the key of the fleet's tag. It is fixed: a policy's condition takes no parameter there.
-const TagKey = "DcvFleet"
 
 // SystemsManager is its client.
 type SystemsManager interface {
@@ -126,11 +125,11 @@ func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 		d.examineHost(r, hosts[id])
 	}
 	if len(hosts) == 0 {
-		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", TagKey, d.TagValue)
+		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", session.FleetTagKey, d.TagValue)
 	}
 	if len(untagged) > 0 {
 		r.note("", d.tagCommand(untagged[0]), "leaves out %s, which Systems Manager manages but which lack the tag %s=%s. If they are DCV hosts, tag them",
-			some(untagged), TagKey, d.TagValue)
+			some(untagged), session.FleetTagKey, d.TagValue)
 	}
 	return r, nil
 }

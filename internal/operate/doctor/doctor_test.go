@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"dcv-session-broker/internal/local/fleet"
-	"dcv-session-broker/internal/local/template"
 	"dcv-session-broker/internal/operate/doctor"
+	"dcv-session-broker/internal/template"
 )
 
 const (

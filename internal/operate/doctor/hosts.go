@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"dcv-session-broker/internal/session"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -41,7 +43,7 @@ func (d *Doctor) find(ctx context.Context) (hosts map[string]*host, untagged []s
 	if err != nil {
 		return nil, nil, err
 	}
-	tagged, err := d.managed(ctx, types.InstanceInformationStringFilter{Key: aws.String("tag:" + TagKey), Values: []string{d.TagValue}})
+	tagged, err := d.managed(ctx, types.InstanceInformationStringFilter{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{d.TagValue}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,13 +71,13 @@ func (d *Doctor) find(ctx context.Context) (hosts map[string]*host, untagged []s
 	}
 	// Those, too, that never got to Systems Manager. What is terminated, or about to be, needs nothing.
 	pages := ec2.NewDescribeInstancesPaginator(d.EC2, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{
-		{Name: aws.String("tag:" + TagKey), Values: []string{d.TagValue}},
+		{Name: aws.String("tag:" + session.FleetTagKey), Values: []string{d.TagValue}},
 		{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}},
 	}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, nil, fmt.Errorf("describe the instances with the tag %s: %w", TagKey, err)
+			return nil, nil, fmt.Errorf("describe the instances with the tag %s: %w", session.FleetTagKey, err)
 		}
 		for _, instance := range instances(page) {
 			h := add(aws.ToString(instance.InstanceId))
@@ -122,7 +124,7 @@ func (d *Doctor) ask(ctx context.Context, h *host) error {
 	for _, instance := range instances(out) {
 		h.instance = &instance
 		for _, tag := range instance.Tags { // also where Systems Manager does not know it
-			h.tagged = h.tagged || aws.ToString(tag.Key) == TagKey && aws.ToString(tag.Value) == d.TagValue
+			h.tagged = h.tagged || aws.ToString(tag.Key) == session.FleetTagKey && aws.ToString(tag.Value) == d.TagValue
 		}
 	}
 	return nil
@@ -143,7 +145,7 @@ func (d *Doctor) examineHost(r *Report, h *host) {
 		return
 	}
 	if !h.tagged && (h.managed != nil || h.isInstance()) { // else nobody can tell
-		r.fault(h.id, d.tagCommand(h.id), "lacks the tag %s=%s: it is in no inventory, and commands for it are denied", TagKey, d.TagValue)
+		r.fault(h.id, d.tagCommand(h.id), "lacks the tag %s=%s: it is in no inventory, and commands for it are denied", session.FleetTagKey, d.TagValue)
 	}
 	switch {
 	case h.stopped():
@@ -158,7 +160,7 @@ func (d *Doctor) examineHost(r *Report, h *host) {
 	}
 	switch platform := h.managed.PlatformType; {
 	case platform != types.PlatformTypeLinux && platform != types.PlatformTypeWindows:
-		r.fault(h.id, "", "runs %s, for which there is no close script; take the tag %s from it", platform, TagKey)
+		r.fault(h.id, "", "runs %s, for which there is no close script; take the tag %s from it", platform, session.FleetTagKey)
 	case older(aws.ToString(h.managed.AgentVersion), firstWithEnvVar):
 		r.note(h.id, "aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids "+h.id,
 			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed beside it", aws.ToString(h.managed.AgentVersion))
@@ -193,9 +195,9 @@ func (d *Doctor) unmanaged(r *Report, h *host) {
 
 func (d *Doctor) tagCommand(id string) string {
 	if strings.HasPrefix(id, "mi-") {
-		return fmt.Sprintf("aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id %s --tags 'Key=%s,Value=%s'", id, TagKey, d.TagValue)
+		return fmt.Sprintf("aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id %s --tags 'Key=%s,Value=%s'", id, session.FleetTagKey, d.TagValue)
 	}
-	return fmt.Sprintf("aws ec2 create-tags --resources %s --tags 'Key=%s,Value=%s'", id, TagKey, d.TagValue)
+	return fmt.Sprintf("aws ec2 create-tags --resources %s --tags 'Key=%s,Value=%s'", id, session.FleetTagKey, d.TagValue)
 }
 
 // restartAgent is to be typed on the host. https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html

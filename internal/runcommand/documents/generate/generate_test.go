@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 const root = "../../../../"

@@ -7,7 +7,7 @@ import (
 	"log"
 	"os"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // A script stands in the template between these comments.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 func load(t *testing.T, params map[string]string) *template.Template {
@@ -42,6 +42,7 @@ func TestFunctionsWithEverythingThatInvokesThem(t *testing.T) {
 		Name:      "worker",
 		LogicalID: "Worker",
 		Timeout:   20 * time.Second,
+		MemoryMB:  256,
 		Environment: map[string]string{
 			"LEVEL": "debug", "TABLE": "Table", "QUEUE": "Queue.Arn", "SWITCH": "off",
 		},
@@ -206,7 +207,7 @@ func TestAStreamSourceShowsWhatAnyOfItsFiltersMatches(t *testing.T) {
 
 // The names are those that the code and the documentation use.
 func TestTheTemplateOfThisProject(t *testing.T) {
-	project, err := template.Load("../../../template.yaml", map[string]string{"FleetTagValue": "demo"})
+	project, err := template.Load("../../template.yaml", map[string]string{"FleetTagValue": "demo"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // The event of the examples in AWS's documentation.

@@ -4,12 +4,12 @@ import (
 	"maps"
 	"testing"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 func project(t *testing.T, params map[string]string) *template.Template {
 	t.Helper()
-	loaded, err := template.Load("../../../template.yaml", params)
+	loaded, err := template.Load("../../template.yaml", params)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,6 +108,9 @@ func (t *Template) Tables() []Table { return t.tables }
 // Documents are the Systems Manager documents, in the order of the template.
 func (t *Template) Documents() []Document { return t.documents }
 
+// Resources are all that the template creates under its parameters, in its order.
+func (t *Template) Resources() []Resource { return t.resources }
+
 // Resource is the resource of this logical ID, if the template creates it under its parameters.
 func (t *Template) Resource(logicalID string) (Resource, bool) {
 	for _, r := range t.resources {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"dcv-session-broker/internal/local/template"
+	"dcv-session-broker/internal/template"
 )
 
 // Each case changes testdata/whole.yaml in one place. The error must say where the fault is.
@@ -135,7 +135,7 @@ func TestThisProjectsAuthenticationParameters(t *testing.T) {
 		{own, "one,", scope, "parameter Audience"},
 		{"http://login.example.com", "one", scope, "parameter Issuer"},
 	} {
-		project, err := template.Load("../../../template.yaml", map[string]string{"Issuer": c.issuer, "Audience": c.audience, "Scope": c.scope})
+		project, err := template.Load("../../template.yaml", map[string]string{"Issuer": c.issuer, "Audience": c.audience, "Scope": c.scope})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -13,6 +13,7 @@ type Function struct {
 	Name        string // the last element of CodeUri, which is the folder under functions/
 	LogicalID   string
 	Timeout     time.Duration
+	MemoryMB    int
 	Environment map[string]string
 	Routes      []Route
 	Queues      []QueueSource
@@ -34,13 +35,14 @@ func (t *Template) addFunction(p *properties) {
 		Name:        path.Base(strings.TrimRight(p.required("CodeUri"), "/")),
 		LogicalID:   p.at,
 		Timeout:     p.seconds("Timeout", 3, 1, 900),
+		MemoryMB:    p.within("MemorySize", 128, 128, 10240),
 		Environment: map[string]string{},
 	}
 	p.choice("PackageType", "Zip")
 	p.physicalName("FunctionName")
 	// EventInvokeConfig is about asynchronous invocations that fail; whoever makes them here decides that himself.
 	p.ignore("Architectures", "AutoPublishAlias", "Description", "EphemeralStorage", "EventInvokeConfig", "Handler",
-		"Layers", "LoggingConfig", "MemorySize", "PermissionsBoundary", "Policies", "RecursiveLoop",
+		"Layers", "LoggingConfig", "PermissionsBoundary", "Policies", "RecursiveLoop",
 		"ReservedConcurrentExecutions", "Role", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing")
 
 	environment := p.object("Environment")
