@@ -89,7 +89,7 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 	}
 	var open []pending
 	for _, f := range found {
-		open = append(open, pending{f, listedID(f.NameOnHost, inv.HostID)})
+		open = append(open, pending{f, firstListedID(f.NameOnHost, inv.HostID)})
 	}
 	var errs []error
 	for range 3 { // under its name, under its name and host, over what was there
@@ -112,13 +112,12 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 				ir.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
-			case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,
-				there.State == Deleted && !there.CloseUntil.After(inv.SentAt):
+			case there.canBeListedAs(p.NameOnHost, inv.HostID, inv.SentAt):
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}
 			case p.id == p.NameOnHost:
-				next = append(next, pending{p.Found, p.NameOnHost + "-" + inv.HostID})
+				next = append(next, pending{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.SentAt)})
 			default:
 				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
 			}

@@ -1,12 +1,25 @@
 package session
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
-// listedID is the ID under which a host's session is listed at first: its name,
-// but for names that are not one session's own. The automatic console is called
-// "console" on every host, and a name that ends like a host's ID could be taken
-// for a session of that host.
-func listedID(nameOnHost, hostID string) string {
+// ListedID is the ID under which a host's session is listed, if there is what
+// the table has under the session's name (the zero Session if nothing): its name,
+// or its name and host where that name is another session's.
+func ListedID(nameOnHost, hostID string, there Session, at time.Time) string {
+	if there.ID != "" && !there.canBeListedAs(nameOnHost, hostID, at) {
+		return nameOnHost + "-" + hostID
+	}
+	return firstListedID(nameOnHost, hostID)
+}
+
+// firstListedID is the ID that is tried first: the session's name, except names
+// that are not one session's own. The automatic console is called "console" on
+// every host, and a name that ends like a host's ID could be taken for a session
+// of that host.
+func firstListedID(nameOnHost, hostID string) string {
 	if nameOnHost == "console" || endsLikeAHost(nameOnHost) {
 		return nameOnHost + "-" + hostID
 	}
@@ -22,4 +35,12 @@ func endsLikeAHost(name string) bool {
 		}
 	}
 	return false
+}
+
+// canBeListedAs tells whether the record is free for a session that a host shows:
+// it is that session's own, or it has ended and no host is still to close it.
+func (s Session) canBeListedAs(nameOnHost, hostID string, at time.Time) bool {
+	own := s.HostID == hostID && s.NameOnHost() == nameOnHost
+	ended := s.State == Deleted && !s.CloseUntil.After(at)
+	return own || ended
 }

@@ -180,25 +180,20 @@ func (sys *System) putSession(r *http.Request) (any, error) {
 	return started, nil
 }
 
-// list puts a session into the table. The automatic console is called "console"
-// on every host, and two hosts can use one ID for sessions of their own: in the
-// table the host's ID behind it tells them apart.
+// list puts a session into the table, under the ID that an inventory would give it.
 func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) error {
-	listed := session.Session{
-		ID:           s.ID,
+	there, err := sys.store.get(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	now := sys.now()
+	return sys.store.put(ctx, session.Listed(session.Session{
+		ID:           session.ListedID(s.ID, hostID, there.Session(), now),
+		DCVID:        s.ID,
 		Owner:        s.Owner,
 		HostID:       hostID,
 		Type:         s.Type,
 		CreationTime: s.CreationTime,
-		FirstSeenAt:  sys.now(),
-	}
-	taken, err := sys.store.get(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	holder := taken.Session()
-	if s.ID == "console" || taken != nil && holder.State != session.Deleted && holder.HostID != hostID {
-		listed.ID, listed.DCVID = s.ID+"-"+hostID, s.ID
-	}
-	return sys.store.put(ctx, session.Listed(listed))
+		FirstSeenAt:  now,
+	}))
 }

@@ -289,6 +289,31 @@ func TestPutSessionStartsAndListsIt(t *testing.T) {
 	c.wantListed("s-1 on " + host1)
 }
 
+// A session that the control API lists has the ID that an inventory gives it.
+func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
+	const likeAHost = "lab-i-0a1b2c3d4e5f60001" // as the console of another host could be called
+	c := newControlled(t)
+	c.put(host1, likeAHost, `{"Owner": "user1"}`)
+	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	want := []string{
+		"console-" + host1 + " on " + host1 + " as console", likeAHost + "-" + host1 + " on " + host1 + " as " + likeAHost,
+		"s-1 on " + host1, "s-1-" + host2 + " on " + host2 + " as s-1",
+	}
+	c.wantListed(want...)
+
+	for _, id := range []string{likeAHost + "-" + host1, "console-" + host1, "s-1-" + host2} {
+		c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/"+id, "")
+	}
+	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/inventory", "")
+	deadline := time.Now().Add(10 * time.Second)
+	for len(c.listed()) < len(want) && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.wantListed(want...)
+}
+
 func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {
 	c := newControlled(t)
 	c.put(host1, "s-1", `{"Owner": "user1", "Registered": false}`)

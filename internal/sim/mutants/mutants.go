@@ -23,6 +23,7 @@ const (
 	reaper         = "internal/session/hostreaper.go"
 	reconciler     = "internal/session/inventoryreconciler.go"
 	unresponsive   = "internal/session/unresponsive.go"
+	listedIDs      = "internal/session/listedid.go"
 	idleRecorder   = "internal/session/idlerecorder.go"
 	closer         = "internal/runcommand/closer.go"
 	encoding       = "internal/runcommand/encode.go"
@@ -247,10 +248,10 @@ var mutants = []mutant{
 		new: "",
 	},
 	{
-		name: "host's inventory takes over another's session", promise: 5, file: reconciler,
+		name: "host's inventory takes over another's session", promise: 5, file: listedIDs,
 		why: "a host that has a session of the same name gets the record",
-		old: "case there.HostID == inv.HostID && there.NameOnHost() == p.NameOnHost,",
-		new: "case there.NameOnHost() == p.NameOnHost,",
+		old: "own := s.HostID == hostID && s.NameOnHost() == nameOnHost",
+		new: "own := s.NameOnHost() == nameOnHost",
 	},
 
 	// 6. Forced means forced.
