@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-quick profile documents ci fmt vet lint shellcheck test-all validate service-models \
+.PHONY: help run test story sim bench bench-quick profile documents ci fmt vet lint shellcheck test-all validate service-models \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
   operate tools clean
 
@@ -61,6 +61,17 @@ endif
 
 test: ## Run the tests that this machine has the tools for, and say which were left out
 	@.ci/go/test
+
+SCENARIOS_IN_memory    := InMemory
+SCENARIOS_IN_dynamodb  := OnDynamoDB
+SCENARIOS_IN_functions := WithBuiltFunctions
+
+story: ## Run a story of internal/local/system/testdata and print it: NAME=example, STORE=memory, dynamodb or functions
+ifndef SCENARIOS_IN_$(or $(STORE),memory)
+	$(error STORE is $(STORE); for a story it can be memory, dynamodb or functions)
+endif
+	@[ -z "$(filter dynamodb functions,$(STORE))" ] || export DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)"; \
+	  REQUIRE_ALL=1 go test ./internal/local/system -count=1 -v -run '^TestScenarios$(SCENARIOS_IN_$(or $(STORE),memory))$$/^$(NAME)$$'
 
 # Its own program, so that it can be interrupted and says how far it is.
 sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS=100000, FROM=1; SEED=4711 replays one
