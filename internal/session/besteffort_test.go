@@ -19,6 +19,7 @@ var (
 		"ExpiresAt", t0.Unix()+20+48*3600)
 
 	closedRecord = with(closingRecord, "CloseUntil", nil, "DeletedAt", "2026-11-23T19:01:32.123Z", "StateReason", "Removed by force. Its host says: closed.",
+		"ExpiresAt", t0.Unix()+30+48*3600, // two days after it ended
 		"NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 )
 
@@ -59,7 +60,7 @@ func TestClosedBeforeItIsDeleted(t *testing.T) {
 	w.finish(at(20), toCloseRecord) // as it was: there is a newer one
 	w.has("s1", "State", "DELETING", "CloseUntil", nil, "Confirmation", "forced")
 	w.finish(at(20), w.table.Get("s1"))
-	w.is("s1", with(closedRecord, "DeletedAt", session.FormatTime(at(20))))
+	w.is("s1", with(closedRecord, "DeletedAt", session.FormatTime(at(20)), "ExpiresAt", at(20).Add(session.KeepDeleted).Unix()))
 }
 
 // It ends between the two writes of a report.
@@ -187,7 +188,7 @@ func TestClosingIsTriedUntilTheEnd(t *testing.T) {
 			u.clean(at(3600))
 			u.sent("a1: s1")
 			u.has("s1", "CloseUntil", nil, "Confirmation", "forced",
-				"StateReason", "Removed by force. The host did not confirm within 1h0m0s that the session is closed (2 attempts).")
+				"StateReason", "Removed by force. The host did not confirm within 1h0m0s that the session is closed (2 attempts). Last: Attempt 2 brought no answer.")
 			if from["State"] == "DELETED" {
 				u.has("s1", "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 			} else {
@@ -242,7 +243,7 @@ func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 	let := func(r session.Record) session.Record {
 		r = with(r, "CloseUntil", nil, "StateReason", "Removed by force. Its host no longer runs it.")
 		if r["State"] == "DELETED" {
-			r = with(r, "DeletedAt", session.FormatTime(at(10)), "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
+			r = with(r, "DeletedAt", session.FormatTime(at(10)), "ExpiresAt", at(10).Add(session.KeepDeleted).Unix(), "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil)
 		}
 		return r
 	}

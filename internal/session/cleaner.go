@@ -110,7 +110,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 		case became[AttrAttemptID] != nil:
 			claimed = append(claimed, s)
 			attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
-		case s.unanswered() && became[AttrStateReason] != nil:
+		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case s.unanswered():
 			log.Info("deletion waits for its end: it is too late for another attempt")

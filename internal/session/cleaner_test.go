@@ -78,6 +78,30 @@ func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
 	u.has("s1", "AttemptId", "a1", "Attempts", int64(2))
 }
 
+// Whoever looks at the record while it is tried learns how it goes.
+func TestAttemptWithoutAnAnswerIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from   session.Record
+		reason string
+	}{
+		"no answer":                          {markedRecord, "Attempt 1 brought no answer."},
+		"no answer after one that failed":    {with(markedRecord, "Attempts", int64(2), "StateReason", "dcv is broken"), "Attempt 2 brought no answer."},
+		"a failure":                          {failedRecord, "dcv is broken"},
+		"no answer to a close after a force": {toCloseRecord, "Removed by force. Attempt 1 brought no answer."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.clean(at(120))
+			u.has("s1", "AttemptId", "a1", "StateReason", tc.reason)
+			u.report(at(130), closed(hostA, "a1", "s1"))
+			u.finish(at(140), u.table.Get("s1"))
+			if reason := u.table.Get("s1").Session().StateReason; strings.Contains(reason, "no answer") {
+				t.Errorf("ended with the reason %q", reason)
+			}
+		})
+	}
+}
+
 // A claim of which nothing is known is left to its lease, or to the old one.
 func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
@@ -127,7 +151,10 @@ func TestTooLateForAnotherAttemptWaitsForTheEnd(t *testing.T) {
 			t.Errorf("after %v s: sent %q", when, u.hosts.closings())
 		}
 		if attempts == 0 {
-			u.is("s1", with(markedRecord, "NextAttemptAt", session.FormatTime(at(3600))))
+			u.is("s1", with(markedRecord, "NextAttemptAt", session.FormatTime(at(3600)), "StateReason", "Attempt 1 brought no answer."))
+		}
+		if log := u.log.String(); strings.Contains(log, "may still run") || strings.Contains(log, "DeletionsGivenUp") {
+			t.Errorf("after %v s it is given up: %s", when, log)
 		}
 	}
 }
@@ -137,7 +164,7 @@ func TestUnconfirmedIsGivenUpAtItsTime(t *testing.T) {
 		from session.Record
 		last string
 	}{
-		"never answered": {with(markedRecord, "Attempts", int64(4)), ""},
+		"never answered": {with(markedRecord, "Attempts", int64(4)), " Last: Attempt 4 brought no answer."},
 		"failed":         {with(failedRecord, "Attempts", int64(4)), " Last: dcv is broken"},
 	} {
 		t.Run(name, func(t *testing.T) {

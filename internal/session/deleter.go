@@ -84,6 +84,7 @@ const putBackTime = 5 * time.Second
 func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	ctx, cancel := EndEarlier(ctx, answerTime)
 	defer cancel()
+	req.By = callerName(req.By)
 	log := d.Log.With("RequestId", req.ID)
 	deletions, ofEntry := group(req.Entries)
 

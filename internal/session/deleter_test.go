@@ -243,6 +243,26 @@ func TestTableThatAnswersForOneEntryIsNotDown(t *testing.T) {
 	w.expect(request("r1", t0, entry("s1", alice), entry("nobody's", alice)), session.ReasonNotRecorded, session.NotFound)
 }
 
+// Whoever is called like the broker has asked all the same: the record, and the
+// metrics of the deletion, say so.
+func TestCallerNamedLikeTheBroker(t *testing.T) {
+	for by, recorded := range map[string]string{
+		"dcv-session-broker": "caller dcv-session-broker", "caller dcv-session-broker": "caller caller dcv-session-broker",
+		"caller": "caller", "DCV-session-broker": "DCV-session-broker", "": "",
+	} {
+		w := newWorld(t, listedRecord)
+		req := request("r1", t0, entry("s1", alice))
+		req.By = by
+		w.delete(req)
+		w.has("s1", "DeletionRequestedBy", recorded)
+		w.report(at(10), closed(hostA, "r1", "s1"))
+		w.finish(at(20), w.table.Get("s1"))
+		if !strings.Contains(w.log.String(), "DeletedAfterSeconds") {
+			t.Errorf("%q: the deletion is not measured: %s", by, w.log.String())
+		}
+	}
+}
+
 func TestEveryLogLineNamesTheRequest(t *testing.T) {
 	w := newWorld(t, listedRecord, ready("s2", alice, hostB), ready("s3", alice, hostA), ready("s4", alice, hostA))
 	w.hosts.refuses[hostB] = offline

@@ -31,6 +31,11 @@ type Inventory struct {
 // maxInventoryAge is how old an inventory may be to be believed at all.
 const maxInventoryAge = time.Hour
 
+// maxInventoryAhead is how far ahead of now an inventory may be dated: as far as
+// the clocks of two functions may be apart. One that is further ahead would shut
+// out all that its host says until then.
+const maxInventoryAhead = time.Minute
+
 // Found is one session of an inventory, under its name on the host.
 type Found struct {
 	NameOnHost, Owner, Name, Type string

@@ -23,7 +23,7 @@ type InventoryReconciler struct {
 // Apply brings the table to what the inventory says: it lists new sessions,
 // updates what changed, ends what has vanished, and lists again what was
 // removed by force but still runs. One older than the host's newest, or than an
-// hour, changes nothing. An open deletion is only ever confirmed by it. It may
+// hour, or dated more than a minute ahead, changes nothing. An open deletion is only ever confirmed by it. It may
 // be applied again at any time.
 func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	log := ir.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
@@ -31,6 +31,9 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	inv.readAt = now
 	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
+		return nil
+	} else if age < -maxInventoryAhead {
+		log.Warn("inventory dropped: it is dated ahead", "AgeSeconds", age.Seconds())
 		return nil
 	}
 	fresh, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{

@@ -221,6 +221,8 @@ func TestAgeOfInventories(t *testing.T) {
 		"an hour old":           {1, 3601, true},
 		"more than an hour old": {1, 3601.001, false},
 		"older than an hour and newer than others": {30, 4000, false},
+		"a minute ahead":           {70, 10, true},
+		"more than a minute ahead": {70.001, 10, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t)
@@ -235,6 +237,19 @@ func TestAgeOfInventories(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One that is dated ahead does not silence its host.
+func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
+	u := newUpkeep(t)
+	u.now = t0
+	for _, ahead := range []float64{3600, 61} {
+		if err := u.reconciler().Apply(t.Context(), inventory(hostA, at(ahead))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.take(inventory(hostA, at(10), found("s1", alice)))
+	u.has("s1", "State", "READY")
 }
 
 // While an inventory is being applied, a newer one is, which has the session no

@@ -18,9 +18,9 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 	}
 	switch end := tryUntil(s, tryFor); {
 	case !now.Before(end) && !s.CloseUntil.IsZero():
-		return finishClosing(due, unconfirmed(s, tryFor), now)
+		return finishClosing(due, unconfirmed(due, tryFor), now)
 	case !now.Before(end):
-		return giveUp(due, unconfirmed(s, tryFor), now)
+		return giveUp(due, unconfirmed(due, tryFor), now)
 	case end.Sub(now) < Lease:
 		// Too late for another attempt, and the time after which the commands
 		// of all that are claimed together are void.
@@ -40,9 +40,10 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 }
 
 // unconfirmed is why a deletion is given up.
-func unconfirmed(s Session, tryFor time.Duration) string {
+func unconfirmed(due Record, tryFor time.Duration) string {
+	s := due.Session()
 	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tryFor, s.Attempts)
-	if last := strings.TrimPrefix(s.StateReason, removedByForce); last != "" {
+	if last := strings.TrimPrefix(lastReason(due), removedByForce); last != "" {
 		reason += " Last: " + last
 	}
 	return reason
@@ -55,6 +56,9 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	s := due.Session()
 	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
 	set(&w, AttrAttempts, s.Attempts+1)
+	if reason := lastReason(due); reason != "" {
+		set(&w, AttrStateReason, reason)
+	}
 	lease(&w, s.ID, attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
 	next := now.Add(backoff + jitter(s.ID+attemptID, backoff/4))
@@ -63,6 +67,21 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	}
 	set(&w, AttrNextAttemptAt, next)
 	return w
+}
+
+// lastReason is why the attempt that is over failed: what is recorded of it, or
+// that nothing was heard.
+func lastReason(due Record) string {
+	s := due.Session()
+	_, failed := due[AttrAttemptFailedAt]
+	reason := fmt.Sprintf("Attempt %d brought no answer.", s.Attempts)
+	switch {
+	case failed:
+		return s.StateReason
+	case !s.CloseUntil.IsZero():
+		return removedByForce + reason
+	}
+	return reason
 }
 
 const maxBackoff = 10 * time.Minute
@@ -95,6 +114,9 @@ func giveUp(due Record, reason string, now time.Time) Write {
 func waitForEnd(due Record, end time.Time) Write {
 	w := Write{SessionID: due.text(AttrSessionID), If: ifAsSeen(due), Set: Record{}}
 	set(&w, AttrNextAttemptAt, end)
+	if reason := lastReason(due); reason != "" {
+		set(&w, AttrStateReason, reason)
+	}
 	return w
 }
 

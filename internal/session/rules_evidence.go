@@ -50,6 +50,3 @@ func (e evidence) endAny(r Record) (Write, bool) {
 	}
 	return e.endSession(r)
 }
-
-// requestedByBroker is the DeletionRequestedBy of what nobody asked for.
-const requestedByBroker = "dcv-session-broker"

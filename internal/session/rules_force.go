@@ -30,6 +30,7 @@ func finishClosing(old Record, reason string, now time.Time) Write {
 	w.Remove = []string{AttrCloseUntil, AttrAttemptFailedAt}
 	if old.Session().State == Deleted {
 		set(&w, AttrDeletedAt, now)
+		set(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())
 		w.Remove = append(w.Remove, indexKeys...)
 	}
 	return w

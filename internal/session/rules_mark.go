@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // stepWrite is the write of the deletion's next step.
 func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration) Write {
@@ -32,6 +35,20 @@ var deletionAttrs = []string{
 	AttrNextAttemptAt, AttrDueShard,
 	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
+}
+
+// requestedByBroker is the DeletionRequestedBy of what nobody asked for.
+const requestedByBroker = "dcv-session-broker"
+
+// callerName is the caller as the record names it. Issuers let clients choose
+// names: one that is the broker's own must not read as if nobody had asked. The
+// same goes for a name that looks like one that was changed here.
+func callerName(name string) string {
+	const caller = "caller "
+	if name == requestedByBroker || strings.HasPrefix(name, caller) {
+		return caller + name
+	}
+	return name
 }
 
 // mark begins the deletion of a session that lives. The attempt is named after

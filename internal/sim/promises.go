@@ -89,13 +89,13 @@ func (w *world) takenBackRightly(c change) {
 // and unless that was force, the session really does not run.
 func (w *world) deletedIsTrue(c change) {
 	was, is := c.was, c.is
+	if is.State == session.Deleted && is.ExpiresAt < is.DeletedAt.Add(48*time.Hour).Unix() {
+		w.breaks(2, "%s expires too early", is.ID)
+	}
 	if is.State != session.Deleted || was.State == session.Deleted {
 		return
 	}
 	w.seen.premises[3]++
-	if is.ExpiresAt < is.DeletedAt.Add(48*time.Hour).Unix() {
-		w.breaks(2, "%s expires too early", is.ID)
-	}
 	switch {
 	case c.by.function != "session-stream":
 		w.breaks(3, "%s writes DELETED, of %s", c.by, is.ID)
@@ -302,6 +302,9 @@ func (w *world) claimedRightly(c change) {
 	case "cleanup":
 		if was.NextAttemptAt.After(w.now()) {
 			w.breaks(10, "%s claims %s, whose lease is another's until %s", c.by, is.ID, was.NextAttemptAt.Format(time.TimeOnly))
+		}
+		if is.StateReason == "" {
+			w.breaks(2, "%s tries %s again and does not say why", c.by, is.ID)
 		}
 	default:
 		w.breaks(10, "%s claims %s", c.by, is.ID)

@@ -139,6 +139,18 @@ var mutants = []mutant{
 		old: "case s.State == Ready:",
 		new: "case s.State == Ready, s.State == Deleting:",
 	},
+	{
+		name: "closing after a force moves DeletedAt alone", promise: 2, file: forceRules,
+		why: "the table removes the record before it has been kept for two days",
+		old: "set(&w, AttrDeletedAt, now)\n\t\tset(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())",
+		new: "set(&w, AttrDeletedAt, now)",
+	},
+	{
+		name: "attempt without an answer not told", promise: 2, file: dueRules,
+		why: "nobody who looks at a deletion that is tried for an hour learns that its host says nothing",
+		old: "if reason := lastReason(due); reason != \"\" {\n\t\tset(&w, AttrStateReason, reason)\n\t}\n\tlease(",
+		new: "lease(",
+	},
 
 	// 3. DELETED is true.
 	{
