@@ -8,19 +8,17 @@ refused for what it says, but not for its shape. And each answer, a refusal too,
 import json
 import re
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree
 import contextlib
 import copy
-import subprocess
 
 import botocore.loaders
 from botocore.model import ServiceModel
 
-from servers import ROOT, free_port, process
+import local_system
 
 HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"
 
@@ -258,16 +256,10 @@ def unlike_xml(shape, element, path):
 @contextlib.contextmanager
 def services():
     """The addresses of both, with two hosts."""
-    with tempfile.TemporaryDirectory(prefix="service-models-") as folder:
-        subprocess.run(["go", "build", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
-        ports = {name: str(free_port()) for name in ("PORT", "SSM_PORT", "EC2_PORT")}
-        settings = ports | {"STATE_DIR": f"{folder}/hosts", "STORE": "memory", "INVENTORY_EVERY": "1h", "DELETIONS_EVERY": "1h"}
-        with process("the local system", [f"{folder}/local"], int(ports["PORT"]), **settings):
-            for host in (HOST, OTHER):
-                request = urllib.request.Request(
-                    f"http://127.0.0.1:{ports['PORT']}/local/hosts/{host}/sessions/s-{host}", b'{"Owner": "user1"}', method="PUT")
-                urllib.request.urlopen(request, timeout=30).read()
-            yield f"http://127.0.0.1:{ports['SSM_PORT']}/", f"http://127.0.0.1:{ports['EC2_PORT']}/"
+    with local_system.idle() as system:
+        for host in (HOST, OTHER):
+            system.start_session(host, f"s-{host}", "user1")
+        yield f"http://127.0.0.1:{system.ssm_port}/", f"http://127.0.0.1:{system.ec2_port}/"
 
 
 def main():

@@ -13,7 +13,7 @@ import unittest
 import zipfile
 
 import authorization
-import aws_stand_in
+import stand_in
 import template_expansion
 import template_rules
 from servers import ROOT
@@ -36,7 +36,7 @@ class DeploymentTest(unittest.TestCase):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.folder = pathlib.Path(folder)
         self.samconfig = shutil.copy(ROOT / "samconfig.toml", folder)
-        self.aws = self.enterContext(aws_stand_in.running())
+        self.aws = self.enterContext(stand_in.running())
 
     def run_in_aws(self, *command, answers=""):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
@@ -46,8 +46,8 @@ class DeploymentTest(unittest.TestCase):
         """The change set that it comes to, which is executed."""
         done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
-        self.assertIs(self.aws.deployed["studio"], self.aws.change_sets[-1], done.stdout)
-        return self.aws.change_sets[-1]
+        self.assertIs(self.aws.stacks.deployed["studio"], self.aws.stacks.change_sets[-1], done.stdout)
+        return self.aws.stacks.change_sets[-1]
 
     def guided(self):
         # Stack, region, parameters; changes to be confirmed, roles, no rollback, saved where; and the change set itself.
@@ -101,7 +101,7 @@ class DeploymentTest(unittest.TestCase):
                 packaged = self.folder / "packaged.yaml"
                 done = self.run_in_aws(
                     str(pathlib.Path(sys.executable).parent / "sam"), "package", "--template-file", f".aws-sam/{architecture}/template.yaml",
-                    "--s3-bucket", aws_stand_in.BUCKET, "--output-template-file", str(packaged))
+                    "--s3-bucket", stand_in.BUCKET, "--output-template-file", str(packaged))
                 self.assertEqual(done.returncode, 0, done.stderr[-1000:])
                 self.check_template(packaged.read_text(), architecture)
 

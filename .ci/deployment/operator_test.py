@@ -5,8 +5,8 @@ import os
 import subprocess
 import unittest
 
-import aws_stand_in
-import local_aws
+import local_system
+import stand_in
 from servers import ROOT
 
 HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"  # of the demo fleet
@@ -23,8 +23,8 @@ def said_by(done):
 
 class OperatorTest(unittest.TestCase):
     def setUp(self):
-        self.system = self.enterContext(local_aws.local_system())
-        self.url = f"URL=http://127.0.0.1:{self.system.port}"
+        self.system = self.enterContext(local_system.idle())
+        self.url = f"URL={self.system.address}"
 
     def test_smoke(self):
         before = self.system.control("GET", "sessions")
@@ -71,10 +71,10 @@ class OperatorTest(unittest.TestCase):
 
 class StackTest(unittest.TestCase):
     def setUp(self):
-        self.aws = self.enterContext(aws_stand_in.running())
+        self.aws = self.enterContext(stand_in.running())
         self.environment = self.aws.environment()
-        self.aws.deployed["studio"] = {"type": "CREATE"}
-        self.aws.outputs["HostEventsDeadLetterQueueUrl"] = "https://sqs.us-east-1.amazonaws.com/123456789012/dead"
+        self.aws.stacks.deployed["studio"] = {"type": "CREATE"}
+        self.aws.stacks.outputs["HostEventsDeadLetterQueueUrl"] = "https://sqs.us-east-1.amazonaws.com/123456789012/dead"
 
     def test_redrive(self):
         self.aws.dead_letters = 2
@@ -87,9 +87,9 @@ class StackTest(unittest.TestCase):
     def test_delete_stack(self):
         status, said = said_by(make("delete-stack", "STACK=studio", "CONFIRM=another", **self.environment))
         self.assertNotEqual(status, 0, said)
-        self.assertIn("studio", self.aws.deployed)
+        self.assertIn("studio", self.aws.stacks.deployed)
         status, said = said_by(make("delete-stack", "STACK=studio", "CONFIRM=studio", **self.environment))
-        self.assertEqual((status, self.aws.deployed), (0, {}), said)
+        self.assertEqual((status, self.aws.stacks.deployed), (0, {}), said)
         self.assertIn("stack studio is deleted", said)
 
 

@@ -15,11 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
+import boto3
 import container_engine
-import local_aws
+import dynamodb_local
+import local_system
+import stand_in
+from servers import ROOT
 
-ROOT = pathlib.Path(__file__).parents[2]
 PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 SAM = pathlib.Path(sys.executable).parent / "sam"
 
@@ -41,11 +45,26 @@ def requester(event):
     return event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {}).get("sub", "unknown")
 
 
+def wait_for_command(ssm_port, command_id, seconds=60):
+    """The invocations of a command, once every one has ended."""
+    ssm = boto3.client(
+        "ssm", endpoint_url=f"http://127.0.0.1:{ssm_port}", region_name="us-east-1",
+        aws_access_key_id="local", aws_secret_access_key="local",
+    )
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        invocations = ssm.list_command_invocations(CommandId=command_id)["CommandInvocations"]
+        if invocations and all(i["Status"] not in ("Pending", "InProgress", "Delayed") for i in invocations):
+            return invocations
+        time.sleep(0.2)
+    raise AssertionError(f"command {command_id} did not end within {seconds} s")
+
+
 class Story:
     """The sample events in an order that makes sense, each a check of its own."""
 
-    def __init__(self, table, fleet, commands, invoke):
-        self.table, self.fleet, self.commands, self.invoke = table, fleet, commands, invoke
+    def __init__(self, table, fleet, aws, invoke):
+        self.table, self.fleet, self.aws, self.invoke = table, fleet, aws, invoke
         self.host_id, self.session = fleet.host_of("SessionId123")
         self.told = set()
         assert self.host_id, "the local system has no session SessionId123"
@@ -79,7 +98,7 @@ class Story:
 
     def delete(self, name="delete"):
         self.list_session()
-        sent = len(self.commands.command_ids)
+        sent = len(self.aws.command_ids)
         status, body = self.answer(name)
         assert status == 200, (status, body)
         assert body["SuccessfulList"] == [{"SessionId": "SessionId123", "State": "DELETING"}], body
@@ -87,7 +106,7 @@ class Story:
         record = self.table.get("SessionId123")
         assert (record["State"], record["AttemptId"]) == ("DELETING", body["RequestId"]), record
         assert record["DeletionRequestedBy"] == requester(self.event(name)), record
-        assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
+        assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
 
     def describe(self, name, state):
         """The one session, shown in that state."""
@@ -108,8 +127,8 @@ class Story:
 
     def command_status(self, host_id):
         """Tells host-events that a host has done its part of the last command."""
-        command_id = self.commands.command_ids[-1]
-        local_aws.wait_for_command(self.fleet.ssm_port, command_id)
+        command_id = self.aws.command_ids[-1]
+        wait_for_command(self.fleet.ssm_port, command_id)
         event = self.event("command-status")
         body = json.loads(event["Records"][0]["body"])
         body["detail"] |= {"command-id": command_id, "instance-id": host_id}
@@ -157,35 +176,35 @@ class Story:
 
     def delete_dry_run(self):
         self.list_session()
-        before, sent = self.table.get("SessionId123"), len(self.commands.command_ids)
+        before, sent = self.table.get("SessionId123"), len(self.aws.command_ids)
         status, body = self.answer("delete-dry-run")
         assert status == 200 and body["DryRun"] is True, (status, body)
         [hit] = body["SuccessfulList"]
         assert (hit["Session"]["State"], hit["Session"]["HostId"]) == ("READY", self.host_id), body
         assert self.table.get("SessionId123") == before, "a dry run changed the record"
-        assert len(self.commands.command_ids) == sent, "a dry run sent a command"
+        assert len(self.aws.command_ids) == sent, "a dry run sent a command"
 
     def delete_forced(self):
         self.list_session()
-        sent = len(self.commands.command_ids)
+        sent = len(self.aws.command_ids)
         status, body = self.answer("delete-forced")
         assert status == 200 and body["UnsuccessfulList"] == [], (status, body)
         assert body["SuccessfulList"] == [{"SessionId": "SessionId123", "State": "DELETING"}], body
         assert self.table.get("SessionId123")["Confirmation"] == "forced"
-        assert len(self.commands.command_ids) == sent, "a forced delete sent a command"
+        assert len(self.aws.command_ids) == sent, "a forced delete sent a command"
 
     def cleanup(self, task, document, host_ids):
         """Runs a task, which is to send one command to these hosts; the command's comment."""
-        sent = len(self.commands.command_ids)
+        sent = len(self.aws.command_ids)
         assert self.invoke("CleanupFunction", self.event(f"cleanup-{task}")) is None
-        assert len(self.commands.command_ids) == sent + 1, self.commands.command_ids
-        invocations = local_aws.wait_for_command(self.fleet.ssm_port, self.commands.command_ids[-1])
+        assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
+        invocations = wait_for_command(self.fleet.ssm_port, self.aws.command_ids[-1])
         assert {i["InstanceId"] for i in invocations} == set(host_ids), invocations
         assert all(i["DocumentName"] == document and i["Status"] == "Success" for i in invocations), invocations
         return invocations[0]["Comment"]
 
     def cleanup_deletions(self):
-        self.session = self.fleet.control("PUT", f"hosts/{self.host_id}/sessions/SessionId123", {"Owner": "user1"})
+        self.session = self.fleet.start_session(self.host_id, "SessionId123", "user1")
         self.list_session()
         earlier = time_text(datetime.timedelta(minutes=5))
         self.table.put(**self.table.get("SessionId123") | {
@@ -320,18 +339,17 @@ def main():
     with contextlib.ExitStack() as stack:
         stack.enter_context(container_engine.running())
         image = container_engine.image()
-        dynamodb_port, table = stack.enter_context(local_aws.dynamodb_local())
-        fleet = stack.enter_context(local_aws.local_system())
-        commands = stack.enter_context(local_aws.Proxy(container_engine.host_address(image), fleet.ssm_port))
-        instances = stack.enter_context(local_aws.Proxy(container_engine.host_address(image), fleet.ec2_port))
+        dynamodb_port, table = stack.enter_context(dynamodb_local.running())
+        fleet = stack.enter_context(local_system.idle())
+        aws = stack.enter_context(stand_in.running(container_engine.host_address(image)))
+        aws.ports = {"DynamoDB_20120810": dynamodb_port, "AmazonSSM": fleet.ssm_port, "EC2": fleet.ec2_port}
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        address = f"http://host.docker.internal:{aws.port}"
         invoke = sam_invoke(folder, image, {
-            "AWS_ENDPOINT_URL_DYNAMODB": f"http://host.docker.internal:{dynamodb_port}",
-            "AWS_ENDPOINT_URL_SSM": f"http://host.docker.internal:{commands.port}",
-            "AWS_ENDPOINT_URL_EC2": f"http://host.docker.internal:{instances.port}",
+            **{f"AWS_ENDPOINT_URL_{service}": address for service in ("DYNAMODB", "SSM", "EC2")},
             "CLOSE_IDLE_AFTER_MINUTES": "60",
         })
-        for what, check in Story(table, fleet, commands, invoke).checks():
+        for what, check in Story(table, fleet, aws, invoke).checks():
             try:
                 check()
                 passed += 1

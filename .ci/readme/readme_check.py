@@ -2,7 +2,7 @@
 
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
-    sh aws      in order, in one shell, with the real aws command against a stand-in for AWS (aws_stand_in.py)
+    sh aws      in order, in one shell, with the real aws command against a stand-in for AWS (.ci/aws/stand_in.py)
     sh make     make and make run are run here; of the others make_commands.py knows the check of `make ci` that runs them
     text run    what `make run` has printed meanwhile, other lines in between
 
@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
-import aws_stand_in
 import make_commands
+import stand_in
 from servers import ROOT, free_port, process
 
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
@@ -141,18 +141,16 @@ class Check:
         port, dynamodb_port = free_port(), free_port()
         address = f"http://127.0.0.1:{port}"
         settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN}
-        invoked = []
-        with process("make run", ["make", "run"], port, **settings), tempfile.TemporaryDirectory() as folder:
-            stack = aws_stand_in.Stack(
-                "dcv-session-broker", outputs_of_the_template(address), SECRET, dynamodb_port,
-                lambda name, payload: invoked.append((name, payload)),
-            )
-            with aws_stand_in.serving(stack) as endpoint:
-                status, printed, errors = shell(
-                    script, AWS_ENDPOINT_URL=endpoint, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
-                    AWS_DEFAULT_REGION=REGION, AWS_PAGER="", HOME=folder,
-                )
-        for name, payload in invoked:
+        with (
+            process("make run", ["make", "run"], port, **settings), tempfile.TemporaryDirectory() as folder,
+            stand_in.running() as aws,
+        ):
+            aws.stacks.deployed["dcv-session-broker"] = {"type": "CREATE"}
+            aws.stacks.outputs = outputs_of_the_template(address)
+            aws.client_secret = SECRET
+            aws.ports["DynamoDB_20120810"] = dynamodb_port
+            status, printed, errors = shell(script, **aws.environment() | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_PAGER": "", "HOME": folder})
+        for name, payload in aws.invoked:
             if "task" not in payload:
                 self.fault(found[0][0], f"{name} is invoked with {payload}, which is no task")
         if status:
