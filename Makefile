@@ -101,8 +101,9 @@ documents: ## Write the scripts that hosts run into template.yaml, from internal
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools/fetch debian
-	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck validate service-models sam-build sam-invoke operation \
-	  test-all sim fuzz clients schemathesis readme bench-quick
+	@$(MAKE) --no-print-directory tools >/dev/null
+	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck validate service-models sam-build bench-quick \
+	  -- sam-invoke operation readme -- test-all sim fuzz clients schemathesis
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
