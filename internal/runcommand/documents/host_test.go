@@ -39,6 +39,13 @@ type host struct {
 	env      []string
 	stdin    string
 	mayWarn  bool // on standard error
+
+	// twin: what runs here runs on a Windows host in the same state too, and both must say the same.
+	twin         bool
+	compared     int
+	hasClock     bool
+	clockStep    int
+	quickTimeout bool
 }
 
 // The sh and awk that Amazon Linux, RHEL and Ubuntu have, and busybox as a third opinion.
@@ -81,6 +88,7 @@ func on(t *testing.T, shell, option, awk string, test func(*testing.T, *host)) {
 			t.Fatal(err)
 		}
 		h.shim("dcv", `exec sh `+standIn+` "$@"`)
+		h.twin = shell == shells[0].program && awk == awks[0] && hasPowerShell(t)
 		test(t, h)
 	})
 }
@@ -118,6 +126,7 @@ real "$@"`)
 
 // clock makes the host's time start here, and every look at it the given number of seconds later than the last.
 func (h *host) clock(start, step int) {
+	h.hasClock, h.clockStep = true, step
 	counter := filepath.Join(h.bin, "clock")
 	h.write(counter, strconv.Itoa(start)+"\n", 0o600)
 	h.shim("date", fmt.Sprintf(`read -r now <%[1]s; echo "$now"; echo $((now + %d)) >%[1]s`, counter, step))
@@ -221,17 +230,8 @@ func (h *host) run(sessions, voidAfter string) []line {
 
 func (h *host) runUnsorted(sessions, voidAfter string) []line {
 	h.t.Helper()
-	script, env := linuxScript(h.t), slices.Clone(h.env)
-	if !slices.ContainsFunc(h.env, func(v string) bool { return strings.HasPrefix(v, "AWS_SSM_INSTANCE_ID=") }) {
-		env = append(env, "AWS_SSM_INSTANCE_ID="+hostID)
-	}
-	if h.oldAgent {
-		script = strings.NewReplacer("{{ sessions }}", sessions, "{{ voidAfter }}", voidAfter).Replace(script)
-	} else {
-		env = append(env, "SSM_sessions="+sessions, "SSM_voidAfter="+voidAfter)
-	}
 	lines := []line{}
-	for text := range strings.Lines(h.execute(script, env...)) {
+	for text := range strings.Lines(h.execute("CloseDocument", map[string]string{"sessions": sessions, "voidAfter": voidAfter})) {
 		var l line
 		decoder := json.NewDecoder(strings.NewReader(text))
 		decoder.DisallowUnknownFields()
@@ -247,8 +247,47 @@ func (h *host) runUnsorted(sessions, voidAfter string) []line {
 	return lines
 }
 
-// execute runs a script as the agent does and gives what it printed. Whatever happened, its exit code is 0.
-func (h *host) execute(script string, env ...string) string {
+// execute runs a document's step as the agent does and gives what it printed. Whatever happened, its exit code is 0.
+func (h *host) execute(document string, parameters map[string]string) string {
+	h.t.Helper()
+	d, _ := documentOf(h.t, document)
+	env := slices.Clone(h.env)
+	if !slices.ContainsFunc(h.env, func(v string) bool { return strings.HasPrefix(v, "AWS_SSM_INSTANCE_ID=") }) {
+		env = append(env, "AWS_SSM_INSTANCE_ID="+hostID)
+	}
+	linux, windows := d.script(h.t, "linux"), d.script(h.t, "windows")
+	for name, value := range parameters {
+		if h.oldAgent {
+			linux = strings.ReplaceAll(linux, "{{ "+name+" }}", value)
+			windows = strings.ReplaceAll(windows, "{{ "+name+" }}", value)
+		} else {
+			env = append(env, "SSM_"+name+"="+value)
+		}
+	}
+	if !h.hasTwin() {
+		return h.runLinux(linux, env)
+	}
+	before, answers := h.snapshot(), h.answers()
+	onLinux := answer{text: h.runLinux(linux, env), left: h.sessions()}
+	after := h.snapshot()
+	h.restore(before)
+	onWindows := answer{text: h.runWindows(windows, env), left: h.sessions()}
+	h.restore(after)
+	h.compare(document, answers, onLinux, onWindows)
+	return onLinux.text
+}
+
+// hasTwin is for all cases of a test where everything is run, else for the first few, and for hosts that have not many
+// sessions: Windows hosts have one.
+func (h *host) hasTwin() bool {
+	if !h.twin || os.Getenv("REQUIRE_ALL") != "1" && (h.compared >= 6 || len(h.sessions()) > 30) {
+		return false
+	}
+	h.compared++
+	return true
+}
+
+func (h *host) runLinux(script string, env []string) string {
 	h.t.Helper()
 	file := filepath.Join(h.t.TempDir(), "_script.sh")
 	h.write(file, script, 0o600)

@@ -17,14 +17,7 @@ const idleLimit = "60"
 // idle runs the script of IdleDocument.
 func (h *host) idle(idleMinutes string) survey {
 	h.t.Helper()
-	d, _ := documentOf(h.t, "IdleDocument")
-	text, env := d.script(h.t, "linux"), slices.Clone(h.env)
-	if h.oldAgent {
-		text = strings.ReplaceAll(text, "{{ idleMinutes }}", idleMinutes)
-	} else {
-		env = append(env, "SSM_idleMinutes="+idleMinutes)
-	}
-	s := h.readSurvey(h.execute(text, env...))
+	s := h.readSurvey(h.execute("IdleDocument", map[string]string{"idleMinutes": idleMinutes}))
 	slices.SortFunc(s.lines, func(a, b surveyLine) int { return strings.Compare(*a.ID, *b.ID) })
 	for _, l := range s.lines {
 		if !slices.Contains([]string{"closed", "in-use", "failed"}, l.Result) || l.Created == nil || l.Minutes == nil ||

@@ -12,8 +12,7 @@ import (
 // inventory runs the script of InventoryDocument.
 func (h *host) inventory() survey {
 	h.t.Helper()
-	d, _ := documentOf(h.t, "InventoryDocument")
-	return h.readSurvey(h.execute(d.script(h.t, "linux"), h.env...))
+	return h.readSurvey(h.execute("InventoryDocument", nil))
 }
 
 func TestInventoryOfNoSession(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 // shortTimeout makes the script's bound on a call of dcv one second, if it is the bound that the document promises.
 func (h *host) shortTimeout() {
+	h.quickTimeout = true
 	h.shim("timeout", `[ "$1 $2 $3" = "-k 1 7" ] || exit 3; shift 3; exec `+program(h.t, "timeout")+` -k 1 1 "$@"`)
 }
 
