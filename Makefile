@@ -118,7 +118,7 @@ lint: ## Run golangci-lint (settings: .golangci.yml)
 shellcheck: ## Check the shell scripts, those that hosts run among them
 	@.ci/scripts/shellcheck
 
-validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it, PowerShell; and the workflows
+validate: ## Check template.yaml: SAM, cfn-lint, rules of our own on what SAM makes of it; and the workflows
 	@.ci/template/check
 	@.ci/workflows/check
 
