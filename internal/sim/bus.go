@@ -88,6 +88,11 @@ func (w *world) polls() (polls []func()) {
 			polls = append(polls, func() { w.pollShard(s) })
 		}
 	}
+	for i := range w.pipe {
+		if s := &w.pipe[i]; !s.busy && len(s.endings) > 0 && !s.retryAt.After(w.now()) {
+			polls = append(polls, func() { w.pollPipe(s) })
+		}
+	}
 	return polls
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -118,6 +119,12 @@ func (c *campaign) summary() string {
 	}
 	for tr, n := range c.seen.transitions {
 		fmt.Fprintf(&b, "%12d  transition: %s\n", n, transitionNames[tr])
+	}
+	for d, n := range c.seen.deeds {
+		fmt.Fprintf(&b, "%12d  %s\n", n, deedNames[d])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.seen.ran)) {
+		fmt.Fprintf(&b, "%12d  runs of %s\n", c.seen.ran[name], name)
 	}
 	for p, n := range c.seen.premises {
 		if p > 0 {

@@ -8,7 +8,23 @@ type Coverage struct {
 	faults      [faults]int
 	transitions [transitions]int
 	premises    [11]int // by promise: how often it could have been broken
+	deeds       [deeds]int
+	ran         map[string]int // by function, and by task
 }
+
+// A deed is something that the system is for, and that is seen neither in the
+// table nor as a promise at risk.
+type deed int
+
+const (
+	hostStopped deed = iota
+	endAnnounced
+	endAnnouncedAgain
+
+	deeds
+)
+
+var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {
@@ -19,6 +35,15 @@ func (c *Coverage) add(o Coverage) {
 	}
 	for i, n := range o.premises {
 		c.premises[i] += n
+	}
+	for i, n := range o.deeds {
+		c.deeds[i] += n
+	}
+	for name, n := range o.ran {
+		if c.ran == nil {
+			c.ran = map[string]int{}
+		}
+		c.ran[name] += n
 	}
 }
 
@@ -32,6 +57,21 @@ func (c *Coverage) missing() (missing []string) {
 	for t, n := range c.transitions {
 		if n == 0 {
 			missing = append(missing, "transition: "+transitionNames[t])
+		}
+	}
+	for d, n := range c.deeds {
+		if n == 0 {
+			missing = append(missing, "never done: "+deedNames[d])
+		}
+	}
+	for name := range deployment().timeouts {
+		if c.ran[name] == 0 {
+			missing = append(missing, "function: "+name)
+		}
+	}
+	for _, t := range deployment().tasks {
+		if c.ran["task "+t.name] == 0 {
+			missing = append(missing, "task: "+t.name)
 		}
 	}
 	for p, n := range c.premises {

@@ -14,7 +14,7 @@ import (
 // the simulation is of the system as it is deployed.
 
 var theTemplate = sync.OnceValue(func() *template.Template {
-	t, err := template.Load("../../template.yaml", map[string]string{"CloseIdleAfterMinutes": "10"})
+	t, err := template.Load("../../template.yaml", map[string]string{"CloseIdleAfterMinutes": "10", "StopEmptyHosts": "true"})
 	if err != nil {
 		panic(err)
 	}
@@ -35,6 +35,9 @@ var deployment = sync.OnceValue(func() (d struct {
 	timeouts     map[string]time.Duration
 	environments map[string]map[string]string
 	stream       template.StreamSource
+	streamFilter *filter
+	pipe         template.Pipe // to the bus, of the sessions that end
+	pipeFilter   *filter
 	source       template.QueueSource
 	queue        template.Queue
 	tasks        []task
@@ -45,6 +48,9 @@ var deployment = sync.OnceValue(func() (d struct {
 		d.timeouts[f.Name] = f.Timeout
 	}
 	d.stream = function("session-stream").Streams[0]
+	d.streamFilter = newFilter(d.stream)
+	d.pipe = theTemplate().Pipes()[0]
+	d.pipeFilter = newFilter(d.pipe.Stream)
 	d.source = function("host-events").Queues[0]
 	for _, q := range theTemplate().Queues() {
 		if q.LogicalID == d.source.Queue {

@@ -60,6 +60,9 @@ func (e ec2Of) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, _ 
 			return &smithy.GenericAPIError{Code: "IncorrectInstanceState", Message: "is not in a state from which it can be stopped"}
 		}
 		e.w.stopsHost(e.inv, m)
+		if !m.tagged { // the policy asks for the tag, too
+			return &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation"}
+		}
 		e.w.turnOff(m, stopped)
 		return nil
 	})

@@ -44,6 +44,8 @@ const (
 	streamDoubled
 	streamDropped // repeated too often or for too long
 	streamStalls
+	busRefuses    // an event of the pipe's
+	busAnswerLost // it is on the bus, and comes again
 	runMissing
 	hourMissing // no runs of cleanup for an hour
 	runsOverlap
@@ -75,7 +77,7 @@ var faultNames = [faults]string{
 	"SendCommand throttled", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
 	"function killed", "function timed out", "deploy", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
-	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "run missing", "hour without runs", "runs overlap",
+	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls",
 	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "odd record",
 }

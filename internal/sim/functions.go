@@ -9,6 +9,7 @@ import (
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/events/cleanup"
+	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/httpapi"
@@ -22,6 +23,7 @@ type settings struct {
 	deleteSessions   deletesessions.Settings
 	describeSessions describesessions.Settings
 	hostEvents       hostevents.Settings
+	endedSessions    endedsessions.Settings
 	cleanup          cleanup.Settings
 }
 
@@ -33,6 +35,7 @@ func (s setup) settings() (read settings) {
 		"GIVE_UP_AFTER_MINUTES":         minutes(s.giveUp),
 		"SILENT_AFTER_MINUTES":          minutes(s.silentAfter),
 		"CLOSE_IDLE_AFTER_MINUTES":      minutes(s.closeIdle),
+		"STOP_EMPTY_AFTER_MINUTES":      minutes(s.stopEmpty),
 	}
 	env := func(name string) *awsenv.Environment {
 		of := deployment().environments[name]
@@ -47,6 +50,7 @@ func (s setup) settings() (read settings) {
 		"delete-sessions":   func(e *awsenv.Environment) { read.deleteSessions = deletesessions.ReadSettings(e) },
 		"describe-sessions": func(e *awsenv.Environment) { read.describeSessions = describesessions.ReadSettings(e) },
 		"host-events":       func(e *awsenv.Environment) { read.hostEvents = hostevents.ReadSettings(e) },
+		"ended-sessions":    func(e *awsenv.Environment) { read.endedSessions = endedsessions.ReadSettings(e) },
 		"cleanup":           func(e *awsenv.Environment) { read.cleanup = cleanup.ReadSettings(e) },
 	} {
 		e := env(name)
@@ -81,6 +85,10 @@ func (w *world) hostEvents(inv *invocation) *hostevents.Handler {
 
 func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
 	return sessionstream.New(sessionstream.Parts{Table: tableOf{w, inv}, Now: w.now, Log: w.log(inv)})
+}
+
+func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
+	return endedsessions.New(endedsessions.Parts{Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Log: w.log(inv)}, w.settings.endedSessions)
 }
 
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {
@@ -135,6 +143,7 @@ func (l logWriter) Write(line []byte) (int, error) {
 
 // runTask invokes cleanup.
 func (w *world) runTask(task string) {
+	w.seen.ran["task "+task]++
 	w.start("cleanup", func(inv *invocation) {
 		inv.task = task
 		_ = w.cleanup(inv).Handle(inv.ctx, cleanup.Event{Task: task})

@@ -100,7 +100,7 @@ func (w *world) build() {
 		m := &machine{
 			id: fmt.Sprintf("i-%017x", 0xa0+n), platform: "linux", tagged: true,
 			since: w.now(), launched: w.now(), changed: w.now(), newest: map[string]time.Time{},
-			whole: w.dice.chance(30 * percent), console: w.dice.chance(60 * percent),
+			stopWhenEmpty: w.dice.chance(70 * percent), whole: w.dice.chance(30 * percent), console: w.dice.chance(60 * percent),
 		}
 		if w.dice.chance(4 * percent) {
 			m.id = fmt.Sprintf("mi-%017x", 0xa0+n)
@@ -165,6 +165,10 @@ func (w *world) endDesktop(d *desktop, why string) {
 // live has something happen on a host.
 func (w *world) live() {
 	m := oneOf(w.dice, w.machines)
+	emptied := 0
+	if w.setup.stopEmpty > 0 {
+		emptied = 6
+	}
 	kinds := []struct {
 		weight int
 		do     func(*machine)
@@ -178,6 +182,11 @@ func (w *world) live() {
 		{5, func(m *machine) {
 			if len(m.sessions) > 0 {
 				w.endDesktop(oneOf(w.dice, m.sessions), "its user logs out")
+			}
+		}},
+		{emptied, func(m *machine) {
+			for len(m.sessions) > 0 {
+				w.endDesktop(m.sessions[0], "its user logs out, as all on this host do")
 			}
 		}},
 		{5, w.use},

@@ -13,6 +13,8 @@ type model struct {
 	attempts map[string]map[string]*asked // by attempt and session
 	told     map[string]bool              // sessions whose open deletion somebody was told of
 	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
+	endings  []*ending                    // everything that has ended
+	noted    map[string][]noted           // by host
 }
 
 // asked is what an attempt may have done to one session.
@@ -27,7 +29,7 @@ type asked struct {
 func newModel() model {
 	return model{
 		requests: map[string]*request{}, attempts: map[string]map[string]*asked{},
-		told: map[string]bool{}, endedAt: map[string]time.Time{},
+		told: map[string]bool{}, endedAt: map[string]time.Time{}, noted: map[string][]noted{},
 	}
 }
 

@@ -95,7 +95,10 @@ func (t hostTableOf) Notes(ctx context.Context, hostIDs []string) (notes map[str
 }
 
 func (t hostTableOf) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
-	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) { fresh, _ = t.w.hostTable.RecordAnswer(ctx, a) })
+	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) {
+		t.w.note(a)
+		fresh, _ = t.w.hostTable.RecordAnswer(ctx, a)
+	})
 	return fresh, err
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -14,6 +15,10 @@ func (w *world) plan() {
 			w.every(w.setup.inventoryEvery, t.name)
 		case "idle":
 			if w.setup.closeIdle > 0 {
+				w.every(t.every, t.name)
+			}
+		case "stop":
+			if w.setup.stopEmpty > 0 {
 				w.every(t.every, t.name)
 			}
 		default:
@@ -38,7 +43,7 @@ func (w *world) tick(period time.Duration, task string) {
 	case !w.calm && now.After(w.hourBegins) && now.Before(w.hourBegins.Add(time.Hour)) && w.hourBegins != w.began:
 		w.aside("scheduler", "no runs in this hour: %s", task)
 		return
-	case task == "idle" && w.noIdle:
+	case (task == "idle" || task == "stop") && w.noIdle:
 		return
 	case task == "inventory" && w.calm && !w.lastLook && !w.dice.chance(25*percent):
 		return // what it would find does not matter yet
@@ -47,6 +52,8 @@ func (w *world) tick(period time.Duration, task string) {
 		return
 	case task == "deletions" && !w.anythingDue() && !w.dice.chance(5*percent):
 		return // it would find nothing
+	case task == "stop" && !w.anyEmpty() && !w.dice.chance(15*percent):
+		return // it would stop nothing
 	}
 	w.runTask(task)
 	if w.meets(runsOverlap) {
@@ -63,4 +70,10 @@ func (w *world) anythingDue() bool {
 		}
 	}
 	return false
+}
+
+func (w *world) anyEmpty() bool {
+	return slices.ContainsFunc(w.machines, func(m *machine) bool {
+		return m.stopWhenEmpty && m.state == running && len(m.sessions) == 0
+	})
 }

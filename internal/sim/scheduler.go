@@ -56,6 +56,7 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
 	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), deployment().timeouts[function])
+	w.seen.ran[function]++
 	w.running = append(w.running, inv)
 	go func() {
 		defer func() {
@@ -205,6 +206,11 @@ func (w *world) next() (next time.Time, ok bool) {
 	}
 	for i := range w.shards {
 		if s := &w.shards[i]; !s.busy && len(s.records) > 0 {
+			consider(s.retryAt)
+		}
+	}
+	for i := range w.pipe {
+		if s := &w.pipe[i]; !s.busy && len(s.endings) > 0 {
 			consider(s.retryAt)
 		}
 	}

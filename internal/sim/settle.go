@@ -33,6 +33,9 @@ func (w *world) settle() {
 	}
 	w.closedByForce(open, calmFrom)
 	w.lateNews()
+	w.until(w.pipesIdle, w.now().Add(time.Hour))
+	w.allAreAnnounced()
+	w.emptyHostsAreStopped()
 	w.noIdle = true // or the last inventory would be out of date
 	w.inventories()
 	w.tableTellsTheTruth()

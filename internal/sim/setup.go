@@ -10,13 +10,13 @@ import (
 // often what goes wrong. Seeds differ a lot, since a run in which everything
 // fails all the time never gets to where a single fault hurts.
 type setup struct {
-	forceMode                                        session.ForceMode
-	endStopped                                       bool
-	giveUp, silentAfter, inventoryEvery, closeIdle   time.Duration
-	hosts, steps                                     int
-	rates                                            [faults]int // in millionths
-	land                                             int         // how readily calls land, in percent
-	clientWeight, hostWeight, timeWeight, killWeight int
+	forceMode                                                 session.ForceMode
+	endStopped                                                bool
+	giveUp, silentAfter, inventoryEvery, closeIdle, stopEmpty time.Duration
+	hosts, steps                                              int
+	rates                                                     [faults]int // in millionths
+	land                                                      int         // how readily calls land, in percent
+	clientWeight, hostWeight, timeWeight, killWeight          int
 }
 
 func newSetup(d dice) setup {
@@ -40,6 +40,9 @@ func newSetup(d dice) setup {
 	}
 	if d.chance(40 * percent) {
 		s.closeIdle = oneOf(d, []time.Duration{3 * time.Minute, 10 * time.Minute})
+	}
+	if d.chance(50 * percent) {
+		s.stopEmpty = oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute})
 	}
 	for f := range s.rates {
 		if d.chance(60 * percent) {

@@ -1,4 +1,132 @@
 package sim
 
-// stopsHost holds a stop to what is promised of it.
-func (w *world) stopsHost(inv *invocation, m *machine) {}
+import (
+	"slices"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// newsAge is how old the newest inventory of a host may be that is stopped
+// because of it.
+const newsAge = 90 * time.Second
+
+// A noted answer is one of an inventory, as host-events has it recorded.
+type noted struct {
+	sentAt, at time.Time // of the inventory; and when it was recorded
+	empty      bool
+}
+
+func (w *world) note(a session.HostAnswer) {
+	w.model.noted[a.HostID] = append(w.model.noted[a.HostID], noted{a.SentAt, w.now(), a.Complete && a.Sessions == 0})
+}
+
+// Promise 5, only what was asked: a host is stopped only where it is tagged for
+// it, where it has had a session since it was started, where it has said in whole
+// inventories from the grace time ago until just now that nothing runs, and where
+// the table has nothing on it. What was known when the run began counts.
+func (w *world) stopsHost(inv *invocation, m *machine) {
+	w.seen.premises[5]++
+	w.seen.deeds[hostStopped]++
+	now, grace := w.now(), w.setup.stopEmpty
+	switch {
+	case grace == 0:
+		w.breaks(5, "%s stops %s, but empty hosts are not to be stopped", inv, m.id)
+	case !m.stopWhenEmpty:
+		w.breaks(5, "%s stops %s, which is not tagged for it", inv, m.id)
+	case !w.saidEmpty(m, inv.started.Add(-newsAge), now):
+		w.breaks(5, "%s stops %s, which has not just said that nothing runs", inv, m.id)
+	case !w.hasBeenEmpty(m, now.Add(-grace), inv.started):
+		w.breaks(5, "%s stops %s, which has not been empty for %s, as far as it has said", inv, m.id, grace)
+	}
+	for _, d := range m.sessions {
+		if !m.lied && d.startedAt.Before(inv.started.Add(-newsAge)) {
+			w.breaks(5, "%s stops %s, where %q runs since %s", inv, m.id, d.name, d.startedAt.Format(time.TimeOnly))
+		}
+	}
+	if r := w.livesOn(m.id, inv.started); r != nil {
+		w.breaks(5, "%s stops %s, of which the table has %s (%s)", inv, m.id, r[session.AttrSessionID], r[session.AttrState])
+	}
+}
+
+// emptyHostsAreStopped has everybody log out where hosts are stopped when they
+// are empty. Those on which nothing runs are then stopped, if nothing speaks
+// against it.
+func (w *world) emptyHostsAreStopped() {
+	if w.setup.stopEmpty == 0 || w.broken != nil || !w.dice.chance(30*percent) {
+		return
+	}
+	w.lastLook = true
+	run := func(d time.Duration) {
+		end := w.now().Add(d)
+		w.until(func() bool { return w.now().After(end) && len(w.queue) == 0 && !w.anyOpen() }, end.Add(w.setup.giveUp+w.slack()))
+	}
+	run(w.setup.inventoryEvery + time.Minute)
+	emptied := map[*machine]bool{}
+	for _, m := range w.machines {
+		emptied[m] = len(m.sessions) > 0 && m.well() && !m.lied && m.isEC2() && m.stopWhenEmpty
+		for emptied[m] && len(m.sessions) > 0 {
+			w.endDesktop(m.sessions[0], "all log out")
+		}
+	}
+	run(w.setup.stopEmpty + 3*w.setup.inventoryEvery + 2*time.Minute)
+	for _, m := range w.machines {
+		if emptied[m] && m.state == running && w.livesOn(m.id, w.now()) == nil {
+			w.breaks(2, "%s runs although nothing runs on it", m.id)
+		}
+	}
+}
+
+// inventoriesOf are the host's answers to inventories, in the order in which those
+// were sent.
+func (w *world) inventoriesOf(m *machine) (all []*onHost) {
+	for _, c := range w.commands {
+		for _, on := range c.on {
+			if c.document == inventoryDocument && on.machine == m && on.over {
+				all = append(all, on)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *onHost) int { return a.command.surveyOf.Compare(b.command.surveyOf) })
+	return all
+}
+
+func (on *onHost) saysEmpty() bool { return on.complete && len(on.lists) == 0 }
+
+// saidEmpty tells whether the host has answered an inventory of that time that
+// nothing runs.
+func (w *world) saidEmpty(m *machine, from, until time.Time) bool {
+	return slices.ContainsFunc(w.inventoriesOf(m), func(on *onHost) bool {
+		return on.saysEmpty() && !on.command.surveyOf.Before(from) && !on.command.surveyOf.After(until)
+	})
+}
+
+// hasBeenEmpty tells whether the host has said, since it was started, that
+// something runs, and after that and no later than until that nothing does; and
+// nothing else was recorded of it, before known, since then.
+func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
+	used := false
+	for _, on := range w.inventoriesOf(m) {
+		sent := on.command.surveyOf
+		used = used || len(on.lists) > 0 && sent.After(m.launched)
+		contradicted := slices.ContainsFunc(w.model.noted[m.id], func(n noted) bool {
+			return n.sentAt.After(sent) && !n.empty && n.at.Before(known)
+		})
+		if used && on.saysEmpty() && !sent.After(until) && !contradicted {
+			return true
+		}
+	}
+	return false
+}
+
+// livesOn is a record of a session that lives on the host, or of a deletion of one
+// that is open, that every index has shown from that time on.
+func (w *world) livesOn(hostID string, from time.Time) session.Record {
+	for _, r := range w.table.All() {
+		id := r[session.AttrSessionID].(string)
+		if r[session.AttrLiveHostID] == hostID && w.versions[id].until.Before(from.Add(-staleFor)) {
+			return r
+		}
+	}
+	return nil
+}

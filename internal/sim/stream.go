@@ -15,6 +15,7 @@ import (
 
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // A shard is a part of the table's stream, in order, as far as the function
@@ -34,12 +35,14 @@ type streamRecord struct {
 
 // stream shows a change to the stream.
 func (w *world) stream(id string, c memtable.Change) {
-	if !passes(c) {
-		return
-	}
 	h := fnv.New32a()
 	h.Write([]byte(id))
-	s := &w.shards[h.Sum32()%uint32(len(w.shards))]
+	shard := int(h.Sum32() % uint32(len(w.shards)))
+	w.ends(c, shard)
+	if !deployment().streamFilter.passes(c) {
+		return
+	}
+	s := &w.shards[shard]
 	record := streamRecord{at: w.now()}
 	record.event.EventName = c.EventName
 	record.event.Change.SequenceNumber = c.Sequence
@@ -48,39 +51,44 @@ func (w *world) stream(id string, c memtable.Change) {
 	w.streamed = append(w.streamed, record)
 }
 
-// passes tells whether the template's filter lets a change through. The answer is
-// kept for all changes that are alike in what the filter names.
-func passes(c memtable.Change) bool {
+const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"
+
+// A filter is what the template lets through of the stream to one function.
+type filter struct {
+	source template.StreamSource
+	attrs  []string // that it names
+
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+// passes tells whether the filter lets a change through. The answer is kept for
+// all changes that are alike in what the filter names.
+func (f *filter) passes(c memtable.Change) bool {
 	var kind strings.Builder
 	kind.WriteString(c.EventName)
-	for _, attr := range filtered() {
+	for _, attr := range f.attrs {
 		fmt.Fprintf(&kind, "|%v|%v", c.Old[attr], c.New[attr])
 	}
-	filters.Lock()
-	defer filters.Unlock()
-	yes, known := filters.of[kind.String()]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	yes, known := f.known[kind.String()]
 	if !known {
-		text, err := json.Marshal(c.Event(time.Time{}, "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"))
+		text, err := json.Marshal(c.Event(time.Time{}, streamARN))
 		if err != nil {
 			panic(err)
 		}
-		if yes, err = deployment().stream.Matches(text); err != nil {
+		if yes, err = f.source.Matches(text); err != nil {
 			panic(err)
 		}
-		filters.of[kind.String()] = yes
+		f.known[kind.String()] = yes
 	}
 	return yes
 }
 
-var filters = struct {
-	sync.Mutex
-	of map[string]bool
-}{of: map[string]bool{}}
-
-// filtered is the attributes that the filters name.
-var filtered = sync.OnceValue(func() []string {
+func newFilter(source template.StreamSource) *filter {
 	attrs := map[string]bool{}
-	for _, f := range deployment().stream.Filters {
+	for _, f := range source.Filters {
 		var filter struct {
 			DynamoDB struct{ NewImage, OldImage map[string]any } `json:"dynamodb"`
 		}
@@ -93,8 +101,8 @@ var filtered = sync.OnceValue(func() []string {
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(attrs))
-})
+	return &filter{source: source, attrs: slices.Sorted(maps.Keys(attrs)), known: map[string]bool{}}
+}
 
 func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 	image := make(map[string]events.DynamoDBAttributeValue, len(r))

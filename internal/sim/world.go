@@ -21,7 +21,7 @@ type world struct {
 	lastLook   bool           // the inventories that are compared with the hosts
 	changes    map[string]int // of the table, by session
 	changedAt  time.Time      // when a session last started or ended on its host
-	noIdle     bool           // no idle sessions are closed any more
+	noIdle     bool           // no idle sessions are closed, and no empty hosts stopped, any more
 	broken     *Broken
 	events     int
 	seen       Coverage
@@ -42,6 +42,7 @@ type world struct {
 	queue            []*message
 	workedOff        []string // every event that was
 	shards           [2]shard
+	pipe             [2]pipeShard
 	streamed         []streamRecord // everything that the stream ever showed
 
 	// The functions.
@@ -99,6 +100,7 @@ func newWorld(seed uint64) *world {
 	w.feed = w.table.Feed()
 	w.setup = newSetup(w.dice)
 	w.settings = w.setup.settings()
+	w.seen.ran = map[string]int{}
 	w.model = newModel()
 	w.planOutage()
 	return w

@@ -31,6 +31,8 @@ const (
 	answers        = "internal/runcommand/reader.go"
 	surveys        = "internal/runcommand/survey.go"
 	api            = "internal/httpapi/delete.go"
+	stopper        = "internal/session/stopper.go"
+	announcements  = "internal/events/endedsessions/endedsessions.go"
 )
 
 var mutants = []mutant{
@@ -202,6 +204,13 @@ var mutants = []mutant{
 		new: "!ok || !named",
 	},
 
+	{
+		name: "announced with its host whatever lives there", promise: 3, file: announcements,
+		why: "whoever stops hosts by what is announced stops one with sessions",
+		old: "return &empty, nil",
+		new: "empty = true\n\treturn &empty, nil",
+	},
+
 	// 4. Owners only.
 	{
 		name: "owner dropped from the mark's condition", promise: 4, file: markRules,
@@ -264,6 +273,31 @@ var mutants = []mutant{
 		why: "a host that has a session of the same name gets the record",
 		old: "own := s.HostID == hostID && s.NameOnHost() == nameOnHost",
 		new: "own := s.NameOnHost() == nameOnHost",
+	},
+
+	{
+		name: "host stopped before its grace time", promise: 5, file: stopper,
+		why: "somebody who comes back within the grace time finds the host stopped",
+		old: "!now.Before(n.EmptySince.Add(grace))",
+		new: "!now.Before(n.EmptySince)",
+	},
+	{
+		name: "host stopped that nobody has used yet", promise: 5, file: stopper,
+		why: "it was started for a session that is still to come",
+		old: "used := !startedAt.IsZero() && n.OccupiedAt.After(startedAt)",
+		new: "used := true",
+	},
+	{
+		name: "host stopped by old news", promise: 5, file: stopper,
+		why: "what began since its last inventory is lost",
+		old: "now.Sub(n.SentAt) <= newsAge",
+		new: "now.Sub(n.SentAt) <= 100*newsAge",
+	},
+	{
+		name: "host stopped whatever the table has on it", promise: 5, file: stopper,
+		why: "a deletion of it is open, or a session was listed a moment ago",
+		old: "case len(records) > 0:",
+		new: "case len(records) < 0:",
 	},
 
 	// 6. Forced means forced.
@@ -415,6 +449,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "confirmed a second time", promise: 10, file: confirmRules,
+	stopper        = "internal/session/stopper.go"
+	announcements  = "internal/events/endedsessions/endedsessions.go"
 		why: "a late failure stands over a confirmation, a second answer over the first",
 		old: "is(AttrState, Deleting, Unknown),\n\t\t\tmissing(AttrConfirmation),",
 		new: "is(AttrState, Deleting, Unknown),",
