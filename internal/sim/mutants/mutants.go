@@ -293,12 +293,6 @@ var mutants = []mutant{
 		old: "now.Sub(n.SentAt) <= newsAge",
 		new: "now.Sub(n.SentAt) <= 100*newsAge",
 	},
-	{
-		name: "host stopped whatever the table has on it", promise: 5, file: stopper,
-		why: "a deletion of it is open, or a session was listed a moment ago",
-		old: "case len(records) > 0:",
-		new: "case len(records) < 0:",
-	},
 
 	// 6. Forced means forced.
 	{
