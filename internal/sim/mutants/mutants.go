@@ -442,9 +442,19 @@ var mutants = []mutant{
 		new: "if newest[inv.HostID].Before(time.Time{}) {",
 	},
 	{
+		name: "end not announced where the table does not answer", promise: 10, file: announcements,
+		why: "nobody hears of it ever again",
+		old: "announced without it\", \"Cause\", err)",
+		new: "announced without it\", \"Cause\", err)\n\t\t\tcontinue",
+	},
+	{
+		name: "end announced under another ID each time", promise: 10, file: announcements,
+		why: "what comes twice is taken for two ends",
+		old: "d := Detail{\n\t\tID: shown.EventID,",
+		new: "d := Detail{\n\t\tID: shown.EventID + time.Now().String(),",
+	},
+	{
 		name: "confirmed a second time", promise: 10, file: confirmRules,
-	stopper        = "internal/session/stopper.go"
-	announcements  = "internal/events/endedsessions/endedsessions.go"
 		why: "a late failure stands over a confirmation, a second answer over the first",
 		old: "is(AttrState, Deleting, Unknown),\n\t\t\tmissing(AttrConfirmation),",
 		new: "is(AttrState, Deleting, Unknown),",
