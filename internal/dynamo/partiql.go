@@ -36,7 +36,7 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 		text       strings.Builder
 		parameters []types.AttributeValue
 	)
-	text.Grow(800) // a mark's; it is the longest but for an inventory's
+	text.Grow(800) // a mark's; only an inventory's is longer
 	name := func(words, name string) {
 		text.WriteString(words)
 		text.WriteByte('"')

@@ -29,7 +29,7 @@ const maxKeys = 100
 type Reader struct {
 	client ReadAPI
 	table  string
-	calls  chan struct{} // holds one token for each call under way
+	calls  chan struct{} // has one element for each call under way
 
 	firstPause time.Duration
 }

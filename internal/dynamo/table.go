@@ -27,7 +27,7 @@ type API interface {
 const (
 	// maxStatements a call is BatchExecuteStatement's own limit.
 	maxStatements = 25
-	// maxCalls at once is more than the largest request needs: 1,000 entries
+	// maxCalls at the same time is more than the largest request needs: 1,000 entries
 	// are 40 calls.
 	maxCalls = 64
 )
@@ -37,7 +37,7 @@ const (
 type Table struct {
 	client API
 	name   string
-	calls  chan struct{} // holds one token for each call under way
+	calls  chan struct{} // has one element for each call under way
 
 	firstPause time.Duration
 }

@@ -36,7 +36,7 @@ const (
 // first: it shows the confirmed ones to the table's stream once more, gives up
 // those that are too old, and has the hosts of the others close them again. It
 // returns when nothing is due or its time is nearly up; what is left waits for
-// the next run. Two runs at once never take the same deletion.
+// the next run. Two runs at the same time never take the same deletion.
 func (c *Cleaner) ProcessDue(ctx context.Context) error {
 	handled := map[string]bool{}
 	for {

@@ -36,6 +36,30 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 	}
 }
 
+// Whoever looks at the record while it is tried learns how it goes.
+func TestAttemptWithoutAnAnswerIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from   session.Record
+		reason string
+	}{
+		"no answer":                          {markedRecord, "Attempt 1 brought no answer."},
+		"no answer after one that failed":    {with(markedRecord, "Attempts", int64(2), "StateReason", "dcv is broken"), "Attempt 2 brought no answer."},
+		"a failure":                          {failedRecord, "dcv is broken"},
+		"no answer to a close after a force": {toCloseRecord, "Removed by force. Attempt 1 brought no answer."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, tc.from)
+			u.clean(at(120))
+			u.has("s1", "AttemptId", "a1", "StateReason", tc.reason)
+			u.report(at(130), closed(hostA, "a1", "s1"))
+			u.finish(at(140), u.table.Get("s1"))
+			if reason := u.table.Get("s1").Session().StateReason; strings.Contains(reason, "no answer") {
+				t.Errorf("ended with the reason %q", reason)
+			}
+		})
+	}
+}
+
 // Two runs have read the same record; the second writes while the first is
 // about to.
 func TestOneOfTwoClaimersWins(t *testing.T) {
@@ -78,30 +102,6 @@ func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
 	u.has("s1", "AttemptId", "a1", "Attempts", int64(2))
 }
 
-// Whoever looks at the record while it is tried learns how it goes.
-func TestAttemptWithoutAnAnswerIsTold(t *testing.T) {
-	for name, tc := range map[string]struct {
-		from   session.Record
-		reason string
-	}{
-		"no answer":                          {markedRecord, "Attempt 1 brought no answer."},
-		"no answer after one that failed":    {with(markedRecord, "Attempts", int64(2), "StateReason", "dcv is broken"), "Attempt 2 brought no answer."},
-		"a failure":                          {failedRecord, "dcv is broken"},
-		"no answer to a close after a force": {toCloseRecord, "Removed by force. Attempt 1 brought no answer."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, tc.from)
-			u.clean(at(120))
-			u.has("s1", "AttemptId", "a1", "StateReason", tc.reason)
-			u.report(at(130), closed(hostA, "a1", "s1"))
-			u.finish(at(140), u.table.Get("s1"))
-			if reason := u.table.Get("s1").Session().StateReason; strings.Contains(reason, "no answer") {
-				t.Errorf("ended with the reason %q", reason)
-			}
-		})
-	}
-}
-
 // A claim of which nothing is known is left to its lease, or to the old one.
 func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
@@ -134,6 +134,49 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 	}
 }
 
+// An attempt that its host says has failed is followed by another soon, but not
+// in a hot loop; one that it did not answer waits for its lease's end.
+func TestNextAttemptAfterAFailure(t *testing.T) {
+	leased := func(attempts int64, seconds float64) session.Record {
+		return with(markedRecord, "Attempts", attempts, "NextAttemptAt", session.FormatTime(at(seconds)))
+	}
+	unanswered := failed(hostA, "r1", "s1", "x")
+	unanswered.Outcome = session.OutcomeUnanswered
+	for name, tc := range map[string]struct {
+		from   session.Record
+		report session.Report
+		next   float64
+	}{
+		"the first":          {leased(1, 120), failed(hostA, "r1", "s1", "x"), 10 + 30},
+		"the second":         {leased(2, 120), failed(hostA, "r1", "s1", "x"), 10 + 60},
+		"the third":          {leased(3, 480), failed(hostA, "r1", "s1", "x"), 10 + 120},
+		"the hundredth":      {leased(100, 700), failed(hostA, "r1", "s1", "x"), 10 + 600},
+		"due sooner anyway":  {leased(1, 39), failed(hostA, "r1", "s1", "x"), 39},
+		"without an answer":  {leased(1, 120), unanswered, 120},
+		"a second of a kind": {with(leased(1, 120), "AttemptFailedAt", "x"), failed(hostA, "r1", "s1", "x"), 120},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.from)
+			w.report(at(10), tc.report)
+			w.has("s1", "NextAttemptAt", session.FormatTime(at(tc.next)), "State", "DELETING")
+		})
+	}
+
+	// A claim, or a confirmation, that comes in between is not undone.
+	for _, now := range []session.Record{
+		with(markedRecord, "AttemptId", "a1", "NextAttemptAt", session.FormatTime(at(500))), confirmedRecord,
+	} {
+		w := newWorld(t, markedRecord)
+		w.table.before = func(n int, _ session.Write) {
+			if n == 2 {
+				w.table.Put(now)
+			}
+		}
+		w.report(at(10), failed(hostA, "r1", "s1", "x"))
+		w.is("s1", now)
+	}
+}
+
 // Promise 2: given up at the give-up time, not when the last lease ends.
 func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
 	u := newUpkeep(t, with(markedRecord, "Attempts", int64(9)))
@@ -141,83 +184,6 @@ func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
 	u.has("s1", "AttemptId", "a1", "NextAttemptAt", session.FormatTime(at(3600)))
 	u.clean(at(3600))
 	u.has("s1", "State", "UNKNOWN")
-}
-
-func TestTooLateForAnotherAttemptWaitsForTheEnd(t *testing.T) {
-	for when, attempts := range map[float64]int{3600 - 120: 1, 3600 - 119.999: 0} {
-		u := newUpkeep(t, markedRecord)
-		u.clean(at(when))
-		if len(u.hosts.sent) != attempts {
-			t.Errorf("after %v s: sent %q", when, u.hosts.closings())
-		}
-		if attempts == 0 {
-			u.is("s1", with(markedRecord, "NextAttemptAt", session.FormatTime(at(3600)), "StateReason", "Attempt 1 brought no answer."))
-		}
-		if log := u.log.String(); strings.Contains(log, "may still run") || strings.Contains(log, "DeletionsGivenUp") {
-			t.Errorf("after %v s it is given up: %s", when, log)
-		}
-	}
-}
-
-func TestUnconfirmedIsGivenUpAtItsTime(t *testing.T) {
-	for name, tc := range map[string]struct {
-		from session.Record
-		last string
-	}{
-		"never answered": {with(markedRecord, "Attempts", int64(4)), " Last: Attempt 4 brought no answer."},
-		"failed":         {with(failedRecord, "Attempts", int64(4)), " Last: dcv is broken"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, tc.from)
-			u.clean(at(3600))
-			got := u.table.Get("s1")
-			reason, _ := got["StateReason"].(string)
-			if !strings.HasPrefix(reason, "The host did not confirm within ") || !strings.HasSuffix(reason, "(4 attempts)."+tc.last) {
-				t.Errorf("reason %q", reason)
-			}
-			u.is("s1", with(tc.from, "State", "UNKNOWN", "StateReason", reason, "GivenUpAt", session.FormatTime(at(3600)),
-				"ExpiresAt", at(3600).Add(session.KeepUnknown).Unix(), "NextAttemptAt", nil, "DueLane", nil, "AttemptFailedAt", nil))
-			u.sent()
-		})
-	}
-}
-
-// What the run has read is a moment old.
-func TestConfirmedMeanwhileIsNotGivenUp(t *testing.T) {
-	for _, when := range []float64{120, 3500, 3600, 9999} {
-		u := newUpkeep(t, markedRecord)
-		confirmed := with(confirmedRecord, "NextAttemptAt", markedRecord["NextAttemptAt"]) // the least difference
-		u.table.before = func(int, session.Write) { u.table.Put(confirmed) }
-		u.clean(at(when))
-		u.is("s1", confirmed)
-		u.sent()
-	}
-}
-
-// Promise 2: confirmed before, at and after its end, it is DELETED.
-func TestConfirmationAroundTheEndAlwaysCounts(t *testing.T) {
-	for _, order := range []string{"confirm give-up finish", "give-up confirm finish", "give-up confirm clean finish", "confirm clean finish"} {
-		t.Run(order, func(t *testing.T) {
-			u := newUpkeep(t, markedRecord)
-			feed := u.table.Feed()
-			for _, what := range strings.Fields(order) {
-				switch what {
-				case "confirm":
-					u.report(at(3600), closed(hostA, "r1", "s1"))
-				case "give-up":
-					u.clean(at(3600))
-				case "clean":
-					u.clean(at(3600 + 120))
-				case "finish":
-					for _, change := range feed.Ready() {
-						u.finish(at(3800), change.New)
-					}
-				}
-			}
-			u.has("s1", "State", "DELETED", "Confirmation", "closed", "NextAttemptAt", nil, "DueLane", nil, "LiveHostId", nil,
-				"ExpiresAt", at(3800).Add(session.KeepDeleted).Unix())
-		})
-	}
 }
 
 // The stream's function failed for longer than its retries.
@@ -336,35 +302,6 @@ func TestRunFailsIfTheIndexDoes(t *testing.T) {
 	if err := u.cleaner().ProcessDue(t.Context()); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
-}
-
-// Given up, confirmed late, and deleted once more before the stream has ended it:
-// it is ending, whatever its host says from now on.
-func TestDeletedAgainAfterALateConfirmation(t *testing.T) {
-	u := newUpkeep(t, markedRecord)
-	u.clean(at(3600))
-	u.report(at(3601), closed(hostA, "r1", "s1"))
-	u.hosts.unclear[hostA] = true
-	u.expect(request("r2", at(3602), entry("s1", alice)), "")
-	u.has("s1", "Confirmation", "closed")
-	u.finish(at(3603), u.table.Get("s1"))
-	u.has("s1", "State", "DELETED", "Confirmation", "closed")
-}
-
-func TestGiveUpShorterThanTheLease(t *testing.T) {
-	u := newUpkeep(t, seen(listedRecord))
-	d := u.deleter()
-	d.GiveUp = 30 * time.Second
-	if _, err := d.Delete(t.Context(), request("r1", t0, entry("s1", alice))); err != nil {
-		t.Fatal(err)
-	}
-	u.now = at(60)
-	c := u.cleaner()
-	c.GiveUp = 30 * time.Second
-	if err := c.ProcessDue(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	u.has("s1", "State", "UNKNOWN")
 }
 
 // No rule leaves a lease on a record that has ended; one that somebody put there

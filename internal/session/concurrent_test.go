@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Several requests for one session at once, in every order of their writes and
+// Several requests for one session at the same time, in every order of their writes and
 // calls, where the host takes each command or refuses it, and some writes go
 // wrong: nobody who was told DELETING sees it taken back (promise 2), and
 // whoever was told that nothing was changed has left nothing (promise 7).

@@ -41,7 +41,7 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	return errs
 }
 
-// Failed makes the reports that a host should have given, but for those that it
+// Failed makes the reports that a host should have given, except those that it
 // gave: its part of the attempt has ended in some other way than by running the
 // command to its end.
 func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
@@ -68,17 +68,17 @@ func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string
 // second write follows where the first has shown that the session was removed
 // by force, or that the next attempt can come earlier.
 func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
-	type pending struct {
+	type written struct {
 		report      int  // its place
 		reschedules bool // it changes no outcome
 	}
 	results := make([]Result, len(reports))
 	var (
-		open   []pending // of each write
+		open   []written // of each write
 		writes []Write
 	)
 	for i, r := range reports {
-		open = append(open, pending{report: i})
+		open = append(open, written{report: i})
 		if confirmation, over := confirmations[r.Outcome]; over {
 			writes = append(writes, confirm(r, confirmation, now))
 		} else {
@@ -87,7 +87,7 @@ func recordReports(ctx context.Context, table Table, reports []Report, now time.
 	}
 	for range 3 { // a record that was removed by force may end in between
 		var (
-			nextOpen   []pending
+			nextOpen   []written
 			nextWrites []Write
 		)
 		for n, res := range table.Write(ctx, writes) {
@@ -97,7 +97,7 @@ func recordReports(ctx context.Context, table Table, reports []Report, now time.
 			i := open[n].report
 			results[i] = res
 			w, ok := afterForce(reports[i], res, now)
-			next := pending{report: i}
+			next := written{report: i}
 			if !ok && res.Err == nil && reports[i].Outcome == OutcomeFailed {
 				w, ok = rescheduleEarlier(res.Old, now)
 				next.reschedules = true

@@ -19,7 +19,7 @@ type Request struct {
 type Entry struct {
 	SessionID string
 	Owner     string
-	// Force ends the session's record at once; the Deleter's ForceMode says
+	// Force ends the session's record immediately; the Deleter's ForceMode says
 	// whether its host is asked.
 	Force bool
 }
@@ -180,7 +180,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 			sent = append(sent, del)
 			requestedAt := req.At
 			if del.seen.State == Deleting && !del.force {
-				// Open before: what came up since was not meant. Force begins anew.
+				// Open before: what came up since was not meant. Force begins again.
 				requestedAt = del.seen.DeletionRequestedAt
 			}
 			attempt.add(del.seen, requestedAt, requestedAt.Add(d.GiveUp))

@@ -33,7 +33,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 	}
 	const stopped, terminated = "Its host was stopped.", "Its host was terminated."
 	gone := func(r session.Record, why string) session.Record { return ended(r, "a1", "host-gone", why) }
-	doubted := with(session0, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1))
+	unresponsive := with(session0, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1))
 	givenUp := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", "x"))
 	asked := session.FormatTime(t0)
 
@@ -43,7 +43,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 	}{
 		"session":              {session0, gone(session0, stopped), nil, gone(session0, terminated)},
 		"being created":        {with(session0, "State", "CREATING"), gone(session0, stopped), nil, gone(session0, terminated)},
-		"doubted session":      {doubted, gone(session0, stopped), nil, gone(session0, terminated)},
+		"doubted session":      {unresponsive, gone(session0, stopped), nil, gone(session0, terminated)},
 		"first seen just then": {with(session0, "FirstSeenAt", asked), nil, nil, nil},
 		"first seen later":     {with(session0, "FirstSeenAt", session.FormatTime(at(1))), nil, nil, nil},
 		"never seen":           {listedRecord, gone(listedRecord, stopped), nil, gone(listedRecord, terminated)},

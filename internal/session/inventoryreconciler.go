@@ -68,7 +68,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	if len(writes)+len(unknown) == 0 {
 		return nil
 	}
-	// Two inventories may be applied at once: the older must not bring back
+	// Two inventories may be applied at the same time: the older must not bring back
 	// what the newer has ended.
 	newest, err := ir.HostTable.Newest(ctx, []string{inv.HostID})
 	if err != nil {
@@ -86,19 +86,19 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 // host. A record may be there all the same: ended, of another host, or too new
 // for the index.
 func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []Found, gone evidence) error {
-	type pending struct {
+	type unlisted struct {
 		Found
 		id string
 	}
-	var open []pending
+	var open []unlisted
 	for _, f := range found {
-		open = append(open, pending{f, firstListedID(f.NameOnHost, inv.HostID)})
+		open = append(open, unlisted{f, firstListedID(f.NameOnHost, inv.HostID)})
 	}
 	var errs []error
 	for range 3 { // under its name, under its name and host, over what was there
 		var (
 			writes []Write
-			next   []pending
+			next   []unlisted
 			over   []Write
 		)
 		for _, p := range open {
@@ -120,7 +120,7 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 					over = append(over, w)
 				}
 			case p.id == p.NameOnHost:
-				next = append(next, pending{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.SentAt)})
+				next = append(next, unlisted{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.SentAt)})
 			default:
 				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
 			}

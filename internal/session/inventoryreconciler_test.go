@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +38,7 @@ func TestInventoryAndRecord(t *testing.T) {
 	justNow := with(open, "DeletionRequestedAt", session.FormatTime(t0))
 	nameless := with(open, "CreationTime", "")
 	givenUp := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", session.FormatTime(at(-1)), "ExpiresAt", int64(1)))
-	doubted := with(known, "State", "UNKNOWN", "StateReason", "silent", "ExpiresAt", int64(1))
+	unresponsive := with(known, "State", "UNKNOWN", "StateReason", "silent", "ExpiresAt", int64(1))
 	deleted := with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(-1)))
 	confirmed := func(r session.Record, c string) session.Record {
 		return with(r, "Confirmation", c, "ConfirmedAt", session.FormatTime(at(10)), "NextAttemptAt", session.FormatTime(at(130)),
@@ -67,16 +66,16 @@ func TestInventoryAndRecord(t *testing.T) {
 		"no name any more":                 {with(known, "Name", "n"), []session.Found{s1}, observedAt(known, t0)},
 		"never seen before":                {listedRecord, []session.Found{s1}, listedAt(listedRecord, t0)},
 		"came up":                          {with(known, "State", "CREATING"), []session.Found{s1}, observedAt(known, t0)},
-		"host was silent":                  {doubted, []session.Found{s1}, observedAt(known, t0)},
+		"host was silent":                  {unresponsive, []session.Found{s1}, observedAt(known, t0)},
 		"new one in the same second":       {known, []session.Found{sameSecond}, with(newerListed, "CreationTime", sameSecond.CreationTime)},
 		"new incarnation":                  {known, []session.Found{newer}, newerListed},
-		"new incarnation of a doubted one": {doubted, []session.Found{newer}, newerListed},
+		"new incarnation of a doubted one": {unresponsive, []session.Found{newer}, newerListed},
 		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
 		"named only, open deletion":        {open, []session.Found{{NameOnHost: "s1"}}, nil},
 		"named only, given up":             {givenUp, []session.Found{{NameOnHost: "s1"}}, nil},
 		"named only, ended":                {deleted, []session.Found{{NameOnHost: "s1"}}, nil},
 		"named only":                       {known, []session.Found{{NameOnHost: "s1"}}, nil},
-		"named only, host was silent":      {doubted, []session.Found{{NameOnHost: "s1"}}, observedAt(known, t0)},
+		"named only, host was silent":      {unresponsive, []session.Found{{NameOnHost: "s1"}}, observedAt(known, t0)},
 		"written by a newer inventory":     {with(known, "ObservedAt", session.FormatTime(at(1))), []session.Found{newer}, nil},
 
 		"open deletion, still there":            {open, []session.Found{s1}, nil},
@@ -105,7 +104,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"given up and then confirmed, gone":        {confirmed(givenUp, "closed"), nil, nil},
 
 		"gone":                         {known, nil, vanished},
-		"doubted, gone":                {doubted, nil, vanished},
+		"doubted, gone":                {unresponsive, nil, vanished},
 		"first seen then":              {with(known, "FirstSeenAt", session.FormatTime(t0)), nil, nil},
 		"first seen later":             {with(known, "FirstSeenAt", session.FormatTime(at(5))), nil, nil},
 		"no inventory ever had it":     {listedRecord, nil, with(listedRecord, "FirstSeenAt", session.FormatTime(at(10)))},
@@ -154,61 +153,6 @@ func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
 	}
 }
 
-func TestListedUnderANameOfItsOwn(t *testing.T) {
-	hostMi, hostOld := "mi-0123456789abcdef0", "i-01234567"
-	theirs := with(seen(ready("s1", mallory, hostB)), "Name", "theirs")
-	for _, tc := range []struct{ name, hostID, want string }{
-		{"new", hostA, "new"},
-		{"console", hostA, "console-" + hostA},
-		{"console", hostMi, "console-" + hostMi},
-		{"s1", hostA, "s1-" + hostA}, // there is one on another host
-		{"console-" + hostB, hostA, "console-" + hostB + "-" + hostA},
-		{"console-" + hostA, hostA, "console-" + hostA + "-" + hostA},
-		{"s1-" + hostB, hostA, "s1-" + hostB + "-" + hostA},
-		{"s1-" + hostMi, hostA, "s1-" + hostMi + "-" + hostA},
-		{"s1-" + hostOld, hostA, "s1-" + hostOld + "-" + hostA},
-		{"a-i-b" + "-" + hostB, hostA, "a-i-b-" + hostB + "-" + hostA},
-		{"s1-i-0", hostA, "s1-i-0"}, // no host has such an ID
-		{hostB, hostA, hostB},
-		{"Console", hostA, "Console"},
-		{"é \"x", hostA, "é \"x"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			u := newUpkeep(t, theirs)
-			u.take(inventory(tc.hostID, t0, found(tc.name, alice)))
-			want := with(listedAt(ready(tc.want, alice, tc.hostID), t0), "DcvSessionId", tc.name)
-			if tc.want == tc.name {
-				delete(want, "DcvSessionId")
-			}
-			u.is(tc.want, want)
-			u.is("s1", theirs)
-			if n := len(u.table.All()); n != 2 {
-				t.Errorf("%d records", n)
-			}
-		})
-	}
-}
-
-func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
-	u := newUpkeep(t)
-	u.take(inventory(hostA, t0, found("", alice), found("s1", ""), found("s1\x00", alice), found("s\uFFFD", alice), found("s1", "alice\n"), found(strings.Repeat("x", 129), alice),
-		found("s2", strings.Repeat("x", session.MaxIDBytes+1)), found(strings.Repeat("x", 128), strings.Repeat("y", session.MaxIDBytes))))
-	if all := u.table.All(); len(all) != 1 || all[0]["Owner"] != strings.Repeat("y", session.MaxIDBytes) {
-		t.Errorf("listed: %v", all)
-	}
-}
-
-// Two records that mean the same session of the host: neither is left behind.
-func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
-	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s1-"+hostA, "DcvSessionId", "s1"))
-	u.take(inventory(hostA, t0, changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 1 })))
-	u.has("s1", "NumOfConnections", int64(1))
-	u.has("s1-"+hostA, "NumOfConnections", int64(1))
-	u.take(inventory(hostA, at(300)))
-	u.has("s1", "Confirmation", "vanished")
-	u.has("s1-"+hostA, "Confirmation", "vanished")
-}
-
 func TestAgeOfInventories(t *testing.T) {
 	ctx := context.Background()
 	for name, tc := range map[string]struct {
@@ -239,19 +183,6 @@ func TestAgeOfInventories(t *testing.T) {
 	}
 }
 
-// One that is dated ahead does not silence its host.
-func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
-	u := newUpkeep(t)
-	u.now = t0
-	for _, ahead := range []float64{3600, 61} {
-		if err := u.reconciler().Apply(t.Context(), inventory(hostA, at(ahead))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	u.take(inventory(hostA, at(10), found("s1", alice)))
-	u.has("s1", "State", "READY")
-}
-
 // While an inventory is being applied, a newer one is, which has the session no
 // more: it stays ended, and what the older one says does not count.
 func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
@@ -276,55 +207,17 @@ func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 	}
 }
 
-// Two inventories overlap: the host runs the older one late, and says by it what
-// the newer, run before, could not have.
-func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
-	young := found("s1", alice)
-	other := changed(young, func(f *session.Found) { f.CreationTime = "2026-11-23T19:01:40Z" })
-	for name, tc := range map[string]struct {
-		from  []session.Record
-		shown []session.Found
-		want  session.State
-	}{
-		"new":                     {nil, []session.Found{young}, session.Ready},
-		"new incarnation":         {[]session.Record{seen(listedRecord)}, []session.Found{other}, session.Ready},
-		"of no inventory, absent": {[]session.Record{listedRecord}, nil, session.Ready},
-		"seen before":             {[]session.Record{seen(listedRecord)}, []session.Found{young}, session.Deleting},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, tc.from...)
-			u.now = at(52)
-			if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
-				t.Fatal(err)
-			}
-			u.take(inventory(hostA, at(50)))
-			u.has("s1", "State", string(tc.want))
-			u.take(inventory(hostA, at(53))) // sent when it had been seen
-			u.has("s1", "State", "DELETING", "Confirmation", "vanished")
-		})
+// One that is dated ahead does not silence its host.
+func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
+	u := newUpkeep(t)
+	u.now = t0
+	for _, ahead := range []float64{3600, 61} {
+		if err := u.reconciler().Apply(t.Context(), inventory(hostA, at(ahead))); err != nil {
+			t.Fatal(err)
+		}
 	}
-}
-
-// The index is behind: it does not show a record that is there, ...
-func TestRecordThatTheIndexDoesNotShowYet(t *testing.T) {
-	known := seen(listedRecord)
-	for name, tc := range map[string]struct{ from, want session.Record }{
-		"as found":                {known, known},
-		"changed":                 {with(known, "Type", "console"), observedAt(known, t0)},
-		"being deleted":           {seen(markedRecord), seen(markedRecord)},
-		"listed by a newer one":   {with(known, "Type", "console", "ObservedAt", session.FormatTime(at(1))), with(known, "Type", "console", "ObservedAt", session.FormatTime(at(1)))},
-		"deleted a moment before": {with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(1))), with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(1)))},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, tc.from)
-			u.onHost = func() []session.Record { return nil }
-			u.take(inventory(hostA, t0, found("s1", alice)))
-			u.is("s1", tc.want)
-			if n := len(u.table.All()); n != 1 {
-				t.Errorf("%d records", n)
-			}
-		})
-	}
+	u.take(inventory(hostA, at(10), found("s1", alice)))
+	u.has("s1", "State", "READY")
 }
 
 // ... or it shows one that has moved on.
@@ -384,17 +277,6 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 	if err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
-}
-
-// The first write's answer was lost, and its second try met it.
-func TestLostAnswerOfAListingIsNoCollision(t *testing.T) {
-	u := newUpkeep(t)
-	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }
-	u.take(inventory(hostA, t0, found("s1", alice)))
-	if all := u.table.All(); len(all) != 1 {
-		t.Errorf("records %v", all)
-	}
-	u.is("s1", listedAt(listedRecord, t0))
 }
 
 // A creation time that cannot be read names no other incarnation.

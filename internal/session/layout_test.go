@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// source parses the package's files, but for tests, by name.
+// source parses the package's files by name, without its tests.
 func source(t *testing.T) map[string]*ast.File {
 	t.Helper()
 	names, err := filepath.Glob("*.go")

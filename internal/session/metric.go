@@ -46,7 +46,7 @@ const (
 	HostsFellSilent Metric = "HostsFellSilent"
 	// HostsStopped: because nothing ran on them any more.
 	HostsStopped Metric = "HostsStopped"
-	// MessagesReturned and RecordsReturned: what host-events could not work off
+	// MessagesReturned and RecordsReturned: what host-events could not process
 	// and gave back to its queue, and session-stream to the table's stream.
 	MessagesReturned Metric = "MessagesReturned"
 	RecordsReturned  Metric = "RecordsReturned"

@@ -26,7 +26,7 @@
 //	rules_inventory.go  what hosts say runs on them, or no longer say
 //	rules_evidence.go   facts that end sessions and deletions
 //
-// The types beside them read the records, apply the rules, ask the hosts and log:
+// The types next to them read the records, apply the rules, ask the hosts and log:
 // each in a file of its name (Deleter in deleter.go).
 package session
 
@@ -72,7 +72,7 @@ const (
 // writes are UTC with milliseconds; the zero time means that it is not there.
 type Session struct {
 	// ID is the API's session ID and the table's key. DCVID is the session's
-	// name on its host, which is the same but for the automatic console and
+	// name on its host, which is the same except for the automatic console and
 	// for IDs that two hosts use.
 	ID, DCVID string
 
@@ -115,8 +115,8 @@ type Session struct {
 	ConfirmedAt  time.Time
 
 	// CloseUntil is there while the host of a session that was removed by force
-	// is still to close it: until then that is tried, though the record ends at
-	// once (ForceMode BestEffort).
+	// is still to close it: until then that is tried, though the record ends
+	// immediately (ForceMode BestEffort).
 	CloseUntil time.Time
 
 	DeletedAt time.Time

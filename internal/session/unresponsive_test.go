@@ -37,8 +37,8 @@ func (u *upkeep) send(when ...time.Time) {
 // inventories are further apart than the limit. Two are left unanswered.
 func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 	for name, tc := range map[string]struct {
-		sent    []float64 // the host answers the one at 0
-		doubted bool
+		sent         []float64 // the host answers the one at 0
+		unresponsive bool
 	}{
 		"no inventory since":       {[]float64{0}, false},
 		"one, long ago":            {[]float64{0, 300}, false},
@@ -61,7 +61,7 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 			if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err != nil {
 				t.Fatal(err)
 			}
-			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.doubted]
+			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.unresponsive]
 			u.has("s1", "State", want)
 		})
 	}
@@ -75,9 +75,9 @@ func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
 	u.is("s1", listed)
 
 	u.markUnresponsive(at(10 + 901))
-	doubted := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not said what runs on it since 2026-11-23T19:01:13Z or longer: is it there, and do its agent and its DCV server work?",
+	unresponsive := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not said what runs on it since 2026-11-23T19:01:13Z or longer: is it there, and do its agent and its DCV server work?",
 		"ExpiresAt", at(911).Add(session.KeepUnknown).Unix())
-	u.is("s1", doubted)
+	u.is("s1", unresponsive)
 	u.table.written = nil
 	u.markUnresponsive(at(1500)) // it is said once
 	u.wrote()
@@ -88,7 +88,7 @@ func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
 	if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
-	u.is("s1", doubted)
+	u.is("s1", unresponsive)
 
 	u.take(inventory(hostA, at(1800), found("s1", alice)))
 	u.is("s1", observedAt(listed, at(1800)))
@@ -273,7 +273,7 @@ func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
 	u.has("s1", "Confirmation", "host-gone")
 }
 
-// A host without an item has never answered, or the table was made anew. It is
+// A host without an item has never answered, or the table was made again. It is
 // known once it is asked about: then its silence is noticed.
 func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(failedRecord, "SessionId", "s2"))

@@ -93,7 +93,7 @@ func (u *upkeep) reconciler() *session.InventoryReconciler {
 	return &session.InventoryReconciler{Table: u.table, Index: u, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
 }
 
-// clean works off what is due at that time.
+// clean processes what is due at that time.
 func (u *upkeep) clean(when time.Time) {
 	u.t.Helper()
 	u.now = when

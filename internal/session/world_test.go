@@ -132,7 +132,7 @@ func kind(w session.Write) string {
 	return "unknown"
 }
 
-// hosts is a fleet that takes every command, but for the hosts named here.
+// hosts is a fleet that takes every command, except the hosts named here.
 type hosts struct {
 	refuses map[string]string // why it is not asked
 	unclear map[string]bool   // the call has no clear answer

@@ -51,7 +51,7 @@ var (
 	})
 )
 
-// genMoment is a time of a few, and a little beside it: less than the
+// genMoment is a time of a few, and a little next to it: less than the
 // milliseconds that are kept, too.
 func genMoment(step time.Duration) *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {

@@ -222,7 +222,7 @@ func oldIsACopy(t *testing.T, s Subject) {
 	}, s.Changes())
 }
 
-// oneWinner: of many who claim a record at once, one gets it.
+// oneWinner: of many who claim a record at the same time, one gets it.
 func oneWinner(t *testing.T, s Subject) {
 	const claimers = 20
 	s.Put(session.Record{id: "a"})
