@@ -10,8 +10,8 @@ import (
 )
 
 func (w *world) emitInvocation(on *onHost) {
-	event := fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"%s","document-name":"%s","instance-id":"%s","status":"%s"}}`,
-		on.command.id, on.command.document, on.machine.id, on.status)
+	event := fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"%s","document-name":"%s","instance-id":"%s","requested-date-time":"%s","status":"%s"}}`,
+		on.command.id, on.command.document, on.machine.id, on.command.sentAt.Format("2006-01-02T15:04:05.000Z"), on.status)
 	w.emit("invocation "+on.command.document+" "+on.status, event)
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -8,6 +9,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
+
+// A document is a command document: its steps, and what a host does when it
+// begins it.
+type document struct {
+	steps []step
+	begin func(*onHost)
+}
+
+type step struct{ name, platform string }
+
+func (d document) isFor(platform string) bool {
+	return slices.ContainsFunc(d.steps, func(s step) bool { return s.platform == platform })
+}
 
 // A command is what one SendCommand asks.
 type command struct {
@@ -64,7 +78,8 @@ type onHost struct {
 	command         *command
 	machine         *machine
 	status, details string
-	output          string
+	output, stderr  string
+	code            int32
 	finishedAt      time.Time
 	begun, over     bool
 

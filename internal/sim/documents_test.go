@@ -166,7 +166,7 @@ func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
 		attempt.Closings = append(attempt.Closings, c)
 	}
 	var sent capture
-	closer := &runcommand.Closer{API: &sent, Document: closeDocument, FleetTag: "default"}
+	closer := &runcommand.Closer{API: &sent, Document: closeDocument, FleetTag: fleetTag}
 	closer.Close(t.Context(), attempt)
 	return sent.input
 }
@@ -174,7 +174,7 @@ func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
 // genSurvey is an inventory, or with a limit the closing of idle sessions.
 func genSurvey(document string, idleMinutes int) *ssm.SendCommandInput {
 	var sent capture
-	b := &runcommand.Broadcaster{API: &sent, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: "default"}
+	b := &runcommand.Broadcaster{API: &sent, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: fleetTag}
 	if document == inventoryDocument {
 		_ = b.Inventory(context.Background(), "n", began)
 	} else {

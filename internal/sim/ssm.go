@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"dcv-session-broker/internal/session"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -28,7 +26,8 @@ const (
 	closeDocument     = "CloseDocument"
 	inventoryDocument = "InventoryDocument"
 	idleDocument      = "IdleDocument"
-	maxTries          = 3 // as awsenv.Config has it
+	fleetTag          = "default" // as FleetTagValue is
+	maxTries          = 3         // as awsenv.Config has it
 )
 
 // SendCommand is tried as the SDK tries it: the Retryer sees each try, and says
@@ -119,34 +118,9 @@ func answer(status int, err error) error {
 // takeCommand is what Systems Manager does with the call when it arrives: one
 // host that it will not command fails the call for all.
 func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command, error) {
-	var to []*machine
-	for _, id := range in.InstanceIds {
-		m := w.machine(id)
-		switch {
-		case m == nil:
-			return nil, &types.InvalidInstanceId{}
-		case !m.tagged: // the policy is asked first
-			return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized", Fault: smithy.FaultClient}
-		}
-		to = append(to, m)
-	}
-	for _, m := range to {
-		switch {
-		case !m.known():
-			return nil, &types.InvalidInstanceId{}
-		case m.platform == "macOS":
-			return nil, &types.UnsupportedPlatformType{}
-		}
-	}
-	if len(in.Targets) > 0 {
-		for _, m := range w.machines {
-			if m.tagged && m.known() && m.platform != "macOS" {
-				to = append(to, m)
-			}
-		}
-		if len(to) == 0 {
-			return nil, &types.InvalidInstanceId{}
-		}
+	to, err := w.receivers(in)
+	if err != nil {
+		return nil, err
 	}
 	if aws.ToString(in.MaxErrors) != "100%" || aws.ToString(in.MaxConcurrency) != "100%" {
 		w.breaks(8, "%s sends a command that ends for all others, or waits for them, when one host fails", inv)
@@ -154,7 +128,7 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	cmd := newCommand(in, w.now())
 	cmd.id = fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(w.commands)+1)
 	for _, m := range to {
-		on := &onHost{command: cmd, machine: m, status: "Pending", said: map[string]string{}}
+		on := &onHost{command: cmd, machine: m, status: "Pending", details: "Pending", code: -1, said: map[string]string{}}
 		cmd.on = append(cmd.on, on)
 		w.after(w.dice.between(50*time.Millisecond, 2*time.Second), func() { w.deliver(on) })
 	}
@@ -163,94 +137,38 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	return cmd, nil
 }
 
-// ListCommandInvocations shows at most 2,500 characters of an output.
-func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (out *ssm.ListCommandInvocationsOutput, err error) {
-	what := "read " + aws.ToString(in.CommandId) + " " + aws.ToString(in.InstanceId)
-	err = s.read(ctx, what, func() {
-		out = &ssm.ListCommandInvocationsOutput{}
-		for _, on := range s.w.command(aws.ToString(in.CommandId)).invocations() {
-			if in.InstanceId != nil && *in.InstanceId != on.machine.id || on.justNow(s.w, s.inv) {
-				continue
-			}
-			s.inv.reads = append(s.inv.reads, on)
-			out.CommandInvocations = append(out.CommandInvocations, types.CommandInvocation{
-				CommandId: in.CommandId, InstanceId: aws.String(on.machine.id), Comment: aws.String(on.command.comment),
-				Status: types.CommandInvocationStatus(on.status), StatusDetails: aws.String(on.details),
-				CommandPlugins: []types.CommandPlugin{
-					{Name: aws.String("linux"), Output: aws.String(listed(on.output))},
-					{Name: aws.String("windows"), Output: aws.String("")},
-				},
-			})
-		}
-	})
-	return out, err
-}
-
-func listed(output string) string {
-	if len(output) <= 2500 {
-		return output
+// receivers are the hosts that the command goes to. The policy is asked first.
+func (w *world) receivers(in *ssm.SendCommandInput) (to []*machine, err error) {
+	document, known := w.documents[aws.ToString(in.DocumentName)]
+	switch {
+	case !known:
+		return nil, &types.InvalidDocument{}
+	case len(in.InstanceIds) > 50, (len(in.InstanceIds) == 0) == (len(in.Targets) == 0), len(aws.ToString(in.Comment)) > 100:
+		return nil, &smithy.GenericAPIError{Code: "ValidationException", Fault: smithy.FaultClient}
 	}
-	const mark = "\n---Output truncated---"
-	return output[:2500-len(mark)] + mark
-}
-
-func (on *onHost) justNow(w *world, inv *invocation) bool {
-	if w.now().Sub(on.finishedAt) < 2*time.Second && w.meets(notYetVisible) {
-		inv.faulty = true
-		w.say("Systems Manager", "FAULT: %s: %s on %s", notYetVisible, on.command.id, on.machine.id)
-		return true
-	}
-	return false
-}
-
-func (s systemsManagerOf) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, _ ...func(*ssm.Options)) (out *ssm.GetCommandInvocationOutput, err error) {
-	err = s.read(ctx, "read all of "+aws.ToString(in.CommandId)+" "+aws.ToString(in.InstanceId), func() {
-		for _, on := range s.w.command(aws.ToString(in.CommandId)).invocations() {
-			if on.machine.id == *in.InstanceId {
-				out = &ssm.GetCommandInvocationOutput{StandardOutputContent: aws.String(on.output[:min(len(on.output), 24_000)])}
-			}
+	for _, id := range in.InstanceIds {
+		if m := w.machine(id); m != nil && !m.tagged {
+			return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "not authorized", Fault: smithy.FaultClient}
 		}
-	})
-	if err == nil && out == nil {
-		err = &types.InvocationDoesNotExist{}
 	}
-	return out, err
-}
-
-func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (out *ssm.DescribeInstanceInformationOutput, err error) {
-	filter := in.Filters[0]
-	err = s.read(ctx, "nodes by "+aws.ToString(filter.Key), func() {
-		out = &ssm.DescribeInstanceInformationOutput{}
-		for _, m := range s.w.machines {
-			asked := *filter.Key == "InstanceIds" && slices.Contains(filter.Values, m.id) || *filter.Key == "tag:"+session.FleetTagKey && m.tagged
-			if !asked || m.state == terminated || m.state != running && !m.known() { // a stopped node is not listed
-				continue
-			}
-			ping := types.PingStatusOnline
-			if !m.known() {
-				ping = types.PingStatusConnectionLost
-			}
-			out.InstanceInformationList = append(out.InstanceInformationList, types.InstanceInformation{InstanceId: aws.String(m.id), PingStatus: ping})
-		}
-	})
-	return out, err
-}
-
-func (s systemsManagerOf) read(ctx context.Context, what string, read func()) (err error) {
-	s.w.park(s.inv, ctx, what, func() bool {
+	for n, id := range in.InstanceIds {
+		m := w.machine(id)
 		switch {
-		case ctx.Err() != nil:
-			s.inv.faulty = true
-			err = ctx.Err()
-		case s.w.meets(readThrottled):
-			s.inv.faulty = true
-			s.w.say(s.inv, "FAULT: %s: %s", readThrottled, what)
-			err = &smithy.GenericAPIError{Code: "ThrottlingException", Fault: smithy.FaultClient}
-		default:
-			s.w.say(s.inv, "%s", what)
-			read()
+		case slices.Contains(in.InstanceIds[:n], id):
+			return nil, &types.DuplicateInstanceId{}
+		case m == nil || !m.known():
+			return nil, &types.InvalidInstanceId{}
+		case !document.isFor(m.platform):
+			return nil, &types.UnsupportedPlatformType{}
 		}
-		return true
-	}, nil)
-	return err
+		to = append(to, m)
+	}
+	if len(in.Targets) > 0 { // where there is none, the command ends as a whole
+		for _, m := range w.machines {
+			if m.tagged && m.known() && document.isFor(m.platform) {
+				to = append(to, m)
+			}
+		}
+	}
+	return to, nil
 }

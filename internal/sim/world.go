@@ -33,6 +33,8 @@ type world struct {
 	hostTable        *memtable.Hosts
 	machines         []*machine
 	commands         []*command
+	documents        map[string]document
+	hiddenFor        time.Duration // how long after SendCommand an invocation cannot be read
 	agenda           []happening
 	late             []happening // writes whose callers have given up on them
 	happened         int
@@ -98,6 +100,7 @@ func newWorld(seed uint64) *world {
 		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{}, changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
+	w.documents = w.ourDocuments()
 	w.setup = newSetup(w.dice)
 	w.settings = w.setup.settings()
 	w.seen.ran = map[string]int{}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/local/agent"
 )
 
 // An agentFault is why a host's agent cannot run scripts. What it then says is as its own code says it (version
@@ -55,6 +57,6 @@ func failedToRun(err error) stepResult {
 		details: "Failed",
 		code:    1,
 		stderr:  text,
-		output:  together("", text),
+		output:  agent.Listed("", text),
 	}
 }

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/template"
 )
 
@@ -81,10 +81,7 @@ func (j *job) step(ctx context.Context, s template.Step) stepResult {
 	start := j.now()
 	var r stepResult
 	if s.Platform != "" && s.Platform != j.platform {
-		// Systems Manager shows a step that was skipped as a success, with this for its output.
-		text := fmt.Sprintf("Step execution skipped due to unsatisfied preconditions: '\"StringEquals\": [platformType, %s]'. Step name: %s",
-			s.Platform, s.Name)
-		r = stepResult{status: types.CommandPluginStatusSuccess, details: "Success", stdout: text, output: text}
+		r = stepResult{status: types.CommandPluginStatusSuccess, details: "Success", output: agent.SkippedText(s.Platform, s.Name)}
 	} else {
 		r = j.script(ctx, s)
 	}

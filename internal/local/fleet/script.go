@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/template"
 )
 
@@ -37,7 +38,7 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errStepTimedOut)
 	defer cancel()
-	stdout, stderr := &keeper{limit: maxStdout}, &keeper{limit: maxStdout}
+	stdout, stderr := &keeper{limit: agent.MaxStdout}, &keeper{limit: agent.MaxStdout}
 	if j.noisy {
 		_, _ = io.WriteString(stderr, noise)
 	}
@@ -63,9 +64,9 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	case err != nil:
 		return failedToRun(fmt.Errorf("failed to run commands: %w", err))
 	}
-	r.stdout = keep(out, maxStdout)
-	r.stderr = keep(problem, maxStderr)
-	r.output = together(out, problem)
+	r.stdout = agent.Stdout(out)
+	r.stderr = agent.Stderr(problem)
+	r.output = agent.Listed(out, problem)
 	return r
 }
 

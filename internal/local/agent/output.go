@@ -1,0 +1,66 @@
+// Package agent is what the SSM Agent makes of what a script printed, and says
+// itself, as far as the simulations of Systems Manager share it. Its source
+// (github.com/aws/amazon-ssm-agent, iohandler and pluginutil) has all of this.
+package agent
+
+import (
+	"fmt"
+	"strings"
+)
+
+// How much of a script's output is kept, in bytes, and how that is shown. The marks are part of what is kept.
+const (
+	MaxStdout = 24000
+	maxStderr = 8000
+	maxOutput = 2500 // of both together, in a list
+
+	truncated       = "--output truncated--"
+	truncatedOutput = "\n---Output truncated---"
+	truncatedError  = "\n---Error truncated----"
+	errorTitle      = "\n----------ERROR-------\n"
+)
+
+// Stdout is what GetCommandInvocation shows of a script's standard output.
+func Stdout(s string) string { return keep(s, MaxStdout) }
+
+// Stderr is what GetCommandInvocation shows of a script's standard error.
+func Stderr(s string) string { return keep(s, maxStderr) }
+
+func keep(s string, limit int) string {
+	if len(s) < limit {
+		return s
+	}
+	return clip(s, limit-len(truncated)) + truncated
+}
+
+// Listed is what ListCommandInvocations shows of both. When both are long each gets half, else the longer one gets what
+// the shorter one leaves.
+func Listed(stdout, stderr string) string {
+	title := ""
+	if stderr != "" {
+		title = errorTitle
+	}
+	room := maxOutput - len(title)
+	switch {
+	case len(stdout)+len(stderr) < room:
+		return stdout + title + stderr
+	case len(stdout) > room/2 && len(stderr) > room/2:
+		half := (room - len(truncatedError) - len(truncatedOutput)) / 2
+		return clip(stdout, half) + truncatedOutput + title + clip(stderr, half) + truncatedError
+	case len(stdout) <= room/2:
+		return stdout + title + clip(stderr, room-len(truncatedError)-len(stdout)) + truncatedError
+	}
+	return clip(stdout, room-len(truncatedOutput)-len(stderr)) + truncatedOutput + title + stderr
+}
+
+// clip is at most so many bytes of s, without half a character at the end.
+func clip(s string, limit int) string {
+	return strings.ToValidUTF8(s[:max(0, min(limit, len(s)))], "")
+}
+
+// SkippedText is what stands in the Output of a step that is for another platform. It has no standard output. The agent
+// reports such a step as Skipped, which the API's enumeration of statuses does not have: it is shown as a success.
+func SkippedText(platform, step string) string {
+	return fmt.Sprintf("Step execution skipped due to unsatisfied preconditions: '\"StringEquals\": [platformType, %s]'. Step name: %s",
+		platform, step)
+}

@@ -1,0 +1,119 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/runcommand/ssmtest"
+	"dcv-session-broker/internal/template"
+)
+
+func TestTheFleetConforms(t *testing.T) {
+	// Its commands take real time: fewer random cases than in virtual time.
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue && os.Getenv("REQUIRE_ALL") != "1" {
+		if err := checks.Value.Set("20"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ssmtest.Run(t, func(t *testing.T, test func(*testing.T, ssmtest.Factory)) { test(t, newConforming) })
+}
+
+// conforming is a fleet whose clock can be set on.
+type conforming struct {
+	*fleet.Fleet
+	t     *testing.T
+	dir   string
+	ahead atomic.Int64
+
+	mu     sync.Mutex
+	events []json.RawMessage
+}
+
+func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
+	c := &conforming{t: t, dir: t.TempDir()}
+	print := fmt.Sprintf("cat %[1]s/stdout; cat %[1]s/stderr >&2; read -r code <%[1]s/exit; ", c.dir)
+	linux := template.Step{
+		Name: "linux", Action: template.RunShellScript, Platform: "Linux", Timeout: time.Minute, Script: print + "exit $code\n",
+	}
+	windows := template.Step{
+		Name: "windows", Action: template.RunPowerShellScript, Platform: "Windows", Timeout: time.Minute, Script: "exit 0\n",
+	}
+	hanging := linux
+	hanging.Script, hanging.Timeout = print+"sleep 3600\n", 2*time.Second
+	var err error
+	c.Fleet, err = fleet.New(fleet.Options{
+		Dir: filepath.Join(c.dir, "fleet"), FleetTagValue: ssmtest.FleetTag, InvocationDelay: opts.InvocationDelay,
+		Documents: []template.Document{
+			{LogicalID: ssmtest.Both, Steps: []template.Step{linux, windows}},
+			{LogicalID: ssmtest.OneStep, Steps: []template.Step{linux}},
+			{LogicalID: ssmtest.Hanging, Steps: []template.Step{hanging}},
+		},
+		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
+		Emit: func(event json.RawMessage) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.events = append(c.events, event)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	c.Prints("", "", 0)
+	return c
+}
+
+func (c *conforming) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *conforming) AddHost(id string) {
+	_, err := c.StartSession(id, fleet.Session{ID: "session", Owner: "user"})
+	c.must(err)
+}
+
+func (c *conforming) Change(id string, what ssmtest.Change) {
+	c.must(map[ssmtest.Change]func(string) error{
+		ssmtest.Stop: c.Stop, ssmtest.Hibernate: c.Hibernate, ssmtest.Terminate: c.Terminate, ssmtest.Start: c.Start,
+		ssmtest.Disconnect: c.Disconnect, ssmtest.Reconnect: c.Reconnect, ssmtest.Silence: c.Silence, ssmtest.Speak: c.Speak,
+		ssmtest.Untag: c.Untag, ssmtest.Tag: c.Tag,
+		ssmtest.NotLinux: func(id string) error { return c.SetPlatform(id, "Windows") },
+	}[what](id))
+}
+
+func (c *conforming) Prints(stdout, stderr string, exit int) {
+	for name, content := range map[string]string{"stdout": stdout, "stderr": stderr, "exit": fmt.Sprintln(exit)} {
+		c.must(os.WriteFile(filepath.Join(c.dir, name), []byte(content), 0o600))
+	}
+}
+
+func (c *conforming) Await(condition func() bool) bool {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if condition() {
+			return true
+		}
+	}
+	return condition()
+}
+
+func (c *conforming) Pass(d time.Duration) {
+	c.ahead.Add(int64(d))
+	c.ClockSet()
+}
+
+func (c *conforming) Events() []json.RawMessage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]json.RawMessage(nil), c.events...)
+}

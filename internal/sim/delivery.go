@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// deliver brings a command to its host, or sees that it cannot.
+func (w *world) deliver(on *onHost) {
+	m := on.machine
+	switch {
+	case on.over:
+	case m.state == terminated:
+		w.finish(on, "Failed", "Undeliverable", "")
+	case w.now().After(on.command.deliverBy):
+		w.finish(on, "TimedOut", "DeliveryTimedOut", "")
+	case !m.reachable():
+		on.status, on.details = "Delayed", "Delayed"
+		w.after(w.dice.between(time.Second, 20*time.Second), func() { w.deliver(on) })
+	default:
+		on.status, on.details, on.begun, on.code = "InProgress", "InProgress", true, 0
+		w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
+		if on.command.document == closeDocument && w.meets(agentStalls) {
+			w.say(m.id, "FAULT: %s", agentStalls)
+			w.after(w.dice.between(time.Minute, 2*time.Hour), func() {
+				if m.reachable() && !on.over {
+					w.closeSessions(on)
+				} else {
+					w.timesOut(on, "")
+				}
+			})
+			return
+		}
+		w.documents[on.command.document].begin(on)
+	}
+}
+
+// scriptTimeout is the documents' timeoutSeconds.
+const scriptTimeout = 60 * time.Second
+
+// prints ends a command a while later with what its script prints then, unless
+// the host has gone meanwhile.
+func (w *world) prints(on *onHost, in time.Duration, output func() string) {
+	since := on.machine.since
+	w.after(in, func() {
+		m := on.machine
+		if m.state == running && m.since.Equal(since) {
+			w.finish(on, "Success", "Success", w.spoilt(on, output()))
+			return
+		}
+		w.seen.faults[hostMidway]++
+		w.say(m.id, "FAULT: %s: %s", hostMidway, on.command.id)
+		on.said, on.lists, on.closed = map[string]string{}, nil, nil
+		w.after(scriptTimeout, func() { w.timesOut(on, "") })
+	})
+}
+
+// timesOut ends a command that took longer than it may.
+func (w *world) timesOut(on *onHost, output string) {
+	on.code = 137
+	w.finish(on, "TimedOut", "ExecutionTimedOut", output)
+}
+
+// spoilt is what becomes of an output on its way.
+func (w *world) spoilt(on *onHost, output string) string {
+	if len(output) > 0 && w.meets(outputCut) {
+		left := w.dice.below(len(output))
+		on.complete = on.complete && left == len(output)-1 // the end of a line is no loss
+		return output[:left]
+	}
+	if lines := strings.SplitAfter(output, "\n"); len(lines) > 2 && !w.calm && w.dice.chance(5*percent) {
+		w.seen.faults[dcvGarbage]++
+		on.complete = false
+		return strings.Join(slices.Insert(lines, 1+w.dice.below(len(lines)-2), "}{ garbage\n"), "")
+	}
+	return output
+}
+
+func (w *world) finish(on *onHost, status, details, output string) {
+	if on.over {
+		return
+	}
+	on.status, on.details, on.output, on.over, on.finishedAt = status, details, output, true, w.now()
+	w.say(on.machine.id, "%s: %s: %q", on.command.id, details, output)
+	w.emitInvocation(on)
+}
