@@ -82,17 +82,17 @@ func (r *resolver) assertion(at string, n *yaml.Node) (holds bool, description s
 	return holds, description, nil
 }
 
-// decideOfParameters decides a rule's function. Rules come before conditions, and cannot use them.
+// decideOfParameters decides the function of a rule or of a condition. Rules come before conditions and cannot use them;
+// conditions that use others are not supported.
 func (r *resolver) decideOfParameters(at string, n *yaml.Node) (bool, error) {
 	if usesCondition(n) {
-		return false, fmt.Errorf("%s: line %d: a rule cannot use a condition", at, n.Line)
+		return false, fmt.Errorf("%s: line %d: must not depend on a condition", at, n.Line)
 	}
 	return r.decide(at, n)
 }
 
 func usesCondition(n *yaml.Node) bool {
-	if n.Tag == "!Condition" || n.Tag == "!If" || n.Kind == yaml.MappingNode && len(n.Content) == 2 &&
-		(n.Content[0].Value == "Condition" || n.Content[0].Value == "Fn::If") {
+	if name, _, ok := function(n); ok && name == "If" {
 		return true
 	}
 	for _, inner := range n.Content {

@@ -71,8 +71,6 @@ func (t *Template) addEvent(f *Function, name string, event *properties) {
 		f.Streams = append(f.Streams, t.streamSource(name, p))
 	case "ScheduleV2":
 		f.Schedules = append(f.Schedules, schedule(name, p))
-	case "EventBridgeRule", "CloudWatchEvent":
-		t.rules = append(t.rules, eventRule(f.LogicalID, name, p))
 	case "":
 	default:
 		event.fail("Type", "%q is not supported", kind)

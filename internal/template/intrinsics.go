@@ -1,7 +1,6 @@
 package template
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
@@ -37,15 +36,12 @@ var intrinsics map[string]intrinsic
 
 func init() { // not a literal: the functions call each other through this map
 	intrinsics = map[string]intrinsic{
-		"Ref":       (*resolver).ref,
-		"GetAtt":    (*resolver).getAtt,
-		"Sub":       (*resolver).sub,
-		"Join":      (*resolver).join,
-		"If":        (*resolver).ifElse,
-		"FindInMap": (*resolver).findInMap,
-		"Select":    (*resolver).selectItem,
-		"Split":     (*resolver).split,
-		"Base64":    (*resolver).base64,
+		"Ref":    (*resolver).ref,
+		"GetAtt": (*resolver).getAtt,
+		"Sub":    (*resolver).sub,
+		"If":     (*resolver).ifElse,
+		"Select": (*resolver).selectItem,
+		"Split":  (*resolver).split,
 	}
 }
 
@@ -136,25 +132,6 @@ func (r *resolver) sub(at string, argument *yaml.Node) (any, error) {
 	return filled, fault
 }
 
-func (r *resolver) join(at string, argument *yaml.Node) (any, error) {
-	args, err := r.arguments(at, argument, 2)
-	if err != nil {
-		return nil, err
-	}
-	delimiter, isText := args[0].(string)
-	items, isList := args[1].([]any)
-	if !isText || !isList {
-		return nil, errors.New("needs a text and a list")
-	}
-	texts := make([]string, len(items))
-	for i, item := range items {
-		if texts[i], err = asText(item); err != nil {
-			return nil, err
-		}
-	}
-	return strings.Join(texts, delimiter), nil
-}
-
 func (r *resolver) ifElse(at string, argument *yaml.Node) (any, error) {
 	if argument.Kind != yaml.SequenceNode || len(argument.Content) != 3 {
 		return nil, errors.New("needs a condition and two values")
@@ -168,25 +145,6 @@ func (r *resolver) ifElse(at string, argument *yaml.Node) (any, error) {
 		return r.value(at, argument.Content[1])
 	}
 	return r.value(at, argument.Content[2])
-}
-
-func (r *resolver) findInMap(at string, argument *yaml.Node) (any, error) {
-	keys, err := r.strings(at, argument)
-	if err != nil {
-		return nil, err
-	}
-	if len(keys) != 3 {
-		return nil, errors.New("needs a map's name and two keys")
-	}
-	v := r.mappings
-	for _, key := range keys {
-		m, _ := v.(map[string]any)
-		var ok bool
-		if v, ok = m[key]; !ok {
-			return nil, fmt.Errorf("there is no %s in the mappings", strings.Join(keys, "."))
-		}
-	}
-	return v, nil
 }
 
 func (r *resolver) selectItem(at string, argument *yaml.Node) (any, error) {
@@ -218,15 +176,6 @@ func (r *resolver) split(at string, argument *yaml.Node) (any, error) {
 		items = append(items, item)
 	}
 	return items, nil
-}
-
-func (r *resolver) base64(at string, argument *yaml.Node) (any, error) {
-	v, err := r.value(at, argument)
-	if err != nil {
-		return nil, err
-	}
-	s, err := asText(v)
-	return base64.StdEncoding.EncodeToString([]byte(s)), err
 }
 
 // arguments resolves a list of so many values.

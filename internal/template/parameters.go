@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -68,8 +67,6 @@ type declaredParameter struct {
 	Default        *string  `yaml:"Default"`
 	AllowedValues  []string `yaml:"AllowedValues"`
 	AllowedPattern string   `yaml:"AllowedPattern"`
-	MinLength      *int     `yaml:"MinLength"`
-	MaxLength      *int     `yaml:"MaxLength"`
 	MinValue       *float64 `yaml:"MinValue"`
 	MaxValue       *float64 `yaml:"MaxValue"`
 }
@@ -82,8 +79,7 @@ func setParameter(n *yaml.Node, value string, isGiven bool) (parameter, error) {
 	}
 	for _, f := range fields {
 		switch f.name {
-		case "Type", "Description", "ConstraintDescription", "AllowedPattern", "Default", "AllowedValues",
-			"MinLength", "MaxLength", "MinValue", "MaxValue", "NoEcho":
+		case "Type", "Description", "ConstraintDescription", "AllowedPattern", "Default", "AllowedValues", "MinValue", "MaxValue":
 		default:
 			return parameter{}, fmt.Errorf("%s is not supported", f.name)
 		}
@@ -143,10 +139,6 @@ func (d declaredParameter) check(value string) error {
 		if !whole.MatchString(value) {
 			return fmt.Errorf("%q does not match %s", value, d.AllowedPattern)
 		}
-	}
-	length := utf8.RuneCountInString(value)
-	if (d.MinLength != nil && length < *d.MinLength) || (d.MaxLength != nil && length > *d.MaxLength) {
-		return fmt.Errorf("%q has a length that is not allowed", value)
 	}
 	return nil
 }

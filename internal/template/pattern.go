@@ -14,13 +14,13 @@ import (
 // Pattern is an event pattern: EventBridge's for rules, and Lambda's for the filters of event sources, which is the
 // same language. It means what AWS's own matcher makes of it (github.com/aws/event-ruler), in particular:
 // a field of the event that is an array matches if one of its elements does; fields of objects in an array must match
-// in the same element; and "exists" is about leaves: of an object it says that it is absent.
+// in the same element; and "exists" is about leaves, and an object is none.
 type Pattern struct {
 	source string
 	root   object
 }
 
-// ParsePattern reads a pattern. Anything in it that is not understood is an error; so are wildcard and cidr, which this
+// ParsePattern reads a pattern. Anything in it that is not understood is an error; so are AWS's operators that this
 // matcher does not have.
 func ParsePattern(src []byte) (*Pattern, error) {
 	v, err := decode(src)
@@ -31,7 +31,7 @@ func ParsePattern(src []byte) (*Pattern, error) {
 	if !ok {
 		return nil, errors.New("pattern: must be a JSON object")
 	}
-	root, err := parseObject("", nil, m)
+	root, err := parseObject("", m)
 	if err != nil {
 		return nil, fmt.Errorf("pattern: %w", err)
 	}
@@ -55,50 +55,38 @@ func (p *Pattern) Match(event []byte) (bool, error) {
 	if !ok {
 		return false, errors.New("event: must be a JSON object")
 	}
-	return p.root.match(m, m), nil
+	return p.root.match(m), nil
 }
 
-// object is what is asked of an object: every field must match, and of every "$or" one alternative.
+// object is what is asked of an object: every field must match.
 type object struct {
 	objects map[string]object
 	leaves  map[string]leaf
-	either  [][]object
 }
 
 // leaf is what is asked of a field: one of the tests must hold of one of its values.
-type leaf struct {
-	path  []string // from the root of the event
-	tests []test
-	// absent: the field need not be there, and then no test is made.
-	absent bool
-}
+type leaf []test
 
-func parseObject(at string, path []string, m map[string]any) (object, error) {
+func parseObject(at string, m map[string]any) (object, error) {
 	o := object{objects: map[string]object{}, leaves: map[string]leaf{}}
 	if len(m) == 0 {
 		return o, fmt.Errorf("%s: an empty object is not allowed", or(at, "the pattern"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		where := strings.TrimPrefix(at+"."+name, ".")
-		if name == "$or" {
-			alternatives, err := parseOr(where, path, m[name])
-			if err != nil {
-				return o, err
-			}
-			o.either = append(o.either, alternatives)
-			continue
+		if strings.HasPrefix(name, "$") {
+			return o, fmt.Errorf("%s: is not supported", where)
 		}
 		if strings.Contains(name, ".") {
 			// The real matcher takes "a.b" and {"a": {"b"}} for the same; nobody should lean on that.
 			return o, fmt.Errorf("%s: a field's name with a dot in it is not supported", where)
 		}
-		below := append(slices.Clone(path), name)
 		var err error
 		switch v := m[name].(type) {
 		case map[string]any:
-			o.objects[name], err = parseObject(where, below, v)
+			o.objects[name], err = parseObject(where, v)
 		case []any:
-			o.leaves[name], err = parseLeaf(where, below, v)
+			o.leaves[name], err = parseLeaf(where, v)
 		default:
 			err = fmt.Errorf("%s: must be an object or an array", where)
 		}
@@ -109,34 +97,8 @@ func parseObject(at string, path []string, m map[string]any) (object, error) {
 	return o, nil
 }
 
-func parseOr(at string, path []string, v any) ([]object, error) {
-	list, ok := v.([]any)
-	if !ok || len(list) < 2 {
-		return nil, fmt.Errorf("%s: must be an array of two objects or more", at)
-	}
-	var alternatives []object
-	for i, item := range list {
-		where := fmt.Sprintf("%s[%d]", at, i)
-		m, ok := item.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%s: must be an object", where)
-		}
-		for name := range m {
-			if _, isOperator := operators[name]; isOperator {
-				return nil, fmt.Errorf("%s: %s stands where a field's name is wanted", where, name)
-			}
-		}
-		o, err := parseObject(where, path, m)
-		if err != nil {
-			return nil, err
-		}
-		alternatives = append(alternatives, o)
-	}
-	return alternatives, nil
-}
-
-func parseLeaf(at string, path []string, values []any) (leaf, error) {
-	l := leaf{path: path}
+func parseLeaf(at string, values []any) (leaf, error) {
+	var l leaf
 	if len(values) == 0 {
 		return l, fmt.Errorf("%s: an empty array matches nothing and is not allowed", at)
 	}
@@ -147,17 +109,13 @@ func parseLeaf(at string, path []string, values []any) (leaf, error) {
 			if err != nil {
 				return l, fmt.Errorf("%s: %w", at, err)
 			}
-			l.tests = append(l.tests, t)
+			l = append(l, t)
 			continue
 		}
 		if len(m) != 1 {
 			return l, fmt.Errorf("%s: an operator is an object with one key", at)
 		}
 		for name, argument := range m {
-			if name == "exists" && argument == false {
-				l.absent = true
-				continue
-			}
 			parse, known := operators[name]
 			if !known {
 				return l, fmt.Errorf("%s: operator %q is not supported", at, name)
@@ -166,28 +124,23 @@ func parseLeaf(at string, path []string, values []any) (leaf, error) {
 			if err != nil {
 				return l, fmt.Errorf("%s: %s: %w", at, name, err)
 			}
-			l.tests = append(l.tests, t)
+			l = append(l, t)
 		}
 	}
 	return l, nil
 }
 
-// match asks v, the value where the object is expected, in the event root.
-func (o object) match(root map[string]any, v any) bool {
+// match asks v, the value where the object is expected.
+func (o object) match(v any) bool {
 	return slices.ContainsFunc(elements(v), func(element any) bool {
 		m, _ := element.(map[string]any) // not an object: its fields are absent
 		for name, inner := range o.objects {
-			if !inner.match(root, m[name]) {
+			if !inner.match(m[name]) {
 				return false
 			}
 		}
 		for name, l := range o.leaves {
-			if !l.match(root, m[name]) {
-				return false
-			}
-		}
-		for _, alternatives := range o.either {
-			if !slices.ContainsFunc(alternatives, func(a object) bool { return a.match(root, m) }) {
+			if !l.match(m[name]) {
 				return false
 			}
 		}
@@ -195,26 +148,12 @@ func (o object) match(root map[string]any, v any) bool {
 	})
 }
 
-func (l leaf) match(root map[string]any, v any) bool {
-	if l.absent && !present(root, l.path) {
-		return true
-	}
+func (l leaf) match(v any) bool {
 	return slices.ContainsFunc(elements(v), func(element any) bool {
 		if !isLeaf(element) {
 			return false
 		}
-		return slices.ContainsFunc(l.tests, func(t test) bool { return t(element) })
-	})
-}
-
-// present tells whether there is a leaf at the path, in any element of the arrays on the way.
-func present(v any, path []string) bool {
-	return slices.ContainsFunc(elements(v), func(element any) bool {
-		if len(path) == 0 {
-			return isLeaf(element)
-		}
-		m, ok := element.(map[string]any)
-		return ok && present(m[path[0]], path[1:])
+		return slices.ContainsFunc(l, func(t test) bool { return t(element) })
 	})
 }
 

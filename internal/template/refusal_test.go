@@ -15,25 +15,24 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ what, old, new, want string }{
-		{"a section", "Mappings:", "Macros: {}\nMappings:", "Macros: sections of this name are not supported"},
+		{"a section", "Conditions:", "Mappings: {}\nConditions:", "Mappings: sections of this name are not supported"},
 		{"a transform", "AWS::Serverless-2016-10-31", "AWS::LanguageExtensions", "Transform:"},
 		{"a resource type", "AWS::IAM::Role", "AWS::IAM::Rolle", "Role: resources of type AWS::IAM::Rolle"},
 		{"an attribute of a resource", "DeletionPolicy: Retain", "CreationPolicy: {}", "Table: CreationPolicy"},
-		{"a function of CloudFormation", "!Base64 abc", "!Cidr [a, 1]", "Role.Names[3]: line"},
-		{"the long form of one", "!Base64 abc", "{'Fn::ImportValue': x}", "function ImportValue is not supported"},
+		{"a function of CloudFormation", "!Select [1, !Ref Lanes]", "!Cidr [a, 1]", "Role.Names[1]: line"},
+		{"the long form of one", "!Select [1, !Ref Lanes]", "{'Fn::ImportValue': x}", "function ImportValue is not supported"},
 		{"a reference to nothing", "TABLE: !Ref Table", "TABLE: !Ref Tabel", `Ref: there is no parameter or resource "Tabel"`},
 		{"a reference to what is not created", "QUEUE: !GetAtt Queue.Arn", "QUEUE: !GetAtt OnlyLive.Arn", `"OnlyLive" is not created`},
 		{"a reference in a text", "-${Stage}-", "-${Stagee}-", `Role.Names[0]`},
-		{"a condition of nothing", "!If [Either,", "!If [Neither,", `there is no condition "Neither"`},
-		{"a condition of itself", "!Equals [!Ref Stage, live]", "!Not [!Condition NotLive]", "depends on itself"},
-		{"a map without the key", "test: {Visibility: 60}", "tset: {Visibility: 60}", "there is no Stages.test.Visibility"},
+		{"a condition of nothing", "!If [ClosesIdle, 'on'", "!If [Neither, 'on'", `there is no condition "Neither"`},
+		{"a condition of itself", "!Equals [!Ref Stage, live]", "!Equals [!If [Live, 1, 2], '1']", "Conditions: Live: line 23: must not depend on a condition"},
 		{"a key that stands twice", "      Handler: bootstrap\n", "      Handler: bootstrap\n      Handler: main\n", `Worker: line`},
-		{"an alias", "VisibilityTimeout: !FindInMap [Stages, !Ref Stage, Visibility]", "X: &x 1\n      VisibilityTimeout: *x", "aliases"},
+		{"an alias", "VisibilityTimeout: !If [Live, 180, 60]", "X: &x 1\n      VisibilityTimeout: *x", "aliases"},
 
 		{"a property of a function", "Handler: bootstrap", "ImageUri: x", "Worker: ImageUri: is not supported"},
 		{"a name of its own", "Handler: bootstrap", "FunctionName: x", "Worker: FunctionName"},
 		{"a time-out that Lambda does not have", "Timeout: 20", "Timeout: 1000", "Worker: Timeout: 1000 is not between"},
-		{"a queue that hides too short", "Visibility: 60", "Visibility: 19", "Worker: Events.Messages: Queue shows a message again after 19s"},
+		{"a queue that hides too short", "!If [Live, 180, 60]", "!If [Live, 180, 19]", "Worker: Events.Messages: Queue shows a message again after 19s"},
 		{"an event type", "Type: HttpApi\n          Properties: {ApiId: !Ref Api, Method: ANY", "Type: Api\n          Properties: {ApiId: !Ref Api, Method: ANY", `Worker: Events.Any.Type: "Api"`},
 		{"a property of an event", "Method: post,", "Method: post, Cors: true,", "Worker: Events.Http.Properties.Cors"},
 		{"an old payload format", "Method: post,", "Method: post, PayloadFormatVersion: '1.0',", "PayloadFormatVersion"},
@@ -77,12 +76,12 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 		{"a parameter's type", "Type: CommaDelimitedList", "Type: 'AWS::SSM::Parameter::Value<String>'", "parameter Lanes: type"},
 		{"parameters that do not go together", "Default: test}", "Default: live}", "Rules: LiveClosesIdle: A live stage closes idle sessions."},
 		{"a value that no stage may have", "Default: 7}", "Default: 9}", "Rules: Always: Nine retries are one too many."},
-		{"a rule of a condition", "{Assert: !Not [!Equals [!Ref Retries, '9']]", "{Assert: !Not [!Condition Live]", "Rules: Always: line 14: a rule cannot use a condition"},
-		{"a rule of a value that depends on one", "!Equals [!Ref Retries, '9']", "!Equals [!If [Live, 1, 2], '9']", "Rules: Always: line 14: a rule cannot use a condition"},
-		{"a function that rules do not have here", "!Equals [!Ref Idle, '1']", "!Contains [[a], !Ref Idle]", "Rules: LiveClosesIdle: line"},
-		{"a rule of a parameter that is not there", "!Equals [!Ref Idle, '1']", "!Equals [!Ref Idel, '1']", `line 20: Ref: there is no parameter or resource "Idel"`},
+		{"a rule of a condition", "{Assert: !Not [!Equals [!Ref Retries, '9']]", "{Assert: !Not [!Condition Live]", "Rules: Always: line 14: Condition is not a condition"},
+		{"a rule of a value that depends on one", "!Equals [!Ref Retries, '9']", "!Equals [!If [Live, 1, 2], '9']", "Rules: Always: line 14: must not depend on a condition"},
+		{"a function that rules do not have here", "!Equals [!Ref Retries, '3']", "!Contains [[a], !Ref Idle]", "Rules: LiveClosesIdle: line"},
+		{"a rule of a parameter that is not there", "!Equals [!Ref Retries, '3']", "!Equals [!Ref Idel, '1']", `line 20: Ref: there is no parameter or resource "Idel"`},
 		{"a rule without assertions", "    RuleCondition: {'Fn::Equals': [{Ref: Stage}, live]}\n    Assertions:", "    Assertion:", "Rules: LiveClosesIdle: Assertion is not supported"},
-		{"a rule that asserts nothing", "      - {Assert: !Not [!Equals [!Ref Idle, '1']]}\n", "      - {AssertDescription: x}\n", "Rules: LiveClosesIdle: Assertions: Assert: missing"},
+		{"a rule that asserts nothing", "      - {Assert: !Equals [!Ref Retries, '3']}\n", "      - {AssertDescription: x}\n", "Rules: LiveClosesIdle: Assertions: Assert: missing"},
 
 		{"an output of nothing", "https://${Api}/${Table}", "https://${Apy}/", "Outputs: Where"},
 	} {
@@ -107,7 +106,7 @@ func TestAParameterThatTheTemplateDoesNotHaveIsRefused(t *testing.T) {
 }
 
 func TestEveryAssertionThatFailsIsNamedAtOnce(t *testing.T) {
-	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "live", "Idle": "1", "Retries": "9"})
+	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "live", "Retries": "9"})
 	want := "whole.yaml: Rules: Always: Nine retries are one too many.\n" +
 		"Rules: LiveClosesIdle: A live stage closes idle sessions.\n" +
 		"Rules: LiveClosesIdle: an assertion fails"

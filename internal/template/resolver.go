@@ -28,10 +28,7 @@ type noValue struct{}
 // float64, bool and nil.
 type resolver struct {
 	parameters parameters
-	mappings   any
 	conditions map[string]*yaml.Node
-	decided    map[string]bool
-	deciding   map[string]bool
 	// created tells of each resource of the template whether its condition holds.
 	created map[string]bool
 }
@@ -40,8 +37,6 @@ func newResolver(s sections, p parameters) (*resolver, error) {
 	r := &resolver{
 		parameters: p,
 		conditions: map[string]*yaml.Node{},
-		decided:    map[string]bool{},
-		deciding:   map[string]bool{},
 		created:    map[string]bool{},
 	}
 	conditions, err := fieldsOf("Conditions", s.conditions)
@@ -53,11 +48,6 @@ func newResolver(s sections, p parameters) (*resolver, error) {
 	}
 	for _, c := range conditions {
 		if _, err := r.condition("Conditions", c.name); err != nil {
-			return nil, err
-		}
-	}
-	if s.mappings != nil {
-		if r.mappings, err = r.value("Mappings", s.mappings); err != nil {
 			return nil, err
 		}
 	}

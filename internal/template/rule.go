@@ -8,11 +8,10 @@ import (
 
 // Rule is an EventBridge rule.
 type Rule struct {
-	LogicalID string // of the rule, or for one made of an event, the function's and the event's name together
+	LogicalID string
 	Bus       string // DefaultBus, or the ARN of another
 	Pattern   *Pattern
 	Queues    []string // logical IDs of the queues that get the whole event
-	Functions []string // logical IDs of the functions that get it
 	LogGroups []string // logical IDs of the log groups that keep it
 	Enabled   bool
 }
@@ -45,20 +44,6 @@ func (t *Template) logGroup(target *properties) (logicalID string, is bool) {
 	_, logicalID, _ = strings.Cut(target.required("Arn"), ":log-group:")
 	r, found := t.Resource(logicalID)
 	return logicalID, found && r.Type == "AWS::Logs::LogGroup"
-}
-
-// eventRule is the rule that SAM makes of an event of a function.
-func eventRule(function, name string, p *properties) Rule {
-	p.choice("EventBusName", "default")
-	p.physicalName("RuleName")
-	p.ignore("DeadLetterConfig", "RetryPolicy", "Target")
-	return Rule{
-		LogicalID: function + name,
-		Bus:       DefaultBus,
-		Pattern:   pattern(p, "Pattern"),
-		Functions: []string{function},
-		Enabled:   enabled(p),
-	}
 }
 
 // deadLetters checks what is said of events that cannot be delivered. Here every event can be.

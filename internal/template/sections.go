@@ -11,7 +11,7 @@ const transform = "AWS::Serverless-2016-10-31"
 
 // sections is the template as written, taken apart at its top level.
 type sections struct {
-	parameters, rules, mappings, conditions, globals, resources, outputs *yaml.Node
+	parameters, rules, conditions, globals, resources, outputs *yaml.Node
 }
 
 func readSections(root *yaml.Node) (sections, error) {
@@ -31,8 +31,6 @@ func readSections(root *yaml.Node) (sections, error) {
 			s.parameters = f.value
 		case "Rules":
 			s.rules = f.value
-		case "Mappings":
-			s.mappings = f.value
 		case "Conditions":
 			s.conditions = f.value
 		case "Globals":

@@ -96,7 +96,7 @@ func (t *Template) Parameters() map[string]string { return t.parameters }
 // Functions are the Lambda functions, in the order of the template.
 func (t *Template) Functions() []Function { return t.functions }
 
-// Rules are the EventBridge rules, those that SAM makes of a function's events among them, in the order of the template.
+// Rules are the EventBridge rules, in the order of the template.
 func (t *Template) Rules() []Rule { return t.rules }
 
 // Queues are the SQS queues, in the order of the template.
