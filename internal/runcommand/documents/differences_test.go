@@ -40,7 +40,7 @@ type difference struct {
 }
 
 // The IDs that the Windows scripts give to dcv.
-var windowsID = regexp.MustCompile(`^[\pL\pN_.][\pL\pN\pM\pPc .:@+=,~-]*$`)
+var windowsID = regexp.MustCompile(`^[\pL\pN_.][\pL\pN\pM\p{Pc} .:@+=,~-]*$`)
 
 var (
 	innerList  = regexp.MustCompile(`\[\s*\[`)
@@ -236,7 +236,7 @@ func (h *host) answers() string {
 			return read(h.t, file)
 		}
 	}
-	if h.dcvChanges() {
+	if h.dcvChanges() && exists(h.t, filepath.Join(h.bin, "dcv")) {
 		return read(h.t, filepath.Join(h.bin, "dcv"))
 	}
 	var sessions []string

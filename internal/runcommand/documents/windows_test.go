@@ -109,8 +109,8 @@ func (h *host) runWindows(text string, env []string) string {
 	}
 	if exists(h.t, filepath.Join(h.bin, "dcv")) {
 		h.shim("dcv.exe", call)
-	} else {
-		remove(h.t, filepath.Join(h.bin, "dcv.exe"))
+	} else if err := os.RemoveAll(filepath.Join(h.bin, "dcv.exe")); err != nil {
+		h.t.Fatal(err)
 	}
 	file := filepath.Join(h.t.TempDir(), "_script.ps1")
 	h.write(file, text, 0o600)
