@@ -287,19 +287,6 @@ func reportCosts(r *report) error {
 	r.say("\n### Idle\n\n%s", table(head, rows))
 	r.brief["idle"] = table(head, rows)
 
-	rows = nil
-	ours := c.perBatch[0]
-	for _, megabytes := range []float64{128, 256, 512, 1024, 1769} {
-		row := []string{fmt.Sprintf("%.0f MB", megabytes)}
-		for _, n := range []int{1, 25, 1000} {
-			cpu := ours.cpu * time.Duration(n)
-			row = append(row, ms(billed(ours.waits(n), cpu, megabytes))+", "+dollars(million*invocation(ours.waits(n), cpu, megabytes)))
-		}
-		rows = append(rows, row)
-	}
-	head = []string{"memory of delete-sessions", "N = 1", "N = 25", "N = 1,000"}
-	r.say("\n### Memory: time of a request, and a million of them\n\n%s", table(head, rows))
-	r.brief["memory"] = table(head, rows)
 	return nil
 }
 

@@ -41,16 +41,10 @@ type inner struct {
 	CPU, Wall      time.Duration
 }
 
-// innerLatency is what the next handler is measured under.
-var innerLatency standin.Latency
-
 func handlerOf(name string) any {
 	switch name {
 	case "sequential", "concurrent":
 		return baseline.New(name == "concurrent").Handle
-	case "marks, 25 a PartiQL batch", "marks, single UpdateItems":
-		awsenv.CollectRarely()
-		return marksOf(name == "marks, single UpdateItems")
 	}
 	awsenv.CollectRarely()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
@@ -147,7 +141,7 @@ func runInside(ctx context.Context, server *standin.Server, name string, n, host
 	if err := os.WriteFile(event, fill(server.Table, n, hosts), 0o600); err != nil {
 		return a, err
 	}
-	server.Begin(innerLatency)
+	server.Begin(standin.Latency{})
 	server.Table.KeepAsIs(true)
 	defer server.Table.KeepAsIs(false)
 	self, err := os.Executable()
@@ -168,4 +162,35 @@ func runInside(ctx context.Context, server *standin.Server, name string, n, host
 		return a, fmt.Errorf("inside of %s: %w", name, err)
 	}
 	return a, decodeErr
+}
+
+// measureInside looks at handlers from inside: what they compute and allocate.
+func measureInside(ctx context.Context, r *report, server *standin.Server, quick bool) error {
+	n := 1000
+	repeats := 5
+	if quick {
+		repeats = 1
+	}
+	var rows [][]string
+	var ours inner
+	for _, who := range []string{"this system", "sequential", "concurrent"} {
+		a, err := runInside(ctx, server, who, n, 100, repeats, "")
+		if err != nil {
+			return err
+		}
+		if who == "this system" {
+			ours = a
+		} else {
+			r.ratio("allocations of "+who+" against this system, N=1000", float64(a.Objects)/float64(ours.Objects))
+			r.ratio("CPU inside of "+who+" against this system, N=1000", float64(a.CPU)/float64(ours.CPU))
+		}
+		rows = append(rows, []string{
+			who, times(float64(a.CPU) / float64(ours.CPU)), times(float64(a.Objects) / float64(ours.Objects)), times(float64(a.Bytes) / float64(ours.Bytes)),
+			fmt.Sprintf("%d µs", a.CPU.Microseconds()/int64(n)), fmt.Sprint(a.Objects / uint64(n)), fmt.Sprintf("%.1f KB", float64(a.Bytes)/1e3/float64(n)),
+		})
+	}
+	head := []string{"in the handler, N = 1,000", "CPU", "objects", "bytes", "CPU a session", "objects a session", "bytes a session"}
+	r.say("\n### Processor time and allocations in the handler\n\n%s", table(head, rows))
+	r.brief["inside"] = table(head, rows)
+	return nil
 }

@@ -20,8 +20,8 @@ func (r *report) keep() error {
 	return errors.Join(
 		writeSection("README.md", chartInReadme, r.brief["against"], r.brief["start"], r.brief["first answer"]),
 		writeSection("internal/bench/FIGURES.md",
-			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["marks"], r.brief["spread"], r.brief["way back"], r.brief["growth"],
-			r.brief["cost"], r.brief["idle"], r.brief["memory"]),
+			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["spread"], r.brief["way back"], r.brief["growth"],
+			r.brief["cost"], r.brief["idle"]),
 	)
 }
 

@@ -183,37 +183,31 @@ func measureWayBack(r *report, quick bool) error {
 	if err != nil {
 		return err
 	}
-	byTen := queueSource
-	byTen.BatchSize, byTen.Window = 10, 0
 	var rows [][]string
 	for _, hosts := range []int{1, 50, 1000} {
 		if quick && hosts > 50 {
 			continue
 		}
-		for _, source := range []template.QueueSource{queueSource, byTen} {
-			w := &wayBack{latency: settings[0]}
-			took := w.run(hosts, source, streamSource, visibility)
-			sessions := float64(hosts * sessionsPerHost)
-			// Lambda receives and deletes ten messages a call; EventBridge sends
-			// one.
-			queueCalls := float64(hosts) + 2*float64((hosts+9)/10)
-			rows = append(rows, []string{
-				fmt.Sprint(hosts), fmt.Sprintf("%d, %v", source.BatchSize, source.Window), ms(took),
-				fmt.Sprint(w.reads.Load()), fmt.Sprintf("%d + %d", w.confirming.Load(), w.finishing.Load()),
-				fmt.Sprintf("%.3f", float64(w.reads.Load())/sessions), fmt.Sprintf("%.3f", float64(w.confirming.Load()+w.finishing.Load())/sessions),
-				fmt.Sprintf("%.3f", queueCalls/sessions), fmt.Sprintf("%d + %d", w.batches.Load(), w.streamBatches.Load()),
-			})
-			if source.BatchSize == queueSource.BatchSize {
-				// More hosts than go into a batch are read as their events come.
-				note := r.count
-				if hosts > source.BatchSize {
-					note = r.ratio
-				}
-				note(fmt.Sprintf("Systems Manager reads for a command, %d hosts", hosts), float64(w.reads.Load())/float64((hosts+49)/50))
-				note(fmt.Sprintf("table calls for 25 confirmed sessions, %d hosts", hosts), float64(w.confirming.Load())/max(1, sessions/25))
-				r.cost.wayBack(hosts, w, sessions, queueCalls)
-			}
+		w := &wayBack{latency: settings[0]}
+		took := w.run(hosts, queueSource, streamSource, visibility)
+		sessions := float64(hosts * sessionsPerHost)
+		// Lambda receives and deletes ten messages a call; EventBridge sends
+		// one.
+		queueCalls := float64(hosts) + 2*float64((hosts+9)/10)
+		rows = append(rows, []string{
+			fmt.Sprint(hosts), fmt.Sprintf("%d, %v", queueSource.BatchSize, queueSource.Window), ms(took),
+			fmt.Sprint(w.reads.Load()), fmt.Sprintf("%d + %d", w.confirming.Load(), w.finishing.Load()),
+			fmt.Sprintf("%.3f", float64(w.reads.Load())/sessions), fmt.Sprintf("%.3f", float64(w.confirming.Load()+w.finishing.Load())/sessions),
+			fmt.Sprintf("%.3f", queueCalls/sessions), fmt.Sprintf("%d + %d", w.batches.Load(), w.streamBatches.Load()),
+		})
+		// More hosts than go into a batch are read as their events come.
+		note := r.count
+		if hosts > queueSource.BatchSize {
+			note = r.ratio
 		}
+		note(fmt.Sprintf("Systems Manager reads for a command, %d hosts", hosts), float64(w.reads.Load())/float64((hosts+49)/50))
+		note(fmt.Sprintf("table calls for 25 confirmed sessions, %d hosts", hosts), float64(w.confirming.Load())/max(1, sessions/25))
+		r.cost.wayBack(hosts, w, sessions, queueCalls)
 	}
 	head := []string{"hosts, of 5 sessions", "batch, window", "to DELETED", "SSM reads", "table calls: confirm + end", "reads a session", "table calls a session", "queue calls a session", "invocations: host-events + session-stream"}
 	r.say("\n### The way back: from hosts that finish at once to DELETED\n\n%s", table(head, rows))
