@@ -16,7 +16,8 @@ type Cleaner struct {
 	Index  Index
 	Closer SessionCloser
 	Reaper *HostReaper
-	// GiveUp is how long after its request a deletion is tried.
+	// GiveUp is how long after its request a deletion is tried whose record does
+	// not say until when.
 	GiveUp time.Duration
 	Now    func() time.Time
 	// NewID makes the IDs of attempts: UUIDs.

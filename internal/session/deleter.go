@@ -59,7 +59,7 @@ var ErrTableDown = errors.New("the sessions table took none of the entries")
 type Deleter struct {
 	Table  Table
 	Closer SessionCloser
-	// GiveUp is how long after its request a deletion is tried.
+	// GiveUp is how long after its request a deletion of now on is tried.
 	GiveUp    time.Duration
 	ForceMode ForceMode
 	Log       *slog.Logger
@@ -178,12 +178,12 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
-			requestedAt := req.At
+			requestedAt, until := req.At, req.At.Add(d.GiveUp)
 			if del.seen.State == Deleting && !del.force {
 				// Open before: what came up since was not meant. Force begins again.
-				requestedAt = del.seen.DeletionRequestedAt
+				requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)
 			}
-			attempt.add(del.seen, requestedAt, requestedAt.Add(d.GiveUp))
+			attempt.add(del.seen, requestedAt, until)
 		}
 	}
 	if len(sent) == 0 {

@@ -28,12 +28,12 @@ const (
 // PutBack undoes an entry's mark of the record old.
 func PutBack(old Record, req Request) Write {
 	s := old.Session()
-	return putBack(mark(deletion{sessionID: s.ID, owner: s.Owner}, req), old, req)
+	return putBack(mark(deletion{sessionID: s.ID, owner: s.Owner}, req, req.At.Add(time.Hour)), old, req)
 }
 
 // Mark and MarkForced are the rules that begin an entry's deletion.
 func Mark(e Entry, req Request) Write {
-	return mark(deletion{sessionID: e.SessionID, owner: e.Owner}, req)
+	return mark(deletion{sessionID: e.SessionID, owner: e.Owner}, req, req.At.Add(time.Hour))
 }
 
 func MarkForced(e Entry, req Request) Write {

@@ -29,6 +29,7 @@ const (
 	AttrAttemptFailedAt       = "AttemptFailedAt"
 	AttrNextAttemptAt         = "NextAttemptAt"
 	AttrDueShard              = "DueLane"
+	AttrTryUntil              = "TryUntil"
 	AttrConfirmation          = "Confirmation"
 	AttrConfirmedAt           = "ConfirmedAt"
 	AttrCloseUntil            = "CloseUntil"
@@ -80,6 +81,7 @@ func (r Record) Session() Session {
 		AttemptFailedAt:       r.time(AttrAttemptFailedAt),
 		NextAttemptAt:         r.time(AttrNextAttemptAt),
 		DueShard:              r.text(AttrDueShard),
+		TryUntil:              r.time(AttrTryUntil),
 		Confirmation:          Confirmation(r.text(AttrConfirmation)),
 		ConfirmedAt:           r.time(AttrConfirmedAt),
 		CloseUntil:            r.time(AttrCloseUntil),

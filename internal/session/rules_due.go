@@ -31,10 +31,13 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 }
 
 // tryUntil is when an open deletion is given up, or the closing of a session that
-// was removed by force.
+// was removed by force: as it is recorded. tryFor is for records of older brokers.
 func tryUntil(s Session, tryFor time.Duration) time.Time {
-	if !s.CloseUntil.IsZero() {
+	switch {
+	case !s.CloseUntil.IsZero():
 		return s.CloseUntil
+	case !s.TryUntil.IsZero():
+		return s.TryUntil
 	}
 	return s.DeletionRequestedAt.Add(tryFor)
 }
@@ -42,7 +45,8 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 // unconfirmed is why a deletion is given up.
 func unconfirmed(due Record, tryFor time.Duration) string {
 	s := due.Session()
-	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tryFor, s.Attempts)
+	tried := tryUntil(s, tryFor).Sub(s.DeletionRequestedAt)
+	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tried, s.Attempts)
 	if last := strings.TrimPrefix(lastReason(due), removedByForce); last != "" {
 		reason += " Last: " + last
 	}

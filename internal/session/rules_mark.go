@@ -17,7 +17,7 @@ func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration)
 	case del.force:
 		return markForced(*del, req, time.Time{})
 	}
-	w := mark(*del, req)
+	w := mark(*del, req, req.At.Add(giveUp))
 	if giveUp < Lease { // as only a system to try things with has it
 		set(&w, AttrNextAttemptAt, req.At.Add(giveUp))
 	}
@@ -32,7 +32,7 @@ var deletionAttrs = []string{
 	AttrState, AttrStateReason,
 	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
 	AttrAttemptID, AttrAttempts, AttrAttemptedAt, AttrAttemptFailedAt,
-	AttrNextAttemptAt, AttrDueShard,
+	AttrNextAttemptAt, AttrDueShard, AttrTryUntil,
 	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
 }
@@ -52,8 +52,9 @@ func callerName(name string) string {
 }
 
 // mark begins the deletion of a session that lives. The attempt is named after
-// the request.
-func mark(d deletion, req Request) Write {
+// the request. What the command of any attempt may do is settled here: it is good
+// until tryUntil, whatever the settings are by then.
+func mark(d deletion, req Request, tryUntil time.Time) Write {
 	w := Write{
 		SessionID: d.sessionID,
 		If: []Condition{
@@ -63,6 +64,7 @@ func mark(d deletion, req Request) Write {
 		},
 		Set: Record{},
 	}
+	set(&w, AttrTryUntil, tryUntil)
 	begin(&w, d, req)
 	return w
 }
@@ -161,8 +163,8 @@ func claimFailed(open Session, req Request) Write {
 // attempt has failed, some time ago, and another one has its whole lease before
 // the deletion is given up. One command serves many deletions and is void when
 // the first of them is over: a last-minute attempt would spoil those of others.
-func claimable(open Session, now time.Time, giveUp time.Duration) bool {
+func claimable(open Session, now time.Time, tryFor time.Duration) bool {
 	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
-		!now.Add(Lease).After(open.DeletionRequestedAt.Add(giveUp))
+		!now.Add(Lease).After(tryUntil(open, tryFor))
 }

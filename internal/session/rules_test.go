@@ -25,6 +25,7 @@ var (
 		"Attempts", int64(1),
 		"AttemptedAt", "2026-11-23T19:01:02.123Z",
 		"NextAttemptAt", "2026-11-23T19:03:02.123Z",
+		"TryUntil", "2026-11-23T20:01:02.123Z",
 		"DueLane", "1")
 
 	failedRecord = with(markedRecord,
@@ -47,7 +48,7 @@ var (
 		"StateReason", "given up",
 		"NextAttemptAt", nil, "DueLane", nil)
 
-	forcedRecord = with(markedRecord, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z")
+	forcedRecord = with(markedRecord, "TryUntil", nil, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z")
 )
 
 // Each rule is tried on the record that it is meant for, which must come out as
@@ -163,7 +164,7 @@ func TestRules(t *testing.T) {
 		{"finish of a deletion that was given up", session.Finish(with(confirmedRecord, "State", "UNKNOWN"), at(20)),
 			with(confirmedRecord, "State", "UNKNOWN"), deletedRecord, nil},
 		{"finish of a forced one", session.Finish(forcedRecord, at(20)), forcedRecord,
-			with(deletedRecord, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z"), nil},
+			with(deletedRecord, "TryUntil", nil, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z"), nil},
 
 		{"forced mark, best effort", session.MarkForcedBestEffort(forced("s1", alice), r1, at(3600)), listedRecord, toCloseRecord,
 			map[string][]any{

@@ -111,6 +111,11 @@ type Session struct {
 	NextAttemptAt time.Time
 	DueShard      string
 
+	// TryUntil is when the deletion is given up, and the last time at which a
+	// command of it is good. It is written once and never computed again: the
+	// settings may change. Records of older brokers lack it.
+	TryUntil time.Time
+
 	Confirmation Confirmation
 	ConfirmedAt  time.Time
 

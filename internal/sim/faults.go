@@ -30,6 +30,7 @@ const (
 	killed   // one of them, between or amid its calls
 	timedOut // it took longer than it may
 	deployed // all of them at once
+	settingsChange
 	slowCall // time passes while a call is under way
 
 	// What is delivered.
@@ -75,7 +76,7 @@ var faultNames = [faults]string{
 	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
 	"SendCommand throttled", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
-	"function killed", "function timed out", "deploy", "slow call",
+	"function killed", "function timed out", "deploy", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls",

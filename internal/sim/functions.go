@@ -69,18 +69,18 @@ func (w *world) deleteSessions(inv *invocation) *httpapi.DeleteSessions {
 	return deletesessions.New(deletesessions.Parts{
 		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
 		Now: w.now, Log: w.log(inv),
-	}, w.settings.deleteSessions)
+	}, inv.setup.read.deleteSessions)
 }
 
 func (w *world) describeSessions(inv *invocation) *httpapi.DescribeSessions {
-	return describesessions.New(describesessions.Parts{Reader: readerOf{w, inv}, Now: w.now, Log: w.log(inv)}, w.settings.describeSessions)
+	return describesessions.New(describesessions.Parts{Reader: readerOf{w, inv}, Now: w.now, Log: w.log(inv)}, inv.setup.read.describeSessions)
 }
 
 func (w *world) hostEvents(inv *invocation) *hostevents.Handler {
 	return hostevents.New(hostevents.Parts{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
-	}, w.settings.hostEvents)
+	}, inv.setup.read.hostEvents)
 }
 
 func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
@@ -88,14 +88,14 @@ func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
 }
 
 func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
-	return endedsessions.New(endedsessions.Parts{Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Log: w.log(inv)}, w.settings.endedSessions)
+	return endedsessions.New(endedsessions.Parts{Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Log: w.log(inv)}, inv.setup.read.endedSessions)
 }
 
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {
 	return cleanup.New(cleanup.Parts{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
-	}, w.settings.cleanup)
+	}, inv.setup.read.cleanup)
 }
 
 // log puts what functions log into the transcript. Only one function works at a

@@ -51,7 +51,7 @@ func (w *world) unrecorded(inv *invocation, a ask) {
 		return
 	}
 	for g, forced := range r.groups {
-		if g.sessionID == a.sessionID && forced && w.setup.forceMode == session.Purge {
+		if g.sessionID == a.sessionID && forced && inv.setup.forceMode == session.Purge {
 			w.breaks(6, "%s sends a command for %s, which is forced", inv, a.sessionID)
 			return
 		}
@@ -119,7 +119,7 @@ func (w *world) taskDone(inv *invocation) {
 	}
 	for _, r := range w.table.All() {
 		s := r.Session()
-		end := s.DeletionRequestedAt.Add(w.setup.giveUp)
+		end := inv.tryUntil(s)
 		if s.State == session.Deleting && s.Confirmation == "" && end.Before(inv.started.Add(-2*time.Second)) {
 			w.breaks(2, "%s has left %s DELETING, which was to be given up at %s", inv, s.ID, end)
 		}

@@ -58,6 +58,7 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	}
 	w.durable(c)
 	w.neverTakenBack(c)
+	w.triedAsLongAsSet(c)
 	w.deletedIsTrue(c)
 	w.confirmedRightly(c)
 	w.ownersOnly(c)
@@ -105,7 +106,7 @@ func (w *world) noteAttempt(c change) {
 	if c.is.Confirmation != "" && c.is.CloseUntil.IsZero() {
 		return // nobody is asked
 	}
-	over := c.is.DeletionRequestedAt.Add(w.setup.giveUp)
+	over := c.by.tryUntil(c.is)
 	if !c.is.CloseUntil.IsZero() {
 		over = c.is.CloseUntil
 	}

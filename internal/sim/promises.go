@@ -39,7 +39,7 @@ func (w *world) neverTakenBack(c change) {
 		switch {
 		case was.Confirmation != "":
 			w.breaks(2, "%s is given up though it is confirmed (%s)", is.ID, was.Confirmation)
-		case w.now().Before(was.DeletionRequestedAt.Add(w.setup.giveUp)):
+		case w.now().Before(c.by.tryUntil(was)):
 			w.breaks(2, "%s is given up before its time", is.ID)
 		case is.StateReason == "":
 			w.breaks(2, "%s is given up without a reason", is.ID)
@@ -83,6 +83,27 @@ func (w *world) takenBackRightly(c change) {
 			w.breaks(7, "%s takes back the deletion of %s, but has sent its host a command", c.by, id)
 		}
 	}
+}
+
+// Promise 2: until when a deletion is tried, and its commands are good, is settled
+// by its mark, whatever is set since.
+func (w *world) triedAsLongAsSet(c change) {
+	was, is := c.was, c.is
+	switch {
+	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(is.DeletionRequestedAt.Add(c.by.setup.giveUp)):
+		w.breaks(2, "%s is to be tried until %v, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.by, c.by.setup.giveUp)
+	case !c.begins && is.DeletionRequestID == was.DeletionRequestID && !is.TryUntil.Equal(was.TryUntil):
+		w.breaks(2, "%s is tried until %v, and no longer until %v", is.ID, c.new[session.AttrTryUntil], c.old[session.AttrTryUntil])
+	}
+}
+
+// tryUntil is until when a deletion is tried. Records that older brokers marked do
+// not say so: then the function's own setting counts.
+func (inv *invocation) tryUntil(s session.Session) time.Time {
+	if s.TryUntil.IsZero() {
+		return s.DeletionRequestedAt.Add(inv.setup.giveUp)
+	}
+	return s.TryUntil
 }
 
 // Promise 3, DELETED is true: only session-stream writes it, on a confirmation,
@@ -259,11 +280,11 @@ func (w *world) forcedIsForced(c change) {
 	was, is := c.was, c.is
 	if c.begins && is.Confirmation == session.Forced {
 		w.seen.premises[6]++
-		bestEffort := w.setup.forceMode == session.BestEffort
+		bestEffort := c.by.setup.forceMode == session.BestEffort
 		if bestEffort != !is.CloseUntil.IsZero() {
-			w.breaks(6, "%s is forced with %s, and its CloseUntil is %v", is.ID, w.setup.forceMode, c.new[session.AttrCloseUntil])
+			w.breaks(6, "%s is forced with %s, and its CloseUntil is %v", is.ID, c.by.setup.forceMode, c.new[session.AttrCloseUntil])
 		}
-		if bestEffort && !is.CloseUntil.Equal(is.DeletionRequestedAt.Add(w.setup.giveUp)) {
+		if bestEffort && !is.CloseUntil.Equal(is.DeletionRequestedAt.Add(c.by.setup.giveUp)) {
 			w.breaks(6, "%s is closed until %v, not until it is given up", is.ID, is.CloseUntil)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type invocation struct {
 	n        int
 	function string
+	setup    setup  // as it was when the function started
 	id       string // of the request, a UUID
 	started  time.Time
 	ctx      context.Context
@@ -49,7 +50,7 @@ func (inv *invocation) newID() string {
 func (w *world) start(function string, work func(*invocation), done, failed func(*invocation)) *invocation {
 	w.invocations++
 	inv := &invocation{
-		n: w.invocations, function: function, started: w.now(),
+		n: w.invocations, function: function, setup: w.setupOf(function), started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
 		asked: map[string]hostStatus{}, unmet: map[string]int{}, beaten: map[string]int{},
 	}
@@ -265,6 +266,7 @@ func (w *world) step() {
 		perDue * min(len(due), 3), perDue * min(len(polls), 3),
 		w.setup.clientWeight, w.setup.hostWeight, w.setup.timeWeight,
 		w.setup.killWeight * min(len(w.running), 4), min(w.setup.killWeight*len(w.running), 1),
+		w.setup.changeWeight,
 	}) {
 	case 0:
 		w.happen(oneOf(w.dice, due))
@@ -284,6 +286,8 @@ func (w *world) step() {
 		for _, inv := range slices.Clone(w.running) {
 			w.killFor(inv, killed)
 		}
+	case 7:
+		w.changeSettings()
 	}
 }
 

@@ -25,7 +25,7 @@ func (w *world) settle() {
 	}
 	open := w.openBestEffort()
 	tried := w.openOnWellHosts()
-	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.giveUp+w.slack()))
+	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.longestGiveUp+w.slack()))
 	w.allHaveEnded()
 	w.noneIsGivenUp(tried)
 	for _, m := range w.machines {
@@ -134,7 +134,7 @@ func (w *world) lateNews() {
 		}
 		w.until(func() bool { return false }, latest.Add(time.Second))
 	}
-	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.giveUp+w.slack()))
+	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.longestGiveUp+w.slack()))
 }
 
 // openOnWellHosts are the open deletions, by session, that have time enough to end
@@ -144,7 +144,7 @@ func (w *world) openOnWellHosts() map[string]string {
 	for _, r := range w.table.All() {
 		s := r.Session()
 		m := w.machine(s.HostID)
-		left := s.DeletionRequestedAt.Add(w.setup.giveUp).Sub(w.now())
+		left := s.TryUntil.Sub(w.now())
 		if s.State == session.Deleting && s.Confirmation == "" && m != nil && m.well() && !m.lied && left > w.slack() {
 			open[s.ID] = s.DeletionRequestID
 		}
@@ -174,7 +174,7 @@ func (w *world) inventories() {
 		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
 	}
 	seen := func() bool { return w.now().After(w.changedAt.Add(2*w.setup.inventoryEvery + time.Minute)) } // a late command may close one yet
-	w.until(func() bool { return w.now().After(enough) && seen() && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.giveUp+w.slack()))
+	w.until(func() bool { return w.now().After(enough) && seen() && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.longestGiveUp+w.slack()))
 }
 
 // Promise 9, re-cached: a session that still runs is listed, whoever removed its

@@ -17,13 +17,16 @@ type setup struct {
 	rates                                                     [faults]int // in millionths
 	land                                                      int         // how readily calls land, in percent
 	clientWeight, hostWeight, timeWeight, killWeight          int
+	longestGiveUp                                             time.Duration // of all that were set
+	read                                                      settings      // what the functions read of it
+	changeWeight                                              int           // of changes of settings
 }
 
 func newSetup(d dice) setup {
 	s := setup{
 		forceMode:      oneOf(d, []session.ForceMode{session.Purge, session.BestEffort}),
 		endStopped:     d.chance(70 * percent),
-		giveUp:         oneOf(d, []time.Duration{5 * time.Minute, 6 * time.Minute, 10 * time.Minute, 60 * time.Minute}),
+		giveUp:         oneOf(d, giveUpTimes),
 		silentAfter:    oneOf(d, []time.Duration{5 * time.Minute, 15 * time.Minute}),
 		inventoryEvery: oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute}),
 		hosts:          1 + d.below(4),
@@ -44,6 +47,10 @@ func newSetup(d dice) setup {
 	if d.chance(50 * percent) {
 		s.stopEmpty = oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute})
 	}
+	if d.chance(30 * percent) {
+		s.changeWeight = 1
+	}
+	s.longestGiveUp = s.giveUp
 	for f := range s.rates {
 		if d.chance(60 * percent) {
 			s.rates[f] = oneOf(d, []int{5 * permille, 2 * percent, 6 * percent, 15 * percent})

@@ -13,9 +13,10 @@ import (
 // A world is one run.
 type world struct {
 	dice       dice
-	setup      setup
-	settings   settings
-	transcript *transcript // nil: none
+	setup      setup // as it is set now
+	firstSetup setup
+	setups     map[string]setup // of functions that have got other settings since
+	transcript *transcript      // nil: none
 	began      time.Time
 	calm       bool           // nothing goes wrong any more
 	lastLook   bool           // the inventories that are compared with the hosts
@@ -102,7 +103,8 @@ func newWorld(seed uint64) *world {
 	w.feed = w.table.Feed()
 	w.documents = w.ourDocuments()
 	w.setup = newSetup(w.dice)
-	w.settings = w.setup.settings()
+	w.setup.read = w.setup.settings()
+	w.firstSetup, w.setups = w.setup, map[string]setup{}
 	w.seen.ran = map[string]int{}
 	w.model = newModel()
 	w.planOutage()

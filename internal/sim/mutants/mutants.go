@@ -153,6 +153,24 @@ var mutants = []mutant{
 		old: "if reason := lastReason(due); reason != \"\" {\n\t\tset(&w, AttrStateReason, reason)\n\t}\n\tlease(",
 		new: "lease(",
 	},
+	{
+		name: "tried for as long as is set today", promise: 2, file: dueRules,
+		why: "with a shorter time set, deletions are given up while their commands are good for hours",
+		old: "\tcase !s.TryUntil.IsZero():\n\t\treturn s.TryUntil\n",
+		new: "",
+	},
+	{
+		name: "time to try not recorded", promise: 2, file: markRules,
+		why: "the same: without it, the setting of the day counts",
+		old: "set(&w, AttrTryUntil, tryUntil)",
+		new: "",
+	},
+	{
+		name: "a repeated command is good for as long as is set today", promise: 5, file: deleter,
+		why: "it outlives its deletion",
+		old: "requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)",
+		new: "requestedAt = del.seen.DeletionRequestedAt",
+	},
 
 	// 3. DELETED is true.
 	{
