@@ -57,9 +57,9 @@ type countedIndex struct {
 }
 
 // OnHost implements session.Index.
-func (x countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+func (x countedIndex) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
 	x.calls.Add(1)
-	return x.Index.OnHost(ctx, hostID)
+	return x.Index.OnHost(ctx, hostID, after, limit)
 }
 
 // ListCommandInvocations answers for the hosts of a command, whose ID is the

@@ -56,25 +56,48 @@ func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Rec
 	}, limit)
 }
 
-// OnHost implements session.Index: a whole collection of the index by-host.
-func (x Index) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+// OnHost implements session.Index: one page of a collection of the index
+// by-host, a megabyte at most.
+func (x Index) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
 	if !canBeKey(hostID) {
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
-	return x.query(ctx, &dynamodb.QueryInput{
-		IndexName:                 aws.String("by-host"),
-		KeyConditionExpression:    aws.String("#host = :host"),
-		ExpressionAttributeNames:  map[string]string{"#host": session.AttrLiveHostID},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":host": attributeValue(hostID)},
-	}, 0)
+	return collection{"by-host", session.AttrLiveHostID, hostID}.page(ctx, x.Client, x.Table, after, limit)
 }
 
-// query reads up to limit records, or with 0 all, page by page.
+// A collection is the items of an index whose keys are an attribute and the
+// session's ID, of one value of that attribute.
+type collection struct{ index, attr, value string }
+
+// page reads the items after that ID.
+func (c collection) page(ctx context.Context, client QueryAPI, table, after string, limit int) ([]session.Record, bool, error) {
+	in := &dynamodb.QueryInput{
+		TableName:                 aws.String(table),
+		IndexName:                 aws.String(c.index),
+		KeyConditionExpression:    aws.String("#key = :key"),
+		ExpressionAttributeNames:  map[string]string{"#key": c.attr},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":key": attributeValue(c.value)},
+		Limit:                     aws.Int32(int32(limit)),
+	}
+	if after != "" {
+		in.KeyConditionExpression = aws.String("#key = :key AND #id > :after")
+		in.ExpressionAttributeNames["#id"] = session.AttrSessionID
+		in.ExpressionAttributeValues[":after"] = attributeValue(after)
+	}
+	return page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
+		out, err := client.Query(ctx, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("query index %s: %w", c.index, err)
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+		return out.Items, out.LastEvaluatedKey, nil
+	})
+}
+
+// query reads up to limit records, page by page.
 func (x Index) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]session.Record, error) {
 	in.TableName = aws.String(x.Table)
-	if limit > 0 {
-		in.Limit = aws.Int32(int32(limit))
-	}
+	in.Limit = aws.Int32(int32(limit))
 	var records []session.Record
 	for pages := dynamodb.NewQueryPaginator(x.Client, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
@@ -84,7 +107,7 @@ func (x Index) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([
 		for _, item := range page.Items {
 			records = append(records, Record(item))
 		}
-		if limit > 0 && len(records) >= limit {
+		if len(records) >= limit {
 			return records[:limit], nil
 		}
 	}

@@ -116,27 +116,7 @@ func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]s
 	if !canBeKey(owner) {
 		return nil, false, ctx.Err()
 	}
-	in := &dynamodb.QueryInput{
-		TableName:                 aws.String(r.table),
-		IndexName:                 aws.String("by-owner"),
-		KeyConditionExpression:    aws.String("#owner = :owner"),
-		ExpressionAttributeNames:  map[string]string{"#owner": session.AttrOwner},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":owner": attributeValue(owner)},
-		Limit:                     aws.Int32(int32(limit)),
-	}
-	if after != "" {
-		in.KeyConditionExpression = aws.String("#owner = :owner AND #id > :after")
-		in.ExpressionAttributeNames["#id"] = session.AttrSessionID
-		in.ExpressionAttributeValues[":after"] = attributeValue(after)
-	}
-	return page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
-		out, err := r.client.Query(ctx, in)
-		if err != nil {
-			return nil, nil, fmt.Errorf("query index by-owner: %w", err)
-		}
-		in.ExclusiveStartKey = out.LastEvaluatedKey
-		return out.Items, out.LastEvaluatedKey, nil
-	})
+	return collection{"by-owner", session.AttrOwner, owner}.page(ctx, r.client, r.table, after, limit)
 }
 
 // All implements session.Reader: one page of a scan, a megabyte at most.

@@ -51,9 +51,9 @@ func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit
 	return records, f.index
 }
 
-func (f *fleetWorld) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	records, _ := f.table.OnHost(ctx, hostID)
-	return records, f.index
+func (f *fleetWorld) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	records, more, _ := f.table.OnHost(ctx, hostID, after, limit)
+	return records, more, f.index
 }
 
 func (f *fleetWorld) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {

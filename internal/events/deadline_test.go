@@ -53,9 +53,9 @@ func (s *slowReads) GetCommandInvocation(context.Context, *ssm.GetCommandInvocat
 // hangingIndex is a table that does not answer.
 type hangingIndex struct{ session.Index }
 
-func (hangingIndex) OnHost(ctx context.Context, _ string) ([]session.Record, error) {
+func (hangingIndex) OnHost(ctx context.Context, _, _ string, _ int) ([]session.Record, bool, error) {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return nil, false, ctx.Err()
 }
 
 // More is announced than can be read in the function's time, or something hangs:

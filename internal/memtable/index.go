@@ -80,8 +80,8 @@ func (t *Table) leased(ctx context.Context, shard, until string, limit int) ([]s
 }
 
 // OnHost implements session.Index.
-func (t *Table) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	return t.by(session.AttrLiveHostID, hostID, all), ctx.Err()
+func (t *Table) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	return page(ctx, t.by(session.AttrLiveHostID, hostID, all), after, limit)
 }
 
 func all(session.Record) bool { return true }

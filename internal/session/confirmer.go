@@ -45,20 +45,21 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 // gave: its part of the attempt has ended in some other way than by running the
 // command to its end.
 func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
-	records, err := c.Index.OnHost(ctx, hostID)
-	if err != nil {
-		return nil, fmt.Errorf("host %s: read its sessions: %w", hostID, err)
-	}
 	named := map[string]bool{}
 	for _, r := range given {
 		named[r.SessionID] = true
 	}
 	var reports []Report
-	for _, r := range records {
-		if s := r.Session(); s.AttemptID == attemptID && !named[s.ID] && s.unanswered() {
-			reports = append(reports, Report{
-				HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeUnanswered, Reason: reason,
-			})
+	for records, err := range onHost(ctx, c.Index, hostID) {
+		if err != nil {
+			return nil, fmt.Errorf("host %s: read its sessions: %w", hostID, err)
+		}
+		for _, r := range records {
+			if s := r.Session(); s.AttemptID == attemptID && !named[s.ID] && s.unanswered() {
+				reports = append(reports, Report{
+					HostID: hostID, AttemptID: attemptID, SessionID: s.ID, Outcome: OutcomeUnanswered, Reason: reason,
+				})
+			}
 		}
 	}
 	return reports, nil

@@ -19,24 +19,27 @@ const lookedUp = 25
 // therefore finds its host empty. What it does not show yet, a session listed at
 // that moment, is missed.
 func HostEmpty(ctx context.Context, index Index, reader Reader, hostID string) (bool, error) {
-	shown, err := index.OnHost(ctx, hostID)
-	if err != nil {
-		return false, fmt.Errorf("read the sessions of host %s: %w", hostID, err)
-	}
-	for some := range slices.Chunk(shown, lookedUp) {
-		var ids []string
-		for _, r := range some {
-			ids = append(ids, r.text(AttrSessionID))
-		}
-		records, err := reader.Get(ctx, ids)
+	for shown, err := range onHost(ctx, index, hostID) {
 		if err != nil {
-			return false, fmt.Errorf("look up the sessions of host %s: %w", hostID, err)
+			return false, fmt.Errorf("read the sessions of host %s: %w", hostID, err)
 		}
-		for _, r := range records {
-			if r.text(AttrLiveHostID) == hostID {
-				return false, nil
+		for some := range slices.Chunk(shown, lookedUp) {
+			if lives, err := anyLives(ctx, reader, hostID, some); lives || err != nil {
+				return false, err
 			}
 		}
 	}
 	return true, nil
+}
+
+func anyLives(ctx context.Context, reader Reader, hostID string, shown []Record) (bool, error) {
+	var ids []string
+	for _, r := range shown {
+		ids = append(ids, r.text(AttrSessionID))
+	}
+	records, err := reader.Get(ctx, ids)
+	if err != nil {
+		return false, fmt.Errorf("look up the sessions of host %s: %w", hostID, err)
+	}
+	return slices.ContainsFunc(records, func(r Record) bool { return r.text(AttrLiveHostID) == hostID }), nil
 }

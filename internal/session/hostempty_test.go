@@ -17,8 +17,8 @@ type shownOnHost struct {
 	err     error
 }
 
-func (x shownOnHost) OnHost(context.Context, string) ([]session.Record, error) {
-	return x.records, x.err
+func (x shownOnHost) OnHost(context.Context, string, string, int) ([]session.Record, bool, error) {
+	return x.records, false, x.err
 }
 
 // lookups is a reader that counts, or fails.

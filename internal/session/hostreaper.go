@@ -92,7 +92,7 @@ func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now
 		if _, ok := known[hostID]; ok {
 			continue
 		}
-		records, err := hr.Index.OnHost(ctx, hostID)
+		records, _, err := hr.Index.OnHost(ctx, hostID, "", 1)
 		if len(records) > 0 {
 			err = hr.HostTable.AddHost(ctx, hostID, now)
 		}
@@ -104,22 +104,26 @@ func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now
 }
 
 func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {
-	records, err := hr.Index.OnHost(ctx, hostID)
-	if err != nil {
-		return fmt.Errorf("host %s: read its sessions: %w", hostID, err)
-	}
 	reason := "Its host was terminated."
 	if status == Stopped {
 		reason = "Its host was stopped."
 	}
 	end := evidence{id: hr.NewID(), confirmation: HostGone, reason: reason, before: asked, now: hr.Now()}
-	var writes []Write
-	for _, r := range records {
-		if w, ok := end.confirmDeletion(r); ok {
-			writes = append(writes, w)
-		} else if w, ok := end.endSession(r); ok && (status == Terminated || hr.EndStopped) {
-			writes = append(writes, w)
+	var errs []error
+	for records, err := range onHost(ctx, hr.Index, hostID) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("host %s: read its sessions: %w", hostID, err))
+			break
 		}
+		var writes []Write
+		for _, r := range records {
+			if w, ok := end.confirmDeletion(r); ok {
+				writes = append(writes, w)
+			} else if w, ok := end.endSession(r); ok && (status == Terminated || hr.EndStopped) {
+				writes = append(writes, w)
+			}
+		}
+		errs = append(errs, end.write(ctx, hr.Table, writes, hr.Log))
 	}
-	return end.write(ctx, hr.Table, writes, hr.Log)
+	return errors.Join(errs...)
 }

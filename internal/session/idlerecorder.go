@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -47,25 +48,15 @@ func (k *IdleRecorder) Apply(ctx context.Context, report IdleReport) error {
 	if len(closed) == 0 {
 		return nil
 	}
-	records, err := k.Index.OnHost(ctx, report.HostID)
-	if err != nil {
-		return fmt.Errorf("host %s: read its sessions: %w", report.HostID, err)
-	}
-	var writes []Write
 	end := evidence{id: report.ID, confirmation: Closed, now: k.Now()}
 	end.before = end.now // the incarnation says which session it was
-	for _, r := range records {
-		seen := r.Session()
-		s, ok := closed[seen.NameOnHost()]
-		// Without its incarnation it may be a later session of that name: the
-		// next inventory tells.
-		if _, named := parseCreation(s.CreationTime); !ok || !named || !sameCreation(seen.CreationTime, s.CreationTime) {
-			continue
+	var errs []error
+	for records, err := range onHost(ctx, k.Index, report.HostID) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("host %s: read its sessions: %w", report.HostID, err))
+			break
 		}
-		end.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
-		if w, ok := end.endAny(r); ok {
-			writes = append(writes, w)
-		}
+		errs = append(errs, end.write(ctx, k.Table, end.closedIdle(records, closed), k.Log))
 	}
-	return end.write(ctx, k.Table, writes, k.Log)
+	return errors.Join(errs...)
 }

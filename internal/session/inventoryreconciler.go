@@ -50,10 +50,6 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	lag := now.Sub(inv.SentAt).Seconds()
 	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
 		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
-	known, err := ir.Index.OnHost(ctx, inv.HostID)
-	if err != nil {
-		return fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err)
-	}
 	gone := evidence{
 		id:           inv.ID,
 		confirmation: Vanished,
@@ -61,25 +57,49 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 		before:       inv.SentAt,
 		now:          now,
 	}
-	writes, unknown, unlistable := compare(inv, known, gone)
+	c := newComparison(inv, gone)
+	var errs []error
+	superseded, asked := false, false
+	for records, err := range onHost(ctx, ir.Index, inv.HostID) {
+		if err != nil { // what is new is not known
+			return errors.Join(append(errs, fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err))...)
+		}
+		writes := c.compare(records)
+		if asked = len(writes) > 0; !asked {
+			continue
+		}
+		if superseded, err = ir.superseded(ctx, inv); superseded || err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, gone.write(ctx, ir.Table, writes, ir.Log))
+	}
+	unknown, unlistable := c.unknown()
 	for range unlistable {
 		ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
 	}
-	if len(writes)+len(unknown) == 0 {
-		return nil
+	if len(unknown) > 0 && !asked {
+		superseded, err = ir.superseded(ctx, inv)
+		errs = append(errs, err)
 	}
-	// Two inventories may be applied at the same time: the older must not bring back
-	// what the newer has ended.
+	if len(unknown) > 0 && !superseded && err == nil {
+		errs = append(errs, ir.list(ctx, inv, unknown, gone))
+	}
+	return errors.Join(errs...)
+}
+
+// superseded tells whether a newer inventory has come since this one was noted.
+// Two may be applied at the same time: the older must not bring back what the
+// newer has ended.
+func (ir *InventoryReconciler) superseded(ctx context.Context, inv Inventory) (bool, error) {
 	newest, err := ir.HostTable.Newest(ctx, []string{inv.HostID})
 	if err != nil {
-		return fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
+		return false, fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
 	}
 	if newest[inv.HostID].After(inv.SentAt) {
-		log.Info("inventory dropped: a newer one has come meanwhile")
-		return nil
+		ir.Log.Info("inventory dropped: a newer one has come meanwhile", "HostId", inv.HostID, "InventoryId", inv.ID)
+		return true, nil
 	}
-	err = gone.write(ctx, ir.Table, writes, ir.Log)
-	return errors.Join(err, ir.list(ctx, inv, unknown, gone))
+	return false, nil
 }
 
 // list brings sessions into the table that its index does not show for this

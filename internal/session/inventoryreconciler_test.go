@@ -196,7 +196,7 @@ func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 			var want []session.Record
 			u.onHost = func() []session.Record {
 				u.onHost = nil
-				known, _ := u.table.OnHost(t.Context(), hostA)
+				known, _, _ := u.table.OnHost(t.Context(), hostA, "", 100)
 				u.take(inventory(hostA, at(5), tc.newer...))
 				want = u.table.All()
 				return known

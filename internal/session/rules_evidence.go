@@ -1,5 +1,7 @@
 package session
 
+import "fmt"
+
 // confirmDeletion confirms an open deletion, or one that was given up, that was
 // requested before. What was removed by force need not be closed any more.
 func (e evidence) confirmDeletion(r Record) (Write, bool) {
@@ -49,4 +51,22 @@ func (e evidence) endAny(r Record) (Write, bool) {
 		return w, true
 	}
 	return e.endSession(r)
+}
+
+// closedIdle ends those of the records whose sessions were closed, by name.
+func (e evidence) closedIdle(records []Record, closed map[string]IdleSession) (writes []Write) {
+	for _, r := range records {
+		seen := r.Session()
+		s, ok := closed[seen.NameOnHost()]
+		// Without its incarnation it may be a later session of that name: the
+		// next inventory tells.
+		if _, named := parseCreation(s.CreationTime); !ok || !named || !sameCreation(seen.CreationTime, s.CreationTime) {
+			continue
+		}
+		e.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
+		if w, ok := e.endAny(r); ok {
+			writes = append(writes, w)
+		}
+	}
+	return writes
 }

@@ -6,41 +6,58 @@ import (
 	"time"
 )
 
-// compare tells what the inventory means for the records of its host, which of
-// its sessions have none, and how many cannot be listed.
-func compare(inv Inventory, known []Record, gone evidence) (writes []Write, unknown []Found, unlistable int) {
-	runs := make(map[string]Found, len(inv.Sessions))
+// A comparison holds what an inventory says against the records of its host,
+// some at a time.
+type comparison struct {
+	inv  Inventory
+	gone evidence
+	runs map[string]Found // by name
+	seen map[string]bool  // names in runs that have a record
+}
+
+func newComparison(inv Inventory, gone evidence) *comparison {
+	c := &comparison{inv: inv, gone: gone, runs: make(map[string]Found, len(inv.Sessions)), seen: map[string]bool{}}
 	for _, f := range inv.Sessions {
-		runs[f.NameOnHost] = f
+		c.runs[f.NameOnHost] = f
 	}
-	isKnown := map[string]bool{}
-	for _, r := range known {
+	return c
+}
+
+// compare tells what the inventory means for some of the records.
+func (c *comparison) compare(records []Record) (writes []Write) {
+	for _, r := range records {
 		name := r.Session().NameOnHost()
-		f, ok := runs[name]
-		isKnown[name] = true
+		f, ok := c.runs[name]
 		var w Write
 		switch {
 		case ok:
-			w, ok = observe(r, f, inv, gone)
-		case inv.Complete:
-			if w, ok = gone.endAny(r); !ok {
-				w, ok = firstSeen(r, inv)
+			c.seen[name] = true
+			w, ok = observe(r, f, c.inv, c.gone)
+		case c.inv.Complete:
+			if w, ok = c.gone.endAny(r); !ok {
+				w, ok = firstSeen(r, c.inv)
 			}
 		}
 		if ok {
 			writes = append(writes, w)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(runs)) {
-		f := runs[name]
+	return writes
+}
+
+// unknown is which sessions of the inventory have no record, after all records
+// were compared, by name; and how many cannot be listed.
+func (c *comparison) unknown() (unknown []Found, unlistable int) {
+	for _, name := range slices.Sorted(maps.Keys(c.runs)) {
+		f := c.runs[name]
 		switch {
 		case !f.listable():
 			unlistable++
-		case !isKnown[name]:
+		case !c.seen[name]:
 			unknown = append(unknown, f)
 		}
 	}
-	return writes, unknown, unlistable
+	return unknown, unlistable
 }
 
 // observe is what a session that was found means for its record: nothing, most

@@ -103,7 +103,7 @@ func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
 // stop does not fail because of a host that cannot be stopped: that is for an
 // operator to see, and no failure of the run.
 func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
-	records, err := s.Index.OnHost(ctx, h.HostID)
+	records, _, err := s.Index.OnHost(ctx, h.HostID, "", 1)
 	if err != nil {
 		return fmt.Errorf("read its sessions: %w", err)
 	}
@@ -118,7 +118,7 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 		s.Log.Info("empty host not stopped: it is not known to be empty any more", "HostId", h.HostID)
 		return nil
 	case len(records) > 0:
-		log.Info("empty host not stopped: it has records of sessions that have not ended", "Sessions", len(records))
+		log.Info("empty host not stopped: it has records of sessions that have not ended", "SessionId", records[0].text(AttrSessionID))
 		return nil
 	}
 	err = s.Instances.Stop(ctx, h.HostID)

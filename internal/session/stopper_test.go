@@ -164,9 +164,9 @@ type brokenIndex struct {
 	err error
 }
 
-func (x brokenIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	records, err := x.Index.OnHost(ctx, hostID)
-	return records, cmp.Or(x.err, err)
+func (x brokenIndex) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	records, more, err := x.Index.OnHost(ctx, hostID, after, limit)
+	return records, more, cmp.Or(x.err, err)
 }
 
 func TestOneRunTriesTwentyHosts(t *testing.T) {

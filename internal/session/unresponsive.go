@@ -65,12 +65,37 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 }
 
 func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
-	records, err := ir.Index.OnHost(ctx, hostID)
+	var errs []error
+	settled := asked // else the next run looks at the host again
+	marked := 0
+	for records, err := range onHost(ctx, ir.Index, hostID) {
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		n, over, err := ir.markRecordsUnresponsive(ctx, records, before, now)
+		marked += n
+		settled = settled && over
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil || !settled {
+		return err
+	}
+	silent, err := ir.HostTable.MarkSilent(ctx, hostID, before)
 	if err != nil {
 		return err
 	}
+	if silent {
+		ir.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", marked, "Metric", Count(HostsFellSilent, 1))
+	}
+	return nil
+}
+
+// markRecordsUnresponsive marks those of a host's records that are READY, and
+// tells how many it marked, and whether all of them are settled.
+func (ir *InventoryReconciler) markRecordsUnresponsive(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {
 	var writes []Write
-	settled := asked // else the next run looks at the host again
+	settled = true
 	for _, r := range records {
 		switch s := r.Session(); {
 		case s.State == Ready:
@@ -83,22 +108,13 @@ func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID 
 	for i, res := range ir.Table.Write(ctx, writes) {
 		switch {
 		case res.Err == nil:
-			ir.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", hostID)
+			marked++
+			ir.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", records[0].text(AttrLiveHostID))
 		case errors.Is(res.Err, ErrCondition):
 			settled = false // it has moved on, perhaps not for long
 		default:
 			errs = append(errs, res.Err)
 		}
 	}
-	if err := errors.Join(errs...); err != nil || !settled {
-		return err
-	}
-	silent, err := ir.HostTable.MarkSilent(ctx, hostID, before)
-	if err != nil {
-		return err
-	}
-	if silent {
-		ir.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", len(writes), "Metric", Count(HostsFellSilent, 1))
-	}
-	return nil
+	return marked, settled, errors.Join(errs...)
 }

@@ -61,12 +61,12 @@ func (u *upkeep) Due(ctx context.Context, shard string, now time.Time, limit int
 	return slices.DeleteFunc(u.due(), func(r session.Record) bool { return r["DueLane"] != shard }), nil
 }
 
-func (u *upkeep) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
 	if u.indexFails != nil || u.onHost == nil {
-		records, _ := u.table.OnHost(ctx, hostID)
-		return records, u.indexFails
+		records, more, _ := u.table.OnHost(ctx, hostID, after, limit)
+		return records, more, u.indexFails
 	}
-	return u.onHost(), nil
+	return u.onHost(), false, nil
 }
 
 func (u *upkeep) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {

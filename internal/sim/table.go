@@ -218,16 +218,27 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 	return due[:min(len(due), limit)], err
 }
 
-func (x indexOf) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
-	records, err := x.query(ctx, "query by-host "+hostID, func(r session.Record) bool { return r[session.AttrLiveHostID] == hostID })
+func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
+	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), func(r session.Record) bool {
+		return r[session.AttrLiveHostID] == hostID && r[session.AttrSessionID].(string) > after
+	})
+	slices.SortFunc(records, func(a, b session.Record) int {
+		return strings.Compare(a[session.AttrSessionID].(string), b[session.AttrSessionID].(string))
+	})
+	// Its pages are small, so that a host of a few sessions has more than one.
+	if limit = min(limit, hostPage); len(records) > limit {
+		records, more = records[:limit], true
+	}
 	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
 		if x.inv.looked == nil {
 			x.inv.looked = map[string]time.Time{}
 		}
 		x.inv.looked[hostID] = newest[hostID]
 	}
-	return records, err
+	return records, more, err
 }
+
+const hostPage = 3
 
 var errTable = errors.New("the table does not answer")
 

@@ -142,8 +142,8 @@ type brokenIndex struct {
 	read func(context.Context) error
 }
 
-func (x brokenIndex) OnHost(ctx context.Context, _ string) ([]session.Record, error) {
-	return nil, x.read(ctx)
+func (x brokenIndex) OnHost(ctx context.Context, _, _ string, _ int) ([]session.Record, bool, error) {
+	return nil, false, x.read(ctx)
 }
 
 // The announcement matters more than what it says of the host.

@@ -133,9 +133,9 @@ func (x *countedIndex) Open(ctx context.Context, shard string, limit int) ([]ses
 	return x.localIndex.Open(ctx, shard, limit)
 }
 
-func (x *countedIndex) OnHost(ctx context.Context, hostID string) ([]session.Record, error) {
+func (x *countedIndex) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
 	x.count("OnHost", nil)
-	return x.localIndex.OnHost(ctx, hostID)
+	return x.localIndex.OnHost(ctx, hostID, after, limit)
 }
 
 type countedHosts struct {

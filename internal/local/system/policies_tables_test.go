@@ -55,7 +55,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		"Owned":      func() { p.reader.Owned(ctx, "alice", "", 1) },
 		"All":        func() { p.reader.All(ctx, "", 1) },
 		"Due":        func() { p.index.Due(ctx, "0", now, 1) },
-		"OnHost":     func() { p.index.OnHost(ctx, "i-1") },
+		"OnHost":     func() { p.index.OnHost(ctx, "i-1", "", 1) },
 		"Sent":       func() { p.hosts.RecordInventorySent(ctx, now) },
 		"LastButOne": func() { p.hosts.LastButOne(ctx) },
 		"Newest":     func() { p.hosts.Newest(ctx, []string{"i-1"}) },

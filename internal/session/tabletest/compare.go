@@ -124,9 +124,9 @@ func (c *comparison) due(s Subject, shard string, now time.Time, limit int) (lis
 }
 
 func (c *comparison) onHost(s Subject, hostID string) []session.Record {
-	records, err := s.Index.OnHost(c.t.Context(), hostID)
-	c.must(err)
-	return records
+	return c.walk(2, func(ctx context.Context, after string) ([]session.Record, bool, error) {
+		return s.Index.OnHost(ctx, hostID, after, 2)
+	})
 }
 
 // owned compares what is in the index for sure.

@@ -111,15 +111,15 @@ func onHostIsWhatLives(t *testing.T, s IndexSubject) {
 	s.Put(session.Listed(session.Session{ID: "a", Owner: "bob", HostID: "i-1"}))
 	s.Put(session.Listed(session.Session{ID: "c", Owner: "alice", HostID: "i-2"}))
 	s.Put(session.Record{session.AttrSessionID: "deleted", "HostId": "i-1"})
-	records, err := s.OnHost(t.Context(), "i-1")
-	if got := idsOf(records); !slices.Equal(got, []string{"a", "b"}) || err != nil {
-		t.Fatalf("%q, %v", got, err)
+	records, more, err := s.OnHost(t.Context(), "i-1", "", 10)
+	if got := idsOf(records); !slices.Equal(got, []string{"a", "b"}) || more || err != nil {
+		t.Fatalf("%q, %v, %v", got, more, err)
 	}
 	if diff := cmp.Diff(ready, records[1]); diff != "" {
 		t.Errorf("records are shown whole (-want +got):\n%s", diff)
 	}
-	if records, err := s.OnHost(t.Context(), "i-3"); len(records) > 0 || err != nil {
-		t.Errorf("an empty host: %v, %v", records, err)
+	if records, more, err := s.OnHost(t.Context(), "i-3", "", 10); len(records) > 0 || more || err != nil {
+		t.Errorf("an empty host: %v, %v, %v", records, more, err)
 	}
 }
 
@@ -131,8 +131,23 @@ func onHostReadsAllPages(t *testing.T, s IndexSubject) {
 			"DueLane": "1", "NextAttemptAt": session.FormatTime(noon),
 		})
 	}
-	if records, err := s.OnHost(t.Context(), "i-1"); len(records) != 25 || err != nil {
-		t.Errorf("%d records, %v", len(records), err)
+	var read []string
+	after, more := "", true
+	for more {
+		var (
+			records []session.Record
+			err     error
+		)
+		if records, more, err = s.OnHost(t.Context(), "i-1", after, 24); err != nil || more && len(records) == 0 {
+			t.Fatalf("%d records after %q, more: %v, %v", len(records), after, more, err)
+		}
+		if len(records) > 0 {
+			read = append(read, idsOf(records)...)
+			after = read[len(read)-1]
+		}
+	}
+	if len(read) != 25 || !slices.IsSorted(read) {
+		t.Errorf("%d records: %q", len(read), read)
 	}
 	if records, err := s.Due(t.Context(), "1", noon, 24); len(records) != 24 || err != nil {
 		t.Errorf("%d due records, %v", len(records), err)
@@ -148,7 +163,7 @@ func indexContextOver(t *testing.T, s IndexSubject) {
 	if _, err := s.Open(ctx, "1", 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
 	}
-	if _, err := s.OnHost(ctx, "i-1"); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.OnHost(ctx, "i-1", "", 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("on host: %v", err)
 	}
 }

@@ -165,8 +165,8 @@ func nothingUnderUnfitKeys(t *testing.T, s Subject) {
 		if err != nil || len(records) != 1 || records[0][id] != "a" {
 			t.Errorf("get a key of %d bytes, and another: %v, %v", len(key), records, err)
 		}
-		if records, err := s.Index.OnHost(t.Context(), key); err != nil || len(records) > 0 {
-			t.Errorf("on a host of %d bytes: %v, %v", len(key), records, err)
+		if records, more, err := s.Index.OnHost(t.Context(), key, "", 10); err != nil || more || len(records) > 0 {
+			t.Errorf("on a host of %d bytes: %v, %v, %v", len(key), records, more, err)
 		}
 		if records, more, err := s.Reader.Owned(t.Context(), key, "", 10); err != nil || more || len(records) > 0 {
 			t.Errorf("owned by %d bytes: %v, %v, %v", len(key), records, more, err)
@@ -174,7 +174,7 @@ func nothingUnderUnfitKeys(t *testing.T, s Subject) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Index.OnHost(cancelled, ""); err == nil {
+	if _, _, err := s.Index.OnHost(cancelled, "", "", 1); err == nil {
 		t.Error("on host: no error of the context")
 	}
 	if _, _, err := s.Reader.Owned(cancelled, "", "", 1); err == nil {
