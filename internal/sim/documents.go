@@ -51,7 +51,7 @@ func (m *machine) closed(was *desktop) (result, reason string) {
 	case why != "":
 		return "failed", why
 	case m.find(was.name) == was:
-		return "failed", "(exit 0)"
+		return "failed", "dcv closed it, and lists it still"
 	}
 	return "closed", ""
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/dynamodblocal"
@@ -41,7 +42,8 @@ import (
 // template. Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
-//	fleet HOSTS SESSIONS              hosts i-00000000000000001... with sessions s-<host>-<n> of user1
+//	fleet HOSTS SESSIONS [random]     hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
+//	                                  with UUIDs for IDs, and not in the table
 //	end SESSION on HOST               behind the broker's back
 //	host HOST|all ACTION              stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
 //	                                  stop-when-empty, keep-when-empty,
@@ -471,7 +473,7 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	for worker := range workers {
 		group.Go(func() {
 			for h := 1 + worker; h <= hosts && failures[worker] == nil; h += workers {
-				failures[worker] = s.startMany(h, sessions)
+				failures[worker] = s.startMany(h, sessions, len(args) > 2)
 			}
 		})
 	}
@@ -479,12 +481,15 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(errors.Join(failures...))
 }
 
-func (s *stage) startMany(host, sessions int) error {
+func (s *stage) startMany(host, sessions int, random bool) error {
 	for n := 1; n <= sessions; n++ {
 		// As long as a UUID, the ID that Session Manager gives.
 		id := fmt.Sprintf("s-%08d-%025d", host, n)
+		if random {
+			id = awsenv.NewID()
+		}
 		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, id)
-		status, answer, err := s.call("PUT", path, "application/json", []byte(`{"Owner": "user1"}`))
+		status, answer, err := s.call("PUT", path, "application/json", fmt.Appendf(nil, `{"Owner": "user1", "Registered": %t}`, !random))
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ function Close($asked) {
   if ($how -ceq '~') { $same = $at -le $wanted }
   if (-not $same) { return 'replaced' }
   InTime
-  try { $words = (Dcv ('close-session "' + $id + '"')).Words } catch { $words = "$_" }
+  $words = CloseSession $id
   for ($try = 1; ; $try++) {
     $listed = List
     if (-not $listed.ContainsKey($id) -or ($listed[$id] -ge 0 -and $listed[$id] -ne $at)) { return 'closed' }

@@ -212,7 +212,7 @@ type line struct {
 	Reason string `json:"reason"`
 }
 
-var reasonPattern = regexp.MustCompile(`^[ !#-\[\]-~]{1,80}$`)
+var reasonPattern = regexp.MustCompile(`^[ !#-%'-;=?-\[\]-~]{1,80}$`)
 
 // closes runs the script with this group for this host and gives its lines in the order of their IDs. Whatever
 // happened, they are JSON, a failure has a reason that is fit to be stored, and the exit code is 0.

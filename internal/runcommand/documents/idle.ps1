@@ -48,7 +48,7 @@ function Judge($session) {
   Look $again $true
   if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
   InTime
-  try { $words = (Dcv ('close-session "' + $session.id + '"')).Words } catch { $words = "$_" }
+  $words = CloseSession $session.id
   for ($try = 1; ; $try++) {
     $same = @(Ask 'list-sessions -j' '[' | ForEach-Object { $_ } | Where-Object {
       if ($_.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }

@@ -31,7 +31,7 @@ esac`)
 		s := h.idle(idleLimit)
 		h.wantSaid(s, "console closed 500/0, goes closed 500/0, lies failed 500/0, slow closed 500/0, stuck failed 500/0")
 		h.wantSessions("console", "lies", "stuck")
-		if a, b := s.lines[2].Reason, s.lines[4].Reason; a != "(exit 0)" || b != "Could not close session: a client holds it (exit 1)" {
+		if a, b := s.lines[2].Reason, s.lines[4].Reason; a != "dcv closed it, and lists it still" || b != "Could not close session: a client holds it (exit 1)" {
 			t.Errorf("%q, %q", a, b)
 		}
 	})

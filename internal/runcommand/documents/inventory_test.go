@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,7 @@ func TestInventoryLeavesOutNumbersThatCannotBe(t *testing.T) {
 func TestInventoryOfManySessionsIsCutBetweenLines(t *testing.T) {
 	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
+		h.shim([]string{"gzip", "base64"}[len(t.Name())%2], "exit 127")
 		seen := map[string]bool{}
 		for i := range 200 {
 			h.session(fmt.Sprintf("session-%03d", i), created)
@@ -91,36 +93,100 @@ func TestInventoryOfManySessionsIsCutBetweenLines(t *testing.T) {
 	})
 }
 
-// One that is too long for any answer does not keep the others out.
+// One that is too long for any answer does not keep the others out: nor does it itself spoil the answer.
 func TestInventoryLeavesOutWhatIsTooLong(t *testing.T) {
 	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		h.session("c", created)
 		h.server(fileOf("b")+".json", strings.Replace(described(`"b"`, created), "user1", strings.Repeat("x", maxLinesBytes), 1))
-		if s := h.inventory(); !slices.Equal(s.ids(), []string{"a", "c"}) || s.end != 3 {
+		if s := h.inventory(); !slices.Equal(s.ids(), []string{"a", "b", "c"}) || s.end != 3 || s.packed {
 			t.Errorf("%q, end %d", s.ids(), s.end)
 		}
 	})
 }
 
-// The reader must see that there is more than it was told of.
-func TestInventoryCountsWhatItCannotName(t *testing.T) {
+// A session of which no more can be said is named; one that cannot be named is counted.
+func TestInventoryNamesOrCountsWhatItCannotDescribe(t *testing.T) {
 	t.Parallel()
 	fields := func(id, owner, at string) string { return fmt.Sprintf(`{%s %s %s "x":1}`, id, owner, at) }
 	const id, owner, at = `"id":"a",`, `"owner":"u",`, `"creation-time":"` + created + `",`
+	long := func(n int) string { return `"` + strings.Repeat("é", n/2) + `"` }
 	onEveryAwk(t, func(t *testing.T, h *host) {
-		for _, list := range []string{
-			"{}", fields("", owner, at), fields(`"id":7,`, owner, at), fields(`"id":null,`, owner, at), fields(`"id":"",`, owner, at),
-			fields(`"id":["a"],`, owner, at), fields(`"x":{"id":"a"},`, owner, at),
-			fields(id, "", at), fields(id, `"owner":"",`, at), fields(id, `"owner":{},`, at), fields(id, owner, ""),
-			fields(id, owner, `"creation-time":5,`),
-			fields(id, owner, at) + "," + fields(`"id":"\u0061",`, owner, at), // one ID twice
+		for list, want := range map[string]struct {
+			named   string
+			unnamed int
+		}{
+			"{}":                                     {"", 1},
+			fields("", owner, at):                    {"", 1},
+			fields(`"id":7,`, owner, at):             {"", 1},
+			fields(`"id":null,`, owner, at):          {"", 1},
+			fields(`"id":"",`, owner, at):            {"", 1},
+			fields(`"id":["a"],`, owner, at):         {"", 1},
+			fields(`"x":{"id":"a"},`, owner, at):     {"", 1},
+			fields(`"id":`+long(258)+`,`, owner, at): {"", 1},
+			fields(id, "", at):                       {"a", 0},
+			fields(id, `"owner":"",`, at):            {"a", 0},
+			fields(id, `"owner":{},`, at):            {"a", 0},
+			fields(id, `"owner":`+long(258)+`,`, at): {"a", 0},
+			fields(id, owner, ""):                    {"a", 0},
+			fields(id, owner, `"creation-time":5,`):  {"a", 0},
+			fields(id, owner, at) + "," + fields(`"id":"\u0061",`, owner, at):           {"a", 0}, // one ID twice
+			fields(id, owner, at) + "," + fields(id, "", at) + "," + fields("", "", at): {"a", 1},
 		} {
 			h.server("garbage", "["+list+","+described(`"good"`, created)+"]")
-			count := 2 + strings.Count(list, "},{")
-			if s := h.inventory(); !slices.Equal(s.ids(), []string{"good"}) || s.end != count {
-				t.Errorf("%s: %q, end %d, wanted %d", list, s.ids(), s.end, count)
+			ids := strings.Fields(want.named + " good")
+			s := h.inventory()
+			if !slices.Equal(s.ids(), ids) || s.end != len(ids)+want.unnamed || s.unnamed != want.unnamed {
+				t.Errorf("%s: %s", list, s.text)
+			}
+			for _, l := range s.lines {
+				if *l.ID == "a" && (l.Owner != nil || l.Created != nil || l.Name != nil || l.Connections != nil) {
+					t.Errorf("%s: %s", list, s.text)
+				}
+			}
+		}
+		// As long as the table takes it, and other texts as far as they are of use.
+		h.server("garbage", `[{"id":`+long(256)+`,"owner":`+long(256)+`,"name":`+long(258)+`,"type":`+long(256)+`,"creation-time":"`+created+`"}]`)
+		if s := h.inventory(); len(s.lines) != 1 || s.lines[0].Owner == nil || s.lines[0].Type == nil || s.lines[0].Name != nil {
+			t.Errorf("%s", s.text)
+		}
+	})
+}
+
+// An answer that would not fit, or make the reply of the agent too long, is packed: a host with 350 sessions of random IDs,
+// or with 420 of short names, tells of all of them.
+func TestLongInventoriesArePacked(t *testing.T) {
+	t.Parallel()
+	session := func(id, name string, n int) string {
+		return fmt.Sprintf(`{"id":"%s","owner":"user%d","name":"%s","type":"virtual","num-of-connections":0,"creation-time":"2026-03-%02dT16:08:%02d.%06dZ","last-disconnection-time":""}`,
+			id, n%50, name, n%28+1, n%60, n*7919%1_000_000)
+	}
+	random := rand.New(rand.NewSource(1))
+	uuid := func() string {
+		return fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", random.Uint32(), random.Intn(1<<16), random.Intn(1<<12), random.Intn(1<<12), random.Int63n(1<<48))
+	}
+	lists := map[string][]string{}
+	for n := range 420 {
+		if id := uuid(); n < 350 {
+			lists["350 with random IDs"] = append(lists["350 with random IDs"], session(id, id, n))
+		}
+		lists["420 with short names"] = append(lists["420 with short names"], session(fmt.Sprint("s", n), fmt.Sprint("s", n), n))
+		if n < 50 {
+			lists["50 whose names the agent's reply makes long"] = append(lists["50 whose names the agent's reply makes long"], session(fmt.Sprint("s", n), strings.Repeat("<&>", 80), n))
+			lists["50 short ones"] = append(lists["50 short ones"], session(fmt.Sprint("s", n), "", n))
+		}
+	}
+	onEveryHost(t, func(t *testing.T, h *host) {
+		for name, list := range lists {
+			h.server("garbage", "["+strings.Join(list, ",\n")+"]")
+			text := h.execute("InventoryDocument", nil)
+			s := h.readSurvey(text)
+			if len(text) >= 24_000 || s.packed != (name != "50 short ones") || s.end != len(list) || len(s.lines) != len(list) {
+				t.Errorf("%s: %d bytes, packed %t, %d lines, end %d", name, len(text), s.packed, len(s.lines), s.end)
+			}
+			if ids := s.ids(); len(slices.Compact(ids)) != len(list) {
+				t.Errorf("%s: %d IDs", name, len(slices.Compact(ids)))
 			}
 		}
 	})
@@ -193,8 +259,9 @@ func TestInventoryKeepsHostileTexts(t *testing.T) {
 			h.server("garbage", "["+strings.Join(listed, ",")+"]")
 			s := h.inventory()
 			slices.Sort(batch)
-			if !slices.Equal(s.ids(), batch) || s.end != len(batch) {
-				t.Errorf("listed as %q, wanted %q", s.ids(), batch)
+			named := slices.DeleteFunc(slices.Clone(batch), func(id string) bool { return len(id) > 256 })
+			if !slices.Equal(s.ids(), named) || s.end != len(batch) || s.unnamed != len(batch)-len(named) {
+				t.Errorf("listed as %q, wanted %q, end %d, %d unnamed", s.ids(), named, s.end, s.unnamed)
 			}
 			for _, l := range s.lines {
 				if l.Name == nil || l.Type == nil || *l.Owner != *l.ID || *l.Name != *l.ID || *l.Type != *l.ID || *l.Created != created {

@@ -72,7 +72,7 @@ func TestListsThatCanBeRead(t *testing.T) {
 		for name, list := range found {
 			h.server("garbage", list)
 			h.session("mine", created)
-			if lines := h.closes(incarnation("mine", created)); results(lines) != "mine failed" || lines[0].Reason != "(exit 0)" {
+			if lines := h.closes(incarnation("mine", created)); results(lines) != "mine failed" || lines[0].Reason != "dcv closed it, and lists it still" {
 				t.Errorf("%s: %s: %+v", name, list, lines)
 			}
 			if lines := h.closes(incarnation("mine", later)); results(lines) != "mine replaced" {

@@ -1,7 +1,10 @@
 package documents_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -21,16 +24,19 @@ type surveyLine struct {
 	Minutes *int   `json:"minutes"`
 	Reason  string `json:"reason"`
 
-	End    *int    `json:"end"`
-	Failed *string `json:"failed"`
+	End     *int    `json:"end"`
+	Unnamed *int    `json:"unnamed"`
+	Failed  *string `json:"failed"`
 }
 
 // A survey is a whole answer: the sessions' lines and the number of sessions, or the reason why there is none.
 type survey struct {
-	lines  []surveyLine
-	end    int
-	failed string
-	text   string
+	lines   []surveyLine
+	end     int
+	unnamed int
+	packed  bool
+	failed  string
+	text    string // its lines, unpacked
 }
 
 // maxLinesBytes bounds the lines of sessions: Systems Manager keeps 24,000 characters.
@@ -39,8 +45,12 @@ const maxLinesBytes = 23_500
 // readSurvey checks what every answer must be.
 func (h *host) readSurvey(text string) survey {
 	h.t.Helper()
-	s := survey{end: -1, text: text}
+	s := survey{end: -1, text: text, packed: isPacked(text)}
 	size := 0
+	if s.packed {
+		text = unpacked(h.t, text)
+		s.text = text
+	}
 	for one := range strings.Lines(text) {
 		var l surveyLine
 		decoder := json.NewDecoder(strings.NewReader(one))
@@ -57,6 +67,9 @@ func (h *host) readSurvey(text string) survey {
 			}
 		case l.End != nil:
 			s.end = *l.End
+			if l.Unnamed != nil {
+				s.unnamed = *l.Unnamed
+			}
 		case l.ID == nil || l.Reason != "" && !reasonPattern.MatchString(l.Reason):
 			h.t.Errorf("not a line for the broker: %s", one)
 		default:
@@ -64,10 +77,30 @@ func (h *host) readSurvey(text string) survey {
 			size += len(one)
 		}
 	}
-	if s.end < 0 && s.failed == "" || size > maxLinesBytes || s.end >= 0 && s.end < len(s.lines) {
+	if s.end < 0 && s.failed == "" || !s.packed && size > maxLinesBytes || s.end >= 0 && s.end < len(s.lines) {
 		h.t.Errorf("%d bytes without a proper end: %q", len(text), text[max(0, len(text)-200):])
 	}
 	return s
+}
+
+func isPacked(text string) bool { return strings.HasPrefix(text, `{"gzip":"`) }
+
+// unpacked is an answer that was packed, which is one line.
+func unpacked(t *testing.T, text string) string {
+	t.Helper()
+	var line struct{ Gzip []byte }
+	if err := json.Unmarshal([]byte(text), &line); err != nil || strings.TrimRight(text, "\r\n") != strings.TrimSpace(text) || strings.Count(text, "\n") != 1 {
+		t.Fatalf("no packed answer: %v: %.200q", err, text)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(line.Gzip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(lines)
 }
 
 func (s survey) ids() []string {

@@ -30,7 +30,7 @@ function list(   i, s, at, why) {
 # before 49 s, so that each line is printed before Systems Manager cuts the step off at 60.
 function closeSession(i, at) {
   was[i] = at; left++
-  dcv("close-session " shellQuote(id[i]) " >&2"); said[i] = words
+  dcv("close-session " shellQuote(id[i]) " >&2"); said[i] = code ? words : "dcv closed it, and lists it still"
 }
 function awaitClosed(count,   i, tries, why) {
   while (left) {

@@ -8,3 +8,9 @@ function At($value) {
   if ($value -isnot [string] -or $value -cnotmatch '^[0-9-]{10}T[0-9:]{8}(\.[0-9]+)?Z\z') { throw 'a time of it is unreadable' }
   [DateTimeOffset]::Parse($value, [CultureInfo]::InvariantCulture).UtcDateTime
 }
+
+# CloseSession closes a session. It gives what to say if the session is listed all the same.
+function CloseSession($id) {
+  try { $closed = Dcv ('close-session "' + $id + '"') } catch { return "$_" }
+  if ($closed.Code) { $closed.Words } else { 'dcv closed it, and lists it still' }
+}

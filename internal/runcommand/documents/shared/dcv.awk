@@ -9,22 +9,24 @@ function prepare(   i) {
 # shellQuote makes one argument of a shell command of a text.
 function shellQuote(s) { gsub(quote, quote "\"" quote "\"" quote, s); return quote s quote }
 
-# reason makes at most 80 harmless characters of what went wrong.
-function reason(why) { gsub(/[^]!#-[^-~]+/, " ", why); sub(/^ /, "", why); return substr(why, 1, 80) }
+# reason makes at most 80 harmless characters of what went wrong. A "<" would take seven bytes in the reply of the agent.
+function reason(why) { gsub(/[^]!#-%\047-;=?-[^-~]+/, " ", why); sub(/^ /, "", why); return substr(why, 1, 80) }
 
 # dcv runs the command: its standard output goes to out[1..lines], its exit code to code, its own words about a failure
-# to words, and the time after it to clock. No call lasts longer than 8 s. In another locale than a UTF-8 one, dcv might
+# to words, warnings last, and the time after it to clock. A warning, that a locale is not installed for example, is
+# longer than a reason may be, and stands before it. No call lasts longer than 8 s. In another locale than a UTF-8 one, dcv might
 # print other IDs than it has.
-function dcv(arguments,   command, line, field, end) {
+function dcv(arguments,   command, line, field, end, warnings) {
   command = "{ e=$(2>&1 >&3 </dev/null timeout -k 1 7 env LC_ALL=C.UTF-8 dcv " arguments "); r=$?; } 3>&1\n"
   command = command "echo; echo \"= $r $(date +%s)\"; printf %s \"$e\""
   code = 1; lines = 0; words = ""
   while ((command | getline line) > 0)
-    if (end) words = words line " "
+    if (end && tolower(line) ~ /warning|locale|ld[.]so/) warnings = warnings " " line
+    else if (end) words = words line " "
     else if (line ~ /^= /) { split(line, field, " "); code = field[2] + 0; clock = field[3] + 0; end = 1 }
     else out[++lines] = line
   close(command)
-  words = code == 124 || code == 137 ? "dcv took too long" : words "(exit " code ")"
+  words = code == 124 || code == 137 ? "dcv took too long" : words "(exit " code ")" warnings
 }
 
 # scan splits a line of JSON into token[1..tokens], a string with its opening quote only. A string that matches unwanted,

@@ -5,7 +5,8 @@ trap { [Console]::Error.WriteLine($_); exit 0 }
 $program = 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe'
 if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type Application -EA 0)[0].Path }
 
-# Dcv runs the command. No call lasts longer than 8 s.
+# Dcv runs the command. Its words about a failure have warnings last: one that a locale is not installed, for example, is
+# longer than a reason may be, and stands before it. No call lasts longer than 8 s.
 function Dcv($arguments) {
   $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo -Property @{
     FileName = $program; Arguments = $arguments; UseShellExecute = $false; CreateNoWindow = $true
@@ -18,7 +19,9 @@ function Dcv($arguments) {
     try { $process.Kill() } catch { }
     throw 'dcv took too long'
   }
-  @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = "$($err.Result) $($out.Result) (exit $($process.ExitCode))" }
+  $words = "$($err.Result)`n$($out.Result)" -split '\r?\n'; $warning = 'warning|locale|ld[.]so'
+  $words = @($words -notmatch $warning) + "(exit $($process.ExitCode))" + @($words -match $warning) -join ' '
+  @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = $words }
 }
 
 # Ask gives the objects of an answer that begins with this bracket, or throws why there are none. PowerShell 7 gives an
@@ -36,6 +39,6 @@ function Ask($arguments, $bracket) {
 
 # Printable makes at most 80 harmless characters of what went wrong.
 function Printable($why) {
-  $why = ("$why" -creplace '[^!#-\[\]-~]+', ' ').Trim()
+  $why = ("$why" -creplace '[^!#-%\x27-;=?-\[\]-~]+', ' ').Trim()
   $why.Substring(0, [Math]::Min(80, $why.Length))
 }
