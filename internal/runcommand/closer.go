@@ -1,7 +1,7 @@
 // Package runcommand has hosts close sessions through Systems Manager Run
 // Command, and reads what they answered. It implements session.SessionCloser and owns
 // the language spoken with the close document of template.yaml: its
-// parameters (encode.go) and its output (reader.go).
+// parameters (parameter.go) and its output (reader.go).
 package runcommand
 
 import (

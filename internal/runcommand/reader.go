@@ -161,6 +161,72 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	return inv, nil
 }
 
+// stepOutput is what the step of a document left that a host has run. Only its
+// standard output is what the script said. The rest is context: a single line of
+// noise on standard error is common, and harmless.
+type stepOutput struct {
+	platform string // the step's name
+	stdout   string
+	rest     string
+}
+
+// How the list shows the output of a step: standard output, this title, and
+// standard error, 2,500 bytes at most (amazon-ssm-agent 3.3.1142.0, pluginutil;
+// seen by running it). No line of a document's answer begins with a dash.
+const (
+	errorTitle   = "\n----------ERROR-------\n"
+	stdoutWasCut = "\n---Output truncated---"
+	stderrWasCut = "\n---Error truncated----"
+
+	// maybeCutChars: an output of this size in the list may have been cut.
+	maybeCutChars = 2_400
+)
+
+// output is what the document's step for the host's platform left; the steps
+// are named after the platforms. The other one was skipped.
+func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (stepOutput, error) {
+	step, ran := stepThatRan(listed.CommandPlugins)
+	if !ran {
+		return stepOutput{}, nil
+	}
+	shown := aws.ToString(step.Output)
+	stdout, stderr, _ := strings.Cut(shown, errorTitle)
+	out := stepOutput{
+		platform: aws.ToString(step.Name),
+		stdout:   strings.TrimSuffix(stdout, stdoutWasCut),
+		rest:     strings.TrimSuffix(stderr, stderrWasCut),
+	}
+	if len(shown) < maybeCutChars && !strings.Contains(shown, "truncated--") {
+		return out, nil
+	}
+	full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
+		CommandId:  listed.CommandId,
+		InstanceId: listed.InstanceId,
+		PluginName: step.Name,
+	})
+	if err != nil {
+		return stepOutput{}, fmt.Errorf("read the whole output: %w", err)
+	}
+	// Of a step that its time-out ended there is none, only what is listed.
+	if whole := aws.ToString(full.StandardOutputContent); whole != "" {
+		out.stdout = whole
+	}
+	return out, nil
+}
+
+// stepThatRan is the one that was not skipped. The agent calls a skipped step
+// Skipped and gives it a text for the list, and no standard output; what the
+// service shows as its status is documented nowhere.
+func stepThatRan(steps []types.CommandPlugin) (types.CommandPlugin, bool) {
+	for _, step := range steps {
+		skipped := step.Status == "Skipped" || strings.HasPrefix(aws.ToString(step.Output), "Step execution skipped")
+		if !skipped && aws.ToString(step.Output) != "" {
+			return step, true
+		}
+	}
+	return types.CommandPlugin{}, false
+}
+
 // parseOutput reads the lines of a host's stdout. What is not a whole, well
 // formed report of a session not yet reported is only counted: a host can say
 // anything, and a cut output ends in the middle of a line.
@@ -201,4 +267,28 @@ func known(o session.Outcome) bool {
 		return true
 	}
 	return false
+}
+
+var errNotEncoded = errors.New("not a percent-encoded ID")
+
+// decodeID is the inverse of encodeID; it takes nothing that encodeID does not
+// give.
+func decodeID(s string) (string, error) {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if plain(s[i]) {
+			b = append(b, s[i])
+			continue
+		}
+		if s[i] != '%' || i+2 >= len(s) {
+			return "", errNotEncoded
+		}
+		hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+		if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
+			return "", errNotEncoded
+		}
+		b = append(b, byte(hi<<4|lo))
+		i += 2
+	}
+	return string(b), nil
 }

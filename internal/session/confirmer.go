@@ -113,3 +113,42 @@ func recordReports(ctx context.Context, table Table, reports []Report, now time.
 	}
 	return results
 }
+
+// An Outcome is what a host says of one session it was to close.
+type Outcome string
+
+const (
+	OutcomeClosed   Outcome = "closed"
+	OutcomeAbsent   Outcome = "absent"
+	OutcomeReplaced Outcome = "replaced"
+	// OutcomeExpired: the command came after its VoidAfter; nothing was done.
+	OutcomeExpired Outcome = "expired"
+	OutcomeFailed  Outcome = "failed"
+	// OutcomeUnanswered: the host said nothing; the command was refused, or
+	// could not be delivered or run.
+	OutcomeUnanswered Outcome = "unanswered"
+	// OutcomeInUse: a session that was to be closed for being idle is in use.
+	OutcomeInUse Outcome = "in-use"
+)
+
+// A Report is a host's word about one session of an attempt.
+type Report struct {
+	HostID    string // by the sender of the report, not by its text
+	AttemptID string // by the command, not by the host
+	SessionID string
+	Outcome   Outcome
+	Reason    string // why it failed; at most a line
+	CommandID string // the command that it answers, for the log
+}
+
+// withReason fills in a default reason.
+func (r Report) withReason() Report {
+	switch {
+	case r.Reason != "":
+	case r.Outcome == OutcomeExpired:
+		r.Reason = "The command was void when the host ran it: is its clock ahead?"
+	default:
+		r.Reason = string(r.Outcome)
+	}
+	return r
+}

@@ -204,91 +204,53 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	d.recordRefusals(ctx, req, refused, log)
 }
 
-// putBackRefused undoes the marks of refused deletions and fails them. It returns
-// those that go on: not begun by this request, relied upon by another, or ones
-// whose mark the table did not let go.
-func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
-	var open []*deletion
-	for _, del := range refused {
-		if del.old == nil {
-			goOn = append(goOn, del)
-		} else {
-			del.unclear = 0
-			open = append(open, del)
-		}
-	}
-	for range maxRounds {
-		if len(open) == 0 {
-			return goOn
-		}
-		var writes []Write
-		for _, del := range open {
-			writes = append(writes, putBack(del.mark, del.old, req))
-		}
-		var again []*deletion
-		for i, res := range d.Table.Write(ctx, writes) {
-			del := open[i]
-			switch {
-			case res.Err == nil, errors.Is(res.Err, ErrCondition) && alreadyPutBack(res.Old, req):
-				del.fail(refusalReason(del.cause), del.cause)
-			case errors.Is(res.Err, ErrCondition):
-				goOn = append(goOn, del)
-			default:
-				if errors.Is(res.Err, ErrUnclear) {
-					del.unclear++
-				}
-				again = append(again, del)
-			}
-		}
-		open = again
-	}
-	for _, del := range open {
-		if del.unclear > 0 {
-			del.fail(reasonUnclear, del.cause)
-		} else {
-			goOn = append(goOn, del)
-		}
-	}
-	return goOn
+// SessionCloser is the fleet, as far as closing sessions goes.
+type SessionCloser interface {
+	// Close has the hosts close sessions, as one attempt. It answers each
+	// closing in its place:
+	//
+	//   - nil: the command was accepted; a Report will follow, or nothing will.
+	//   - a *Refusal: no command was sent to that host, and none will be.
+	//   - any other error: unclear; the command may run or not.
+	Close(ctx context.Context, attempt Attempt) []error
 }
 
-// alreadyPutBack tells whether the record that did not meet the put-back's condition
-// shows that the put-back was done already, and only its answer lost: nothing
-// of the request is left in it. What stands there instead may be another
-// request's mark. That one is not ours to answer for, since it may be put back
-// as well, unless it is ending.
-func alreadyPutBack(now Record, req Request) bool {
-	s := now.Session()
-	confirmed := !s.State.lives() && s.Confirmation != ""
-	return now != nil && s.DeletionRequestID != req.ID && !confirmed
+// An Attempt is one try to have hosts close sessions.
+type Attempt struct {
+	// ID travels with the command out of the hosts' reach, and comes back with
+	// each Report.
+	ID string
+	// VoidAfter is when the deletions end by themselves; a host that gets the
+	// command later does nothing.
+	VoidAfter time.Time
+	Closings  []Closing
+	// OnSent, if it is there, is told of each closing, by its place, whose command
+	// was taken: its ID, for the log. Several are told of side by side.
+	OnSent func(closing int, commandID string)
 }
 
-// recordRefusals records the reason in deletions that go on, so that whoever
-// looks, or repeats the request, knows.
-func (d *Deleter) recordRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
-	if len(refused) == 0 {
-		return
-	}
-	var reports []Report
-	for _, del := range refused {
-		refusal := (*Refusal)(nil)
-		errors.As(del.cause, &refusal)
-		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
-	}
-	for i, res := range recordReports(ctx, d.Table, reports, req.At) {
-		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			log.Warn("a refusal was not noted in the record; its lease still stands",
-				"SessionId", refused[i].sessionID, "Cause", res.Err)
-		}
-	}
+// A Closing names a session on its host, in one incarnation.
+type Closing struct {
+	SessionID, NameOnHost, HostID string
+	// CreationTime is the incarnation, as the host reported it. Where it is
+	// empty or unreadable, only a session created no later than CreatedUntil
+	// is closed.
+	CreationTime string
+	CreatedUntil time.Time
 }
 
-func refusalReason(cause error) string {
-	refusal := (*Refusal)(nil)
-	errors.As(cause, &refusal)
-	host := refusal.HostID
-	if host == "" {
-		host = "(none is recorded)"
+// add adds the closing of a session whose deletion was requested at that time,
+// and is tried until end. The command is void as soon as one of its deletions
+// would be given up.
+func (a *Attempt) add(s Session, requestedAt, end time.Time) {
+	a.Closings = append(a.Closings, Closing{
+		SessionID:    s.ID,
+		NameOnHost:   s.NameOnHost(),
+		HostID:       s.HostID,
+		CreationTime: s.CreationTime,
+		CreatedUntil: requestedAt.Add(CreationTolerance),
+	})
+	if a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
+		a.VoidAfter = end
 	}
-	return "The session's host " + host + " " + refusal.Reason + "." + reasonRefused
 }

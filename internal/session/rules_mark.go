@@ -1,6 +1,8 @@
 package session
 
 import (
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -167,4 +169,21 @@ func claimable(open Session, now time.Time, tryFor time.Duration) bool {
 	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
 		!now.Add(Lease).After(tryUntil(open, tryFor))
+}
+
+// lease makes the attempt of that name the current one.
+func lease(w *Write, sessionID, attemptID string, now time.Time) {
+	set(w, AttrAttemptID, attemptID)
+	set(w, AttrAttemptedAt, now)
+	set(w, AttrNextAttemptAt, now.Add(Lease))
+	set(w, AttrDueShard, dueShard(sessionID))
+}
+
+// dueShards spread the index of leases over several partitions.
+const dueShards = 4
+
+func dueShard(sessionID string) string {
+	h := fnv.New32a()
+	h.Write([]byte(sessionID))
+	return strconv.Itoa(int(h.Sum32() % dueShards))
 }

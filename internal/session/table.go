@@ -72,6 +72,28 @@ const (
 	Before
 )
 
+func is(attr string, values ...any) Condition {
+	c := Condition{Attr: attr, Op: Is}
+	for _, v := range values {
+		c.Values = append(c.Values, value(v))
+	}
+	return c
+}
+
+func missing(attr string) Condition { return Condition{Attr: attr, Op: Missing} }
+
+func exists(attr string) Condition { return Condition{Attr: attr, Op: Exists} }
+
+// same is the condition that an attribute is as it was seen, there or not.
+func same(seen Record, attr string) Condition {
+	if v, ok := seen[attr]; ok {
+		return is(attr, v)
+	}
+	return missing(attr)
+}
+
+func set(w *Write, attr string, v any) { w.Set[attr] = value(v) }
+
 // A Result is the outcome of one Write.
 type Result struct {
 	// Old is the record before the write, with or without success; nil if

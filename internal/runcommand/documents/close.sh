@@ -1,7 +1,7 @@
 #!/bin/sh
 # Closes the sessions that the parameter names for this host.
 #
-# It takes the group of this host out of `sessions` (the grammar is in encode.go of package runcommand), asks dcv for its
+# It takes the group of this host out of `sessions` (the grammar is in parameter.go of package runcommand), asks dcv for its
 # list, and compares each session with the incarnation that was asked for:
 #   @ the incarnation: equal to the creation time listed; to the second, where either has no decimals
 #   ~ none was recorded: created no later than this

@@ -11,22 +11,21 @@ type mutant struct {
 }
 
 const (
-	rules          = "internal/session/rules.go"
 	markRules      = "internal/session/rules_mark.go"
 	confirmRules   = "internal/session/rules_confirm.go"
 	forceRules     = "internal/session/rules_force.go"
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
 	deleter        = "internal/session/deleter.go"
+	refusals       = "internal/session/refusal.go"
 	deletions      = "internal/session/deletion.go"
-	attempts       = "internal/session/attempt.go"
 	reaper         = "internal/session/hostreaper.go"
 	reconciler     = "internal/session/inventoryreconciler.go"
 	unresponsive   = "internal/session/unresponsive.go"
 	listedIDs      = "internal/session/listedid.go"
 	idleRecorder   = "internal/session/idlerecorder.go"
 	closer         = "internal/runcommand/closer.go"
-	encoding       = "internal/runcommand/encode.go"
+	encoding       = "internal/runcommand/parameter.go"
 	isolation      = "internal/runcommand/isolate.go"
 	answers        = "internal/runcommand/reader.go"
 	surveys        = "internal/runcommand/survey.go"
@@ -38,13 +37,13 @@ const (
 var mutants = []mutant{
 	// 1. Durable before answered.
 	{
-		name: "mark without its place in the index due", promise: 1, file: rules,
+		name: "mark without its place in the index due", promise: 1, file: markRules,
 		why: "a crash after the mark leaves a deletion that cleanup never finds",
 		old: "set(w, AttrDueShard, dueShard(sessionID))",
 		new: "_ = sessionID",
 	},
 	{
-		name: "lease not written", promise: 1, file: rules,
+		name: "lease not written", promise: 1, file: markRules,
 		why: "the same: an item without NextAttemptAt is not in the index",
 		old: "set(w, AttrNextAttemptAt, now.Add(Lease))",
 		new: "",
@@ -263,7 +262,7 @@ var mutants = []mutant{
 		new: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil && created.IsZero() {",
 	},
 	{
-		name: "no bound where no incarnation was recorded", promise: 5, file: attempts,
+		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
 		why: "a session that came up after the request is closed",
 		old: "CreatedUntil: requestedAt.Add(CreationTolerance),",
 		new: "CreatedUntil: requestedAt.Add(1000 * time.Hour),",
@@ -275,7 +274,7 @@ var mutants = []mutant{
 		new: "if del.seen.State == Deleted && !del.force {",
 	},
 	{
-		name: "command without an end", promise: 5, file: attempts,
+		name: "command without an end", promise: 5, file: deleter,
 		why: "one that arrives after the deletion's end still closes",
 		old: "a.VoidAfter = end",
 		new: "a.VoidAfter = end.Add(1000 * time.Hour)",
@@ -364,7 +363,7 @@ var mutants = []mutant{
 		new: "for i, a := range answers {\n\t\tif i > 0 && a.SessionID == answers[i-1].SessionID {\n\t\t\tcontinue\n\t\t}\n\t\tif a.FailureReason",
 	},
 	{
-		name: "refused session not put back", promise: 7, file: deleter,
+		name: "refused session not put back", promise: 7, file: refusals,
 		why: "an entry answered as unsuccessful goes on being deleted",
 		old: "goOn = append(goOn, del)\n\t\t} else {",
 		new: "goOn = append(goOn, del)\n\t\t} else if del.fail(refusalReason(del.cause), del.cause); len(refused) == 0 {",
@@ -376,7 +375,7 @@ var mutants = []mutant{
 		new: "if v, had := old[attr]; had && attr != AttrStateReason && attr != AttrExpiresAt {",
 	},
 	{
-		name: "refusal answered though the deletion goes on", promise: 7, file: deleter,
+		name: "refusal answered though the deletion goes on", promise: 7, file: refusals,
 		why: "another request relies on it, and ends it",
 		old: "return now != nil && s.DeletionRequestID != req.ID && !confirmed",
 		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",

@@ -1,0 +1,55 @@
+package runcommand
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	// agentsExit is what the agent adds to the standard error of a script that
+	// fails, without a new line before it: it says less than the script did.
+	agentsExit = regexp.MustCompile(`failed to run commands: exit status \d+\s*$`)
+	// folders are long, and the same for every command.
+	folders = regexp.MustCompile(`(/[\w.+-]+){2,}/`)
+	warning = regexp.MustCompile(`(?i)warning|locale|ld\.so`)
+)
+
+// hint is the beginning of what was said beside an answer, one harmless line for
+// a person. Warnings come last: they stand first in the text, are longer than a
+// hint may be, and do not tell why a command failed.
+func hint(rest string) string {
+	const maxHintChars = 80
+	if short := agentsExit.ReplaceAllString(rest, ""); strings.TrimSpace(short) != "" {
+		rest = short
+	}
+	var causes, warnings []string
+	for line := range strings.Lines(rest) {
+		words := strings.Join(strings.Fields(folders.ReplaceAllString(ascii(line), ".../")), " ")
+		switch {
+		case words == "":
+		case warning.MatchString(words):
+			warnings = append(warnings, words)
+		default:
+			causes = append(causes, words)
+		}
+	}
+	said := strings.Join(append(causes, warnings...), " ")
+	return said[:min(len(said), maxHintChars)]
+}
+
+// printable keeps what a host says as a reason to one short, harmless line.
+func printable(reason string) string {
+	const maxReasonChars = 200
+	clean := ascii(reason)
+	return clean[:min(len(clean), maxReasonChars)]
+}
+
+// ascii has a space for every character that is not a printable one of ASCII.
+func ascii(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, text)
+}

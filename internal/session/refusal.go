@@ -1,0 +1,123 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
+
+// A Refusal says that a host was not, and will not be, asked.
+type Refusal struct {
+	HostID string
+	// Reason is for the caller of the API: a clause that begins with what the
+	// host is or is not ("is not connected to Systems Manager").
+	Reason string
+	// Err is the cause, for the log.
+	Err error
+}
+
+func (r *Refusal) Error() string {
+	if r.Err == nil {
+		return "host " + r.HostID + " " + r.Reason
+	}
+	return "host " + r.HostID + " " + r.Reason + ": " + r.Err.Error()
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// report is the refusal as the outcome of an attempt.
+func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
+	return Report{
+		HostID: hostID, AttemptID: attemptID, SessionID: sessionID,
+		Outcome: OutcomeUnanswered, Reason: "The host " + r.Reason + ".",
+	}
+}
+
+// putBackRefused undoes the marks of refused deletions and fails them. It returns
+// those that go on: not begun by this request, relied upon by another, or ones
+// whose mark the table did not let go.
+func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
+	var open []*deletion
+	for _, del := range refused {
+		if del.old == nil {
+			goOn = append(goOn, del)
+		} else {
+			del.unclear = 0
+			open = append(open, del)
+		}
+	}
+	for range maxRounds {
+		if len(open) == 0 {
+			return goOn
+		}
+		var writes []Write
+		for _, del := range open {
+			writes = append(writes, putBack(del.mark, del.old, req))
+		}
+		var again []*deletion
+		for i, res := range d.Table.Write(ctx, writes) {
+			del := open[i]
+			switch {
+			case res.Err == nil, errors.Is(res.Err, ErrCondition) && alreadyPutBack(res.Old, req):
+				del.fail(refusalReason(del.cause), del.cause)
+			case errors.Is(res.Err, ErrCondition):
+				goOn = append(goOn, del)
+			default:
+				if errors.Is(res.Err, ErrUnclear) {
+					del.unclear++
+				}
+				again = append(again, del)
+			}
+		}
+		open = again
+	}
+	for _, del := range open {
+		if del.unclear > 0 {
+			del.fail(reasonUnclear, del.cause)
+		} else {
+			goOn = append(goOn, del)
+		}
+	}
+	return goOn
+}
+
+// alreadyPutBack tells whether the record that did not meet the put-back's condition
+// shows that the put-back was done already, and only its answer lost: nothing
+// of the request is left in it. What stands there instead may be another
+// request's mark. That one is not ours to answer for, since it may be put back
+// as well, unless it is ending.
+func alreadyPutBack(now Record, req Request) bool {
+	s := now.Session()
+	confirmed := !s.State.lives() && s.Confirmation != ""
+	return now != nil && s.DeletionRequestID != req.ID && !confirmed
+}
+
+// recordRefusals records the reason in deletions that go on, so that whoever
+// looks, or repeats the request, knows.
+func (d *Deleter) recordRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
+	if len(refused) == 0 {
+		return
+	}
+	var reports []Report
+	for _, del := range refused {
+		refusal := (*Refusal)(nil)
+		errors.As(del.cause, &refusal)
+		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
+	}
+	for i, res := range recordReports(ctx, d.Table, reports, req.At) {
+		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+			log.Warn("a refusal was not noted in the record; its lease still stands",
+				"SessionId", refused[i].sessionID, "Cause", res.Err)
+		}
+	}
+}
+
+func refusalReason(cause error) string {
+	refusal := (*Refusal)(nil)
+	errors.As(cause, &refusal)
+	host := refusal.HostID
+	if host == "" {
+		host = "(none is recorded)"
+	}
+	return "The session's host " + host + " " + refusal.Reason + "." + reasonRefused
+}
