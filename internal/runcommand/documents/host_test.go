@@ -256,7 +256,9 @@ func (h *host) execute(document string, parameters map[string]string) string {
 		env = append(env, "AWS_SSM_INSTANCE_ID="+hostID)
 	}
 	linux, windows := d.script(h.t, "linux"), d.script(h.t, "windows")
+	broken := false
 	for name, value := range parameters {
+		broken = broken || name == "sessions" && !regexp.MustCompile(d.Parameters[name].AllowedPattern).MatchString(value)
 		if h.oldAgent {
 			linux = strings.ReplaceAll(linux, "{{ "+name+" }}", value)
 			windows = strings.ReplaceAll(windows, "{{ "+name+" }}", value)
@@ -273,7 +275,7 @@ func (h *host) execute(document string, parameters map[string]string) string {
 	h.restore(before)
 	onWindows := answer{text: h.runWindows(windows, env), left: h.sessions()}
 	h.restore(after)
-	h.compare(document, answers, onLinux, onWindows)
+	h.compare(document, answers, broken, onLinux, onWindows)
 	return onLinux.text
 }
 
