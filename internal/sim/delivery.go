@@ -46,6 +46,9 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	w.after(in, func() {
 		m := on.machine
 		if m.state == running && m.since.Equal(since) {
+			if m.noisy {
+				on.stderr = "Killed\n"
+			}
 			w.finish(on, "Success", "Success", w.spoilt(on, output()))
 			return
 		}

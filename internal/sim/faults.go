@@ -67,6 +67,7 @@ const (
 	outputCut
 	hostLies
 	clockOff
+	hostNoisy // its programs complain on standard error
 	recordOdd // a record that no inventory made
 
 	faults
@@ -80,7 +81,7 @@ var faultNames = [faults]string{
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls",
-	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "odd record",
+	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "host noisy", "odd record",
 }
 
 func (f fault) String() string { return faultNames[f] }

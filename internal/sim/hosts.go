@@ -25,6 +25,7 @@ type machine struct {
 	skew          time.Duration // of its clock
 	whole         bool          // its dcv prints creation times without decimals
 	console       bool          // makes a console session when it starts
+	noisy         bool          // its programs complain on standard error, which does no harm
 	changed       time.Time     // when it was last well or ill
 
 	sessions []*desktop
@@ -107,6 +108,10 @@ func (w *world) build() {
 		}
 		if w.dice.chance(3 * percent) {
 			m.platform = "macOS"
+		}
+		if w.dice.chance(10 * percent) {
+			w.seen.faults[hostNoisy]++
+			m.noisy = true
 		}
 		if w.meets(clockOff) || w.dice.chance(10*percent) {
 			w.seen.faults[clockOff]++
