@@ -183,7 +183,7 @@ func TestClosingIsTriedUntilTheEnd(t *testing.T) {
 			if void := u.hosts.sent[0].VoidAfter; !void.Equal(at(3600)) {
 				t.Errorf("void after %v", void)
 			}
-			u.clean(at(3500)) // too late for another
+			u.clean(at(3541)) // too late for another
 			u.has("s1", "NextAttemptAt", session.FormatTime(at(3600)))
 			u.clean(at(3600))
 			u.sent("a1: s1")

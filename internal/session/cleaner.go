@@ -90,7 +90,10 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	}
 	c.checkHosts(ctx, unanswered)
 
-	var claimed []Session
+	var (
+		claimed []Session
+		ends    []time.Time
+	)
 	attempt := Attempt{ID: c.NewID()}
 	writes := make([]Write, len(due))
 	for i, r := range due {
@@ -110,7 +113,8 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case became[AttrAttemptID] != nil:
 			claimed = append(claimed, s)
-			attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
+			attempt.add(s, s.DeletionRequestedAt)
+			ends = append(ends, tryUntil(s, c.GiveUp))
 		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case s.unanswered():
@@ -119,12 +123,12 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
 		}
 	}
-	c.send(ctx, attempt, claimed)
+	c.send(ctx, attempt, claimed, ends, now)
 }
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
 // and the reason is noted; EC2 is asked whether those hosts still live.
-func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) {
+func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session, ends []time.Time, now time.Time) {
 	if len(attempt.Closings) == 0 {
 		return
 	}
@@ -134,7 +138,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 		reports []Report
 		refused []string
 	)
-	for i, err := range c.Closer.Close(ctx, attempt) {
+	for i, err := range closeParts(ctx, c.Closer, attempt, ends, now) {
 		s := claimed[i]
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts+1)
 		refusal := (*Refusal)(nil)

@@ -70,7 +70,7 @@ func TestOneOfTwoClaimersWins(t *testing.T) {
 	}{
 		"claim":   {markedRecord, 120, 1},
 		"give up": {markedRecord, 3600, 0},
-		"wait":    {markedRecord, 3500, 0},
+		"wait":    {markedRecord, 3550, 0},
 		"touch":   {confirmedRecord, 200, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,13 +177,81 @@ func TestNextAttemptAfterAFailure(t *testing.T) {
 	}
 }
 
-// Promise 2: given up at the give-up time, not when the last lease ends.
+// Promise 2: given up at the give-up time, not when the last lease ends; and the
+// last attempt is shortly before.
 func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
-	u := newUpkeep(t, with(markedRecord, "Attempts", int64(9)))
-	u.clean(at(3600 - 180))
-	u.has("s1", "AttemptId", "a1", "NextAttemptAt", session.FormatTime(at(3600)))
-	u.clean(at(3600))
-	u.has("s1", "State", "UNKNOWN")
+	for when, next := range map[float64][]float64{
+		3600 - 180: {3600 - 120, 3600}, 3600 - 150: {3600 - 120, 3600}, 3600 - 149: {3600}, 3600 - 61: {3600},
+	} {
+		u := newUpkeep(t, with(markedRecord, "Attempts", int64(9)))
+		u.clean(at(when))
+		for n, at := range next {
+			u.has("s1", "AttemptId", fmt.Sprint("a", n+1), "NextAttemptAt", session.FormatTime(t0.Add(time.Duration(at)*time.Second)))
+			u.clean(t0.Add(time.Duration(at) * time.Second))
+		}
+		u.has("s1", "State", "UNKNOWN")
+	}
+}
+
+// One old deletion does not make the commands of others void early, neither of a
+// run of cleanup nor of a request.
+func TestOldDeletionsHaveCommandsOfTheirOwn(t *testing.T) {
+	of := func(id string, minutes float64) session.Record {
+		return with(failedRecord, "SessionId", id, "TryUntil", session.FormatTime(at(120+minutes*60)))
+	}
+	voids := func(sent []session.Attempt, now time.Time) {
+		t.Helper()
+		n := 0
+		for _, a := range sent {
+			for _, c := range a.Closings {
+				n++
+				left := map[string]float64{"old": 2, "half": 31, "whole": 59, "new": 60}[c.SessionID]
+				if got := a.VoidAfter.Sub(now).Minutes(); got > left || got < left/2 {
+					t.Errorf("the command for %s, which has %v minutes left, is good for %v", c.SessionID, left, got)
+				}
+			}
+		}
+		if n < 3 || len(sent) > 3 {
+			t.Errorf("%d closings in %d commands", n, len(sent))
+		}
+	}
+	u := newUpkeep(t, of("old", 2), of("half", 31), of("whole", 59))
+	u.clean(at(120))
+	voids(u.hosts.sent, at(120))
+
+	w := newWorld(t, of("old", 2), of("half", 31), ready("new", alice, hostA))
+	w.expect(request("r2", at(120), entry("old", alice), entry("half", alice), entry("new", alice)), "", "", "")
+	voids(w.hosts.sent, at(120))
+}
+
+// A host that was mended after 40 seconds is asked again, however short the time.
+func TestHostMendedShortlyBeforeTheEndIsAsked(t *testing.T) {
+	for _, minutes := range []float64{3, 4, 5, 10} {
+		u := newUpkeep(t, listedRecord)
+		d := u.deleter()
+		d.GiveUp = time.Duration(minutes) * time.Minute
+		if _, err := d.Delete(t.Context(), request("r1", t0, entry("s1", alice))); err != nil {
+			t.Fatal(err)
+		}
+		attempt, closedAt := "r1", 0.0
+		for when := 0.0; when < minutes*60; when += 5 {
+			if s := u.table.Get("s1").Session(); s.Confirmation == "" && (s.AttemptID != attempt || when == 5) {
+				attempt = s.AttemptID
+				if when < 40 {
+					u.report(at(when), session.Report{HostID: hostA, AttemptID: attempt, SessionID: "s1", Outcome: session.OutcomeFailed, Reason: "no"})
+				} else {
+					u.report(at(when), closed(hostA, attempt, "s1"))
+					closedAt = when
+				}
+			}
+			if int(when)%60 == 30 { // cleanup runs each minute
+				u.clean(at(when))
+			}
+		}
+		if closedAt == 0 {
+			t.Errorf("%v minutes: never asked again: %v", minutes, u.table.Get("s1"))
+		}
+	}
 }
 
 // The stream's function failed for longer than its retries.

@@ -173,7 +173,10 @@ func (d *Deleter) accepted(del *deletion, w Write, old Record) {
 // closeSessions sends the commands of what was recorded. A refused session goes back to
 // what it was; anything unclear is left to its lease.
 func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
-	var sent []*deletion
+	var (
+		sent []*deletion
+		ends []time.Time
+	)
 	attempt := Attempt{ID: req.ID, OnSent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
 	for _, del := range deletions {
 		if del.step == toClose {
@@ -183,7 +186,8 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 				// Open before: what came up since was not meant. Force begins again.
 				requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)
 			}
-			attempt.add(del.seen, requestedAt, until)
+			attempt.add(del.seen, requestedAt)
+			ends = append(ends, until)
 		}
 	}
 	if len(sent) == 0 {
@@ -193,7 +197,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	defer cancel()
 
 	var refused []*deletion
-	for i, err := range d.Closer.Close(sendCtx, attempt) {
+	for i, err := range closeParts(sendCtx, d.Closer, attempt, ends, req.At) {
 		del := sent[i]
 		del.step, del.cause, del.ordered = done, err, true
 		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
@@ -239,10 +243,8 @@ type Closing struct {
 	CreatedUntil time.Time
 }
 
-// add adds the closing of a session whose deletion was requested at that time,
-// and is tried until end. The command is void as soon as one of its deletions
-// would be given up.
-func (a *Attempt) add(s Session, requestedAt, end time.Time) {
+// add adds the closing of a session whose deletion was requested at that time.
+func (a *Attempt) add(s Session, requestedAt time.Time) {
 	a.Closings = append(a.Closings, Closing{
 		SessionID:    s.ID,
 		NameOnHost:   s.NameOnHost(),
@@ -250,7 +252,4 @@ func (a *Attempt) add(s Session, requestedAt, end time.Time) {
 		CreationTime: s.CreationTime,
 		CreatedUntil: requestedAt.Add(CreationTolerance),
 	})
-	if a.VoidAfter.IsZero() || end.Before(a.VoidAfter) {
-		a.VoidAfter = end
-	}
 }

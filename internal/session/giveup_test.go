@@ -10,7 +10,7 @@ import (
 )
 
 func TestTooLateForAnotherAttemptWaitsForTheEnd(t *testing.T) {
-	for when, attempts := range map[float64]int{3600 - 120: 1, 3600 - 119.999: 0} {
+	for when, attempts := range map[float64]int{3600 - 60: 1, 3600 - 59.999: 0} {
 		u := newUpkeep(t, markedRecord)
 		u.clean(at(when))
 		if len(u.hosts.sent) != attempts {

@@ -54,7 +54,11 @@ func ifCurrentAttempt(r Report) Write {
 // failed, so nothing is waited for but a pause, longer from attempt to attempt.
 func rescheduleEarlier(old Record, now time.Time) (Write, bool) {
 	s := old.Session()
-	next := now.Add(min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff))
+	pause := min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff)
+	next := now.Add(pause)
+	if end := tryUntil(s, 0); end.After(s.DeletionRequestedAt) { // else nobody recorded it
+		next = nextAttempt(now, pause, end)
+	}
 	if !next.Before(s.NextAttemptAt) {
 		return Write{}, false
 	}

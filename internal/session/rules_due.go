@@ -21,9 +21,7 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 		return finishClosing(due, unconfirmed(due, tryFor), now)
 	case !now.Before(end):
 		return giveUp(due, unconfirmed(due, tryFor), now)
-	case end.Sub(now) < Lease:
-		// Too late for another attempt, and the time after which the commands
-		// of all that are claimed together are void.
+	case end.Sub(now) < shortestAttempt:
 		return waitForEnd(due, end)
 	default:
 		return claim(due, attemptID, now, end)
@@ -55,7 +53,8 @@ func unconfirmed(due Record, tryFor time.Duration) string {
 
 // claim gives a due deletion a new attempt: only one claimer's write meets the
 // condition. Each lease is longer than the last, up to maxBackoff, and not the
-// same for all; none goes beyond the end, when the deletion is given up.
+// same for all; the last attempt is shortly before the end, when the deletion is
+// given up.
 func claim(due Record, attemptID string, now, end time.Time) Write {
 	s := due.Session()
 	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}
@@ -65,12 +64,23 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	}
 	lease(&w, s.ID, attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
-	next := now.Add(backoff + jitter(s.ID+attemptID, backoff/4))
-	if next.After(end) {
-		next = end
-	}
-	set(&w, AttrNextAttemptAt, next)
+	set(&w, AttrNextAttemptAt, nextAttempt(now, backoff+jitter(s.ID+attemptID, backoff/4), end))
 	return w
+}
+
+// nextAttempt is when a deletion is tried again after a pause. A pause that would
+// last until it is too late ends early, so that a host that was mended meanwhile
+// is asked once more shortly before the end. It is the end where no other attempt
+// fits in.
+func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {
+	last := end.Add(-Lease)
+	switch next := now.Add(pause); {
+	case !next.After(last):
+		return next
+	case last.Sub(now) >= failedPause:
+		return last
+	}
+	return end
 }
 
 // lastReason is why the attempt that is over failed: what is recorded of it, or
@@ -88,7 +98,13 @@ func lastReason(due Record) string {
 	return reason
 }
 
-const maxBackoff = 10 * time.Minute
+const (
+	maxBackoff = 10 * time.Minute
+	// shortestAttempt is how long before its end a deletion is still tried: a host
+	// that is well answers in less. Cleanup runs each minute, so an attempt that
+	// is planned a Lease before the end begins in time.
+	shortestAttempt = Lease / 2
+)
 
 // jitter is a part of the duration: always the same of one text, and evenly
 // spread over many.

@@ -19,11 +19,7 @@ func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration)
 	case del.force:
 		return markForced(*del, req, time.Time{})
 	}
-	w := mark(*del, req, req.At.Add(giveUp))
-	if giveUp < Lease { // as only a system to try things with has it
-		set(&w, AttrNextAttemptAt, req.At.Add(giveUp))
-	}
-	return w
+	return mark(*del, req, req.At.Add(giveUp))
 }
 
 // deletionAttrs are all attributes that a deletion can leave in a record, from
@@ -68,6 +64,7 @@ func mark(d deletion, req Request, tryUntil time.Time) Write {
 	}
 	set(&w, AttrTryUntil, tryUntil)
 	begin(&w, d, req)
+	set(&w, AttrNextAttemptAt, nextAttempt(req.At, Lease, tryUntil))
 	return w
 }
 
@@ -163,8 +160,7 @@ func claimFailed(open Session, req Request) Write {
 
 // claimable tells whether a repeated request may try again now: the last
 // attempt has failed, some time ago, and another one has its whole lease before
-// the deletion is given up. One command serves many deletions and is void when
-// the first of them is over: a last-minute attempt would spoil those of others.
+// the deletion is given up.
 func claimable(open Session, now time.Time, tryFor time.Duration) bool {
 	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&

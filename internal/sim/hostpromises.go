@@ -37,6 +37,8 @@ func (w *world) commandTaken(inv *invocation, cmd *command) {
 				w.breaks(5, "%s asks to close %s as of %s, but it was requested at %s", inv, a.sessionID, a.created, at.requestedAt)
 			case cmd.voidAfter > at.over.Unix():
 				w.breaks(5, "the command of %s for %s outlives its deletion", inv, a.sessionID)
+			case !inv.faulty && time.Unix(cmd.voidAfter, 0).Sub(w.now()) < at.over.Sub(w.now())/2-time.Minute:
+				w.breaks(8, "the command of %s for %s is void at %d, long before its deletion is over at %s", inv, a.sessionID, cmd.voidAfter, at.over)
 			case at.putBack:
 				w.breaks(7, "%s sends a command for %s, which it has taken back", inv, a.sessionID)
 			}

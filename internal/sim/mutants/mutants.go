@@ -17,6 +17,7 @@ const (
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
 	deleter        = "internal/session/deleter.go"
+	voidAfter      = "internal/session/voidafter.go"
 	refusals       = "internal/session/refusal.go"
 	deletions      = "internal/session/deletion.go"
 	reaper         = "internal/session/hostreaper.go"
@@ -274,10 +275,10 @@ var mutants = []mutant{
 		new: "if del.seen.State == Deleted && !del.force {",
 	},
 	{
-		name: "command without an end", promise: 5, file: deleter,
+		name: "command without an end", promise: 5, file: voidAfter,
 		why: "one that arrives after the deletion's end still closes",
-		old: "a.VoidAfter = end",
-		new: "a.VoidAfter = end.Add(1000 * time.Hour)",
+		old: "p.VoidAfter = ends[i]",
+		new: "p.VoidAfter = ends[i].Add(1000 * time.Hour)",
 	},
 	{
 		name: "host confirms for others", promise: 5, file: confirmRules,
@@ -423,6 +424,12 @@ var mutants = []mutant{
 		why: "Systems Manager's default for MaxErrors: hosts that have not begun never run it",
 		old: `MaxErrors:      aws.String("100%"),`,
 		new: `MaxErrors:      aws.String("0"),`,
+	},
+	{
+		name: "one old deletion makes the commands of all void early", promise: 8, file: voidAfter,
+		why: "a host whose clock is two minutes ahead does nothing for deletions that have an hour",
+		old: "n, known := of[left]",
+		new: "left = 0\n\t\tn, known := of[left]",
 	},
 
 	// 9. Re-cached.
