@@ -10,8 +10,8 @@ import (
 // copies: a decoder of encoding/json for each entry of a large request was a
 // good part of what it cost.
 
-// elementsOf are the values of an array; ok is false if it is something else.
-func elementsOf(raw []byte) (all iter.Seq[json.RawMessage], ok bool) {
+// Elements are the values of an array; ok is false if it is something else.
+func Elements(raw []byte) (all iter.Seq[json.RawMessage], ok bool) {
 	raw = trimSpace(raw)
 	if len(raw) == 0 || raw[0] != '[' {
 		return nil, false

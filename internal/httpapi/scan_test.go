@@ -19,7 +19,7 @@ func TestElementsAreThoseOfAnyReader(t *testing.T) {
 	for _, text := range valid {
 		var want []json.RawMessage
 		isArray := json.Unmarshal([]byte(text), &want) == nil && text != "null"
-		all, ok := elementsOf([]byte(text))
+		all, ok := Elements([]byte(text))
 		if ok != isArray {
 			t.Errorf("%s: an array: %v", text, ok)
 		}
@@ -58,7 +58,7 @@ func TestFieldsAreThoseOfAnyReader(t *testing.T) {
 }
 
 func TestWalkingCanEndEarly(t *testing.T) {
-	all, _ := elementsOf([]byte(`[1,2,3]`))
+	all, _ := Elements([]byte(`[1,2,3]`))
 	for v := range all {
 		if string(v) == "2" {
 			break

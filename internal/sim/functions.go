@@ -12,7 +12,6 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
-	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 )
@@ -65,14 +64,14 @@ func (s setup) settings() (read settings) {
 // The functions are made for one invocation: so each call over a boundary is
 // known to be of that one.
 
-func (w *world) deleteSessions(inv *invocation) *httpapi.DeleteSessions {
+func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 	return deletesessions.New(deletesessions.Parts{
 		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
 		Now: w.now, Log: w.log(inv),
 	}, inv.setup.read.deleteSessions)
 }
 
-func (w *world) describeSessions(inv *invocation) *httpapi.DescribeSessions {
+func (w *world) describeSessions(inv *invocation) *describesessions.Handler {
 	return describesessions.New(describesessions.Parts{Reader: readerOf{w, inv}, Now: w.now, Log: w.log(inv)}, inv.setup.read.describeSessions)
 }
 

@@ -1,10 +1,16 @@
-// Package deletesessions is the function behind POST /deleteSessions. What it
-// answers is in package httpapi; here it is put together.
+// Package deletesessions is the function behind POST /deleteSessions: it turns
+// requests into requests of the domain, and the domain's answers into the bytes
+// that Session Manager's clients expect.
 package deletesessions
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"net/http"
 	"time"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/httpapi"
@@ -45,8 +51,8 @@ type Parts struct {
 }
 
 // New makes the function.
-func New(p Parts, s Settings) *httpapi.DeleteSessions {
-	return &httpapi.DeleteSessions{
+func New(p Parts, s Settings) *Handler {
+	return &Handler{
 		Deleter: &session.Deleter{
 			Table:     p.Table,
 			Closer:    &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
@@ -62,4 +68,129 @@ func New(p Parts, s Settings) *httpapi.DeleteSessions {
 		},
 		MaxBatch: s.MaxBatch, Now: p.Now, Log: p.Log,
 	}
+}
+
+// A Handler handles POST /deleteSessions.
+type Handler struct {
+	Deleter   *session.Deleter
+	DryRunner *session.DryRunner
+	// MaxBatch is the most entries that one request may have.
+	MaxBatch int
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// deleteAnswer is the body of a 200. Its shape and the order of its fields are
+// those of Session Manager's DeleteSessions.
+type deleteAnswer struct {
+	RequestID        string         `json:"RequestId"`
+	SuccessfulList   []successful   `json:"SuccessfulList"`
+	UnsuccessfulList []unsuccessful `json:"UnsuccessfulList"`
+	// DryRun is there only in the answer to one.
+	DryRun bool `json:"DryRun,omitempty"`
+}
+
+type successful struct {
+	SessionID string        `json:"SessionId"`
+	State     session.State `json:"State"`
+	Session   *hit          `json:"Session,omitempty"`
+}
+
+type unsuccessful struct {
+	SessionID     string `json:"SessionId"`
+	FailureReason string `json:"FailureReason"`
+	Session       *hit   `json:"Session,omitempty"`
+}
+
+// hit is what an entry of a dry run would hit.
+type hit struct {
+	State            session.State `json:"State"`
+	HostID           string        `json:"HostId"`
+	NumOfConnections int64         `json:"NumOfConnections"`
+	LastSeenTime     string        `json:"LastSeenTime,omitempty"`
+}
+
+// Handle answers every request with a response and never with an error: an
+// error's text would reach the caller.
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
+	id := httpapi.RequestID(ctx)
+	log := h.Log.With("RequestId", id)
+	defer httpapi.AnswerPanic(log, id, &resp)
+
+	body, err := httpapi.Body(req)
+	if err != nil {
+		return httpapi.BadRequest(log, id, []httpapi.Fault{{Field: "body", Reason: "is not valid base64"}}), nil
+	}
+	entries, faults := parseEntries(body, h.MaxBatch)
+	dryRun, wrong := parseDryRun(req)
+	if wrong != nil {
+		faults = append(faults, *wrong)
+	}
+	if len(faults) > 0 {
+		return httpapi.BadRequest(log, id, faults), nil
+	}
+
+	request := session.Request{ID: id, By: requester(req), At: h.Now(), Entries: entries}
+	var answers []session.DryAnswer
+	if dryRun {
+		answers, err = h.DryRunner.DryRun(ctx, request)
+	} else {
+		answers, err = h.delete(ctx, request)
+	}
+	if errors.Is(err, session.ErrTableDown) || dryRun && err != nil {
+		log.Error("request answered 503: the sessions table, or for a dry run the host directory, does not answer", "Cause", err)
+		return httpapi.Unavailable(id, "Sessions cannot be changed right now. Repeat the call."), nil
+	}
+	if err != nil {
+		log.Error("request failed", "Cause", err)
+		return httpapi.InternalError(id), nil
+	}
+
+	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}, DryRun: dryRun}
+	for _, a := range answers {
+		if a.FailureReason == "" {
+			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, hitOf(a)})
+		} else {
+			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason, hitOf(a)})
+		}
+	}
+	log.Info("request answered", "DryRun", dryRun, "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
+	return httpapi.Respond(http.StatusOK, out), nil
+}
+
+// delete carries the request out; its answers name no sessions.
+func (h *Handler) delete(ctx context.Context, req session.Request) ([]session.DryAnswer, error) {
+	answers, err := h.Deleter.Delete(ctx, req)
+	all := make([]session.DryAnswer, len(answers))
+	for i, a := range answers {
+		all[i].Answer = a
+	}
+	return all, err
+}
+
+// hitOf is nil for entries without a session of their owner, and outside of dry
+// runs.
+func hitOf(a session.DryAnswer) *hit {
+	if a.Session == nil {
+		return nil
+	}
+	h := &hit{State: a.Session.State, HostID: a.Session.HostID, NumOfConnections: a.Session.NumOfConnections}
+	if !a.LastSeenAt.IsZero() {
+		h.LastSeenTime = a.LastSeenAt.UTC().Format(time.RFC3339)
+	}
+	return h
+}
+
+// requester is who asks, for the record: whom the token that the gateway has
+// checked speaks for. By client credentials that is the client; a user is named
+// by Cognito's username, or by sub, which other issuers' clients have as well.
+func requester(req events.APIGatewayV2HTTPRequest) string {
+	if auth := req.RequestContext.Authorizer; auth != nil && auth.JWT != nil {
+		for _, claim := range []string{"username", "sub", "client_id"} {
+			if who := auth.JWT.Claims[claim]; who != "" {
+				return who
+			}
+		}
+	}
+	return "unknown"
 }

@@ -1,10 +1,17 @@
-// Package describesessions is the function behind POST /describeSessions. What it
-// answers is in package httpapi; here it is put together.
+// Package describesessions is the function behind POST /describeSessions: what is
+// asked for, a page of sessions in Session Manager's shape, and where the next
+// page begins.
 package describesessions
 
 import (
+	"context"
+	"encoding/json"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/httpapi"
@@ -27,8 +34,153 @@ type Parts struct {
 }
 
 // New makes the function.
-func New(p Parts, s Settings) *httpapi.DescribeSessions {
-	return &httpapi.DescribeSessions{
+func New(p Parts, s Settings) *Handler {
+	return &Handler{
 		Describer: &session.Describer{Reader: p.Reader, Now: p.Now}, FleetTag: s.FleetTag, Log: p.Log,
 	}
+}
+
+// A Handler handles POST /describeSessions.
+type Handler struct {
+	Describer *session.Describer
+	// FleetTag is the value that the tag DcvFleet has on every host.
+	FleetTag string
+	Log      *slog.Logger
+}
+
+// describeAnswer is the body of a 200, in the shape of Session Manager's
+// DescribeSessions.
+type describeAnswer struct {
+	RequestID string            `json:"RequestId"`
+	Sessions  []json.RawMessage `json:"Sessions"` // of described
+	NextToken string            `json:"NextToken,omitempty"`
+}
+
+type described struct {
+	ID                    string        `json:"Id"`
+	Name                  string        `json:"Name,omitempty"`
+	Owner                 string        `json:"Owner"`
+	Server                *server       `json:"Server,omitempty"`
+	Type                  string        `json:"Type,omitempty"`
+	State                 session.State `json:"State"`
+	StateReason           string        `json:"StateReason,omitempty"`
+	CreationTime          string        `json:"CreationTime,omitempty"`
+	LastDisconnectionTime string        `json:"LastDisconnectionTime,omitempty"`
+	NumOfConnections      int64         `json:"NumOfConnections"`
+}
+
+type server struct {
+	ID   string      `json:"Id"`
+	Host *serverHost `json:"Host,omitempty"`
+	Tags []tag       `json:"Tags"`
+}
+
+type tag struct{ Key, Value string }
+
+type serverHost struct {
+	AWS serverAWS `json:"Aws"`
+}
+
+type serverAWS struct {
+	EC2InstanceID string `json:"EC2InstanceId"`
+}
+
+// maxAnswerBytes of sessions leave room in what Lambda takes of an answer: 6 MB,
+// the body as a JSON string.
+const maxAnswerBytes = 5 << 20
+
+// Handle answers every request with a response and never with an error: an
+// error's text would reach the caller.
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
+	id := httpapi.RequestID(ctx)
+	log := h.Log.With("RequestId", id)
+	defer httpapi.AnswerPanic(log, id, &resp)
+
+	body, err := httpapi.Body(req)
+	if err != nil {
+		return httpapi.BadRequest(log, id, []httpapi.Fault{{Field: "body", Reason: "is not valid base64"}}), nil
+	}
+	q, faults := parseQuery(body, h.FleetTag)
+	if len(faults) > 0 {
+		return httpapi.BadRequest(log, id, faults), nil
+	}
+
+	var page session.Page
+	if !q.nothing {
+		if page, err = h.Describer.Describe(ctx, q.Query); err != nil {
+			log.Error("request answered 503: the sessions table cannot be read", "Cause", err)
+			return httpapi.Unavailable(id, "Sessions cannot be read right now. Repeat the call."), nil
+		}
+	}
+	out := describeAnswer{RequestID: id}
+	out.Sessions, page.Next = h.describe(page)
+	if page.Next != "" {
+		out.NextToken = q.token(page.Next)
+	}
+	log.Info("request answered", "Sessions", len(out.Sessions), "More", out.NextToken != "")
+	return httpapi.Respond(http.StatusOK, out), nil
+}
+
+// describe is the sessions of a page that one answer has room for, one at
+// least, and where the next page begins.
+func (h *Handler) describe(page session.Page) (sessions []json.RawMessage, next string) {
+	sessions = []json.RawMessage{}
+	size := 0
+	for i, s := range page.Sessions {
+		text := h.describeOne(s)
+		// How long it is inside of Lambda's answer, where quotes and "<" are
+		// escaped once more.
+		inside, err := json.Marshal(string(text))
+		if err != nil {
+			panic(err) // texts always have a JSON form
+		}
+		if size += len(inside); size > maxAnswerBytes && i > 0 {
+			return sessions, page.Sessions[i-1].ID
+		}
+		sessions = append(sessions, text)
+	}
+	return sessions, page.Next
+}
+
+func (h *Handler) describeOne(s session.Session) json.RawMessage {
+	d := described{
+		ID:    s.ID,
+		Name:  s.Name,
+		Owner: s.Owner,
+		// dcv says "virtual", Session Manager "VIRTUAL".
+		Type:                  strings.ToUpper(s.Type),
+		State:                 s.State,
+		StateReason:           s.StateReason,
+		CreationTime:          dateTime(s.CreationTime),
+		LastDisconnectionTime: dateTime(s.LastDisconnectionTime),
+		NumOfConnections:      s.NumOfConnections,
+	}
+	if s.State == session.Deleted {
+		// Clients do not delete what somebody is connected to, and would never
+		// learn that it is gone.
+		d.NumOfConnections = 0
+	}
+	if s.HostID != "" {
+		d.Server = &server{ID: s.HostID, Tags: []tag{{Key: session.FleetTagKey, Value: h.FleetTag}}}
+	}
+	if strings.HasPrefix(s.HostID, "i-") {
+		d.Server.Host = &serverHost{AWS: serverAWS{EC2InstanceID: s.HostID}}
+	}
+	return json.RawMessage(httpapi.JSON(d))
+}
+
+// dateTime is a time as its host reported it, in UTC, or nothing: a session that
+// nobody has left yet has the time "", and one that a client cannot read would
+// cost it the whole page.
+func dateTime(reported string) string {
+	// Go also takes an hour of one digit, and a comma before the decimals.
+	t, err := time.Parse(time.RFC3339, reported)
+	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
+		return ""
+	}
+	seconds, isUTC := strings.CutSuffix(reported, "Z")
+	if utc := t.Format("2006-01-02T15:04:05"); isUTC && (seconds == utc || strings.HasPrefix(seconds, utc+".")) {
+		return reported // to the letter, which names the incarnation
+	}
+	return t.Format(time.RFC3339Nano)
 }

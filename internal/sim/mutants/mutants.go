@@ -30,7 +30,7 @@ const (
 	isolation      = "internal/runcommand/isolate.go"
 	answers        = "internal/runcommand/reader.go"
 	surveys        = "internal/runcommand/survey.go"
-	api            = "internal/httpapi/delete.go"
+	api            = "internal/httpapi/deletesessions/deletesessions.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
 )

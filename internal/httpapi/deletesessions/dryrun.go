@@ -1,4 +1,4 @@
-package httpapi
+package deletesessions
 
 import (
 	"fmt"
@@ -9,14 +9,16 @@ import (
 	"unicode"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/httpapi"
 )
 
 // parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
 // is there twice.
-func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault) {
+func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *httpapi.Fault) {
 	for _, key := range slices.Sorted(maps.Keys(req.QueryStringParameters)) {
 		if key != "dryRun" && meansDryRun(key) {
-			return false, &Fault{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", key)}
+			return false, &httpapi.Fault{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", key)}
 		}
 	}
 	switch text, there := req.QueryStringParameters["dryRun"]; {
@@ -25,7 +27,7 @@ func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *Fault)
 	case text == "true":
 		return true, nil
 	}
-	return false, &Fault{Field: "dryRun", Reason: "is not true or false"}
+	return false, &httpapi.Fault{Field: "dryRun", Reason: "is not true or false"}
 }
 
 // meansDryRun tells whether whoever wrote that key may have meant dryRun: it must

@@ -1,4 +1,4 @@
-package httpapi_test
+package describesessions_test
 
 import (
 	"encoding/base64"
@@ -7,43 +7,47 @@ import (
 	"strings"
 	"testing"
 
+	"dcv-session-broker/internal/httpapi/httpapitest"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-func in(field, reason string) wrong { return wrong{nil, field, reason} }
+func in(field, reason string) httpapitest.Wrong {
+	return httpapitest.Wrong{Field: field, Reason: reason}
+}
 
 func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 	const notWhole = "is not a whole number from 1 to 1000"
 	maximum := in("MaxResults", notWhole)
 	filter := func(text string) string { return `{"Filters":[` + text + `]}` }
-	for text, want := range map[string][]wrong{
+	for text, want := range map[string][]httpapitest.Wrong{
 		// The body as a whole.
-		`[]`:                                     {body("is not a JSON object")},
-		`"{}"`:                                   {body("is not a JSON object")},
-		`7`:                                      {body("is not a JSON object")},
-		`{`:                                      {body("is not valid JSON: it ends too early")},
-		`{}{}`:                                   {body("is not valid JSON: there is more after the first value, which ends at byte 2")},
-		`{"a":}`:                                 {body("is not valid JSON: ... at byte 6")},
-		"\x00":                                   {body("is not valid JSON: ... at byte 1")},
-		"\u00a0":                                 {body("is not valid JSON: ... at byte 1")},
-		"{\"SessionIds\":[\"\xff\"]}":            {body("is not valid UTF-8")},
-		`{"X":` + strings.Repeat("[", 1_000_000): {body("is not valid JSON: ... at byte 10005")},
-		`{"X":` + strings.Repeat(`{"X":`, 20_000) + `1` + strings.Repeat("}", 20_001): {body("is not valid JSON: ... at byte 50001")},
-		`{"a":1,"b":2,"a":3,"b":4}`:                    {body("has a field twice")},
+		`[]`:                                     {httpapitest.Body("is not a JSON object")},
+		`"{}"`:                                   {httpapitest.Body("is not a JSON object")},
+		`7`:                                      {httpapitest.Body("is not a JSON object")},
+		`{`:                                      {httpapitest.Body("is not valid JSON: it ends too early")},
+		`{}{}`:                                   {httpapitest.Body("is not valid JSON: there is more after the first value, which ends at byte 2")},
+		`{"a":}`:                                 {httpapitest.Body("is not valid JSON: ... at byte 6")},
+		"\x00":                                   {httpapitest.Body("is not valid JSON: ... at byte 1")},
+		"\u00a0":                                 {httpapitest.Body("is not valid JSON: ... at byte 1")},
+		"{\"SessionIds\":[\"\xff\"]}":            {httpapitest.Body("is not valid UTF-8")},
+		`{"X":` + strings.Repeat("[", 1_000_000): {httpapitest.Body("is not valid JSON: ... at byte 10005")},
+		`{"X":` + strings.Repeat(`{"X":`, 20_000) + `1` + strings.Repeat("}", 20_001): {httpapitest.Body("is not valid JSON: ... at byte 50001")},
+		`{"a":1,"b":2,"a":3,"b":4}`:                    {httpapitest.Body("has a field twice")},
 		`{"SessionIds":["a"],"SessionIds":["b"]}`:      {in("SessionIds", "is there twice")},
 		`{"SessionIds":["a"],"Session\u0049ds":["b"]}`: {in("SessionIds", "is there twice")},
-		`{"MaxResults":1,"MaxResults":1,"x":0,"x":0}`:  {in("MaxResults", "is there twice"), body("has a field twice")},
+		`{"MaxResults":1,"MaxResults":1,"x":0,"x":0}`:  {in("MaxResults", "is there twice"), httpapitest.Body("has a field twice")},
 
 		// SessionIds.
 		`{"SessionIds":"a"}`:                                       {in("SessionIds", "is not an array")},
 		`{"SessionIds":{"a":1}}`:                                   {in("SessionIds", "is not an array")},
 		`{"SessionIds":false}`:                                     {in("SessionIds", "is not an array")},
-		`{"SessionIds":["a",7,null,""]}`:                           {at(1, "SessionIds", "is not a string"), at(2, "SessionIds", "is not a string"), at(3, "SessionIds", "is empty")},
-		`{"SessionIds":["\ud834"]}`:                                {at(0, "SessionIds", "is not valid Unicode")},
-		`{"SessionIds":["a\u0000"]}`:                               {at(0, "SessionIds", "has a control character")},
-		`{"SessionIds":["` + strings.Repeat("x", 257) + `"]}`:      {at(0, "SessionIds", "is longer than 256 bytes")},
+		`{"SessionIds":["a",7,null,""]}`:                           {httpapitest.At(1, "SessionIds", "is not a string"), httpapitest.At(2, "SessionIds", "is not a string"), httpapitest.At(3, "SessionIds", "is empty")},
+		`{"SessionIds":["\ud834"]}`:                                {httpapitest.At(0, "SessionIds", "is not valid Unicode")},
+		`{"SessionIds":["a\u0000"]}`:                               {httpapitest.At(0, "SessionIds", "has a control character")},
+		`{"SessionIds":["` + strings.Repeat("x", 257) + `"]}`:      {httpapitest.At(0, "SessionIds", "is longer than 256 bytes")},
 		`{"SessionIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]}`: {in("SessionIds", "has more than 1000 elements; those after it were not looked at")},
 
 		// MaxResults.
@@ -54,24 +58,24 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 
 		// Filters.
 		`{"Filters":{"Key":"owner","Value":"o"}}`: {in("Filters", "is not an array")},
-		filter(`null`):                             {at(0, "Filters", "is not an object")},
-		filter(`["owner","o"]`):                    {at(0, "Filters", "is not an object")},
-		filter(`{}`):                               {at(0, "Filters", "Key is missing"), at(0, "Filters", "Value is missing")},
-		filter(`{"key":"owner","value":"o"}`):      {at(0, "Filters", "Key is missing"), at(0, "Filters", "Value is missing")},
-		filter(`{"Key":7,"Value":null}`):           {at(0, "Filters", "Key is not a string"), at(0, "Filters", "Value is not a string")},
-		filter(`{"Key":"owner","Value":""}`):       {at(0, "Filters", "Value is empty")},
-		filter(`{"Key":"owner","Value":["o"]}`):    {at(0, "Filters", "Value is not a string")},
-		filter(`{"Key":"owner","Value":"\u0000"}`): {at(0, "Filters", "Value has a control character")},
-		filter(`{"Key":"Owner","Value":"o"}`):      {at(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
-		filter(`{"Key":"","Value":"o"}`):           {at(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
+		filter(`null`):                             {httpapitest.At(0, "Filters", "is not an object")},
+		filter(`["owner","o"]`):                    {httpapitest.At(0, "Filters", "is not an object")},
+		filter(`{}`):                               {httpapitest.At(0, "Filters", "Key is missing"), httpapitest.At(0, "Filters", "Value is missing")},
+		filter(`{"key":"owner","value":"o"}`):      {httpapitest.At(0, "Filters", "Key is missing"), httpapitest.At(0, "Filters", "Value is missing")},
+		filter(`{"Key":7,"Value":null}`):           {httpapitest.At(0, "Filters", "Key is not a string"), httpapitest.At(0, "Filters", "Value is not a string")},
+		filter(`{"Key":"owner","Value":""}`):       {httpapitest.At(0, "Filters", "Value is empty")},
+		filter(`{"Key":"owner","Value":["o"]}`):    {httpapitest.At(0, "Filters", "Value is not a string")},
+		filter(`{"Key":"owner","Value":"\u0000"}`): {httpapitest.At(0, "Filters", "Value has a control character")},
+		filter(`{"Key":"Owner","Value":"o"}`):      {httpapitest.At(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
+		filter(`{"Key":"","Value":"o"}`):           {httpapitest.At(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
 		filter(`{"Key":"owner","Value":"o"},{"Key":"tag:os","Value":"windows"}`): {
-			at(1, "Filters", "Key names a tag that is not known: of the tags of hosts, only DcvFleet is"),
+			httpapitest.At(1, "Filters", "Key names a tag that is not known: of the tags of hosts, only DcvFleet is"),
 		},
-		filter(`{"Key":"owner","Value":"a","Value":"b"}`):                 {at(0, "Filters", "Value is there twice")},
-		filter(`{"Key":"owner","Value":"a","x":1,"x":2}`):                 {at(0, "Filters", "has a field twice")},
+		filter(`{"Key":"owner","Value":"a","Value":"b"}`):                 {httpapitest.At(0, "Filters", "Value is there twice")},
+		filter(`{"Key":"owner","Value":"a","x":1,"x":2}`):                 {httpapitest.At(0, "Filters", "has a field twice")},
 		filter(strings.Repeat(`{"Key":"owner","Value":"a"},`, 100) + `7`): {in("Filters", "has more than 100 elements; those after it were not looked at")},
 
-		filter(`{"Key":"tag:DcvFleet","Value":""}`): {at(0, "Filters", "Value is empty")},
+		filter(`{"Key":"tag:DcvFleet","Value":""}`): {httpapitest.At(0, "Filters", "Value is empty")},
 
 		// NextToken.
 		`{"NextToken":7}`:        {in("NextToken", "is not a string")},
@@ -81,17 +85,17 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 
 		// All of them at once.
 		`{"NextToken":7,"MaxResults":"x","Filters":7,"SessionIds":[7]}`: {
-			at(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, in("NextToken", "is not a string"),
+			httpapitest.At(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, in("NextToken", "is not a string"),
 		},
 	} {
-		for name, req := range map[string]events.APIGatewayV2HTTPRequest{"text": {Body: text}, "base64": encoded(text)} {
+		for name, req := range map[string]events.APIGatewayV2HTTPRequest{"text": {Body: text}, "base64": httpapitest.Encoded(text)} {
 			a := newDescribeAPI(t).somebodys()
 			resp := a.serve(req)
-			var got badRequest
-			if err := json.Unmarshal([]byte(resp.Body), &got); err != nil || resp.StatusCode != 400 || got.RequestID != requestID || a.reads > 0 {
+			var got httpapitest.BadRequest
+			if err := json.Unmarshal([]byte(resp.Body), &got); err != nil || resp.StatusCode != 400 || got.RequestID != httpapitest.RequestID || a.reads > 0 {
 				t.Errorf("%.100q, as %s: %d %.300s after %d reads", text, name, resp.StatusCode, resp.Body, a.reads)
 			}
-			if diff := cmp.Diff(want, got.Errors, goWords); diff != "" {
+			if diff := cmp.Diff(want, got.Errors, httpapitest.GoWords); diff != "" {
 				t.Errorf("%.100q, as %s (-want +got):\n%s", text, name, diff)
 			}
 		}
@@ -157,7 +161,7 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 	} {
 		reads := a.reads
 		got := ask(test.query, test.token)
-		if diff := cmp.Diff([]wrong{in("NextToken", test.reason)}, got.faults); diff != "" || got.status != 400 || a.reads > reads {
+		if diff := cmp.Diff([]httpapitest.Wrong{in("NextToken", test.reason)}, got.faults); diff != "" || got.status != 400 || a.reads > reads {
 			t.Errorf("%s: %d (-want +got):\n%s", name, got.status, diff)
 		}
 	}

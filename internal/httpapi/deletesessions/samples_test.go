@@ -1,14 +1,10 @@
-package httpapi_test
+package deletesessions_test
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
-
+	"dcv-session-broker/internal/httpapi/httpapitest"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
@@ -34,7 +30,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)
 			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
-			resp := a.serve(sample(t, name))
+			resp := a.serve(httpapitest.Sample(t, name))
 			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
 				t.Errorf("%d %s", resp.StatusCode, resp.Body)
 			}
@@ -47,35 +43,4 @@ func TestSamplesAreUnderstood(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestSamplesOfDescribeAreUnderstood(t *testing.T) {
-	const shown = head + `"Sessions":[{"Id":"SessionId123","Owner":"user1"`
-	for name, want := range map[string]struct {
-		status int
-		body   string // its beginning
-	}{
-		"describe.json":           {200, shown},
-		"describe-owner.json":     {200, shown},
-		"describe-all.json":       {200, shown},
-		"describe-malformed.json": {400, `{"message":"The request is malformed`},
-	} {
-		a := newDescribeAPI(t, session.Session{ID: "SessionId123", Owner: "user1", HostID: host})
-		a.FleetTag = "default"
-		if resp := a.serve(sample(t, name)); resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
-			t.Errorf("%s: %d %s", name, resp.StatusCode, resp.Body)
-		}
-	}
-}
-
-func sample(t *testing.T, name string) (req events.APIGatewayV2HTTPRequest) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../events", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &req); err != nil {
-		t.Fatal(err)
-	}
-	return req
 }

@@ -1,4 +1,4 @@
-package httpapi_test
+package deletesessions_test
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
+	"dcv-session-broker/internal/httpapi/httpapitest"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
-const head = `{"RequestId":"` + requestID + `",`
+const head = `{"RequestId":"` + httpapitest.RequestID + `",`
 
 // The example of the developer guide, to the byte.
 func TestGuidesExample(t *testing.T) {
@@ -89,7 +90,7 @@ func TestFormsOfAnEntry(t *testing.T) {
 		{`[{"SessionId":"Session\u0049d123","Owner":"user1","\u0046orce":true}]`, true},
 		{"\ufeff" + `[{"SessionId":"SessionId123","Owner":"user1"}]`, false},
 	} {
-		for _, req := range []events.APIGatewayV2HTTPRequest{{Body: tc.body}, encoded(tc.body)} {
+		for _, req := range []events.APIGatewayV2HTTPRequest{{Body: tc.body}, httpapitest.Encoded(tc.body)} {
 			a := newAPI(t)
 			resp := a.serve(req)
 			if want := head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING"}],"UnsuccessfulList":[]}`; resp.Body != want {
@@ -139,7 +140,7 @@ func TestTableThatTakesNothingIs503(t *testing.T) {
 	}
 	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
 	if resp.StatusCode != 503 || resp.Headers["Retry-After"] != "5" ||
-		resp.Body != `{"message":"Sessions cannot be changed right now. Repeat the call.","RequestId":"`+requestID+`"}` {
+		resp.Body != `{"message":"Sessions cannot be changed right now. Repeat the call.","RequestId":"`+httpapitest.RequestID+`"}` {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Headers, resp.Body)
 	}
 }
@@ -148,10 +149,10 @@ func TestPanicShowsNothingInternal(t *testing.T) {
 	a := newAPI(t)
 	a.write = func(context.Context, []session.Write) []session.Result { panic("secret internals") }
 	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
-	if resp.StatusCode != 500 || !strings.Contains(resp.Body, requestID) || strings.Contains(resp.Body, "secret") || strings.Contains(resp.Body, ".go") {
+	if resp.StatusCode != 500 || !strings.Contains(resp.Body, httpapitest.RequestID) || strings.Contains(resp.Body, "secret") || strings.Contains(resp.Body, ".go") {
 		t.Errorf("%d %s", resp.StatusCode, resp.Body)
 	}
-	if log := a.log.String(); !strings.Contains(log, "secret internals") || !strings.Contains(log, "RequestId="+requestID) {
+	if log := a.log.String(); !strings.Contains(log, "secret internals") || !strings.Contains(log, "RequestId="+httpapitest.RequestID) {
 		t.Errorf("the log does not tell: %s", log)
 	}
 }
@@ -193,11 +194,11 @@ func TestRequestIsNamedAlikeEverywhere(t *testing.T) {
 	a := newAPI(t)
 	a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)
 	r := a.table.Get("SessionId123")
-	if r["DeletionRequestId"] != requestID || r["AttemptId"] != requestID || r["DeletionRequestedAt"] != "2026-11-23T19:01:02.123Z" {
+	if r["DeletionRequestId"] != httpapitest.RequestID || r["AttemptId"] != httpapitest.RequestID || r["DeletionRequestedAt"] != "2026-11-23T19:01:02.123Z" {
 		t.Errorf("record: %v", r)
 	}
 	for _, line := range strings.Split(strings.TrimSpace(a.log.String()), "\n") {
-		if !strings.Contains(line, "RequestId="+requestID) {
+		if !strings.Contains(line, "RequestId="+httpapitest.RequestID) {
 			t.Errorf("log line: %s", line)
 		}
 	}
@@ -216,7 +217,7 @@ func TestDryRun(t *testing.T) {
 		return a.serve(events.APIGatewayV2HTTPRequest{Body: body, QueryStringParameters: map[string]string{"dryRun": value}})
 	}
 	resp := dryRun("true")
-	want := `{"RequestId":"` + requestID + `","SuccessfulList":[` +
+	want := `{"RequestId":"` + httpapitest.RequestID + `","SuccessfulList":[` +
 		`{"SessionId":"SessionId123","State":"DELETING","Session":{"State":"READY","HostId":"i-0123456789abcdef0","NumOfConnections":0}}],` +
 		`"UnsuccessfulList":[{"SessionId":"s2","FailureReason":"The session's host laptop is a laptop. Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host.",` +
 		`"Session":{"State":"READY","HostId":"laptop","NumOfConnections":2,"LastSeenTime":"2026-11-23T19:00:02Z"}},` +
@@ -227,7 +228,7 @@ func TestDryRun(t *testing.T) {
 
 	for _, wrong := range []string{"", "TRUE", "1", "true,true"} {
 		resp := dryRun(wrong)
-		want := `{"message":"The request is malformed, and nothing was done; errors has every fault.","RequestId":"` + requestID +
+		want := `{"message":"The request is malformed, and nothing was done; errors has every fault.","RequestId":"` + httpapitest.RequestID +
 			`","errors":[{"Index":null,"Field":"dryRun","Reason":"is not true or false"}]}`
 		if resp.StatusCode != 400 || resp.Body != want || a.calls > 0 {
 			t.Errorf("dryRun=%s: %d %s, %d calls", wrong, resp.StatusCode, resp.Body, a.calls)
@@ -262,9 +263,9 @@ func TestWhatMayMeanADryRunIsNone(t *testing.T) {
 			query := map[string]string{name: "true"}
 			maps.Copy(query, more)
 			resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body, QueryStringParameters: query})
-			var got badRequest
+			var got httpapitest.BadRequest
 			err := json.Unmarshal([]byte(resp.Body), &got)
-			want := []wrong{{nil, "dryRun", `is spelled dryRun, not "` + quoted + `"`}}
+			want := []httpapitest.Wrong{{Field: "dryRun", Reason: `is spelled dryRun, not "` + quoted + `"`}}
 			if diff := cmp.Diff(want, got.Errors); resp.StatusCode != 400 || err != nil || diff != "" || a.calls > 0 {
 				t.Errorf("%q and %v: %d %s, %d calls", name, more, resp.StatusCode, resp.Body, a.calls)
 			}

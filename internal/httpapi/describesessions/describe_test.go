@@ -1,4 +1,4 @@
-package httpapi_test
+package describesessions_test
 
 import (
 	"context"
@@ -12,16 +12,23 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/httpapi/describesessions"
+	"dcv-session-broker/internal/httpapi/httpapitest"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
+const (
+	head = `{"RequestId":"` + httpapitest.RequestID + `",`
+	host = "i-0123456789abcdef0"
+)
+
+var now = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
+
 // A describeAPI is the handler with a table in memory, whose reads are counted.
 type describeAPI struct {
-	*httpapi.DescribeSessions
+	*describesessions.Handler
 	session.Reader
 	t     *testing.T
 	table *memtable.Table
@@ -36,7 +43,7 @@ func newDescribeAPI(t *testing.T, sessions ...session.Session) *describeAPI {
 	for _, s := range sessions {
 		a.table.Put(session.Listed(s))
 	}
-	a.DescribeSessions = &httpapi.DescribeSessions{
+	a.Handler = &describesessions.Handler{
 		Describer: &session.Describer{Reader: a, Now: func() time.Time { return now }},
 		FleetTag:  "studio",
 		Log:       slog.New(slog.NewTextHandler(&a.log, nil)),
@@ -67,16 +74,7 @@ func (a *describeAPI) All(ctx context.Context, after string, limit int) ([]sessi
 
 func (a *describeAPI) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	a.t.Helper()
-	ctx := lambdacontext.NewContext(a.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
-	resp, err := a.Handle(ctx, req)
-	if err != nil {
-		a.t.Fatalf("an error, whose text would reach the caller: %v", err)
-	}
-	if resp.Headers["Content-Type"] != "application/json" || !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
-		a.t.Errorf("%v %q", resp.Headers, resp.Body)
-	}
-	keepsTheContract(a.t, "/describeSessions", req, resp)
-	return resp
+	return httpapitest.Serve(a.t, a.Handle, "/describeSessions", req)
 }
 
 // A listing is an answer, read.
@@ -84,7 +82,7 @@ type listing struct {
 	status int
 	ids    []string
 	next   string
-	faults []wrong
+	faults []httpapitest.Wrong
 }
 
 func (a *describeAPI) ask(body string) listing {
@@ -94,9 +92,9 @@ func (a *describeAPI) ask(body string) listing {
 		RequestID string `json:"RequestId"`
 		Sessions  []struct{ ID string }
 		NextToken string
-		Errors    []wrong
+		Errors    []httpapitest.Wrong
 	}
-	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil || answer.RequestID != requestID {
+	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil || answer.RequestID != httpapitest.RequestID {
 		a.t.Fatalf("%.200q: %v: %.300s", body, err, resp.Body)
 	}
 	l := listing{status: resp.StatusCode, next: answer.NextToken, faults: answer.Errors}
@@ -227,7 +225,7 @@ func TestFormsOfAQuery(t *testing.T) {
 		newDescribeAPI(t).somebodys().wants(body, strings.Fields(ids)...)
 	}
 	a := newDescribeAPI(t).somebodys()
-	if resp := a.serve(encoded(`{"SessionIds":["c"]}`)); !strings.Contains(resp.Body, `[{"Id":"c"`) {
+	if resp := a.serve(httpapitest.Encoded(`{"SessionIds":["c"]}`)); !strings.Contains(resp.Body, `[{"Id":"c"`) {
 		t.Errorf("base64: %s", resp.Body)
 	}
 }
@@ -311,10 +309,10 @@ func TestTableThatCannotBeReadIs503(t *testing.T) {
 		a.fail = errors.New("secret table arn")
 		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body})
 		if resp.StatusCode != 503 || resp.Headers["Retry-After"] != "5" ||
-			resp.Body != `{"message":"Sessions cannot be read right now. Repeat the call.","RequestId":"`+requestID+`"}` {
+			resp.Body != `{"message":"Sessions cannot be read right now. Repeat the call.","RequestId":"`+httpapitest.RequestID+`"}` {
 			t.Errorf("%d %v %s", resp.StatusCode, resp.Headers, resp.Body)
 		}
-		if log := a.log.String(); !strings.Contains(log, "secret table arn") || !strings.Contains(log, "RequestId="+requestID) {
+		if log := a.log.String(); !strings.Contains(log, "secret table arn") || !strings.Contains(log, "RequestId="+httpapitest.RequestID) {
 			t.Errorf("the log does not tell: %s", log)
 		}
 	}
@@ -324,7 +322,7 @@ func TestPanicOfAReadShowsNothingInternal(t *testing.T) {
 	a := newDescribeAPI(t)
 	a.Describer.Reader = nil
 	resp := a.serve(events.APIGatewayV2HTTPRequest{})
-	if resp.StatusCode != 500 || !strings.Contains(resp.Body, requestID) || strings.Contains(resp.Body, "nil") {
+	if resp.StatusCode != 500 || !strings.Contains(resp.Body, httpapitest.RequestID) || strings.Contains(resp.Body, "nil") {
 		t.Errorf("%d %s", resp.StatusCode, resp.Body)
 	}
 }

@@ -1,4 +1,4 @@
-package httpapi
+package describesessions
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"dcv-session-broker/internal/httpapi"
 	"dcv-session-broker/internal/session"
 )
 
@@ -29,45 +30,45 @@ type query struct {
 // parseQuery reads a body as the API's description of sessions; an empty one,
 // or null, which generated clients send for none, means all. It names every
 // fault.
-func parseQuery(body []byte, fleetTag string) (query, []Fault) {
+func parseQuery(body []byte, fleetTag string) (query, []httpapi.Fault) {
 	q := query{Query: session.Query{Limit: maxResults}}
-	if blank(body) || string(bytes.TrimSpace(body)) == "null" {
+	if httpapi.IsBlank(body) || string(bytes.TrimSpace(body)) == "null" {
 		return q, nil
 	}
-	if reason := notJSON(body); reason != "" {
-		return q, []Fault{{Field: "body", Reason: reason}}
+	if reason := httpapi.NotJSON(body); reason != "" {
+		return q, []httpapi.Fault{{Field: "body", Reason: reason}}
 	}
-	fields, fault := parseObject(body)
-	if fault == notObject {
+	fields, fault := httpapi.ParseObject(body)
+	if fault == httpapi.NotObject {
 		fault = "is not a JSON object"
 	}
 	if fault != "" {
-		return q, []Fault{{Field: "body", Reason: fault}}
+		return q, []httpapi.Fault{{Field: "body", Reason: fault}}
 	}
 	p := queryParser{query: q, fleetTag: fleetTag}
 	p.field(fields, "SessionIds", p.sessionIDs)
 	p.field(fields, "Filters", p.filters)
 	p.field(fields, "MaxResults", p.maxResults)
 	p.field(fields, "NextToken", p.nextToken)
-	p.fault(nil, "body", fields.rest())
+	p.fault(nil, "body", fields.Rest())
 	return p.query, p.faults
 }
 
 type queryParser struct {
 	query
 	fleetTag string
-	faults   []Fault
+	faults   []httpapi.Fault
 }
 
 func (p *queryParser) fault(index *int, field, reason string) {
 	if reason != "" {
-		p.faults = append(p.faults, Fault{Index: index, Field: field, Reason: reason})
+		p.faults = append(p.faults, httpapi.Fault{Index: index, Field: field, Reason: reason})
 	}
 }
 
 // field parses a field; one that is null counts as missing.
-func (p *queryParser) field(fields object, name string, parse func(json.RawMessage) (fault string)) {
-	p.fault(nil, name, fields.take(name, func(raw json.RawMessage) string {
+func (p *queryParser) field(fields httpapi.Object, name string, parse func(json.RawMessage) (fault string)) {
+	p.fault(nil, name, fields.Take(name, func(raw json.RawMessage) string {
 		if raw == nil || string(raw) == "null" {
 			return ""
 		}
@@ -77,7 +78,7 @@ func (p *queryParser) field(fields object, name string, parse func(json.RawMessa
 
 // elements has each element of an array parsed, up to a limit.
 func (p *queryParser) elements(field string, raw json.RawMessage, limit int, parse func(json.RawMessage) (faults []string)) (fault string) {
-	array, ok := elementsOf(raw)
+	array, ok := httpapi.Elements(raw)
 	if !ok {
 		return "is not an array"
 	}
@@ -96,7 +97,7 @@ func (p *queryParser) elements(field string, raw json.RawMessage, limit int, par
 
 func (p *queryParser) sessionIDs(raw json.RawMessage) (fault string) {
 	return p.elements("SessionIds", raw, maxIDs, func(raw json.RawMessage) []string {
-		id, reason := parseID(raw)
+		id, reason := httpapi.ParseID(raw)
 		p.IDs = append(p.IDs, id)
 		return []string{reason}
 	})
@@ -104,7 +105,7 @@ func (p *queryParser) sessionIDs(raw json.RawMessage) (fault string) {
 
 func (p *queryParser) filters(raw json.RawMessage) (fault string) {
 	return p.elements("Filters", raw, maxFilters, func(raw json.RawMessage) (faults []string) {
-		fields, fault := parseObject(raw)
+		fields, fault := httpapi.ParseObject(raw)
 		if fault != "" {
 			return []string{fault}
 		}
@@ -114,12 +115,12 @@ func (p *queryParser) filters(raw json.RawMessage) (fault string) {
 				faults = append(faults, strings.TrimSpace(field+" "+reason))
 			}
 		}
-		check("Key", fields.take("Key", func(raw json.RawMessage) (reason string) {
+		check("Key", fields.Take("Key", func(raw json.RawMessage) (reason string) {
 			key, reason = parseKey(raw)
 			return reason
 		}))
-		check("Value", fields.take("Value", func(raw json.RawMessage) string { return p.filter(key, raw) }))
-		check("", fields.rest())
+		check("Value", fields.Take("Value", func(raw json.RawMessage) string { return p.filter(key, raw) }))
+		check("", fields.Rest())
 		return faults
 	})
 }
@@ -140,7 +141,7 @@ func parseKey(raw json.RawMessage) (key, fault string) {
 
 // filter narrows the query by the value of a filter.
 func (p *queryParser) filter(key string, raw json.RawMessage) (fault string) {
-	value, fault := parseID(raw)
+	value, fault := httpapi.ParseID(raw)
 	switch {
 	case fault != "":
 	case key == "owner":

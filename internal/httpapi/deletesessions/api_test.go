@@ -1,9 +1,7 @@
-package httpapi_test
+package deletesessions_test
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -11,24 +9,21 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/httpapi/deletesessions"
+	"dcv-session-broker/internal/httpapi/httpapitest"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
-const (
-	requestID = "0d2f1c9e-6c1b-4a57-9d6e-2f6f3b1c7a10"
-	host      = "i-0123456789abcdef0"
-)
+const host = "i-0123456789abcdef0"
 
 var now = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
 // An api is the handler with a table in memory and a fleet that takes
 // everything. All calls of the two are counted.
 type api struct {
-	*httpapi.DeleteSessions
+	*deletesessions.Handler
 	t     *testing.T
 	table *memtable.Table
 	calls int
@@ -44,7 +39,7 @@ func newAPI(t *testing.T) *api {
 	a := &api{t: t, table: memtable.New()}
 	a.table.Put(session.Listed(session.Session{ID: "SessionId123", Owner: "user1", HostID: host, Type: "virtual"}))
 	log := slog.New(slog.NewTextHandler(&a.log, nil))
-	a.DeleteSessions = &httpapi.DeleteSessions{
+	a.Handler = &deletesessions.Handler{
 		Deleter:  &session.Deleter{Table: a, Closer: a, GiveUp: time.Hour, Log: log},
 		MaxBatch: 1000,
 		Now:      func() time.Time { return now },
@@ -83,22 +78,9 @@ func (a *api) Check(_ context.Context, hostIDs []string) (map[string]*session.Re
 	return refusals, nil
 }
 
-// serve is what Lambda does.
 func (a *api) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	a.t.Helper()
-	ctx := lambdacontext.NewContext(a.t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID})
-	resp, err := a.Handle(ctx, req)
-	if err != nil {
-		a.t.Fatalf("an error, whose text would reach the caller: %v", err)
-	}
-	if got := resp.Headers["Content-Type"]; got != "application/json" {
-		a.t.Errorf("Content-Type: %q", got)
-	}
-	if !json.Valid([]byte(resp.Body)) || resp.IsBase64Encoded {
-		a.t.Errorf("body: %q", resp.Body)
-	}
-	keepsTheContract(a.t, "/deleteSessions", req, resp)
-	return resp
+	return httpapitest.Serve(a.t, a.Handle, "/deleteSessions", req)
 }
 
 func (a *api) post(body string) events.APIGatewayV2HTTPResponse {
@@ -112,8 +94,4 @@ func (a *api) answers(body string, status int, want string) {
 	if resp := a.post(body); resp.StatusCode != status || resp.Body != want {
 		a.t.Errorf("%s\nis answered %d %s\nwant        %d %s", body, resp.StatusCode, resp.Body, status, want)
 	}
-}
-
-func encoded(body string) events.APIGatewayV2HTTPRequest {
-	return events.APIGatewayV2HTTPRequest{Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true}
 }

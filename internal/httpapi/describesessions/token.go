@@ -1,4 +1,4 @@
-package httpapi
+package describesessions
 
 import (
 	"bytes"

@@ -1,0 +1,48 @@
+package deletesessions_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/httpapi/contract/contracttest"
+	"dcv-session-broker/internal/httpapi/deletesessions"
+	"dcv-session-broker/internal/httpapi/httpapitest"
+	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
+)
+
+func TestLimitsAreTheContracts(t *testing.T) {
+	deployed, err := template.Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := strconv.ParseUint(deployed.Parameters()["MaxBatchSize"], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := contracttest.Document()
+	if most := *doc.Paths.Value("/deleteSessions").Post.RequestBody.Value.Content["application/json"].Schema.Value.MaxItems; most != batch {
+		t.Errorf("at most %d entries by the contract, %d by the template", most, batch)
+	}
+	if most := *doc.Components.Schemas["SessionId"].Value.MaxLength; most != session.MaxIDBytes {
+		t.Errorf("an ID of at most %d by the contract, %d by the code", most, session.MaxIDBytes)
+	}
+}
+
+func TestFieldsOfAnswersAreTheContracts(t *testing.T) {
+	httpapitest.FieldsAreTheContracts(t, "/deleteSessions", deletesessions.Bodies)
+}
+
+func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
+	httpapitest.ExamplesAreAnswered(t, "/deleteSessions", func(t *testing.T, req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+		a := newAPI(t)
+		a.table.Put(session.Listed(session.Session{
+			ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual", NumOfConnections: 2, FirstSeenAt: now,
+		}))
+		a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
+		return a.serve(req)
+	})
+}

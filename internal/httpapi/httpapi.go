@@ -1,0 +1,113 @@
+// Package httpapi is what the functions behind the HTTP API have in common: what
+// they read of requests as API Gateway's HTTP API hands them over (payload format
+// 2.0), and the answers that are not a function's own. Each function is a package
+// beneath it, of its name.
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// A Fault is one thing that is wrong with a request.
+type Fault struct {
+	// Index is the place in the array: of entries, or the one that Field names;
+	// null if there is none.
+	Index *int `json:"Index"`
+	// Field is the name of one, or "entry", "body" or "dryRun".
+	Field  string
+	Reason string
+}
+
+// An ErrorResponse is the body of every answer but a 200.
+type ErrorResponse struct {
+	Message   string  `json:"message"`
+	RequestID string  `json:"RequestId,omitempty"`
+	Errors    []Fault `json:"errors,omitempty"`
+}
+
+// Body is the request's body as it was sent, without a byte order mark. Windows
+// PowerShell 5.1 puts one before the text that it writes as UTF-8, and RFC 8259
+// lets a reader ignore it.
+func Body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
+	text := []byte(req.Body)
+	if req.IsBase64Encoded {
+		var err error
+		if text, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
+			return nil, err
+		}
+	}
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
+}
+
+// BadRequest is a 400 that names every fault.
+func BadRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2HTTPResponse {
+	log.Info("request answered 400: nothing was done", "Faults", len(faults))
+	return Respond(http.StatusBadRequest, ErrorResponse{
+		Message:   "The request is malformed, and nothing was done; errors has every fault.",
+		RequestID: id,
+		Errors:    faults,
+	})
+}
+
+// Respond is an answer of this status.
+func Respond(status int, body any) events.APIGatewayV2HTTPResponse {
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: status,
+		Headers:    map[string]string{"Content-Type": "application/json"},
+		Body:       JSON(body),
+	}
+}
+
+// JSON is the body of an answer, or a part of one.
+func JSON(v any) string {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // an ID with "&" comes back as it was sent
+	if err := encoder.Encode(v); err != nil {
+		panic(err) // they always have a JSON form
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// RequestID is Lambda's ID of the request, a UUID, which is on Lambda's own log
+// lines too.
+func RequestID(ctx context.Context) string {
+	lc, ok := lambdacontext.FromContext(ctx)
+	if !ok || lc.AwsRequestID == "" {
+		panic("the context is not one that Lambda made")
+	}
+	return lc.AwsRequestID
+}
+
+// Unavailable is a 503: the caller is to repeat the call.
+func Unavailable(id, message string) events.APIGatewayV2HTTPResponse {
+	resp := Respond(http.StatusServiceUnavailable, ErrorResponse{Message: message, RequestID: id})
+	resp.Headers["Retry-After"] = "5"
+	return resp
+}
+
+// InternalError is a 500, which shows nothing of its cause.
+func InternalError(id string) events.APIGatewayV2HTTPResponse {
+	return Respond(http.StatusInternalServerError, ErrorResponse{
+		Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id,
+	})
+}
+
+// AnswerPanic is deferred: it makes a panic an answer.
+func AnswerPanic(log *slog.Logger, id string, resp *events.APIGatewayV2HTTPResponse) {
+	if p := recover(); p != nil {
+		log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "StackTrace", string(debug.Stack()))
+		*resp = InternalError(id)
+	}
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"dcv-session-broker/internal/session"
+)
+
+// IsBlank tells whether a body has nothing but white space.
+func IsBlank(body []byte) bool { return len(bytes.Trim(body, " \t\r\n")) == 0 }
+
+// NotJSON tells where a body stops being JSON, without what Go calls things.
+func NotJSON(body []byte) (fault string) {
+	if !utf8.Valid(body) {
+		return "is not valid UTF-8"
+	}
+	if json.Valid(body) {
+		return ""
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	var whole json.RawMessage
+	err := d.Decode(&whole)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return fmt.Sprintf("is not valid JSON: %s at byte %d", syntax.Error(), syntax.Offset)
+	}
+	if err != nil {
+		return "is not valid JSON: it ends too early"
+	}
+	end := d.InputOffset()
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Sprintf("is not valid JSON: there is more after the first value, which ends at byte %d", end)
+	}
+	return ""
+}
+
+// An Object is a JSON object's fields, each as it stands there.
+type Object struct {
+	fields map[string]json.RawMessage
+	twice  map[string]bool
+}
+
+// MaxFields bounds what an object takes in memory: many times its text, if it is
+// all fields. The API knows of four.
+const MaxFields = 1000
+
+// NotObject is the fault of JSON that is something else than an object.
+const NotObject = "is not an object"
+
+// ParseObject reads valid JSON; the fault is NotObject if it is something else.
+func ParseObject(raw json.RawMessage) (o Object, fault string) {
+	all, ok := fieldsOf(raw)
+	if !ok {
+		return o, NotObject
+	}
+	o.fields = map[string]json.RawMessage{}
+	n := 0
+	for field, value := range all {
+		if n++; n > MaxFields {
+			return o, fmt.Sprintf("has more than %d fields", MaxFields)
+		}
+		if _, again := o.fields[field]; again {
+			if o.twice == nil {
+				o.twice = map[string]bool{}
+			}
+			o.twice[field] = true
+		}
+		o.fields[field] = value
+	}
+	return o, ""
+}
+
+// Take has a field parsed, nil if it is not there, and tells its fault. With two
+// of one name there is no telling which is meant.
+func (o Object) Take(field string, parse func(json.RawMessage) (fault string)) (fault string) {
+	if o.twice[field] {
+		delete(o.twice, field)
+		return "is there twice"
+	}
+	return parse(o.fields[field])
+}
+
+// Rest is the fault of the fields that nobody took.
+func (o Object) Rest() (fault string) {
+	if len(o.twice) > 0 {
+		return "has a field twice"
+	}
+	return ""
+}
+
+// ParseID reads the ID of a session, or of an owner.
+func ParseID(raw json.RawMessage) (id, fault string) {
+	switch {
+	case raw == nil:
+		return "", "is missing"
+	case raw[0] != '"':
+		return "", "is not a string"
+	}
+	switch id = unquote(raw); {
+	case id == "":
+		return "", "is empty"
+	case len(id) > session.MaxIDBytes:
+		return "", fmt.Sprintf("is longer than %d bytes", session.MaxIDBytes)
+	case strings.ContainsRune(id, utf8.RuneError):
+		// Go reads half of a surrogate pair as U+FFFD: another ID.
+		return "", "is not valid Unicode"
+	case strings.ContainsFunc(id, unicode.IsControl):
+		return "", "has a control character"
+	}
+	return id, ""
+}
