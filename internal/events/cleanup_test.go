@@ -354,6 +354,28 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 	}
 }
 
+// What cannot be written of one stopped host brings no other host's news back.
+func TestStoppedHostThatCannotBeRecordedComesAgainAlone(t *testing.T) {
+	f := newFleetWorld(t)
+	for n := range 3 {
+		f.put(sessionID(n), hostID(n), "READY", "")
+		f.statuses[hostID(n)] = session.Stopped
+	}
+	f.writing = func(w session.Write) error {
+		if w.SessionID == sessionID(1) {
+			return session.ErrNotWritten
+		}
+		return nil
+	}
+	h := f.hostEvents()
+	h.Reaper = f.reaper()
+	response, err := h.Handle(t.Context(), batchOf(stopped(hostID(0)), stopped(hostID(1)), stopped(hostID(2))))
+	if err != nil || len(response.BatchItemFailures) != 1 || response.BatchItemFailures[0].ItemIdentifier != "m1" {
+		t.Errorf("come again: %v, %v", response, err)
+	}
+	f.has(sessionID(2), "Confirmation", "host-gone")
+}
+
 // EC2 tells of every instance of the account. One of which there is no session
 // is not waited for.
 func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {

@@ -31,6 +31,8 @@ const (
 	// roundTime is kept for one round of ProcessDue: its writes, its commands,
 	// and a question to EC2.
 	roundTime = 20 * time.Second
+	// askTime bounds a question to EC2, with all that its answer ends.
+	askTime = 8 * time.Second
 )
 
 // ProcessDue handles the deletions whose lease has ended, the longest due
@@ -80,30 +82,50 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 }
 
 // round gives each due deletion its write, and sends what it claimed. Hosts that
-// have not confirmed may be gone: EC2 is asked about them first.
+// have not confirmed may be gone: EC2 is asked about them in between, for a
+// bounded time, so that whatever it costs to end one host's sessions, the others
+// get their commands. Deletions whose time is up come last: one whose host is
+// gone is over, and is not given up.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
-	var unanswered []string
+	var (
+		unanswered   []string
+		inTime, late []Record
+	)
 	for _, r := range due {
-		if s := r.Session(); s.unanswered() {
+		s := r.Session()
+		if s.unanswered() {
 			unanswered = append(unanswered, s.HostID)
 		}
+		if s.unanswered() && !now.Before(tryUntil(s, c.GiveUp)) {
+			late = append(late, r)
+		} else {
+			inTime = append(inTime, r)
+		}
 	}
-	c.checkHosts(ctx, unanswered)
-
-	var (
-		claimed []Session
-		ends    []time.Time
-	)
 	attempt := Attempt{ID: c.NewID()}
+	claimed := c.write(ctx, inTime, attempt.ID, now)
+	gone := c.checkHosts(ctx, unanswered)
+	claimed = slices.DeleteFunc(claimed, func(s Session) bool { return gone[s.HostID] })
+	var ends []time.Time
+	for _, s := range claimed {
+		attempt.add(s, s.DeletionRequestedAt)
+		ends = append(ends, tryUntil(s, c.GiveUp))
+	}
+	c.send(ctx, attempt, claimed, ends, now)
+	c.write(ctx, late, attempt.ID, now)
+}
+
+// write gives each of the due deletions its write, and returns what was claimed.
+func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now time.Time) (claimed []Session) {
 	writes := make([]Write, len(due))
 	for i, r := range due {
-		writes[i] = nextWrite(r, attempt.ID, now, c.GiveUp)
+		writes[i] = nextWrite(r, attemptID, now, c.GiveUp)
 	}
 	for i, res := range c.Table.Write(ctx, writes) {
 		s := due[i].Session()
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID)
 		became := writes[i].Set
-		ours := errors.Is(res.Err, ErrCondition) && res.Old.text(AttrAttemptID) == attempt.ID // its first answer was lost
+		ours := errors.Is(res.Err, ErrCondition) && res.Old.text(AttrAttemptID) == attemptID // its first answer was lost
 		switch {
 		case errors.Is(res.Err, ErrCondition) && !ours:
 			log.Debug("due deletion has moved on: nothing to do")
@@ -113,8 +135,6 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case became[AttrAttemptID] != nil:
 			claimed = append(claimed, s)
-			attempt.add(s, s.DeletionRequestedAt)
-			ends = append(ends, tryUntil(s, c.GiveUp))
 		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case s.unanswered():
@@ -123,7 +143,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
 		}
 	}
-	c.send(ctx, attempt, claimed, ends, now)
+	return claimed
 }
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
@@ -164,8 +184,20 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session, 
 	c.checkHosts(ctx, refused)
 }
 
-func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) {
-	if _, err := c.Reaper.Check(ctx, hostIDs); err != nil {
+// checkHosts asks EC2 about hosts, for askTime at most, and tells which are gone.
+func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) (gone map[string]bool) {
+	asking, stop := context.WithTimeout(ctx, askTime)
+	defer stop()
+	checks, err := c.Reaper.Check(asking, hostIDs)
+	if err != nil {
 		c.Log.Warn("hosts that do not answer could not be asked about: the next run does", "Cause", err)
 	}
+	gone = map[string]bool{}
+	for hostID, check := range checks {
+		if check.Err != nil {
+			c.Log.Warn("what ran on a host is not dealt with: the next run goes on", "HostId", hostID, "Cause", check.Err)
+		}
+		gone[hostID] = check.Status == Stopped || check.Status == Terminated
+	}
+	return gone
 }

@@ -16,6 +16,17 @@ func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
+// Share is ctx, but over when one of so many that wait has had its share of the
+// time that is left, or the least time that makes sense. What it leaves goes to
+// the others.
+func Share(ctx context.Context, waiting int, least time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(waiting), least))
+}
+
 // timeFor tells whether ctx has that much time left.
 func timeFor(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()

@@ -47,11 +47,24 @@ type HostReaper struct {
 	Log        *slog.Logger
 }
 
+// A HostCheck is what came of asking about one host.
+type HostCheck struct {
+	Status HostStatus
+	// Err: what follows from the status could not all be written. The host is to
+	// be asked about again.
+	Err error
+}
+
+// hostTime bounds the time that what one host has in the table takes from
+// others.
+const hostTime = 3 * time.Second
+
 // Check asks EC2 about the hosts. On one that is gone, every deletion that was
-// requested and every session that was seen before the question is over. Of
-// those that are leaving, which it returns, nothing can be said yet. It may be
+// requested and every session that was seen before the question is over. Of one
+// that is Stopping nothing can be said yet. Each host has its own time and its
+// own error; an error of Check itself means that EC2 did not answer. It may be
 // called again at any time.
-func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (leaving []string, err error) {
+func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]HostCheck, error) {
 	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {
 		return nil, nil
@@ -61,34 +74,36 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (leaving []st
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
-	var (
-		errs  []error
-		alive []string
-	)
+	checks := make(map[string]HostCheck, len(hostIDs))
+	var alive []string
 	for _, hostID := range hostIDs {
-		switch status := statuses[hostID]; status {
+		check := HostCheck{Status: statuses[hostID]}
+		switch check.Status {
 		case Alive:
 			alive = append(alive, hostID)
 		case Stopping:
-			leaving = append(leaving, hostID)
 		case Stopped, Terminated:
-			errs = append(errs, hr.endSessionsOf(ctx, hostID, status, asked))
+			check.Err = hr.endSessionsOf(ctx, hostID, check.Status, asked)
 		}
+		checks[hostID] = check
 	}
-	errs = append(errs, hr.addUnknownHosts(ctx, alive, asked))
-	return leaving, errors.Join(errs...)
+	for hostID, err := range hr.addUnknownHosts(ctx, alive, asked) {
+		checks[hostID] = HostCheck{Alive, err}
+	}
+	return checks, nil
 }
 
 // addUnknownHosts adds hosts that have sessions to the Hosts table: one that
 // never answers an inventory is then found to be silent. EC2 tells of all instances of
 // the account, and others are nobody's concern.
-func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now time.Time) error {
+func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now time.Time) map[string]error {
+	errs := map[string]error{}
 	known, err := hr.HostTable.Newest(ctx, hostIDs)
-	if err != nil {
-		return fmt.Errorf("read which hosts are known: %w", err)
-	}
-	var errs []error
 	for _, hostID := range hostIDs {
+		if err != nil {
+			errs[hostID] = fmt.Errorf("read which hosts are known: %w", err)
+			continue
+		}
 		if _, ok := known[hostID]; ok {
 			continue
 		}
@@ -97,13 +112,15 @@ func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now
 			err = hr.HostTable.AddHost(ctx, hostID, now)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
+			errs[hostID] = fmt.Errorf("host %s: %w", hostID, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {
+	ctx, stop := context.WithTimeout(ctx, hostTime)
+	defer stop()
 	reason := "Its host was terminated."
 	if status == Stopped {
 		reason = "Its host was stopped."

@@ -1,10 +1,13 @@
 package session_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -156,8 +159,8 @@ func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 
 	u.ec2Fails = nil
 	u.indexFails = errors.New("no index")
-	if _, err := u.reaper().Check(t.Context(), []string{hostA}); !errors.Is(err, u.indexFails) {
-		t.Errorf("error %v", err)
+	if checks, err := u.reaper().Check(t.Context(), []string{hostA}); err != nil || !errors.Is(checks[hostA].Err, u.indexFails) {
+		t.Errorf("%v, %v", checks, err)
 	}
 	u.checkHosts(t0) // about nobody
 	if len(u.asked) != 2 {
@@ -170,8 +173,8 @@ func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
 		u.statuses[hostA] = session.Stopped
 		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
-		if _, err := u.reaper().Check(t.Context(), []string{hostA}); err == nil || !strings.Contains(err.Error(), "s1") {
-			t.Errorf("error %v", err)
+		if checks, err := u.reaper().Check(t.Context(), []string{hostA}); err != nil || checks[hostA].Err == nil || !strings.Contains(checks[hostA].Err.Error(), "s1") {
+			t.Errorf("%v, %v", checks, err)
 		}
 		u.has("s2", "Confirmation", "host-gone")
 		u.checkHosts(at(10), hostA)
@@ -214,11 +217,11 @@ func TestRefusedHostOfADueDeletion(t *testing.T) {
 		u.hosts.refuses[hostA] = offline
 		u.statuses[hostA] = status
 		u.clean(at(120))
-		attempt, asked := "a1", []string{hostA, hostB, hostA} // and again when it is refused
+		asked := []string{hostA, hostB, hostA} // and again when it is refused
 		if status == session.Terminated {
-			attempt, asked = "a2", []string{hostA, hostB} // a1 is the ending
+			asked = asked[:2] // a gone host is sent nothing
 		}
-		u.sent(attempt + ": s2")
+		u.sent("a1: s2")
 		if !slices.Equal(u.asked, asked) {
 			t.Errorf("asked about %q", u.asked)
 		}
@@ -228,6 +231,64 @@ func TestRefusedHostOfADueDeletion(t *testing.T) {
 			u.has("s1", "Confirmation", "host-gone", "StateReason", nil)
 		}
 	}
+}
+
+// Promise 11: whatever a question to EC2 costs, what is due is claimed before, and
+// the hosts get their commands in time.
+func TestDueDeletionsAreSentHoweverSlowEC2Is(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t, markedRecord)
+		u.statuses[hostA] = session.Terminated
+		for n := range 10 {
+			gone := fmt.Sprintf("i-%017d", n)
+			u.statuses[gone] = session.Terminated
+			u.table.Put(with(markedRecord, "SessionId", fmt.Sprint("gone", n), "HostId", gone, "LiveHostId", gone))
+		}
+		u.table.Put(with(markedRecord, "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
+		u.indexHangs = func(hostID string) bool { return hostID != hostB }
+		ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
+		defer cancel()
+		u.now = at(120)
+		began := time.Now()
+		var sentAfter time.Duration
+		u.hosts.before = func() { sentAfter = time.Since(began) }
+		if err := u.cleaner().ProcessDue(ctx); err != nil {
+			t.Fatal(err)
+		}
+		u.sent("a1: s2")
+		if sentAfter == 0 || sentAfter > 10*time.Second {
+			t.Errorf("sent after %s", sentAfter)
+		}
+	})
+}
+
+// Promise 8: what cannot be written of one host is that host's error only.
+func TestEachHostHasItsOwnError(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
+	u.statuses[hostA], u.statuses[hostB] = session.Stopped, session.Stopped
+	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s1": refused}[w.SessionID] }
+	checks, err := u.reaper().Check(t.Context(), []string{hostA, hostB})
+	if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
+		t.Errorf("%v, %v", checks, err)
+	}
+	u.has("s2", "Confirmation", "host-gone")
+}
+
+// Promise 11: a host that has more in the table than can be ended in its time
+// takes no other host's.
+func TestOneHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
+		u.statuses[hostA], u.statuses[hostB] = session.Stopped, session.Stopped
+		u.indexHangs = func(hostID string) bool { return hostID == hostA }
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		checks, err := u.reaper().Check(ctx, []string{hostA, hostB})
+		if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
+			t.Errorf("%v, %v", checks, err)
+		}
+		u.has("s2", "Confirmation", "host-gone")
+	})
 }
 
 func TestCleanupGoesOnWithoutEC2(t *testing.T) {

@@ -31,7 +31,7 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 	}
 	var (
 		looked  = map[string]bool{} // some stay quiet hosts, and keep their place before the others
-		leaving []string
+		checks  map[string]HostCheck
 		unasked error
 		errs    []error
 	)
@@ -50,12 +50,14 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 			break
 		}
 		if unasked == nil { // else the next run asks EC2 again
-			leaving, unasked = ir.Reaper.Check(ctx, hostIDs)
+			checks, unasked = ir.Reaper.Check(ctx, hostIDs)
 			errs = append(errs, unasked)
 		}
 		for _, hostID := range hostIDs {
 			looked[hostID] = true
-			asked := unasked == nil && !slices.Contains(leaving, hostID)
+			check := checks[hostID]
+			errs = append(errs, check.Err)
+			asked := unasked == nil && check.Err == nil && check.Status != Stopping
 			if err := ir.markHostUnresponsive(ctx, hostID, before, now, asked); err != nil {
 				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 			}
@@ -65,6 +67,8 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 }
 
 func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
+	ctx, stop := context.WithTimeout(ctx, hostTime)
+	defer stop()
 	var errs []error
 	settled := asked // else the next run looks at the host again
 	marked := 0

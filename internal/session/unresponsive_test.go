@@ -261,6 +261,32 @@ func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
 	}
 }
 
+// What cannot be written of one host that is gone keeps nobody from asking about
+// the quiet hosts behind it.
+func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
+	}
+	first := fmt.Sprintf("i-%017d", 249)
+	u.statuses[first] = session.Terminated
+	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
+	u.send(at(400), at(700))
+	u.now = at(1000)
+	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
+		t.Error("no error")
+	}
+	if len(u.asked) != 250 {
+		t.Errorf("EC2 was asked about %d hosts", len(u.asked))
+	}
+	u.table.fault, u.asked = nil, nil
+	u.markUnresponsive(at(1300))
+	if !slices.Equal(u.asked, []string{first}) {
+		t.Errorf("then asked about %q", u.asked)
+	}
+	u.has("s249", "Confirmation", "host-gone")
+}
+
 // EC2 does not show it as stopped yet when the host falls silent.
 func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)

@@ -24,6 +24,7 @@ type upkeep struct {
 	// onHost and due are what the indexes show instead of what the table has.
 	onHost, due func() []session.Record
 	indexFails  error
+	indexHangs  func(hostID string) bool
 	limits      []int // asked of the index due
 
 	statuses   map[string]session.HostStatus
@@ -62,6 +63,10 @@ func (u *upkeep) Due(ctx context.Context, shard string, now time.Time, limit int
 }
 
 func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	if u.indexHangs != nil && u.indexHangs(hostID) {
+		<-ctx.Done()
+		return nil, false, ctx.Err()
+	}
 	if u.indexFails != nil || u.onHost == nil {
 		records, more, _ := u.table.OnHost(ctx, hostID, after, limit)
 		return records, more, u.indexFails

@@ -173,6 +173,15 @@ func parseHostEvent(body string) (invocation, error) {
 // commands, or a service that throttles, take longer than one event has.
 const recordTime = 10 * time.Second
 
+// answerTime is kept for saying which messages come again: a function that is
+// killed returns them all.
+const answerTime = time.Second
+
+// hostTime is what reading a command takes at least, or applying a host's
+// answer, before it is given up for this time: each has its share of the time,
+// so that one that takes long delays itself only.
+const hostTime = 2 * time.Second
+
 // work deals with each of the invocations and hosts, in their order, and returns
 // what failed: one read for each command, and one table write for all that its
 // hosts say of sessions that are being deleted.
@@ -201,9 +210,12 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	)
 	reading, stop := session.EndEarlier(ctx, recordTime)
 	defer stop()
+	waiting := len(commands) + len(news) - len(unanswered)
 	for _, commandID := range commands {
-		answers, errs := h.Reader.Read(reading, commandID, hostsOf[commandID])
+		answers, errs := h.read(reading, waiting, commandID, hostsOf[commandID])
+		waiting--
 		for _, hostID := range hostsOf[commandID] {
+			waiting--
 			inv := invocation{commandID, hostID}
 			if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
 				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
@@ -214,7 +226,7 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 			}
 			answer := answers[hostID]
 			h.logAnswer(commandID, answer)
-			said, err := h.take(reading, answer)
+			said, err := h.take(reading, waiting+1, answer)
 			if err != nil {
 				failures[inv] = err
 			}
@@ -233,21 +245,35 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 			failures[from[i]] = err
 		}
 	}
-	leaving, err := h.Reaper.Check(ctx, unanswered)
+	asking, stop := session.EndEarlier(ctx, answerTime)
+	defer stop()
+	checks, err := h.Reaper.Check(asking, unanswered)
 	for _, n := range news {
+		check := checks[n.hostID]
 		switch {
 		case err != nil && slices.Contains(unanswered, n.hostID):
 			failures[n] = err
-		case n.commandID == "" && slices.Contains(leaving, n.hostID):
+		case check.Err != nil:
+			failures[n] = check.Err
+		case n.commandID == "" && check.Status == session.Stopping:
 			failures[n] = errLeaving
 		}
 	}
 	return failures
 }
 
-// take hands a host's answer to those whom it concerns. Reports to a close
-// command are returned, to be recorded together.
-func (h *Handler) take(ctx context.Context, answer runcommand.Invocation) ([]session.Report, error) {
+// read reads what hosts answered to a command, in one share of the time.
+func (h *Handler) read(ctx context.Context, waiting int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
+	ctx, stop := session.Share(ctx, waiting, hostTime)
+	defer stop()
+	return h.Reader.Read(ctx, commandID, hostIDs)
+}
+
+// take hands a host's answer to those whom it concerns, who have its share of the
+// time. Reports to a close command are returned, to be recorded together.
+func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) ([]session.Report, error) {
+	ctx, stop := session.Share(ctx, waiting, hostTime)
+	defer stop()
 	switch {
 	case answer.Inventory != nil:
 		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)

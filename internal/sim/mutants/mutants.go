@@ -16,6 +16,7 @@ const (
 	forceRules     = "internal/session/rules_force.go"
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
+	evidenceRules  = "internal/session/rules_evidence.go"
 	deleter        = "internal/session/deleter.go"
 	voidAfter      = "internal/session/voidafter.go"
 	refusals       = "internal/session/refusal.go"
@@ -24,7 +25,6 @@ const (
 	reconciler     = "internal/session/inventoryreconciler.go"
 	unresponsive   = "internal/session/unresponsive.go"
 	listedIDs      = "internal/session/listedid.go"
-	idleRecorder   = "internal/session/idlerecorder.go"
 	closer         = "internal/runcommand/closer.go"
 	encoding       = "internal/runcommand/parameter.go"
 	isolation      = "internal/runcommand/isolate.go"
@@ -200,8 +200,8 @@ var mutants = []mutant{
 	{
 		name: "host believed gone without asking", promise: 3, file: reaper,
 		why: "whatever EC2 says, a host of which there was bad news is stopped",
-		old: "switch status := statuses[hostID]; status {",
-		new: "switch status := max(statuses[hostID], Stopped); status {",
+		old: "check := HostCheck{Status: statuses[hostID]}",
+		new: "check := HostCheck{Status: max(statuses[hostID], Stopped)}",
 	},
 	{
 		name: "inventory dated by its receipt", promise: 3, file: reconciler,
@@ -216,7 +216,7 @@ var mutants = []mutant{
 		new: `return s.end != 0 && s.failed == ""`,
 	},
 	{
-		name: "vanished in another incarnation", promise: 3, file: idleRecorder,
+		name: "vanished in another incarnation", promise: 3, file: evidenceRules,
 		why: "that an idle session was closed ends the record of the one that came after it",
 		old: "!ok || !named || !sameCreation(seen.CreationTime, s.CreationTime)",
 		new: "!ok || !named",
