@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,6 +100,37 @@ func TestNoFileIsLongerThan350Lines(t *testing.T) {
 		}
 		if lines := strings.Count(string(text), "\n"); lines > 350 {
 			t.Errorf("%s has %d lines", name, lines)
+		}
+	}
+}
+
+// walk is a line of the package comment's way through the files.
+var walk = regexp.MustCompile(`(?m)^\t((?:functions|internal)/\S+)(?: +(\w+)(?:, (\w+))?)`)
+
+// Whoever follows one session opens few files, all of which are there, are short,
+// and have the functions that are named.
+func TestTheWalkOfOneSessionIsTrue(t *testing.T) {
+	f, err := parser.ParseFile(token.NewFileSet(), "session.go", nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := walk.FindAllStringSubmatch(f.Doc.Text(), -1)
+	if len(steps) < 15 || len(steps) > 20 {
+		t.Errorf("%d files", len(steps))
+	}
+	for _, step := range steps {
+		text, err := os.ReadFile(filepath.Join("../..", step[1]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if lines := strings.Count(string(text), "\n"); lines > 350 {
+			t.Errorf("%s has %d lines", step[1], lines)
+		}
+		for _, name := range step[2:] {
+			if name != "" && strings.HasSuffix(step[1], ".go") && !regexp.MustCompile(`(?m)^(func (\(.*?\) )?|\t)`+name+`\(`).Match(text) {
+				t.Errorf("%s has no %s", step[1], name)
+			}
 		}
 	}
 }

@@ -28,6 +28,29 @@
 //
 // The types next to them read the records, apply the rules, ask the hosts and log:
 // each in a file of its name (Deleter in deleter.go).
+//
+// Follow one session from the request to DELETED:
+//
+//	functions/delete-sessions/main.go                        main: what AWS calls
+//	internal/httpapi/deletesessions/deletesessions.go        Handle: the request and its answer
+//	internal/httpapi/deletesessions/entries.go               parseEntries
+//	internal/session/deleter.go                              Delete: mark, send, answer
+//	internal/session/deletion.go                             refusedByRecord: what a refused mark means
+//	internal/session/rules_mark.go                           mark
+//	internal/session/table.go                                Write: what the rules ask of the table
+//	internal/dynamo/table.go                                 Write: many in one call
+//	internal/dynamo/partiql.go                               statement
+//	internal/runcommand/closer.go                            Close: the command for its host
+//	internal/runcommand/parameter.go                         split, encodeSession
+//	internal/runcommand/documents/close.sh                   what the host runs
+//	functions/host-events/main.go                            main
+//	internal/events/hostevents/hostevents.go                 Handle: the host has answered
+//	internal/runcommand/reader.go                            Read: the answer
+//	internal/session/confirmer.go                            Apply
+//	internal/session/rules_confirm.go                        confirm
+//	functions/session-stream/main.go                         main
+//	internal/events/sessionstream/sessionstream.go           Handle: the record is confirmed
+//	internal/session/finisher.go                             Finish: DELETED
 package session
 
 import "time"

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/events/streamrecord"
+	"dcv-session-broker/internal/events/sessionstream"
 	"dcv-session-broker/internal/session"
 )
 
@@ -126,7 +126,7 @@ func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return Detail{ID: shown.EventID}, fmt.Errorf("stream record: %w", err)
 	}
-	s := streamrecord.Read(shown.Change.NewImage).Session()
+	s := sessionstream.ReadRecord(shown.Change.NewImage).Session()
 	d := Detail{
 		ID: shown.EventID, Stack: e.Stack,
 		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,

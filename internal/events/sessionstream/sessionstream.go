@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"dcv-session-broker/internal/awsenv"
-	"dcv-session-broker/internal/events/streamrecord"
 	"dcv-session-broker/internal/session"
 )
 
@@ -46,7 +45,7 @@ type Handler struct {
 func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	seen := make([]session.Record, len(event.Records))
 	for i, r := range event.Records {
-		seen[i] = streamrecord.Read(r.Change.NewImage)
+		seen[i] = ReadRecord(r.Change.NewImage)
 	}
 	response := events.DynamoDBEventResponse{}
 	for i, err := range s.Finisher.Finish(ctx, seen) {
@@ -58,4 +57,23 @@ func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (event
 		}
 	}
 	return response, nil
+}
+
+// ReadRecord reads an item's image. Attributes of kinds that no rule uses are left
+// out; a removed item has no image.
+func ReadRecord(image map[string]events.DynamoDBAttributeValue) session.Record {
+	r := make(session.Record, len(image))
+	for attr, v := range image {
+		switch v.DataType() {
+		case events.DataTypeString:
+			r[attr] = v.String()
+		case events.DataTypeBoolean:
+			r[attr] = v.Boolean()
+		case events.DataTypeNumber:
+			if n, err := v.Integer(); err == nil {
+				r[attr] = n
+			}
+		}
+	}
+	return r
 }
