@@ -27,6 +27,7 @@ function Look($session, $ask) {
     if ($counted) { $last = [DateTime]::MinValue }
     foreach ($connection in $all) {
       $used = $connection.'last-interaction-time'
+      if (-not "$used") { $used = $connection.'connection-time' }
       if ("$used") { $used = At $used } else { $used = [DateTime]::UtcNow }
       if ($used -gt $last) { $last = $used }
     }

@@ -2,8 +2,9 @@
 # Closes the sessions of this host that nobody used for so many minutes; 0 closes nothing.
 #
 # A session without a connection is idle since the last one ended, or since it was created; one with connections since the
-# newest last-interaction-time of them. A connection without such a time counts as used now: nobody knows better. Both
-# sides of each comparison are times of this host.
+# newest last-interaction-time of them. A connection without such a time was never used, and counts from its
+# connection-time; without that too it counts as used now: nobody knows better. Both sides of each comparison are times of
+# this host.
 # A session idle for long enough is looked at once more right before it is closed, with describe-session and
 # list-connections, and must be the same one (creation time); then it is listed until it is gone. Whatever cannot be read
 # leaves its session alone.
@@ -53,6 +54,7 @@ function look(i, argument, ask,   t, n, why) {
     if (n) last = 0
     for (i = before + 1; i <= objects; i++) {
       t = member[i, "last-interaction-time"]
+      if (t ~ /^("|null)?$/) t = member[i, "connection-time"]
       t = t ~ /^("|null)?$/ ? clock * 1e6 : when(t)
       if (t < 0) return "last-interaction-time unreadable"
       if (t > last) last = t

@@ -44,14 +44,21 @@ func (h *host) used(id, created, left string, interactions ...string) {
 	}
 }
 
-// connections is what dcv list-connections -j prints.
+// connections is what dcv list-connections -j prints. One that was not used since it was made is "since" that time.
 func connections(interactions ...string) string {
 	var all []string
 	for i, at := range interactions {
-		if at != "" {
+		since, unused := strings.CutPrefix(at, "since ")
+		switch {
+		case unused:
+			at = ` "last-interaction-time" : "",`
+		case at == "":
+			since = ""
+		default:
+			since = "2001-01-01T00:00:00Z"
 			at = fmt.Sprintf(` "last-interaction-time" : %q,`, at)
 		}
-		all = append(all, fmt.Sprintf(`{ "id" : %d,%s "connection-time" : "2001-01-01T00:00:00Z", "username" : "{\"u\"}" }`, i+1, at))
+		all = append(all, fmt.Sprintf(`{ "id" : %d,%s "connection-time" : %q, "username" : "{\"u\"}" }`, i+1, at, since))
 	}
 	return "[\n" + strings.Join(all, ",\n") + "\n]\n"
 }
@@ -99,6 +106,9 @@ func TestSessionsAreClosedAfterTheLimitOnly(t *testing.T) {
 		{"all of them away", ago(500, 0), "", []string{ago(90, 0), ago(70, 0), ago(400, 0)}, "closed 70/3"},
 		{"no time of interaction", ago(500, 0), ago(400, 0), []string{""}, ""},
 		{"one without a time of interaction", ago(500, 0), ago(400, 0), []string{ago(400, 0), ""}, ""},
+		{"never used since it was connected", ago(500, 0), "", []string{"since " + ago(90, 0)}, "closed 90/1"},
+		{"not used, but connected just now", ago(500, 0), "", []string{"since " + ago(3, 0)}, ""},
+		{"connected just now, others away", ago(500, 0), "", []string{ago(400, 0), "since " + ago(3, 0)}, ""},
 		{"active in the future", ago(500, 0), "", []string{ago(-5, 0)}, ""},
 		{"new, and no time of interaction", ago(10, 0), "", []string{""}, ""},
 	}
