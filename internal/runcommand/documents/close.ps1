@@ -10,7 +10,7 @@ $epoch = 621355968000000000
 # ID. IDs are compared by their bytes.
 function List {
   $listed = New-Object 'Collections.Generic.Dictionary[string,long]' ([StringComparer]::Ordinal)
-  $all = Ask 'list-sessions -j' '['
+  $all = Ask 'list-sessions -j' '[]'
   foreach ($session in $all) {
     if ($session.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
     $microseconds = -1

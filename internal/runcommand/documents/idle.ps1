@@ -18,7 +18,7 @@ function Look($session, $ask) {
   $counted = [int]$counted; $now.Connections = $counted
   if ($ask -or ($counted -and (Minutes $made) * 2 -gt $limit)) {
     InTime
-    $all = Ask ('list-connections "' + $session.id + '" -j') '['
+    $all = Ask ('list-connections "' + $session.id + '" -j') '[]'
     if ($all.Count -ne $counted) {
       $now.Note = "dcv counts $counted and lists $($all.Count) connections"
       $now.Connections = [Math]::Max($counted, $all.Count)
@@ -44,14 +44,14 @@ function Judge($session) {
   $now.Near = $true
   InTime
   $at = At $session.'creation-time'
-  $again = (Ask ('describe-session "' + $session.id + '" -j') '{')[0]
+  $again = (Ask ('describe-session "' + $session.id + '" -j') '{}')[0]
   if (-not [string]::Equals([string]$again.id, [string]$session.id) -or (At $again.'creation-time') -ne $at) { throw 'another session has its ID by now' }
   Look $again $true
   if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
   InTime
   $words = CloseSession $session.id
   for ($try = 1; ; $try++) {
-    $same = @(Ask 'list-sessions -j' '[' | ForEach-Object { $_ } | Where-Object {
+    $same = @(Ask 'list-sessions -j' '[]' | ForEach-Object { $_ } | Where-Object {
       if ($_.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
       [string]::Equals([string]$_.id, [string]$session.id)
     })
@@ -64,7 +64,7 @@ function Judge($session) {
 try {
   if ($idleMinutes -cnotmatch '^[0-9]{1,6}\z' -or [int]$idleMinutes -lt 1) { throw 'idleMinutes is no number of minutes' }
   $limit = [int]$idleMinutes
-  $sessions = Ask 'list-sessions -j' '['
+  $sessions = Ask 'list-sessions -j' '[]'
 } catch {
   [Console]::Out.WriteLine('{"failed":"' + (Reason $_) + '"}')
   exit 0

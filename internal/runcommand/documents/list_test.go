@@ -22,6 +22,7 @@ func TestListThatCannotBeReadProvesNothing(t *testing.T) {
 		`[{"id":"other","n":1 2}]`, `[{"id":"other","n":-}]`, `[{"id":"other","n":[1,]}]`, `[{"id":"other","n":{1:2}}]`,
 		`[{"id":"oth\er"}]`, `[{"id":"oth\u00er"}]`, `[{"id":"other","n":"\x41"}]`, `[{"id":"other","n":"\"}]`, `[{"id":"oth`,
 		"[{\"id\":\"oth\ner\"}]", "[{\"id\":\"other\n}]", `[{"id":"other"}]"`, "[]\n[]", "= 0 1\n[]", "[]\n#",
+		`[{"id":"other","n":[1]`, `[{"id":"other","n":{}`, `[],"all":[]`, `[]},{"all":[]`, "\ufeff", "[\ufeff]",
 	}
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("mine", created)
@@ -42,15 +43,17 @@ func TestListsThatCanBeRead(t *testing.T) {
 	pretty := described(`"mine"`, created)
 	lists := map[string]string{
 		"no session": "[]", "no session, wide": " [ \t\r\n ]\r\n", "another": `[{"id":"other"}]`,
-		"another letter case": strings.ReplaceAll("["+session+"]", "mine", "Mine"),
-		"beginning alike":     strings.ReplaceAll("["+session+"]", "mine", "mine2"),
-		"named alike":         `[{"id":"other","name":"mine"}]`,
-		"nested alike":        `[{"id":"other","x":{"id":"mine"},"y":[{"id":"mine"}]}]`,
-		"within a string":     `[{"id":"\"},{\"id\":\"mine\",\"creation-time\":\"` + created + `\"},{\"x\":\""}]`,
-		"number alike":        strings.ReplaceAll("["+session+"]", `"mine"`, `"0"`),
+		"behind a byte order mark": "\ufeff[]\n",
+		"another letter case":      strings.ReplaceAll("["+session+"]", "mine", "Mine"),
+		"beginning alike":          strings.ReplaceAll("["+session+"]", "mine", "mine2"),
+		"named alike":              `[{"id":"other","name":"mine"}]`,
+		"nested alike":             `[{"id":"other","x":{"id":"mine"},"y":[{"id":"mine"}]}]`,
+		"within a string":          `[{"id":"\"},{\"id\":\"mine\",\"creation-time\":\"` + created + `\"},{\"x\":\""}]`,
+		"number alike":             strings.ReplaceAll("["+session+"]", `"mine"`, `"0"`),
 	}
 	found := map[string]string{
 		"compact":          "[" + session + "]",
+		"byte order mark":  "\ufeff[" + session + "]",
 		"one of two":       `[{"id":"other"},` + session + "]",
 		"as dcv prints it": "[\n" + described(`"other"`, "never") + ",\n" + pretty + "]\n",
 		"CRLF":             strings.ReplaceAll("[\n"+pretty+"]\n", "\n", "\r\n"),

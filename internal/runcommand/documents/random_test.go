@@ -110,11 +110,11 @@ func randomList(r *rand.Rand) string {
 	return list[:at] + other + list[min(end, len(list)):]
 }
 
-// The three faults of the Windows scripts: whoever fixes one takes it from mayDiffer.
-func TestPlatformsDifferAboutListsThatAreNone(t *testing.T) {
+// What a cut list still has must not be all that there is.
+func TestInventoryOfAListThatIsNotWholeFails(t *testing.T) {
 	t.Parallel()
-	on(t, shells[0].program, shells[0].option, awks[0], func(t *testing.T, h *host) {
-		for _, list := range []string{"\ufeff[]", "[[]]", `[{"id":"a","owner":"u","creation-time":"` + created + `"}`} {
+	onEveryAwk(t, func(t *testing.T, h *host) {
+		for _, list := range []string{"[[]]", `[{"id":"a","owner":"u","creation-time":"` + created + `"}`} {
 			h.server("garbage", list)
 			h.wantFailed(h.inventory(), "dcv list-sessions: unreadable answer")
 		}

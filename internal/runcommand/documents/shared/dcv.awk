@@ -86,11 +86,12 @@ function unquote(s,   r, i, c, u, lead) {
 function codeUnit(s) { s = toupper(s); return byteOf[substr(s, 1, 2)] * 256 + byteOf[substr(s, 3, 2)] }
 
 # read asks dcv for a list (depth 0) or an object (depth 1): the answer is member[before+1..objects, NAME]. It returns why
-# there is none, or "".
+# there is none, or "". A byte order mark before it counts for nothing: programs of Windows write one.
 function read(arguments, depth,   i) {
   dcv(arguments)
   if (code) return words
   tokens = malformed = 0; position = 1; before = objects
+  sub("^" charOf[239] charOf[187] charOf[191], "", out[1])
   for (i = 1; i <= lines; i++) scan(out[i])
   token[tokens + 1] = ""; value(depth)
   sub(/ .*/, "", arguments)

@@ -24,17 +24,19 @@ function Dcv($arguments) {
   @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = $words }
 }
 
-# Ask gives the objects of an answer that begins with this bracket, or throws why there are none. PowerShell 7 gives an
-# array's elements one by one, 5.1 the array as one object.
-function Ask($arguments, $bracket) {
+# Ask gives the objects of an answer that stands whole between these brackets, or throws why there are none. On its own,
+# ConvertFrom-Json takes a list without its last bracket, and 7 takes a list in a list for the list; as the member of an
+# object neither passes, and both 5.1 and 7 give it as it is.
+function Ask($arguments, $brackets) {
   $answer = Dcv $arguments
   if ($answer.Code) { throw $answer.Words }
   try {
-    if ($answer.Out[0] -cne $bracket) { throw }
-    $all = ConvertFrom-Json $answer.Out
-    foreach ($object in @($all)) { if ($object -isnot [Management.Automation.PSCustomObject]) { throw } }
+    if ([string]$answer.Out[0] + $answer.Out[-1] -cne $brackets) { throw }
+    $all = ConvertFrom-Json ('{"all":' + $answer.Out + '}')
+    if (@($all.PSObject.Properties).Count -ne 1) { throw }
+    foreach ($object in $all.all) { if ($object -isnot [Management.Automation.PSCustomObject]) { throw } }
   } catch { throw "dcv $(($arguments -split ' ')[0]): unreadable answer" }
-  ,@($all)
+  ,@($all.all)
 }
 
 # Printable makes at most 80 harmless characters of what went wrong.
