@@ -33,7 +33,8 @@ type HostsAPI interface {
 //	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
-// InventorySentAt, and the one before it, as LastButOneSentAt.
+// InventorySentAt, and the two before it, as LastButOneSentAt and
+// LastButTwoSentAt.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
@@ -47,7 +48,8 @@ const (
 // RecordInventorySent implements session.HostTable.
 func (t Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	_, err := t.update(ctx, fleet,
-		"SET LastButOneSentAt = if_not_exists(InventorySentAt, :never), InventorySentAt = :at",
+		"SET LastButTwoSentAt = if_not_exists(LastButOneSentAt, :never), "+
+			"LastButOneSentAt = if_not_exists(InventorySentAt, :never), InventorySentAt = :at",
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt <= :apart",
 		map[string]any{
 			":at":    session.FormatTime(at),
@@ -57,9 +59,9 @@ func (t Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// LastButOne implements session.HostTable.
-func (t Hosts) LastButOne(ctx context.Context) (time.Time, error) {
-	times, err := t.times(ctx, []string{fleet}, "LastButOneSentAt")
+// LastButTwo implements session.HostTable.
+func (t Hosts) LastButTwo(ctx context.Context) (time.Time, error) {
+	times, err := t.times(ctx, []string{fleet}, "LastButTwoSentAt")
 	return times[fleet], err
 }
 

@@ -130,7 +130,7 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 		"i-2": &types.AttributeValueMemberS{Value: "noon"}, "i-3": &types.AttributeValueMemberN{Value: "12"}, "fleet": &types.AttributeValueMemberBOOL{},
 	} {
 		item := map[string]types.AttributeValue{
-			"HostId": &types.AttributeValueMemberS{Value: id}, "InventorySentAt": at, "LastButOneSentAt": at, "CompleteAt": at, "OccupiedAt": at, "EmptySince": at,
+			"HostId": &types.AttributeValueMemberS{Value: id}, "InventorySentAt": at, "LastButOneSentAt": at, "LastButTwoSentAt": at, "CompleteAt": at, "OccupiedAt": at, "EmptySince": at,
 		}
 		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
 			t.Fatal(err)
@@ -144,8 +144,8 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 	if err != nil || !notes["i-1"].SentAt.Equal(sent) || notes["i-2"] != (session.HostNote{}) || notes["i-3"] != (session.HostNote{}) {
 		t.Errorf("notes: %v, %v", notes, err)
 	}
-	if at, err := hosts.LastButOne(t.Context()); err != nil || !at.IsZero() {
-		t.Errorf("last but one: %v, %v", at, err)
+	if at, err := hosts.LastButTwo(t.Context()); err != nil || !at.IsZero() {
+		t.Errorf("last but two: %v, %v", at, err)
 	}
 }
 
@@ -225,8 +225,8 @@ func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	if err := hosts.RecordInventorySent(t.Context(), time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("sent: %v", err)
 	}
-	if _, err := hosts.LastButOne(t.Context()); !errors.Is(err, errDown) {
-		t.Errorf("last but one: %v", err)
+	if _, err := hosts.LastButTwo(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("last but two: %v", err)
 	}
 	if err := hosts.AddHost(t.Context(), "i-1", time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("expect: %v", err)

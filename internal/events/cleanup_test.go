@@ -28,7 +28,8 @@ type fleetWorld struct {
 	statuses map[string]session.HostStatus
 	ec2      error
 	asked    []string
-	index    error // of by-host and due
+	asking   func() // called while EC2 is asked
+	index    error  // of by-host and due
 	sending  error
 	sent     []*ssm.SendCommandInput
 	answers  []types.CommandInvocation
@@ -43,6 +44,9 @@ func newFleetWorld(t *testing.T) *fleetWorld {
 
 func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
 	f.asked = append(f.asked, hostIDs...)
+	if f.asking != nil {
+		f.asking()
+	}
 	return f.statuses, f.ec2
 }
 
@@ -162,9 +166,32 @@ func TestIdleSessionsAreNotClosedUnlessAsked(t *testing.T) {
 	}
 }
 
+// Promise 11: all hosts are asked before the silent ones are looked at, however
+// long that takes.
+func TestInventoryIsSentBeforeSilentHostsAreLookedAt(t *testing.T) {
+	f := newFleetWorld(t)
+	if _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ago := range []time.Duration{30 * time.Minute, 15 * time.Minute} {
+		if err := f.hosts.RecordInventorySent(t.Context(), t0.Add(-ago)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.put("s0", hostID(0), "READY", "")
+	var sent []string
+	f.asking = func() { sent = f.documents() }
+	if err := f.cleanup("inventory", 0); err != nil || len(f.asked) == 0 {
+		t.Errorf("asked about %q, %v", f.asked, err)
+	}
+	if !slices.Equal(sent, []string{"Inventory"}) {
+		t.Errorf("sent before EC2 was asked: %q", sent)
+	}
+}
+
 // Each inventory has a name and a time of its own, and is sent though the quiet
-// hosts could not be dealt with.
-func TestInventoryIsAskedForWhateverFailsBefore(t *testing.T) {
+// hosts cannot be dealt with.
+func TestInventoryIsAskedForWhateverFails(t *testing.T) {
 	f := newFleetWorld(t)
 	_, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
 	if err != nil {
@@ -200,16 +227,16 @@ func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 	f := newFleetWorld(t)
 	now := f.now()
 	f.now = func() time.Time { return now }
-	for _, sending := range []error{nil, nil, errors.New("throttled")} {
+	for _, sending := range []error{nil, nil, nil, errors.New("throttled")} {
 		f.sending = sending
 		if err := f.cleanup("inventory", 0); !errors.Is(err, sending) {
 			t.Errorf("error %v", err)
 		}
 		now = now.Add(5 * time.Minute)
 	}
-	// Sent at 0 and 5 minutes; now it is 15.
-	if got, err := f.hosts.LastButOne(t.Context()); err != nil || !got.Equal(now.Add(-15*time.Minute)) {
-		t.Errorf("the last but one at %v, now %v, %v", got, now, err)
+	// Sent at 0, 5 and 10 minutes; now it is 20.
+	if got, err := f.hosts.LastButTwo(t.Context()); err != nil || !got.Equal(now.Add(-20*time.Minute)) {
+		t.Errorf("the last but two at %v, now %v, %v", got, now, err)
 	}
 }
 

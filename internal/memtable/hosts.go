@@ -14,9 +14,9 @@ import (
 // Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB, which
 // keeps times to the millisecond.
 type Hosts struct {
-	mu               sync.Mutex
-	hosts            map[string]*host
-	last, lastButOne time.Time // inventories sent
+	mu    sync.Mutex
+	hosts map[string]*host
+	sent  [3]time.Time // the last inventories, the newest first
 }
 
 type host struct {
@@ -43,17 +43,17 @@ func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
 func (t *Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at = kept(at); !at.Before(t.last.Add(session.SentApart)) {
-		t.last, t.lastButOne = at, t.last
+	if at = kept(at); !at.Before(t.sent[0].Add(session.SentApart)) {
+		t.sent = [3]time.Time{at, t.sent[0], t.sent[1]}
 	}
 	return ctx.Err()
 }
 
-// LastButOne implements session.HostTable.
-func (t *Hosts) LastButOne(ctx context.Context) (time.Time, error) {
+// LastButTwo implements session.HostTable.
+func (t *Hosts) LastButTwo(ctx context.Context) (time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.lastButOne, ctx.Err()
+	return t.sent[2], ctx.Err()
 }
 
 // Newest implements session.HostTable.

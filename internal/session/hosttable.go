@@ -11,9 +11,9 @@ type HostTable interface {
 	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
 	// less than SentApart after the last counts as the same.
 	RecordInventorySent(ctx context.Context, at time.Time) error
-	// LastButOne is when the inventory before the last was sent; zero if there
+	// LastButTwo is when the inventory two before the last was sent; zero if there
 	// was none.
-	LastButOne(ctx context.Context) (time.Time, error)
+	LastButTwo(ctx context.Context) (time.Time, error)
 	// Newest is when the newest inventories were sent that were applied of
 	// those hosts, which are distinct; hosts without one are absent.
 	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)

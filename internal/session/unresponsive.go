@@ -12,8 +12,8 @@ import (
 const quietPage = 100
 
 // MarkUnresponsive makes READY sessions UNKNOWN on hosts that have not answered
-// for that long, nor either of the last two inventories: nobody can tell any
-// more. Time in which no inventory was sent says nothing. The next inventory of
+// for that long, nor either of the two inventories before the newest, which was
+// just sent: nobody can tell any more. Time in which no inventory was sent says nothing. The next inventory of
 // the host makes them READY again; a host that is never heard of again takes
 // its records with it after KeepUnknown. Open deletions are left alone: they
 // have an end of their own.
@@ -22,7 +22,7 @@ const quietPage = 100
 // first, until it has looked at all of them or its time is nearly up.
 func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.Duration) error {
 	now := ir.Now()
-	before, err := ir.HostTable.LastButOne(ctx)
+	before, err := ir.HostTable.LastButTwo(ctx)
 	if err != nil {
 		return fmt.Errorf("read when inventories were sent: %w", err)
 	}

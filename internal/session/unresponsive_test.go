@@ -16,7 +16,7 @@ const silentAfter = 15 * time.Minute
 // markUnresponsive marks hosts, when all inventories up to then were sent that should have been.
 func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
-	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute))
+	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
 	u.now = when
 	if err := u.reconciler().MarkUnresponsive(context.Background(), silentAfter); err != nil {
 		u.t.Fatal(err)
@@ -34,10 +34,11 @@ func (u *upkeep) send(when ...time.Time) {
 }
 
 // Nobody is silent who was not asked: not when cleanup has paused, nor where
-// inventories are further apart than the limit. Two are left unanswered.
+// inventories are further apart than the limit. Two are left unanswered, and the
+// one that is sent now is none of them.
 func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 	for name, tc := range map[string]struct {
-		sent         []float64 // the host answers the one at 0
+		sent         []float64 // before now; the host answers the one at 0
 		unresponsive bool
 	}{
 		"no inventory since":       {[]float64{0}, false},
@@ -57,7 +58,8 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 			for _, sent := range tc.sent {
 				u.send(at(sent))
 			}
-			u.now = at(86001)
+			u.now = at(86100)
+			u.send(u.now)
 			if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +177,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 			}
 			return none
 		}
-		u.send(at(400), at(700))
+		u.send(at(400), at(700), at(1000))
 		u.now = at(1000)
 		if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
 			t.Error("no error")
@@ -208,7 +210,7 @@ func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
 func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
-	u.send(at(400), at(700))
+	u.send(at(400), at(700), at(1000))
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
 	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
@@ -221,7 +223,7 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
 	}
-	u.send(at(1400), at(1700))
+	u.send(at(1400), at(1700), at(2000))
 	u.now = at(2000)
 	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 	defer cancel()
@@ -245,7 +247,7 @@ func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
 	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
 	}
-	u.send(at(400), at(700))
+	u.send(at(400), at(700), at(1000))
 	asked := 0
 	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
 	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
@@ -271,7 +273,7 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	first := fmt.Sprintf("i-%017d", 249)
 	u.statuses[first] = session.Terminated
 	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
-	u.send(at(400), at(700))
+	u.send(at(400), at(700), at(1000))
 	u.now = at(1000)
 	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
 		t.Error("no error")
@@ -315,7 +317,7 @@ func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
 func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
-	u.send(at(400), at(700))
+	u.send(at(400), at(700), at(1000))
 	u.statuses[hostA] = session.Terminated
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
 	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {

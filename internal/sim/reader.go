@@ -79,8 +79,8 @@ func (t hostTableOf) RecordInventorySent(ctx context.Context, at time.Time) erro
 	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.RecordInventorySent(ctx, at) })
 }
 
-func (t hostTableOf) LastButOne(ctx context.Context) (at time.Time, err error) {
-	err = t.do(ctx, "last inventory but one", func(ctx context.Context) { at, _ = t.w.hostTable.LastButOne(ctx) })
+func (t hostTableOf) LastButTwo(ctx context.Context) (at time.Time, err error) {
+	err = t.do(ctx, "last inventory but two", func(ctx context.Context) { at, _ = t.w.hostTable.LastButTwo(ctx) })
 	return at, err
 }
 

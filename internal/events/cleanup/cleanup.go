@@ -130,8 +130,8 @@ func (c *Handler) do(ctx context.Context, task string) error {
 	case "deletions":
 		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
 	case "inventory":
-		unresponsive := c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter)
-		return errors.Join(unresponsive, c.inventory(ctx))
+		// Whatever silent hosts take, all hosts are asked before.
+		return errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")

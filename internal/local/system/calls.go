@@ -148,9 +148,9 @@ func (t *countedHosts) RecordInventorySent(ctx context.Context, at time.Time) er
 	return t.localHosts.RecordInventorySent(ctx, at)
 }
 
-func (t *countedHosts) LastButOne(ctx context.Context) (time.Time, error) {
-	t.count("LastButOne", nil)
-	return t.localHosts.LastButOne(ctx)
+func (t *countedHosts) LastButTwo(ctx context.Context) (time.Time, error) {
+	t.count("LastButTwo", nil)
+	return t.localHosts.LastButTwo(ctx)
 }
 
 func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {

@@ -57,7 +57,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		"Due":        func() { p.index.Due(ctx, "0", now, 1) },
 		"OnHost":     func() { p.index.OnHost(ctx, "i-1", "", 1) },
 		"Sent":       func() { p.hosts.RecordInventorySent(ctx, now) },
-		"LastButOne": func() { p.hosts.LastButOne(ctx) },
+		"LastButTwo": func() { p.hosts.LastButTwo(ctx) },
 		"Newest":     func() { p.hosts.Newest(ctx, []string{"i-1"}) },
 		"Answered":   func() { p.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: "i-1"}) },
 		"Quiet":      func() { p.hosts.AnsweredBefore(ctx, now, 1) },

@@ -123,7 +123,7 @@ var ofTables = map[string][]grant{
 	"Due":        {{"dynamodb:Query", theSessions + "/index/due", ""}},
 	"OnHost":     {{"dynamodb:Query", theSessions + "/index/by-host", ""}},
 	"Sent":       {{"dynamodb:UpdateItem", theHosts, ""}},
-	"LastButOne": {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"LastButTwo": {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"Newest":     {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"Answered":   {{"dynamodb:UpdateItem", theHosts, ""}},
 	"Quiet":      {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},

@@ -82,7 +82,7 @@ func genQuestion(n int) *rapid.Generator[question] {
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return nil, h.RecordInventorySent(t.Context(), at) }
 		case "last":
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				at, err := h.LastButOne(t.Context())
+				at, err := h.LastButTwo(t.Context())
 				return at.UTC(), err
 			}
 		case "newest":
