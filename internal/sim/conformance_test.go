@@ -38,8 +38,12 @@ func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 		ssmtest.Both:    {[]step{linux, windows}, c.script},
 		ssmtest.OneStep: {[]step{linux}, c.script},
 		ssmtest.Hanging: {[]step{linux}, func(on *onHost) {
-			stdout, stderr := c.stdout, c.stderr
+			stdout, stderr, since := c.stdout, c.stderr, on.machine.since
 			w.after(scriptTimeout, func() {
+				if !on.machine.since.Equal(since) {
+					w.answerLost(on)
+					return
+				}
 				on.stderr = stderr
 				w.timesOut(on, stdout)
 			})

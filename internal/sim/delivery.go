@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dcv-session-broker/internal/local/agent"
 )
 
 // deliver brings a command to its host, or sees that it cannot.
@@ -40,23 +42,67 @@ func (w *world) deliver(on *onHost) {
 const scriptTimeout = 60 * time.Second
 
 // prints ends a command a while later with what its script prints then, unless
-// the host has gone meanwhile.
+// the host or the agent's worker has died meanwhile.
 func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	since := on.machine.since
 	w.after(in, func() {
 		m := on.machine
-		if m.state == running && m.since.Equal(since) {
+		switch {
+		case m.state != running || !m.since.Equal(since):
+			w.seen.faults[hostMidway]++
+			w.say(m.id, "FAULT: %s: %s", hostMidway, on.command.id)
+			w.answerLost(on)
+		case w.meets(workerDies):
+			w.say(m.id, "FAULT: %s: %s", workerDies, on.command.id)
+			w.answerLost(on)
+		default:
 			if m.noisy {
 				on.stderr = "Killed\n"
 			}
-			w.finish(on, "Success", "Success", w.spoilt(on, output()))
+			text := w.spoilt(on, output())
+			w.report(on, func() { w.finish(on, "Success", "Success", text) })
+		}
+	})
+}
+
+// answerLost: the script may have done its work, but nobody will hear what it
+// printed. A minute later, or a minute after the host's next start, its agent
+// reports a failure.
+func (w *world) answerLost(on *onHost) {
+	on.said, on.lists, on.closed, on.complete = map[string]string{}, nil, nil, false
+	began := w.now()
+	var report func()
+	report = func() {
+		since := on.machine.since
+		if since.Before(began) {
+			since = began
+		}
+		if at := since.Add(agent.WorkerDiedAfter); w.now().Before(at) {
+			w.at(at, func() { w.report(on, report) })
 			return
 		}
-		w.seen.faults[hostMidway]++
-		w.say(m.id, "FAULT: %s: %s", hostMidway, on.command.id)
-		on.said, on.lists, on.closed = map[string]string{}, nil, nil
-		w.after(scriptTimeout, func() { w.timesOut(on, "") })
-	})
+		on.code, on.died = 1, true
+		w.finish(on, "Failed", "Failed", "")
+	}
+	w.report(on, report)
+}
+
+// report has an agent report when it can: it keeps what it could not report,
+// also over the next start. After a time the service does not wait any longer.
+func (w *world) report(on *onHost, report func()) {
+	expires := on.command.deliverBy.Add(time.Duration(len(w.documents[on.command.document].steps)) * scriptTimeout)
+	switch m := on.machine; {
+	case on.over:
+	case m.reachable() && w.now().Before(expires):
+		report()
+	case m.state != terminated && w.now().Before(expires):
+		w.after(w.dice.between(time.Second, 20*time.Second), func() { w.report(on, report) })
+	default:
+		w.at(expires, func() {
+			on.said, on.lists, on.closed, on.complete = map[string]string{}, nil, nil, false
+			w.finish(on, "TimedOut", "DeliveryTimedOut", "")
+		})
+	}
 }
 
 // timesOut ends a command that took longer than it may.

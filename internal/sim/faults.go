@@ -60,6 +60,7 @@ const (
 	hostUntagged
 	hostMidway  // goes while it carries out a command
 	agentStalls // has a command, and carries it out much later
+	workerDies  // of the agent's: the script does its work, its answer is lost
 	dcvFails
 	dcvHangs
 	dcvGarbage
@@ -80,7 +81,7 @@ var faultNames = [faults]string{
 	"function killed", "function timed out", "deploy", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
-	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls",
+	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent's worker dies",
 	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "host noisy", "odd record",
 }
 

@@ -105,6 +105,7 @@ func (w *world) commanded(inv *invocation) {
 				continue
 			}
 			ok := m.known() && m.state != terminated && m.tagged && m.platform != "macOS" && m.changed.Before(inv.started)
+			ok = ok && !inv.asked[m.id].gone // one that has stopped unnoticed is spared the command
 			if ok && !a.sent && !a.putBack {
 				w.breaks(8, "%s did not command %s to close %s (attempt %s)", inv, m.id, id, attempt)
 			}

@@ -58,6 +58,8 @@ func (w *world) plugins(on *onHost) (plugins []types.CommandPlugin) {
 			Output: aws.String(agent.Listed(on.output, on.stderr)), ResponseCode: on.code,
 		}
 		switch {
+		case on.died && step.platform == on.machine.platform:
+			plugin.Output = aws.String(agent.WorkerDied)
 		case on.status == "Delayed":
 			plugin.Status = types.CommandPluginStatusPending
 		case on.begun && step.platform != on.machine.platform:

@@ -6,6 +6,7 @@ package agent
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // How much of a script's output is kept, in bytes, and how that is shown. The marks are part of what is kept.
@@ -57,6 +58,14 @@ func Listed(stdout, stderr string) string {
 func clip(s string, limit int) string {
 	return strings.ToValidUTF8(s[:max(0, min(limit, len(s)))], "")
 }
+
+// What the agent says of a command whose worker died, or whose instance did: it
+// says so when the worker has not spoken for a minute, and shows it in the list,
+// where the output of the first step stands. There is no standard output.
+const (
+	WorkerDied      = "document process failed unexpectedly: document worker timed out, check [ssm-document-worker]/[ssm-session-worker] log for crash reason"
+	WorkerDiedAfter = time.Minute
+)
 
 // SkippedText is what stands in the Output of a step that is for another platform. It has no standard output. The agent
 // reports such a step as Skipped, which the API's enumeration of statuses does not have: it is shown as a success.

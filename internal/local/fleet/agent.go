@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -42,11 +43,10 @@ func (j *job) writeScript(path, text string) error {
 
 // workerDied is how a command ends whose worker process died: as a failure of the first step, which has no standard
 // output or error, but this text for what a list shows.
-func (j *job) workerDied() []stepResult {
-	now := j.now()
+func workerDied(now time.Time) []stepResult {
 	return []stepResult{{
 		status: types.CommandPluginStatusFailed, details: "Failed", code: 1, start: now, end: now,
-		output: "document process failed unexpectedly: document worker timed out, check [ssm-document-worker]/[ssm-session-worker] log for crash reason",
+		output: agent.WorkerDied,
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/template"
 )
 
@@ -39,6 +40,7 @@ type invocation struct {
 	sent    bool         // counts as under way, until it ends
 	results []stepResult // nil until the host has reported the end
 	settled bool         // the results are there but the host could not report them yet
+	died    bool         // its host was turned off amid it
 }
 
 // status is a state in the life of an invocation, with the names that Systems Manager has for it.
@@ -158,8 +160,8 @@ func (f *Fleet) await(i *invocation) {
 	}
 }
 
-// goOn is for a host that can perhaps be reached again: its agent reports what it did, does again what it was
-// interrupted in, and is given what waits.
+// goOn is for a host that can perhaps be reached again: its agent reports what it did, or that it was interrupted in it,
+// and is given what waits.
 func (f *Fleet) goOn(h *host) {
 	if !h.reachable() {
 		return
@@ -173,12 +175,26 @@ func (f *Fleet) goOn(h *host) {
 			f.end(i, outcome(i.results))
 		case i.status == cancelling:
 			f.end(i, cancelled)
-		case i.status == inProgress:
-			f.ready = append(f.ready, i)
+		case i.died:
+			f.reportDeath(i)
 		default:
 			f.deliver(i)
 		}
 	}
+}
+
+// reportDeath ends an invocation that its host died amid, when the host runs long enough for its agent to say so.
+func (f *Fleet) reportDeath(i *invocation) {
+	left := i.host.StartedAt.Add(agent.WorkerDiedAfter).Sub(f.now())
+	if left <= 0 {
+		i.results = workerDied(f.now())
+		f.end(i, failed)
+		return
+	}
+	f.await(i)
+	time.AfterFunc(left, func() {
+		_ = f.change(func() error { f.goOn(i.host); return nil }) // after Close nobody reports anything
+	})
 }
 
 // run starts the scripts that there are slots for.
@@ -188,8 +204,6 @@ func (f *Fleet) run() {
 		f.ready = f.ready[1:]
 		switch {
 		case i.status.ended:
-		case i.status == inProgress && !i.host.reachable():
-			f.await(i)
 		case !i.host.reachable():
 			f.deliver(i)
 		default:
@@ -239,8 +253,11 @@ func (f *Fleet) ran(i *invocation, results []stepResult, cause error) {
 	if i.status.ended {
 		return
 	}
-	if cause == nil {
+	switch cause {
+	case nil:
 		i.results, i.settled = results, true
+	case errHostOff:
+		i.died = true
 	}
 	switch {
 	case !i.host.reachable():
@@ -285,13 +302,17 @@ func (f *Fleet) settle(i *invocation, s status) {
 	}
 }
 
-// ClockSet is called when the clock (Options.Now) was set on: what has had no answer in time by now ends.
+// ClockSet is called when the clock (Options.Now) was set on: what has had no answer in time by now ends, and what waits
+// for its time goes on.
 func (f *Fleet) ClockSet() {
 	_ = f.change(func() error { // after Close there is nothing to expire
 		for _, c := range f.sent {
 			if !f.now().Before(c.expires) {
 				f.expire(c)
 			}
+		}
+		for _, h := range f.hosts {
+			f.goOn(h)
 		}
 		return nil
 	})

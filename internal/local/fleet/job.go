@@ -65,7 +65,7 @@ type stepResult struct {
 func (j *job) run(ctx context.Context) []stepResult {
 	defer func() { _ = os.RemoveAll(j.dir) }() // a script left behind does no harm
 	if j.fault == deadWorker {
-		return j.workerDied()
+		return workerDied(j.now())
 	}
 	var results []stepResult
 	for _, s := range j.steps {

@@ -159,24 +159,6 @@ func TestAnInvocationCannotBeReadForAMomentAfterSendCommand(t *testing.T) {
 	}
 }
 
-func TestAStoppedHostDoesItsWorkAgainAfterTheStart(t *testing.T) {
-	script, release := held(t, "dcv list-sessions")
-	f := newFleet(t, fleet.Options{}, linux(script))
-	host := f.host(1)
-	command := f.send(host)
-	f.await(command, host, "InProgress")
-	f.do(f.Stop, host)
-	if got := f.status(command, host); got != "InProgress" {
-		t.Errorf("the command of a stopped host is %s: nobody can know what became of it", got)
-	}
-	release()
-	f.do(f.Start, host)
-	f.await(command, host, "Success")
-	if got := *f.step(command, host, "linux").StandardOutputContent; got != "There are no sessions available.\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestWhatADisconnectedHostDidIsKnownOnceItIsBack(t *testing.T) {
 	script, release := held(t, "dcv close-session session-1")
 	f := newFleet(t, fleet.Options{}, linux(script))

@@ -10,7 +10,7 @@ import (
 var errHostOff = errors.New("the host was turned off")
 
 // Stop stops a host: its scripts are killed and its sessions end, since both live in its memory. It returns when the
-// host has stopped. What the agent was doing it does again after the next start, like the real one.
+// host has stopped. What the agent was doing it does not go on with after the next start: it reports that it failed.
 func (f *Fleet) Stop(hostID string) error {
 	return f.turnOff(hostID, func(h *host) bool {
 		if h.Off {
@@ -22,7 +22,7 @@ func (f *Fleet) Stop(hostID string) error {
 }
 
 // Hibernate stops a host but keeps its memory: its sessions are there again after the next start. From outside it looks
-// stopped, but for EC2's reason. Scripts are interrupted as by Stop; a real agent would go on with them.
+// stopped, but for EC2's reason. Scripts are interrupted as by Stop.
 func (f *Fleet) Hibernate(hostID string) error {
 	return f.turnOff(hostID, func(h *host) bool {
 		if h.Off {

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,9 +66,10 @@ func TestAHibernatedHostHasItsSessionsAgainAfterTheStart(t *testing.T) {
 	}
 }
 
-func TestAHibernatedHostDoesItsWorkAgainAfterTheStart(t *testing.T) {
+func TestAHibernatedHostDoesNotGoOnWithItsWork(t *testing.T) {
 	script, release := held(t, "dcv close-session session-1")
-	f := newFleet(t, fleet.Options{}, linux(script))
+	var ahead atomic.Int64
+	f := newFleet(t, fleet.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}, linux(script))
 	host := f.host(1)
 	command := f.send(host)
 	f.await(command, host, "InProgress")
@@ -81,9 +83,14 @@ func TestAHibernatedHostDoesItsWorkAgainAfterTheStart(t *testing.T) {
 		t.Errorf("a command for a hibernated host: %v", err)
 	}
 	f.do(f.Start, host)
-	f.await(command, host, "Success")
-	if got := sessionsOf(t, f, host); len(got) != 0 {
-		t.Errorf("there is still %v", got)
+	if got := f.status(command, host); got != "InProgress" {
+		t.Errorf("before its agent can say so the command is %s", got)
+	}
+	ahead.Store(int64(61 * time.Second))
+	f.ClockSet()
+	f.await(command, host, "Failed")
+	if got := sessionsOf(t, f, host); len(got) != 1 {
+		t.Errorf("the script has gone on: it has %v", got)
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 // A new behaviour begins here: a case in the file that it belongs to (send.go, status.go, read.go, nodes.go), and what it
 // needs of a System in this file. So the agent's own words, CommandBufferFull, commands by tag that end as a whole with
-// ListCommands, rates, and instances that die amid a command have their place when both simulations have them.
+// ListCommands, and rates have their place when both simulations have them.
 package ssmtest
 
 import (
@@ -91,26 +91,28 @@ type Factory func(t *testing.T, opts Options) System
 // own for each.
 func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))) {
 	for name, test := range map[string]func(*testing.T, Factory){
-		"SendCommand refuses a call as a whole":            refusals,
-		"SendCommand takes 50 hosts, and a tag":            receivers,
-		"random calls":                                     randomCalls,
-		"statuses":                                         statuses,
-		"a command waits for its host":                     waits,
-		"a command that is not delivered times out":        deliveryTimeOut,
-		"by tag a host that is lost prints nothing":        broadcastToLost,
-		"ends are events":                                  events,
-		"outputs are shown as far as they go":              outputs,
-		"outputs of any length":                            randomOutputs,
-		"steps for other platforms are skipped":            skippedSteps,
-		"one step needs no name":                           pluginNames,
-		"invocations come in pages":                        invocationPages,
-		"an invocation cannot be read just after it began": notThereYet,
-		"nodes are described by filter":                    nodes,
-		"nodes come in pages":                              nodePages,
-		"EC2 tells states and reasons":                     instances,
-		"EC2 shows a terminated instance for a while":      forgotten,
-		"EC2's changes of state are events":                instanceEvents,
-		"nothing is delivered to a host that is off":       stoppedHosts,
+		"SendCommand refuses a call as a whole":             refusals,
+		"SendCommand takes 50 hosts, and a tag":             receivers,
+		"random calls":                                      randomCalls,
+		"statuses":                                          statuses,
+		"a command waits for its host":                      waits,
+		"a command that is not delivered times out":         deliveryTimeOut,
+		"by tag a host that is lost prints nothing":         broadcastToLost,
+		"ends are events":                                   events,
+		"outputs are shown as far as they go":               outputs,
+		"outputs of any length":                             randomOutputs,
+		"steps for other platforms are skipped":             skippedSteps,
+		"one step needs no name":                            pluginNames,
+		"invocations come in pages":                         invocationPages,
+		"an invocation cannot be read just after it began":  notThereYet,
+		"nodes are described by filter":                     nodes,
+		"nodes come in pages":                               nodePages,
+		"EC2 tells states and reasons":                      instances,
+		"EC2 shows a terminated instance for a while":       forgotten,
+		"EC2's changes of state are events":                 instanceEvents,
+		"nothing is delivered to a host that is off":        stoppedHosts,
+		"a host that dies amid a command reports a failure": diesAmid,
+		"a host that dies amid a command and stays off":     diesForGood,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

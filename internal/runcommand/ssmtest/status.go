@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // How scripts end is how invocations do.
@@ -103,6 +104,58 @@ func stoppedHosts(t *testing.T, create Factory) {
 		}) {
 			t.Errorf("host %s: %s", id, status(t, s, command, id))
 		}
+	}
+}
+
+// The agent does not go on with a command that its instance died amid: a minute after the next start it reports a failure.
+// What the script had printed is lost (amazon-ssm-agent 3.3.1142.0, run). What hibernation does to it is not known.
+func diesAmid(t *testing.T, create Factory) {
+	s := create(t, Options{})
+	id := addHosts(s, 1)[0]
+	s.Prints("said\n", "", 0)
+	in := byID(Hanging, id)
+	in.TimeoutSeconds = aws.Int32(3600)
+	command := send(t, s, in)
+	awaitStatus(t, s, command, id, "InProgress/InProgress")
+	s.Change(id, Stop)
+	s.Pass(5 * time.Minute)
+	if got := status(t, s, command, id); got != "InProgress/InProgress" {
+		t.Errorf("while the host is off: %s", got)
+	}
+	s.Change(id, Start)
+	s.Pass(55 * time.Second)
+	if got := status(t, s, command, id); got != "InProgress/InProgress" {
+		t.Errorf("55 s after it started again: %s", got)
+	}
+	s.Pass(10 * time.Second)
+	awaitStatus(t, s, command, id, "Failed/Failed")
+	plugin := list(t, s, command, 50)[id].CommandPlugins[0]
+	if plugin.ResponseCode != 1 || !strings.HasPrefix(aws.ToString(plugin.Output), "document process failed unexpectedly") {
+		t.Errorf("step %d, %q", plugin.ResponseCode, aws.ToString(plugin.Output))
+	}
+	read, err := s.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{CommandId: &command, InstanceId: &id})
+	if err != nil || aws.ToString(read.StandardOutputContent) != "" || read.Status != "Failed" {
+		t.Errorf("%+v, %v", read, err)
+	}
+}
+
+// Nobody hears of it any more: the command ends when its times for delivery and execution are over.
+func diesForGood(t *testing.T, create Factory) {
+	s := create(t, Options{})
+	id := addHosts(s, 1)[0]
+	command := send(t, s, byID(Hanging, id))
+	awaitStatus(t, s, command, id, "InProgress/InProgress")
+	s.Change(id, Stop)
+	s.Pass(55 * time.Second)
+	if got := status(t, s, command, id); got != "InProgress/InProgress" {
+		t.Errorf("within its time for delivery: %s", got)
+	}
+	s.Pass(3 * time.Minute)
+	awaitStatus(t, s, command, id, "TimedOut/DeliveryTimedOut")
+	s.Change(id, Start)
+	s.Pass(2 * time.Minute)
+	if got := status(t, s, command, id); got != "TimedOut/DeliveryTimedOut" {
+		t.Errorf("once it started again: %s", got)
 	}
 }
 
