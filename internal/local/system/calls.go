@@ -144,7 +144,7 @@ type countedHosts struct {
 }
 
 func (t *countedHosts) RecordInventorySent(ctx context.Context, at time.Time) error {
-	t.count("Sent", nil)
+	t.count("RecordInventorySent", nil)
 	return t.localHosts.RecordInventorySent(ctx, at)
 }
 
@@ -164,22 +164,22 @@ func (t *countedHosts) Notes(ctx context.Context, hostIDs []string) (map[string]
 }
 
 func (t *countedHosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (bool, error) {
-	t.count("Answered", nil)
+	t.count("RecordAnswer", nil)
 	return t.localHosts.RecordAnswer(ctx, a)
 }
 
 func (t *countedHosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) ([]string, error) {
-	t.count("Quiet", nil)
+	t.count("AnsweredBefore", nil)
 	return t.localHosts.AnsweredBefore(ctx, before, limit)
 }
 
 func (t *countedHosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
-	t.count("Expect", nil)
+	t.count("AddHost", nil)
 	return t.localHosts.AddHost(ctx, hostID, then)
 }
 
 func (t *countedHosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (bool, error) {
-	t.count("Silence", nil)
+	t.count("MarkSilent", nil)
 	return t.localHosts.MarkSilent(ctx, hostID, before)
 }
 

@@ -49,22 +49,22 @@ func TestWhatTablesNeed(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 	set := session.Record{"State": "READY"}
 	operations := map[string]func(){
-		"Write":      func() { p.table.Write(ctx, []session.Write{{SessionID: "a", Set: set}}) },
-		"Write, new": func() { p.table.Write(ctx, []session.Write{{SessionID: "a", New: true, Set: set}}) },
-		"Get":        func() { p.reader.Get(ctx, []string{"a"}) },
-		"Owned":      func() { p.reader.Owned(ctx, "alice", "", 1) },
-		"All":        func() { p.reader.All(ctx, "", 1) },
-		"Due":        func() { p.index.Due(ctx, "0", now, 1) },
-		"OnHost":     func() { p.index.OnHost(ctx, "i-1", "", 1) },
-		"Sent":       func() { p.hosts.RecordInventorySent(ctx, now) },
-		"LastButTwo": func() { p.hosts.LastButTwo(ctx) },
-		"Newest":     func() { p.hosts.Newest(ctx, []string{"i-1"}) },
-		"Answered":   func() { p.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: "i-1"}) },
-		"Quiet":      func() { p.hosts.AnsweredBefore(ctx, now, 1) },
-		"Silence":    func() { p.hosts.MarkSilent(ctx, "i-1", now) },
-		"Expect":     func() { p.hosts.AddHost(ctx, "i-1", now) },
-		"Notes":      func() { p.hosts.Notes(ctx, []string{"i-1"}) },
-		"Open":       func() { p.index.Open(ctx, "0", 1) },
+		"Write":               func() { p.table.Write(ctx, []session.Write{{SessionID: "a", Set: set}}) },
+		"Write, new":          func() { p.table.Write(ctx, []session.Write{{SessionID: "a", New: true, Set: set}}) },
+		"Get":                 func() { p.reader.Get(ctx, []string{"a"}) },
+		"Owned":               func() { p.reader.Owned(ctx, "alice", "", 1) },
+		"All":                 func() { p.reader.All(ctx, "", 1) },
+		"Due":                 func() { p.index.Due(ctx, "0", now, 1) },
+		"OnHost":              func() { p.index.OnHost(ctx, "i-1", "", 1) },
+		"RecordInventorySent": func() { p.hosts.RecordInventorySent(ctx, now) },
+		"LastButTwo":          func() { p.hosts.LastButTwo(ctx) },
+		"Newest":              func() { p.hosts.Newest(ctx, []string{"i-1"}) },
+		"RecordAnswer":        func() { p.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: "i-1"}) },
+		"AnsweredBefore":      func() { p.hosts.AnsweredBefore(ctx, now, 1) },
+		"MarkSilent":          func() { p.hosts.MarkSilent(ctx, "i-1", now) },
+		"AddHost":             func() { p.hosts.AddHost(ctx, "i-1", now) },
+		"Notes":               func() { p.hosts.Notes(ctx, []string{"i-1"}) },
+		"Open":                func() { p.index.Open(ctx, "0", 1) },
 	}
 	for name, operate := range operations {
 		clear(seen)
