@@ -26,6 +26,7 @@ func main() {
 	function := hostevents.New(hostevents.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
 		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable},
+		Getter:         dynamo.NewReader(db, settings.SessionsTable),
 		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		SystemsManager: systemsManager,
 		EC2:            instances,

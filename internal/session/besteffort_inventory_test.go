@@ -43,7 +43,8 @@ func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 		"gone, but requested since":           {with(ended, "DeletionRequestedAt", session.FormatTime(t0)), nil, nil, false},
 		"still there when the time is over":   {over, []session.Found{s1}, again(s1), false},
 		"the same ID on another host":         {elsewhere, []session.Found{s1}, nil, true},
-		"the same ID, no longer closed there": {with(elsewhere, "CloseUntil", session.FormatTime(t0)), []session.Found{s1}, again(s1), false},
+		"the same ID, no longer closed there": {with(elsewhere, "CloseUntil", session.FormatTime(t0)), []session.Found{s1}, nil, true},
+		"the same ID, expired":                {with(elsewhere, "CloseUntil", nil, "LiveHostId", nil, "ExpiresAt", at(10).Unix()), []session.Found{s1}, again(s1), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.from)

@@ -9,9 +9,7 @@ import (
 
 // Reader reads records for those who ask for them.
 type Reader interface {
-	// Get reads the records of the IDs, which are distinct; those that do not
-	// exist are absent. In no order.
-	Get(ctx context.Context, ids []string) ([]Record, error)
+	Getter
 	// Owned lists an owner's records by ID, those after the ID `after` ("" for
 	// the first), at most limit; more tells whether there may be others behind,
 	// and then there is one record at least. They have what Describer shows or
@@ -21,6 +19,13 @@ type Reader interface {
 	// same, after that of the ID `after`, whose record may be gone; limit and
 	// more as with Owned.
 	All(ctx context.Context, after string, limit int) (records []Record, more bool, err error)
+}
+
+// Getter reads records as they are, not as an index may still show them.
+type Getter interface {
+	// Get reads the records of the IDs, which are distinct; those that do not
+	// exist are absent. In no order.
+	Get(ctx context.Context, ids []string) ([]Record, error)
 }
 
 const (

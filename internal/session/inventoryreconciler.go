@@ -14,6 +14,7 @@ import (
 type InventoryReconciler struct {
 	Table     Table
 	Index     Index
+	Getter    Getter // of Apply
 	HostTable HostTable
 	Reaper    *HostReaper
 	Now       func() time.Time
@@ -110,11 +111,23 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 		Found
 		id string
 	}
-	var open []unlisted
-	for _, f := range found {
-		open = append(open, unlisted{f, firstListedID(f.NameOnHost, inv.HostID)})
+	own, err := ir.ownRecords(ctx, inv.HostID, found)
+	if err != nil {
+		return err
 	}
-	var errs []error
+	var (
+		open    []unlisted
+		updates []Write
+	)
+	for _, f := range found {
+		id := firstListedID(f.NameOnHost, inv.HostID)
+		if r, lives := own[f.NameOnHost]; !lives {
+			open = append(open, unlisted{f, id})
+		} else if w, ok := observe(r, f, inv, gone); ok {
+			updates = append(updates, w)
+		}
+	}
+	errs := []error{gone.write(ctx, ir.Table, updates, ir.Log)}
 	for range 3 { // under its name, under its name and host, over what was there
 		var (
 			writes []Write
@@ -135,12 +148,12 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 				ir.Log.Info("session listed", "SessionId", p.id, "HostId", inv.HostID, "Owner", p.Owner)
 			case !errors.Is(res.Err, ErrCondition):
 				errs = append(errs, fmt.Errorf("session %s: list it: %w", p.id, res.Err))
-			case there.canBeListedAs(p.NameOnHost, inv.HostID, inv.SentAt):
+			case there.canBeListedAs(p.NameOnHost, inv.HostID, inv.readAt):
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}
 			case p.id == p.NameOnHost:
-				next = append(next, unlisted{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.SentAt)})
+				next = append(next, unlisted{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.readAt)})
 			default:
 				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
 			}
@@ -149,4 +162,30 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 		open = next
 	}
 	return errors.Join(errs...)
+}
+
+// ownRecords are the records that live under a session's name and host, by the
+// name. The index may be behind, and the name itself free by now: without this
+// look the session would get a second record.
+func (ir *InventoryReconciler) ownRecords(ctx context.Context, hostID string, found []Found) (map[string]Record, error) {
+	var ids []string
+	for _, f := range found {
+		if firstListedID(f.NameOnHost, hostID) == f.NameOnHost {
+			ids = append(ids, f.NameOnHost+"-"+hostID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	records, err := ir.Getter.Get(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: look up sessions under its ID: %w", hostID, err)
+	}
+	own := map[string]Record{}
+	for _, r := range records {
+		if r.text(AttrLiveHostID) == hostID {
+			own[r.Session().NameOnHost()] = r
+		}
+	}
+	return own, nil
 }

@@ -40,6 +40,7 @@ func TestInventoryAndRecord(t *testing.T) {
 	givenUp := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", session.FormatTime(at(-1)), "ExpiresAt", int64(1)))
 	unresponsive := with(known, "State", "UNKNOWN", "StateReason", "silent", "ExpiresAt", int64(1))
 	deleted := with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(-1)))
+	expired := with(deleted, "ExpiresAt", at(10).Unix())
 	confirmed := func(r session.Record, c string) session.Record {
 		return with(r, "Confirmation", c, "ConfirmedAt", session.FormatTime(at(10)), "NextAttemptAt", session.FormatTime(at(130)),
 			"DueLane", "1", "StateReason", nil, "AttemptFailedAt", nil)
@@ -112,7 +113,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"removed as it was sent":       {with(deleted, "DeletedAt", session.FormatTime(t0)), []session.Found{s1}, nil},
 		"removed after it was sent":    {with(deleted, "DeletedAt", session.FormatTime(at(1))), []session.Found{s1}, nil},
 		"deleted, and gone":            {deleted, nil, nil},
-		"ID of one deleted, elsewhere": {with(deleted, "HostId", hostB, "DcvSessionId", "x", "Name", "n"), []session.Found{s1}, listedAt(listedRecord, t0)},
+		"ID of one expired, elsewhere": {with(expired, "HostId", hostB, "DcvSessionId", "x", "Name", "n"), []session.Found{s1}, listedAt(listedRecord, t0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.from)

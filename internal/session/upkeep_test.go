@@ -95,7 +95,7 @@ func (u *upkeep) cleaner() *session.Cleaner {
 }
 
 func (u *upkeep) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: u.table, Index: u, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
+	return &session.InventoryReconciler{Table: u.table, Index: u, Getter: memtable.Reader{Table: u.table.Table}, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
 }
 
 // clean processes what is due at that time.

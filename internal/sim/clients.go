@@ -175,7 +175,11 @@ func (w *world) oddRecords() {
 	for w.meets(recordOdd) {
 		m := oneOf(w.dice, w.machines)
 		s := session.Session{ID: fmt.Sprintf("odd%d", w.events), Owner: oneOf(w.dice, owners), HostID: m.id, Type: "virtual"}
-		switch w.dice.below(4) {
+		kind := w.dice.below(5)
+		if w.setup.staleFor > time.Second {
+			kind = 4
+		}
+		switch kind {
 		case 0:
 			s.HostID = ""
 		case 1:
@@ -189,13 +193,43 @@ func (w *world) oddRecords() {
 			}
 		}
 		r := session.Listed(s)
+		if kind == 4 {
+			r = w.endedRecord(s)
+		}
 		if s.HostID == "" {
 			delete(r, session.AttrLiveHostID)
 		}
-		if w.table.Get(s.ID) == nil {
+		if id := r[session.AttrSessionID].(string); w.table.Get(id) == nil {
 			w.table.Put(r)
 			w.say("somebody", "FAULT: %s: %v", recordOdd, r[session.AttrSessionID])
+			if kind == 4 {
+				w.feed.Ready() // it has long been announced
+			}
 			w.look(nil)
 		}
 	}
+}
+
+// endedRecord is one of a session of that host, of a name that others use too,
+// that ended almost two days ago. It expires within the run, and some time later
+// the table removes it.
+func (w *world) endedRecord(s session.Session) session.Record {
+	s.ID = w.anyName()
+	if others := oneOf(w.dice, w.machines); others.id != s.HostID && len(others.sessions) > 0 {
+		s.ID = others.sessions[len(others.sessions)-1].name
+	}
+	r := session.Listed(s)
+	delete(r, session.AttrLiveHostID)
+	left := w.dice.between(0, 6*time.Minute)
+	ended := w.now().Add(left - session.KeepDeleted)
+	r[session.AttrState] = string(session.Deleted)
+	r[session.AttrConfirmation] = string(session.Closed)
+	r[session.AttrDeletedAt] = session.FormatTime(ended)
+	r[session.AttrExpiresAt] = ended.Add(session.KeepDeleted).Unix()
+	w.after(left+time.Second+w.dice.between(0, 20*time.Minute), func() {
+		w.say("table", "removes what has expired")
+		w.table.Sweep(w.now())
+		w.look(nil)
+	})
+	return r
 }

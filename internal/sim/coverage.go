@@ -20,11 +20,13 @@ const (
 	hostStopped deed = iota
 	endAnnounced
 	endAnnouncedAgain
+	idPassedOn
 
 	deeds
 )
 
-var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again"}
+var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again",
+	"the ID of an ended record that has expired is another host's"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

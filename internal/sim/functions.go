@@ -77,8 +77,8 @@ func (w *world) describeSessions(inv *invocation) *describesessions.Handler {
 
 func (w *world) hostEvents(inv *invocation) *hostevents.Handler {
 	return hostevents.New(hostevents.Parts{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
-		Now: w.now, NewID: inv.newID, Log: w.log(inv),
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Getter: readerOf{w, inv}, HostTable: hostTableOf{w, inv},
+		SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv}, Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}, inv.setup.read.hostEvents)
 }
 

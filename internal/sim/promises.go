@@ -57,7 +57,7 @@ func (w *world) neverTakenBack(c change) {
 		if inventory == nil || !inventory.command.surveyOf.After(end) {
 			w.breaks(2, "%s is READY again, but not by an inventory sent after its end at %s", is.ID, end.Format(time.TimeOnly))
 		}
-		if end.Before(w.began) {
+		if end.IsZero() {
 			w.breaks(2, "%s has ended at no time", is.ID)
 		}
 		w.seen.premises[2]++
@@ -259,9 +259,15 @@ func (w *world) hostsSpeakForThemselves(c change) {
 		return
 	}
 	hostID := c.is.HostID
-	if c.was.HostID != "" && c.was.HostID != hostID && c.was.State != session.Deleted {
-		w.breaks(5, "%s of %s is taken over by %s", c.is.ID, c.was.HostID, hostID)
+	expired := c.was.State == session.Deleted && c.was.ExpiresAt != 0 && c.was.ExpiresAt <= w.now().Unix()
+	switch {
+	case c.was.HostID == "" || c.was.HostID == hostID:
+	case !expired:
+		w.breaks(5, "%s of %s, which is %s, is taken over by %s", c.is.ID, c.was.HostID, c.was.State, hostID)
+	default:
+		w.seen.deeds[idPassedOn]++
 	}
+	w.listedOnce(c)
 	if c.by.asked[hostID].gone {
 		return
 	}
@@ -271,6 +277,20 @@ func (w *world) hostsSpeakForThemselves(c change) {
 		}
 	}
 	w.breaks(5, "%s changes %s of %s, of which it has read nothing", c.by, c.is.ID, hostID)
+}
+
+// Promise 5: a session of a host has one living record at most. An index may be
+// behind, but the record under the session's name and host is where it is.
+func (w *world) listedOnce(c change) {
+	if c.new[session.AttrLiveHostID] == nil || c.old[session.AttrLiveHostID] != nil {
+		return
+	}
+	for _, r := range w.table.All() {
+		s := r.Session()
+		if r[session.AttrLiveHostID] == c.is.HostID && s.ID != c.is.ID && s.NameOnHost() == c.is.NameOnHost() {
+			w.breaks(5, "%q of %s is listed as %s, and as %s", s.NameOnHost(), s.HostID, s.ID, c.is.ID)
+		}
+	}
 }
 
 // Promise 6, forced means forced: with purge nobody is asked to close what was

@@ -14,8 +14,9 @@ type setup struct {
 	endStopped                                                bool
 	giveUp, silentAfter, inventoryEvery, closeIdle, stopEmpty time.Duration
 	hosts, steps                                              int
-	rates                                                     [faults]int // in millionths
-	land                                                      int         // how readily calls land, in percent
+	rates                                                     [faults]int   // in millionths
+	land                                                      int           // how readily calls land, in percent
+	staleFor                                                  time.Duration // how far behind an index may be
 	clientWeight, hostWeight, timeWeight, killWeight          int
 	longestGiveUp                                             time.Duration // of all that were set
 	read                                                      settings      // what the functions read of it
@@ -51,10 +52,15 @@ func newSetup(d dice) setup {
 		s.changeWeight = 1
 	}
 	s.longestGiveUp = s.giveUp
+	s.staleFor = time.Second
 	for f := range s.rates {
 		if d.chance(60 * percent) {
 			s.rates[f] = oneOf(d, []int{5 * permille, 2 * percent, 6 * percent, 15 * percent})
 		}
+	}
+	if d.chance(15 * percent) { // indexes are far behind, for which no bound is promised, and IDs are passed on
+		s.staleFor = 5 * time.Minute
+		s.rates[indexStale], s.rates[recordOdd] = 15*percent, 40*percent
 	}
 	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, dcvFails, dcvHangs, dcvGarbage, dcvIgnores} {
 		s.rates[f] = 0 // these are among what hosts do, by weight

@@ -124,7 +124,7 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 func (w *world) livesOn(hostID string, from time.Time) session.Record {
 	for _, r := range w.table.All() {
 		id := r[session.AttrSessionID].(string)
-		if r[session.AttrLiveHostID] == hostID && w.versions[id].until.Before(from.Add(-staleFor)) {
+		if r[session.AttrLiveHostID] == hostID && w.versions[id].until.Before(from.Add(-w.setup.staleFor)) {
 			return r
 		}
 	}

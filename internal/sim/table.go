@@ -172,15 +172,13 @@ type version struct {
 	until time.Time
 }
 
-const staleFor = time.Second
-
 // shown is all records as an index shows them now.
 func (w *world) shown(inv *invocation) []session.Record {
 	all := w.table.All()
 	for i, r := range all {
 		id := r[session.AttrSessionID].(string)
 		v, changed := w.versions[id]
-		if changed && w.now().Sub(v.until) < staleFor && w.meets(indexStale) {
+		if changed && w.now().Sub(v.until) < w.setup.staleFor && w.meets(indexStale) {
 			w.say(inv, "FAULT: %s: %s is as before its last change", indexStale, id)
 			all[i] = v.old
 		}

@@ -42,6 +42,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 type Parts struct {
 	Table          session.Table
 	Index          session.Index
+	Getter         session.Getter
 	HostTable      session.HostTable
 	SystemsManager runcommand.ReaderAPI
 	EC2            ec2state.API
@@ -60,7 +61,7 @@ func New(p Parts, s Settings) *Handler {
 		Reader:    &runcommand.Reader{API: p.SystemsManager},
 		Confirmer: &session.Confirmer{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reconciler: &session.InventoryReconciler{
-			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 		},
 		IdleRecorder: &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reaper:       reaper,

@@ -37,7 +37,7 @@ var handlerOf = map[string]func(p parts) any{
 	},
 	"host-events": func(p parts) any {
 		return hostevents.New(hostevents.Parts{
-			Table: p.table, Index: p.index, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
+			Table: p.table, Index: p.index, Getter: p.reader, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
 			Now: p.now, NewID: awsenv.NewID, Log: p.log,
 		}, hostevents.ReadSettings(p.env)).Handle
 	},

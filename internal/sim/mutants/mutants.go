@@ -292,6 +292,18 @@ var mutants = []mutant{
 		old: "own := s.HostID == hostID && s.NameOnHost() == nameOnHost",
 		new: "own := s.NameOnHost() == nameOnHost",
 	},
+	{
+		name: "ended record's ID given away while it is kept", promise: 5, file: listedIDs,
+		why: "a client that repeats its request closes another host's session",
+		old: "s.State == Deleted && s.expired(at)",
+		new: "s.State == Deleted && !at.IsZero()",
+	},
+	{
+		name: "record under the session's name and host not looked for", promise: 5, file: reconciler,
+		why: "with the index behind, and the name itself free by now, the session gets a second record",
+		old: "if len(ids) == 0 {\n\t\treturn nil, nil",
+		new: "if len(ids) >= 0 {\n\t\treturn nil, nil",
+	},
 
 	{
 		name: "host stopped before its grace time", promise: 5, file: stopper,
