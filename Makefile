@@ -126,7 +126,10 @@ service-models: ## Hold the simulated Systems Manager and EC2 against AWS's mode
 	@.ci/aws/check
 
 sam-build: | build/ ## Build the functions with SAM for both processors
+	@# SAM runs a `go build` for each function, all at the same time. What they share is compiled before, once.
 	@for architecture in arm64 x86_64; do \
+	  case $$architecture in arm64) GOARCH=arm64 ;; x86_64) GOARCH=amd64 ;; esac; \
+	  $(LAMBDA_BUILD) GOOS=linux GOARCH=$$GOARCH go build ./functions/... || exit 1; \
 	  $(LAMBDA_BUILD) $(SAM) build --build-dir .aws-sam/$$architecture \
 	    --parameter-overrides Architecture=$$architecture >build/sam-build.log 2>&1 \
 	    || { cat build/sam-build.log; exit 1; }; \
