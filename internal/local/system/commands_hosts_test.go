@@ -1,0 +1,201 @@
+package system
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dcv-session-broker/internal/awsenv"
+)
+
+func cmdStart(s *stage, ts *testscript.TestScript, args []string) {
+	if len(args) < 5 || args[1] != "on" || args[3] != "for" {
+		ts.Fatalf("usage: start SESSION on HOST for OWNER [console] [unlisted]")
+	}
+	kind := "virtual"
+	if slices.Contains(args[5:], "console") {
+		kind = "console"
+	}
+	s.must(ts, "PUT", "/local/hosts/"+args[2]+"/sessions/"+args[0], map[string]any{
+		"Owner": args[4], "Type": kind, "Registered": !slices.Contains(args[5:], "unlisted"),
+	}, nil)
+}
+
+func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
+	hosts, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	sessions, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	// Side by side, or DynamoDB Local takes a minute for some thousand.
+	const workers = 16
+	failures := make([]error, workers)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for h := 1 + worker; h <= hosts && failures[worker] == nil; h += workers {
+				failures[worker] = s.startMany(h, sessions, len(args) > 2)
+			}
+		})
+	}
+	group.Wait()
+	ts.Check(errors.Join(failures...))
+}
+
+func (s *stage) startMany(host, sessions int, random bool) error {
+	for n := 1; n <= sessions; n++ {
+		// As long as a UUID, the ID that Session Manager gives.
+		id := fmt.Sprintf("s-%08d-%025d", host, n)
+		if random {
+			id = awsenv.NewID()
+		}
+		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, id)
+		status, answer, err := s.call("PUT", path, "application/json", fmt.Appendf(nil, `{"Owner": "user1", "Registered": %t}`, !random))
+		if err != nil {
+			return err
+		}
+		if status/100 != 2 {
+			return fmt.Errorf("PUT %s: %d %s", path, status, answer)
+		}
+	}
+	return nil
+}
+
+func cmdEnd(s *stage, ts *testscript.TestScript, args []string) {
+	s.must(ts, "DELETE", "/local/hosts/"+args[2]+"/sessions/"+args[0], nil, nil)
+}
+
+func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
+	ids := args[:1]
+	if args[0] == "all" {
+		hosts, err := s.system.fleet.Hosts()
+		ts.Check(err)
+		ids = nil
+		for _, h := range hosts {
+			ids = append(ids, h.HostID)
+		}
+	}
+	for _, id := range ids {
+		s.must(ts, "POST", "/local/hosts/"+id+"/"+args[1], nil, nil)
+	}
+}
+
+func (s *stage) queuesAreEmpty() bool {
+	for _, q := range s.system.queues {
+		if len(q.Bodies()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *stage) functionsAreIdle() bool {
+	for _, r := range s.recorders {
+		r.mu.Lock()
+		running := r.running
+		r.mu.Unlock()
+		if running > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func cmdAwaitQuiet(s *stage, ts *testscript.TestScript, _ []string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		// In the order in which news goes: what has left one is in the next.
+		if s.system.fleet.Quiet() && s.queuesAreEmpty() && s.functionsAreIdle() {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("some invocations have not ended, or the queues are not empty")
+		}
+	}
+}
+
+func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
+	off, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ts.Check(s.system.fleet.SetClockOffset(args[0], off))
+}
+
+func cmdSays(s *stage, ts *testscript.TestScript, args []string) {
+	file := filepath.Join(s.system.fleet.StateDir(args[0]), "garbage")
+	if len(args) == 1 {
+		ts.Check(os.Remove(file))
+		return
+	}
+	ts.Check(os.WriteFile(file, []byte(ts.ReadFile(args[1])), 0o644))
+}
+
+func cmdAdvance(s *stage, ts *testscript.TestScript, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.system.Advance(d)
+}
+
+func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
+	atOnce := 1
+	if len(args) > 1 {
+		var err error
+		atOnce, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	var runs sync.WaitGroup
+	for range atOnce {
+		runs.Go(func() {
+			if status, answer, err := s.call("POST", "/local/cleanup/"+args[0], "", nil); err != nil || status != http.StatusNoContent {
+				ts.Logf("run %s: %d %s (%v)", args[0], status, answer, err)
+			}
+		})
+	}
+	runs.Wait()
+}
+
+func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
+	want := slices.Sorted(slices.Values(args[1:]))
+	var got []string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		hosts, err := s.system.fleet.Hosts()
+		ts.Check(err)
+		got = nil
+		for _, h := range hosts {
+			for _, running := range h.Sessions {
+				if h.HostID == args[0] {
+					got = append(got, running.ID)
+				}
+			}
+		}
+		if slices.Sort(got); slices.Equal(got, want) {
+			return
+		}
+	}
+	ts.Fatalf("on %s run %v, not %v", args[0], got, want)
+}
+
+func cmdAwaitHost(s *stage, ts *testscript.TestScript, args []string) {
+	state := func() string {
+		hosts, err := s.system.fleet.Hosts()
+		ts.Check(err)
+		for _, h := range hosts {
+			if h.HostID == args[0] {
+				return string(h.State)
+			}
+		}
+		return "not there"
+	}
+	until(ts, func() bool { return state() == args[1] }, func() string { return args[0] + " is " + state() })
+}
+
+type entry struct {
+	SessionID string `json:"SessionId"`
+	Owner     string
+	Force     bool
+}

@@ -1,0 +1,170 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dcv-session-broker/internal/httpapi/contract/contracttest"
+)
+
+const stageKey = "stage"
+
+// A stage is a system for one scenario.
+type stage struct {
+	system    *System
+	server    *httptest.Server
+	recorders map[string]*recorder
+	walk      walk
+	written   *written
+	bus       *busEvents
+}
+
+func newStage(opts Options, dir string) (*stage, error) {
+	opts.Template, opts.Dir = "../../../template.yaml", dir
+	if os.Getenv("VERBOSE") != "" {
+		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	// Schedules run when a scenario says so.
+	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1}
+	s := &stage{recorders: map[string]*recorder{}, written: &written{}, bus: &busEvents{}}
+	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
+	opts.Output = s.written.of
+	sys, err := New(context.Background(), opts)
+	if err != nil {
+		return nil, err
+	}
+	s.system, s.server = sys, httptest.NewServer(sys.Handler())
+	for name, f := range sys.functions {
+		f.Timeout *= 5 // see patience
+		s.recorders[name] = &recorder{handler: f.Handler}
+		f.Handler = s.recorders[name]
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	s.server.Close()
+	s.system.Close()
+}
+
+// A recorder is a function that keeps its events, and can put them aside.
+type recorder struct {
+	handler lambda.Handler
+
+	mu      sync.Mutex
+	events  [][]byte
+	running int
+	swallow bool
+}
+
+// Invoke keeps the event once it has been worked on.
+func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.events = append(r.events, messagesOf(event)...)
+		r.running--
+	}()
+	r.mu.Lock()
+	r.running++
+	swallow := r.swallow
+	r.mu.Unlock()
+	if swallow {
+		return []byte(`{"batchItemFailures":[]}`), nil
+	}
+	return r.handler.Invoke(ctx, event)
+}
+
+// messagesOf is an event of a queue as one for each message: how many come
+// together is up to the batching window. Other events stay as they are.
+func messagesOf(event []byte) (all [][]byte) {
+	var batch struct{ Records []json.RawMessage }
+	if json.Unmarshal(event, &batch) != nil || !bytes.Contains(event, []byte(`"aws:sqs"`)) {
+		return [][]byte{event}
+	}
+	for _, r := range batch.Records {
+		all = append(all, fmt.Appendf(nil, `{"Records":[%s]}`, r))
+	}
+	return all
+}
+
+// call also holds the request and its answer against the contract.
+func (s *stage) call(method, path, contentType string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequest(method, s.server.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil, err
+	}
+	return resp.StatusCode, answer, contracttest.Check(contracttest.Exchange{
+		Method: method, Path: req.URL.Path, Query: req.URL.RawQuery, Request: body,
+		Status: resp.StatusCode, Header: resp.Header, Answer: answer,
+	})
+}
+
+// must calls the control API and reads its answer.
+func (s *stage) must(ts *testscript.TestScript, method, path string, body, answer any) {
+	var text []byte
+	if body != nil {
+		text, _ = json.Marshal(body)
+	}
+	status, got, err := s.call(method, path, "application/json", text)
+	ts.Check(err)
+	if status/100 != 2 {
+		ts.Fatalf("%s %s: %d %s", method, path, status, got)
+	}
+	if answer != nil {
+		ts.Check(json.Unmarshal(got, answer))
+	}
+}
+
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+func commands() map[string]command {
+	cmds := map[string]func(*stage, *testscript.TestScript, []string){
+		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "clock": cmdClock,
+		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
+		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
+		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
+		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
+		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts, "sent-once": cmdSentOnce,
+		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
+		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
+		"refuse": cmdRefuse, "allow": cmdAllow, "message": cmdMessage,
+		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
+	}
+	all := map[string]command{}
+	for name, cmd := range cmds {
+		all[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg && name != "logged" {
+				ts.Fatalf("%s cannot be negated", name)
+			}
+			ts.Stdout() // or a command that prints nothing leaves the last one's output
+			if neg {
+				args = append([]string{"!"}, args...)
+			}
+			cmd(ts.Value(stageKey).(*stage), ts, args)
+		}
+	}
+	return all
+}
