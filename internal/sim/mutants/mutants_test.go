@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -42,5 +44,12 @@ func TestEveryBugStillFits(t *testing.T) {
 	}
 	if len(mutants) < 30 {
 		t.Errorf("only %d bugs", len(mutants))
+	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := fmt.Sprintf("`make mutants` puts %d bugs", len(mutants)); !strings.Contains(string(readme), told) {
+		t.Errorf("README.md does not say: %s", told)
 	}
 }
