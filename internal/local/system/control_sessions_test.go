@@ -1,0 +1,169 @@
+package system
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+func TestPutSessionStartsAndListsIt(t *testing.T) {
+	c := newControlled(t)
+	var started map[string]string
+	if err := json.Unmarshal([]byte(c.put(host1, "s-1", `{"Owner": "user1"}`)), &started); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := time.Parse(time.RFC3339, started["CreationTime"]); err != nil || started["Id"] != "s-1" || started["Owner"] != "user1" || started["Type"] != "virtual" {
+		t.Errorf("%v %v", started, err)
+	}
+	c.put(host1, "a%2Fb%20%C3%BC", `{"Owner": "user1", "Type": "console", "CreationTime": "2026-11-23T19:01:02Z"}`)
+	c.wantListed("a/b ü on "+host1, "s-1 on "+host1)
+	r, err := c.system.store.get(t.Context(), "a/b ü")
+	if s := r.Session(); err != nil || s.Owner != "user1" || s.Type != "console" || s.CreationTime != "2026-11-23T19:01:02Z" || s.State != session.Ready || s.FirstSeenAt.IsZero() {
+		t.Errorf("%v %v", r, err)
+	}
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+host1+"/sessions/a%2Fb%20%C3%BC", "")
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+	c.wantListed("a/b ü on "+host1, "s-1 on "+host1) // ended behind the broker's back
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/a%2Fb%20%C3%BC", "")
+	c.wantListed("s-1 on " + host1)
+}
+
+// A session that the control API lists has the ID that an inventory gives it.
+func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
+	const likeAHost = "lab-i-0a1b2c3d4e5f60001" // as the console of another host could be called
+	c := newControlled(t)
+	c.put(host1, likeAHost, `{"Owner": "user1"}`)
+	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	want := []string{
+		"console-" + host1 + " on " + host1 + " as console", likeAHost + "-" + host1 + " on " + host1 + " as " + likeAHost,
+		"s-1 on " + host1, "s-1-" + host2 + " on " + host2 + " as s-1",
+	}
+	c.wantListed(want...)
+
+	for _, id := range []string{likeAHost + "-" + host1, "console-" + host1, "s-1-" + host2} {
+		c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/"+id, "")
+	}
+	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/inventory", "")
+	deadline := time.Now().Add(10 * time.Second)
+	for len(c.listed()) < len(want) && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.wantListed(want...)
+}
+
+func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1", "Registered": false}`)
+	if got := c.hosts()[host1]; got != "running s-1" {
+		t.Errorf("the host is %q", got)
+	}
+	c.wantListed()
+
+	// Nor does it touch a record that is there under this ID.
+	c.put(host1, "s-2", `{"Owner": "user1"}`)
+	before, err := c.system.store.get(t.Context(), "s-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.put(host1, "s-2", `{"Owner": "user2", "Registered": false}`)
+	if after, err := c.system.store.get(t.Context(), "s-2"); err != nil || after.Session() != before.Session() {
+		t.Errorf("%v became %v (%v)", before, after, err)
+	}
+}
+
+func TestSessionsOfOneIDOnTwoHostsAreBothListed(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	both := []string{"s-1 on " + host1, "s-1-" + host2 + " on " + host2 + " as s-1"}
+	c.wantListed(both...)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.put(host2, "s-1", `{"Owner": "user2"}`)
+	c.wantListed(both...)
+}
+
+func TestAutomaticConsoleIsListedWithItsHost(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
+	c.put(host2, "console", `{"Owner": "user2", "Type": "console"}`)
+	c.wantListed("console-"+host1+" on "+host1+" as console", "console-"+host2+" on "+host2+" as console")
+}
+
+func TestPutSessionRefusesWhatItCannotDo(t *testing.T) {
+	c := newControlled(t)
+	for _, body := range []string{
+		``, `{}`, `{"Owner": ""}`, `{"Owner": 1}`, `{"Owner": "user1"`, `[]`, `"user1"`, `null`,
+		`{"Owner": "user1", "Registred": false}`, `{"Owner": "user1", "Registered": "no"}`,
+		`{"Owner": "user1", "Type": "windows"}`, `{"Owner": "user1", "CreationTime": "yesterday"}`,
+	} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, "/local/hosts/"+host1+"/sessions/s-1", body)
+	}
+	for _, path := range []string{"no-host/sessions/s-1", "i-1/sessions/s-1", host1 + "/sessions/" + strings.Repeat("x", 129)} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, "/local/hosts/"+path, `{"Owner": "user1"}`)
+	}
+	if hosts := c.hosts(); len(hosts) != 0 {
+		t.Errorf("there are hosts: %v", hosts)
+	}
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/stop", "")
+	c.wantRefused(http.StatusConflict, http.MethodPut, "/local/hosts/"+host1+"/sessions/s-2", `{"Owner": "user1"}`)
+	c.wantListed("s-1 on " + host1)
+}
+
+// Whoever is connected, and for how long away, is what the host's dcv says.
+func TestConnectedUser(t *testing.T) {
+	c := newControlled(t)
+	c.put(host1, "s-1", `{"Owner": "user1"}`)
+	session1 := "/local/hosts/" + host1 + "/sessions/s-1"
+	file := filepath.Join(c.system.fleet.StateDir(host1), "732d31.connections")
+	since := func() time.Duration {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []struct {
+			At time.Time `json:"last-interaction-time"`
+		}
+		if err := json.Unmarshal(text, &said); err != nil || len(said) != 1 {
+			t.Fatal(string(text), err)
+		}
+		return time.Since(said[0].At)
+	}
+	gone := func() {
+		t.Helper()
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("somebody is connected: %v", err)
+		}
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	if d := since(); d < 0 || d > 5*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", `{"Away": "10m"}`)
+	if d := since(); d < 10*time.Minute || d > 15*time.Minute {
+		t.Errorf("away for %s", d)
+	}
+	for range 2 {
+		c.want(http.StatusNoContent, http.MethodDelete, session1+"/connections", "")
+		gone()
+	}
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
+	c.want(http.StatusNoContent, http.MethodDelete, session1, "") // the user goes with the session
+	gone()
+	for _, body := range []string{`{"Away": "-1m"}`, `{"Away": "long"}`, `{"Gone": "1m"}`, `[]`} {
+		c.wantRefused(http.StatusBadRequest, http.MethodPut, session1+"/connections", body)
+	}
+	c.wantRefused(http.StatusNotFound, http.MethodPut, session1+"/connections", "")
+	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+nohow+"/sessions/s-1/connections", "")
+}
