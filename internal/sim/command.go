@@ -82,6 +82,7 @@ type onHost struct {
 	code            int32
 	finishedAt      time.Time
 	begun, over     bool
+	works           bool // one of the agent's workers has it
 	died            bool // the agent's worker, or its host: it has words for that
 
 	said     map[string]string // a close's results, by session, as printed

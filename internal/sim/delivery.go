@@ -20,22 +20,28 @@ func (w *world) deliver(on *onHost) {
 	case !m.reachable():
 		on.status, on.details = "Delayed", "Delayed"
 		w.after(w.dice.between(time.Second, 20*time.Second), func() { w.deliver(on) })
-	default:
-		on.status, on.details, on.begun, on.code = "InProgress", "InProgress", true, 0
-		w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
-		if on.command.document == closeDocument && w.meets(agentStalls) {
-			w.say(m.id, "FAULT: %s", agentStalls)
-			w.after(w.dice.between(time.Minute, 2*time.Hour), func() {
-				if m.reachable() && !on.over {
-					w.closeSessions(on)
-				} else {
-					w.timesOut(on, "")
-				}
-			})
-			return
-		}
-		w.documents[on.command.document].begin(on)
+	case !w.hand(on):
+		on.status, on.details = "Delayed", "Delayed"
+		w.after(w.dice.between(5*time.Second, 60*time.Second), func() { w.deliver(on) })
 	}
+}
+
+// begin has a host carry out a command.
+func (w *world) begin(on *onHost) {
+	m := on.machine
+	w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
+	if on.command.document == closeDocument && w.meets(agentStalls) {
+		w.say(m.id, "FAULT: %s", agentStalls)
+		w.after(w.dice.between(time.Minute, 2*time.Hour), func() {
+			if m.reachable() && !on.over {
+				w.closeSessions(on)
+			} else {
+				w.timesOut(on, "")
+			}
+		})
+		return
+	}
+	w.documents[on.command.document].begin(on)
 }
 
 // scriptTimeout is the documents' timeoutSeconds.
@@ -46,6 +52,7 @@ const scriptTimeout = 60 * time.Second
 func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	since := on.machine.since
 	w.after(in, func() {
+		on.workerFree()
 		m := on.machine
 		switch {
 		case m.state != running || !m.since.Equal(since):
@@ -69,6 +76,7 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 // printed. A minute later, or a minute after the host's next start, its agent
 // reports a failure.
 func (w *world) answerLost(on *onHost) {
+	on.workerFree()
 	on.said, on.lists, on.closed, on.complete = map[string]string{}, nil, nil, false
 	began := w.now()
 	var report func()
@@ -130,6 +138,7 @@ func (w *world) finish(on *onHost, status, details, output string) {
 	if on.over {
 		return
 	}
+	on.workerFree()
 	on.status, on.details, on.output, on.over, on.finishedAt = status, details, output, true, w.now()
 	w.say(on.machine.id, "%s: %s: %q", on.command.id, details, output)
 	w.emitInvocation(on)

@@ -20,6 +20,7 @@ const (
 
 	// Systems Manager and EC2, for each try that the SDK makes of a call.
 	sendThrottled
+	rateExceeded
 	sendFails      // no usable answer, and no command
 	sendAnswerLost // no usable answer, but the command is on its way
 	readThrottled
@@ -60,7 +61,9 @@ const (
 	hostUntagged
 	hostMidway  // goes while it carries out a command
 	agentStalls // has a command, and carries it out much later
-	workerDies  // of the agent's: the script does its work, its answer is lost
+	hostBusy    // its agent has others' commands
+	bufferFull
+	workerDies // of the agent's: the script does its work, its answer is lost
 	dcvFails
 	dcvHangs
 	dcvGarbage
@@ -77,11 +80,11 @@ const (
 var faultNames = [faults]string{
 	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
-	"SendCommand throttled", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
+	"SendCommand throttled", "calls come too fast", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
 	"function killed", "function timed out", "deploy", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
-	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent's worker dies",
+	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",
 	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "host noisy", "odd record",
 }
 

@@ -28,6 +28,10 @@ type machine struct {
 	noisy         bool          // its programs complain on standard error, which does no harm
 	changed       time.Time     // when it was last well or ill
 
+	others  int // commands of others that its agent has
+	waiting int // commands of ours for which its agent has no worker yet
+	working int // commands of ours that its agent's workers have
+
 	sessions []*desktop
 	newest   map[string]time.Time // by name: when the last of that name was created
 }
@@ -72,7 +76,7 @@ func (m *machine) reachable() bool { return m.state == running && !m.offline && 
 
 // well tells whether it does all that a host should.
 func (m *machine) well() bool {
-	return m.reachable() && m.tagged && m.dcv == dcvWorks && !m.liar && m.platform != "macOS"
+	return m.reachable() && m.others == 0 && m.tagged && m.dcv == dcvWorks && !m.liar && m.platform != "macOS"
 }
 
 func (w *world) machine(id string) *machine {
@@ -200,6 +204,7 @@ func (w *world) live() {
 		{2, func(m *machine) { w.ill(m, hostSilent, func() { m.silent = !m.silent }, m.silent) }},
 		{1, func(m *machine) { w.ill(m, hostUntagged, func() { m.tagged = !m.tagged }, !m.tagged) }},
 		{5, w.changeDCV},
+		{2, w.busy},
 	}
 	weights := make([]int, len(kinds))
 	for i, k := range kinds {

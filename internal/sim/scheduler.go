@@ -29,6 +29,7 @@ type invocation struct {
 	reads    []*onHost // the answers of hosts that it has read
 	asked    map[string]hostStatus
 	unmet    map[string]int       // writes that others were quicker than, by session
+	stale    map[string]bool      // an index has shown it the session as it was
 	beaten   map[string]int       // and how often the session had been changed when it was
 	looked   map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
 }

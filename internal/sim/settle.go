@@ -44,7 +44,7 @@ func (w *world) settle() {
 }
 
 func (w *world) heal(m *machine) {
-	m.offline, m.silent, m.tagged, m.dcv, m.liar = false, false, true, dcvWorks, false
+	m.offline, m.silent, m.tagged, m.dcv, m.liar, m.others = false, false, true, dcvWorks, false, 0
 	m.changed = w.now()
 	if m.state == hibernated && w.dice.chance(50*percent) {
 		w.turnOn(m)

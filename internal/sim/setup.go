@@ -21,6 +21,7 @@ type setup struct {
 	longestGiveUp                                             time.Duration // of all that were set
 	read                                                      settings      // what the functions read of it
 	changeWeight                                              int           // of changes of settings
+	sendRate, readRate                                        int           // calls a second; 0: any
 }
 
 func newSetup(d dice) setup {
@@ -51,6 +52,9 @@ func newSetup(d dice) setup {
 	if d.chance(30 * percent) {
 		s.changeWeight = 1
 	}
+	if d.chance(15 * percent) {
+		s.sendRate, s.readRate = oneOf(d, []int{1, 2, 5}), oneOf(d, []int{2, 5, 10})
+	}
 	s.longestGiveUp = s.giveUp
 	s.staleFor = time.Second
 	for f := range s.rates {
@@ -62,7 +66,7 @@ func newSetup(d dice) setup {
 		s.staleFor = 5 * time.Minute
 		s.rates[indexStale], s.rates[recordOdd] = 15*percent, 40*percent
 	}
-	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, dcvFails, dcvHangs, dcvGarbage, dcvIgnores} {
+	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, dcvFails, dcvHangs, dcvGarbage, dcvIgnores} {
 		s.rates[f] = 0 // these are among what hosts do, by weight
 	}
 	return s

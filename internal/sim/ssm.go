@@ -84,7 +84,9 @@ func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendComman
 		}
 		return fails(slowCall, &aws.RequestCanceledError{Err: ctx.Err()})
 	case w.meets(sendThrottled):
-		return fails(sendThrottled, answer(http.StatusBadRequest, &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded", Fault: smithy.FaultClient}))
+		return fails(sendThrottled, answer(http.StatusBadRequest, errThrottled))
+	case w.exceeded(&w.sends):
+		return fails(rateExceeded, answer(http.StatusBadRequest, errThrottled))
 	case w.meets(sendFails):
 		return fails(sendFails, w.noAnswer())
 	case w.meets(sendAnswerLost):

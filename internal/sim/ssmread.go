@@ -201,7 +201,11 @@ func (s systemsManagerOf) read(ctx context.Context, what string, read func()) (e
 		case s.w.meets(readThrottled):
 			s.inv.faulty = true
 			s.w.say(s.inv, "FAULT: %s: %s", readThrottled, what)
-			err = &smithy.GenericAPIError{Code: "ThrottlingException", Fault: smithy.FaultClient}
+			err = errThrottled
+		case s.w.exceeded(&s.w.reads):
+			s.inv.faulty = true
+			s.w.say(s.inv, "FAULT: %s: %s", rateExceeded, what)
+			err = errThrottled
 		default:
 			s.w.say(s.inv, "%s", what)
 			read()

@@ -179,6 +179,10 @@ func (w *world) shown(inv *invocation) []session.Record {
 		id := r[session.AttrSessionID].(string)
 		v, changed := w.versions[id]
 		if changed && w.now().Sub(v.until) < w.setup.staleFor && w.meets(indexStale) {
+			if inv.stale == nil {
+				inv.stale = map[string]bool{}
+			}
+			inv.stale[id] = true
 			w.say(inv, "FAULT: %s: %s is as before its last change", indexStale, id)
 			all[i] = v.old
 		}

@@ -35,6 +35,7 @@ type world struct {
 	machines         []*machine
 	commands         []*command
 	documents        map[string]document
+	sends, reads     rate
 	hiddenFor        time.Duration // how long after SendCommand an invocation cannot be read
 	agenda           []happening
 	late             []happening // writes whose callers have given up on them
@@ -103,6 +104,7 @@ func newWorld(seed uint64) *world {
 	w.feed = w.table.Feed()
 	w.documents = w.ourDocuments()
 	w.setup = newSetup(w.dice)
+	w.sends.perSecond, w.reads.perSecond = w.setup.sendRate, w.setup.readRate
 	w.setup.read = w.setup.settings()
 	w.firstSetup, w.setups = w.setup, map[string]setup{}
 	w.seen.ran = map[string]int{}

@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/aws/smithy-go"
+)
+
+// What the agent and Systems Manager bound.
+
+// The agent runs five commands at a time and keeps five more. For what is beyond
+// that it answers CommandBufferFull (amazon-ssm-agent, code 51402 of its
+// acknowledgement). What the service does then is not documented; here it tries
+// again, as where it cannot reach the host.
+const (
+	commandWorkers = 5
+	commandBuffer  = 5
+)
+
+// busy has others' commands (patches, say) keep a host's agent busy for a while.
+func (w *world) busy(m *machine) {
+	if m.others > 0 {
+		return
+	}
+	w.ill(m, hostBusy, func() { m.others = 4 + w.dice.below(8) }, false)
+	w.after(w.dice.between(time.Minute, 20*time.Minute), func() {
+		if m.others > 0 {
+			w.ill(m, hostBusy, func() { m.others = 0 }, true)
+		}
+	})
+}
+
+// hand gives a host's agent a command, and tells whether it takes it.
+func (w *world) hand(on *onHost) bool {
+	m := on.machine
+	if m.waiting+max(0, m.others-commandWorkers) >= commandBuffer {
+		w.seen.faults[bufferFull]++
+		w.say(m.id, "FAULT: %s: %s", bufferFull, on.command.id)
+		return false
+	}
+	on.status, on.details = "InProgress", "InProgress"
+	m.waiting++
+	w.takeUp(on)
+	return true
+}
+
+// takeUp begins a command when a worker is free.
+func (w *world) takeUp(on *onHost) {
+	m := on.machine
+	if m.working+m.others >= commandWorkers {
+		w.after(w.dice.between(time.Second, 5*time.Second), func() {
+			if on.over {
+				m.waiting--
+				return
+			}
+			w.takeUp(on)
+		})
+		return
+	}
+	m.waiting--
+	w.report(on, func() {
+		m.working++
+		on.begun, on.works, on.code = true, true, 0
+		w.begin(on)
+	})
+}
+
+// workerFree: the worker that had the command is free for another.
+func (on *onHost) workerFree() {
+	if on.works {
+		on.works = false
+		on.machine.working--
+	}
+}
+
+// A rate is how often calls are taken: what is faster is refused. AWS publishes
+// no numbers for these; each seed has its own, or none.
+type rate struct {
+	perSecond int // 0: any
+	left      time.Duration
+	at        time.Time
+}
+
+// exceeded tells whether a call comes too soon after the others. Two seconds'
+// worth of calls may come at the same time.
+func (w *world) exceeded(r *rate) bool {
+	if r.perSecond == 0 || w.calm {
+		return false
+	}
+	each, now := time.Second/time.Duration(r.perSecond), w.now()
+	if r.at.IsZero() {
+		r.left = 2 * time.Second
+	} else {
+		r.left = min(2*time.Second, r.left+now.Sub(r.at))
+	}
+	r.at = now
+	if r.left < each {
+		w.seen.faults[rateExceeded]++
+		return true
+	}
+	r.left -= each
+	return false
+}
+
+var errThrottled = &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded", Fault: smithy.FaultClient}
