@@ -48,65 +48,6 @@ type host struct {
 	quickTimeout bool
 }
 
-// The sh and awk that Amazon Linux, RHEL and Ubuntu have, and busybox as a third opinion.
-var (
-	shells = []struct{ program, option string }{{"dash", ""}, {"bash", "--posix"}, {"busybox", "sh"}}
-	awks   = []string{"gawk", "mawk", "busybox"}
-)
-
-// onEveryHost runs a test with each sh and each awk of this machine.
-func onEveryHost(t *testing.T, test func(*testing.T, *host)) {
-	for _, shell := range shells {
-		for _, awk := range awks {
-			if shell.program == "busybox" && awk != "busybox" {
-				continue // its sh takes its own awk, whatever PATH says
-			}
-			on(t, shell.program, shell.option, awk, test)
-		}
-	}
-}
-
-// onEveryAwk is for tests of what happens in awk alone.
-func onEveryAwk(t *testing.T, test func(*testing.T, *host)) {
-	for _, awk := range awks {
-		on(t, "dash", "", awk, test)
-	}
-}
-
-func on(t *testing.T, shell, option, awk string, test func(*testing.T, *host)) {
-	t.Run(shell+" with "+awk, func(t *testing.T) {
-		t.Parallel()
-		h := &host{t: t, bin: t.TempDir(), state: t.TempDir(), dir: t.TempDir(), shell: []string{program(t, shell)}}
-		if option != "" {
-			h.shell = append(h.shell, option)
-		}
-		if err := os.Symlink(program(t, awk), filepath.Join(h.bin, "awk")); err != nil {
-			t.Fatal(err)
-		}
-		standIn, err := filepath.Abs("../../local/fleet/dcv.sh")
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.shim("dcv", `exec sh `+standIn+` "$@"`)
-		h.twin = shell == shells[0].program && awk == awks[0] && hasPowerShell(t)
-		test(t, h)
-	})
-}
-
-// program is the path of a program that the test cannot do without.
-func program(t *testing.T, name string) string {
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("REQUIRE_ALL") == "1":
-		t.Fatalf("there is no %s here; install the package %[1]s", name)
-	default:
-		t.Skipf("there is no %s here; install the package %[1]s to run this", name)
-	}
-	return ""
-}
-
 // shim puts a command before the real one.
 func (h *host) shim(name, script string) {
 	h.write(filepath.Join(h.bin, name), "#!/bin/sh\n"+script+"\n", 0o700)
@@ -282,7 +223,7 @@ func (h *host) execute(document string, parameters map[string]string) string {
 // hasTwin is for all cases of a test where everything is run, else for the first few, and for hosts that have not many
 // sessions: Windows hosts have one.
 func (h *host) hasTwin() bool {
-	if !h.twin || os.Getenv("REQUIRE_ALL") != "1" && (h.compared >= 6 || len(h.sessions()) > 30) {
+	if !h.twin || os.Getenv("REQUIRE_ALL") != "1" && (h.compared >= 3 || len(h.sessions()) > 30) {
 		return false
 	}
 	h.compared++

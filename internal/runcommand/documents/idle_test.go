@@ -112,10 +112,10 @@ func TestSessionsAreClosedAfterTheLimitOnly(t *testing.T) {
 		{"active in the future", ago(500, 0), "", []string{ago(-5, 0)}, ""},
 		{"new, and no time of interaction", ago(10, 0), "", []string{""}, ""},
 	}
-	for _, oldAgent := range []bool{false, true} {
+	for oldAgent, onHosts := range map[bool]func(*testing.T, func(*testing.T, *host)){false: alwaysOnEveryHost, true: onEveryHost} {
 		t.Run(fmt.Sprintf("old agent %t", oldAgent), func(t *testing.T) {
 			t.Parallel()
-			onEveryHost(t, func(t *testing.T, h *host) {
+			onHosts(t, func(t *testing.T, h *host) {
 				h.oldAgent = oldAgent
 				h.clock(int(idleNow.Unix()), 0)
 				var want, left []string

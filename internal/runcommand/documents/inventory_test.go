@@ -27,7 +27,7 @@ func TestInventoryOfNoSession(t *testing.T) {
 
 func TestInventoryTellsOfEachSession(t *testing.T) {
 	t.Parallel()
-	onEveryHost(t, func(t *testing.T, h *host) {
+	alwaysOnEveryHost(t, func(t *testing.T, h *host) {
 		h.session("s1", created) // with everything that dcv prints, and more
 		h.server(fileOf("s2")+".json", `{"id":"s2","owner":"user2","num-of-connections":0,"creation-time":"2026-03-02T16:08:50Z",`+
 			`"last-disconnection-time":"2026-03-02T17:00:00.5Z","type":"console","name":""}`)

@@ -13,11 +13,11 @@ import (
 // Hosts, lists and commands that nobody thought of: both platforms say the same of each.
 func TestPlatformsSayTheSameOfRandomHosts(t *testing.T) {
 	t.Parallel()
-	rounds := uint64(12)
+	rounds := uint64(6)
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		rounds = 150
 	}
-	on(t, shells[0].program, shells[0].option, awks[0], func(t *testing.T, h *host) {
+	on(t, usualKind(), func(t *testing.T, h *host) {
 		if !h.twin {
 			t.Skip("there is no pwsh here; install PowerShell 7 to run this")
 		}
