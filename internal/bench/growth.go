@@ -78,7 +78,7 @@ var tableOperations = []struct {
 			r := f.record(f.size - 10 - round*10 + i)
 			inv.Sessions = append(inv.Sessions, session.Found{NameOnHost: r.ID, Owner: r.Owner, Type: r.Type, CreationTime: r.CreationTime, NumOfConnections: 1})
 		}
-		g := &session.InventoryReconciler{Table: f.table, Index: f.index, Getter: f.reader, HostTable: f.hosts, Now: time.Now, Log: quiet}
+		g := &session.InventoryReconciler{Table: f.table, Index: f.index, Getter: f.reader, HostTable: f.hosts, MaxSessions: 1000, Now: time.Now, Log: quiet}
 		return g.Apply(ctx, inv)
 	}},
 	{"describe an owner's 10 sessions", func(ctx context.Context, f *fleetTable, round int) error {

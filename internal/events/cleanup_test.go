@@ -75,7 +75,7 @@ func (f *fleetWorld) reaper() *session.HostReaper {
 }
 
 func (f *fleetWorld) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: f.failing(), Index: f, Getter: memtable.Reader{Table: f.table}, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
+	return &session.InventoryReconciler{Table: f.failing(), Index: f, Getter: memtable.Reader{Table: f.table}, HostTable: f.hosts, Reaper: f.reaper(), MaxSessions: 1000, Now: f.now, Log: f.logger()}
 }
 
 func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
@@ -521,7 +521,7 @@ func TestInventoryThatSystemsManagerCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := s.hostEvents()
-	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), Reaper: h.Reaper, Now: s.now, Log: s.logger()}
+	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), Reaper: h.Reaper, MaxSessions: 1000, Now: s.now, Log: s.logger()}
 	response, err := h.Handle(t.Context(), batchOf(s.await(1)...))
 	if err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)

@@ -17,8 +17,12 @@ type InventoryReconciler struct {
 	Getter    Getter // of Apply
 	HostTable HostTable
 	Reaper    *HostReaper
-	Now       func() time.Time
-	Log       *slog.Logger
+	// MaxSessions bounds what lives of one host in the table: what is listed
+	// stays, and nothing new is listed until one ends. One answer may pass it,
+	// since the index does not show at once what was just listed.
+	MaxSessions int
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // Apply brings the table to what the inventory says: it lists new sessions,
@@ -75,6 +79,11 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 		errs = append(errs, gone.write(ctx, ir.Table, writes, ir.Log))
 	}
 	unknown, unlistable := c.unknown()
+	if room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {
+		log.Warn("host is at its bound: its other sessions are not listed until some end", "MaxSessions", ir.MaxSessions,
+			"Sessions", len(unknown)-room, "Metric", Count(SessionsNotListed, len(unknown)-room))
+		unknown = unknown[:room] // by name: the same ones from round to round
+	}
 	for range unlistable {
 		ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
 	}

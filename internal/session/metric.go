@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 21 a stack, of which 5 have values while
+// which it has values: these are 22 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -39,6 +39,8 @@ const (
 	// InventoriesIncomplete: answers that had not all of their host's sessions, so
 	// that none could end. A host that brings one each time has more than fit.
 	InventoriesIncomplete Metric = "InventoriesIncomplete"
+	// SessionsNotListed: of hosts that have as many in the table as one may.
+	SessionsNotListed Metric = "SessionsNotListed"
 	// HostsUnreachable: times that a host was refused by Systems Manager, or did
 	// not answer a command.
 	HostsUnreachable Metric = "HostsUnreachable"
@@ -87,6 +89,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, HostsUnreachable, HostsFellSilent, HostsStopped,
+	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
 	MessagesReturned, RecordsReturned,
 }

@@ -13,6 +13,8 @@ type comparison struct {
 	gone evidence
 	runs map[string]Found // by name
 	seen map[string]bool  // names in runs that have a record
+	// living is how many records were compared: each lives, or has not ended yet.
+	living int
 }
 
 func newComparison(inv Inventory, gone evidence) *comparison {
@@ -25,6 +27,7 @@ func newComparison(inv Inventory, gone evidence) *comparison {
 
 // compare tells what the inventory means for some of the records.
 func (c *comparison) compare(records []Record) (writes []Write) {
+	c.living += len(records)
 	for _, r := range records {
 		name := r.Session().NameOnHost()
 		f, ok := c.runs[name]

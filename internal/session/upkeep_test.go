@@ -26,6 +26,8 @@ type upkeep struct {
 	indexFails  error
 	indexHangs  func(hostID string) bool
 	limits      []int // asked of the index due
+	largestPage int   // of the index by-host
+	maxSessions int   // of one host
 
 	statuses   map[string]session.HostStatus
 	ec2Fails   error
@@ -37,7 +39,7 @@ type upkeep struct {
 func newUpkeep(t *testing.T, records ...session.Record) *upkeep {
 	return &upkeep{
 		world: newWorld(t, records...), now: t0, hostTable: memtable.NewHosts(),
-		statuses: map[string]session.HostStatus{}, endStopped: true,
+		statuses: map[string]session.HostStatus{}, endStopped: true, maxSessions: 1000,
 	}
 }
 
@@ -69,6 +71,7 @@ func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([
 	}
 	if u.indexFails != nil || u.onHost == nil {
 		records, more, _ := u.table.OnHost(ctx, hostID, after, limit)
+		u.largestPage = max(u.largestPage, len(records))
 		return records, more, u.indexFails
 	}
 	return u.onHost(), false, nil
@@ -95,7 +98,7 @@ func (u *upkeep) cleaner() *session.Cleaner {
 }
 
 func (u *upkeep) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: u.table, Index: u, Getter: memtable.Reader{Table: u.table.Table}, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
+	return &session.InventoryReconciler{Table: u.table, Index: u, Getter: memtable.Reader{Table: u.table.Table}, HostTable: u.hostTable, Reaper: u.reaper(), MaxSessions: u.maxSessions, Now: u.clock, Log: u.logger()}
 }
 
 // clean processes what is due at that time.

@@ -7,6 +7,7 @@ package telemetry
 var Attributes = map[string]string{
 	// Whom the line is about.
 	"SessionId":    "the session, by its ID in the API",
+	"MaxSessions":  "how many sessions of one host may be in the table",
 	"NameOnHost":   "its ID on the host",
 	"HostId":       "the host",
 	"Owner":        "the session's owner, as the request or the host says",

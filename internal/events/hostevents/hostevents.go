@@ -27,6 +27,7 @@ import (
 type Settings struct {
 	SessionsTable, HostsTable string
 	EndStopped                bool
+	MaxSessionsPerHost        int
 }
 
 // ReadSettings reads them; env keeps what is wrong with them.
@@ -35,6 +36,8 @@ func ReadSettings(env *awsenv.Environment) Settings {
 		SessionsTable: env.Text("SESSIONS_TABLE"),
 		HostsTable:    env.Text("HOSTS_TABLE"),
 		EndStopped:    env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
+
+		MaxSessionsPerHost: env.Count("MAX_SESSIONS_PER_HOST", 500),
 	}
 }
 
@@ -61,7 +64,7 @@ func New(p Parts, s Settings) *Handler {
 		Reader:    &runcommand.Reader{API: p.SystemsManager},
 		Confirmer: &session.Confirmer{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reconciler: &session.InventoryReconciler{
-			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, Reaper: reaper, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
 		},
 		IdleRecorder: &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reaper:       reaper,

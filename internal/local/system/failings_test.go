@@ -80,6 +80,9 @@ var failings = []failing{
 	{9, "a host's answer does not hold all of its sessions", "host-events", "WARN",
 		"inventory is not whole: what was read is listed, and nothing ends", session.InventoriesIncomplete, "", "many_sessions"},
 
+	{11, "a host has more sessions than one may have in the table", "host-events", "WARN",
+		"host is at its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
+
 	{10, "host-events cannot write what it was told: it is told again", "host-events", "WARN",
 		"message goes back to the queue", session.MessagesReturned, "", "refused_writes"},
 	{10, "session-stream cannot write what it was shown: it is shown again", "session-stream", "WARN",

@@ -25,7 +25,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 	sys, err := New(t.Context(), Options{
 		Template: "../../../template.yaml", Dir: t.TempDir(),
 		Parameters: map[string]string{
-			"FleetTagValue": "studio", "MaxBatchSize": "5", "ForceMode": "best-effort", "EndSessionsOfStoppedHosts": "false",
+			"FleetTagValue": "studio", "MaxBatchSize": "5", "MaxSessionsPerHost": "4", "ForceMode": "best-effort", "EndSessionsOfStoppedHosts": "false",
 			"StopEmptyHosts": "true",
 			// Each time differs from all others.
 			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
@@ -51,6 +51,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 		{"FleetTagValue", fleetTagIsKept},
 		{"CloseIdleAfterMinutes", idleTimeIsKept},
 		{"StopEmptyAfterMinutes", emptyTimeIsKept},
+		{"MaxSessionsPerHost", maxSessionsAreKept}, // last: it sends an inventory now
 	} {
 		t.Run(setting.name, func(t *testing.T) {
 			setting.kept(built{&controlled{t: t, system: sys, api: sys.Handler()}, n})
@@ -172,6 +173,27 @@ func giveUpIsKept(c built) {
 	}
 	if s := c.record("forced").Session(); s.CloseUntil.Sub(s.DeletionRequestedAt) != 20*time.Minute {
 		c.t.Errorf("by force: %+v", s)
+	}
+}
+
+func maxSessionsAreKept(c built) {
+	for n := range 5 {
+		c.put(c.host(1), fmt.Sprint("listed", n), `{"Owner":"user1","Registered":false}`)
+	}
+	c.run("inventory")
+	deadline := time.Now().Add(patience)
+	listed := func(n int) bool {
+		r, err := c.system.store.get(c.t.Context(), fmt.Sprint("listed", n))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return r != nil
+	}
+	for !listed(3) && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if !listed(3) || listed(4) {
+		c.t.Errorf("of five sessions four are listed: %t, and the fifth: %t", listed(3), listed(4))
 	}
 }
 
