@@ -36,10 +36,10 @@ type ErrorResponse struct {
 	Errors    []Fault `json:"errors,omitempty"`
 }
 
-// Body is the request's body as it was sent, without a byte order mark. Windows
+// body is the request's body as it was sent, without a byte order mark. Windows
 // PowerShell 5.1 puts one before the text that it writes as UTF-8, and RFC 8259
 // lets a reader ignore it.
-func Body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
+func body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	text := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
@@ -80,9 +80,9 @@ func JSON(v any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// RequestID is Lambda's ID of the request, a UUID, which is on Lambda's own log
+// requestID is Lambda's ID of the request, a UUID, which is on Lambda's own log
 // lines too.
-func RequestID(ctx context.Context) string {
+func requestID(ctx context.Context) string {
 	lc, ok := lambdacontext.FromContext(ctx)
 	if !ok || lc.AwsRequestID == "" {
 		panic("the context is not one that Lambda made")
@@ -104,10 +104,22 @@ func InternalError(id string) events.APIGatewayV2HTTPResponse {
 	})
 }
 
-// AnswerPanic is deferred: it makes a panic an answer.
-func AnswerPanic(log *slog.Logger, id string, resp *events.APIGatewayV2HTTPResponse) {
-	if p := recover(); p != nil {
-		log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "StackTrace", string(debug.Stack()))
-		*resp = InternalError(id)
+// Answer reads a request's ID and its body, and has the function answer; a panic
+// becomes an answer, too. The log names the request.
+func Answer(ctx context.Context, log *slog.Logger, req events.APIGatewayV2HTTPRequest,
+	answer func(id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse,
+) (resp events.APIGatewayV2HTTPResponse) {
+	id := requestID(ctx)
+	log = log.With("RequestId", id)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("request failed: a bug", "Panic", fmt.Sprint(p), "StackTrace", string(debug.Stack()))
+			resp = InternalError(id)
+		}
+	}()
+	text, err := body(req)
+	if err != nil {
+		return BadRequest(log, id, []Fault{{Field: "body", Reason: "is not valid base64"}})
 	}
+	return answer(id, log, text)
 }

@@ -112,26 +112,27 @@ type hit struct {
 
 // Handle answers every request with a response and never with an error: an
 // error's text would reach the caller.
-func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
-	id := httpapi.RequestID(ctx)
-	log := h.Log.With("RequestId", id)
-	defer httpapi.AnswerPanic(log, id, &resp)
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return httpapi.Answer(ctx, h.Log, req, func(id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
+		return h.answer(ctx, req, id, log, body)
+	}), nil
+}
 
-	body, err := httpapi.Body(req)
-	if err != nil {
-		return httpapi.BadRequest(log, id, []httpapi.Fault{{Field: "body", Reason: "is not valid base64"}}), nil
-	}
+func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest, id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
 	entries, faults := parseEntries(body, h.MaxBatch)
 	dryRun, wrong := parseDryRun(req)
 	if wrong != nil {
 		faults = append(faults, *wrong)
 	}
 	if len(faults) > 0 {
-		return httpapi.BadRequest(log, id, faults), nil
+		return httpapi.BadRequest(log, id, faults)
 	}
 
 	request := session.Request{ID: id, By: requester(req), At: h.Now(), Entries: entries}
-	var answers []session.DryAnswer
+	var (
+		answers []session.DryAnswer
+		err     error
+	)
 	if dryRun {
 		answers, err = h.DryRunner.DryRun(ctx, request)
 	} else {
@@ -139,11 +140,11 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	}
 	if errors.Is(err, session.ErrTableDown) || dryRun && err != nil {
 		log.Error("request answered 503: the sessions table, or for a dry run the host directory, does not answer", "Cause", err)
-		return httpapi.Unavailable(id, "Sessions cannot be changed right now. Repeat the call."), nil
+		return httpapi.Unavailable(id, "Sessions cannot be changed right now. Repeat the call.")
 	}
 	if err != nil {
 		log.Error("request failed", "Cause", err)
-		return httpapi.InternalError(id), nil
+		return httpapi.InternalError(id)
 	}
 
 	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}, DryRun: dryRun}
@@ -155,7 +156,7 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 		}
 	}
 	log.Info("request answered", "DryRun", dryRun, "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
-	return httpapi.Respond(http.StatusOK, out), nil
+	return httpapi.Respond(http.StatusOK, out)
 }
 
 // delete carries the request out; its answers name no sessions.

@@ -91,25 +91,24 @@ const maxAnswerBytes = 5 << 20
 
 // Handle answers every request with a response and never with an error: an
 // error's text would reach the caller.
-func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (resp events.APIGatewayV2HTTPResponse, _ error) {
-	id := httpapi.RequestID(ctx)
-	log := h.Log.With("RequestId", id)
-	defer httpapi.AnswerPanic(log, id, &resp)
+func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return httpapi.Answer(ctx, h.Log, req, func(id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
+		return h.answer(ctx, id, log, body)
+	}), nil
+}
 
-	body, err := httpapi.Body(req)
-	if err != nil {
-		return httpapi.BadRequest(log, id, []httpapi.Fault{{Field: "body", Reason: "is not valid base64"}}), nil
-	}
+func (h *Handler) answer(ctx context.Context, id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
 	q, faults := parseQuery(body, h.FleetTag)
 	if len(faults) > 0 {
-		return httpapi.BadRequest(log, id, faults), nil
+		return httpapi.BadRequest(log, id, faults)
 	}
 
 	var page session.Page
 	if !q.nothing {
+		var err error
 		if page, err = h.Describer.Describe(ctx, q.Query); err != nil {
 			log.Error("request answered 503: the sessions table cannot be read", "Cause", err)
-			return httpapi.Unavailable(id, "Sessions cannot be read right now. Repeat the call."), nil
+			return httpapi.Unavailable(id, "Sessions cannot be read right now. Repeat the call.")
 		}
 	}
 	out := describeAnswer{RequestID: id}
@@ -118,7 +117,7 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 		out.NextToken = q.token(page.Next)
 	}
 	log.Info("request answered", "Sessions", len(out.Sessions), "More", out.NextToken != "")
-	return httpapi.Respond(http.StatusOK, out), nil
+	return httpapi.Respond(http.StatusOK, out)
 }
 
 // describe is the sessions of a page that one answer has room for, one at
