@@ -22,11 +22,25 @@ fail() {
 
 # Sets file to the session's file without its extension.
 locate() {
-  # The digits are one word a byte: the splitting is wanted.
-  # shellcheck disable=SC2046
-  set -- "$1" $(printf %s "$1" | od -An -v -tx1)
   id=$1
-  shift
+  shift "$#"
+  case $id in
+  *[!A-Za-z0-9._-]*)
+    # The digits are one word a byte: the splitting is wanted.
+    # shellcheck disable=SC2046
+    set -- $(printf %s "$id" | od -An -v -tx1)
+    ;;
+  *)
+    # Most IDs: without a program for it.
+    rest=$id
+    while [ -n "$rest" ]; do
+      set -- "$@" "'${rest%"${rest#?}"}"
+      rest=${rest#?}
+    done
+    # shellcheck disable=SC2046
+    [ $# -eq 0 ] || set -- $(printf '%02x ' "$@")
+    ;;
+  esac
   if [ $# -le 120 ]; then
     IFS=
     file=$DCV_STATE/$*
@@ -145,11 +159,11 @@ close-session)
   locate "$operand"
   [ "${hung:-}" != "${file##*/}" ] || exec sleep 3600
   [ ! -e "$file.stuck" ] || fail "Could not close session: $(cat "$file.stuck")"
-  rm -f "$file.connections"
   if [ -e "$file.next" ]; then
+    rm -f "$file.connections"
     mv -f "$file.next" "$file.json"
   else
-    rm -f "$file.json"
+    rm -f "$file.connections" "$file.json"
   fi
   ;;
 esac
