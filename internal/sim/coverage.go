@@ -21,12 +21,15 @@ const (
 	endAnnounced
 	endAnnouncedAgain
 	idPassedOn
+	fleetLarge
+	hostCrowded
 
 	deeds
 )
 
 var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again",
-	"the ID of an ended record that has expired is another host's"}
+	"the ID of an ended record that has expired is another host's",
+	"a fleet is large", "a host has hundreds of sessions"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

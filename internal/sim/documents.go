@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -167,7 +169,28 @@ func (w *world) inventory(on *onHost) {
 		fmt.Fprintf(&out, "{\"end\":%d}\n", len(shown))
 		on.complete = true
 	}
-	w.prints(on, took, out.String)
+	w.prints(on, took, func() string { return packed(out.String()) })
+}
+
+// packed is a list as the script prints it: where it is long, in one line.
+func packed(lines string) string {
+	const most = 18_000
+	if len(lines) <= most {
+		return lines
+	}
+	var out strings.Builder
+	out.WriteString(`{"gzip":"`)
+	base := base64.NewEncoder(base64.StdEncoding, &out)
+	zip, err := gzip.NewWriterLevel(base, gzip.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	for _, w := range []func() error{func() error { _, err := zip.Write([]byte(lines)); return err }, zip.Close, base.Close} {
+		if err := w(); err != nil { // into memory
+			panic(err)
+		}
+	}
+	return out.String() + "\"}\n"
 }
 
 // cannotList prints why there is no list, if there is none.

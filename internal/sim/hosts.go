@@ -130,9 +130,19 @@ func (w *world) build() {
 		if m.console {
 			w.startDesktop(m, "console", "console")
 		}
-		for range w.dice.below(3) {
-			w.startDesktop(m, w.anyName(), "virtual")
+		for n := range w.dice.below(w.setup.sessionsAHost + 1) {
+			if w.setup.sessionsAHost > len(names) {
+				w.startDesktop(m, fmt.Sprintf("%08x-0000-4000-8000-%012x", w.dice.below(1<<31), n), "virtual")
+			} else {
+				w.startDesktop(m, w.anyName(), "virtual")
+			}
 		}
+	}
+	if len(w.machines) > 4 {
+		w.seen.deeds[fleetLarge]++
+	}
+	if w.setup.sessionsAHost > len(names) {
+		w.seen.deeds[hostCrowded]++
 	}
 	w.oddRecords()
 }

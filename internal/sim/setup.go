@@ -21,8 +21,16 @@ type setup struct {
 	longestGiveUp                                             time.Duration // of all that were set
 	read                                                      settings      // what the functions read of it
 	changeWeight                                              int           // of changes of settings
+	sessionsAHost, hostPage                                   int           // when the run begins, at most; records of a host in a page
 	sendRate, readRate                                        int           // calls a second; 0: any
 }
+
+// The rarest bugs need tens of thousands of small runs. So only so many seeds in a
+// million have a fleet of hundreds of hosts, or hosts with hundreds of sessions.
+const (
+	largeFleets  = 1 * permille
+	crowdedHosts = 2 * permille
+)
 
 func newSetup(d dice) setup {
 	s := setup{
@@ -54,6 +62,15 @@ func newSetup(d dice) setup {
 	}
 	if d.chance(15 * percent) {
 		s.sendRate, s.readRate = oneOf(d, []int{1, 2, 5}), oneOf(d, []int{2, 5, 10})
+	}
+	s.sessionsAHost, s.hostPage = 2, 3 // so that a host of a few sessions has more than one page
+	switch n := d.below(1_000_000); {
+	case n < largeFleets:
+		s.hosts = 50 + d.below(200)
+		s.steps += 1000
+	case n < largeFleets+crowdedHosts:
+		s.hosts, s.sessionsAHost, s.hostPage = 1+d.below(2), 100+d.below(250), 100
+		s.steps += 300
 	}
 	s.longestGiveUp = s.giveUp
 	s.staleFor = time.Second

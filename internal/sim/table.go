@@ -227,8 +227,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 	slices.SortFunc(records, func(a, b session.Record) int {
 		return strings.Compare(a[session.AttrSessionID].(string), b[session.AttrSessionID].(string))
 	})
-	// Its pages are small, so that a host of a few sessions has more than one.
-	if limit = min(limit, hostPage); len(records) > limit {
+	if limit = min(limit, x.w.setup.hostPage); len(records) > limit {
 		records, more = records[:limit], true
 	}
 	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
@@ -239,8 +238,6 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 	}
 	return records, more, err
 }
-
-const hostPage = 3
 
 var errTable = errors.New("the table does not answer")
 
