@@ -35,6 +35,8 @@ func (m *machine) unlisted() string {
 		return "dcv took too long"
 	case dcvMumbles:
 		return "dcv list-sessions: unreadable answer"
+	case dcvMute:
+		return "dcv list-sessions: blank answer"
 	case dcvWorks, dcvStubborn:
 	}
 	return ""

@@ -59,7 +59,15 @@ type scriptedHost struct {
 	Sessions []scriptedSession
 	DCV      dcvState
 	Then     dcvState // once a session was closed
+	// None is what dcv prints where there are no sessions. The scripts say the same whatever it is, so the model need not
+	// know it.
+	None emptyList
 }
+
+// An emptyList is what list-sessions prints with -j, and what without.
+type emptyList struct{ JSON, Text string }
+
+const noSessions = "There are no sessions available.\n"
 
 type scriptedSession struct {
 	Name, Owner, Kind string
@@ -122,12 +130,14 @@ var (
 		}
 		return s
 	})
-	genDCV  = rapid.SampledFrom([]dcvState{dcvWorks, dcvWorks, dcvWorks, dcvWorks, dcvStubborn, dcvBroken, dcvHung, dcvMumbles})
+	genDCV  = rapid.SampledFrom([]dcvState{dcvWorks, dcvWorks, dcvWorks, dcvWorks, dcvStubborn, dcvBroken, dcvHung, dcvMumbles, dcvMute})
 	genHost = rapid.Custom(func(t *rapid.T) scriptedHost {
 		h := scriptedHost{
 			After:    5*time.Hour + time.Duration(rapid.IntRange(0, 1999).Draw(t, "ms"))*time.Millisecond,
 			Sessions: rapid.SliceOfNDistinct(genSession, 0, 5, func(s scriptedSession) string { return s.Name }).Draw(t, "sessions"),
 			DCV:      genDCV.Draw(t, "dcv"),
+			None: rapid.SampledFrom([]emptyList{{"[]\n", noSessions}, {noSessions, noSessions}, {"\n", noSessions}, {"", noSessions}, {"", ""}}).
+				Draw(t, "empty list"),
 		}
 		if h.Then = h.DCV; h.DCV == dcvWorks || h.DCV == dcvStubborn {
 			h.Then = genDCV.Draw(t, "dcv, after a close")

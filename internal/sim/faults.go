@@ -67,7 +67,8 @@ const (
 	dcvFails
 	dcvHangs
 	dcvGarbage
-	dcvIgnores // takes the close, and does not close
+	dcvIgnores     // takes the close, and does not close
+	dcvSaysNothing // and does nothing, successfully
 	outputCut
 	hostLies
 	clockOff
@@ -85,7 +86,7 @@ var faultNames = [faults]string{
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",
-	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "output cut", "host lies", "clock off", "host noisy", "odd record",
+	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "dcv says nothing", "output cut", "host lies", "clock off", "host noisy", "odd record",
 }
 
 func (f fault) String() string { return faultNames[f] }

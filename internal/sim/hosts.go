@@ -53,6 +53,7 @@ const (
 	dcvHung
 	dcvMumbles // prints what cannot be read
 	dcvStubborn
+	dcvMute // prints nothing, does nothing and succeeds
 )
 
 // A desktop is a session that really runs: an incarnation.
@@ -257,8 +258,8 @@ func (w *world) changeDCV(m *machine) {
 		w.say(m.id, "dcv works again")
 		return
 	}
-	m.dcv = dcvState(1 + w.dice.below(4))
-	how := []fault{dcvFails, dcvHangs, dcvGarbage, dcvIgnores}[m.dcv-1]
+	m.dcv = dcvState(1 + w.dice.below(5))
+	how := []fault{dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing}[m.dcv-1]
 	w.seen.faults[how]++
 	w.say(m.id, "FAULT: %s", how)
 }

@@ -69,6 +69,8 @@ func (h scriptedHost) install(t *rapid.T, dir string) {
 			write(t, file+".next", described(s, h.recreated(s), ""), 0o600)
 		}
 	}
+	write(t, filepath.Join(dir, "dcv", "none"), h.None.JSON, 0o600)
+	write(t, filepath.Join(dir, "dcv", "none-text"), h.None.Text, 0o600)
 	standIn, err := filepath.Abs("../local/fleet/dcv.sh")
 	must(t, err)
 	stubborn := ":"
@@ -94,6 +96,8 @@ func illness(s dcvState) string {
 		return "exit 124"
 	case dcvMumbles:
 		return "echo '" + mumble + "'; exit 0"
+	case dcvMute:
+		return `: >"$DCV_STATE/mute"` // the stand-in knows how
 	case dcvWorks, dcvStubborn:
 	}
 	return ":"

@@ -83,7 +83,7 @@ func newSetup(d dice) setup {
 		s.staleFor = 5 * time.Minute
 		s.rates[indexStale], s.rates[recordOdd] = 15*percent, 40*percent
 	}
-	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, dcvFails, dcvHangs, dcvGarbage, dcvIgnores} {
+	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing} {
 		s.rates[f] = 0 // these are among what hosts do, by weight
 	}
 	return s

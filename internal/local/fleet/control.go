@@ -130,10 +130,16 @@ func (f *Fleet) Break(hostID string) error {
 	})
 }
 
-// Mend undoes Break, and whatever else ails the host's DCV server.
+// Mute makes every call of the host's dcv print nothing and succeed, though it does nothing: what is called dcv there is
+// not it.
+func (f *Fleet) Mute(hostID string) error {
+	return f.set(hostID, func(h *host) error { return writeWhole(filepath.Join(f.StateDir(h.id), "mute"), nil, 0o644) })
+}
+
+// Mend undoes Break and Mute, and whatever else ails the host's DCV server.
 func (f *Fleet) Mend(hostID string) error {
 	return f.set(hostID, func(h *host) error {
-		for _, name := range []string{"broken", "hang", "garbage"} {
+		for _, name := range []string{"broken", "hang", "garbage", "mute"} {
 			if err := os.Remove(filepath.Join(f.StateDir(h.id), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

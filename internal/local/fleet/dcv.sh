@@ -12,6 +12,10 @@
 #   broken   every call fails, with the file's text on standard error
 #   hang     every call hangs; with a session's NAME in it only the close of that session does
 #   garbage  list-sessions -j prints this instead
+#   mute     every call prints nothing, does nothing and succeeds, as a wrapper does that has lost its dcv
+# What dcv prints where there are no sessions is documented nowhere. These files say it, in place of what 2024.0 prints:
+#   none       for list-sessions -j, in place of []
+#   none-text  for list-sessions, in place of a sentence
 # A file must appear whole (written elsewhere, then renamed), since calls may come at any time.
 set -u
 
@@ -78,6 +82,7 @@ if [ -e "$DCV_STATE/broken" ]; then
   cat "$DCV_STATE/broken" >&2
   exit 1
 fi
+[ ! -e "$DCV_STATE/mute" ] || exit 0
 if [ -e "$DCV_STATE/hang" ]; then
   [ -s "$DCV_STATE/hang" ] || exec sleep 3600
   read -r hung <"$DCV_STATE/hang"
@@ -135,8 +140,13 @@ list-sessions)
     exit
   fi
   set -- "$DCV_STATE"/*.json
-  [ -e "$1" ] || shift
-  print_sessions "$@"
+  if [ -e "$1" ]; then
+    print_sessions "$@"
+    exit
+  fi
+  none=$DCV_STATE/none-text
+  [ -z "$json" ] || none=$DCV_STATE/none
+  if [ -e "$none" ]; then cat "$none"; else print_sessions; fi
   ;;
 describe-session)
   locate "$operand"

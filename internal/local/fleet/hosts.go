@@ -83,6 +83,7 @@ type machine struct {
 	OldAgent     bool          // its agent is older than 3.3.2746.0
 	Noisy        bool          // every program on it complains on standard error
 	AgentFault   agentFault    // why its agent cannot run a script; "" is that it can
+	EmptyList    emptyList     // what its dcv prints where it has no sessions
 	Platform     string        // Linux or Windows
 	ClockOffset  time.Duration // what its clock is ahead
 	Console      *Session      // the automatic console session that every start brings
@@ -138,13 +139,16 @@ func (f *Fleet) Hosts() ([]Host, error) {
 
 // faults are named after the controls that bring them about.
 func (f *Fleet) faults(h *host) (faults []string) {
-	_, err := os.Stat(filepath.Join(f.StateDir(h.id), "broken"))
+	ill := func(file string) bool {
+		_, err := os.Stat(filepath.Join(f.StateDir(h.id), file))
+		return err == nil
+	}
 	for _, fault := range []struct {
 		name  string
 		there bool
 	}{
-		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", err == nil},
-		{"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""},
+		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", ill("broken")},
+		{"mute", ill("mute")}, {"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""}, {string(h.EmptyList), h.EmptyList != ""},
 	} {
 		if fault.there {
 			faults = append(faults, fault.name)

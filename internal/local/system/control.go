@@ -69,7 +69,9 @@ func (sys *System) control(mux *http.ServeMux) {
 			"disconnect": sys.fleet.Disconnect, "reconnect": sys.fleet.Reconnect,
 			"untag": sys.fleet.Untag, "tag": sys.fleet.Tag,
 			"stop-when-empty": sys.fleet.StopWhenEmpty, "keep-when-empty": sys.fleet.KeepWhenEmpty,
-			"break": sys.fleet.Break, "mend": sys.fleet.Mend,
+			"break": sys.fleet.Break, "mute": sys.fleet.Mute, "mend": sys.fleet.Mend,
+			"none-as-text": sys.fleet.NoneAsText, "none-as-newline": sys.fleet.NoneAsNewline,
+			"none-as-nothing": sys.fleet.NoneAsNothing, "none-as-list": sys.fleet.NoneAsList,
 			"lose-events": sys.fleet.LoseEvents, "deliver-events": sys.fleet.DeliverEvents,
 			"silence": sys.fleet.Silence, "speak": sys.fleet.Speak,
 			"hibernate": sys.fleet.Hibernate,
@@ -109,7 +111,7 @@ func (sys *System) control(mux *http.ServeMux) {
 
 var (
 	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
-		"break, mend, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade, upgrade, make-noise, stop-noise, " +
+		"break, mute, mend, none-as-text, none-as-newline, none-as-nothing, none-as-list, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade, upgrade, make-noise, stop-noise, " +
 		"no-exec, fill-disk, kill-worker or mend-agent")
 	errNoRecord = errors.New("the table has no such session")
 	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")

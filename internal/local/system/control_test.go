@@ -180,18 +180,20 @@ func TestEveryActionOnAHost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if host[what] == true || host["AgentFault"] == what {
+			if host[what] == true || host["AgentFault"] == what || host["EmptyList"] == what {
 				return what
 			}
 			return ""
 		}
 	}
 	shown := func() string { return c.hosts()[host1] }
-	broken := func() string {
-		if _, err := os.Stat(filepath.Join(c.system.fleet.StateDir(host1), "broken")); err == nil {
-			return "broken"
+	ill := func(file string) func() string {
+		return func() string {
+			if _, err := os.Stat(filepath.Join(c.system.fleet.StateDir(host1), file)); err == nil {
+				return file
+			}
+			return ""
 		}
-		return ""
 	}
 	for _, step := range []struct {
 		action string
@@ -222,8 +224,14 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"fill-disk", kept("fill-disk"), "fill-disk"},
 		{"kill-worker", kept("kill-worker"), "kill-worker"},
 		{"mend-agent", kept("kill-worker"), ""},
-		{"break", broken, "broken"},
-		{"mend", broken, ""},
+		{"break", ill("broken"), "broken"},
+		{"mend", ill("broken"), ""},
+		{"mute", ill("mute"), "mute"},
+		{"mend", ill("mute"), ""},
+		{"none-as-text", ill("none"), "none"},
+		{"none-as-nothing", kept("none-as-nothing"), "none-as-nothing"},
+		{"none-as-newline", kept("none-as-newline"), "none-as-newline"},
+		{"none-as-list", ill("none"), ""},
 		{"hibernate", shown, "stopped s-1"},
 		{"start", shown, "running s-1"},
 		{"stop", shown, "stopped"},
@@ -260,6 +268,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		"stop", "start", "hibernate", "disconnect", "reconnect", "untag", "tag", "break", "mend", "lose-events", "deliver-events", "silence", "speak",
 		"unmanage", "manage", "take-profile", "give-profile", "downgrade", "upgrade",
 		"make-noise", "stop-noise", "no-exec", "fill-disk", "kill-worker", "mend-agent",
+		"mute", "none-as-text", "none-as-newline", "none-as-nothing", "none-as-list",
 	} {
 		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
 	}
@@ -295,12 +304,12 @@ func TestHostsShowWhatWasDoneToThem(t *testing.T) {
 		}
 	}
 	faults()
-	all := []string{"disconnect", "silence", "lose-events", "untag", "break", "make-noise", "kill-worker"}
+	all := []string{"disconnect", "silence", "lose-events", "untag", "break", "mute", "make-noise", "kill-worker", "none-as-nothing"}
 	for n, fault := range all {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+fault, "")
 		faults(all[:n+1]...)
 	}
-	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend", "stop-noise", "mend-agent"} {
+	for _, undo := range []string{"reconnect", "speak", "deliver-events", "tag", "mend", "stop-noise", "mend-agent", "none-as-list"} {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+undo, "")
 	}
 	faults()

@@ -35,7 +35,7 @@ function Close($asked) {
   if ($id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
   InTime
   $listed = List
-  if (-not $listed.ContainsKey($id)) { return 'absent' }
+  if (-not $listed.ContainsKey($id)) { Gone $id; return 'absent' }
   $at = $listed[$id]
   if ($at -lt 0) { throw 'creation-time unreadable' }
   $same = $at -eq $wanted -or (($at % 1000000 -eq 0 -or $wanted % 1000000 -eq 0) -and $at - $at % 1000000 -eq $wanted - $wanted % 1000000)
@@ -45,7 +45,8 @@ function Close($asked) {
   $words = CloseSession $id
   for ($try = 1; ; $try++) {
     $listed = List
-    if (-not $listed.ContainsKey($id) -or ($listed[$id] -ge 0 -and $listed[$id] -ne $at)) { return 'closed' }
+    if (-not $listed.ContainsKey($id)) { Gone $id; return 'closed' }
+    if ($listed[$id] -ge 0 -and $listed[$id] -ne $at) { return 'closed' }
     if ($try -gt 4 -or $watch.ElapsedMilliseconds -ge 45000) { throw $words }
     Start-Sleep 1
   }

@@ -12,9 +12,9 @@
 #   replaced  in the list, but another incarnation
 #   expired   the clock of this host is past voidAfter; nothing was closed
 #   failed    anything else, a dcv that cannot be asked among it
-# A list is a second old at most when a session is closed because of it. No call of dcv lasts longer than 8 s, no close
-# begins after 40 s, and the last list begins before 49 s: so each line is printed before the step is cut off, whatever
-# hangs. Sessions are taken from another starting point each time, so that some that always hang do not keep those behind
+# A list is a second old at most when a session is closed because of it. A list without sessions may take two calls of dcv,
+# and one more for each session that it lacks. No call lasts longer than 8 s, no close begins after 40 s, and no call after
+# 49 s: so each line is printed within 57 s, before the step is cut off at 60, whatever hangs. Sessions are taken from another starting point each time, so that some that always hang do not keep those behind
 # them from their turn.
 #
 # Agents older than 3.3.2746.0 paste the parameters in; their patterns leave nothing in the values that means anything
@@ -69,7 +69,7 @@ BEGIN {
     if (s == "") { say(i, "failed", "no ID for dcv, or named twice"); continue }
     if (why == "" && clock != fresh && clock < start + 40) { why = list(); fresh = clock }
     if (why != "") say(i, "failed", why)
-    else if (!(s in listed)) say(i, "absent")
+    else if (!(s in listed)) { s = gone(s); say(i, s == "" ? "absent" : "failed", s) }
     else if (listed[s] < 0) say(i, "failed", "creation-time unreadable")
     else if (!same(listed[s], wanted[i], latest[i])) say(i, "replaced")
     else if (clock > void) say(i, "expired")

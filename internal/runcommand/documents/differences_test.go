@@ -128,6 +128,7 @@ var sameMeaning = map[string][]string{
 	"no ID for dcv, or named twice":           {"no ID for dcv"},
 	"its times or connections are unreadable": {"a time of it is unreadable", "its connections are unreadable"},
 	"last-interaction-time unreadable":        {"a time of it is unreadable"},
+	"dcv list-sessions: blank answer":         {"dcv list-sessions: unreadable answer"},
 	"another session has its ID by now":       {"a time of it is unreadable"},
 }
 

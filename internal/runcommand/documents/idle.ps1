@@ -55,7 +55,7 @@ function Judge($session) {
       if ($_.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
       [string]::Equals([string]$_.id, [string]$session.id)
     })
-    if (-not $same.Count) { return 'closed' }
+    if (-not $same.Count) { Gone $session.id; return 'closed' }
     if ($same.Count -eq 1 -and (At $same[0].'creation-time') -ne $at) { return 'closed' }
     if ($try -gt 4 -or $watch.ElapsedMilliseconds -ge 45000) { throw $words }
     Start-Sleep 1
@@ -65,6 +65,7 @@ try {
   if ($idleMinutes -cnotmatch '^[0-9]{1,6}\z' -or [int]$idleMinutes -lt 1) { throw 'idleMinutes is no number of minutes' }
   $limit = [int]$idleMinutes
   $sessions = Ask 'list-sessions -j' '[]'
+  Gone no-such-session
 } catch {
   [Console]::Out.WriteLine('{"failed":"' + (Reason $_) + '"}')
   exit 0

@@ -16,8 +16,8 @@
 # the texts but the reason as dcv printed them, and last {"end":NUMBER OF SESSIONS}. A list that fails or cannot be read is
 # {"failed":REASON}. Lines of sessions left alone are dropped when they would take half of the 24,000 characters that
 # Systems Manager keeps; the lines of the closed always have their room.
-# No call of dcv lasts longer than 8 s; after 40 s none begins but the list of what was closed, and that no later than at
-# 48 s. Another session begins each time, so that some that always hang do not keep the rest from its turn.
+# No call of dcv lasts longer than 8 s; after 40 s none begins but those that tell what became of what was closed, and none
+# after 49 s: so each line is printed within 57 s. Another session begins each time, so that some that always hang do not keep the rest from its turn.
 if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi
 export PATH="$PATH:/usr/bin:/bin"
 MINUTES=$SSM_idleMinutes LC_ALL=C awk -v start="$(date +%s)" '
@@ -85,7 +85,7 @@ BEGIN {
   clock = start += 0; limit = ENVIRON["MINUTES"]
   if (!start) why = "no clock"
   else if (limit !~ /^[0-9]+$/ || (limit += 0) < 1) why = "idleMinutes is no number of minutes"
-  else why = read("list-sessions -j", 0)
+  else if ((why = read("list-sessions -j", 0)) == "") why = gone("no-such-session")
   if (why != "") { print "{\"failed\":\"" reason(why) "\"}"; exit }
   count = objects + 0
   for (i = 1; i <= count; i++) named[id[i] = unquote(member[i, "id"])]++

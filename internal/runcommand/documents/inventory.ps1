@@ -17,7 +17,7 @@ function Pack($text) {
   $zip.Close()
   '{"gzip":"' + [Convert]::ToBase64String($memory.ToArray()) + '"}'
 }
-try { $all = Ask 'list-sessions -j' '[]' } catch {
+try { $all = Ask 'list-sessions -j' '[]'; Gone no-such-session } catch {
   [Console]::Out.WriteLine('{"failed":"' + (Reason $_) + '"}')
   exit 0
 }

@@ -4,7 +4,8 @@
 # and last {"end":NUMBER OF SESSIONS}. What dcv does not give, or in more than 256 bytes, is left out. Without an owner or a
 # creation time, or where two sessions have one ID, there is {"id":ID}, once. What has no ID of its own, or one of more than
 # 256 bytes, has no line; the last one then counts it: {"end":NUMBER OF SESSIONS,"unnamed":THOSE WITHOUT A LINE}.
-# A list that fails or cannot be read is {"failed":REASON}, never a host without sessions.
+# A list that fails or cannot be read is {"failed":REASON}, never a host without sessions. It takes three calls of dcv at
+# most, of 8 s each, where that prints nothing for no session.
 #
 # Lines of more than 18,000 bytes are packed: {"gzip":"BASE64"} is the same lines. Systems Manager keeps 24,000 characters,
 # and its agent drops a reply of more than 120,000, in which a "<" takes seven. Where there is no gzip or base64, the lines
@@ -26,7 +27,7 @@ function canPack(   command, packed) {
 BEGIN {
   # A control character in a string would be printed.
   prepare(); unwanted = "[\\\\\001-\037]"
-  why = read("list-sessions -j", 0)
+  why = read("list-sessions -j", 0); if (why == "") why = gone("no-such-session")
   if (why != "") { print "{\"failed\":\"" reason(why) "\"}"; exit }
   count = objects + 0
   for (i = 1; i <= count; i++) named[unquote(member[i, "id"])]++

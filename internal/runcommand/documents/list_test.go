@@ -11,7 +11,7 @@ func TestListThatCannotBeReadProvesNothing(t *testing.T) {
 	t.Parallel()
 	one := `{"id":"other","creation-time":"` + created + `"}`
 	lists := []string{
-		"", "\n", " ", "{}", "null", "true", "7", `""`, "No sessions", "[", "]", "[]]", "[[]]", "[[]", "[],", "[,]",
+		"{}", "null", "true", "7", `""`, "No sessions", "[", "]", "[]]", "[[]]", "[[]", "[],", "[,]",
 		"[] []", "[]x", "[]0", "[1]", "[null]", `["a"]`, "[[" + one + "]]", "[{}]", `[{"id":1}]`, `[{"id":null}]`,
 		`[{"name":"a"}]`, `[{"x":{"id":"a"}}]`,
 		one, "[" + one, one + "]", "[" + one + ",]", "[," + one + "]", "[" + one + one + "]", "[" + one + "," + one[:20],
@@ -21,8 +21,8 @@ func TestListThatCannotBeReadProvesNothing(t *testing.T) {
 		`[{"id":"other","n":1e}]`, `[{"id":"other","n":0x1}]`, `[{"id":"other","n":NaN}]`, `[{"id":"other","n":True}]`,
 		`[{"id":"other","n":1 2}]`, `[{"id":"other","n":-}]`, `[{"id":"other","n":[1,]}]`, `[{"id":"other","n":{1:2}}]`,
 		`[{"id":"oth\er"}]`, `[{"id":"oth\u00er"}]`, `[{"id":"other","n":"\x41"}]`, `[{"id":"other","n":"\"}]`, `[{"id":"oth`,
-		"[{\"id\":\"oth\ner\"}]", "[{\"id\":\"other\n}]", `[{"id":"other"}]"`, "[]\n[]", "= 0 1\n[]", "[]\n#",
-		`[{"id":"other","n":[1]`, `[{"id":"other","n":{}`, `[],"all":[]`, `[]},{"all":[]`, "\ufeff", "[\ufeff]",
+		"[{\"id\":\"oth\ner\"}]", "[{\"id\":\"other\n}]", `[{"id":"other"}]"`, "[]\n[]", "[]\n#",
+		`[{"id":"other","n":[1]`, `[{"id":"other","n":{}`, `[],"all":[]`, `[]},{"all":[]`, "[\ufeff]", "There are no", "There are no sessions available. 1", `"There" are no sessions available.`,
 	}
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("mine", created)

@@ -26,17 +26,19 @@ function list(   i, s, at, why) {
 }
 
 # closeSession closes session i, which was created at that time. What became of it shows later: awaitClosed lists the
-# sessions until all of 1..count that were closed are gone or have come back as another incarnation. The last list begins
-# before 49 s, so that each line is printed before Systems Manager cuts the step off at 60.
+# sessions until all of 1..count that were closed are gone or have come back as another incarnation.
 function closeSession(i, at) {
   was[i] = at; left++
   dcv("close-session " shellQuote(id[i]) " >&2"); said[i] = code ? words : "dcv closed it, and lists it still"
 }
-function awaitClosed(count,   i, tries, why) {
+function awaitClosed(count,   i, s, tries, why) {
   while (left) {
     why = list()
-    for (i = 1; i <= count; i++) if (why == "" && i in was)
-      if (!(id[i] in listed) || listed[id[i]] >= 0 && listed[id[i]] != was[i]) { say(i, "closed"); delete was[i]; left-- }
+    for (i = 1; i <= count; i++) if (why == "" && i in was) {
+      if (id[i] in listed) { if (listed[id[i]] < 0 || listed[id[i]] == was[i]) continue }
+      else if ((s = gone(id[i])) != "") { said[i] = s; continue }
+      say(i, "closed"); delete was[i]; left--
+    }
     if (!left || ++tries > 4 || clock >= start + 45) break
     system("sleep 1")
   }

@@ -1,5 +1,4 @@
 # What the Windows scripts that close sessions share. No close begins after 40 s: Systems Manager cuts the step off at 60.
-$watch = [Diagnostics.Stopwatch]::StartNew()
 function InTime { if ($watch.ElapsedMilliseconds -ge 40000) { throw 'no time left' } }
 
 # At gives a time that dcv printed. PowerShell 7 makes a DateTime of what 5.1 leaves a string.

@@ -3,7 +3,7 @@
 # prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: none may stand in the program.
 function prepare(   i) {
   for (i = 0; i < 256; i++) { charOf[i] = sprintf("%c", i); byteOf[sprintf("%02X", i)] = i }
-  quote = charOf[39]
+  quote = charOf[39]; whyBlank = "dcv list-sessions: blank answer"
 }
 
 # shellQuote makes one argument of a shell command of a text.
@@ -14,12 +14,14 @@ function reason(why) { gsub(/[^]!#-%\047-;=?-[^-~]+/, " ", why); sub(/^ /, "", w
 
 # dcv runs the command: its standard output goes to out[1..lines], its exit code to code, its own words about a failure
 # to words, warnings last, and the time after it to clock. A warning, that a locale is not installed for example, is
-# longer than a reason may be, and stands before it. No call lasts longer than 8 s. In another locale than a UTF-8 one, dcv might
-# print other IDs than it has.
+# longer than a reason may be, and stands before it. No call lasts longer than 8 s, and none begins 49 s after start, if the
+# script has set it. In another locale than a UTF-8 one, dcv might print other IDs than it has.
 function dcv(arguments,   command, line, field, end, warnings) {
   command = "{ e=$(2>&1 >&3 </dev/null timeout -k 1 7 env LC_ALL=C.UTF-8 dcv " arguments "); r=$?; } 3>&1\n"
   command = command "echo; echo \"= $r $(date +%s)\"; printf %s \"$e\""
-  code = 1; lines = 0; words = ""
+  code = 125; lines = 0; words = "no time left"
+  if (start && clock >= start + 49) return
+  code = 1; words = ""
   while ((command | getline line) > 0)
     if (end && tolower(line) ~ /warning|locale|ld[.]so/) warnings = warnings " " line
     else if (end) words = words line " "
@@ -86,14 +88,39 @@ function unquote(s,   r, i, c, u, lead) {
 function codeUnit(s) { s = toupper(s); return byteOf[substr(s, 1, 2)] * 256 + byteOf[substr(s, 3, 2)] }
 
 # read asks dcv for a list (depth 0) or an object (depth 1): the answer is member[before+1..objects, NAME]. It returns why
-# there is none, or "". A byte order mark before it counts for nothing: programs of Windows write one.
-function read(arguments, depth,   i) {
-  dcv(arguments)
+# there is none, or "".
+#
+# What dcv prints where there are no sessions is documented nowhere: programs that call it expect a list, a sentence or
+# nothing. The sentence counts. Nothing at all must be said in words too; and where these are nothing as well, blank is 1
+# and what is not listed is gone only if gone says so: a program that is no dcv might print nothing. A list of connections
+# needs none of that, since their number is known from another answer.
+function read(arguments, depth,   why) {
+  before = objects; position = 1
+  if ((why = query(arguments)) != "") return why
+  sub(/ .*/, "", arguments); blank = !tokens
+  if (!depth && (blank || none())) {
+    if (blank && arguments == "list-sessions") { why = query(arguments); blank = !tokens }
+    return why != "" || blank || none() ? why : whyBlank
+  }
+  token[tokens + 1] = ""; value(depth)
+  return malformed || position <= tokens ? "dcv " arguments ": unreadable answer" : ""
+}
+
+# query sets token[1..tokens] to what dcv answers. It returns why it does not, or "". A byte order mark counts for nothing:
+# programs of Windows write one.
+function query(arguments,   i) {
+  dcv(arguments); tokens = malformed = 0
   if (code) return words
-  tokens = malformed = 0; position = 1; before = objects
   sub("^" charOf[239] charOf[187] charOf[191], "", out[1])
   for (i = 1; i <= lines; i++) scan(out[i])
-  token[tokens + 1] = ""; value(depth)
-  sub(/ .*/, "", arguments)
-  return malformed || position <= tokens ? "dcv " arguments ": unreadable answer" : ""
+  return ""
+}
+function none() { return tokens == 5 && token[1] token[2] token[3] token[4] token[5] == "Therearenosessionsavailable." }
+
+# gone returns why a session that the list lacks may be there all the same, or "". Where the list was blank, dcv must fail
+# to describe it; codes from 124 on are those of timeout, env and signals.
+function gone(s) {
+  if (!blank) return ""
+  dcv("describe-session " shellQuote(s) " -j")
+  return code > 0 && code < 124 ? "" : code ? words : whyBlank
 }

@@ -2,12 +2,15 @@
 # what 5.1 has; the tests run them under PowerShell 7 on Linux, and nobody has yet run them on Windows.
 $ErrorActionPreference = 'Stop'
 trap { [Console]::Error.WriteLine($_); exit 0 }
+$watch = [Diagnostics.Stopwatch]::StartNew()
+$none = 'There are no sessions available.'; $whyBlank = 'dcv list-sessions: blank answer'
 $program = 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe'
 if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type Application -EA 0)[0].Path }
 
 # Dcv runs the command. Its words about a failure have warnings last: one that a locale is not installed, for example, is
-# longer than a reason may be, and stands before it. No call lasts longer than 8 s.
+# longer than a reason may be, and stands before it. No call lasts longer than 8 s, and none begins after 49 s.
 function Dcv($arguments) {
+  if ($watch.ElapsedMilliseconds -ge 49000) { throw 'no time left' }
   $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo -Property @{
     FileName = $program; Arguments = $arguments; UseShellExecute = $false; CreateNoWindow = $true
     RedirectStandardInput = $true; RedirectStandardOutput = $true; RedirectStandardError = $true
@@ -27,16 +30,37 @@ function Dcv($arguments) {
 # Ask gives the objects of an answer that stands whole between these brackets, or throws why there are none. On its own,
 # ConvertFrom-Json takes a list without its last bracket, and 7 takes a list in a list for the list; as the member of an
 # object neither passes, and both 5.1 and 7 give it as it is.
+#
+# A list of sessions may be a sentence or nothing, which must then be said in words too: dcv.awk says why.
 function Ask($arguments, $brackets) {
   $answer = Dcv $arguments
   if ($answer.Code) { throw $answer.Words }
+  $script:blank = -not $answer.Out
+  if ($brackets -ceq '[]' -and ($blank -or $answer.Out -ceq $none)) {
+    if ($blank -and $arguments -clike 'list-s*') {
+      $answer = Dcv list-sessions
+      if ($answer.Code) { throw $answer.Words }
+      $script:blank = -not $answer.Out
+      if (-not $blank -and $answer.Out -cne $none) { throw $whyBlank }
+    }
+    return ,@()
+  }
   try {
-    if ([string]$answer.Out[0] + $answer.Out[-1] -cne $brackets) { throw }
+    if (-join $answer.Out[0, -1] -cne $brackets) { throw }
     $all = ConvertFrom-Json ('{"all":' + $answer.Out + '}')
     if (@($all.PSObject.Properties).Count -ne 1) { throw }
     foreach ($object in $all.all) { if ($object -isnot [Management.Automation.PSCustomObject]) { throw } }
   } catch { throw "dcv $(($arguments -split ' ')[0]): unreadable answer" }
   ,@($all.all)
+}
+
+# Gone throws why a session that the list lacks may be there all the same: where the list was blank, dcv must fail to
+# describe it.
+function Gone($id) {
+  if (-not $blank) { return }
+  $answer = Dcv ('describe-session "' + $id + '" -j')
+  if (-not $answer.Code) { throw $whyBlank }
+  if ($answer.Code -notin 1..123) { throw $answer.Words }
 }
 
 # Printable makes at most 80 harmless characters of what went wrong.
