@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -253,10 +254,10 @@ func (f *Fleet) ran(i *invocation, results []stepResult, cause error) {
 	if i.status.ended {
 		return
 	}
-	switch cause {
-	case nil:
+	switch {
+	case cause == nil:
 		i.results, i.settled = results, true
-	case errHostOff:
+	case errors.Is(cause, errHostOff):
 		i.died = true
 	}
 	switch {

@@ -141,7 +141,7 @@ func invocationPages(t *testing.T, create Factory) {
 	s := create(t, Options{})
 	ids := addHosts(s, 12)
 	s.Prints("a line\n", "", 0)
-	command := send(t, s, byTag(OneStep))
+	command := send(t, s, byTag())
 	for _, id := range ids {
 		awaitStatus(t, s, command, id, succeeded)
 	}

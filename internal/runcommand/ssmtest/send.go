@@ -26,7 +26,7 @@ func refusals(t *testing.T, create Factory) {
 	}
 	comment, both, neither := byID(OneStep, good), byID(OneStep, good), byID(OneStep)
 	comment.Comment = aws.String(strings.Repeat("c", 101))
-	both.Targets = byTag(OneStep).Targets
+	both.Targets = byTag().Targets
 	for _, c := range []struct {
 		what, want string
 		in         *ssm.SendCommandInput
@@ -63,7 +63,7 @@ func receivers(t *testing.T, create Factory) {
 	s.Prints("", "", 0)
 	named := send(t, s, byID(OneStep, ids...))
 	s.Change(ids[7], Untag)
-	tagged := send(t, s, byTag(OneStep))
+	tagged := send(t, s, byTag())
 	for command, want := range map[string][]string{named: ids, tagged: slices.Concat(ids[:7], ids[8:])} {
 		if got := list(t, s, command, 50); len(got) != len(want) {
 			t.Errorf("%d invocations, wanted %d", len(got), len(want))
@@ -81,7 +81,7 @@ func receivers(t *testing.T, create Factory) {
 	for _, id := range ids {
 		s.Change(id, Untag)
 	}
-	if got := list(t, s, send(t, s, byTag(OneStep)), 50); len(got) != 0 {
+	if got := list(t, s, send(t, s, byTag()), 50); len(got) != 0 {
 		t.Errorf("invocations of a command to nobody: %v", got)
 	}
 }

@@ -159,8 +159,8 @@ func byID(document string, ids ...string) *ssm.SendCommandInput {
 	}
 }
 
-func byTag(document string) *ssm.SendCommandInput {
-	in := byID(document)
+func byTag() *ssm.SendCommandInput {
+	in := byID(OneStep)
 	in.Targets = []types.Target{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{FleetTag}}}
 	return in
 }

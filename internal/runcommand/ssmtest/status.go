@@ -74,7 +74,7 @@ func broadcastToLost(t *testing.T, create Factory) {
 	s.Prints("said\n", "", 0)
 	s.Change(ids[1], Disconnect)
 	s.Change(ids[2], Stop)
-	command := send(t, s, byTag(OneStep))
+	command := send(t, s, byTag())
 	awaitStatus(t, s, command, ids[0], succeeded)
 	s.Pass(5 * time.Minute)
 	for _, id := range ids[1:] {
