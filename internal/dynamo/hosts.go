@@ -30,11 +30,12 @@ type HostsAPI interface {
 //	                              by-answered; taken away from silent hosts
 //	Platform                      the document's step that answered
 //	ExpiresAt                     of silent hosts: when the item may be removed
+//	AskedAt                       of silent hosts: when EC2 was last asked
 //	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
 // InventorySentAt, and the two before it, as LastButOneSentAt and
-// LastButTwoSentAt.
+// LastButTwoSentAt; and the host that the last walk came to, as WalkedTo.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
@@ -102,29 +103,39 @@ func possibleHosts(ids []string) []string {
 	return ids
 }
 
-// each reads the items of those IDs that there are. A time that cannot be read
-// counts as missing, as it does in a session's record.
+// each reads the times of the items of those IDs that there are.
 func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) time.Time)) error {
+	return t.items(ctx, ids, func(id string, r session.Record) {
+		do(id, func(attr string) time.Time { return timeIn(r, attr) })
+	})
+}
+
+// timeIn is an item's time. One that cannot be read counts as missing, as it does
+// in a session's record.
+func timeIn(r session.Record, attr string) time.Time {
+	text, _ := r[attr].(string)
+	at, err := time.Parse(session.TimeFormat, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// items reads the items of those IDs that there are.
+func (t Hosts) items(ctx context.Context, ids []string, do func(id string, r session.Record)) error {
 	for some := range slices.Chunk(ids, maxKeys) {
 		var keys []map[string]types.AttributeValue
 		for _, id := range some {
 			keys = append(keys, map[string]types.AttributeValue{"HostId": attributeValue(id)})
 		}
-		items, err := batchGet(ctx, t.Client, t.Table, keys, firstPause)
+		found, err := batchGet(ctx, t.Client, t.Table, keys, firstPause)
 		if err != nil {
 			return fmt.Errorf("hosts: %w", err)
 		}
-		for _, item := range items {
+		for _, item := range found {
 			r := Record(item)
 			id, _ := r["HostId"].(string)
-			do(id, func(attr string) time.Time {
-				text, _ := r[attr].(string)
-				at, err := time.Parse(session.TimeFormat, text)
-				if err != nil {
-					return time.Time{}
-				}
-				return at
-			})
+			do(id, r)
 		}
 	}
 	return nil
@@ -174,10 +185,12 @@ func (t Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error
 // update tells whether the condition was met.
 func (t Hosts) update(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
 	in := &dynamodb.UpdateItemInput{
-		TableName:           aws.String(t.Table),
-		Key:                 map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
-		UpdateExpression:    aws.String(update),
-		ConditionExpression: aws.String(condition),
+		TableName:        aws.String(t.Table),
+		Key:              map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
+		UpdateExpression: aws.String(update),
+	}
+	if condition != "" {
+		in.ConditionExpression = aws.String(condition)
 	}
 	if len(values) > 0 { // DynamoDB refuses an empty one
 		in.ExpressionAttributeValues = map[string]types.AttributeValue{}

@@ -76,6 +76,7 @@ func TestIndexConformance(t *testing.T) {
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		return tabletest.IndexSubject{
 			Index: dynamo.Index{Client: client, Table: name},
+			Hosts: dynamo.HostLister{Client: client, Table: name},
 			Put: func(r session.Record) {
 				if err := store.Put(t.Context(), r); err != nil {
 					tb.Fatalf("%v", err)

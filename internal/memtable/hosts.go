@@ -17,11 +17,14 @@ type Hosts struct {
 	mu    sync.Mutex
 	hosts map[string]*host
 	sent  [3]time.Time // the last inventories, the newest first
+
+	walkedTo string
 }
 
 type host struct {
 	session.HostAnswer
 	silent                           bool
+	askedAt                          time.Time
 	completeAt, occupied, emptySince time.Time
 }
 
@@ -87,7 +90,7 @@ func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh b
 	}
 	now := &host{HostAnswer: a}
 	if known != nil {
-		now.completeAt, now.occupied, now.emptySince = known.completeAt, known.occupied, known.emptySince
+		now.askedAt, now.completeAt, now.occupied, now.emptySince = known.askedAt, known.completeAt, known.occupied, known.emptySince
 	}
 	if a.Complete {
 		now.completeAt = a.SentAt
@@ -145,7 +148,7 @@ func (t *Hosts) AddHost(ctx context.Context, hostID string, then time.Time) erro
 		return err
 	}
 	if t.hosts[hostID] == nil {
-		t.hosts[hostID] = &host{HostAnswer: session.HostAnswer{HostID: hostID, At: then}}
+		t.hosts[hostID] = &host{HostAnswer: session.HostAnswer{HostID: hostID, At: kept(then)}}
 	}
 	return ctx.Err()
 }

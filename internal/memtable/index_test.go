@@ -11,7 +11,7 @@ import (
 func TestIndexConformance(t *testing.T) {
 	tabletest.RunIndex(t, func(tabletest.TB) tabletest.IndexSubject {
 		table := memtable.New()
-		return tabletest.IndexSubject{Index: table, Put: table.Put}
+		return tabletest.IndexSubject{Index: table, Hosts: table, Put: table.Put}
 	})
 }
 

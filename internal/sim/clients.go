@@ -170,8 +170,16 @@ func lambdaContext(inv *invocation) context.Context {
 	return lambdacontext.NewContext(inv.ctx, &lambdacontext.LambdaContext{AwsRequestID: inv.id})
 }
 
+// goneHost is an instance that neither EC2 nor the Hosts table knows.
+const goneHost = "i-0000000000000dead"
+
 // oddRecords puts records into the table that no inventory made.
 func (w *world) oddRecords() {
+	if w.meets(tableRestored) {
+		s := session.Session{ID: "old", Owner: oneOf(w.dice, owners), HostID: goneHost, Type: "virtual", FirstSeenAt: w.now().Add(-24 * time.Hour)}
+		w.table.Put(session.Listed(s))
+		w.look(nil)
+	}
 	for w.meets(recordOdd) {
 		m := oneOf(w.dice, w.machines)
 		s := session.Session{ID: fmt.Sprintf("odd%d", w.events), Owner: oneOf(w.dice, owners), HostID: m.id, Type: "virtual"}
@@ -220,7 +228,7 @@ func (w *world) endedRecord(s session.Session) session.Record {
 	}
 	r := session.Listed(s)
 	delete(r, session.AttrLiveHostID)
-	left := w.dice.between(0, 6*time.Minute)
+	left := w.dice.between(0, 90*time.Second)
 	ended := w.now().Add(left - session.KeepDeleted)
 	r[session.AttrState] = string(session.Deleted)
 	r[session.AttrConfirmation] = string(session.Closed)

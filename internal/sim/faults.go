@@ -72,8 +72,9 @@ const (
 	outputCut
 	hostLies
 	clockOff
-	hostNoisy // its programs complain on standard error
-	recordOdd // a record that no inventory made
+	hostNoisy     // its programs complain on standard error
+	recordOdd     // a record that no inventory made
+	tableRestored // from a backup, with a session of a host that is gone
 
 	faults
 )
@@ -86,7 +87,7 @@ var faultNames = [faults]string{
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",
-	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "dcv says nothing", "output cut", "host lies", "clock off", "host noisy", "odd record",
+	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "dcv says nothing", "output cut", "host lies", "clock off", "host noisy", "odd record", "table restored",
 }
 
 func (f fault) String() string { return faultNames[f] }

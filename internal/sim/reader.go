@@ -115,3 +115,21 @@ func (t hostTableOf) MarkSilent(ctx context.Context, hostID string, before time.
 	err = t.do(ctx, "silence "+hostID, func(ctx context.Context) { marked, _ = t.w.hostTable.MarkSilent(ctx, hostID, before) })
 	return marked, err
 }
+
+func (t hostTableOf) WalkedTo(ctx context.Context) (hostID string, err error) {
+	err = t.do(ctx, "how far hosts were looked at", func(ctx context.Context) { hostID, _ = t.w.hostTable.WalkedTo(ctx) })
+	return hostID, err
+}
+
+func (t hostTableOf) RecordWalkedTo(ctx context.Context, hostID string) error {
+	return t.do(ctx, "hosts were looked at until "+hostID, func(ctx context.Context) { _ = t.w.hostTable.RecordWalkedTo(ctx, hostID) })
+}
+
+func (t hostTableOf) Silences(ctx context.Context, hostIDs []string) (silences map[string]session.Silence, err error) {
+	err = t.do(ctx, fmt.Sprintf("silences of %q", hostIDs), func(ctx context.Context) { silences, _ = t.w.hostTable.Silences(ctx, hostIDs) })
+	return silences, err
+}
+
+func (t hostTableOf) RecordAsked(ctx context.Context, hostID string, at time.Time) error {
+	return t.do(ctx, "asked EC2 about "+hostID, func(ctx context.Context) { _ = t.w.hostTable.RecordAsked(ctx, hostID, at) })
+}

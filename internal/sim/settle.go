@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -37,8 +38,10 @@ func (w *world) settle() {
 	w.allAreAnnounced()
 	w.emptyHostsAreStopped()
 	w.noIdle = true // or the last inventory would be out of date
+	w.oneIsTerminatedUnheard()
 	w.inventories()
 	w.tableTellsTheTruth()
+	w.goneHostsHaveNoSessions()
 	w.sameEnd()
 	w.daysLater()
 }
@@ -206,6 +209,50 @@ func (w *world) tableTellsTheTruth() {
 				w.breaks(9, "%q of %s runs on %s, but is not listed (%s, %s)", d.name, d.createdText, m.id, s.State, s.CreationTime)
 			}
 		}
+	}
+}
+
+// oneIsTerminatedUnheard has a host fall silent, and then terminated without an
+// event.
+func (w *world) oneIsTerminatedUnheard() {
+	m := oneOf(w.dice, w.machines)
+	if w.broken != nil || !w.dice.chance(4*percent) || !m.isEC2() || m.state != running || len(m.sessions) == 0 {
+		return
+	}
+	w.lastLook = true
+	m.offline, m.changed = true, w.now()
+	w.say(m.id, "FAULT: %s", hostDisconnects)
+	isSilent := func() bool {
+		silences, _ := w.hostTable.Silences(context.Background(), []string{m.id})
+		return silences[m.id].Silent
+	}
+	w.until(isSilent, w.now().Add(w.setup.silentAfter+6*w.setup.inventoryEvery))
+	m.state, m.since, m.sessions, m.changed, w.changedAt = terminated, w.now(), nil, w.now(), w.now()
+	w.say(m.id, "FAULT: %s, and nobody tells", hostTerminates)
+}
+
+// Promise 9: what ran on a host that is gone ends, though nobody tells of it: EC2
+// is asked about silent hosts every six hours at least, and hosts that are not
+// known are asked about, too, once they have been silent.
+func (w *world) goneHostsHaveNoSessions() {
+	onGone := func() session.Record {
+		for _, r := range w.table.All() {
+			hostID, _ := r[session.AttrLiveHostID].(string)
+			m := w.machine(hostID)
+			if hostID == goneHost || m != nil && m.state == terminated {
+				return r
+			}
+		}
+		return nil
+	}
+	if onGone() == nil {
+		return
+	}
+	w.seen.premises[9]++
+	end := w.now().Add(6*time.Hour + w.setup.silentAfter + 5*w.setup.inventoryEvery*time.Duration(2+len(w.machines)))
+	w.until(func() bool { return onGone() == nil }, end)
+	if r := onGone(); r != nil {
+		w.breaks(9, "%s is %s, though its host %s is gone for hours", r[session.AttrSessionID], r[session.AttrState], r[session.AttrLiveHostID])
 	}
 }
 

@@ -81,7 +81,7 @@ func newSetup(d dice) setup {
 	}
 	if d.chance(15 * percent) { // indexes are far behind, for which no bound is promised, and IDs are passed on
 		s.staleFor = 5 * time.Minute
-		s.rates[indexStale], s.rates[recordOdd] = 15*percent, 40*percent
+		s.rates[indexStale], s.rates[recordOdd] = 40*percent, 40*percent
 	}
 	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing} {
 		s.rates[f] = 0 // these are among what hosts do, by weight

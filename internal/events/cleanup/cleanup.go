@@ -50,9 +50,11 @@ type Parts struct {
 		session.Index
 		session.OpenIndex
 	}
+	Hosts     session.HostLister
 	HostTable interface {
 		session.HostTable
 		session.HostNotes
+		session.HostWalk
 	}
 	SystemsManager runcommand.SenderAPI
 	EC2            ec2state.StopAPI
@@ -79,6 +81,7 @@ func New(p Parts, s Settings) *Handler {
 		Reconciler: &session.InventoryReconciler{
 			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 		},
+		Walker: &session.HostWalker{Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log},
 		Broadcaster: &runcommand.Broadcaster{
 			API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
 		},
@@ -95,6 +98,7 @@ type Handler struct {
 	Cleaner     *session.Cleaner
 	Gauge       *session.OpenDeletionGauge
 	Reconciler  *session.InventoryReconciler
+	Walker      *session.HostWalker
 	Broadcaster *runcommand.Broadcaster
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper *session.Stopper
@@ -131,7 +135,7 @@ func (c *Handler) do(ctx context.Context, task string) error {
 		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
 	case "inventory":
 		// Whatever silent hosts take, all hosts are asked before.
-		return errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter))
+		return errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter), c.Walker.Walk(ctx))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")

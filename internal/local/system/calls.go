@@ -183,6 +183,36 @@ func (t *countedHosts) MarkSilent(ctx context.Context, hostID string, before tim
 	return t.localHosts.MarkSilent(ctx, hostID, before)
 }
 
+func (t *countedHosts) WalkedTo(ctx context.Context) (string, error) {
+	t.count("WalkedTo", nil)
+	return t.localHosts.WalkedTo(ctx)
+}
+
+func (t *countedHosts) RecordWalkedTo(ctx context.Context, hostID string) error {
+	t.count("RecordWalkedTo", nil)
+	return t.localHosts.RecordWalkedTo(ctx, hostID)
+}
+
+func (t *countedHosts) Silences(ctx context.Context, hostIDs []string) (map[string]session.Silence, error) {
+	t.count("Silences", nil)
+	return t.localHosts.Silences(ctx, hostIDs)
+}
+
+func (t *countedHosts) RecordAsked(ctx context.Context, hostID string, at time.Time) error {
+	t.count("RecordAsked", nil)
+	return t.localHosts.RecordAsked(ctx, hostID, at)
+}
+
+type countedHostLister struct {
+	session.HostLister
+	count func(operation string, in any)
+}
+
+func (x *countedHostLister) HostsAfter(ctx context.Context, hostID string, limit int) ([]string, error) {
+	x.count("HostsAfter", nil)
+	return x.HostLister.HostsAfter(ctx, hostID, limit)
+}
+
 // countedSystemsManager counts what a function asks of Systems Manager and EC2.
 type countedSystemsManager struct {
 	fleet    *fleet.Fleet

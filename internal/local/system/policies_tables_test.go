@@ -45,6 +45,8 @@ func TestWhatTablesNeed(t *testing.T) {
 		reader: dynamo.NewReader(client, tableName),
 		index:  dynamo.Index{Client: client, Table: tableName},
 		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
+
+		hostLister: dynamo.HostLister{Client: client, Table: tableName},
 	}
 	ctx, now := t.Context(), time.Now()
 	set := session.Record{"State": "READY"}
@@ -64,6 +66,11 @@ func TestWhatTablesNeed(t *testing.T) {
 		"MarkSilent":          func() { p.hosts.MarkSilent(ctx, "i-1", now) },
 		"AddHost":             func() { p.hosts.AddHost(ctx, "i-1", now) },
 		"Notes":               func() { p.hosts.Notes(ctx, []string{"i-1"}) },
+		"WalkedTo":            func() { p.hosts.WalkedTo(ctx) },
+		"RecordWalkedTo":      func() { p.hosts.RecordWalkedTo(ctx, "i-1") },
+		"Silences":            func() { p.hosts.Silences(ctx, []string{"i-1"}) },
+		"RecordAsked":         func() { p.hosts.RecordAsked(ctx, "i-1", now) },
+		"HostsAfter":          func() { p.hostLister.HostsAfter(ctx, "i-1", 1) },
 		"Open":                func() { p.index.Open(ctx, "0", 1) },
 	}
 	for name, operate := range operations {
@@ -78,7 +85,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		}
 	}
 	for _, kind := range []reflect.Type{
-		reflect.TypeFor[session.Table](), reflect.TypeFor[session.Reader](), reflect.TypeFor[localIndex](), reflect.TypeFor[localHosts](),
+		reflect.TypeFor[session.Table](), reflect.TypeFor[session.Reader](), reflect.TypeFor[localIndex](), reflect.TypeFor[localHosts](), reflect.TypeFor[session.HostLister](),
 	} {
 		for i := range kind.NumMethod() {
 			if name := kind.Method(i).Name; operations[name] == nil {

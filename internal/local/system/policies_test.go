@@ -130,6 +130,11 @@ var ofTables = map[string][]grant{
 	"MarkSilent":          {{"dynamodb:UpdateItem", theHosts, ""}},
 	"AddHost":             {{"dynamodb:UpdateItem", theHosts, ""}},
 	"Notes":               {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"WalkedTo":            {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"RecordWalkedTo":      {{"dynamodb:UpdateItem", theHosts, ""}},
+	"Silences":            {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"RecordAsked":         {{"dynamodb:UpdateItem", theHosts, ""}},
+	"HostsAfter":          {{"dynamodb:Scan", theSessions + "/index/by-host", ""}},
 	"Open":                {{"dynamodb:Query", theSessions + "/index/due", ""}},
 }
 

@@ -41,6 +41,8 @@ type tables struct {
 	reader session.Reader
 	index  localIndex
 	hosts  localHosts
+
+	hostLister session.HostLister
 }
 
 // localIndex is all that is asked of the Sessions table's indexes.
@@ -53,6 +55,7 @@ type localIndex interface {
 type localHosts interface {
 	session.HostTable
 	session.HostNotes
+	session.HostWalk
 }
 
 const (
@@ -147,6 +150,8 @@ func (s *memoryStore) tables(function string) tables {
 		reader: &countedReader{memtable.Reader{Table: s.memory}, count},
 		index:  &countedIndex{s.memory, count},
 		hosts:  &countedHosts{s.memoryHosts, count},
+
+		hostLister: &countedHostLister{s.memory, count},
 	}
 }
 
@@ -195,6 +200,8 @@ func (s *dynamoStore) tables(function string) tables {
 		reader: dynamo.NewReader(client, tableName),
 		index:  dynamo.Index{Client: client, Table: tableName},
 		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
+
+		hostLister: dynamo.HostLister{Client: client, Table: tableName},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"dcv-session-broker/internal/session"
 )
 
@@ -24,6 +26,8 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"NewestOfAHost":           newestOfAHost,
 		"NotesOfWhatRan":          notesOfWhatRan,
 		"UnfitHosts":              unfitHosts,
+		"PlaceOfAWalk":            placeOfAWalk,
+		"SilenceOfHosts":          silenceOfHosts,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
 	}
@@ -254,4 +258,52 @@ func unfitHosts(h *hostsTest) {
 		}
 	}
 	h.quiet(1000, 10, "i-1")
+}
+
+func placeOfAWalk(h *hostsTest) {
+	walk := h.hosts.(session.HostWalk)
+	if got, err := walk.WalkedTo(h.t.Context()); got != "" || err != nil {
+		h.t.Errorf("before the first walk: %q, %v", got, err)
+	}
+	for _, place := range []string{"i-1", "i-2", ""} {
+		if err := walk.RecordWalkedTo(h.t.Context(), place); err != nil {
+			h.t.Error(err)
+		}
+		if got, err := walk.WalkedTo(h.t.Context()); got != place || err != nil {
+			h.t.Errorf("walked to %q, want %q, %v", got, place, err)
+		}
+	}
+}
+
+func silenceOfHosts(h *hostsTest) {
+	walk := h.hosts.(session.HostWalk)
+	is := func(want map[string]session.Silence) {
+		h.t.Helper()
+		got, err := walk.Silences(h.t.Context(), []string{"i-1", "i-2", "i-3"})
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			h.t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+	asked := func(hostID string, at int) {
+		h.t.Helper()
+		if err := walk.RecordAsked(h.t.Context(), hostID, after(at)); err != nil {
+			h.t.Error(err)
+		}
+	}
+	is(map[string]session.Silence{})
+	h.answers("i-1", 1, 10, true)
+	h.answers("i-2", 1, 20, true)
+	h.silence(11, true)
+	asked("i-1", 30)
+	asked("i-2", 30) // answers
+	asked("i-3", 30) // not known
+	is(map[string]session.Silence{
+		"i-1": {Silent: true, AnsweredAt: after(10), AskedAt: after(30)},
+		"i-2": {AnsweredAt: after(20)},
+	})
+	h.answers("i-1", 40, 50, true)
+	is(map[string]session.Silence{
+		"i-1": {AnsweredAt: after(50), AskedAt: after(30)},
+		"i-2": {AnsweredAt: after(20)},
+	})
 }

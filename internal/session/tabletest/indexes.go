@@ -17,7 +17,8 @@ import (
 // An IndexSubject is the indexes of an empty table.
 type IndexSubject struct {
 	Index
-	Put func(session.Record)
+	Hosts session.HostLister
+	Put   func(session.Record)
 }
 
 // Index is all that is asked of the table's indexes.
@@ -33,6 +34,7 @@ func RunIndex(t *testing.T, newSubject func(TB) IndexSubject) {
 		"OpenIsDueOrNot":      openIsDueOrNot,
 		"OnHostIsWhatLives":   onHostIsWhatLives,
 		"OnHostReadsAllPages": onHostReadsAllPages,
+		"WalkOverAllHosts":    walkOverAllHosts,
 		"IndexContextOver":    indexContextOver,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, newSubject(t)) })
@@ -173,4 +175,43 @@ func idsOf(records []session.Record) (all []string) {
 		all = append(all, r[session.AttrSessionID].(string))
 	}
 	return all
+}
+
+// Each host is met once, and one with many sessions holds up no other.
+func walkOverAllHosts(t *testing.T, s IndexSubject) {
+	for n := range 9 {
+		for m := range 1 + n/8*40 {
+			s.Put(living(fmt.Sprintf("s-%d-%d", n, m), fmt.Sprintf("i-%d", n)))
+		}
+	}
+	s.Put(session.Record{session.AttrSessionID: "ended", "HostId": "i-10"})
+	for _, limit := range []int{1, 2, 5, 1000} {
+		met := map[string]int{}
+		place, pages := "", 0
+		for {
+			hosts, err := s.Hosts.HostsAfter(t.Context(), place, limit)
+			if err != nil || len(hosts) > limit {
+				t.Fatalf("after %q: %q, %v", place, hosts, err)
+			}
+			if len(hosts) == 0 {
+				break
+			}
+			for _, host := range hosts {
+				met[host]++
+			}
+			if pages++; pages > 9 {
+				t.Fatalf("no end: %v", met)
+			}
+			place = hosts[len(hosts)-1]
+		}
+		for n := range 9 {
+			if host := fmt.Sprintf("i-%d", n); met[host] != 1 || len(met) != 9 {
+				t.Errorf("%d records a page: %s was met %d times, hosts: %v", limit, host, met[host], met)
+			}
+		}
+	}
+}
+
+func living(id, hostID string) session.Record {
+	return session.Listed(session.Session{ID: id, Owner: "alice", HostID: hostID})
 }

@@ -24,6 +24,7 @@ const (
 	reaper         = "internal/session/hostreaper.go"
 	reconciler     = "internal/session/inventoryreconciler.go"
 	unresponsive   = "internal/session/unresponsive.go"
+	walker         = "internal/session/hostwalker.go"
 	listedIDs      = "internal/session/listedid.go"
 	closer         = "internal/runcommand/closer.go"
 	encoding       = "internal/runcommand/parameter.go"
@@ -464,6 +465,18 @@ var mutants = []mutant{
 		why: "two runs of cleanup claim one deletion, or one that has ended",
 		old: "w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
 		new: "w := Write{SessionID: s.ID, Set: Record{}, Remove: []string{AttrAttemptFailedAt}}",
+	},
+	{
+		name: "hosts that are not known left alone", promise: 9, file: walker,
+		why: "sessions of a host that is gone, from a backup, are READY for ever",
+		old: "errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))",
+		new: "",
+	},
+	{
+		name: "silent hosts not asked about again", promise: 9, file: walker,
+		why: "the sessions of one that was terminated meanwhile, of which nobody told, are UNKNOWN for thirty days",
+		old: "ask = append(ask, hostID)",
+		new: "",
 	},
 	{
 		name: "inventory of hours ago applied", promise: 10, file: reconciler,

@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// HostLister finds the hosts that have living records.
+type HostLister interface {
+	// HostsAfter lists the next hosts that have living records, in an order of the
+	// table's own, which stays the same, after that host ("" for the first). It
+	// looks at limit records at most, and at no more of a host whose records fill
+	// them. None means that none is left.
+	HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error)
+}
+
+// HostWalk is what the Hosts table keeps for a HostWalker.
+type HostWalk interface {
+	// WalkedTo is the host that the last walk came to, "" for the first.
+	WalkedTo(ctx context.Context) (hostID string, err error)
+	// RecordWalkedTo keeps it.
+	RecordWalkedTo(ctx context.Context, hostID string) error
+	// Silences has those of the hosts, which are distinct, that are known.
+	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
+	// RecordAsked notes that EC2 was asked about a silent host.
+	RecordAsked(ctx context.Context, hostID string, at time.Time) error
+}
+
+// A Silence is whether a host is marked silent, and since when: its last answer, and the
+// last question to EC2 after that.
+type Silence struct {
+	Silent              bool
+	AnsweredAt, AskedAt time.Time
+}
+
+// longestWithoutQuestion is how often EC2 is asked about a silent host, at least.
+const longestWithoutQuestion = 6 * time.Hour
+
+// due tells whether EC2 is to be asked now: each time that a host has been silent
+// for twice as long as at the last question, and every six hours.
+func (s Silence) due(now time.Time) bool {
+	pause := min(s.AskedAt.Sub(s.AnsweredAt), longestWithoutQuestion)
+	return s.Silent && !now.Before(s.AskedAt.Add(pause))
+}
+
+// A HostWalker looks at the hosts that have living records, some at each run, and
+// begins again when it has been at all of them. It finds what nobody else asks
+// about: hosts that the Hosts table lacks, because it was made again, or the
+// Sessions table restored; and silent hosts, whose end nobody told of.
+type HostWalker struct {
+	Hosts     HostLister
+	HostTable interface {
+		HostTable
+		HostWalk
+	}
+	Reaper *HostReaper
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+const (
+	// walkRecords is how many records a walk looks at; walkPage is how many it has in
+	// memory at one time, and looks at of a host that has more.
+	walkRecords = 1000
+	walkPage    = 50
+)
+
+// Walk adds hosts that are not known as ones that answered now, so that they are
+// found to be silent if they stay so, and has EC2 asked about silent ones. Where
+// it stopped is kept before, so that a host that fails holds up no other.
+func (hw *HostWalker) Walk(ctx context.Context) error {
+	place, err := hw.HostTable.WalkedTo(ctx)
+	if err != nil {
+		return fmt.Errorf("read how far hosts were looked at: %w", err)
+	}
+	var hostIDs []string
+	for range walkRecords / walkPage {
+		page, err := hw.Hosts.HostsAfter(ctx, place, walkPage)
+		if err != nil {
+			return fmt.Errorf("find hosts that have sessions: %w", err)
+		}
+		if len(page) == 0 {
+			place = ""
+			break
+		}
+		place = page[len(page)-1]
+		hostIDs = append(hostIDs, page...)
+	}
+	if err := hw.HostTable.RecordWalkedTo(ctx, place); err != nil {
+		return fmt.Errorf("keep how far hosts were looked at: %w", err)
+	}
+	return hw.look(ctx, hostIDs)
+}
+
+func (hw *HostWalker) look(ctx context.Context, hostIDs []string) error {
+	now := hw.Now()
+	silences, err := hw.HostTable.Silences(ctx, hostIDs)
+	if err != nil {
+		return fmt.Errorf("read which hosts are silent: %w", err)
+	}
+	var (
+		errs []error
+		ask  []string
+	)
+	for _, hostID := range hostIDs {
+		silence, known := silences[hostID]
+		switch {
+		case !known:
+			hw.Log.Info("host has sessions and is not known: it is expected to answer from now on", "HostId", hostID)
+			errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))
+		case silence.due(now) && !strings.HasPrefix(hostID, "mi-"): // EC2 does not know those
+			ask = append(ask, hostID)
+		}
+	}
+	checks, err := hw.Reaper.Check(ctx, ask)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, hostID := range ask {
+		check := checks[hostID]
+		if check.Err == nil && check.Status != Stopping {
+			check.Err = hw.HostTable.RecordAsked(ctx, hostID, now)
+		}
+		if check.Err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w", hostID, check.Err))
+		}
+	}
+	return errors.Join(errs...)
+}
