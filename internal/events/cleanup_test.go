@@ -86,6 +86,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 		},
 		Gauge:       &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
 		Reconciler:  f.reconciler(),
+		Walker:      &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
 		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}

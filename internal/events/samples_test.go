@@ -78,6 +78,7 @@ func cleanupSample(t *testing.T, text []byte) {
 		},
 		Gauge:       &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
 		Reconciler:  &session.InventoryReconciler{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, MaxSessions: 1000, Now: s.now, Log: s.logger()},
+		Walker:      &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},
 		Broadcaster: &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
 		Stopper: &session.Stopper{
 			Index: s.table, Notes: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),
