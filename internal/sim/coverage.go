@@ -7,7 +7,7 @@ import "dcv-session-broker/internal/session"
 type Coverage struct {
 	faults      [faults]int
 	transitions [transitions]int
-	premises    [11]int // by promise: how often it could have been broken
+	premises    [12]int // by promise: how often it could have been broken
 	deeds       [deeds]int
 	ran         map[string]int // by function, and by task
 }
@@ -114,9 +114,10 @@ var transitionNames = [transitions]string{
 	"DELETED to [*]", "UNKNOWN to [*]",
 }
 
-var promiseNames = [11]string{
+var promiseNames = [12]string{
 	"", "durable before answered", "never taken back, never stuck", "DELETED is true", "owners only", "only what was asked",
 	"forced means forced", "answered once each", "one bad apple", "re-cached", "at least once, in any order",
+	"bounded",
 }
 
 // count counts a change of a record.

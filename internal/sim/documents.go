@@ -156,6 +156,9 @@ func (w *world) inventory(on *onHost) {
 		if m.liar {
 			shown = w.lies(m)
 		}
+		if m.floods {
+			shown = append(slices.Clone(shown), w.floods()...)
+		}
 		for _, d := range shown {
 			on.lists = append(on.lists, found{d.name, d.createdText})
 			printLine(&out, struct {
@@ -168,8 +171,9 @@ func (w *world) inventory(on *onHost) {
 				Left        string `json:"left"`
 			}{d.name, d.owner, "", d.kind, d.createdText, d.connections, d.left})
 		}
-		fmt.Fprintf(&out, "{\"end\":%d}\n", len(shown))
-		on.complete = true
+		if on.complete = !m.floods || w.dice.chance(40*percent); on.complete {
+			fmt.Fprintf(&out, "{\"end\":%d}\n", len(shown))
+		}
 	}
 	w.prints(on, took, func() string { return packed(out.String()) })
 }

@@ -30,6 +30,9 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 		what = "ask EC2 which hosts run and may be stopped"
 		fits = func(m *machine) bool { return m.isEC2() && m.state == running && m.tagged && m.stopWhenEmpty }
 	}
+	if about {
+		e.w.asksAboutHosts(e.inv)
+	}
 	err = e.call(ctx, what, func() error {
 		out = &ec2.DescribeInstancesOutput{}
 		if about {

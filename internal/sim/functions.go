@@ -33,6 +33,7 @@ func (s setup) settings() (read settings) {
 		"END_SESSIONS_OF_STOPPED_HOSTS": strconv.FormatBool(s.endStopped),
 		"GIVE_UP_AFTER_MINUTES":         minutes(s.giveUp),
 		"SILENT_AFTER_MINUTES":          minutes(s.silentAfter),
+		"MAX_SESSIONS_PER_HOST":         strconv.Itoa(s.maxSessions),
 		"CLOSE_IDLE_AFTER_MINUTES":      minutes(s.closeIdle),
 		"STOP_EMPTY_AFTER_MINUTES":      minutes(s.stopEmpty),
 	}

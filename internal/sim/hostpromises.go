@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -140,9 +141,20 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 		switch {
 		case m.garbage && !failed[id]:
 			w.breaks(8, "%s takes %s for worked off, which cannot be read", inv, id)
-		case !m.garbage && failed[id] && !inv.faulty:
+		case !m.garbage && failed[id] && !inv.faulty && !inv.faultyOf[hostOf(m.body)]:
 			w.breaks(8, "%s could not work off %s for no reason of its own", inv, id)
 		}
 	}
 	w.goodLinesCount(inv, batch)
+}
+
+// hostOf is the host that a message tells of.
+func hostOf(body string) string {
+	var event struct {
+		Detail struct {
+			InstanceID string `json:"instance-id"`
+		} `json:"detail"`
+	}
+	_ = json.Unmarshal([]byte(body), &event)
+	return event.Detail.InstanceID
 }

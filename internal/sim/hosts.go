@@ -22,6 +22,7 @@ type machine struct {
 	dcv           dcvState
 	liar          bool // says of itself, and of others, what is not so
 	lied          bool
+	floods        bool          // says that sessions run that nobody has heard of, each time others
 	skew          time.Duration // of its clock
 	whole         bool          // its dcv prints creation times without decimals
 	console       bool          // makes a console session when it starts
@@ -125,6 +126,9 @@ func (w *world) build() {
 		if w.meets(hostLies) || w.dice.chance(6*percent) {
 			w.seen.faults[hostLies]++
 			m.liar, m.lied = true, true
+		}
+		if w.setup.flood && w.dice.chance(60*percent) {
+			m.liar, m.lied, m.floods = true, true, true
 		}
 		w.machines = append(w.machines, m)
 		w.say(m.id, "runs (clock off by %s, liar: %t)", m.skew, m.liar)

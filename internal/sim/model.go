@@ -56,6 +56,8 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	if by == nil {
 		return
 	}
+	w.hostIsBounded(c)
+	w.silentRightly(c)
 	w.durable(c)
 	w.neverTakenBack(c)
 	w.triedAsLongAsSet(c)

@@ -20,7 +20,7 @@ func (w *world) newestInventoryCounts(c change) {
 	if c.by.started.Sub(at) > time.Hour {
 		w.breaks(10, "%s changes %s by an inventory of %s, which is more than an hour old", c.by, c.is.ID, at.Format(time.TimeOnly))
 	}
-	if c.by.looked[c.is.HostID].After(at) && !c.by.faulty {
+	if c.by.looked[c.is.HostID].After(at) && !c.by.faulty && !c.by.faultyOf[c.is.HostID] {
 		w.breaks(10, "%s changes %s by an inventory of %s, though it could know a newer one of %s", c.by, c.is.ID, at.Format(time.TimeOnly), c.is.HostID)
 	}
 }
@@ -37,7 +37,7 @@ func (w *world) goodLinesCount(inv *invocation, batch []*message) {
 		announced := slices.ContainsFunc(batch, func(m *message) bool {
 			return strings.Contains(m.body, on.command.id) && strings.Contains(m.body, on.machine.id)
 		})
-		if !announced || on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
+		if inv.faultyOf[on.machine.id] || !announced || on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
 			continue
 		}
 		for line := range strings.Lines(on.output) {

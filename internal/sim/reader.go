@@ -98,6 +98,8 @@ func (t hostTableOf) RecordAnswer(ctx context.Context, a session.HostAnswer) (fr
 	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) {
 		t.w.note(a)
 		fresh, _ = t.w.hostTable.RecordAnswer(ctx, a)
+		of := t.w.model.noted[a.HostID]
+		of[len(of)-1].fresh = fresh
 	})
 	return fresh, err
 }

@@ -21,7 +21,9 @@ type invocation struct {
 	cancel   context.CancelFunc
 	killed   bool
 	task     string
-	faulty   bool // a call of its own met a fault
+	faulty   bool            // a call of its own met a fault
+	sent     bool            // it has sent a command, or tried to
+	faultyOf map[string]bool // a call about that host only did
 	newIDs   int
 	done     func()    // what follows when it has returned
 	failed   func()    // what follows when it was killed

@@ -48,6 +48,7 @@ func (w *world) settle() {
 
 func (w *world) heal(m *machine) {
 	m.offline, m.silent, m.tagged, m.dcv, m.liar, m.others = false, false, true, dcvWorks, false, 0
+	m.floods = false
 	m.changed = w.now()
 	if m.state == hibernated && w.dice.chance(50*percent) {
 		w.turnOn(m)
@@ -200,7 +201,7 @@ func (w *world) tableTellsTheTruth() {
 		}
 	}
 	for _, m := range w.machines {
-		if !m.well() {
+		if !m.well() || w.livingOn(m.id) >= w.setup.maxSessions {
 			continue
 		}
 		for _, d := range m.sessions {

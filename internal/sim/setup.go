@@ -23,6 +23,8 @@ type setup struct {
 	changeWeight                                              int           // of changes of settings
 	sessionsAHost, hostPage                                   int           // when the run begins, at most; records of a host in a page
 	sendRate, readRate                                        int           // calls a second; 0: any
+	maxSessions                                               int           // of one host in the table
+	flood                                                     bool          // some hosts flood
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -71,6 +73,10 @@ func newSetup(d dice) setup {
 	case n < largeFleets+crowdedHosts:
 		s.hosts, s.sessionsAHost, s.hostPage = 1+d.below(2), 100+d.below(250), 100
 		s.steps += 300
+	}
+	s.maxSessions = 500
+	if s.sessionsAHost == 2 && d.chance(12*percent) {
+		s.flood, s.maxSessions = true, floodedAt
 	}
 	s.longestGiveUp = s.giveUp
 	s.staleFor = time.Second

@@ -71,6 +71,7 @@ var standardRetryer = retry.NewStandard()
 
 // trySend is one try of the SDK's.
 func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendCommandInput) (*command, error) {
+	inv.sent = true
 	what := fmt.Sprintf("SendCommand %s to %s", aws.ToString(in.DocumentName), strings.Join(in.InstanceIds, " "))
 	fails := func(f fault, err error) (*command, error) {
 		inv.faulty = true

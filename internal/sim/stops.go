@@ -15,10 +15,12 @@ const newsAge = 90 * time.Second
 type noted struct {
 	sentAt, at time.Time // of the inventory; and when it was recorded
 	empty      bool
+	readAt     time.Time // as it says itself
+	fresh      bool      // no newer one was recorded before
 }
 
 func (w *world) note(a session.HostAnswer) {
-	w.model.noted[a.HostID] = append(w.model.noted[a.HostID], noted{a.SentAt, w.now(), a.Complete && a.Sessions == 0})
+	w.model.noted[a.HostID] = append(w.model.noted[a.HostID], noted{sentAt: a.SentAt, readAt: a.At, at: w.now(), empty: a.Complete && a.Sessions == 0})
 }
 
 // Promise 5, only what was asked: a host is stopped only where it is tagged for

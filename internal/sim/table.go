@@ -225,12 +225,21 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 }
 
 func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
+	x.w.pageIsBounded(x.inv, limit)
+	faulty := x.inv.faulty
 	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), func(r session.Record) bool {
 		return r[session.AttrLiveHostID] == hostID && r[session.AttrSessionID].(string) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
 		return strings.Compare(a[session.AttrSessionID].(string), b[session.AttrSessionID].(string))
 	})
+	// It is a fault of that host's only: none of the others' news may suffer.
+	if err != nil && x.inv.function == "host-events" && x.inv.ctx.Err() == nil && !x.inv.killed {
+		if x.inv.faulty = faulty; x.inv.faultyOf == nil {
+			x.inv.faultyOf = map[string]bool{}
+		}
+		x.inv.faultyOf[hostID] = true
+	}
 	if limit = min(limit, x.w.setup.hostPage); len(records) > limit {
 		records, more = records[:limit], true
 	}

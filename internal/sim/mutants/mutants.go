@@ -17,6 +17,11 @@ const (
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
 	evidenceRules  = "internal/session/rules_evidence.go"
+	indexes        = "internal/session/index.go"
+	cleaner        = "internal/session/cleaner.go"
+	cleanupTasks   = "internal/events/cleanup/cleanup.go"
+	hostEvents     = "internal/events/hostevents/hostevents.go"
+	memoryHosts    = "internal/memtable/hosts.go"
 	deleter        = "internal/session/deleter.go"
 	voidAfter      = "internal/session/voidafter.go"
 	refusals       = "internal/session/refusal.go"
@@ -507,5 +512,49 @@ var mutants = []mutant{
 		why: "a late failure stands over a confirmation, a second answer over the first",
 		old: "is(AttrState, Deleting, Unknown),\n\t\t\tmissing(AttrConfirmation),",
 		new: "is(AttrState, Deleting, Unknown),",
+	},
+
+	// 11. Bounded.
+	{
+		name: "no bound on a host's sessions", promise: 11, file: reconciler,
+		why: "one host that floods fills the table, and cleanup's time",
+		old: "room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {",
+		new: "room := len(unknown); len(unknown) > room {",
+	},
+	{
+		name: "only the last page counts against a host's bound", promise: 11, file: inventoryRules,
+		why: "a host with more records than a page is not bounded",
+		old: "c.living += len(records)",
+		new: "c.living = len(records)",
+	},
+	{
+		name: "all of a host's records at one time", promise: 11, file: indexes,
+		why: "one host's records take the function's memory",
+		old: "const hostPage = 250",
+		new: "const hostPage = 1_000_000",
+	},
+	{
+		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
+		why: "what it takes to look at some keeps all others from being asked",
+		old: "errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter),",
+		new: "errors.Join(c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter), c.inventory(ctx),",
+	},
+	{
+		name: "EC2 asked before due deletions are claimed", promise: 11, file: cleaner,
+		why: "what it costs to end one host's sessions keeps the others' commands from being sent",
+		old: "claimed := c.write(ctx, inTime, attempt.ID, now)\n\tgone := c.checkHosts(ctx, unanswered)",
+		new: "gone := c.checkHosts(ctx, unanswered)\n\tclaimed := c.write(ctx, inTime, attempt.ID, now)",
+	},
+	{
+		name: "one host's error is its batch's", promise: 8, file: hostEvents,
+		why: "what cannot be read of one host brings all others' news back, and in the end to the dead-letter queue",
+		old: "\t\t\tif err != nil {\n\t\t\t\tfailures[inv] = err\n\t\t\t}\n\t\t\tfor _, r := range said {",
+		new: "\t\t\tif err != nil {\n\t\t\t\tfor _, n := range news {\n\t\t\t\t\tfailures[n] = err\n\t\t\t\t}\n\t\t\t}\n\t\t\tfor _, r := range said {",
+	},
+	{
+		name: "silent after one inventory without an answer", promise: 9, file: memoryHosts,
+		why: "the inventory that was just sent counts as left unanswered",
+		old: "return t.sent[2], ctx.Err()",
+		new: "return t.sent[1], ctx.Err()",
 	},
 }
