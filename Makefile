@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test story sim bench bench-quick profile documents ci fmt vet lint shellcheck test-all validate service-models \
+.PHONY: help run test story sim bench bench-quick bench-flood profile documents ci fmt vet lint shellcheck test-all validate service-models \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
   operate tools clean
 
@@ -89,6 +89,10 @@ bench: | build/ ## Measure beside what one would write otherwise: about 6 minute
 
 bench-quick: | build/ ## The same, to see that it works
 	@QUICK=1 $(MAKE) --no-print-directory bench >build/bench-quick.log || { cat build/bench-quick.log; exit 1; }
+
+bench-flood: | build/ ## Measure cleanup where one host has flooded the table and 10,000 others have due deletions
+	@go build -o build/bench/bench ./internal/bench
+	@AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256 exec build/bench/bench flood
 
 profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profiles/, and say how to read them
 	@go build -o build/bench/bench ./internal/bench

@@ -6,7 +6,7 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "start" or "growth" it measures that alone.
+// with "start", "growth" or "flood" it measures that alone.
 package main
 
 import (
@@ -48,6 +48,8 @@ func part(ctx context.Context, name string) (err error) {
 		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, contenders, firstAnswerRounds))
 	case "growth":
 		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
+	case "flood":
+		err = measureFlood(ctx, r)
 	default:
 		err = fmt.Errorf("%q cannot be measured by itself", name)
 	}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events/cleanup"
+	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/session"
+)
+
+// floodRecords is how many records one host has, from before there was a bound;
+// floodHosts how many hosts have one due deletion each.
+const (
+	floodRecords = 200_000
+	floodHosts   = 10_000
+	flooder      = "i-0f100000000000000"
+)
+
+// measureFlood runs cleanup where one host has flooded the table and is gone, and
+// ten thousand others have deletions that are due. The tables are in memory, or
+// made up while they are read, and each call takes its time: what is counted is
+// what the rules take, without the SDK.
+func measureFlood(ctx context.Context, r *report) error {
+	awsenv.CollectRarely()
+	f := &flooded{Table: memtable.New(), hosts: memtable.NewHosts(), began: time.Now()}
+	now := time.Now()
+	old := session.FormatTime(now.Add(-3 * time.Minute))
+	for n := range floodHosts + 1 {
+		hostID := fmt.Sprintf("i-%017d", n)
+		if n == floodHosts {
+			hostID = flooder
+		}
+		record := session.Listed(session.Session{ID: fmt.Sprint("due-", n), Owner: "alice", HostID: hostID, CreationTime: "2026-11-23T08:30:00Z"})
+		record[session.AttrState], record[session.AttrAttemptID], record[session.AttrDeletionRequestID] = "DELETING", "a1", "r1"
+		record[session.AttrDeletionRequestedAt], record[session.AttrNextAttemptAt] = old, old
+		record[session.AttrAttempts], record[session.AttrDueShard] = int64(1), fmt.Sprint(n%4)
+		f.Put(record)
+		if _, err := f.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: hostID, SentAt: now, At: now}); err != nil {
+			return err
+		}
+	}
+	function := cleanup.New(cleanup.Parts{
+		Table: f, Index: f, Hosts: f.Table, HostTable: f.hosts, SystemsManager: f, EC2: f, Now: time.Now, NewID: awsenv.NewID, Log: quiet,
+	}, cleanup.Settings{GiveUp: time.Hour, SilentAfter: 15 * time.Minute, EndStopped: true, CloseDocument: "close", InventoryDocument: "inventory", FleetTag: "bench"})
+	used := processorTime()
+	ctx, cancel := context.WithTimeout(ctx, 55*time.Second)
+	defer cancel()
+	if err := function.Handle(ctx, cleanup.Event{Task: "deletions"}); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.say("one host with %d records, which is gone, and %d hosts with a due deletion each:", floodRecords, floodHosts)
+	r.say("cleanup's task deletions: %d hosts commanded within %.1f s, %d of the gone host's records ended, %.1f s of a processor (of 8), at most %d MB of the whole process (of 256)",
+		len(f.commanded), f.lastSent.Seconds(), f.ended, (processorTime() - used).Seconds(), peakMegabytes())
+	if len(f.commanded) != floodHosts {
+		return fmt.Errorf("%d hosts commanded, not %d", len(f.commanded), floodHosts)
+	}
+	return nil
+}
+
+// flooded is the tables and services. What the flooder has is made up when it is
+// asked for.
+type flooded struct {
+	*memtable.Table
+	hosts *memtable.Hosts
+	began time.Time
+
+	mu        sync.Mutex
+	ended     int
+	commanded map[string]bool
+	lastSent  time.Duration
+}
+
+const floodCall = 5 * time.Millisecond
+
+func (f *flooded) Write(ctx context.Context, writes []session.Write) []session.Result {
+	time.Sleep(floodCall)
+	results := make([]session.Result, len(writes))
+	for i, w := range writes {
+		if strings.HasPrefix(w.SessionID, "flood-") {
+			f.mu.Lock()
+			f.ended++
+			f.mu.Unlock()
+			continue
+		}
+		results[i] = f.Table.Write(ctx, []session.Write{w})[0]
+	}
+	return results
+}
+
+func (f *flooded) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	time.Sleep(floodCall)
+	if hostID != flooder {
+		return f.Table.OnHost(ctx, hostID, after, limit)
+	}
+	first := 0
+	if _, err := fmt.Sscanf(after, "flood-%d", &first); err == nil {
+		first++
+	}
+	var records []session.Record
+	for n := first; n < min(first+limit, floodRecords); n++ {
+		records = append(records, session.Listed(session.Session{
+			ID: fmt.Sprintf("flood-%06d", n), Owner: "mallory", HostID: flooder, CreationTime: "2026-11-23T08:30:00Z", FirstSeenAt: f.began.Add(-time.Hour),
+		}))
+	}
+	return records, first+limit < floodRecords, nil
+}
+
+func (f *flooded) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	time.Sleep(8 * floodCall)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.commanded == nil {
+		f.commanded = map[string]bool{}
+	}
+	for _, id := range in.InstanceIds {
+		f.commanded[id] = true
+	}
+	f.lastSent = time.Since(f.began)
+	return &ssm.SendCommandOutput{}, nil
+}
+
+func (f *flooded) DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	return &ssm.DescribeInstanceInformationOutput{}, nil
+}
+
+// DescribeInstances knows all but the flooder.
+func (f *flooded) DescribeInstances(_ context.Context, in *ec2.DescribeInstancesInput, _ ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	time.Sleep(8 * floodCall)
+	var running []types.Instance
+	for _, id := range in.Filters[0].Values {
+		if id != flooder {
+			running = append(running, types.Instance{InstanceId: aws.String(id), State: &types.InstanceState{Name: types.InstanceStateNameRunning}})
+		}
+	}
+	return &ec2.DescribeInstancesOutput{Reservations: []types.Reservation{{Instances: running}}}, nil
+}
+
+func (f *flooded) StopInstances(context.Context, *ec2.StopInstancesInput, ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
+	return &ec2.StopInstancesOutput{}, nil
+}
+
+// peakMegabytes is the most memory that the process had, on Linux.
+func peakMegabytes() int64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return used.Maxrss / 1024
+}
