@@ -11,6 +11,9 @@ import (
 // quietPage is how many quiet hosts are looked at together.
 const quietPage = 100
 
+// maxQuiet is how many quiet hosts one run looks at.
+const maxQuiet = 1000
+
 // MarkUnresponsive makes READY sessions UNKNOWN on hosts that have not answered
 // for that long, nor either of the two inventories before the newest, which was
 // just sent: nobody can tell any more. Time in which no inventory was sent says nothing. The next inventory of
@@ -45,7 +48,7 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 		if len(hostIDs) == 0 {
 			break
 		}
-		if !timeFor(ctx, roundTime) {
+		if !timeFor(ctx, roundTime) || len(looked) >= maxQuiet {
 			ir.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
 			break
 		}
@@ -54,6 +57,9 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 			errs = append(errs, unasked)
 		}
 		for _, hostID := range hostIDs {
+			if !timeFor(ctx, 2*hostTime) {
+				break // the next run goes on
+			}
 			looked[hostID] = true
 			check := checks[hostID]
 			errs = append(errs, check.Err)
