@@ -167,7 +167,7 @@ func (c *comparison) walk(limit int, page func(ctx context.Context, after string
 	for after, n := "", 0; ; n++ {
 		records, more, err := page(c.t.Context(), after)
 		c.must(err)
-		if len(records) > limit || more && len(records) == 0 || n > len(ids) {
+		if len(records) > limit || more && len(records) == 0 || n > len(ids)+len(oddIDs) {
 			c.t.Fatalf("page %d has %d records of at most %d, more: %v", n, len(records), limit, more)
 		}
 		all = append(all, records...)
