@@ -64,14 +64,19 @@ func (w *world) emptyHostsAreStopped() {
 		w.until(func() bool { return w.now().After(end) && len(w.queue) == 0 && !w.anyOpen() }, end.Add(w.setup.giveUp+w.slack()))
 	}
 	run(w.setup.inventoryEvery + time.Minute)
-	emptied := map[*machine]bool{}
+	emptied, count := map[*machine]bool{}, 0
 	for _, m := range w.machines {
 		emptied[m] = len(m.sessions) > 0 && m.well() && !m.lied && m.isEC2() && m.stopWhenEmpty
+		if emptied[m] {
+			count++
+		}
 		for emptied[m] && len(m.sessions) > 0 {
 			w.endDesktop(m.sessions[0], "all log out")
 		}
 	}
-	run(w.setup.stopEmpty + 3*w.setup.inventoryEvery + 2*time.Minute)
+	// A run stops 20 hosts at most, and one run sees each inventory at least.
+	inventories := time.Duration(3 + count/20)
+	run(w.setup.stopEmpty + inventories*w.setup.inventoryEvery + 2*time.Minute)
 	for _, m := range w.machines {
 		if emptied[m] && m.state == running && w.livesOn(m.id, w.now()) == nil {
 			w.breaks(2, "%s runs although nothing runs on it", m.id)
