@@ -75,8 +75,11 @@ func (w *world) emptyHostsAreStopped() {
 		}
 	}
 	// A run stops 20 hosts at most, and one run sees each inventory at least.
-	inventories := time.Duration(3 + count/20)
-	run(w.setup.stopEmpty + inventories*w.setup.inventoryEvery + 2*time.Minute)
+	wait := w.setup.stopEmpty + 2*time.Minute
+	for range 3 + count/20 {
+		wait += w.setup.inventoryEvery
+	}
+	run(wait)
 	for _, m := range w.machines {
 		if emptied[m] && m.state == running && w.livesOn(m.id, w.now()) == nil {
 			w.breaks(2, "%s runs although nothing runs on it", m.id)
