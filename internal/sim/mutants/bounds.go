@@ -1,0 +1,36 @@
+package main
+
+// Of bounds.
+var boundBugs = []mutant{
+	// 11. Bounded.
+	{
+		name: "no bound on a host's sessions", promise: 11, file: reconciler,
+		why: "one host that floods fills the table, and cleanup's time",
+		old: "room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {",
+		new: "room := len(unknown); len(unknown) > room {",
+	},
+	{
+		name: "only the last page counts against a host's bound", promise: 11, file: inventoryRules,
+		why: "a host with more records than a page is not bounded",
+		old: "c.living += len(records)",
+		new: "c.living = len(records)",
+	},
+	{
+		name: "all of a host's records at one time", promise: 11, file: indexes,
+		why: "one host's records take the function's memory",
+		old: "const hostPage = 250",
+		new: "const hostPage = 1_000_000",
+	},
+	{
+		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
+		why: "what it takes to look at some keeps all others from being asked",
+		old: "errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter),",
+		new: "errors.Join(c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter), c.inventory(ctx),",
+	},
+	{
+		name: "EC2 asked before due deletions are claimed", promise: 11, file: cleaner,
+		why: "what it costs to end one host's sessions keeps the others' commands from being sent",
+		old: "claimed := c.write(ctx, inTime, attempt.ID, now)\n\tgone := c.checkHosts(ctx, unanswered)",
+		new: "gone := c.checkHosts(ctx, unanswered)\n\tclaimed := c.write(ctx, inTime, attempt.ID, now)",
+	},
+}

@@ -1,0 +1,140 @@
+package main
+
+// Of deletions: that they are durable, and end.
+var deletionBugs = []mutant{
+	// 1. Durable before answered.
+	{
+		name: "mark without its place in the index due", promise: 1, file: markRules,
+		why: "a crash after the mark leaves a deletion that cleanup never finds",
+		old: "set(w, AttrDueShard, dueShard(sessionID))",
+		new: "_ = sessionID",
+	},
+	{
+		name: "lease not written", promise: 1, file: markRules,
+		why: "the same: an item without NextAttemptAt is not in the index",
+		old: "set(w, AttrNextAttemptAt, now.Add(Lease))",
+		new: "",
+	},
+	{
+		name: "write refused, answered DELETING", promise: 1, file: deleter,
+		why: "the table said that it wrote nothing",
+		old: "default:\n\t\tdel.fail(reasonNotRecorded, res.Err)",
+		new: "default:\n\t\tdel.step = done",
+	},
+	{
+		name: "write unclear, answered DELETING", promise: 1, file: deleter,
+		why: "nobody knows whether it was recorded",
+		old: "case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:\n\t\tdel.fail(reasonUnclear, res.Err)",
+		new: "case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:\n\t\tdel.step = done",
+	},
+	{
+		name: "traces of an earlier deletion kept at the mark", promise: 1, file: markRules,
+		why: "the expiry of a record that was given up removes an open deletion; a repeat of the earlier one holds its put-back up",
+		old: "if _, stays := w.Set[attr]; !stays {",
+		new: "if _, stays := w.Set[attr]; !stays && attr == AttrDeletedAt {",
+	},
+
+	// 2. Never taken back, never stuck.
+	{
+		name: "lease ended at the confirmation", promise: 2, file: confirmRules,
+		why: "if the stream loses the confirmation nothing ends the deletion",
+		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\tset(&w, AttrDueShard, dueShard(r.SessionID))\n\tw.Remove = []string{AttrStateReason, AttrAttemptFailedAt}",
+		new: "w.Remove = []string{AttrStateReason, AttrAttemptFailedAt, AttrNextAttemptAt, AttrDueShard}",
+	},
+	{
+		name: "confirmed deletion touched without a change", promise: 2, file: dueRules,
+		why: "an unchanged write makes no stream record: what the stream lost stays lost",
+		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\treturn w\n}\n\n// dropLease",
+		new: "w.Set[AttrNextAttemptAt] = due[AttrNextAttemptAt]\n\treturn w\n}\n\n// dropLease",
+	},
+	{
+		name: "given up over a confirmation", promise: 2, file: dueRules,
+		why: "what its host has confirmed ends as UNKNOWN",
+		old: "case !s.unanswered():",
+		new: "case !s.unanswered() && (now.Before(tryUntil(s, tryFor)) || s.State != Deleting || !s.CloseUntil.IsZero()):",
+	},
+	{
+		name: "never given up", promise: 2, file: dueRules,
+		why: "a deletion whose host never answers stays DELETING",
+		old: "case !now.Before(end):",
+		new: "case now.Before(s.DeletionRequestedAt):",
+	},
+	{
+		name: "attempt forgotten when given up", promise: 2, file: dueRules,
+		why: "a confirmation that comes later does not count any more",
+		old: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt}",
+		new: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt, AttrAttemptID}",
+	},
+	{
+		name: "put back under another's promise", promise: 2, file: markRules,
+		why: "another request was told DELETING of it meanwhile",
+		old: "missing(AttrRepeatedAt),",
+		new: "",
+	},
+	{
+		name: "repeat leaves no mark", promise: 2, file: deletions,
+		why: "the request that began the deletion does not know that another relies on it",
+		old: "case s.RepeatedAt.IsZero():",
+		new: "case s.State == Deleted:",
+	},
+	{
+		name: "another's attempt put back", promise: 2, file: markRules,
+		why: "a claim has taken the deletion over meanwhile",
+		old: "is(AttrAttemptID, req.ID),",
+		new: "",
+	},
+	{
+		name: "put back over a confirmation", promise: 2, file: markRules,
+		why: "a session that has ended meanwhile is READY for ever",
+		old: "missing(AttrConfirmation),\n\t\t\tmissing(AttrRepeatedAt),",
+		new: "missing(AttrRepeatedAt),",
+	},
+	{
+		name: "open deletion taken back by an inventory", promise: 2, file: inventoryRules,
+		why: "a session that is still being closed is READY again",
+		old: `if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {`,
+		new: `if s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {`,
+	},
+	{
+		name: "brought back by an inventory sent before the end", promise: 2, file: inventoryRules,
+		why: "what the host has closed since is READY again",
+		old: "if meant || !s.DeletedAt.Before(inv.SentAt) {",
+		new: "if meant {",
+	},
+	{
+		name: "open deletions doubted with their host", promise: 2, file: unresponsive,
+		why: "they are UNKNOWN before the time to give up, without a word to their callers",
+		old: "case s.State == Ready:",
+		new: "case s.State == Ready, s.State == Deleting:",
+	},
+	{
+		name: "closing after a force moves DeletedAt alone", promise: 2, file: forceRules,
+		why: "the table removes the record before it has been kept for two days",
+		old: "set(&w, AttrDeletedAt, now)\n\t\tset(&w, AttrExpiresAt, now.Add(KeepDeleted).Unix())",
+		new: "set(&w, AttrDeletedAt, now)",
+	},
+	{
+		name: "attempt without an answer not told", promise: 2, file: dueRules,
+		why: "nobody who looks at a deletion that is tried for an hour learns that its host says nothing",
+		old: "if reason := lastReason(due); reason != \"\" {\n\t\tset(&w, AttrStateReason, reason)\n\t}\n\tlease(",
+		new: "lease(",
+	},
+	{
+		name: "tried for as long as is set today", promise: 2, file: dueRules,
+		why: "with a shorter time set, deletions are given up while their commands are good for hours",
+		old: "\tcase !s.TryUntil.IsZero():\n\t\treturn s.TryUntil\n",
+		new: "",
+	},
+	{
+		name: "time to try not recorded", promise: 2, file: markRules,
+		why: "the same: without it, the setting of the day counts",
+		old: "set(&w, AttrTryUntil, tryUntil)",
+		new: "",
+	},
+	{
+		name: "a repeated command is good for as long as is set today", promise: 5, file: deleter,
+		why: "it outlives its deletion",
+		old: "requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)",
+		new: "requestedAt = del.seen.DeletionRequestedAt",
+	},
+}

@@ -1,0 +1,105 @@
+package main
+
+// Of what hosts are asked and may say.
+var hostBugs = []mutant{
+	// 5. Only what was asked.
+	{
+		name: "incarnation not compared", promise: 5, file: encoding,
+		why: "a console that came up after the one that was recorded is closed in its place",
+		old: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil {",
+		new: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil && created.IsZero() {",
+	},
+	{
+		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
+		why: "a session that came up after the request is closed",
+		old: "CreatedUntil: requestedAt.Add(CreationTolerance),",
+		new: "CreatedUntil: requestedAt.Add(1000 * time.Hour),",
+	},
+	{
+		name: "repeat means what came up since", promise: 5, file: deleter,
+		why: "a repeated request moves the bound of the deletion that it repeats",
+		old: "if del.seen.State == Deleting && !del.force {",
+		new: "if del.seen.State == Deleted && !del.force {",
+	},
+	{
+		name: "command without an end", promise: 5, file: voidAfter,
+		why: "one that arrives after the deletion's end still closes",
+		old: "p.VoidAfter = ends[i]",
+		new: "p.VoidAfter = ends[i].Add(1000 * time.Hour)",
+	},
+	{
+		name: "host confirms for others", promise: 5, file: confirmRules,
+		why: "every host of a command knows the attempt, and could speak for the rest",
+		old: "is(AttrHostID, r.HostID),",
+		new: "",
+	},
+	{
+		name: "host's inventory takes over another's session", promise: 5, file: listedIDs,
+		why: "a host that has a session of the same name gets the record",
+		old: "own := s.HostID == hostID && s.NameOnHost() == nameOnHost",
+		new: "own := s.NameOnHost() == nameOnHost",
+	},
+	{
+		name: "ended record's ID given away while it is kept", promise: 5, file: listedIDs,
+		why: "a client that repeats its request closes another host's session",
+		old: "s.State == Deleted && s.expired(at)",
+		new: "s.State == Deleted && !at.IsZero()",
+	},
+	{
+		name: "record under the session's name and host not looked for", promise: 5, file: reconciler,
+		why: "with the index behind, and the name itself free by now, the session gets a second record",
+		old: "if len(ids) == 0 {\n\t\treturn nil, nil",
+		new: "if len(ids) >= 0 {\n\t\treturn nil, nil",
+	},
+
+	{
+		name: "host stopped before its grace time", promise: 5, file: stopper,
+		why: "somebody who comes back within the grace time finds the host stopped",
+		old: "!now.Before(n.EmptySince.Add(grace))",
+		new: "!now.Before(n.EmptySince)",
+	},
+	{
+		name: "host stopped that nobody has used yet", promise: 5, file: stopper,
+		why: "it was started for a session that is still to come",
+		old: "used := !startedAt.IsZero() && n.OccupiedAt.After(startedAt)",
+		new: "used := true",
+	},
+	{
+		name: "host stopped by old news", promise: 5, file: stopper,
+		why: "what began since its last inventory is lost",
+		old: "now.Sub(n.SentAt) <= newsAge",
+		new: "now.Sub(n.SentAt) <= 100*newsAge",
+	},
+
+	// 8. One bad apple stays one.
+	{
+		name: "one refused host refuses its command", promise: 8, file: isolation,
+		why: "49 hosts that could close their sessions are refused with it",
+		old: "if len(cmd.groups) == 1 || concernsAll(cause) {\n\t\to.refuse(cmd.groups, cause)\n\t\treturn\n\t}\n\to.asked",
+		new: "if len(cmd.groups) >= 1 || concernsAll(cause) {\n\t\to.refuse(cmd.groups, cause)\n\t\treturn\n\t}\n\to.asked",
+	},
+	{
+		name: "one bad line spoils a host's answer", promise: 8, file: answers,
+		why: "garbage between them keeps the host's good answers from counting",
+		old: "unreadable++\n\t\t\tcontinue",
+		new: "return nil, 1",
+	},
+	{
+		name: "one failed host ends the command for the rest", promise: 8, file: closer,
+		why: "Systems Manager's default for MaxErrors: hosts that have not begun never run it",
+		old: `MaxErrors:      aws.String("100%"),`,
+		new: `MaxErrors:      aws.String("0"),`,
+	},
+	{
+		name: "one old deletion makes the commands of all void early", promise: 8, file: voidAfter,
+		why: "a host whose clock is two minutes ahead does nothing for deletions that have an hour",
+		old: "n, known := of[left]",
+		new: "left = 0\n\t\tn, known := of[left]",
+	},
+	{
+		name: "one host's error is its batch's", promise: 8, file: hostEvents,
+		why: "what cannot be read of one host brings all others' news back, and in the end to the dead-letter queue",
+		old: "\t\t\tif err != nil {\n\t\t\t\tfailures[inv] = err\n\t\t\t}\n\t\t\tfor _, r := range said {",
+		new: "\t\t\tif err != nil {\n\t\t\t\tfor _, n := range news {\n\t\t\t\t\tfailures[n] = err\n\t\t\t\t}\n\t\t\t}\n\t\t\tfor _, r := range said {",
+	},
+}

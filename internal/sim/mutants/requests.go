@@ -1,0 +1,124 @@
+package main
+
+// Of what callers ask and are answered.
+var requestBugs = []mutant{
+	// 4. Owners only.
+	{
+		name: "owner dropped from the mark's condition", promise: 4, file: markRules,
+		why: "anybody deletes anybody's session",
+		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown),",
+		new: "is(AttrState, Ready, Creating, Unknown),",
+	},
+	{
+		name: "owner dropped from the forced mark's condition", promise: 4, file: markRules,
+		why: "anybody deletes anybody's session by force",
+		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown, Deleting),",
+		new: "is(AttrState, Ready, Creating, Unknown, Deleting),",
+	},
+	{
+		name: "wrong owner told that there is a session", promise: 4, file: deletions,
+		why: "the answer tells apart what must look the same",
+		old: "case !exists || s.Owner != del.owner:\n\t\tdel.fail(NotFound, nil)",
+		new: "case !exists:\n\t\tdel.fail(NotFound, nil)\n\tcase s.Owner != del.owner:\n\t\tdel.fail(\"The session belongs to somebody else\", nil)",
+	},
+	{
+		name: "wrong owner told DELETING of an open deletion", promise: 4, file: deletions,
+		why: "the answer shows a stranger that the session exists",
+		old: "case !exists || s.Owner != del.owner:",
+		new: "case !exists || s.Owner != del.owner && s.State != Deleting:",
+	},
+
+	// 6. Forced means forced.
+	{
+		name: "force sends commands", promise: 6, file: deleter,
+		why: "with purge a forced entry asks no host",
+		old: "case del.step == toRepeat, del.force && d.ForceMode != BestEffort:",
+		new: "case del.step == toRepeat:",
+	},
+	{
+		name: "force does not end an open deletion", promise: 6, file: markRules,
+		why: "it is to end at once also when an ordinary deletion is under way",
+		old: "is(AttrState, Ready, Creating, Unknown, Deleting),",
+		new: "is(AttrState, Ready, Creating, Unknown),",
+	},
+	{
+		name: "forced, but not confirmed", promise: 6, file: markRules,
+		why: "nothing ends the record",
+		old: "set(&w, AttrConfirmation, Forced)",
+		new: "",
+	},
+	{
+		name: "best effort tried once", promise: 6, file: markRules,
+		why: "a host that does not answer the first command keeps the session",
+		old: "return markForced(*del, req, req.At.Add(giveUp))",
+		new: "return markForced(*del, req, time.Time{})",
+	},
+	{
+		name: "closing forgotten at the record's end", promise: 6, file: confirmRules,
+		why: "the same: cleanup does not find it any more",
+		old: "if _, closing := seen[AttrCloseUntil]; !closing {",
+		new: "if _, closing := seen[AttrCloseUntil]; !closing || closing {",
+	},
+	{
+		name: "listed again while it is being closed", promise: 6, file: inventoryRules,
+		why: "an inventory shows a session that its host is still to close",
+		old: "meant := s.CloseUntil.After(inv.SentAt) && (",
+		new: "meant := s.CloseUntil.After(inv.SentAt) && s.DeletedAt.IsZero() && (",
+	},
+
+	// 7. Answered once each, and honestly.
+	{
+		name: "an entry answered twice", promise: 7, file: api,
+		why: "the first entry stands in both lists",
+		old: "\t\t} else {\n\t\t\tout.UnsuccessfulList",
+		new: "\t\t}\n\t\tif a.FailureReason != \"\" || a.SessionID == answers[0].SessionID {\n\t\t\tout.UnsuccessfulList",
+	},
+	{
+		name: "duplicate not answered", promise: 7, file: api,
+		why: "an entry like the one before it has no answer",
+		old: "for _, a := range answers {\n\t\tif a.FailureReason",
+		new: "for i, a := range answers {\n\t\tif i > 0 && a.SessionID == answers[i-1].SessionID {\n\t\t\tcontinue\n\t\t}\n\t\tif a.FailureReason",
+	},
+	{
+		name: "refused session not put back", promise: 7, file: refusals,
+		why: "an entry answered as unsuccessful goes on being deleted",
+		old: "goOn = append(goOn, del)\n\t\t} else {",
+		new: "goOn = append(goOn, del)\n\t\t} else if del.fail(refusalReason(del.cause), del.cause); len(refused) == 0 {",
+	},
+	{
+		name: "put back to something else", promise: 7, file: markRules,
+		why: "what the record said before the mark is lost",
+		old: "if v, had := old[attr]; had {",
+		new: "if v, had := old[attr]; had && attr != AttrStateReason && attr != AttrExpiresAt {",
+	},
+	{
+		name: "refusal answered though the deletion goes on", promise: 7, file: refusals,
+		why: "another request relies on it, and ends it",
+		old: "return now != nil && s.DeletionRequestID != req.ID && !confirmed",
+		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",
+	},
+	{
+		name: "refusal believed after a lost answer", promise: 7, file: closer,
+		why: "an earlier try of the SDK's may have sent the command: the session is closed, though its entry failed",
+		old: "if refused(err) && watched.unanswered {",
+		new: "if refused(err) && watched.unanswered && err == nil {",
+	},
+	{
+		name: "own mark not recognized", promise: 7, file: deletions,
+		why: "a forced entry whose first answer was lost is told that there is no such session, though it ended it",
+		old: "ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID",
+		new: "ours := s.DeletionRequestID == \"\"",
+	},
+	{
+		name: "repeat claims what has not failed", promise: 7, file: markRules,
+		why: "a repeat of an open deletion is a success, and sends nothing",
+		old: "!open.AttemptFailedAt.IsZero() &&",
+		new: "",
+	},
+	{
+		name: "repeat tries again without a pause", promise: 7, file: markRules,
+		why: "a caller in a loop has the host work without end",
+		old: "!now.Before(open.AttemptedAt.Add(RepeatPause)) &&",
+		new: "",
+	},
+}
