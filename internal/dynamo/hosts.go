@@ -210,23 +210,18 @@ func (t Hosts) update(ctx context.Context, hostID, update, condition string, val
 
 // AnsweredBefore implements session.HostTable: the first entries of the index by-answered.
 func (t Hosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {
-	out, err := t.Client.Query(ctx, &dynamodb.QueryInput{
-		TableName:              aws.String(t.Table),
+	records, err := query(ctx, t.Client, t.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String("by-answered"),
 		KeyConditionExpression: aws.String("AnsweredLane = :lane AND AnsweredAt < :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":lane":   attributeValue(answeredShard),
 			":before": attributeValue(session.FormatTime(before)),
 		},
-		Limit: aws.Int32(int32(limit)),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("query index by-answered: %w", err)
-	}
-	for _, item := range out.Items {
-		if id, ok := item["HostId"].(*types.AttributeValueMemberS); ok {
-			hostIDs = append(hostIDs, id.Value)
+	}, limit)
+	for _, r := range records {
+		if id, ok := r["HostId"].(string); ok {
+			hostIDs = append(hostIDs, id)
 		}
 	}
-	return hostIDs, nil
+	return hostIDs, err
 }

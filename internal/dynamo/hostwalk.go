@@ -27,9 +27,9 @@ type HostLister struct {
 // lastSessionID sorts behind every session's ID.
 var lastSessionID = strings.Repeat("\U0010FFFF", session.MaxIDBytes/4+1)
 
-// HostsAfter implements session.HostLister: one page of a scan. It begins behind
-// all sessions that the host could have: the key to begin after is a place in the
-// index, and need not be an item's.
+// HostsAfter implements session.HostLister: the next page of a scan that is not
+// empty. It begins behind all sessions that the host could have: the key to begin
+// after is a place in the index, and need not be an item's.
 func (x HostLister) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
 	in := &dynamodb.ScanInput{
 		TableName:                aws.String(x.Table),
@@ -43,17 +43,21 @@ func (x HostLister) HostsAfter(ctx context.Context, hostID string, limit int) (h
 			session.AttrLiveHostID: attributeValue(hostID), session.AttrSessionID: attributeValue(lastSessionID),
 		}
 	}
-	out, err := x.Client.Scan(ctx, in)
-	if err != nil {
-		return nil, fmt.Errorf("scan index by-host: %w", err)
-	}
-	for _, item := range out.Items {
-		id, _ := Record(item)[session.AttrLiveHostID].(string)
+	records, _, err := page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
+		out, err := x.Client.Scan(ctx, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("scan index by-host: %w", err)
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+		return out.Items, out.LastEvaluatedKey, nil
+	})
+	for _, r := range records {
+		id, _ := r[session.AttrLiveHostID].(string)
 		if n := len(hostIDs); n == 0 || hostIDs[n-1] != id {
 			hostIDs = append(hostIDs, id)
 		}
 	}
-	return hostIDs, nil
+	return hostIDs, err
 }
 
 // WalkedTo implements session.HostWalk.

@@ -25,7 +25,7 @@ type Index struct {
 
 // Due implements session.Index: the first entries of a shard of the index due.
 func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
-	return x.query(ctx, &dynamodb.QueryInput{
+	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane AND #next <= :now"),
 		ExpressionAttributeNames: map[string]string{
@@ -41,7 +41,7 @@ func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) 
 
 // Open implements session.OpenIndex: the first entries of a shard of the index due.
 func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
-	return x.query(ctx, &dynamodb.QueryInput{
+	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane"),
 		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested"),
@@ -95,11 +95,11 @@ func (c collection) page(ctx context.Context, client QueryAPI, table, after stri
 }
 
 // query reads up to limit records, page by page.
-func (x Index) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]session.Record, error) {
-	in.TableName = aws.String(x.Table)
+func query(ctx context.Context, client QueryAPI, table string, in *dynamodb.QueryInput, limit int) ([]session.Record, error) {
+	in.TableName = aws.String(table)
 	in.Limit = aws.Int32(int32(limit))
 	var records []session.Record
-	for pages := dynamodb.NewQueryPaginator(x.Client, in); pages.HasMorePages(); {
+	for pages := dynamodb.NewQueryPaginator(client, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("query index %s: %w", *in.IndexName, err)

@@ -75,8 +75,8 @@ func TestIndexConformance(t *testing.T) {
 		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		return tabletest.IndexSubject{
-			Index: dynamo.Index{Client: client, Table: name},
-			Hosts: dynamo.HostLister{Client: client, Table: name},
+			Index: dynamo.Index{Client: emptyPages{client}, Table: name},
+			Hosts: dynamo.HostLister{Client: emptyPages{client}, Table: name},
 			Put: func(r session.Record) {
 				if err := store.Put(t.Context(), r); err != nil {
 					tb.Fatalf("%v", err)
@@ -114,7 +114,7 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
 	return func(tb tabletest.TB) session.HostTable {
 		name, _ := templateTable(tb, client, "HostsTable")
-		return dynamo.Hosts{Client: client, Table: name}
+		return dynamo.Hosts{Client: emptyPages{client}, Table: name}
 	}
 }
 

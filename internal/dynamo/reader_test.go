@@ -23,7 +23,7 @@ func TestReaderConformance(t *testing.T) {
 		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
 		return tabletest.ReaderSubject{
-			Reader: dynamo.NewReader(client, name),
+			Reader: dynamo.NewReader(emptyPages{client}, name),
 			Put: func(r session.Record) {
 				if err := store.Put(t.Context(), r); err != nil {
 					tb.Fatalf("%v", err)
@@ -143,7 +143,6 @@ type busyTable struct {
 	// takes is how many keys it answers of a call.
 	takes int
 	fail  error
-	page  func(call int) *dynamodb.ScanOutput
 }
 
 func (b *busyTable) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
@@ -160,11 +159,6 @@ func (b *busyTable) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInp
 		out.UnprocessedKeys = map[string]types.KeysAndAttributes{"Sessions": {Keys: left, ConsistentRead: asked.ConsistentRead}}
 	}
 	return out, b.fail
-}
-
-func (b *busyTable) Scan(_ context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	b.calls++
-	return b.page(b.calls), nil
 }
 
 func TestBusyTableIsAskedAgain(t *testing.T) {
@@ -217,19 +211,4 @@ type cancels struct {
 func (c *cancels) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	defer c.cancel()
 	return c.busyTable.BatchGetItem(ctx, in, opts...)
-}
-
-// DynamoDB may answer a page without an item that is not the last.
-func TestEmptyPageIsNotTheEnd(t *testing.T) {
-	item := map[string]types.AttributeValue{"SessionId": &types.AttributeValueMemberS{Value: "a"}}
-	b := &busyTable{page: func(call int) *dynamodb.ScanOutput {
-		if call < 3 {
-			return &dynamodb.ScanOutput{LastEvaluatedKey: item}
-		}
-		return &dynamodb.ScanOutput{Items: []map[string]types.AttributeValue{item}, LastEvaluatedKey: item}
-	}}
-	records, more, err := dynamo.NewReader(b, "Sessions").All(t.Context(), "", 10)
-	if len(records) != 1 || !more || err != nil || b.calls != 3 {
-		t.Errorf("%v, %v, %v after %d calls", records, more, err, b.calls)
-	}
 }
