@@ -2,7 +2,7 @@
 that must have happened before, once more with the names of what really did.
 
 The functions are the ones that `sam build` made, in containers; the table is in DynamoDB Local; commands reach the
-simulated hosts of internal/local, which run the close script for real.
+simulated hosts of internal/local, which run the scripts of the documents for real.
 """
 
 import contextlib

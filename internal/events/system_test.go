@@ -146,7 +146,7 @@ func (s *system) await(count int) []string {
 	return bodies
 }
 
-// hostEvents is the function's handler, wired as its main does.
+// hostEvents is the handler of host-events without the parts that take inventories and idle sessions.
 func (s *system) hostEvents() *hostevents.Handler {
 	var table = s.failing()
 	return &hostevents.Handler{

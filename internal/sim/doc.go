@@ -2,7 +2,7 @@
 // everything going wrong that can: the real handlers and rules over a simulated
 // table, Systems Manager, EC2, EventBridge, queue, stream and hosts. Beside it
 // stands a model that knows what really runs on the hosts, and after every step
-// holds the system to its ten promises (promises.go).
+// holds the system to its promises (promises.go).
 //
 // One seed is one run. It decides everything, down to the order in which calls
 // land that are made at once: handlers run as goroutines, each call of theirs

@@ -54,7 +54,7 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 
 // install makes the host in a directory: its sessions, its clock, which stands
 // still, and its dcv. A dcv that hangs exits here as `timeout` does of one; the
-// tests of closescript wait for it.
+// tests of runcommand/documents wait for it.
 func (h scriptedHost) install(t *rapid.T, dir string) {
 	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "dcv"), 0o700))

@@ -143,7 +143,7 @@ func TestEachPromisesFailureIsSeen(t *testing.T) {
 			t.Errorf("promise %d, %s: %s does not look for the metric %s %s", f.promise, f.wrong, f.scenario, f.metric, f.reason)
 		}
 	}
-	for promise := 1; promise <= 10; promise++ {
+	for promise := 1; promise <= 11; promise++ {
 		if !promises[promise] {
 			t.Errorf("nothing shows that promise %d is at risk", promise)
 		}

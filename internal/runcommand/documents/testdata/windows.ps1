@@ -1,7 +1,7 @@
 # Runs scripts of Windows steps, one after the other: a start of PowerShell takes a second, a script a few hundredths. Each
-# line of standard input is a JSON object: script and dir are paths, env the script's variables, clock (or "") a file with
-# the time of the next look at it, and step how much later each look is than the last. Each line of standard output is one:
-# out and err are what the script printed.
+# line of standard input is a JSON object: script and dir are paths, env the script's variables. Where a script's
+# clock is the test's, TEST_CLOCK among them is a file with the time of the next look at it, and TEST_STEP how many seconds later
+# each look is than the last. Each line of standard output is a JSON object, too: out and err are what the script printed.
 Set-StrictMode -Off
 $driverOut = [Console]::Out
 
