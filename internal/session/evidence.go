@@ -20,6 +20,12 @@ type evidence struct {
 
 // write writes the ends, and whatever else goes with them.
 func (e evidence) write(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
+	_, err := e.writeOrRead(ctx, table, writes, log)
+	return err
+}
+
+// writeOrRead is write, and returns the records that have moved on, as they are.
+func (e evidence) writeOrRead(ctx context.Context, table Table, writes []Write, log *slog.Logger) (moved []Record, err error) {
 	var errs []error
 	for i, res := range table.Write(ctx, writes) {
 		w := writes[i]
@@ -35,10 +41,11 @@ func (e evidence) write(ctx context.Context, table Table, writes []Write, log *s
 		case res.Err == nil:
 			log.Info("session updated: its host says something new")
 		case errors.Is(res.Err, ErrCondition):
+			moved = append(moved, res.Old)
 			log.Debug("record has moved on: nothing to do")
 		default:
 			errs = append(errs, fmt.Errorf("session %s: %w", w.SessionID, res.Err))
 		}
 	}
-	return errors.Join(errs...)
+	return moved, errors.Join(errs...)
 }

@@ -140,7 +140,8 @@ func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status H
 				writes = append(writes, w)
 			}
 		}
-		errs = append(errs, end.write(ctx, hr.Table, writes, hr.Log))
+		moved, err := end.writeOrRead(ctx, hr.Table, writes, hr.Log)
+		errs = append(errs, err, end.write(ctx, hr.Table, end.confirmMoved(moved, hostID), hr.Log))
 	}
 	return errors.Join(errs...)
 }

@@ -116,8 +116,7 @@ func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
 		"listed again":                   {old, with(old, "FirstSeenAt", session.FormatTime(at(1)))},
 		"taken over by another host":     {old, with(old, "HostId", hostB)},
 		"DELETED":                        {old, with(old, "State", "DELETED")},
-		"deletion tried again":           {open, with(open, "AttemptId", "r2")},
-		"deletion ended and begun again": {open, with(open, "DeletionRequestId", "r2")},
+		"deletion ended and begun again": {open, with(open, "DeletionRequestId", "r2", "DeletionRequestedAt", session.FormatTime(at(1)))},
 		"deletion confirmed":             {open, with(open, "Confirmation", "closed")},
 		"deletion of another host":       {open, with(open, "HostId", hostB)},
 		"not there any more":             {with(old, "SessionId", "s0"), old},
@@ -129,6 +128,21 @@ func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
 			before := u.table.All()
 			u.checkHosts(t0, hostA)
 			u.same(before)
+		})
+	}
+}
+
+// The index still shows a due deletion as it was before its claim, which is the
+// attempt that the host's end answers.
+func TestDeletionClaimedJustBeforeEndsWithItsHost(t *testing.T) {
+	for name, shown := range map[string]session.Record{"unclaimed": markedRecord, "unmarked": seen(listedRecord)} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, markedRecord)
+			u.statuses[hostA] = session.Terminated
+			u.onHost = func() []session.Record { return []session.Record{shown} }
+			u.clean(at(120))
+			u.sent()
+			u.has("s1", "AttemptId", "a1", "Confirmation", "host-gone")
 		})
 	}
 }

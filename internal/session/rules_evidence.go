@@ -45,6 +45,17 @@ func (e evidence) endSession(r Record) (Write, bool) {
 	return w, true
 }
 
+// confirmMoved confirms deletions that an index did not show as they are: it may
+// be behind the mark, or a claim, which wrote a new AttemptId.
+func (e evidence) confirmMoved(moved []Record, hostID string) (writes []Write) {
+	for _, r := range moved {
+		if w, ok := e.confirmDeletion(r); ok && r.text(AttrHostID) == hostID {
+			writes = append(writes, w)
+		}
+	}
+	return writes
+}
+
 // endAny ends whatever the record has that can be ended.
 func (e evidence) endAny(r Record) (Write, bool) {
 	if w, ok := e.confirmDeletion(r); ok {
