@@ -151,7 +151,7 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 }
 
 // A host that has been silent for as long as its sessions are kept is forgotten;
-// no other is, so that MarkUnresponsive finds whoever falls silent, however late.
+// no other is, so that UnresponsiveMarker finds whoever falls silent, however late.
 func TestOnlySilentHostsExpire(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
 	name, _ := templateTable(t, client, "HostsTable")

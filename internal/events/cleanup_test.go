@@ -75,7 +75,7 @@ func (f *fleetWorld) reaper() *session.HostReaper {
 }
 
 func (f *fleetWorld) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: f.failing(), Index: f, Getter: memtable.Reader{Table: f.table}, HostTable: f.hosts, Reaper: f.reaper(), MaxSessions: 1000, Now: f.now, Log: f.logger()}
+	return &session.InventoryReconciler{Table: f.failing(), Index: f, Getter: memtable.Reader{Table: f.table}, HostTable: f.hosts, MaxSessions: 1000, Now: f.now, Log: f.logger()}
 }
 
 func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
@@ -84,11 +84,11 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
 		},
-		Gauge:       &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
-		Reconciler:  f.reconciler(),
-		Walker:      &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
-		Broadcaster: &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
-		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
+		Unresponsive: &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
+		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
+		Broadcaster:  &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
+		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
 	return c.Handle(f.t.Context(), cleanup.Event{Task: task})
 }
@@ -522,7 +522,7 @@ func TestInventoryThatSystemsManagerCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := s.hostEvents()
-	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), Reaper: h.Reaper, MaxSessions: 1000, Now: s.now, Log: s.logger()}
+	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: s.now, Log: s.logger()}
 	response, err := h.Handle(t.Context(), batchOf(s.await(1)...))
 	if err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)

@@ -147,7 +147,7 @@ func FuzzQueueMessage(f *testing.F) {
 		handler := hostevents.Handler{
 			Reader:       &runcommand.Reader{API: oneClosed{}},
 			Confirmer:    &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
-			Reconciler:   &session.InventoryReconciler{Table: table, Index: table, Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), Reaper: reaper, MaxSessions: 1000, Now: now, Log: log},
+			Reconciler:   &session.InventoryReconciler{Table: table, Index: table, Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: now, Log: log},
 			IdleRecorder: &session.IdleRecorder{Table: table, Index: table, Now: now, Log: log},
 			Reaper:       reaper,
 			Log:          log,

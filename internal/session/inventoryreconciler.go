@@ -14,9 +14,8 @@ import (
 type InventoryReconciler struct {
 	Table     Table
 	Index     Index
-	Getter    Getter // of Apply
+	Getter    Getter
 	HostTable HostTable
-	Reaper    *HostReaper
 	// MaxSessions bounds what lives of one host in the table: what is listed
 	// stays, and nothing new is listed until one ends. One answer may pass it,
 	// since the index does not show at once what was just listed.
@@ -64,16 +63,15 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	}
 	c := newComparison(inv, gone)
 	var errs []error
-	superseded, asked := false, false
 	for records, err := range onHost(ctx, ir.Index, inv.HostID) {
 		if err != nil { // what is new is not known
 			return errors.Join(append(errs, fmt.Errorf("host %s: read its sessions: %w", inv.HostID, err))...)
 		}
 		writes := c.compare(records)
-		if asked = len(writes) > 0; !asked {
+		if len(writes) == 0 {
 			continue
 		}
-		if superseded, err = ir.superseded(ctx, inv); superseded || err != nil {
+		if superseded, err := ir.superseded(ctx, inv); superseded || err != nil {
 			return errors.Join(append(errs, err)...)
 		}
 		errs = append(errs, gone.write(ctx, ir.Table, writes, ir.Log))
@@ -87,14 +85,13 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	for range unlistable {
 		ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
 	}
-	if len(unknown) > 0 && !asked {
-		superseded, err = ir.superseded(ctx, inv)
-		errs = append(errs, err)
+	if len(unknown) == 0 {
+		return errors.Join(errs...)
 	}
-	if len(unknown) > 0 && !superseded && err == nil {
-		errs = append(errs, ir.list(ctx, inv, unknown, gone))
+	if superseded, err := ir.superseded(ctx, inv); superseded || err != nil {
+		return errors.Join(append(errs, err)...)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ir.list(ctx, inv, unknown, gone))...)
 }
 
 // superseded tells whether a newer inventory has come since this one was noted.

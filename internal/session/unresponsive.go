@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -14,7 +15,17 @@ const quietPage = 100
 // maxQuiet is how many quiet hosts one run looks at.
 const maxQuiet = 1000
 
-// MarkUnresponsive makes READY sessions UNKNOWN on hosts that have not answered
+// An UnresponsiveMarker looks at the hosts that have left inventories unanswered.
+type UnresponsiveMarker struct {
+	Table     Table
+	Index     Index
+	HostTable HostTable
+	Reaper    *HostReaper
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Mark makes READY sessions UNKNOWN on hosts that have not answered
 // for that long, nor either of the two inventories before the newest, which was
 // just sent: nobody can tell any more. Time in which no inventory was sent says nothing. The next inventory of
 // the host makes them READY again; a host that is never heard of again takes
@@ -23,9 +34,9 @@ const maxQuiet = 1000
 //
 // Sessions of hosts that EC2 says are gone end instead. It goes on, the longest quiet
 // first, until it has looked at all of them or its time is nearly up.
-func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.Duration) error {
-	now := ir.Now()
-	before, err := ir.HostTable.LastButTwo(ctx)
+func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration) error {
+	now := um.Now()
+	before, err := um.HostTable.LastButTwo(ctx)
 	if err != nil {
 		return fmt.Errorf("read when inventories were sent: %w", err)
 	}
@@ -39,7 +50,7 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 		errs    []error
 	)
 	for {
-		hostIDs, err := ir.HostTable.AnsweredBefore(ctx, before, quietPage+len(looked))
+		hostIDs, err := um.HostTable.AnsweredBefore(ctx, before, quietPage+len(looked))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("find quiet hosts: %w", err))
 			break
@@ -49,11 +60,11 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 			break
 		}
 		if !timeFor(ctx, roundTime) || len(looked) >= maxQuiet {
-			ir.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
+			um.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
 			break
 		}
 		if unasked == nil { // else the next run asks EC2 again
-			checks, unasked = ir.Reaper.Check(ctx, hostIDs)
+			checks, unasked = um.Reaper.Check(ctx, hostIDs)
 			errs = append(errs, unasked)
 		}
 		for _, hostID := range hostIDs {
@@ -64,7 +75,7 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 			check := checks[hostID]
 			errs = append(errs, check.Err)
 			asked := unasked == nil && check.Err == nil && check.Status != Stopping
-			if err := ir.markHostUnresponsive(ctx, hostID, before, now, asked); err != nil {
+			if err := um.markHost(ctx, hostID, before, now, asked); err != nil {
 				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 			}
 		}
@@ -72,18 +83,18 @@ func (ir *InventoryReconciler) MarkUnresponsive(ctx context.Context, after time.
 	return errors.Join(errs...)
 }
 
-func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
+func (um *UnresponsiveMarker) markHost(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
 	var errs []error
 	settled := asked // else the next run looks at the host again
 	marked := 0
-	for records, err := range onHost(ctx, ir.Index, hostID) {
+	for records, err := range onHost(ctx, um.Index, hostID) {
 		if err != nil {
 			errs = append(errs, err)
 			break
 		}
-		n, over, err := ir.markRecordsUnresponsive(ctx, records, before, now)
+		n, over, err := um.markRecords(ctx, records, before, now)
 		marked += n
 		settled = settled && over
 		errs = append(errs, err)
@@ -91,19 +102,19 @@ func (ir *InventoryReconciler) markHostUnresponsive(ctx context.Context, hostID 
 	if err := errors.Join(errs...); err != nil || !settled {
 		return err
 	}
-	silent, err := ir.HostTable.MarkSilent(ctx, hostID, before)
+	silent, err := um.HostTable.MarkSilent(ctx, hostID, before)
 	if err != nil {
 		return err
 	}
 	if silent {
-		ir.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", marked, "Metric", Count(HostsFellSilent, 1))
+		um.Log.Warn("host is silent: its sessions are UNKNOWN until it answers again", "HostId", hostID, "Sessions", marked, "Metric", Count(HostsFellSilent, 1))
 	}
 	return nil
 }
 
-// markRecordsUnresponsive marks those of a host's records that are READY, and
+// markRecords marks those of a host's records that are READY, and
 // tells how many it marked, and whether all of them are settled.
-func (ir *InventoryReconciler) markRecordsUnresponsive(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {
+func (um *UnresponsiveMarker) markRecords(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {
 	var writes []Write
 	settled = true
 	for _, r := range records {
@@ -115,11 +126,11 @@ func (ir *InventoryReconciler) markRecordsUnresponsive(ctx context.Context, reco
 		}
 	}
 	var errs []error
-	for i, res := range ir.Table.Write(ctx, writes) {
+	for i, res := range um.Table.Write(ctx, writes) {
 		switch {
 		case res.Err == nil:
 			marked++
-			ir.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", records[0].text(AttrLiveHostID))
+			um.Log.Info("session is UNKNOWN until its host answers again", "SessionId", writes[i].SessionID, "HostId", records[0].text(AttrLiveHostID))
 		case errors.Is(res.Err, ErrCondition):
 			settled = false // it has moved on, perhaps not for long
 		default:

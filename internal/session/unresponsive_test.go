@@ -18,7 +18,7 @@ func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
 	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
 	u.now = when
-	if err := u.reconciler().MarkUnresponsive(context.Background(), silentAfter); err != nil {
+	if err := u.unresponsiveMarker().Mark(context.Background(), silentAfter); err != nil {
 		u.t.Fatal(err)
 	}
 }
@@ -60,7 +60,7 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 			}
 			u.now = at(86100)
 			u.send(u.now)
-			if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err != nil {
+			if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err != nil {
 				t.Fatal(err)
 			}
 			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.unresponsive]
@@ -179,7 +179,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 		}
 		u.send(at(400), at(700), at(1000))
 		u.now = at(1000)
-		if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
+		if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
 			t.Error("no error")
 		}
 		u.has("s1", "State", "READY")
@@ -212,7 +212,7 @@ func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(400), at(700), at(1000))
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.has("s1", "State", "UNKNOWN")
@@ -228,7 +228,7 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 	defer cancel()
 	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
-	if err := u.reconciler().MarkUnresponsive(ctx, silentAfter); err != nil {
+	if err := u.unresponsiveMarker().Mark(ctx, silentAfter); err != nil {
 		t.Error(err)
 	}
 	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
@@ -250,7 +250,7 @@ func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
 	u.send(at(400), at(700), at(1000))
 	asked := 0
 	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
-	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
 		t.Errorf("EC2 was asked %d times, error %v", asked, err)
 	}
 	for n := range 250 {
@@ -275,7 +275,7 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
 	u.send(at(400), at(700), at(1000))
 	u.now = at(1000)
-	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
 		t.Error("no error")
 	}
 	if len(u.asked) != 250 {
@@ -320,7 +320,7 @@ func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u.send(at(400), at(700), at(1000))
 	u.statuses[hostA] = session.Terminated
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.reconciler().MarkUnresponsive(t.Context(), silentAfter); err == nil {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
 		t.Error("no error")
 	}
 	u.ec2Fails = nil

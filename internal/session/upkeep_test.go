@@ -98,7 +98,11 @@ func (u *upkeep) cleaner() *session.Cleaner {
 }
 
 func (u *upkeep) reconciler() *session.InventoryReconciler {
-	return &session.InventoryReconciler{Table: u.table, Index: u, Getter: memtable.Reader{Table: u.table.Table}, HostTable: u.hostTable, Reaper: u.reaper(), MaxSessions: u.maxSessions, Now: u.clock, Log: u.logger()}
+	return &session.InventoryReconciler{Table: u.table, Index: u, Getter: memtable.Reader{Table: u.table.Table}, HostTable: u.hostTable, MaxSessions: u.maxSessions, Now: u.clock, Log: u.logger()}
+}
+
+func (u *upkeep) unresponsiveMarker() *session.UnresponsiveMarker {
+	return &session.UnresponsiveMarker{Table: u.table, Index: u, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
 }
 
 // clean processes what is due at that time.

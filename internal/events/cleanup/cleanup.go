@@ -78,7 +78,7 @@ func New(p Parts, s Settings) *Handler {
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
 		Gauge: &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
-		Reconciler: &session.InventoryReconciler{
+		Unresponsive: &session.UnresponsiveMarker{
 			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 		},
 		Walker: &session.HostWalker{Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log},
@@ -95,11 +95,11 @@ func New(p Parts, s Settings) *Handler {
 
 // A Handler handles the schedules' events, {"task": ...}.
 type Handler struct {
-	Cleaner     *session.Cleaner
-	Gauge       *session.OpenDeletionGauge
-	Reconciler  *session.InventoryReconciler
-	Walker      *session.HostWalker
-	Broadcaster *runcommand.Broadcaster
+	Cleaner      *session.Cleaner
+	Gauge        *session.OpenDeletionGauge
+	Unresponsive *session.UnresponsiveMarker
+	Walker       *session.HostWalker
+	Broadcaster  *runcommand.Broadcaster
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper *session.Stopper
 	// SilentAfter is how long a host may leave inventories unanswered.
@@ -135,7 +135,7 @@ func (c *Handler) do(ctx context.Context, task string) error {
 		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
 	case "inventory":
 		// Whatever silent hosts take, all hosts are asked before.
-		return errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter), c.Walker.Walk(ctx))
+		return errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter), c.Walker.Walk(ctx))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
@@ -160,5 +160,5 @@ func (c *Handler) inventory(ctx context.Context) error {
 		return err
 	}
 	c.Log.Info("inventory sent: its hosts answer to host-events", "Metric", session.Count(session.InventoriesSent, 1))
-	return c.Reconciler.HostTable.RecordInventorySent(ctx, now)
+	return c.Unresponsive.HostTable.RecordInventorySent(ctx, now)
 }

@@ -64,7 +64,7 @@ func New(p Parts, s Settings) *Handler {
 		Reader:    &runcommand.Reader{API: p.SystemsManager},
 		Confirmer: &session.Confirmer{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reconciler: &session.InventoryReconciler{
-			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, Reaper: reaper, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
+			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
 		},
 		IdleRecorder: &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
 		Reaper:       reaper,

@@ -24,8 +24,8 @@ var boundBugs = []mutant{
 	{
 		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
 		why: "what it takes to look at some keeps all others from being asked",
-		old: "errors.Join(c.inventory(ctx), c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter),",
-		new: "errors.Join(c.Reconciler.MarkUnresponsive(ctx, c.SilentAfter), c.inventory(ctx),",
+		old: "errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter),",
+		new: "errors.Join(c.Unresponsive.Mark(ctx, c.SilentAfter), c.inventory(ctx),",
 	},
 	{
 		name: "EC2 asked before due deletions are claimed", promise: 11, file: cleaner,
