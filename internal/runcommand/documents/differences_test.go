@@ -74,6 +74,9 @@ var mayDiffer = []difference{
 		return zoneless.MatchString(p.answers) && (p.linux.text("created") != "" && p.windows.text("created") == p.linux.text("created")+"Z" ||
 			p.linux.failure() == "creation-time unreadable")
 	}},
+	{why: "an empty group is an empty list to Linux, a list of an empty token to Windows", holds: func(p pair) bool {
+		return p.document == "CloseDocument" && p.id == "" && p.linux == nil
+	}},
 	{why: "Windows gives dcv only IDs that every reader of a command line takes for one argument", holds: func(p pair) bool {
 		id := p.id
 		if p.document == "CloseDocument" {
@@ -116,9 +119,6 @@ var mayDiffer = []difference{
 	{why: "the platforms ask dcv at different times, so that one may have no time left where the other has", holds: func(p pair) bool {
 		return p.linux.failure() == "no time left" || p.windows.failure() == "no time left"
 	}, slow: true},
-	{why: "an empty group is an empty list to Linux, a list of an empty token to Windows", holds: func(p pair) bool {
-		return p.document == "CloseDocument" && p.id == "" && p.linux == nil
-	}},
 	{why: "where not all lines have room, Linux begins with another session each time and keeps room for the closed", holds: func(p pair) bool {
 		return p.document != "CloseDocument" && p.cut && (p.linux == nil || p.windows == nil || p.linux.failure() == "no room left for its line")
 	}},
