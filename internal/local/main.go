@@ -22,14 +22,15 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "local:", err)
 		os.Exit(1)
 	}
 }
 
-// run starts the system, shows what happens in it, and ends it with ctx.
-func run(ctx context.Context) (err error) {
+// run starts the system, with its clock that far ahead, shows what happens in it,
+// and ends it with ctx.
+func run(ctx context.Context, ahead time.Duration) (err error) {
 	s, err := readSettings()
 	if err != nil {
 		return err
@@ -66,6 +67,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer sys.Close()
+	sys.Advance(ahead)
 
 	api, err := net.Listen("tcp", net.JoinHostPort(s.bind, s.port))
 	if err != nil {

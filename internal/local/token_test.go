@@ -11,7 +11,7 @@ import (
 
 // TOKEN reaches the API, and a client that is told the token's address gets in.
 func TestTokenFromTheEnvironmentIsWanted(t *testing.T) {
-	api, kill := startLocal(t, build(t), "STORE=memory", "STATE_DIR="+t.TempDir(), "TOKEN=s3cret")
+	api, kill := startLocal(t, 0, "STORE=memory", "STATE_DIR="+t.TempDir(), "TOKEN=s3cret")
 	defer kill()
 
 	resp, err := http.PostForm(api+"/oauth2/token", url.Values{

@@ -207,6 +207,9 @@ func (f *Fleet) takeUpHosts() error {
 	}
 	for _, dir := range found {
 		content, err := os.ReadFile(filepath.Join(f.hostDir(dir.Name()), "host.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the process was killed while it made the host
+		}
 		if err != nil {
 			return err
 		}

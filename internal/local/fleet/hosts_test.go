@@ -209,6 +209,10 @@ func TestHostsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+	// A kill while a host is made leaves a part of it.
+	if err := os.MkdirAll(filepath.Join(dir, "hosts", "i-01234569", "dcv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	again := newFleet(t, fleet.Options{Dir: dir})
 	after, err := again.Hosts()
 	if err != nil {

@@ -183,14 +183,26 @@ func (sys *System) putSession(r *http.Request) (any, error) {
 }
 
 // list puts a session into the table, under the ID that an inventory would give it.
+// While the last session of that ID is being deleted its record stays: replaced,
+// it would lose a deletion that was accepted. An inventory lists the new one once
+// that has ended.
 func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) error {
 	there, err := sys.store.get(ctx, s.ID)
 	if err != nil {
 		return err
 	}
 	now := sys.now()
+	id := session.ListedID(s.ID, hostID, there.Session(), now)
+	if id != s.ID {
+		if there, err = sys.store.get(ctx, id); err != nil {
+			return err
+		}
+	}
+	if there.Session().State == session.Deleting {
+		return nil
+	}
 	return sys.store.put(ctx, session.Listed(session.Session{
-		ID:           session.ListedID(s.ID, hostID, there.Session(), now),
+		ID:           id,
 		DCVID:        s.ID,
 		Owner:        s.Owner,
 		HostID:       hostID,

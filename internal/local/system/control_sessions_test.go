@@ -2,6 +2,7 @@ package system
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -59,6 +60,29 @@ func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	c.wantListed(want...)
+}
+
+// Whoever starts a session under the ID of one that is being deleted does not take
+// that deletion back.
+func TestPutSessionLeavesAnOpenDeletion(t *testing.T) {
+	c := newControlled(t)
+	for _, host := range []string{host1, host2} {
+		c.put(host, "s-1", `{"Owner": "user1"}`)
+		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host+"/silence", "")
+	}
+	ids := []string{"s-1", "s-1-" + host2}
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions",
+		fmt.Sprintf(`[{"SessionId": %q, "Owner": "user1"}, {"SessionId": %q, "Owner": "user1"}]`, ids[0], ids[1]))
+	for n, host := range []string{host1, host2} {
+		before, err := c.system.store.get(t.Context(), ids[n])
+		if err != nil || before.Session().State != session.Deleting {
+			t.Fatal(before, err)
+		}
+		c.put(host, "s-1", `{"Owner": "user1"}`)
+		if after, err := c.system.store.get(t.Context(), ids[n]); err != nil || after.Session() != before.Session() {
+			t.Errorf("%v became %v (%v)", before, after, err)
+		}
+	}
 }
 
 func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {
