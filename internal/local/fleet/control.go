@@ -136,10 +136,20 @@ func (f *Fleet) Mute(hostID string) error {
 	return f.set(hostID, func(h *host) error { return writeWhole(filepath.Join(f.StateDir(h.id), "mute"), nil, 0o644) })
 }
 
-// Mend undoes Break and Mute, and whatever else ails the host's DCV server.
+// floodSessions is more than one host may have in the table: MaxSessionsPerHost is 500.
+const floodSessions = "600\n"
+
+// Flood makes the host's dcv list 600 sessions more at each call, which nobody has seen before.
+func (f *Fleet) Flood(hostID string) error {
+	return f.set(hostID, func(h *host) error {
+		return writeWhole(filepath.Join(f.StateDir(h.id), "flood"), []byte(floodSessions), 0o644)
+	})
+}
+
+// Mend undoes Break, Mute and Flood, and whatever else ails the host's DCV server.
 func (f *Fleet) Mend(hostID string) error {
 	return f.set(hostID, func(h *host) error {
-		for _, name := range []string{"broken", "hang", "garbage", "mute"} {
+		for _, name := range []string{"broken", "hang", "garbage", "mute", "flood"} {
 			if err := os.Remove(filepath.Join(f.StateDir(h.id), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

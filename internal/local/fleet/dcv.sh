@@ -13,6 +13,7 @@
 #   hang     every call hangs; with a session's NAME in it only the close of that session does
 #   garbage  list-sessions -j prints this instead
 #   mute     every call prints nothing, does nothing and succeeds, as a wrapper does that has lost its dcv
+#   flood    each list-sessions -j has as many sessions more as the file says, which are made up
 # What dcv prints where there are no sessions is documented nowhere. These files say it, in place of what 2024.0 prints:
 #   none       for list-sessions -j, in place of []
 #   none-text  for list-sessions, in place of a sentence
@@ -91,7 +92,7 @@ fi
 # Prints the sessions in these files, as lines or, if json is set, as JSON: a list of them, or with one set just the one.
 # Whatever ends while this runs is skipped.
 print_sessions() {
-  JSON=$json ONE=${one:-} LC_ALL=C awk '
+  JSON=$json ONE=${one:-} FLOOD=${flood:-0} CALL=$(date +%s)-$$ LC_ALL=C awk '
     function member(s, key,   r) {
       if (!match(s, "\"" key "\" *: *\"([^\"\\\\]|\\\\.)*\"")) return ""
       r = substr(s, RSTART, RLENGTH)
@@ -125,6 +126,9 @@ print_sessions() {
         }
       }
       if (ENVIRON["ONE"]) exit
+      for (i = 1; i <= ENVIRON["FLOOD"]; i++)
+        printf "%s{\"id\": \"flood-%s-%d\", \"owner\": \"flood\", \"creation-time\": \"2020-03-02T16:08:50Z\", \"num-of-connections\": 0}",
+          (listed++ ? ",\n" : "[\n"), ENVIRON["CALL"], i
       if (ENVIRON["JSON"]) print listed ? "]" : "[]"
       else if (!listed) print "There are no sessions available."
     }' "$@"
@@ -140,7 +144,12 @@ list-sessions)
     exit
   fi
   set -- "$DCV_STATE"/*.json
-  if [ -e "$1" ]; then
+  flood=
+  if [ -n "$json" ] && [ -e "$DCV_STATE/flood" ]; then
+    read -r flood <"$DCV_STATE/flood"
+    [ -e "$1" ] || set --
+  fi
+  if [ -n "$flood" ] || [ -e "$1" ]; then
     print_sessions "$@"
     exit
   fi

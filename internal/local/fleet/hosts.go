@@ -148,7 +148,7 @@ func (f *Fleet) faults(h *host) (faults []string) {
 		there bool
 	}{
 		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", ill("broken")},
-		{"mute", ill("mute")}, {"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""}, {string(h.EmptyList), h.EmptyList != ""},
+		{"mute", ill("mute")}, {"flood", ill("flood")}, {"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""}, {string(h.EmptyList), h.EmptyList != ""},
 	} {
 		if fault.there {
 			faults = append(faults, fault.name)

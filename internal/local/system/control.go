@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
@@ -64,27 +67,11 @@ func (sys *System) control(mux *http.ServeMux) {
 		return nil, sys.fleet.EndSession(r.PathValue("host"), r.PathValue("session"))
 	})
 	handle("POST /local/hosts/{host}/{action}", func(r *http.Request) (any, error) {
-		act, ok := map[string]func(string) error{
-			"stop": sys.fleet.Stop, "start": sys.fleet.Start,
-			"disconnect": sys.fleet.Disconnect, "reconnect": sys.fleet.Reconnect,
-			"untag": sys.fleet.Untag, "tag": sys.fleet.Tag,
-			"stop-when-empty": sys.fleet.StopWhenEmpty, "keep-when-empty": sys.fleet.KeepWhenEmpty,
-			"break": sys.fleet.Break, "mute": sys.fleet.Mute, "mend": sys.fleet.Mend,
-			"none-as-text": sys.fleet.NoneAsText, "none-as-newline": sys.fleet.NoneAsNewline,
-			"none-as-nothing": sys.fleet.NoneAsNothing, "none-as-list": sys.fleet.NoneAsList,
-			"lose-events": sys.fleet.LoseEvents, "deliver-events": sys.fleet.DeliverEvents,
-			"silence": sys.fleet.Silence, "speak": sys.fleet.Speak,
-			"hibernate": sys.fleet.Hibernate,
-			"unmanage":  sys.fleet.Unmanage, "manage": sys.fleet.Manage,
-			"take-profile": sys.fleet.TakeProfile, "give-profile": sys.fleet.GiveProfile,
-			"downgrade": sys.fleet.Downgrade, "upgrade": sys.fleet.Upgrade,
-			"make-noise": sys.fleet.MakeNoise, "stop-noise": sys.fleet.StopNoise,
-			"no-exec": sys.fleet.NoExec, "fill-disk": sys.fleet.FillDisk, "kill-worker": sys.fleet.KillWorker, "mend-agent": sys.fleet.MendAgent,
-		}[r.PathValue("action")]
+		act, ok := hostActions[r.PathValue("action")]
 		if !ok {
 			return nil, errNoAction
 		}
-		return nil, act(r.PathValue("host"))
+		return nil, act(sys.fleet, r.PathValue("host"))
 	})
 	handle("POST /local/cleanup/{task}", func(r *http.Request) (any, error) {
 		run, ok := sys.tasks[r.PathValue("task")]
@@ -110,9 +97,7 @@ func (sys *System) control(mux *http.ServeMux) {
 }
 
 var (
-	errNoAction = errors.New("no such action: stop, start, hibernate, disconnect, reconnect, untag, tag, stop-when-empty, keep-when-empty, " +
-		"break, mute, mend, none-as-text, none-as-newline, none-as-nothing, none-as-list, lose-events, deliver-events, silence, speak, unmanage, manage, take-profile, give-profile, downgrade, upgrade, make-noise, stop-noise, " +
-		"no-exec, fill-disk, kill-worker or mend-agent")
+	errNoAction = errors.New("no such action: " + strings.Join(slices.Sorted(maps.Keys(hostActions)), ", "))
 	errNoRecord = errors.New("the table has no such session")
 	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
 	errNotPost  = errors.New("only POST does that")

@@ -228,6 +228,8 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"mend", ill("broken"), ""},
 		{"mute", ill("mute"), "mute"},
 		{"mend", ill("mute"), ""},
+		{"flood", ill("flood"), "flood"},
+		{"mend", ill("flood"), ""},
 		{"none-as-text", ill("none"), "none"},
 		{"none-as-nothing", kept("none-as-nothing"), "none-as-nothing"},
 		{"none-as-newline", kept("none-as-newline"), "none-as-newline"},
@@ -264,12 +266,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	} {
 		c.wantRefused(http.StatusNotFound, call[0], call[1], "")
 	}
-	for _, action := range []string{
-		"stop", "start", "hibernate", "disconnect", "reconnect", "untag", "tag", "break", "mend", "lose-events", "deliver-events", "silence", "speak",
-		"unmanage", "manage", "take-profile", "give-profile", "downgrade", "upgrade",
-		"make-noise", "stop-noise", "no-exec", "fill-disk", "kill-worker", "mend-agent",
-		"mute", "none-as-text", "none-as-newline", "none-as-nothing", "none-as-list",
-	} {
+	for action := range hostActions {
 		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
 	}
 }
@@ -304,7 +301,7 @@ func TestHostsShowWhatWasDoneToThem(t *testing.T) {
 		}
 	}
 	faults()
-	all := []string{"disconnect", "silence", "lose-events", "untag", "break", "mute", "make-noise", "kill-worker", "none-as-nothing"}
+	all := []string{"disconnect", "silence", "lose-events", "untag", "break", "mute", "flood", "make-noise", "kill-worker", "none-as-nothing"}
 	for n, fault := range all {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+fault, "")
 		faults(all[:n+1]...)
