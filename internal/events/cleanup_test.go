@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,6 +35,7 @@ type fleetWorld struct {
 	sent     []*ssm.SendCommandInput
 	answers  []types.CommandInvocation
 	reads    int
+	hangs    bool // the indexes, and sending
 }
 
 func newFleetWorld(t *testing.T) *fleetWorld {
@@ -51,8 +53,18 @@ func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]s
 }
 
 func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
 	records, _ := f.table.Due(ctx, shard, now, limit)
 	return records, f.index
+}
+
+func (f *fleetWorld) hang(ctx context.Context) error {
+	if f.hangs {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 func (f *fleetWorld) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
@@ -60,7 +72,10 @@ func (f *fleetWorld) OnHost(ctx context.Context, hostID, after string, limit int
 	return records, more, f.index
 }
 
-func (f *fleetWorld) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+func (f *fleetWorld) SendCommand(ctx context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
 	f.sent = append(f.sent, in)
 	return &ssm.SendCommandOutput{}, f.sending
 }
@@ -79,6 +94,11 @@ func (f *fleetWorld) reconciler() *session.InventoryReconciler {
 }
 
 func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
+	return f.cleanupFor(f.t.Context(), task, closeIdleAfter)
+}
+
+// cleanupFor is a run that has the time of ctx.
+func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
@@ -90,7 +110,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 		Broadcaster:  &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
-	return c.Handle(f.t.Context(), cleanup.Event{Task: task})
+	return c.Handle(ctx, cleanup.Event{Task: task})
 }
 
 func (f *fleetWorld) documents() (names []string) {
@@ -154,6 +174,21 @@ func TestUnknownTaskIsAnError(t *testing.T) {
 		if err := f.cleanup(task, time.Hour); err == nil || len(f.sent) > 0 {
 			t.Errorf("%q: %v, sent %q", task, err, f.documents())
 		}
+	}
+}
+
+// Lambda kills a function at its deadline: the run says before that it failed.
+func TestTaskThatHangsEndsInTime(t *testing.T) {
+	for _, task := range []string{"deletions", "inventory", "idle"} {
+		f := newFleetWorld(t)
+		f.hangs = true
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
+			defer cancel()
+			if err := f.cleanupFor(ctx, task, time.Hour); err == nil || ctx.Err() != nil || !strings.Contains(f.log.String(), "task failed") {
+				t.Errorf("%s: %v, its time is over: %t, log: %s", task, err, ctx.Err() != nil, &f.log)
+			}
+		})
 	}
 }
 

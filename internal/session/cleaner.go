@@ -25,15 +25,8 @@ type Cleaner struct {
 	Log   *slog.Logger
 }
 
-const (
-	// duePage is how many records of a shard are handled together.
-	duePage = 250
-	// roundTime is kept for one round of ProcessDue: its writes, its commands,
-	// and a question to EC2.
-	roundTime = 20 * time.Second
-	// askTime bounds a question to EC2, with all that its answer ends.
-	askTime = 8 * time.Second
-)
+// duePage is how many records of a shard are handled together.
+const duePage = 250
 
 // ProcessDue handles the deletions whose lease has ended, the longest due
 // first: it shows the confirmed ones to the table's stream once more, gives up
@@ -184,7 +177,8 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session, 
 	c.checkHosts(ctx, refused)
 }
 
-// checkHosts asks EC2 about hosts, for askTime at most, and tells which are gone.
+// checkHosts asks EC2 about hosts and ends what ran on those that are gone, all of
+// it for askTime at most: the others wait for their commands. It tells which are gone.
 func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) (gone map[string]bool) {
 	asking, stop := context.WithTimeout(ctx, askTime)
 	defer stop()
@@ -197,7 +191,7 @@ func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) (gone map[st
 		if check.Err != nil {
 			c.Log.Warn("what ran on a host is not dealt with: the next run goes on", "HostId", hostID, "Cause", check.Err)
 		}
-		gone[hostID] = check.Status == Stopped || check.Status == Terminated
+		gone[hostID] = check.Status.gone()
 	}
 	return gone
 }

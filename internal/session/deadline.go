@@ -27,6 +27,10 @@ func Share(ctx context.Context, waiting int, least time.Duration) (context.Conte
 	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(waiting), least))
 }
 
+// roundTime is kept for one round of cleanup's work: a page of records or hosts,
+// with its writes, its commands, and a question to EC2.
+const roundTime = 20 * time.Second
+
 // timeFor tells whether ctx has that much time left.
 func timeFor(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()

@@ -47,6 +47,9 @@ type HostReaper struct {
 	Log        *slog.Logger
 }
 
+// gone tells whether what ran on the host is over.
+func (s HostStatus) gone() bool { return s == Stopped || s == Terminated }
+
 // A HostCheck is what came of asking about one host.
 type HostCheck struct {
 	Status HostStatus
@@ -55,9 +58,17 @@ type HostCheck struct {
 	Err error
 }
 
-// hostTime bounds the time that what one host has in the table takes from
-// others.
-const hostTime = 3 * time.Second
+// settled tells whether the host's status is known, and what follows from it is
+// written.
+func (c HostCheck) settled() bool { return c.Err == nil && c.Status != Stopping }
+
+const (
+	// askTime bounds a question to EC2.
+	askTime = 8 * time.Second
+	// hostTime bounds the time that what one host has in the table takes from
+	// others.
+	hostTime = 3 * time.Second
+)
 
 // Check asks EC2 about the hosts. On one that is gone, every deletion that was
 // requested and every session that was seen before the question is over. Of one
@@ -70,7 +81,7 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]H
 		return nil, nil
 	}
 	asked := hr.Now().Truncate(time.Millisecond) // as the records' times are
-	statuses, err := hr.Instances.Statuses(ctx, hostIDs)
+	statuses, err := hr.statuses(ctx, hostIDs)
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
@@ -91,6 +102,12 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]H
 		checks[hostID] = HostCheck{Alive, err}
 	}
 	return checks, nil
+}
+
+func (hr *HostReaper) statuses(ctx context.Context, hostIDs []string) (map[string]HostStatus, error) {
+	ctx, stop := context.WithTimeout(ctx, askTime)
+	defer stop()
+	return hr.Instances.Statuses(ctx, hostIDs)
 }
 
 // addUnknownHosts adds hosts that have sessions to the Hosts table: one that

@@ -71,14 +71,18 @@ const (
 
 // Walk adds hosts that are not known as ones that answered now, so that they are
 // found to be silent if they stay so, and has EC2 asked about silent ones. Where
-// it stopped is kept before, so that a host that fails holds up no other.
+// it stopped is kept before, so that a host that fails holds up no other; when its
+// time is up, the next walk begins where this one came to.
 func (hw *HostWalker) Walk(ctx context.Context) error {
 	place, err := hw.HostTable.WalkedTo(ctx)
 	if err != nil {
 		return fmt.Errorf("read how far hosts were looked at: %w", err)
 	}
-	var hostIDs []string
+	places := []string{place}
 	for range walkRecords / walkPage {
+		if !timeFor(ctx, hostTime) {
+			break
+		}
 		page, err := hw.Hosts.HostsAfter(ctx, place, walkPage)
 		if err != nil {
 			return fmt.Errorf("find hosts that have sessions: %w", err)
@@ -88,15 +92,17 @@ func (hw *HostWalker) Walk(ctx context.Context) error {
 			break
 		}
 		place = page[len(page)-1]
-		hostIDs = append(hostIDs, page...)
+		places = append(places, page...)
 	}
 	if err := hw.HostTable.RecordWalkedTo(ctx, place); err != nil {
 		return fmt.Errorf("keep how far hosts were looked at: %w", err)
 	}
-	return hw.look(ctx, hostIDs)
+	return hw.look(ctx, places)
 }
 
-func (hw *HostWalker) look(ctx context.Context, hostIDs []string) error {
+// look looks at the hosts at the places, which begin with the place before the first.
+func (hw *HostWalker) look(ctx context.Context, places []string) error {
+	hostIDs := places[1:]
 	now := hw.Now()
 	silences, err := hw.HostTable.Silences(ctx, hostIDs)
 	if err != nil {
@@ -106,7 +112,12 @@ func (hw *HostWalker) look(ctx context.Context, hostIDs []string) error {
 		errs []error
 		ask  []string
 	)
-	for _, hostID := range hostIDs {
+	for i, hostID := range hostIDs {
+		if !timeFor(ctx, hostTime) {
+			hw.Log.Warn("time is up: the next run looks at more hosts that have sessions", "Looked", i, "HostsLeft", len(hostIDs)-i)
+			errs = append(errs, hw.HostTable.RecordWalkedTo(ctx, places[i]))
+			break
+		}
 		silence, known := silences[hostID]
 		switch {
 		case !known:
@@ -122,7 +133,7 @@ func (hw *HostWalker) look(ctx context.Context, hostIDs []string) error {
 	}
 	for _, hostID := range ask {
 		check := checks[hostID]
-		if check.Err == nil && check.Status != Stopping {
+		if check.settled() {
 			check.Err = hw.HostTable.RecordAsked(ctx, hostID, now)
 		}
 		if check.Err != nil {

@@ -1,11 +1,14 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
@@ -80,6 +83,42 @@ func TestHostThatIsNotKnownIsExpectedToAnswer(t *testing.T) {
 	if quiet, _ := u.hostTable.AnsweredBefore(t.Context(), t0, 10); len(quiet) > 0 {
 		t.Error("it counts as silent before it could answer")
 	}
+}
+
+// slowHosts is a Hosts table in which a host takes long to be added.
+type slowHosts struct{ *memtable.Hosts }
+
+func (h slowHosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		return h.Hosts.AddHost(ctx, hostID, then)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Promise 11: a walk ends in time, and the next one goes on from there.
+func TestWalkEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hosts = 100
+		var records []session.Record
+		for n := range hosts {
+			records = append(records, ready(fmt.Sprint("s", n), alice, fmt.Sprintf("i-%017d", n)))
+		}
+		u := newUpkeep(t, records...)
+		w := session.HostWalker{Hosts: u.table.Table, HostTable: slowHosts{u.hostTable}, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
+		for run, want := range []int{50, hosts} {
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			if err := w.Walk(ctx); err != nil || ctx.Err() != nil {
+				t.Fatalf("run %d: %v", run, err)
+			}
+			known, _ := u.hostTable.AnsweredBefore(t.Context(), at(1), 10_000)
+			if run == 0 && (len(known) < want-5 || len(known) > want) || run == 1 && len(known) != want {
+				t.Errorf("run %d: %d hosts are known", run, len(known))
+			}
+		}
+	})
 }
 
 // Whatever one host lists, each host's turn comes, and a run has its bound.

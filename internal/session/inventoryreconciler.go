@@ -82,8 +82,8 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 			"Sessions", len(unknown)-room, "Metric", Count(SessionsNotListed, len(unknown)-room))
 		unknown = unknown[:room] // by name: the same ones from round to round
 	}
-	for range unlistable {
-		ir.Log.Warn("session not listed: its host names it, or its owner, in a way that cannot be listed", "HostId", inv.HostID)
+	if unlistable > 0 {
+		log.Warn("sessions not listed: their host names them, or their owners, in a way that cannot be listed", "Sessions", unlistable)
 	}
 	if len(unknown) == 0 {
 		return errors.Join(errs...)

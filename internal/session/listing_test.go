@@ -49,6 +49,9 @@ func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
 	if all := u.table.All(); len(all) != 1 || all[0]["Owner"] != strings.Repeat("y", session.MaxIDBytes) {
 		t.Errorf("listed: %v", all)
 	}
+	if told := strings.Count(u.log.String(), "cannot be listed"); told != 1 {
+		t.Errorf("told %d times: %s", told, &u.log)
+	}
 }
 
 // Two records that mean the same session of the host: neither is left behind.

@@ -27,13 +27,14 @@ type UnresponsiveMarker struct {
 
 // Mark makes READY sessions UNKNOWN on hosts that have not answered
 // for that long, nor either of the two inventories before the newest, which was
-// just sent: nobody can tell any more. Time in which no inventory was sent says nothing. The next inventory of
-// the host makes them READY again; a host that is never heard of again takes
-// its records with it after KeepUnknown. Open deletions are left alone: they
-// have an end of their own.
+// just sent: nobody can tell any more. Time in which no inventory was sent says
+// nothing. The next inventory of the host makes them READY again; a host that is
+// never heard of again takes its records with it after KeepUnknown. Open deletions
+// are left alone: they have an end of their own.
 //
-// Sessions of hosts that EC2 says are gone end instead. It goes on, the longest quiet
-// first, until it has looked at all of them or its time is nearly up.
+// Sessions of hosts that EC2 says are gone end instead. It goes on, the longest
+// quiet first, until it has looked at all of them or at maxQuiet, or its time is
+// nearly up.
 func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration) error {
 	now := um.Now()
 	before, err := um.HostTable.LastButTwo(ctx)
@@ -59,10 +60,16 @@ func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration) err
 		if len(hostIDs) == 0 {
 			break
 		}
-		if !timeFor(ctx, roundTime) || len(looked) >= maxQuiet {
-			um.Log.Warn("time is up: the next run looks at more quiet hosts", "StillQuiet", len(hostIDs))
+		if len(looked) >= maxQuiet {
+			um.Log.Warn("one run's bound is reached: the next run looks at more quiet hosts", "Looked", len(looked), "StillQuiet", len(hostIDs))
 			break
 		}
+		if !timeFor(ctx, roundTime) {
+			um.Log.Warn("time is up: the next run looks at more quiet hosts", "Looked", len(looked), "StillQuiet", len(hostIDs))
+			break
+		}
+		// There are more than a page of others where hosts looked at are quiet no more.
+		hostIDs = hostIDs[:min(len(hostIDs), quietPage)]
 		if unasked == nil { // else the next run asks EC2 again
 			checks, unasked = um.Reaper.Check(ctx, hostIDs)
 			errs = append(errs, unasked)
@@ -74,7 +81,7 @@ func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration) err
 			looked[hostID] = true
 			check := checks[hostID]
 			errs = append(errs, check.Err)
-			asked := unasked == nil && check.Err == nil && check.Status != Stopping
+			asked := unasked == nil && check.settled()
 			if err := um.markHost(ctx, hostID, before, now, asked); err != nil {
 				errs = append(errs, fmt.Errorf("host %s: %w", hostID, err))
 			}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -218,6 +220,23 @@ func TestDoubtGoesOnWithoutEC2(t *testing.T) {
 	u.has("s1", "State", "UNKNOWN")
 }
 
+// A question to EC2 has a bound of its own, whoever asks it: there is time left for
+// what is done without an answer.
+func TestEC2ThatHangsKeepsNoHostFromBeingMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t)
+		u.take(inventory(hostA, t0, found("s1", alice)))
+		u.send(at(400), at(700), at(1000))
+		u.ec2Hangs, u.now = true, at(1000)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+		defer cancel()
+		if err := u.unresponsiveMarker().Mark(ctx, silentAfter); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		u.has("s1", "State", "UNKNOWN")
+	})
+}
+
 func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 	u := newUpkeep(t)
 	for n := range 250 {
@@ -287,6 +306,18 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 		t.Errorf("then asked about %q", u.asked)
 	}
 	u.has("s249", "Confirmation", "host-gone")
+}
+
+// Promise 11: one run has a bound, and says that it was this that it reached.
+func TestOneRunMarksThousandHosts(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 1050 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
+	}
+	u.markUnresponsive(at(1000))
+	if log := u.log.String(); len(u.asked) != 1000 || !strings.Contains(log, "one run's bound is reached") || strings.Contains(log, "time is up") {
+		t.Errorf("EC2 was asked about %d hosts, log: %s", len(u.asked), log)
+	}
 }
 
 // EC2 does not show it as stopped yet when the host falls silent.

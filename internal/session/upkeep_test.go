@@ -31,6 +31,7 @@ type upkeep struct {
 
 	statuses   map[string]session.HostStatus
 	ec2Fails   error
+	ec2Hangs   bool
 	asking     func() // called while EC2 is asked
 	asked      []string
 	endStopped bool
@@ -77,10 +78,14 @@ func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([
 	return u.onHost(), false, nil
 }
 
-func (u *upkeep) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+func (u *upkeep) Statuses(ctx context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
 	u.asked = append(u.asked, hostIDs...)
 	if u.asking != nil {
 		u.asking()
+	}
+	if u.ec2Hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return u.statuses, u.ec2Fails
 }

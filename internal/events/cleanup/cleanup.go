@@ -117,9 +117,15 @@ type Event struct {
 	Task string `json:"task"`
 }
 
+// answerTime is kept from the end of the function's time for saying what came of
+// the task.
+const answerTime = 2 * time.Second
+
 // Handle does the task. Every task may run at any time, any number of times,
 // also at once.
 func (c *Handler) Handle(ctx context.Context, event Event) error {
+	ctx, stop := session.EndEarlier(ctx, answerTime)
+	defer stop()
 	err := c.do(ctx, event.Task)
 	if err != nil {
 		c.Log.Error("task failed: the next run goes on", "Task", event.Task, "Cause", err)
