@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// README.md says under "Security" how much bad input is tried.
+func TestReadmeSaysHowMuchBadInputIsTried(t *testing.T) {
+	_, security, _ := strings.Cut(read(t, "../../README.md"), "\n## Security\n")
+	security, _, _ = strings.Cut(security, "\n## ")
+	inputs := regexp.MustCompile(`-fuzztime "\$\{FUZZTIME:-(\d+)x\}"`).FindStringSubmatch(read(t, "../../.ci/go/fuzz"))
+	if inputs == nil || inputs[1] != "5000" || strings.Count(security, "5,000 inputs each") != 3 {
+		t.Errorf("README.md does not say that a fuzz target has %q inputs", inputs)
+	}
+	target := regexp.MustCompile(`(?m)^func Fuzz`)
+	for against, root := range map[string]string{"API": "../httpapi", "hosts": "../runcommand", "events": "../events"} {
+		targets := 0
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, "_test.go") {
+				targets += len(target.FindAllString(read(t, path), -1))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := fmt.Sprintf("| %s | %d fuzz targets: ", against, targets); !strings.Contains(security, told) {
+			t.Errorf("README.md does not say: %s", told)
+		}
+	}
+	_, ways, _ := strings.Cut(read(t, "../../.ci/template/authorization_test.py"), "\nBREAKAGES = [\n")
+	ways, _, _ = strings.Cut(ways, "\n]\n")
+	if told := fmt.Sprintf("| %d ways in which a template lets somebody in |", len(regexp.MustCompile(`(?m)^    \("`).FindAllString(ways, -1))); !strings.Contains(security, told) {
+		t.Errorf("README.md does not say: %s", told)
+	}
+}
