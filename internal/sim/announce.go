@@ -38,6 +38,9 @@ func (w *world) ends(c memtable.Change, shard int) {
 		}
 		return
 	}
+	if w.loss.writes && !passed { // a record that the table lacked
+		return
+	}
 	shown := c.Event(w.now(), streamARN)
 	shown.EventID = "e" + c.Sequence
 	text, err := json.Marshal(shown)

@@ -23,13 +23,16 @@ const (
 	idPassedOn
 	fleetLarge
 	hostCrowded
+	lostRecordListed
+	revivedEnds
 
 	deeds
 )
 
 var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again",
 	"the ID of an ended record that has expired is another host's",
-	"a fleet is large", "a host has hundreds of sessions"}
+	"a fleet is large", "a host has hundreds of sessions",
+	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

@@ -44,6 +44,9 @@ type change struct {
 
 // changed follows each change of the table, and holds the promises to it.
 func (w *world) changed(by *invocation, old, new session.Record) {
+	if w.loss.writes {
+		return
+	}
 	c := change{by: by, old: old, new: new, was: old.Session(), is: new.Session()}
 	c.begins = c.is.State == session.Deleting && c.is.DeletionRequestID != c.was.DeletionRequestID
 	if new == nil {
@@ -56,6 +59,7 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	if by == nil {
 		return
 	}
+	w.setRight(c)
 	w.hostIsBounded(c)
 	w.silentRightly(c)
 	w.durable(c)

@@ -177,6 +177,9 @@ func (w *world) inventories() {
 	if !w.allWell() {
 		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
 	}
+	if w.tablesLost() { // a host that is not known is found by one of them
+		enough = w.now().Add(w.setup.silentAfter + 5*w.setup.inventoryEvery)
+	}
 	seen := func() bool { return w.now().After(w.changedAt.Add(2*w.setup.inventoryEvery + time.Minute)) } // a late command may close one yet
 	w.until(func() bool { return w.now().After(enough) && seen() && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.longestGiveUp+w.slack()))
 }
@@ -198,6 +201,9 @@ func (w *world) tableTellsTheTruth() {
 		gone := m.state == terminated || m.state == stopped && w.setup.endStopped
 		if s.State == session.Ready && (m.well() && m.find(s.NameOnHost()) == nil || gone) {
 			w.breaks(9, "%s is READY, but does not run on %s", s.ID, s.HostID)
+		}
+		if s.State == session.Ready && !m.reachable() && w.now().Sub(m.changed) > w.setup.silentAfter+3*w.setup.inventoryEvery {
+			w.breaks(9, "%s is READY, but nobody has heard of %s since %s", s.ID, s.HostID, m.changed.Format(time.TimeOnly))
 		}
 	}
 	for _, m := range w.machines {
@@ -261,7 +267,8 @@ func (w *world) goneHostsHaveNoSessions() {
 // arrives once more, and after the next runs of cleanup no record has changed. But
 // of a host that does not answer any more, so that no inventory sets right what
 // came out of order, it may only now be learnt that a session has ended; or one
-// is listed and ended again, whose record another host's has taken over since.
+// is listed and ended again, whose record another host's has taken over since; or
+// what a loss has made the tables forget is done again.
 func (w *world) sameEnd() {
 	if w.broken != nil {
 		return
@@ -295,7 +302,7 @@ func (w *world) sameEnd() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		learnt := s.State == session.Deleted && m != nil && !m.well() && w.runs(s) == nil
-		if old := before[id]; !learnt && !maps.Equal(r, old) {
+		if old := before[id]; !learnt && !w.forgotten(m) && !maps.Equal(r, old) {
 			w.breaks(10, "%s changes when everything is delivered again:\n%v\n%v", id, before[id], r)
 		}
 	}

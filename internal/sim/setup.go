@@ -25,6 +25,7 @@ type setup struct {
 	sendRate, readRate                                        int           // calls a second; 0: any
 	maxSessions                                               int           // of one host in the table
 	flood                                                     bool          // some hosts flood
+	losses                                                    losses
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -74,6 +75,7 @@ func newSetup(d dice) setup {
 		s.hosts, s.sessionsAHost, s.hostPage = 1+d.below(2), 100+d.below(250), 100
 		s.steps += 300
 	}
+	s.losses = planLosses(d, s.steps)
 	s.maxSessions = 500
 	if s.sessionsAHost == 2 && d.chance(12*percent) {
 		s.flood, s.maxSessions = true, floodedAt

@@ -120,7 +120,7 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 		sent := on.command.surveyOf
 		used = used || len(on.lists) > 0 && sent.After(m.launched)
 		contradicted := slices.ContainsFunc(w.model.noted[m.id], func(n noted) bool {
-			return n.sentAt.After(sent) && !n.empty && n.at.Before(known)
+			return n.sentAt.After(sent) && !n.empty && n.at.Before(known) && n.at.After(w.hostsLostAt)
 		})
 		if used && on.saysEmpty() && !sent.After(until) && !contradicted {
 			return true

@@ -56,6 +56,10 @@ type world struct {
 	running     []*invocation
 	invocations int
 
+	kept        backup
+	loss        loss // by a restored backup
+	hostsLostAt time.Time
+
 	model model
 }
 
@@ -138,6 +142,7 @@ func (w *world) run() {
 		w.calm = false
 	}
 	for n := 0; n < w.setup.steps && w.broken == nil; n++ {
+		w.lose(n)
 		w.step()
 	}
 	if w.broken == nil {
