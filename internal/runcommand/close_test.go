@@ -34,7 +34,7 @@ func TestCommandSaysAllThatHostsNeed(t *testing.T) {
 		MaxConcurrency: aws.String("100%"),
 		Parameters: map[string][]string{
 			"sessions":  {sessions},
-			"voidAfter": {itoa(a.VoidAfter.Unix())},
+			"voidAfter": {itoa(a.Closings[0].VoidAfter.Unix())},
 		},
 	}
 	if diff := cmp.Diff(want, in, cmpopts.IgnoreUnexported(ssm.SendCommandInput{})); diff != "" {

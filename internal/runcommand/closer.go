@@ -42,8 +42,8 @@ type Closer struct {
 	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 }
 
-// Close implements session.SessionCloser: one SendCommand for up to 50 hosts, side by
-// side. Only where Systems Manager refuses one, the hosts at fault are looked
+// Close implements session.SessionCloser: one SendCommand for up to 50 hosts and
+// deletions that are tried for about as long, side by side. Only where Systems Manager refuses one, the hosts at fault are looked
 // for (isolate.go).
 func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 	errs := make([]error, len(attempt.Closings))
@@ -58,17 +58,18 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
-	for _, cmd := range split(attempt.Closings, sendable) {
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
-			o := &order{
-				Closer: c, attempt: attempt, errs: errs,
-				asked: map[string]bool{}, absent: map[string]bool{},
-			}
-			o.send(ctx, cmd)
-		}()
+	for _, part := range partsByVoidAfter(attempt, sendable) {
+		for _, cmd := range split(attempt.Closings, part.closings) {
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				o := &order{
+					Closer: c, attempt: attempt, voidAfter: part.voidAfter, errs: errs,
+					asked: map[string]bool{}, absent: map[string]bool{},
+				}
+				o.send(ctx, cmd)
+			})
+		}
 	}
 	wg.Wait()
 	return errs
@@ -78,8 +79,9 @@ func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 // answer in errs. The closings of two orders are distinct.
 type order struct {
 	*Closer
-	attempt session.Attempt
-	errs    []error
+	attempt   session.Attempt
+	voidAfter time.Time
+	errs      []error
 	// While hosts at fault are looked for: the errors about which Systems
 	// Manager was asked already, and the hosts that it does not know.
 	asked  map[string]bool
@@ -116,7 +118,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 		Comment:      aws.String(comment{kind: closeKind, id: o.attempt.ID}.String()),
 		Parameters: map[string][]string{
 			"sessions":  {cmd.parameter()},
-			"voidAfter": {strconv.FormatInt(o.attempt.VoidAfter.Unix(), 10)},
+			"voidAfter": {strconv.FormatInt(o.voidAfter.Unix(), 10)},
 		},
 		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
 		// By default one failed host ends the command for those that have not

@@ -31,7 +31,7 @@ func TestHostsUnderstandWhatIsAsked(t *testing.T) {
 	}
 	for _, oldAgent := range []bool{false, true} {
 		sm := systemsManagerWith(t, fleet.Options{Documents: realDocument(t), OldAgent: oldAgent}, 0)
-		a := session.Attempt{ID: attemptID, VoidAfter: time.Now().Add(time.Hour)}
+		a := session.Attempt{ID: attemptID, At: time.Now()}
 		for n, id := range hostile {
 			created := []string{"2026-05-13T13:21:19.262883Z", "2026-03-02T16:08:50Z", ""}[n%3]
 			s := sm.start(hostID(0), fleet.Session{ID: id, Owner: "alice", CreationTime: created})
@@ -40,6 +40,7 @@ func TestHostsUnderstandWhatIsAsked(t *testing.T) {
 			}
 			a.Closings = append(a.Closings, session.Closing{
 				SessionID: id, NameOnHost: id, HostID: hostID(0), CreationTime: s.CreationTime, CreatedUntil: time.Now().Add(time.Minute),
+				VoidAfter: a.At.Add(time.Hour),
 			})
 		}
 		sm.start(hostID(0), fleet.Session{ID: "stays", Owner: "alice"})

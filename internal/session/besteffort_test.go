@@ -44,7 +44,7 @@ func TestBestEffort(t *testing.T) {
 	w.bestEffort(request("r1", t0, forced("s1", alice)))
 	w.is("s1", toCloseRecord)
 	w.sent("r1: s1")
-	if c := w.hosts.sent[0]; !c.VoidAfter.Equal(at(3600)) || !c.Closings[0].CreatedUntil.Equal(at(5)) {
+	if c := w.hosts.sent[0]; !c.Closings[0].VoidAfter.Equal(at(3600)) || !c.Closings[0].CreatedUntil.Equal(at(5)) {
 		t.Errorf("sent %+v", c)
 	}
 	w.finish(at(20), w.table.Get("s1"))
@@ -82,12 +82,12 @@ func TestForceTakesOverAnOpenDeletionAndClosesIt(t *testing.T) {
 	w.is("s1", with(toCloseRecord, "CreationTime", ""))
 	w.sent("r1: s1")
 	// It is a request of its own, whichever attempt carries it out.
-	if c := w.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.VoidAfter.Equal(at(3600)) {
+	if c := w.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.Closings[0].VoidAfter.Equal(at(3600)) {
 		t.Errorf("sent %+v", c)
 	}
 	u := newUpkeep(t, w.table.Get("s1"))
 	u.clean(at(120))
-	if c := u.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.VoidAfter.Equal(at(3600)) {
+	if c := u.hosts.sent[0]; !c.Closings[0].CreatedUntil.Equal(at(5)) || !c.Closings[0].VoidAfter.Equal(at(3600)) {
 		t.Errorf("sent again %+v", c)
 	}
 }
@@ -180,7 +180,7 @@ func TestClosingIsTriedUntilTheEnd(t *testing.T) {
 			u.clean(at(120))
 			u.sent("a1: s1")
 			u.has("s1", "AttemptId", "a1", "Attempts", int64(2), "CloseUntil", session.FormatTime(at(3600)), "State", from["State"])
-			if void := u.hosts.sent[0].VoidAfter; !void.Equal(at(3600)) {
+			if void := u.hosts.sent[0].Closings[0].VoidAfter; !void.Equal(at(3600)) {
 				t.Errorf("void after %v", void)
 			}
 			u.clean(at(3541)) // too late for another

@@ -95,16 +95,14 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			inTime = append(inTime, r)
 		}
 	}
-	attempt := Attempt{ID: c.NewID()}
+	attempt := Attempt{ID: c.NewID(), At: now}
 	claimed := c.write(ctx, inTime, attempt.ID, now)
 	gone := c.checkHosts(ctx, unanswered)
 	claimed = slices.DeleteFunc(claimed, func(s Session) bool { return gone[s.HostID] })
-	var ends []time.Time
 	for _, s := range claimed {
-		attempt.add(s, s.DeletionRequestedAt)
-		ends = append(ends, tryUntil(s, c.GiveUp))
+		attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
 	}
-	c.send(ctx, attempt, claimed, ends, now)
+	c.send(ctx, attempt, claimed)
 	c.write(ctx, late, attempt.ID, now)
 }
 
@@ -141,7 +139,7 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 
 // send has the hosts close what was claimed. What is refused keeps its lease,
 // and the reason is noted; EC2 is asked whether those hosts still live.
-func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session, ends []time.Time, now time.Time) {
+func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) {
 	if len(attempt.Closings) == 0 {
 		return
 	}
@@ -151,7 +149,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session, 
 		reports []Report
 		refused []string
 	)
-	for i, err := range closeParts(ctx, c.Closer, attempt, ends, now) {
+	for i, err := range c.Closer.Close(ctx, attempt) {
 		s := claimed[i]
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts+1)
 		refusal := (*Refusal)(nil)

@@ -29,9 +29,9 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 	sent := u.hosts.sent[0]
 	want := session.Closing{
 		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z",
-		CreatedUntil: at(session.CreationTolerance.Seconds()),
+		CreatedUntil: at(session.CreationTolerance.Seconds()), VoidAfter: t0.Add(giveUp),
 	}
-	if sent.Closings[0] != want || !sent.VoidAfter.Equal(t0.Add(giveUp)) {
+	if sent.Closings[0] != want || !sent.At.Equal(u.now) {
 		t.Errorf("sent %+v", sent)
 	}
 }
@@ -193,35 +193,31 @@ func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
 	}
 }
 
-// One old deletion does not make the commands of others void early, neither of a
-// run of cleanup nor of a request.
-func TestOldDeletionsHaveCommandsOfTheirOwn(t *testing.T) {
+// Promise 8: each deletion of an attempt has its own end, of a run of cleanup and of
+// a request.
+func TestEachDeletionOfAnAttemptHasItsEnd(t *testing.T) {
 	of := func(id string, minutes float64) session.Record {
 		return with(failedRecord, "SessionId", id, "TryUntil", session.FormatTime(at(120+minutes*60)))
 	}
-	voids := func(sent []session.Attempt, now time.Time) {
+	ends := func(sent []session.Attempt, want ...string) {
 		t.Helper()
-		n := 0
+		var got []string
 		for _, a := range sent {
 			for _, c := range a.Closings {
-				n++
-				left := map[string]float64{"old": 2, "half": 31, "whole": 59, "new": 60}[c.SessionID]
-				if got := a.VoidAfter.Sub(now).Minutes(); got > left || got < left/2 {
-					t.Errorf("the command for %s, which has %v minutes left, is good for %v", c.SessionID, left, got)
-				}
+				got = append(got, fmt.Sprint(c.SessionID, " ", c.VoidAfter.Sub(a.At)))
 			}
 		}
-		if n < 3 || len(sent) > 3 {
-			t.Errorf("%d closings in %d commands", n, len(sent))
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("void after %q, want %q", got, want)
 		}
 	}
 	u := newUpkeep(t, of("old", 2), of("half", 31), of("whole", 59))
 	u.clean(at(120))
-	voids(u.hosts.sent, at(120))
+	ends(u.hosts.sent, "half 31m0s", "old 2m0s", "whole 59m0s")
 
 	w := newWorld(t, of("old", 2), of("half", 31), ready("new", alice, hostA))
 	w.expect(request("r2", at(120), entry("old", alice), entry("half", alice), entry("new", alice)), "", "", "")
-	voids(w.hosts.sent, at(120))
+	ends(w.hosts.sent, "half 31m0s", "new 1h0m0s", "old 2m0s")
 }
 
 // A host that was mended after 40 seconds is asked again, however short the time.

@@ -70,8 +70,8 @@ func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 	if len(hosts.attempts) != 1 || hosts.attempts[0].ID != "a2" || hosts.attempts[0].Closings[0].SessionID != "s1" {
 		t.Fatalf("sent %+v", hosts.attempts)
 	}
-	if end := t0.Add(giveUp); !hosts.attempts[0].VoidAfter.Equal(end) {
-		t.Errorf("void after %v, not when the deletion is given up, %v", hosts.attempts[0].VoidAfter, end)
+	if end := t0.Add(giveUp); !hosts.attempts[0].Closings[0].VoidAfter.Equal(end) {
+		t.Errorf("void after %v, not when the deletion is given up, %v", hosts.attempts[0].Closings[0].VoidAfter, end)
 	}
 	if s := table.Get("s1").Session(); s.AttemptID != "a2" || s.Attempts != 2 || !s.NextAttemptAt.After(now) {
 		t.Errorf("record: %v", table.Get("s1"))

@@ -173,11 +173,8 @@ func (d *Deleter) accepted(del *deletion, w Write, old Record) {
 // closeSessions sends the commands of what was recorded. A refused session goes back to
 // what it was; anything unclear is left to its lease.
 func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
-	var (
-		sent []*deletion
-		ends []time.Time
-	)
-	attempt := Attempt{ID: req.ID, OnSent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
+	var sent []*deletion
+	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
 	for _, del := range deletions {
 		if del.step == toClose {
 			sent = append(sent, del)
@@ -186,8 +183,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 				// Open before: what came up since was not meant. Force begins again.
 				requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)
 			}
-			attempt.add(del.seen, requestedAt)
-			ends = append(ends, until)
+			attempt.add(del.seen, requestedAt, until)
 		}
 	}
 	if len(sent) == 0 {
@@ -197,7 +193,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	defer cancel()
 
 	var refused []*deletion
-	for i, err := range closeParts(sendCtx, d.Closer, attempt, ends, req.At) {
+	for i, err := range d.Closer.Close(sendCtx, attempt) {
 		del := sent[i]
 		del.step, del.cause, del.ordered = done, err, true
 		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
@@ -224,10 +220,9 @@ type Attempt struct {
 	// ID travels with the command out of the hosts' reach, and comes back with
 	// each Report.
 	ID string
-	// VoidAfter is when the deletions end by themselves; a host that gets the
-	// command later does nothing.
-	VoidAfter time.Time
-	Closings  []Closing
+	// At is when it is made.
+	At       time.Time
+	Closings []Closing
 	// OnSent, if it is there, is told of each closing, by its place, whose command
 	// was taken: its ID, for the log. Several are told of side by side.
 	OnSent func(closing int, commandID string)
@@ -241,15 +236,20 @@ type Closing struct {
 	// is closed.
 	CreationTime string
 	CreatedUntil time.Time
+	// VoidAfter is when the deletion ends by itself; a host that gets the command
+	// later does nothing.
+	VoidAfter time.Time
 }
 
-// add adds the closing of a session whose deletion was requested at that time.
-func (a *Attempt) add(s Session, requestedAt time.Time) {
+// add adds the closing of a session whose deletion was requested at that time, and
+// is tried until then.
+func (a *Attempt) add(s Session, requestedAt, until time.Time) {
 	a.Closings = append(a.Closings, Closing{
 		SessionID:    s.ID,
 		NameOnHost:   s.NameOnHost(),
 		HostID:       s.HostID,
 		CreationTime: s.CreationTime,
 		CreatedUntil: requestedAt.Add(CreationTolerance),
+		VoidAfter:    until,
 	})
 }

@@ -24,9 +24,9 @@ func TestDeletionIsRecordedBeforeItIsAnswered(t *testing.T) {
 	w.expect(request("r1", t0, entry("s1", alice), entry("s2", alice)), "", "")
 	w.is("s1", markedRecord)
 	w.wrote("mark", "mark")
-	want := []session.Attempt{{ID: "r1", VoidAfter: t0.Add(giveUp), Closings: []session.Closing{
-		{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance)},
-		{SessionID: "s2", NameOnHost: "s2", HostID: hostB, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance)},
+	want := []session.Attempt{{ID: "r1", At: t0, Closings: []session.Closing{
+		{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance), VoidAfter: t0.Add(giveUp)},
+		{SessionID: "s2", NameOnHost: "s2", HostID: hostB, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance), VoidAfter: t0.Add(giveUp)},
 	}}}
 	if diff := cmp.Diff(want, w.hosts.sent); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)

@@ -29,7 +29,7 @@ func TestTimeToGiveUpMayChange(t *testing.T) {
 			until := t0.Add(tc.tried)
 			voidAt := func(n int) {
 				t.Helper()
-				if sent := u.hosts.sent; len(sent) == 0 || !sent[len(sent)-1].VoidAfter.Equal(until) {
+				if sent := u.hosts.sent; len(sent) == 0 || !sent[len(sent)-1].Closings[0].VoidAfter.Equal(until) {
 					t.Errorf("command %d: %+v, not void at %v", n, sent, until)
 				}
 			}

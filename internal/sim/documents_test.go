@@ -148,13 +148,11 @@ var (
 
 // genClose asks for sessions of the host, and for others, as the broker does.
 func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
-	attempt := session.Attempt{
-		ID:        "a0000000-0000-4000-8000-000000000000",
-		VoidAfter: h.now().Add(time.Duration(rapid.SampledFrom([]int{-61, -1, 0, 1, 3600, 3600, 3600}).Draw(t, "void after")) * time.Second),
-	}
+	attempt := session.Attempt{ID: "a0000000-0000-4000-8000-000000000000"}
+	voidAfter := h.now().Add(time.Duration(rapid.SampledFrom([]int{-61, -1, 0, 1, 3600, 3600, 3600}).Draw(t, "void after")) * time.Second)
 	off := rapid.SampledFrom([]time.Duration{0, 0, 0, time.Microsecond, -time.Microsecond, time.Millisecond, time.Second, -time.Hour})
 	for n := range rapid.IntRange(1, 6).Draw(t, "closings") {
-		c := session.Closing{SessionID: fmt.Sprint("id ", n), HostID: scriptedID}
+		c := session.Closing{SessionID: fmt.Sprint("id ", n), HostID: scriptedID, VoidAfter: voidAfter}
 		created := h.now().Add(-genAge.Draw(t, "other age"))
 		if len(h.Sessions) > 0 && rapid.IntRange(0, 4).Draw(t, "of the host") > 0 {
 			s := rapid.SampledFrom(h.Sessions).Draw(t, "session")

@@ -24,8 +24,8 @@ var hostBugs = []mutant{
 	{
 		name: "command without an end", promise: 5, file: voidAfter,
 		why: "one that arrives after the deletion's end still closes",
-		old: "p.VoidAfter = ends[i]",
-		new: "p.VoidAfter = ends[i].Add(1000 * time.Hour)",
+		old: "p.voidAfter = end",
+		new: "p.voidAfter = end.Add(1000 * time.Hour)",
 	},
 	{
 		name: "host confirms for others", promise: 5, file: confirmRules,
@@ -93,8 +93,8 @@ var hostBugs = []mutant{
 	{
 		name: "one old deletion makes the commands of all void early", promise: 8, file: voidAfter,
 		why: "a host whose clock is two minutes ahead does nothing for deletions that have an hour",
-		old: "n, known := of[left]",
-		new: "left = 0\n\t\tn, known := of[left]",
+		old: "p := ofLeft[left]",
+		new: "left = 0\n\t\tp := ofLeft[left]",
 	},
 	{
 		name: "one host's error is its batch's", promise: 8, file: hostEvents,

@@ -25,7 +25,7 @@ const (
 	hostEvents     = "internal/events/hostevents/hostevents.go"
 	memoryHosts    = "internal/memtable/hosts.go"
 	deleter        = "internal/session/deleter.go"
-	voidAfter      = "internal/session/voidafter.go"
+	voidAfter      = "internal/runcommand/voidafter.go"
 	refusals       = "internal/session/refusal.go"
 	deletions      = "internal/session/deletion.go"
 	reaper         = "internal/session/hostreaper.go"
