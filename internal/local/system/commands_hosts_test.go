@@ -34,6 +34,10 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	sessions, err := strconv.Atoi(args[1])
 	ts.Check(err)
+	names := ""
+	if len(args) > 2 {
+		names = args[2]
+	}
 	// Side by side, or DynamoDB Local takes a minute for some thousand.
 	const workers = 16
 	failures := make([]error, workers)
@@ -41,7 +45,7 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	for worker := range workers {
 		group.Go(func() {
 			for h := 1 + worker; h <= hosts && failures[worker] == nil; h += workers {
-				failures[worker] = s.startMany(h, sessions, len(args) > 2)
+				failures[worker] = s.startMany(h, sessions, names)
 			}
 		})
 	}
@@ -49,15 +53,23 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(errors.Join(failures...))
 }
 
-func (s *stage) startMany(host, sessions int, random bool) error {
+// startMany starts sessions whose IDs are as long as a UUID, the ID that Session
+// Manager gives. With names they are not in the table.
+func (s *stage) startMany(host, sessions int, names string) error {
 	for n := 1; n <= sessions; n++ {
-		// As long as a UUID, the ID that Session Manager gives.
-		id := fmt.Sprintf("s-%08d-%025d", host, n)
-		if random {
+		var id string
+		switch names {
+		case "":
+			id = fmt.Sprintf("s-%08d-%025d", host, n)
+		case "random":
 			id = awsenv.NewID()
+		case "short":
+			id = fmt.Sprintf("s%d-%d", host, n)
+		default:
+			return fmt.Errorf("names are random or short, not %s", names)
 		}
 		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, id)
-		status, answer, err := s.call("PUT", path, "application/json", fmt.Appendf(nil, `{"Owner": "user1", "Registered": %t}`, !random))
+		status, answer, err := s.call("PUT", path, "application/json", fmt.Appendf(nil, `{"Owner": "user1", "Registered": %t}`, names == ""))
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,8 @@ import (
 // template. Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
-//	fleet HOSTS SESSIONS [random]     hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
-//	                                  with UUIDs for IDs, and not in the table
+//	fleet HOSTS SESSIONS [random|short]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
+//	                                  with UUIDs for IDs, short: s<host>-<n>, and not in the table
 //	end SESSION on HOST               behind the broker's back
 //	host HOST|all ACTION              stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
 //	                                  stop-when-empty, keep-when-empty,
