@@ -21,10 +21,12 @@ func main() {
 
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	systemsManager := ssm.NewFromConfig(awsenv.SystemsManager.Config())
+	hosts := dynamo.Hosts{Client: db, Table: settings.HostsTable}
 	function := deletesessions.New(deletesessions.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
 		Reader:         dynamo.NewReader(db, settings.SessionsTable),
-		Notes:          dynamo.Hosts{Client: db, Table: settings.HostsTable},
+		Notes:          hosts,
+		RefusedHosts:   hosts,
 		SystemsManager: systemsManager,
 		Now:            time.Now,
 		Log:            out.Log,

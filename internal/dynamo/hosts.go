@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +20,7 @@ type HostsAPI interface {
 	QueryAPI
 	batchGetAPI
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 }
 
 // Hosts is the Hosts table: one small item a host.
@@ -36,6 +38,10 @@ type HostsAPI interface {
 // The item "fleet" has the last inventory that was sent to all hosts, as
 // InventorySentAt, and the two before it, as LastButOneSentAt and
 // LastButTwoSentAt; and the host that the last walk came to, as WalkedTo.
+//
+// The item "refused-<HostId>" notes that a deletion was refused because of that
+// host: AnsweredAt is when, and AnsweredLane is one of its own, until EC2 has been
+// asked.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
@@ -97,11 +103,14 @@ func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string
 // possibleHosts are those of the IDs that a host can have.
 func possibleHosts(ids []string) []string {
 	ids = possible(ids)
-	if slices.Contains(ids, fleet) {
-		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == fleet })
+	if slices.ContainsFunc(ids, isNoHost) {
+		ids = slices.DeleteFunc(slices.Clone(ids), isNoHost)
 	}
 	return ids
 }
+
+// isNoHost tells whether the key is of another item than a host's.
+func isNoHost(id string) bool { return id == fleet || strings.HasPrefix(id, refusedPrefix) }
 
 // each reads the times of the items of those IDs that there are.
 func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) time.Time)) error {

@@ -104,6 +104,7 @@ func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
 		},
+		RefusedHosts: &session.RefusedHostChecker{Hosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
 		Unresponsive: &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
 		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},

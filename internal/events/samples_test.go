@@ -76,6 +76,7 @@ func cleanupSample(t *testing.T, text []byte) {
 			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 			Closer: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
 		},
+		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
 		Unresponsive: &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},
 		Walker:       &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},

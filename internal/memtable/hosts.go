@@ -19,6 +19,7 @@ type Hosts struct {
 	sent  [3]time.Time // the last inventories, the newest first
 
 	walkedTo string
+	refused  map[string]time.Time // by host
 }
 
 type host struct {
@@ -40,7 +41,7 @@ func checkHost(id string) error {
 }
 
 // NewHosts is an empty table.
-func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}} }
+func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}, refused: map[string]time.Time{}} }
 
 // RecordInventorySent implements session.HostTable.
 func (t *Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {

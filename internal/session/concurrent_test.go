@@ -82,7 +82,7 @@ func concurrentStory(c *choices, record session.Record, faultsLeft int, entries 
 				}
 				c.note("%s asks the host: refused %v", name, len(h.refuses) > 0)
 			}
-			d := &session.Deleter{Table: tab, Closer: h, GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
+			d := &session.Deleter{Table: tab, Closer: h, RefusedHosts: memtable.NewHosts(), GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
 			answers, err := d.Delete(context.Background(), request(name, at(float64(30+i)), e))
 			if errors.Is(err, session.ErrTableDown) {
 				reasons[i] = session.ReasonUnclear

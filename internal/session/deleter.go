@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -62,7 +63,10 @@ type Deleter struct {
 	// GiveUp is how long after its request a deletion of now on is tried.
 	GiveUp    time.Duration
 	ForceMode ForceMode
-	Log       *slog.Logger
+	// RefusedHosts has EC2 asked about hosts that are refused, by somebody else: a
+	// client of EC2 would make every cold start longer.
+	RefusedHosts RefusedHostNotes
+	Log          *slog.Logger
 }
 
 // answerTime is kept from the end of the request's time for the answer: without
@@ -200,7 +204,11 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 			refused = append(refused, del)
 		}
 	}
+	var notes sync.WaitGroup
+	ofHosts := hostsOf(refused)
+	notes.Go(func() { d.noteRefusedHosts(ctx, ofHosts, req.At, log) })
 	refused = d.putBackRefused(ctx, req, refused)
+	notes.Wait()
 	d.recordRefusals(ctx, req, refused, log)
 }
 

@@ -50,7 +50,7 @@ func TestAnswersAreTrueWhateverWritesAreLost(t *testing.T) {
 				if tc.refused {
 					h.refuses = map[string]string{hostA: offline}
 				}
-				d := &session.Deleter{Table: tab, Closer: h, GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
+				d := &session.Deleter{Table: tab, Closer: h, RefusedHosts: memtable.NewHosts(), GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
 				// The other entry is answered for, so the table does not count as down.
 				answers, err := d.Delete(context.Background(), request("r2", at(30), tc.entry, entry("s2", alice)))
 				if err != nil || len(answers) != 2 {

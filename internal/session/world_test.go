@@ -183,11 +183,13 @@ type world struct {
 	t     *testing.T
 	table *table
 	hosts *hosts
-	log   strings.Builder
+	// refused keeps the hosts because of which deletions are refused.
+	refused *memtable.Hosts
+	log     strings.Builder
 }
 
 func newWorld(t *testing.T, records ...session.Record) *world {
-	w := &world{t: t, table: &table{Table: memtable.New()}, hosts: &hosts{refuses: map[string]string{}, unclear: map[string]bool{}}}
+	w := &world{t: t, table: &table{Table: memtable.New()}, hosts: &hosts{refuses: map[string]string{}, unclear: map[string]bool{}}, refused: memtable.NewHosts()}
 	for _, r := range records {
 		w.table.Put(r)
 	}
@@ -197,7 +199,7 @@ func newWorld(t *testing.T, records ...session.Record) *world {
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&w.log, nil)) }
 
 func (w *world) deleter() *session.Deleter {
-	return &session.Deleter{Table: w.table, Closer: w.hosts, GiveUp: giveUp, Log: w.logger()}
+	return &session.Deleter{Table: w.table, Closer: w.hosts, RefusedHosts: w.refused, GiveUp: giveUp, Log: w.logger()}
 }
 
 func (w *world) delete(req session.Request) []session.Answer {

@@ -126,6 +126,9 @@ func (w *world) fits(r *request, e entry, a answered) bool {
 func (w *world) answeredDeleting(r *request, g group) {
 	id := g.sessionID
 	w.seen.premises[1]++
+	if r.ofGone {
+		w.breaks(7, "%s answers DELETING of %s, whose host is gone", r.inv, id)
+	}
 	rec := w.table.Get(id)
 	s := rec.Session()
 	ended := rec == nil || s.State == session.Deleted || s.State == session.Unknown && (s.Confirmation != "" || !s.GivenUpAt.IsZero())
@@ -165,6 +168,9 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 		return
 	}
 	r.denied[g] = true
+	if r.ofGone && reason != notFound {
+		w.breaks(7, "%s repeats what was refused minutes ago because of a host that is gone, and is told of %s: %q", r.inv, id, reason)
+	}
 	rec := w.table.Get(id)
 	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // it may have become another's meanwhile
 		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)

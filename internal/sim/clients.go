@@ -27,6 +27,8 @@ type request struct {
 	owned  map[group]bool            // while it was under way, the session was that owner's
 	denied map[group]bool            // was told that nothing was changed
 	gone   map[group]bool            // while it was under way, there was none of that owner to be deleted
+
+	ofGone bool // repeats one that was refused because of a host that is gone
 }
 
 type entry struct {
@@ -89,7 +91,7 @@ func (w *world) anyEntries() (entries []entry) {
 }
 
 // ask sends deleteSessions, as API Gateway hands it over.
-func (w *world) ask(entries []entry, dryRun bool) {
+func (w *world) ask(entries []entry, dryRun bool) *request {
 	body, err := json.Marshal(entries)
 	if err != nil {
 		panic(err)
@@ -104,6 +106,7 @@ func (w *world) ask(entries []entry, dryRun bool) {
 		r.gone[g] = !r.owned[g] || rec[session.AttrState] == string(session.Deleted)
 	}
 	w.send(r, string(body))
+	return r
 }
 
 // askBadly sends what is not a request; nothing may come of it.

@@ -25,6 +25,7 @@ const (
 	hostCrowded
 	lostRecordListed
 	revivedEnds
+	goneRefused
 
 	deeds
 )
@@ -32,7 +33,8 @@ const (
 var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again",
 	"the ID of an ended record that has expired is another host's",
 	"a fleet is large", "a host has hundreds of sessions",
-	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again"}
+	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again",
+	"a deletion is refused because of a host that is gone"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

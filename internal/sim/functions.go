@@ -67,7 +67,7 @@ func (s setup) settings() (read settings) {
 
 func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 	return deletesessions.New(deletesessions.Parts{
-		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
+		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, RefusedHosts: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
 		Now: w.now, Log: w.log(inv),
 	}, inv.setup.read.deleteSessions)
 }

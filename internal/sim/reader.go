@@ -135,3 +135,16 @@ func (t hostTableOf) Silences(ctx context.Context, hostIDs []string) (silences m
 func (t hostTableOf) RecordAsked(ctx context.Context, hostID string, at time.Time) error {
 	return t.do(ctx, "asked EC2 about "+hostID, func(ctx context.Context) { _ = t.w.hostTable.RecordAsked(ctx, hostID, at) })
 }
+
+func (t hostTableOf) RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error {
+	return t.do(ctx, fmt.Sprintf("refused %q", hostIDs), func(ctx context.Context) { _ = t.w.hostTable.RecordRefused(ctx, hostIDs, at) })
+}
+
+func (t hostTableOf) RefusedHosts(ctx context.Context, limit int) (hosts []session.RefusedHost, err error) {
+	err = t.do(ctx, "which hosts were refused", func(ctx context.Context) { hosts, _ = t.w.hostTable.RefusedHosts(ctx, limit) })
+	return hosts, err
+}
+
+func (t hostTableOf) ForgetRefused(ctx context.Context, noted session.RefusedHost) error {
+	return t.do(ctx, "was asked about, no longer refused: "+noted.HostID, func(ctx context.Context) { _ = t.w.hostTable.ForgetRefused(ctx, noted) })
+}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -64,6 +65,9 @@ func (w *world) tick(period time.Duration, task string) {
 
 func (w *world) anythingDue() bool {
 	now := session.FormatTime(w.now())
+	if refused, _ := w.hostTable.RefusedHosts(context.Background(), 1); len(refused) > 0 {
+		return true
+	}
 	for _, r := range w.table.All() {
 		if next, leased := r[session.AttrNextAttemptAt].(string); leased && next <= now {
 			return true

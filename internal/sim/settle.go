@@ -39,6 +39,7 @@ func (w *world) settle() {
 	w.emptyHostsAreStopped()
 	w.noIdle = true // or the last inventory would be out of date
 	w.oneIsTerminatedUnheard()
+	w.refusedAreToldTheTruth()
 	w.inventories()
 	w.tableTellsTheTruth()
 	w.goneHostsHaveNoSessions()

@@ -40,6 +40,8 @@ var Attributes = map[string]string{
 	"Open":            "open deletions",
 	"StillDue":        "due deletions that wait for the next run",
 	"StillQuiet":      "quiet hosts that wait for the next run",
+	"StillRefused":    "refused hosts that wait for the next run",
+	"Hosts":           "how many hosts",
 	"Sessions":        "how many sessions",
 	"Complete":        "whether the inventory has all of the host's sessions",
 	"Reports":         "how many sessions the host reported on",

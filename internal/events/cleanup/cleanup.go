@@ -55,6 +55,7 @@ type Parts struct {
 		session.HostTable
 		session.HostNotes
 		session.HostWalk
+		session.RefusedHosts
 	}
 	SystemsManager runcommand.SenderAPI
 	EC2            ec2state.StopAPI
@@ -77,7 +78,8 @@ func New(p Parts, s Settings) *Handler {
 			},
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
-		Gauge: &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
+		RefusedHosts: &session.RefusedHostChecker{Hosts: p.HostTable, Reaper: reaper, Log: p.Log},
+		Gauge:        &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
 		Unresponsive: &session.UnresponsiveMarker{
 			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 		},
@@ -96,6 +98,7 @@ func New(p Parts, s Settings) *Handler {
 // A Handler handles the schedules' events, {"task": ...}.
 type Handler struct {
 	Cleaner      *session.Cleaner
+	RefusedHosts *session.RefusedHostChecker
 	Gauge        *session.OpenDeletionGauge
 	Unresponsive *session.UnresponsiveMarker
 	Walker       *session.HostWalker
@@ -138,7 +141,7 @@ func (c *Handler) Handle(ctx context.Context, event Event) error {
 func (c *Handler) do(ctx context.Context, task string) error {
 	switch task {
 	case "deletions":
-		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx))
+		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx), c.RefusedHosts.Check(ctx))
 	case "inventory":
 		// Whatever silent hosts take, all hosts are asked before.
 		return errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter), c.Walker.Walk(ctx))

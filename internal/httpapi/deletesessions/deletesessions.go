@@ -45,6 +45,7 @@ type Parts struct {
 	Table          session.Table
 	Reader         session.Reader
 	Notes          session.HostNotes
+	RefusedHosts   session.RefusedHostNotes
 	SystemsManager runcommand.SenderAPI
 	Now            func() time.Time
 	Log            *slog.Logger
@@ -54,11 +55,12 @@ type Parts struct {
 func New(p Parts, s Settings) *Handler {
 	return &Handler{
 		Deleter: &session.Deleter{
-			Table:     p.Table,
-			Closer:    &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
-			GiveUp:    s.GiveUp,
-			ForceMode: s.ForceMode,
-			Log:       p.Log,
+			Table:        p.Table,
+			Closer:       &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
+			GiveUp:       s.GiveUp,
+			ForceMode:    s.ForceMode,
+			RefusedHosts: p.RefusedHosts,
+			Log:          p.Log,
 		},
 		DryRunner: &session.DryRunner{
 			Reader:      p.Reader,

@@ -203,6 +203,21 @@ func (t *countedHosts) RecordAsked(ctx context.Context, hostID string, at time.T
 	return t.localHosts.RecordAsked(ctx, hostID, at)
 }
 
+func (t *countedHosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error {
+	t.count("RecordRefused", nil)
+	return t.localHosts.RecordRefused(ctx, hostIDs, at)
+}
+
+func (t *countedHosts) RefusedHosts(ctx context.Context, limit int) ([]session.RefusedHost, error) {
+	t.count("RefusedHosts", nil)
+	return t.localHosts.RefusedHosts(ctx, limit)
+}
+
+func (t *countedHosts) ForgetRefused(ctx context.Context, noted session.RefusedHost) error {
+	t.count("ForgetRefused", nil)
+	return t.localHosts.ForgetRefused(ctx, noted)
+}
+
 type countedHostLister struct {
 	session.HostLister
 	count func(operation string, in any)

@@ -29,7 +29,7 @@ var handlerOf = map[string]func(p parts) any{
 		settings := deletesessions.ReadSettings(p.env)
 		settings.GiveUp = cmp.Or(p.override.GiveUpAfter, settings.GiveUp)
 		return deletesessions.New(deletesessions.Parts{
-			Table: p.table, Reader: p.reader, Notes: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
+			Table: p.table, Reader: p.reader, Notes: p.hosts, RefusedHosts: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
 		}, settings).Handle
 	},
 	"describe-sessions": func(p parts) any {

@@ -70,6 +70,9 @@ func TestWhatTablesNeed(t *testing.T) {
 		"RecordWalkedTo":      func() { p.hosts.RecordWalkedTo(ctx, "i-1") },
 		"Silences":            func() { p.hosts.Silences(ctx, []string{"i-1"}) },
 		"RecordAsked":         func() { p.hosts.RecordAsked(ctx, "i-1", now) },
+		"RecordRefused":       func() { p.hosts.RecordRefused(ctx, []string{"i-1", "i-2"}, now) },
+		"RefusedHosts":        func() { p.hosts.RefusedHosts(ctx, 1) },
+		"ForgetRefused":       func() { p.hosts.ForgetRefused(ctx, session.RefusedHost{HostID: "i-1", At: now}) },
 		"HostsAfter":          func() { p.hostLister.HostsAfter(ctx, "i-1", 1) },
 		"Open":                func() { p.index.Open(ctx, "0", 1) },
 	}
@@ -130,6 +133,25 @@ func dynamoCall(operation string, body []byte) (answer string, some []grant) {
 			some = append(some, grant{"dynamodb:BatchGetItem", table + ".Arn", ""})
 		}
 		return `{"Responses":{},"UnprocessedKeys":{}}`, some
+	case "BatchWriteItem":
+		var puts struct {
+			RequestItems map[string][]struct {
+				PutRequest struct{ Item map[string]map[string]string }
+			}
+		}
+		if err := json.Unmarshal(body, &puts); err != nil {
+			return "", nil
+		}
+		for table, items := range puts.RequestItems {
+			condition := onlyRefused
+			for _, item := range items {
+				if !strings.HasPrefix(item.PutRequest.Item["HostId"]["S"], "refused-") {
+					condition = ""
+				}
+			}
+			some = append(some, grant{"dynamodb:BatchWriteItem", table + ".Arn", condition})
+		}
+		return `{"UnprocessedItems":{}}`, some
 	case "Query", "Scan", "UpdateItem", "GetItem", "PutItem", "DeleteItem":
 		resource := in.TableName + ".Arn"
 		if in.IndexName != "" {

@@ -109,6 +109,9 @@ func neededForCommand(in *ssm.SendCommandInput) []grant {
 const (
 	theSessions = "SessionsTable.Arn"
 	theHosts    = "HostsTable.Arn"
+
+	// onlyRefused: of the Hosts table, notes of refused hosts, and no host's own item.
+	onlyRefused = `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["refused-*"]}}`
 )
 
 // ofTables is what the operations of the tables need; TestWhatTablesNeed looks at
@@ -134,6 +137,9 @@ var ofTables = map[string][]grant{
 	"RecordWalkedTo":      {{"dynamodb:UpdateItem", theHosts, ""}},
 	"Silences":            {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"RecordAsked":         {{"dynamodb:UpdateItem", theHosts, ""}},
+	"RecordRefused":       {{"dynamodb:BatchWriteItem", theHosts, onlyRefused}},
+	"RefusedHosts":        {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},
+	"ForgetRefused":       {{"dynamodb:UpdateItem", theHosts, ""}},
 	"HostsAfter":          {{"dynamodb:Scan", theSessions + "/index/by-host", ""}},
 	"Open":                {{"dynamodb:Query", theSessions + "/index/due", ""}},
 }

@@ -56,6 +56,8 @@ type localHosts interface {
 	session.HostTable
 	session.HostNotes
 	session.HostWalk
+	session.RefusedHostNotes
+	session.RefusedHosts
 }
 
 const (

@@ -75,7 +75,7 @@ var genAnswered = rapid.Custom(func(t *rapid.T) time.Time {
 // questions.
 func genQuestion(n int) *rapid.Generator[question] {
 	return rapid.Custom(func(t *rapid.T) question {
-		q := question{what: rapid.SampledFrom([]string{"sent", "last", "newest", "answered", "answered", "quiet", "silence"}).Draw(t, "what")}
+		q := question{what: rapid.SampledFrom([]string{"sent", "last", "newest", "answered", "answered", "quiet", "silence", "refused", "forgotten", "which"}).Draw(t, "what")}
 		switch q.what {
 		case "sent":
 			at := genMoment(session.SentApart).Draw(t, "at")
@@ -106,6 +106,27 @@ func genQuestion(n int) *rapid.Generator[question] {
 			hostID, before := genHostID.Draw(t, "host"), genAnswered.Draw(t, "before")
 			q.what, q.unfit = fmt.Sprintf("silence of %s before %v", hostID, before), slices.Contains(unfitKeys, hostID)
 			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.MarkSilent(t.Context(), hostID, before) }
+		case "refused":
+			some, at := rapid.SliceOfDistinct(genHostID, rapid.ID[string]).Draw(t, "hosts"), genMoment(time.Millisecond).Draw(t, "at")
+			q.what = fmt.Sprintf("refused %.20q at %v", some, at)
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
+				return nil, h.(refusedHosts).RecordRefused(t.Context(), some, at)
+			}
+		case "forgotten":
+			noted := session.RefusedHost{HostID: rapid.SampledFrom(hostIDs).Draw(t, "host"), At: genMoment(time.Millisecond).Draw(t, "at")}
+			q.what = fmt.Sprintf("forget %+v", noted)
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
+				return nil, h.(refusedHosts).ForgetRefused(t.Context(), noted)
+			}
+		case "which":
+			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
+				all, err := h.(refusedHosts).RefusedHosts(t.Context(), 10)
+				at := map[string]string{} // those of one moment are in no order
+				for _, r := range all {
+					at[r.HostID] = session.FormatTime(r.At)
+				}
+				return at, err
+			}
 		}
 		return q
 	})

@@ -28,6 +28,7 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 		"UnfitHosts":              unfitHosts,
 		"PlaceOfAWalk":            placeOfAWalk,
 		"SilenceOfHosts":          silenceOfHosts,
+		"RefusedAndForgotten":     refusedAndForgotten,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
 	}
@@ -246,6 +247,11 @@ func unfitHosts(h *hostsTest) {
 			h.t.Errorf("notes of %.10q and another: %v, %v", id, notes, err)
 		}
 	}
+	refused := h.hosts.(refusedHosts)
+	if err := refused.RecordRefused(ctx, append([]string{"i-1"}, unfitKeys...), after(1)); err != nil {
+		h.t.Error(err)
+	}
+	h.refused(10, session.RefusedHost{HostID: "i-1", At: after(1)})
 	for _, id := range unfitKeys {
 		if fresh, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: id, SentAt: after(1), At: after(2)}); err == nil {
 			h.t.Errorf("an answer of a host of %d bytes: fresh %v", len(id), fresh)
@@ -306,4 +312,61 @@ func silenceOfHosts(h *hostsTest) {
 		"i-1": {AnsweredAt: after(50), AskedAt: after(30)},
 		"i-2": {AnsweredAt: after(20)},
 	})
+}
+
+// refusedHosts are both sides of the notes of refused hosts.
+type refusedHosts interface {
+	session.RefusedHostNotes
+	session.RefusedHosts
+}
+
+func (h *hostsTest) refused(limit int, want ...session.RefusedHost) {
+	h.t.Helper()
+	got, err := h.hosts.(refusedHosts).RefusedHosts(h.t.Context(), limit)
+	for i := range got {
+		got[i].At = got[i].At.UTC()
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		h.t.Errorf("%v, refused (-want +got):\n%s", err, diff)
+	}
+}
+
+// refusedAndForgotten notes more hosts than a call takes. A note is no answer of its host.
+func refusedAndForgotten(h *hostsTest) {
+	ctx, table := h.t.Context(), h.hosts.(refusedHosts)
+	h.refused(10)
+	var many []string
+	for n := range 60 {
+		many = append(many, fmt.Sprintf("i-%02d", n))
+	}
+	h.answers("i-1", 1, 10, true)
+	for _, note := range []struct {
+		hostIDs []string
+		at      int
+	}{{many, 100}, {[]string{"i-1", "i-2"}, 50}, {[]string{"i-1"}, 70}, {[]string{"i-2"}, 75}, {nil, 80}} {
+		if err := table.RecordRefused(ctx, note.hostIDs, after(note.at)); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.refused(2, session.RefusedHost{HostID: "i-1", At: after(70)}, session.RefusedHost{HostID: "i-2", At: after(75)})
+	if all, err := table.RefusedHosts(ctx, 100); len(all) != 62 || err != nil {
+		h.t.Errorf("%d refused hosts, %v", len(all), err)
+	}
+	for _, noted := range []session.RefusedHost{
+		{HostID: "i-1", At: after(50)}, // refused again since
+		{HostID: "i-2", At: after(75)}, {HostID: "i-2", At: after(75)}, {HostID: "i-3", At: after(75)},
+	} {
+		if err := table.ForgetRefused(ctx, noted); err != nil {
+			h.t.Error(err)
+		}
+	}
+	h.refused(1, session.RefusedHost{HostID: "i-1", At: after(70)})
+	if all, err := table.RefusedHosts(ctx, 100); len(all) != 61 || err != nil {
+		h.t.Errorf("%d refused hosts, %v", len(all), err)
+	}
+	h.quiet(1000, 10, "i-1")
+	h.newest(map[string]time.Time{"i-1": after(1)})
+	if silences, err := h.hosts.(session.HostWalk).Silences(ctx, []string{"i-1", "i-2", "refused-i-1", "refused-i-2"}); len(silences) != 1 || err != nil {
+		h.t.Errorf("silences: %v, %v", silences, err)
+	}
 }

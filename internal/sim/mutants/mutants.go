@@ -39,6 +39,7 @@ const (
 	answers        = "internal/runcommand/reader.go"
 	surveys        = "internal/runcommand/survey.go"
 	api            = "internal/httpapi/deletesessions/deletesessions.go"
+	refusedHosts   = "internal/session/refusedhosts.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
 )

@@ -121,4 +121,16 @@ var requestBugs = []mutant{
 		old: "!now.Before(open.AttemptedAt.Add(RepeatPause)) &&",
 		new: "",
 	},
+	{
+		name: "refused hosts are not noted", promise: 7, file: deleter,
+		why: "nobody asks EC2 about them: a caller is refused for hours because of a host that is gone",
+		old: "ofHosts := hostsOf(refused)",
+		new: "ofHosts := hostsOf(nil)",
+	},
+	{
+		name: "refused hosts are forgotten unasked", promise: 7, file: refusedHosts,
+		why: "the same",
+		old: "checks, err := c.Reaper.Check(ctx, hostIDs)",
+		new: "checks, err := c.Reaper.Check(ctx, nil)",
+	},
 }

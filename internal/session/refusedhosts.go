@@ -1,0 +1,121 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// RefusedHostNotes keeps the hosts because of which deletions were refused, until
+// EC2 is asked about them: whoever refuses them does not ask itself.
+type RefusedHostNotes interface {
+	// RecordRefused notes hosts, which are distinct. A host's new note replaces the
+	// one before.
+	RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error
+}
+
+// RefusedHosts gives out what RefusedHostNotes keeps.
+type RefusedHosts interface {
+	// RefusedHosts lists hosts that are noted, the longest noted first, at most
+	// limit of them.
+	RefusedHosts(ctx context.Context, limit int) ([]RefusedHost, error)
+	// ForgetRefused removes a note, unless another has replaced it.
+	ForgetRefused(ctx context.Context, noted RefusedHost) error
+}
+
+// A RefusedHost is a host because of which a deletion was refused, and when that was.
+type RefusedHost struct {
+	HostID string
+	At     time.Time
+}
+
+// KeepRefused is how long a note is kept that nobody removes.
+const KeepRefused = 24 * time.Hour
+
+// noteTime bounds the time that noting refused hosts takes from their callers.
+const noteTime = 2 * time.Second
+
+// hostsOf are the hosts of deletions, each once, that EC2 may know.
+func hostsOf(deletions []*deletion) (hostIDs []string) {
+	for _, del := range deletions {
+		if id := del.seen.HostID; id != "" && !strings.HasPrefix(id, "mi-") {
+			hostIDs = append(hostIDs, id)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(hostIDs)))
+}
+
+// noteRefusedHosts has EC2 asked about the hosts of refused deletions: one that is
+// gone, though no event told of it, is then found out before the caller repeats
+// the request. The answer does not depend on it.
+func (d *Deleter) noteRefusedHosts(ctx context.Context, hostIDs []string, at time.Time, log *slog.Logger) {
+	if len(hostIDs) == 0 {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, noteTime)
+	defer stop()
+	if err := d.RefusedHosts.RecordRefused(ctx, hostIDs, at); err != nil {
+		log.Warn("refused hosts were not noted: nobody asks EC2 about them because of this request", "Hosts", len(hostIDs), "Cause", err)
+	}
+}
+
+// A RefusedHostChecker has EC2 asked about the hosts that are noted as refused.
+type RefusedHostChecker struct {
+	Hosts  RefusedHosts
+	Reaper *HostReaper
+	Log    *slog.Logger
+}
+
+const (
+	// maxRefused is how many noted hosts one run asks about; refusedPage is how many
+	// it asks about together.
+	maxRefused  = 1000
+	refusedPage = 100
+)
+
+// Check asks about hosts until no other is noted or its time is nearly up; the next
+// run goes on. A host stays noted until what EC2 says of it has been dealt with.
+func (c *RefusedHostChecker) Check(ctx context.Context) error {
+	hosts, err := c.Hosts.RefusedHosts(ctx, maxRefused)
+	if err != nil {
+		return fmt.Errorf("read which hosts were refused: %w", err)
+	}
+	for asked, page := 0, []RefusedHost(nil); asked < len(hosts); asked += len(page) {
+		if !timeFor(ctx, askTime) {
+			c.Log.Warn("time is up: the next run asks about more refused hosts", "StillRefused", len(hosts)-asked)
+			return nil
+		}
+		page = hosts[asked:min(asked+refusedPage, len(hosts))]
+		if err := c.ask(ctx, page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *RefusedHostChecker) ask(ctx context.Context, hosts []RefusedHost) error {
+	ctx, stop := context.WithTimeout(ctx, askTime)
+	defer stop()
+	var hostIDs []string
+	for _, h := range hosts {
+		hostIDs = append(hostIDs, h.HostID)
+	}
+	checks, err := c.Reaper.Check(ctx, hostIDs)
+	if err != nil {
+		return fmt.Errorf("refused hosts: %w", err)
+	}
+	c.Log.Info("EC2 was asked about hosts because of which deletions were refused", "Hosts", len(hosts))
+	for _, h := range hosts {
+		check := checks[h.HostID]
+		if check.Err == nil && check.Status != Stopping {
+			check.Err = c.Hosts.ForgetRefused(ctx, h)
+		}
+		if check.Err != nil {
+			c.Log.Warn("a refused host is not dealt with: the next run asks about it again", "HostId", h.HostID, "Cause", check.Err)
+		}
+	}
+	return nil
+}
