@@ -40,6 +40,8 @@ var Attributes = map[string]string{
 	"Open":            "open deletions",
 	"StillDue":        "due deletions that wait for the next run",
 	"StillQuiet":      "quiet hosts that wait for the next run",
+	"Looked":          "how many hosts were looked at",
+	"HostsLeft":       "hosts that wait for the next run",
 	"StillRefused":    "refused hosts that wait for the next run",
 	"Hosts":           "how many hosts",
 	"Sessions":        "how many sessions",
