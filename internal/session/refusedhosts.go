@@ -83,15 +83,16 @@ func (c *RefusedHostChecker) Check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read which hosts were refused: %w", err)
 	}
-	for asked, page := 0, []RefusedHost(nil); asked < len(hosts); asked += len(page) {
+	left := len(hosts)
+	for page := range slices.Chunk(hosts, refusedPage) {
 		if !timeFor(ctx, askTime) {
-			c.Log.Warn("time is up: the next run asks about more refused hosts", "StillRefused", len(hosts)-asked)
+			c.Log.Warn("time is up: the next run asks about more refused hosts", "StillRefused", left)
 			return nil
 		}
-		page = hosts[asked:min(asked+refusedPage, len(hosts))]
 		if err := c.ask(ctx, page); err != nil {
 			return err
 		}
+		left -= len(page)
 	}
 	return nil
 }
