@@ -2,10 +2,9 @@ package dynamo_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
-	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/rapidtest"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 	"dcv-session-broker/internal/streamevent"
@@ -26,14 +26,8 @@ func TestConformance(t *testing.T) {
 	tabletest.Run(t, onDynamoDBLocal(t))
 }
 
-// Each check is some hundred calls of DynamoDB Local: outside of CI there are fewer of them.
 func TestSameAsInMemory(t *testing.T) {
-	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue && os.Getenv("REQUIRE_ALL") != "1" {
-		if err := checks.Value.Set("20"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { checks.Value.Set(checks.DefValue) })
-	}
+	rapidtest.FewerChecks(t, "20") // each is some hundred calls of DynamoDB Local
 	tabletest.Compare(t, tabletest.Memory, onDynamoDBLocal(t))
 }
 
@@ -58,8 +52,9 @@ func localTable(t tabletest.TB, client *dynamodb.Client) (name, streamARN string
 	return name, streamARN
 }
 
-// onDynamoDBLocal makes subjects for the suite: a table each, its stream read
-// while the test lasts.
+// onDynamoDBLocal makes subjects for the suite: a table each. Its stream is read
+// from the first question for changes on: a look at it each few milliseconds
+// costs as much as all else.
 func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 	config := dynamodblocal.Config(dynamodblocal.ForTest(t))
 	client := dynamodb.NewFromConfig(config)
@@ -86,9 +81,9 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 			case <-readerCtx.Done():
 			}
 		}
-		done := make(chan struct{})
-		go func() { defer close(done); reader.Run(readerCtx) }()
-		tb.Cleanup(func() { stop(); <-done })
+		var running sync.WaitGroup
+		read := sync.OnceFunc(func() { running.Go(func() { reader.Run(readerCtx) }) })
+		tb.Cleanup(func() { stop(); running.Wait() })
 
 		return tabletest.Subject{
 			Table:  dynamo.New(client, name),
@@ -102,6 +97,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 				return r
 			},
 			Changes: func() []tabletest.Change {
+				read()
 				// What was written before this record is in the stream before it.
 				must(store.Put(ctx, session.Record{session.AttrSessionID: last}))
 				must(store.Delete(ctx, last))

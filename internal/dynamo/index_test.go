@@ -18,6 +18,7 @@ import (
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/rapidtest"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 	"dcv-session-broker/internal/template"
@@ -107,6 +108,7 @@ func TestHalfAnAnswerIsNone(t *testing.T) {
 func TestHostsConformance(t *testing.T) { tabletest.RunHosts(t, hostsOnDynamoDBLocal(t)) }
 
 func TestSameHostsAsInMemory(t *testing.T) {
+	rapidtest.FewerChecks(t, "20") // each is up to a hundred calls of DynamoDB Local
 	tabletest.CompareHosts(t, func(tabletest.TB) session.HostTable { return memtable.NewHosts() }, hostsOnDynamoDBLocal(t))
 }
 

@@ -2,7 +2,6 @@ package fleet_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,17 +11,13 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/rapidtest"
 	"dcv-session-broker/internal/runcommand/ssmtest"
 	"dcv-session-broker/internal/template"
 )
 
 func TestTheFleetConforms(t *testing.T) {
-	// Its commands take real time: fewer random cases than in virtual time.
-	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue && os.Getenv("REQUIRE_ALL") != "1" {
-		if err := checks.Value.Set("20"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rapidtest.FewerChecks(t, "20") // its commands take real time
 	ssmtest.Run(t, func(t *testing.T, test func(*testing.T, ssmtest.Factory)) { test(t, newConforming) })
 }
 

@@ -20,7 +20,8 @@ import (
 
 // The scenarios of testdata run the whole system, on the in-memory table and on
 // DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the
-// template. Their commands:
+// template. Their conditions are [dynamodb], and [all]: all is to be run, as in CI.
+// Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS [random|short]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
@@ -88,16 +89,15 @@ var onSlowSystems = []string{
 }
 
 func TestScenariosOnDynamoDB(t *testing.T) {
-	dynamoDB := startDynamoDB(t)
-	runScenarios(t, Options{DynamoDB: dynamoDB}, chosen(scenarios(t)))
+	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTestByKey(t), DynamoDBKey: "stories"}, chosen(scenarios(t)))
 }
 
 // The functions as they are deployed: built, and driven through the Lambda
 // Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
-	dynamoDB := startDynamoDB(t)
+	opts := Options{DynamoDB: dynamodblocal.ForTestByKey(t), DynamoDBKey: "built", Bootstraps: buildFunctions(t)}
 	possible := slices.DeleteFunc(scenarios(t), func(s scenario) bool { return s.advances })
-	runScenarios(t, Options{DynamoDB: dynamoDB, Bootstraps: buildFunctions(t)}, chosen(possible))
+	runScenarios(t, opts, chosen(possible))
 }
 
 // chosen are the scenarios to run on a slow system.
@@ -106,19 +106,6 @@ func chosen(all []scenario) []scenario {
 		return all
 	}
 	return slices.DeleteFunc(all, func(s scenario) bool { return !slices.Contains(onSlowSystems, s.name) })
-}
-
-// startDynamoDB starts a DynamoDB Local that all scenarios of a test share. Each
-// has tables of its own.
-func startDynamoDB(t *testing.T) (endpoint string) {
-	t.Helper()
-	dynamodblocal.ForTest(t) // or there is none to be had
-	server, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{TablesByKey: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	return server.Endpoint()
 }
 
 // A scenario is a file of testdata.
@@ -171,7 +158,8 @@ func scenarios(t *testing.T) (all []scenario) {
 const sideBySide = 8
 
 // runScenarios runs them side by side, and tells whether all of them ran. Only
-// -run and -skip can leave out some.
+// -run and -skip can leave out some. Each has tables of its own: its access key
+// for DynamoDB Local is that of the options and its name.
 func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
 	var ran atomic.Int64
 	next := make(chan scenario)
@@ -202,7 +190,7 @@ func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
 }
 
 func (s scenario) run(t *testing.T, opts Options) {
-	opts.Parameters, opts.DynamoDBKey = s.parameters, strings.ReplaceAll(s.name, "_", "")
+	opts.Parameters, opts.DynamoDBKey = s.parameters, opts.DynamoDBKey+strings.ReplaceAll(s.name, "_", "")
 	testscript.RunT(inTurn{t}, testscript.Params{
 		Files: []string{s.file},
 		Setup: func(env *testscript.Env) error {
@@ -224,6 +212,8 @@ func (s scenario) run(t *testing.T, opts Options) {
 			switch cond {
 			case "dynamodb":
 				return opts.DynamoDB != "", nil
+			case "all":
+				return os.Getenv("REQUIRE_ALL") == "1", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

@@ -17,13 +17,6 @@ import (
 // each setting the part of its function that it is for. Their clock cannot be
 // set on: what they find in the tables, on hosts and in EC2 is set back.
 func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
-	dynamodblocal.ForTest(t) // or there is none to be had
-	// One of its own: cleanup works on all that is in the tables.
-	dynamoDB, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = dynamoDB.Stop() })
 	sys, err := New(t.Context(), Options{
 		Template: "../../../template.yaml", Dir: t.TempDir(),
 		Parameters: map[string]string{
@@ -32,7 +25,8 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 			// Each time differs from all others.
 			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
 		},
-		DynamoDB: dynamoDB.Endpoint(), Bootstraps: buildFunctions(t),
+		// Tables of its own: cleanup works on all that is in them.
+		DynamoDB: dynamodblocal.ForTestByKey(t), DynamoDBKey: "settings", Bootstraps: buildFunctions(t),
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1},
 	})
 	if err != nil {
