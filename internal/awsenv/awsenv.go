@@ -43,29 +43,25 @@ func (e *Environment) Text(name string) string {
 // Count is a variable that must be a whole number of at least 1; ifUnset is
 // for one that is not set.
 func (e *Environment) Count(name string, ifUnset int) int {
-	v := e.get(name)
-	if v == "" {
-		return ifUnset
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		e.errs = append(e.errs, fmt.Errorf("%s is %q, not a whole number of at least 1", name, v))
-	}
-	return n
+	return e.number(name, "whole number", ifUnset, 1)
 }
 
 // Minutes is a variable that is a time, a whole number of minutes and at least
 // so many.
 func (e *Environment) Minutes(name string, ifUnset, least int) time.Duration {
+	return time.Duration(e.number(name, "whole number of minutes", ifUnset, least)) * time.Minute
+}
+
+func (e *Environment) number(name, kind string, ifUnset, least int) int {
 	v := e.get(name)
 	if v == "" {
-		return time.Duration(ifUnset) * time.Minute
+		return ifUnset
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < least {
-		e.errs = append(e.errs, fmt.Errorf("%s is %q, not a whole number of minutes of at least %d", name, v, least))
+		e.errs = append(e.errs, fmt.Errorf("%s is %q, not a %s of at least %d", name, v, kind, least))
 	}
-	return time.Duration(n) * time.Minute
+	return n
 }
 
 // Switch is a variable that is "true" or "false".

@@ -48,6 +48,8 @@ func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
 			for _, heavy := range []string{
 				module + "internal/httpapi/contract", module + "internal/local", module + "internal/operate",
 				module + "internal/template", "github.com/getkin/kin-openapi", sdk + "config",
+				module + "internal/memtable", module + "internal/streamevent", module + "internal/sim", module + "internal/bench",
+				module + "internal/httpapi/httpapitest", module + "internal/session/tabletest", module + "internal/runcommand/ssmtest",
 			} {
 				if strings.HasPrefix(path, heavy) {
 					t.Errorf("%s is made of %s, too", name, path)
@@ -60,6 +62,37 @@ func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
 	}
 	if want := slices.Sorted(maps.Keys(services)); !slices.Equal(names, want) {
 		t.Errorf("the functions are %q, want %q", names, want)
+	}
+}
+
+// compiled finds regular expressions that are compiled when the program starts.
+var compiled = regexp.MustCompile(`(?m)^(var )?\t?\w+\s*= regexp\.MustCompile`)
+
+// What a package's variables are made of is made at every cold start, needed or not.
+func TestNoFunctionCompilesRegularExpressionsAtItsStart(t *testing.T) {
+	mains, err := filepath.Glob("../../functions/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, main := range mains {
+		for path := range linked(t, module+"functions/"+filepath.Base(main)) {
+			if !strings.HasPrefix(path, module) {
+				continue
+			}
+			files, err := filepath.Glob(filepath.Join("../..", strings.TrimPrefix(path, module), "*.go"))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s has the files %q, %v", path, files, err)
+			}
+			for _, file := range files {
+				source, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.HasSuffix(file, "_test.go") && compiled.Match(source) {
+					t.Errorf("%s: %s", filepath.Base(main), file)
+				}
+			}
+		}
 	}
 }
 

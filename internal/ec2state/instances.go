@@ -5,7 +5,6 @@ package ec2state
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -39,9 +38,15 @@ const (
 	pageSize = 1000
 )
 
-// instanceID is what an instance's ID looks like to Systems Manager (API
-// reference, SendCommand: InstanceIds). mi-… is a machine that is not EC2's.
-var instanceID = regexp.MustCompile(`^i-(\w{8}|\w{17})$`)
+// isInstanceID tells whether it looks like an instance's ID to Systems Manager (API
+// reference, SendCommand: InstanceIds): ^i-(\w{8}|\w{17})$. mi-… is a machine that is
+// not EC2's.
+func isInstanceID(id string) bool {
+	rest, ok := strings.CutPrefix(id, "i-")
+	return ok && (len(rest) == 8 || len(rest) == 17) && !strings.ContainsFunc(rest, func(r rune) bool {
+		return r > 'z' || r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
 
 // Statuses asks EC2 about the hosts, 200 in a call, and has an answer for each of
 // them. What does not have the ID of an instance is not asked about and counts
@@ -56,7 +61,7 @@ func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (map[string]
 			continue
 		}
 		statuses[id] = session.Alive
-		if instanceID.MatchString(id) {
+		if isInstanceID(id) {
 			asked = append(asked, id)
 		}
 	}

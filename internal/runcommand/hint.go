@@ -3,31 +3,41 @@ package runcommand
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
-var (
-	// agentsExit is what the agent adds to the standard error of a script that
-	// fails, without a new line before it: it says less than the script did.
-	agentsExit = regexp.MustCompile(`failed to run commands: exit status \d+\s*$`)
-	// folders are long, and the same for every command.
-	folders = regexp.MustCompile(`(/[\w.+-]+){2,}/`)
-	warning = regexp.MustCompile(`(?i)warning|locale|ld\.so`)
-)
+type hintPatterns struct{ agentsExit, folders, warning *regexp.Regexp }
 
-// hint is the beginning of what was said beside an answer, one harmless line for
+// patterns are compiled at the first hint, and not at every cold start.
+var patterns = sync.OnceValue(func() hintPatterns {
+	return hintPatterns{
+		// What the agent adds to the standard error of a script that fails, without a
+		// new line before it: it says less than the script did.
+		agentsExit: regexp.MustCompile(`failed to run commands: exit status \d+\s*$`),
+		// They are long, and the same for every command.
+		folders: regexp.MustCompile(`(/[\w.+-]+){2,}/`),
+		warning: regexp.MustCompile(`(?i)warning|locale|ld\.so`),
+	}
+})
+
+// hint is the beginning of what was said next to an answer, one harmless line for
 // a person. Warnings come last: they stand first in the text, are longer than a
 // hint may be, and do not tell why a command failed.
 func hint(rest string) string {
 	const maxHintChars = 80
-	if short := agentsExit.ReplaceAllString(rest, ""); strings.TrimSpace(short) != "" {
+	if strings.TrimSpace(rest) == "" {
+		return ""
+	}
+	p := patterns()
+	if short := p.agentsExit.ReplaceAllString(rest, ""); strings.TrimSpace(short) != "" {
 		rest = short
 	}
 	var causes, warnings []string
 	for line := range strings.Lines(rest) {
-		words := strings.Join(strings.Fields(folders.ReplaceAllString(ascii(line), ".../")), " ")
+		words := strings.Join(strings.Fields(p.folders.ReplaceAllString(ascii(line), ".../")), " ")
 		switch {
 		case words == "":
-		case warning.MatchString(words):
+		case p.warning.MatchString(words):
 			warnings = append(warnings, words)
 		default:
 			causes = append(causes, words)

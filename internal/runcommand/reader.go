@@ -24,7 +24,7 @@ type ReaderAPI interface {
 	GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error)
 }
 
-// A Reader reads what hosts answered to close commands.
+// A Reader reads what hosts answered to commands.
 type Reader struct{ API ReaderAPI }
 
 // An Invocation is one host's answer to a command: to a close command (it then
@@ -153,11 +153,12 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 		report, inv.Answered, inv.Failed, inv.Unreadable = idle(c, inv.HostID, out.stdout)
 		inv.Idle = &report
 	}
-	inv.Said = hint(out.rest)
+	said := out.rest
 	if !inv.Answered && inv.Failed == "" {
 		// A worker that dies leaves its words where standard output is shown.
-		inv.Said = hint(out.rest + "\n" + out.stdout)
+		said += "\n" + out.stdout
 	}
+	inv.Said = hint(said)
 	return inv, nil
 }
 

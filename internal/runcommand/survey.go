@@ -106,7 +106,7 @@ func inventory(c comment, hostID, platform, output string) (inv session.Inventor
 // idle is what the host did with its idle sessions.
 func idle(c comment, hostID, output string) (report session.IdleReport, answered bool, failed string, unreadable int) {
 	s := parseSurvey(output)
-	report = session.IdleReport{ID: c.id, HostID: hostID, SentAt: c.sentAt}
+	report = session.IdleReport{ID: c.id, HostID: hostID}
 	for _, l := range s.lines {
 		report.Sessions = append(report.Sessions, session.IdleSession{
 			NameOnHost: *l.ID, CreationTime: l.Created, Outcome: session.Outcome(l.Result),

@@ -163,7 +163,7 @@ func TestIdleReportIsRead(t *testing.T) {
 {"id":"c","created":"e","result":"failed","minutes":90,"connections":0,"reason":"dcv` + `\u0007` + ` is broken"}
 {"end":9}
 `
-	want := session.IdleReport{ID: "idle1", HostID: "i-1", SentAt: sentAt, Sessions: []session.IdleSession{
+	want := session.IdleReport{ID: "idle1", HostID: "i-1", Sessions: []session.IdleSession{
 		{NameOnHost: "a", CreationTime: "c", Outcome: session.OutcomeClosed, IdleMinutes: 61},
 		{NameOnHost: "b", CreationTime: "d", Outcome: session.OutcomeInUse, IdleMinutes: 40, NumOfConnections: 2},
 		{NameOnHost: "c", CreationTime: "e", Outcome: session.OutcomeFailed, IdleMinutes: 90, Reason: "dcv  is broken"},

@@ -12,7 +12,6 @@ import (
 type IdleReport struct {
 	ID       string // the command's, a UUID
 	HostID   string
-	SentAt   time.Time
 	Sessions []IdleSession
 }
 

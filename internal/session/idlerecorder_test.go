@@ -19,7 +19,7 @@ func idleSession(name string, outcome session.Outcome) session.IdleSession {
 // idle applies a host's report, sent at t0, ten minutes later.
 func (u *upkeep) idle(hostID string, sessions ...session.IdleSession) error {
 	k := session.IdleRecorder{Table: u.table, Index: u, Now: func() time.Time { return at(600) }, Log: u.logger()}
-	return k.Apply(context.Background(), session.IdleReport{ID: "idle1", HostID: hostID, SentAt: t0, Sessions: sessions})
+	return k.Apply(context.Background(), session.IdleReport{ID: "idle1", HostID: hostID, Sessions: sessions})
 }
 
 func TestIdleReportAndRecord(t *testing.T) {
