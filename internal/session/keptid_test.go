@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"dcv-session-broker/internal/session"
 )
@@ -56,4 +58,37 @@ func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The record that has a session's name expires while two inventories of the
+// session's host are applied: the older one finds the name taken, the newer one
+// finds it free.
+func TestSessionHasOneRecordThoughItsNameIsJustFree(t *testing.T) {
+	u := newUpkeep(t, with(seen(deletedRecord), "ExpiresAt", at(65).Unix()))
+	older := u.reconciler()
+	older.Now = func() time.Time { return at(60) }
+	older.Table = &interruptedTable{Table: u.table, after: func() { u.take(inventory(hostB, at(60), found("s1", alice))) }}
+	if err := older.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
+		t.Fatal(err)
+	}
+	u.has("s1", "HostId", hostB, "State", "READY")
+	if r := u.table.Get("s1-" + hostB); r != nil {
+		t.Errorf("the session has a second record: %v", r)
+	}
+}
+
+// An interruptedTable has something happen after its first write.
+type interruptedTable struct {
+	session.Table
+	after func()
+}
+
+func (i *interruptedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
+	results := i.Table.Write(ctx, writes)
+	if len(writes) > 0 && i.after != nil {
+		after := i.after
+		i.after = nil
+		after()
+	}
+	return results
 }
