@@ -90,7 +90,7 @@ bench: | build/ ## Measure beside what one would write otherwise: about 6 minute
 bench-quick: | build/ ## The same, to see that it works
 	@QUICK=1 $(MAKE) --no-print-directory bench >build/bench-quick.log || { cat build/bench-quick.log; exit 1; }
 
-bench-flood: | build/ ## Measure cleanup where one host has flooded the table and 10,000 others have due deletions
+bench-flood: | build/ ## Measure cleanup's deletions and inventory where one host has flooded the table of 10,000: a minute
 	@go build -o build/bench/bench ./internal/bench
 	@AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256 exec build/bench/bench flood
 
