@@ -99,6 +99,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 
 // cleanupFor is a run that has the time of ctx.
 func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
+	unresponsive := &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
@@ -106,8 +107,8 @@ func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
-		Unresponsive: &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
-		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()},
+		Unresponsive: unresponsive,
+		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
 		Broadcaster:  &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
 		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}

@@ -68,8 +68,9 @@ func cleanupSample(t *testing.T, text []byte) {
 	delete(due, "ConfirmedAt")
 	s.table.Put(due)
 	var (
-		sent   sentDocuments
-		reaper = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+		sent         sentDocuments
+		reaper       = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+		unresponsive = &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()}
 	)
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
@@ -78,8 +79,8 @@ func cleanupSample(t *testing.T, text []byte) {
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
-		Unresponsive: &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},
-		Walker:       &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()},
+		Unresponsive: unresponsive,
+		Walker:       &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Unresponsive: unresponsive, Now: s.now, Log: s.logger()},
 		Broadcaster:  &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
 		Stopper: &session.Stopper{
 			Index: s.table, Notes: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),

@@ -50,16 +50,18 @@ func (s Silence) due(now time.Time) bool {
 // A HostWalker looks at the hosts that have living records, some at each run, and
 // begins again when it has been at all of them. It finds what nobody else asks
 // about: hosts that the Hosts table lacks, because it was made again, or the
-// Sessions table restored; and silent hosts, whose end nobody told of.
+// Sessions table restored; silent hosts, whose end nobody told of; and sessions of
+// silent hosts that are READY again, because the Sessions table was restored.
 type HostWalker struct {
 	Hosts     HostLister
 	HostTable interface {
 		HostTable
 		HostWalk
 	}
-	Reaper *HostReaper
-	Now    func() time.Time
-	Log    *slog.Logger
+	Reaper       *HostReaper
+	Unresponsive *UnresponsiveMarker
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 const (
@@ -109,8 +111,8 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 		return fmt.Errorf("read which hosts are silent: %w", err)
 	}
 	var (
-		errs []error
-		ask  []string
+		errs        []error
+		silent, ask []string
 	)
 	for i, hostID := range hostIDs {
 		if !timeFor(ctx, hostTime) {
@@ -123,16 +125,25 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 		case !known:
 			hw.Log.Info("host has sessions and is not known: it is expected to answer from now on", "HostId", hostID)
 			errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))
-		case silence.due(now) && !strings.HasPrefix(hostID, "mi-"): // EC2 does not know those
-			ask = append(ask, hostID)
+		case silence.due(now):
+			silent = append(silent, hostID)
+			if !strings.HasPrefix(hostID, "mi-") { // EC2 does not know those
+				ask = append(ask, hostID)
+			}
 		}
 	}
 	checks, err := hw.Reaper.Check(ctx, ask)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	for _, hostID := range ask {
+	for _, hostID := range silent {
+		if !timeFor(ctx, hostTime) {
+			break // their questions are not noted: they are due at the next walk
+		}
 		check := checks[hostID]
+		if check.settled() {
+			check.Err = hw.Unresponsive.markAgain(ctx, hostID, silences[hostID].AnsweredAt, now)
+		}
 		if check.settled() {
 			check.Err = hw.HostTable.RecordAsked(ctx, hostID, now)
 		}

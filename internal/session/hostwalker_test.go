@@ -16,7 +16,7 @@ import (
 func (u *upkeep) walk(when time.Time) {
 	u.t.Helper()
 	u.now = when
-	w := session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
+	w := session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
 	if err := w.Walk(u.t.Context()); err != nil {
 		u.t.Fatal(err)
 	}
@@ -40,6 +40,20 @@ func TestSilentHostThatIsGoneIsFound(t *testing.T) {
 	u.statuses[hostA] = session.Terminated
 	u.walk(at(3600))
 	u.has("s1", "Confirmation", "host-gone")
+}
+
+// The Sessions table was restored to a time before the hosts fell silent.
+func TestRestoredSessionOfASilentHostIsUnknownAgain(t *testing.T) {
+	const machine = "mi-0123456789abcdef0"
+	for _, hostID := range []string{hostA, machine} {
+		u := newUpkeep(t)
+		u.silent(hostID)
+		u.walk(at(600))
+		u.has("s1", "State", "UNKNOWN")
+		u.table.Put(seen(ready("s1", alice, hostID)))
+		u.walk(at(600 + 6*3600))
+		u.has("s1", "State", "UNKNOWN")
+	}
 }
 
 // EC2 is asked at growing intervals, and every six hours at least.

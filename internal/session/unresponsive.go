@@ -119,6 +119,21 @@ func (um *UnresponsiveMarker) markHost(ctx context.Context, hostID string, befor
 	return nil
 }
 
+// markAgain makes READY sessions UNKNOWN on a host that is marked silent already.
+func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, answered, now time.Time) error {
+	ctx, stop := context.WithTimeout(ctx, hostTime)
+	defer stop()
+	for records, err := range onHost(ctx, um.Index, hostID) {
+		if err == nil {
+			_, _, err = um.markRecords(ctx, records, answered, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // markRecords marks those of a host's records that are READY, and
 // tells how many it marked, and whether all of them are settled.
 func (um *UnresponsiveMarker) markRecords(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {

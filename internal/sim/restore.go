@@ -123,3 +123,13 @@ func (w *world) forgotten(m *machine) bool {
 }
 
 func (w *world) tablesLost() bool { return !w.hostsLostAt.IsZero() || !w.loss.at.IsZero() }
+
+// revivedOn tells whether a restored backup may have brought back a session on a
+// host of which nobody has heard since long, so that it is not true.
+func (w *world) revivedOn(m *machine, r session.Record) bool {
+	return !w.loss.at.IsZero() && r[session.AttrState] == string(session.Ready) && !m.reachable() && w.longUnheard(m)
+}
+
+func (w *world) longUnheard(m *machine) bool {
+	return w.now().Sub(m.changed) > w.setup.silentAfter+3*w.setup.inventoryEvery
+}

@@ -41,8 +41,13 @@ func (w *world) settle() {
 	w.oneIsTerminatedUnheard()
 	w.refusedAreToldTheTruth()
 	w.inventories()
-	w.tableTellsTheTruth()
+	if w.loss.at.IsZero() {
+		w.tableTellsTheTruth()
+	}
 	w.goneHostsHaveNoSessions()
+	if !w.loss.at.IsZero() { // of a host that is silent, or gone, it takes that long
+		w.tableTellsTheTruth()
+	}
 	w.sameEnd()
 	w.daysLater()
 }
@@ -203,7 +208,7 @@ func (w *world) tableTellsTheTruth() {
 		if s.State == session.Ready && (m.well() && m.find(s.NameOnHost()) == nil || gone) {
 			w.breaks(9, "%s is READY, but does not run on %s", s.ID, s.HostID)
 		}
-		if s.State == session.Ready && !m.reachable() && w.now().Sub(m.changed) > w.setup.silentAfter+3*w.setup.inventoryEvery {
+		if s.State == session.Ready && !m.reachable() && w.longUnheard(m) {
 			w.breaks(9, "%s is READY, but nobody has heard of %s since %s", s.ID, s.HostID, m.changed.Format(time.TimeOnly))
 		}
 	}
@@ -221,13 +226,14 @@ func (w *world) tableTellsTheTruth() {
 }
 
 // oneIsTerminatedUnheard has a host fall silent, and then terminated without an
-// event.
+// event; or, while it is silent, the Sessions table restored to a time before.
 func (w *world) oneIsTerminatedUnheard() {
 	m := oneOf(w.dice, w.machines)
-	if w.broken != nil || !w.dice.chance(4*percent) || !m.isEC2() || m.state != running || len(m.sessions) == 0 {
+	if w.broken != nil || !w.dice.chance(6*percent) || !m.isEC2() || m.state != running || len(m.sessions) == 0 {
 		return
 	}
 	w.lastLook = true
+	kept := w.backUp()
 	m.offline, m.changed = true, w.now()
 	w.say(m.id, "FAULT: %s", hostDisconnects)
 	isSilent := func() bool {
@@ -235,6 +241,10 @@ func (w *world) oneIsTerminatedUnheard() {
 		return silences[m.id].Silent
 	}
 	w.until(isSilent, w.now().Add(w.setup.silentAfter+6*w.setup.inventoryEvery))
+	if w.dice.chance(40 * percent) {
+		w.restore(kept)
+		return
+	}
 	m.state, m.since, m.sessions, m.changed, w.changedAt = terminated, w.now(), nil, w.now(), w.now()
 	w.say(m.id, "FAULT: %s, and nobody tells", hostTerminates)
 }
@@ -247,7 +257,7 @@ func (w *world) goneHostsHaveNoSessions() {
 		for _, r := range w.table.All() {
 			hostID, _ := r[session.AttrLiveHostID].(string)
 			m := w.machine(hostID)
-			if hostID == goneHost || m != nil && m.state == terminated {
+			if hostID == goneHost || m != nil && (m.state == terminated || w.revivedOn(m, r)) {
 				return r
 			}
 		}
@@ -260,7 +270,7 @@ func (w *world) goneHostsHaveNoSessions() {
 	end := w.now().Add(6*time.Hour + w.setup.silentAfter + 5*w.setup.inventoryEvery*time.Duration(2+len(w.machines)))
 	w.until(func() bool { return onGone() == nil }, end)
 	if r := onGone(); r != nil {
-		w.breaks(9, "%s is %s, though its host %s is gone for hours", r[session.AttrSessionID], r[session.AttrState], r[session.AttrLiveHostID])
+		w.breaks(9, "%s is %s, though its host %s is gone, or silent, for hours", r[session.AttrSessionID], r[session.AttrState], r[session.AttrLiveHostID])
 	}
 }
 
@@ -303,6 +313,8 @@ func (w *world) sameEnd() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		learnt := s.State == session.Deleted && m != nil && !m.well() && w.runs(s) == nil
+		// A host that never was there is found to be silent some time.
+		learnt = learnt || m == nil && s.State == session.Unknown && before[id][session.AttrState] == string(session.Ready)
 		if old := before[id]; !learnt && !w.forgotten(m) && !maps.Equal(r, old) {
 			w.breaks(10, "%s changes when everything is delivered again:\n%v\n%v", id, before[id], r)
 		}

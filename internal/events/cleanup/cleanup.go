@@ -70,6 +70,9 @@ func New(p Parts, s Settings) *Handler {
 		Table: p.Table, Index: p.Index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
 		EndStopped: s.EndStopped, Now: p.Now, NewID: p.NewID, Log: p.Log,
 	}
+	unresponsive := &session.UnresponsiveMarker{
+		Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+	}
 	return &Handler{
 		Cleaner: &session.Cleaner{
 			Table: p.Table, Index: p.Index, Reaper: reaper,
@@ -80,10 +83,10 @@ func New(p Parts, s Settings) *Handler {
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: p.HostTable, Reaper: reaper, Log: p.Log},
 		Gauge:        &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
-		Unresponsive: &session.UnresponsiveMarker{
-			Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+		Unresponsive: unresponsive,
+		Walker: &session.HostWalker{
+			Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Unresponsive: unresponsive, Now: p.Now, Log: p.Log,
 		},
-		Walker: &session.HostWalker{Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log},
 		Broadcaster: &runcommand.Broadcaster{
 			API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
 		},

@@ -30,6 +30,12 @@ var inventoryBugs = []mutant{
 		new: "",
 	},
 	{
+		name: "restored sessions of silent hosts left alone", promise: 9, file: walker,
+		why: "a backup has them READY, and nobody looks at a host again that is silent already",
+		old: "check.Err = hw.Unresponsive.markAgain(ctx, hostID, silences[hostID].AnsweredAt, now)",
+		new: "",
+	},
+	{
 		name: "silent hosts not asked about again", promise: 9, file: walker,
 		why: "the sessions of one that was terminated meanwhile, of which nobody told, are UNKNOWN for thirty days",
 		old: "ask = append(ask, hostID)",
