@@ -24,7 +24,7 @@ func main() {
 	hosts := dynamo.Hosts{Client: db, Table: settings.HostsTable}
 	function := deletesessions.New(deletesessions.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
-		Reader:         dynamo.NewReader(db, settings.SessionsTable),
+		Getter:         dynamo.NewReader(db, settings.SessionsTable),
 		Notes:          hosts,
 		RefusedHosts:   hosts,
 		SystemsManager: systemsManager,

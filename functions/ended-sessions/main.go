@@ -19,7 +19,7 @@ func main() {
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	function := endedsessions.New(endedsessions.Parts{
 		Index:  dynamo.Index{Client: db, Table: settings.SessionsTable},
-		Reader: dynamo.NewReader(db, settings.SessionsTable),
+		Getter: dynamo.NewReader(db, settings.SessionsTable),
 		Log:    out.Log,
 	}, settings)
 	awsenv.Connect(awsenv.Connection{Client: db.Options().HTTPClient, Endpoint: dynamo.Endpoint(db)})

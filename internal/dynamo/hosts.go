@@ -77,13 +77,13 @@ func (t Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Ti
 	return t.times(ctx, possibleHosts(hostIDs), "InventorySentAt")
 }
 
-// Notes is session.HostNotes': ⌈N/100⌉ calls.
+// Notes implements session.HostNotes: ⌈N/100⌉ calls.
 func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
 	notes := map[string]session.HostNote{}
-	err := t.each(ctx, possibleHosts(hostIDs), func(id string, timeOf func(string) time.Time) {
+	err := t.items(ctx, possibleHosts(hostIDs), func(id string, r session.Record) {
 		notes[id] = session.HostNote{
-			SentAt: timeOf("InventorySentAt"), CompleteAt: timeOf("CompleteAt"),
-			OccupiedAt: timeOf("OccupiedAt"), EmptySince: timeOf("EmptySince"),
+			SentAt: timeIn(r, "InventorySentAt"), CompleteAt: timeIn(r, "CompleteAt"),
+			OccupiedAt: timeIn(r, "OccupiedAt"), EmptySince: timeIn(r, "EmptySince"),
 		}
 	})
 	return notes, err
@@ -92,8 +92,8 @@ func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.
 // times is an attribute of those items that have it.
 func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
 	times := map[string]time.Time{}
-	err := t.each(ctx, ids, func(id string, timeOf func(string) time.Time) {
-		if at := timeOf(attr); !at.IsZero() {
+	err := t.items(ctx, ids, func(id string, r session.Record) {
+		if at := timeIn(r, attr); !at.IsZero() {
 			times[id] = at
 		}
 	})
@@ -111,13 +111,6 @@ func possibleHosts(ids []string) []string {
 
 // isNoHost tells whether the key is of another item than a host's.
 func isNoHost(id string) bool { return id == fleet || strings.HasPrefix(id, refusedPrefix) }
-
-// each reads the times of the items of those IDs that there are.
-func (t Hosts) each(ctx context.Context, ids []string, do func(id string, timeOf func(attr string) time.Time)) error {
-	return t.items(ctx, ids, func(id string, r session.Record) {
-		do(id, func(attr string) time.Time { return timeIn(r, attr) })
-	})
-}
 
 // timeIn is an item's time. One that cannot be read counts as missing, as it does
 // in a session's record.

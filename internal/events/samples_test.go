@@ -25,7 +25,8 @@ import (
 )
 
 // The samples in events/ that these handlers are invoked with do what they say.
-// (Those named delete... are package httpapi's, those named ended... announce's.)
+// (Those named delete... and describe... are read by the tests of httpapi, those named
+// ended... by those of endedsessions.)
 func TestSamplesAreUnderstood(t *testing.T) {
 	files, err := filepath.Glob("../../events/*.json")
 	if err != nil || len(files) == 0 {

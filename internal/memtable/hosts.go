@@ -108,7 +108,7 @@ func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh b
 	return true, ctx.Err()
 }
 
-// Notes is session.HostNotes'.
+// Notes implements session.HostNotes.
 func (t *Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

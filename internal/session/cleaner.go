@@ -167,11 +167,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 		refused = append(refused, closing.HostID)
 		reports = append(reports, refusal.report(attempt.ID, closing.HostID, closing.SessionID))
 	}
-	for i, res := range recordReports(ctx, c.Table, reports, c.Now()) {
-		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			c.Log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", reports[i].SessionID, "Cause", res.Err)
-		}
-	}
+	recordRefusals(ctx, c.Table, reports, c.Now(), c.Log)
 	c.checkHosts(ctx, refused)
 }
 

@@ -65,7 +65,7 @@ func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string
 	return reports, nil
 }
 
-// record writes what the reports mean, each for the attempt that it answers. A
+// recordReports writes what the reports mean, each for the attempt that it answers. A
 // second write follows where the first has shown that the session was removed
 // by force, or that the next attempt can come earlier.
 func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {

@@ -209,7 +209,13 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	notes.Go(func() { d.noteRefusedHosts(ctx, ofHosts, req.At, log) })
 	refused = d.putBackRefused(ctx, req, refused)
 	notes.Wait()
-	d.recordRefusals(ctx, req, refused, log)
+	var reports []Report
+	for _, del := range refused {
+		refusal := (*Refusal)(nil)
+		errors.As(del.cause, &refusal)
+		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
+	}
+	recordRefusals(ctx, d.Table, reports, req.At, log)
 }
 
 // SessionCloser is the fleet, as far as closing sessions goes.

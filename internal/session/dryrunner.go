@@ -19,7 +19,7 @@ type HostChecker interface {
 // A DryRunner answers requests as a Deleter would, and changes and sends
 // nothing.
 type DryRunner struct {
-	Reader      Reader
+	Getter      Getter
 	Notes       HostNotes
 	HostChecker HostChecker
 	Log         *slog.Logger
@@ -85,7 +85,7 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 		ids = append(ids, del.sessionID)
 	}
 	slices.Sort(ids)
-	records, err := d.Reader.Get(ctx, slices.Compact(ids))
+	records, err := d.Getter.Get(ctx, slices.Compact(ids))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (h *hosts) Check(_ context.Context, hostIDs []string) (map[string]*session.
 
 func (w *world) dryRun(req session.Request) []session.DryAnswer {
 	w.t.Helper()
-	d := session.DryRunner{Reader: distinctReader{memtable.Reader{Table: w.table.Table}, w.t}, Notes: memtable.NewHosts(), HostChecker: w.hosts, Log: w.logger()}
+	d := session.DryRunner{Getter: distinctReader{memtable.Reader{Table: w.table.Table}, w.t}, Notes: memtable.NewHosts(), HostChecker: w.hosts, Log: w.logger()}
 	answers, err := d.DryRun(context.Background(), req)
 	if err != nil {
 		w.t.Fatal(err)
@@ -128,7 +128,7 @@ func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, with(tc.from, "NumOfConnections", int64(3)))
-			d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Notes: hostTable, HostChecker: w.hosts, Log: w.logger()}
+			d := session.DryRunner{Getter: memtable.Reader{Table: w.table.Table}, Notes: hostTable, HostChecker: w.hosts, Log: w.logger()}
 			answers, err := d.DryRun(t.Context(), request("r1", at(1000), entry("s1", alice), entry("s1", mallory), entry("s2", alice)))
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestDryRunAsksLittle(t *testing.T) {
 		asked = append(asked, hostIDs...)
 		return nil
 	})
-	d := session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Notes: memtable.NewHosts(), HostChecker: checker, Log: w.logger()}
+	d := session.DryRunner{Getter: memtable.Reader{Table: w.table.Table}, Notes: memtable.NewHosts(), HostChecker: checker, Log: w.logger()}
 	_, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice), entry("s2", alice), entry("s2", mallory), forced("s3", alice), entry("s4", alice), entry("s9", alice)))
 	if err != nil || !slices.Equal(asked, []string{hostA}) {
 		t.Errorf("asked about %q, %v", asked, err)
@@ -179,12 +179,12 @@ func (brokenReader) Get(context.Context, []string) ([]session.Record, error) {
 
 func TestDryRunThatCannotTellSaysSo(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	d := session.DryRunner{Reader: brokenReader{}, Notes: memtable.NewHosts(), HostChecker: w.hosts, Log: w.logger()}
+	d := session.DryRunner{Getter: brokenReader{}, Notes: memtable.NewHosts(), HostChecker: w.hosts, Log: w.logger()}
 	if _, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice))); !errors.Is(err, session.ErrTableDown) {
 		t.Errorf("error %v", err)
 	}
 	down := errors.New("throttled")
-	d = session.DryRunner{Reader: memtable.Reader{Table: w.table.Table}, Notes: memtable.NewHosts(), HostChecker: checkerFunc(func([]string) error { return down }), Log: w.logger()}
+	d = session.DryRunner{Getter: memtable.Reader{Table: w.table.Table}, Notes: memtable.NewHosts(), HostChecker: checkerFunc(func([]string) error { return down }), Log: w.logger()}
 	if _, err := d.DryRun(t.Context(), request("r1", t0, entry("s1", alice))); !errors.Is(err, down) {
 		t.Errorf("error %v", err)
 	}

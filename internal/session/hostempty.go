@@ -18,13 +18,13 @@ const lookedUp = 25
 // that it shows is looked up. Of sessions that end together the last one
 // therefore finds its host empty. What it does not show yet, a session listed at
 // that moment, is missed.
-func HostEmpty(ctx context.Context, index Index, reader Reader, hostID string) (bool, error) {
+func HostEmpty(ctx context.Context, index Index, getter Getter, hostID string) (bool, error) {
 	for shown, err := range onHost(ctx, index, hostID) {
 		if err != nil {
 			return false, fmt.Errorf("read the sessions of host %s: %w", hostID, err)
 		}
 		for some := range slices.Chunk(shown, lookedUp) {
-			if lives, err := anyLives(ctx, reader, hostID, some); lives || err != nil {
+			if lives, err := anyLives(ctx, getter, hostID, some); lives || err != nil {
 				return false, err
 			}
 		}
@@ -32,12 +32,12 @@ func HostEmpty(ctx context.Context, index Index, reader Reader, hostID string) (
 	return true, nil
 }
 
-func anyLives(ctx context.Context, reader Reader, hostID string, shown []Record) (bool, error) {
+func anyLives(ctx context.Context, getter Getter, hostID string, shown []Record) (bool, error) {
 	var ids []string
 	for _, r := range shown {
 		ids = append(ids, r.text(AttrSessionID))
 	}
-	records, err := reader.Get(ctx, ids)
+	records, err := getter.Get(ctx, ids)
 	if err != nil {
 		return false, fmt.Errorf("look up the sessions of host %s: %w", hostID, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 )
 
 // A Refusal says that a host was not, and will not be, asked.
@@ -92,22 +93,12 @@ func alreadyPutBack(now Record, req Request) bool {
 	return now != nil && s.DeletionRequestID != req.ID && !confirmed
 }
 
-// recordRefusals records the reason in deletions that go on, so that whoever
-// looks, or repeats the request, knows.
-func (d *Deleter) recordRefusals(ctx context.Context, req Request, refused []*deletion, log *slog.Logger) {
-	if len(refused) == 0 {
-		return
-	}
-	var reports []Report
-	for _, del := range refused {
-		refusal := (*Refusal)(nil)
-		errors.As(del.cause, &refusal)
-		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
-	}
-	for i, res := range recordReports(ctx, d.Table, reports, req.At) {
+// recordRefusals records refusals as the reasons of deletions that go on, so that
+// whoever looks, or repeats the request, knows.
+func recordRefusals(ctx context.Context, table Table, refusals []Report, now time.Time, log *slog.Logger) {
+	for i, res := range recordReports(ctx, table, refusals, now) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			log.Warn("a refusal was not noted in the record; its lease still stands",
-				"SessionId", refused[i].sessionID, "Cause", res.Err)
+			log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", refusals[i].SessionID, "Cause", res.Err)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (c *RefusedHostChecker) ask(ctx context.Context, hosts []RefusedHost) error
 	c.Log.Info("EC2 was asked about hosts because of which deletions were refused", "Hosts", len(hosts))
 	for _, h := range hosts {
 		check := checks[h.HostID]
-		if check.Err == nil && check.Status != Stopping {
+		if check.settled() {
 			check.Err = c.Hosts.ForgetRefused(ctx, h)
 		}
 		if check.Err != nil {

@@ -82,7 +82,7 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 			return gone.confirmDeletion(r)
 		}
 		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
-			return relist(r, f, inv, inv.HostID, s.ID), true // it was given up, and still runs
+			return relist(r, f, inv), true // it was given up, and still runs
 		}
 		return Write{}, false
 	case s.State == Deleted:
@@ -90,13 +90,13 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 		if meant || !s.DeletedAt.Before(inv.SentAt) {
 			return Write{}, false // it ended after the inventory was sent: the next one knows better
 		}
-		return relist(r, f, inv, inv.HostID, s.ID), true
+		return relist(r, f, inv), true
 	case !s.State.lives():
 		return Write{}, false
 	}
-	listed := listing(f, inv, inv.HostID, s.ID)
+	listed := listing(f, inv, s.ID)
 	if !sameIncarnation {
-		return relist(r, f, inv, inv.HostID, s.ID), true
+		return relist(r, f, inv), true
 	}
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
 	for attr, v := range listed {
@@ -166,13 +166,14 @@ func markUnresponsive(r Record, before, now time.Time) Write {
 
 // listNew makes the record of a found session, where there is none.
 func listNew(f Found, inv Inventory, id string) Write {
-	return Write{SessionID: id, New: true, Set: listing(f, inv, inv.HostID, id)}
+	return Write{SessionID: id, New: true, Set: listing(f, inv, id)}
 }
 
 // relist makes a record that is there into that of a found session, and removes
 // every trace of what it was.
-func relist(there Record, f Found, inv Inventory, hostID, id string) Write {
-	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, hostID, id)}
+func relist(there Record, f Found, inv Inventory) Write {
+	id := there.text(AttrSessionID)
+	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, id)}
 	for attr := range there {
 		if _, stays := w.Set[attr]; !stays && attr != AttrSessionID {
 			w.Remove = append(w.Remove, attr)
@@ -181,10 +182,10 @@ func relist(there Record, f Found, inv Inventory, hostID, id string) Write {
 	return w
 }
 
-// listing is the record of a found session.
-func listing(f Found, inv Inventory, hostID, id string) Record {
+// listing is the record of a found session under that ID.
+func listing(f Found, inv Inventory, id string) Record {
 	r := Listed(Session{
-		ID: id, DCVID: f.NameOnHost, Owner: f.Owner, HostID: hostID, Name: f.Name, Type: f.Type,
+		ID: id, DCVID: f.NameOnHost, Owner: f.Owner, HostID: inv.HostID, Name: f.Name, Type: f.Type,
 		CreationTime: f.CreationTime, NumOfConnections: f.NumOfConnections, LastDisconnectionTime: f.LastDisconnectionTime,
 	})
 	delete(r, AttrSessionID) // the key: a write names it by itself

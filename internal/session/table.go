@@ -100,10 +100,10 @@ type Result struct {
 	// there is none, or if it is not known (ErrNotWritten, ErrUnclear).
 	Old Record
 	Err error
-	// MayLand: a try of the write had no answer, and may land yet, after all
-	// that this result tells. Always so with ErrUnclear.
+	// MayLand: a try of the write had no answer, and may still be carried out
+	// after this result. ErrUnclear says so by itself.
 	MayLand bool
 }
 
-// mayLand tells whether the write may still land, whatever it came to.
+// mayLand tells whether a try of the write may still be carried out.
 func (r Result) mayLand() bool { return r.MayLand || errors.Is(r.Err, ErrUnclear) }

@@ -67,7 +67,7 @@ func (s setup) settings() (read settings) {
 
 func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 	return deletesessions.New(deletesessions.Parts{
-		Table: tableOf{w, inv}, Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, RefusedHosts: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
+		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, Notes: hostTableOf{w, inv}, RefusedHosts: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
 		Now: w.now, Log: w.log(inv),
 	}, inv.setup.read.deleteSessions)
 }
@@ -88,7 +88,7 @@ func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
 }
 
 func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
-	return endedsessions.New(endedsessions.Parts{Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Log: w.log(inv)}, inv.setup.read.endedSessions)
+	return endedsessions.New(endedsessions.Parts{Index: indexOf{w, inv}, Getter: readerOf{w, inv}, Log: w.log(inv)}, inv.setup.read.endedSessions)
 }
 
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {

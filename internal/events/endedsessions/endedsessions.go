@@ -28,20 +28,20 @@ func ReadSettings(env *awsenv.Environment) Settings {
 // Parts are what the function needs from outside.
 type Parts struct {
 	Index  session.Index
-	Reader session.Reader
+	Getter session.Getter
 	Log    *slog.Logger
 }
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
-	return &Handler{Index: p.Index, Reader: p.Reader, Stack: s.Stack, Log: p.Log}
+	return &Handler{Index: p.Index, Getter: p.Getter, Stack: s.Stack, Log: p.Log}
 }
 
 // A Handler is the enrichment of the pipe from the stream, filtered to the
 // writes that end a session, to the event bus.
 type Handler struct {
 	Index  session.Index
-	Reader session.Reader
+	Getter session.Getter
 	Stack  string
 	Log    *slog.Logger
 }
@@ -150,7 +150,7 @@ func (e *Handler) hostEmpty(ctx context.Context, hostID string) (*bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	empty, err := session.HostEmpty(ctx, e.Index, e.Reader, hostID)
+	empty, err := session.HostEmpty(ctx, e.Index, e.Getter, hostID)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func newTest(sessions ...session.Session) *test {
 		f.table.Put(session.Listed(s))
 	}
 	f.handler = &endedsessions.Handler{
-		Index: f.table, Reader: memtable.Reader{Table: f.table}, Stack: "studio", Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+		Index: f.table, Getter: memtable.Reader{Table: f.table}, Stack: "studio", Log: slog.New(slog.NewTextHandler(&f.log, nil)),
 	}
 	return f
 }

@@ -42,7 +42,7 @@ func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 		a.table.Put(session.Listed(session.Session{
 			ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual", NumOfConnections: 2, FirstSeenAt: now,
 		}))
-		a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
+		a.DryRunner = &session.DryRunner{Getter: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
 		return a.serve(req)
 	})
 }

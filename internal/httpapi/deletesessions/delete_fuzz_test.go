@@ -32,7 +32,7 @@ func FuzzDeleteSessions(f *testing.F) {
 	f.Add("[]", false, "yes")
 	f.Fuzz(func(t *testing.T, body string, isBase64 bool, dryRun string) {
 		a := newAPI(t)
-		a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
+		a.DryRunner = &session.DryRunner{Getter: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
 		for id, state := range map[string]string{"open": "DELETING", "over": "DELETED"} {
 			a.table.Put(session.Record{"SessionId": id, "Owner": "user1", "HostId": host, "State": state, "DeletionRequestId": "r0", "AttemptId": "r0"})
 		}

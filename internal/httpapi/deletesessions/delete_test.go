@@ -207,7 +207,7 @@ func TestRequestIsNamedAlikeEverywhere(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	a := newAPI(t)
 	a.DryRunner = &session.DryRunner{
-		Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log,
+		Getter: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log,
 	}
 	a.table.Put(session.Listed(session.Session{
 		ID: "s2", Owner: "user1", HostID: "laptop", NumOfConnections: 2, FirstSeenAt: now.Add(-time.Minute),

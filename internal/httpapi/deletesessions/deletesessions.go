@@ -43,7 +43,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 // Parts are what the function needs from outside.
 type Parts struct {
 	Table          session.Table
-	Reader         session.Reader
+	Getter         session.Getter
 	Notes          session.HostNotes
 	RefusedHosts   session.RefusedHostNotes
 	SystemsManager runcommand.SenderAPI
@@ -63,7 +63,7 @@ func New(p Parts, s Settings) *Handler {
 			Log:          p.Log,
 		},
 		DryRunner: &session.DryRunner{
-			Reader:      p.Reader,
+			Getter:      p.Getter,
 			Notes:       p.Notes,
 			HostChecker: &runcommand.Checker{API: p.SystemsManager, FleetTag: s.FleetTag},
 			Log:         p.Log,

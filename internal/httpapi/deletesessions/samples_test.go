@@ -29,7 +29,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)
-			a.DryRunner = &session.DryRunner{Reader: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
+			a.DryRunner = &session.DryRunner{Getter: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
 			resp := a.serve(httpapitest.Sample(t, name))
 			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
 				t.Errorf("%d %s", resp.StatusCode, resp.Body)

@@ -29,7 +29,7 @@ var handlerOf = map[string]func(p parts) any{
 		settings := deletesessions.ReadSettings(p.env)
 		settings.GiveUp = cmp.Or(p.override.GiveUpAfter, settings.GiveUp)
 		return deletesessions.New(deletesessions.Parts{
-			Table: p.table, Reader: p.reader, Notes: p.hosts, RefusedHosts: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
+			Table: p.table, Getter: p.reader, Notes: p.hosts, RefusedHosts: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
 		}, settings).Handle
 	},
 	"describe-sessions": func(p parts) any {
@@ -45,7 +45,7 @@ var handlerOf = map[string]func(p parts) any{
 		return sessionstream.New(sessionstream.Parts{Table: p.table, Now: p.now, Log: p.log}).Handle
 	},
 	"ended-sessions": func(p parts) any {
-		return endedsessions.New(endedsessions.Parts{Index: p.index, Reader: p.reader, Log: p.log}, endedsessions.ReadSettings(p.env)).Handle
+		return endedsessions.New(endedsessions.Parts{Index: p.index, Getter: p.reader, Log: p.log}, endedsessions.ReadSettings(p.env)).Handle
 	},
 	"cleanup": func(p parts) any {
 		settings := cleanup.ReadSettings(p.env)

@@ -23,11 +23,11 @@ var partsOf = map[string]struct {
 	of     reflect.Type
 	unused []string
 }{
-	"delete-sessions":   {reflect.TypeFor[deletesessions.Parts](), []string{"Write, new", "Owned", "All"}},
+	"delete-sessions":   {reflect.TypeFor[deletesessions.Parts](), []string{"Write, new"}},
 	"describe-sessions": {reflect.TypeFor[describesessions.Parts](), nil},
 	"host-events":       {reflect.TypeFor[hostevents.Parts](), []string{"Due", "AnsweredBefore"}},
 	"session-stream":    {reflect.TypeFor[sessionstream.Parts](), []string{"Write, new"}},
-	"ended-sessions":    {reflect.TypeFor[endedsessions.Parts](), []string{"Due", "Owned", "All"}},
+	"ended-sessions":    {reflect.TypeFor[endedsessions.Parts](), []string{"Due"}},
 	"cleanup":           {reflect.TypeFor[cleanup.Parts](), []string{"Write, new"}},
 }
 

@@ -6,7 +6,7 @@ var inventoryBugs = []mutant{
 	{
 		name: "not listed again after force", promise: 9, file: inventoryRules,
 		why: "a desktop that still runs stays hidden",
-		old: "return relist(r, f, inv, inv.HostID, s.ID), true\n\tcase !s.State.lives():",
+		old: "return relist(r, f, inv), true\n\tcase !s.State.lives():",
 		new: "return Write{}, false\n\tcase !s.State.lives():",
 	},
 	{
