@@ -15,7 +15,7 @@ const (
 	// maxParameterChars is the `maxChars` of the document's parameter: text of
 	// the document and twice this (each step holds it) stay below 60 KB, and
 	// the service takes 64.
-	maxParameterChars = 23_000
+	maxParameterChars = 22_000
 
 	// maxOutputChars is how much of a host's stdout GetCommandInvocation
 	// gives. lineChars is the longest line of a session but for its ID: the

@@ -37,7 +37,7 @@ func all(closings []session.Closing) []int {
 // The budget: ⌈H/50⌉ commands, as long as parameters and output fit.
 func TestNoMoreCommandsThanNeeded(t *testing.T) {
 	long := func(n int) string { return fmt.Sprintf("%036d", n) }
-	digits := func(n int) string { return fmt.Sprintf("%032x", n) }
+	digits := func(n int) string { return fmt.Sprintf("%030x", n) }
 	short := func(n int) string { return fmt.Sprint("s", n) }
 	for _, tc := range []struct {
 		name          string
@@ -48,7 +48,7 @@ func TestNoMoreCommandsThanNeeded(t *testing.T) {
 		{"one session", 1, 1, long, 1},
 		{"fifty hosts", 50, 1, long, 1},
 		{"fifty-one hosts", 51, 1, long, 2},
-		{"1,000 sessions with IDs of 32 digits on 100 hosts", 100, 10, digits, 2},
+		{"1,000 sessions with IDs of 30 digits on 100 hosts", 100, 10, digits, 2},
 		{"1,000 sessions with longer ones", 100, 10, long, 3},
 		{"1,000 sessions on 1,000 hosts", 1000, 1, long, 20},
 		{"150 sessions on one host", 1, 149, long, 1},

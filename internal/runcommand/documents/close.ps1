@@ -4,27 +4,6 @@ $sessions = $env:SSM_sessions; if ($null -eq $sessions) { $sessions = '{{ sessio
 $voidAfter = $env:SSM_voidAfter; if ($null -eq $voidAfter) { $voidAfter = '{{ voidAfter }}' }
 #include shared/dcv.ps1
 #include shared/closing.ps1
-$epoch = 621355968000000000
-
-# List gives each session's creation time, in microseconds since 1970; -1 where it cannot be read or two sessions have the
-# ID. IDs are compared by their bytes.
-function List {
-  $listed = New-Object 'Collections.Generic.Dictionary[string,long]' ([StringComparer]::Ordinal)
-  $all = Ask 'list-sessions -j' '[]'
-  foreach ($session in $all) {
-    if ($session.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
-    $microseconds = -1
-    if (-not $listed.ContainsKey($session.id)) {
-      try {
-        $ticks = (At $session.'creation-time').Ticks - $epoch
-        $microseconds = ($ticks - $ticks % 10) / 10
-      } catch { }
-    }
-    $listed[$session.id] = $microseconds
-  }
-  $listed
-}
-
 # Close gives the result, or throws the reason. Only IDs that no reader of a command line can take for anything else
 # between double quotes are given to dcv: letters, digits and _.:@+=,~- with spaces inside.
 function Close($asked) {
@@ -33,23 +12,16 @@ function Close($asked) {
   $id = [Uri]::UnescapeDataString($Matches.id); $how = $Matches.how; $wanted = [long]0
   foreach ($digit in $Matches.at.ToCharArray()) { $wanted = $wanted * 36 + '0123456789abcdefghijklmnopqrstuvwxyz'.IndexOf($digit) }
   if ($id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
-  InTime
+  InTime 40000
   $listed = List
   if (-not $listed.ContainsKey($id)) { Gone $id; return 'absent' }
   $at = $listed[$id]
   if ($at -lt 0) { throw 'creation-time unreadable' }
-  $same = $at -eq $wanted -or (($at % 1000000 -eq 0 -or $wanted % 1000000 -eq 0) -and $at - $at % 1000000 -eq $wanted - $wanted % 1000000)
+  $same = $wanted -in $at, ($at - $at % 1000000) -or $at -eq $wanted - $wanted % 1000000
   if ($how -ceq '~') { $same = $at -le $wanted }
   if (-not $same) { return 'replaced' }
-  InTime
-  $words = CloseSession $id
-  for ($try = 1; ; $try++) {
-    $listed = List
-    if (-not $listed.ContainsKey($id)) { Gone $id; return 'closed' }
-    if ($listed[$id] -ge 0 -and $listed[$id] -ne $at) { return 'closed' }
-    if ($try -gt 4 -or $watch.ElapsedMilliseconds -ge 45000) { throw $words }
-    Start-Sleep 1
-  }
+  InTime 40000
+  CloseSession $id $at
 }
 $own = $env:AWS_SSM_INSTANCE_ID + '='
 foreach ($group in $sessions.Split(';')) {

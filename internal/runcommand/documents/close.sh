@@ -34,7 +34,7 @@ function say(i, result, why) {
 # same says whether a session that was created at that time is the one that was asked for; with latest, created by then.
 function same(at, wanted, latest) {
   if (latest) return at <= wanted
-  return at == wanted || (at % 1e6 == 0 || wanted % 1e6 == 0) && int(at / 1e6) == int(wanted / 1e6)
+  return at == wanted || at - at % 1e6 == wanted || wanted - wanted % 1e6 == at
 }
 
 # decode gives the bytes of a percent-encoded ID, or "" where dcv could not be given it: a leading "-" or a NUL.

@@ -17,7 +17,7 @@ function Look($session, $ask) {
   if ($last -lt $made) { $last = $made }
   $counted = [int]$counted; $now.Connections = $counted
   if ($ask -or ($counted -and (Minutes $made) * 2 -gt $limit)) {
-    InTime
+    InTime 40000
     $all = Ask ('list-connections "' + $session.id + '" -j') '[]'
     if ($all.Count -ne $counted) {
       $now.Note = "dcv counts $counted and lists $($all.Count) connections"
@@ -42,24 +42,14 @@ function Judge($session) {
   Look $session $false
   if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
   $now.Near = $true
-  InTime
+  InTime 40000
   $at = At $session.'creation-time'
   $again = (Ask ('describe-session "' + $session.id + '" -j') '{}')[0]
   if (-not [string]::Equals([string]$again.id, [string]$session.id) -or (At $again.'creation-time') -ne $at) { throw 'another session has its ID by now' }
   Look $again $true
   if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
-  InTime
-  $words = CloseSession $session.id
-  for ($try = 1; ; $try++) {
-    $same = @(Ask 'list-sessions -j' '[]' | ForEach-Object { $_ } | Where-Object {
-      if ($_.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
-      [string]::Equals([string]$_.id, [string]$session.id)
-    })
-    if (-not $same.Count) { Gone $session.id; return 'closed' }
-    if ($same.Count -eq 1 -and (At $same[0].'creation-time') -ne $at) { return 'closed' }
-    if ($try -gt 4 -or $watch.ElapsedMilliseconds -ge 45000) { throw $words }
-    Start-Sleep 1
-  }
+  InTime 40000
+  CloseSession $session.id (Microseconds $session.'creation-time')
 }
 try {
   if ($idleMinutes -cnotmatch '^[0-9]{1,6}\z' -or [int]$idleMinutes -lt 1) { throw 'idleMinutes is no number of minutes' }

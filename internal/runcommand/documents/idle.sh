@@ -23,6 +23,7 @@ export PATH="$PATH:/usr/bin:/bin"
 MINUTES=$SSM_idleMinutes LC_ALL=C awk -v start="$(date +%s)" '
 #include shared/dcv.awk
 #include shared/closing.awk
+#include shared/survey.awk
 function fits(size, room) { if (used + size > room) return 0; used += size; return 1 }
 function say(i, result, why,   s) {
   s = member[i, "creation-time"]; if (s !~ /^"/) s = "\""
@@ -80,17 +81,12 @@ function judge(i, argument,   why, at) {
   return ""
 }
 BEGIN {
-  # A control character in a string would be printed.
-  prepare(); unwanted = "[\\\\\001-\037]"
-  clock = start += 0; limit = ENVIRON["MINUTES"]
+  prepare(); clock = start += 0; limit = ENVIRON["MINUTES"]
   if (!start) why = "no clock"
   else if (limit !~ /^[0-9]+$/ || (limit += 0) < 1) why = "idleMinutes is no number of minutes"
-  else if ((why = read("list-sessions -j", 0)) == "") why = gone("no-such-session")
-  if (why != "") { print "{\"failed\":\"" reason(why) "\"}"; exit }
-  count = objects + 0
-  for (i = 1; i <= count; i++) named[id[i] = unquote(member[i, "id"])]++
+  survey(why)
   for (j = 1; j <= count; j++) {
-    i = (j + int(count * (start * 0.618034 % 1))) % count + 1
+    i = turn(j, start)
     if (member[i, "id"] !~ /^"/) continue
     minutes = connections = near = 0; note = ""
     if (id[i] ~ /^(-|$)/ || index(id[i], charOf[192] charOf[128]) || named[id[i]] > 1) why = "no ID for dcv, or named twice"

@@ -14,6 +14,7 @@
 export PATH="$PATH:/usr/bin:/bin"
 LC_ALL=C awk '
 #include shared/dcv.awk
+#include shared/survey.awk
 function put(label, s) { return s ~ /^"/ && length(unquote(s)) < 257 ? ",\"" label "\":" s "\"" : "" }
 
 # cost is how many bytes a text takes in the reply of the agent, at most: JSON in JSON.
@@ -25,21 +26,15 @@ function canPack(   command, packed) {
   return packed ~ /^H4sI/
 }
 BEGIN {
-  # A control character in a string would be printed.
-  prepare(); unwanted = "[\\\\\001-\037]"
-  why = read("list-sessions -j", 0); if (why == "") why = gone("no-such-session")
-  if (why != "") { print "{\"failed\":\"" reason(why) "\"}"; exit }
-  count = objects + 0
-  for (i = 1; i <= count; i++) named[unquote(member[i, "id"])]++
+  prepare(); survey("")
   for (j = 1; j <= count; j++) {
-    i = (j + int(count * (clock * 0.618034 % 1))) % count + 1
-    id = put("id", member[i, "id"]); owner = put("owner", member[i, "owner"]); at = put("created", member[i, "creation-time"])
-    name = unquote(member[i, "id"]); connections = member[i, "num-of-connections"]
-    if (id == "" || name == "") { unnamed++; continue }
-    if (name in printed) continue
-    printed[name] = 1; s = id
-    if (owner != "" && owner !~ /:""$/ && at != "" && named[name] == 1) {
-      s = id owner put("name", member[i, "name"]) put("type", member[i, "type"]) at
+    i = turn(j, clock)
+    s = put("id", member[i, "id"]); owner = put("owner", member[i, "owner"]); at = put("created", member[i, "creation-time"])
+    connections = member[i, "num-of-connections"]
+    if (s == "" || id[i] == "") { unnamed++; continue }
+    if (printed[id[i]]++) continue
+    if (owner != "" && owner !~ /:""$/ && at != "" && named[id[i]] == 1) {
+      s = s owner put("name", member[i, "name"]) put("type", member[i, "type"]) at
       if (connections ~ /^[0-9]+$/ && length(connections) < 7) s = s ",\"connections\":" connections
       s = s put("left", member[i, "last-disconnection-time"])
     }

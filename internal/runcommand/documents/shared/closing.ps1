@@ -1,5 +1,5 @@
-# What the Windows scripts that close sessions share. No close begins after 40 s: Systems Manager cuts the step off at 60.
-function InTime { if ($watch.ElapsedMilliseconds -ge 40000) { throw 'no time left' } }
+# What the Windows scripts that close sessions share.
+$epoch = 621355968000000000
 
 # At gives a time that dcv printed. PowerShell 7 makes a DateTime of what 5.1 leaves a string.
 function At($value) {
@@ -8,8 +8,38 @@ function At($value) {
   [DateTimeOffset]::Parse($value, [CultureInfo]::InvariantCulture).UtcDateTime
 }
 
-# CloseSession closes a session. It gives what to say if the session is listed all the same.
-function CloseSession($id) {
-  try { $closed = Dcv ('close-session "' + $id + '"') } catch { return "$_" }
-  if ($closed.Code) { $closed.Words } else { 'dcv closed it, and lists it still' }
+# Microseconds gives those since 1970.
+function Microseconds($value) {
+  $ticks = (At $value).Ticks - $epoch
+  ($ticks - $ticks % 10) / 10
+}
+
+# List gives each session's creation time, in microseconds since 1970; -1 where it cannot be read or two sessions have the
+# ID. IDs are compared by their bytes.
+function List {
+  $listed = New-Object 'Collections.Generic.Dictionary[string,long]' ([StringComparer]::Ordinal)
+  $all = Ask 'list-sessions -j' '[]'
+  foreach ($session in $all) {
+    if ($session.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
+    $at = -1
+    if (-not $listed.ContainsKey($session.id)) { try { $at = Microseconds $session.'creation-time' } catch { } }
+    $listed[$session.id] = $at
+  }
+  $listed
+}
+
+# CloseSession closes a session, which was created at that time, and lists the sessions until it is gone or has come back as
+# another incarnation. It gives the result, or throws what to say if it is listed all the same.
+function CloseSession($id, $at) {
+  try {
+    $closed = Dcv ('close-session "' + $id + '"')
+    $words = if ($closed.Code) { $closed.Words } else { 'dcv closed it, and lists it still' }
+  } catch { $words = "$_" }
+  for ($try = 1; ; $try++) {
+    $listed = List
+    if (-not $listed.ContainsKey($id)) { Gone $id; return 'closed' }
+    if ($listed[$id] -ge 0 -and $listed[$id] -ne $at) { return 'closed' }
+    if ($try -gt 4 -or $watch.ElapsedMilliseconds -ge 45000) { throw $words }
+    Start-Sleep 1
+  }
 }

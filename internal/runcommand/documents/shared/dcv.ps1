@@ -7,12 +7,16 @@ $none = 'There are no sessions available.'; $whyBlank = 'dcv list-sessions: blan
 $program = 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe'
 if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type Application -EA 0)[0].Path }
 
+# InTime throws if so many milliseconds are over. Systems Manager cuts the step off at 60 seconds: no close begins after 40, and
+# no call of dcv after 49.
+function InTime($limit) { if ($watch.ElapsedMilliseconds -ge $limit) { throw 'no time left' } }
+
 # Dcv runs the command. Its words about a failure have warnings last: one that a locale is not installed, for example, is
-# longer than a reason may be, and stands before it. No call lasts longer than 8 s, and none begins after 49 s.
+# longer than a reason may be, and stands before it. No call lasts longer than 8 s.
 function Dcv($arguments) {
-  if ($watch.ElapsedMilliseconds -ge 49000) { throw 'no time left' }
-  $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo -Property @{
-    FileName = $program; Arguments = $arguments; UseShellExecute = $false; CreateNoWindow = $true
+  InTime 49000
+  $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo $program, $arguments -Property @{
+    UseShellExecute = $false; CreateNoWindow = $true
     RedirectStandardInput = $true; RedirectStandardOutput = $true; RedirectStandardError = $true
     StandardOutputEncoding = [Text.Encoding]::UTF8; StandardErrorEncoding = [Text.Encoding]::UTF8
   }))
@@ -27,27 +31,31 @@ function Dcv($arguments) {
   @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = $words }
 }
 
+# Query gives what dcv answers, or throws why it does not.
+function Query($arguments) {
+  $answer = Dcv $arguments
+  if ($answer.Code) { throw $answer.Words }
+  $script:blank = -not $answer.Out
+  $answer.Out
+}
+
 # Ask gives the objects of an answer that stands whole between these brackets, or throws why there are none. On its own,
 # ConvertFrom-Json takes a list without its last bracket, and 7 takes a list in a list for the list; as the member of an
 # object neither passes, and both 5.1 and 7 give it as it is.
 #
 # A list of sessions may be a sentence or nothing, which must then be said in words too: dcv.awk says why.
 function Ask($arguments, $brackets) {
-  $answer = Dcv $arguments
-  if ($answer.Code) { throw $answer.Words }
-  $script:blank = -not $answer.Out
-  if ($brackets -ceq '[]' -and ($blank -or $answer.Out -ceq $none)) {
+  $out = Query $arguments
+  if ($brackets -ceq '[]' -and ($blank -or $out -ceq $none)) {
     if ($blank -and $arguments -clike 'list-s*') {
-      $answer = Dcv list-sessions
-      if ($answer.Code) { throw $answer.Words }
-      $script:blank = -not $answer.Out
-      if (-not $blank -and $answer.Out -cne $none) { throw $whyBlank }
+      $out = Query list-sessions
+      if ($out -and $out -cne $none) { throw $whyBlank }
     }
     return ,@()
   }
   try {
-    if (-join $answer.Out[0, -1] -cne $brackets) { throw }
-    $all = ConvertFrom-Json ('{"all":' + $answer.Out + '}')
+    if (-join $out[0, -1] -cne $brackets) { throw }
+    $all = ConvertFrom-Json ('{"all":' + $out + '}')
     if (@($all.PSObject.Properties).Count -ne 1) { throw }
     foreach ($object in $all.all) { if ($object -isnot [Management.Automation.PSCustomObject]) { throw } }
   } catch { throw "dcv $(($arguments -split ' ')[0]): unreadable answer" }
