@@ -92,7 +92,7 @@ fi
 # Prints the sessions in these files, as lines or, if json is set, as JSON: a list of them, or with one set just the one.
 # Whatever ends while this runs is skipped.
 print_sessions() {
-  JSON=$json ONE=${one:-} FLOOD=${flood:-0} CALL=$(date +%s)-$$ LC_ALL=C awk '
+  JSON=$json ONE=${one:-} FLOOD=${flood:-0} CALL=${call:-} LC_ALL=C awk '
     function member(s, key,   r) {
       if (!match(s, "\"" key "\" *: *\"([^\"\\\\]|\\\\.)*\"")) return ""
       r = substr(s, RSTART, RLENGTH)
@@ -147,6 +147,7 @@ list-sessions)
   flood=
   if [ -n "$json" ] && [ -e "$DCV_STATE/flood" ]; then
     read -r flood <"$DCV_STATE/flood"
+    call=$(date +%s)-$$
     [ -e "$1" ] || set --
   fi
   if [ -n "$flood" ] || [ -e "$1" ]; then
