@@ -43,7 +43,7 @@ SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 .DEFAULT_GOAL := help
 .PHONY: help run test story sim bench bench-quick bench-flood profile documents ci fmt vet lint shellcheck test-all validate service-models \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
-  operate tools clean
+  operate bench-program tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,21 +82,21 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 ##### How fast
 
 # The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
-bench: | build/ ## Measure beside what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
-	@go build -o build/bench/bench ./internal/bench
+bench: bench-program ## Measure beside what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
 	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && PATH="$$(.ci/tools/fetch python)/bin:$$PATH" \
 	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench
 
 bench-quick: | build/ ## The same, to see that it works
 	@QUICK=1 $(MAKE) --no-print-directory bench >build/bench-quick.log || { cat build/bench-quick.log; exit 1; }
 
-bench-flood: | build/ ## Measure cleanup's deletions and inventory where one host has flooded the table of 10,000: a minute
-	@go build -o build/bench/bench ./internal/bench
+bench-flood: bench-program ## Measure cleanup's deletions and inventory where one host has flooded the table of 10,000: a minute
 	@AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256 exec build/bench/bench flood
 
-profile: | build/ ## Write profiles of a batch of 1,000 sessions to build/profiles/, and say how to read them
-	@go build -o build/bench/bench ./internal/bench
+profile: bench-program ## Write profiles of a batch of 1,000 sessions to build/profiles/, and say how to read them
 	@exec build/bench/bench profile
+
+bench-program: | build/
+	@go build -o build/bench/bench ./internal/bench
 
 documents: ## Write the scripts that hosts run into template.yaml, from internal/runcommand/documents
 	@go run ./internal/runcommand/documents/generate
@@ -145,8 +145,8 @@ sam-invoke: ## Run every sample event through its function with sam local invoke
 test-all: ## Run the tests with the race detector, and fail where a tool is missing
 	@REQUIRE_ALL=1 .ci/go/test
 
-mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=50000
-	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),50000)
+mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=50000; ONLY=pattern chooses, KEEP=1 keeps
+	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),50000) $(if $(ONLY),-only "$(ONLY)") $(if $(KEEP),-keep)
 
 fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs
 	@.ci/go/fuzz

@@ -3,7 +3,9 @@
 // caught. The source stays as it is: the compiler is shown another file in its
 // place (go build's -overlay). It fails if a bug survives, or cannot be built.
 //
-//	go run ./internal/sim/mutants [-seeds N] [-workers N] [-only TEXT]
+//	go run ./internal/sim/mutants [-seeds N] [-workers N] [-only PATTERN] [-keep]
+//
+// With -keep it writes what caught them into CAUGHT.md.
 //
 // With -test it takes other packages' tests instead of the simulation:
 //
@@ -18,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -27,21 +30,22 @@ func main() {
 	var run runner
 	flag.StringVar(&run.root, "root", ".", "the project's root")
 	flag.IntVar(&run.seeds, "seeds", 3000, "seeds that a bug may survive")
-	flag.DurationVar(&run.timeout, "timeout", 5*time.Minute, "time that a bug may survive")
+	flag.DurationVar(&run.timeout, "timeout", 30*time.Minute, "time that a bug may survive")
 	workers := flag.Int("workers", 2, "bugs tried at once")
-	only := flag.String("only", "", "only bugs whose name has this text")
+	only := flag.String("only", "", "only bugs whose name this regular expression matches")
+	keep := flag.Bool("keep", false, "write what caught the bugs into "+caughtFile)
 	tests := flag.String("test", "", "packages whose tests are to catch the bugs, with commas, in place of the simulation")
 	flag.Parse()
 	if *tests != "" {
 		run.tests = strings.Split(*tests, ",")
 	}
-	if err := run.main(*workers, *only); err != nil {
+	if err := run.main(*workers, *only, *keep && *tests == ""); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func (r *runner) main(workers int, only string) error {
+func (r *runner) main(workers int, only string, keep bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	root, err := filepath.Abs(r.root)
@@ -54,17 +58,19 @@ func (r *runner) main(workers int, only string) error {
 	}
 	defer os.RemoveAll(r.dir)
 
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
 	var chosen []mutant
 	for _, m := range mutants {
-		if strings.Contains(m.name, only) {
+		if pattern.MatchString(m.name) {
 			chosen = append(chosen, m)
 		}
 	}
-	if len(r.tests) == 0 { // or a promise broken without a bug would be taken for one that is caught
-		if v := r.simulate(ctx, "", r.dir); v.err == nil {
-			return fmt.Errorf("without any bug, seed %s breaks promise %s", v.seeds, v.caught)
-		} else if !errors.Is(v.err, errSurvives) {
-			return v.err
+	if len(r.tests) == 0 {
+		if err := r.withoutBug(ctx); err != nil {
+			return err
 		}
 	}
 	verdicts := r.all(ctx, chosen, workers)
@@ -77,6 +83,11 @@ func (r *runner) main(workers int, only string) error {
 			caught = "FAILED"
 		}
 		fmt.Printf("%-55s %7d %7s %6s %6.1f\n", chosen[i].name, chosen[i].promise, caught, v.seeds, v.took.Seconds())
+	}
+	if keep {
+		if err := r.keep(chosen, verdicts); err != nil {
+			return err
+		}
 	}
 	for i, v := range verdicts {
 		if v.err != nil {
@@ -91,6 +102,22 @@ func (r *runner) main(workers int, only string) error {
 	}
 	fmt.Printf("\nall %d bugs are caught\n", len(chosen))
 	return nil
+}
+
+// withoutBug is an error where a promise is broken without a bug: it would be
+// taken for one that is caught. make sim runs more seeds than these.
+func (r *runner) withoutBug(ctx context.Context) error {
+	const usual = 3000
+	some := *r
+	some.seeds = min(r.seeds, usual)
+	v := some.simulate(ctx, "", r.dir)
+	switch {
+	case v.err == nil:
+		return fmt.Errorf("without any bug, seed %s breaks promise %s", v.seeds, v.caught)
+	case errors.Is(v.err, errSurvives):
+		return nil
+	}
+	return v.err
 }
 
 // all tries each bug, some at once; verdicts are in the order of the bugs.
