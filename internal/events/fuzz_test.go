@@ -121,12 +121,6 @@ func (oneClosed) GetCommandInvocation(context.Context, *ssm.GetCommandInvocation
 	return nil, &types.InvocationDoesNotExist{}
 }
 
-type allAlive struct{}
-
-func (allAlive) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return nil, nil
-}
-
 // Whatever a message says, it is only a reason to look: what is not so changes
 // nothing, and no other message comes again.
 func FuzzQueueMessage(f *testing.F) {
@@ -143,7 +137,7 @@ func FuzzQueueMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		table := tableOf(open("open"), others)
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
-		reaper := &session.HostReaper{Table: table, Index: table, Instances: allAlive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
+		reaper := &session.HostReaper{Table: table, Index: table, Instances: alive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
 		handler := hostevents.Handler{
 			Reader:       &runcommand.Reader{API: oneClosed{}},
 			Confirmer:    &session.Confirmer{Table: table, Index: table, Now: now, Log: log},

@@ -64,10 +64,7 @@ func cleanupSample(t *testing.T, text []byte) {
 	}
 	s := newSystem(t, 0, "")
 	s.now = func() time.Time { return t0.Add(2 * session.Lease) }
-	due := confirmed("SessionId123")
-	delete(due, "Confirmation")
-	delete(due, "ConfirmedAt")
-	s.table.Put(due)
+	s.table.Put(open("SessionId123"))
 	var (
 		sent         sentDocuments
 		reaper       = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
@@ -123,11 +120,9 @@ func instanceSample(t *testing.T, text []byte) {
 		t.Fatal(err)
 	}
 	s := newSystem(t, 0, "")
-	open := confirmed("SessionId123")
-	delete(open, "Confirmation")
-	delete(open, "ConfirmedAt")
-	open["HostId"], open["LiveHostId"] = "i-0123456789abcdef0", "i-0123456789abcdef0"
-	s.table.Put(open)
+	deletion := open("SessionId123")
+	deletion["HostId"], deletion["LiveHostId"] = "i-0123456789abcdef0", "i-0123456789abcdef0"
+	s.table.Put(deletion)
 	for _, test := range []struct {
 		status session.HostStatus
 		want   any
@@ -144,7 +139,7 @@ func instanceSample(t *testing.T, text []byte) {
 	}
 }
 
-// sameFate is EC2 that says the same of every host.
+// sameStatus is EC2 that says the same of every host.
 type sameStatus session.HostStatus
 
 func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
@@ -162,11 +157,9 @@ func commandSample(t *testing.T, text []byte) {
 		t.Fatal(err)
 	}
 	s := newSystem(t, 0, "")
-	open := confirmed("SessionId123")
-	delete(open, "Confirmation")
-	delete(open, "ConfirmedAt")
-	open["HostId"] = "i-0123456789abcdef0"
-	s.table.Put(open)
+	deletion := open("SessionId123")
+	deletion["HostId"] = "i-0123456789abcdef0"
+	s.table.Put(deletion)
 	h := s.hostEvents()
 	h.Reader = &runcommand.Reader{API: oneAnswer{t}}
 	response, err := h.Handle(t.Context(), event)

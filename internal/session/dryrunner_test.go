@@ -51,7 +51,7 @@ func (r distinctReader) Get(ctx context.Context, ids []string) ([]session.Record
 // entry; and it writes and sends nothing.
 func TestDryRunForetellsTheRealCall(t *testing.T) {
 	records := map[string]session.Record{
-		"listed": listedRecord, "being created": with(listedRecord, "State", "CREATING"), "doubted": with(listedRecord, "State", "UNKNOWN"),
+		"listed": listedRecord, "being created": with(listedRecord, "State", "CREATING"), "UNKNOWN": with(listedRecord, "State", "UNKNOWN"),
 		"open": markedRecord, "failed": failedRecord, "confirmed": confirmedRecord, "given up": givenUpRecord, "ended": deletedRecord,
 		"forced": forcedRecord, "forced, to be closed": toCloseRecord, "ended, to be closed": closingRecord,
 		"given up, then confirmed": with(givenUpRecord, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(50))),

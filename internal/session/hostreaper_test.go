@@ -46,7 +46,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 	}{
 		"session":              {session0, gone(session0, stopped), nil, gone(session0, terminated)},
 		"being created":        {with(session0, "State", "CREATING"), gone(session0, stopped), nil, gone(session0, terminated)},
-		"doubted session":      {unresponsive, gone(session0, stopped), nil, gone(session0, terminated)},
+		"UNKNOWN session":      {unresponsive, gone(session0, stopped), nil, gone(session0, terminated)},
 		"first seen just then": {with(session0, "FirstSeenAt", asked), nil, nil, nil},
 		"first seen later":     {with(session0, "FirstSeenAt", session.FormatTime(at(1))), nil, nil, nil},
 		"never seen":           {listedRecord, gone(listedRecord, stopped), nil, gone(listedRecord, terminated)},
@@ -149,7 +149,7 @@ func TestDeletionClaimedJustBeforeEndsWithItsHost(t *testing.T) {
 
 // Of two runs of cleanup that overlap one makes a session UNKNOWN while the other ends it
 // with its host: it ends. Otherwise nobody would ask about that host again.
-func TestSessionDoubtedMeanwhileEndsWithItsHost(t *testing.T) {
+func TestSessionThatBecameUnknownMeanwhileEndsWithItsHost(t *testing.T) {
 	old := seen(listedRecord)
 	u := newUpkeep(t, with(old, "State", "UNKNOWN", "StateReason", "Its host has not answered.", "ExpiresAt", int64(1)))
 	u.statuses[hostA] = session.Stopped

@@ -44,7 +44,7 @@ func TestIdleReportAndRecord(t *testing.T) {
 	}{
 		"closed":                    {known, closed, over},
 		"closed, to the second":     {known, of("2026-11-23T08:30:00Z"), with(over)},
-		"closed while doubted":      {with(known, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1)), closed, over},
+		"closed while UNKNOWN":      {with(known, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1)), closed, over},
 		"in use":                    {known, idleSession("s1", session.OutcomeInUse), nil},
 		"failed":                    {known, idleSession("s1", session.OutcomeFailed), nil},
 		"in no known way":           {known, idleSession("s1", "gone"), nil},

@@ -70,7 +70,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"host was silent":                  {unresponsive, []session.Found{s1}, observedAt(known, t0)},
 		"new one in the same second":       {known, []session.Found{sameSecond}, with(newerListed, "CreationTime", sameSecond.CreationTime)},
 		"new incarnation":                  {known, []session.Found{newer}, newerListed},
-		"new incarnation of a doubted one": {unresponsive, []session.Found{newer}, newerListed},
+		"new incarnation of an UNKNOWN one": {unresponsive, []session.Found{newer}, newerListed},
 		"in a way that cannot be listed":   {known, []session.Found{found("s1", "")}, nil},
 		"named only, open deletion":        {open, []session.Found{{NameOnHost: "s1"}}, nil},
 		"named only, given up":             {givenUp, []session.Found{{NameOnHost: "s1"}}, nil},
@@ -105,7 +105,7 @@ func TestInventoryAndRecord(t *testing.T) {
 		"given up and then confirmed, gone":        {confirmed(givenUp, "closed"), nil, nil},
 
 		"gone":                         {known, nil, vanished},
-		"doubted, gone":                {unresponsive, nil, vanished},
+		"UNKNOWN, gone":                {unresponsive, nil, vanished},
 		"first seen then":              {with(known, "FirstSeenAt", session.FormatTime(t0)), nil, nil},
 		"first seen later":             {with(known, "FirstSeenAt", session.FormatTime(at(5))), nil, nil},
 		"no inventory ever had it":     {listedRecord, nil, with(listedRecord, "FirstSeenAt", session.FormatTime(at(10)))},

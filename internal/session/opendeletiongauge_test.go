@@ -26,7 +26,7 @@ func (o *openRecords) Open(_ context.Context, shard string, limit int) ([]sessio
 	return o.shards[shard], nil
 }
 
-func TestCensusCountsWhatHasNotEnded(t *testing.T) {
+func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	requested := func(state string, ago time.Duration, more ...string) session.Record {
 		r := session.Record{"State": state, "DeletionRequestedAt": session.FormatTime(t0.Add(-ago))}
 		for i := 0; i < len(more); i += 2 {

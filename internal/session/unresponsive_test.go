@@ -71,7 +71,7 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 	}
 }
 
-func TestSilentHostIsDoubtedUntilItAnswers(t *testing.T) {
+func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice))) // read at 10 s
 	listed := listedAt(listedRecord, t0)
@@ -114,7 +114,7 @@ func TestCutInventoryIsAnAnswer(t *testing.T) {
 }
 
 // Clients read UNKNOWN as gone.
-func TestOnlyReadySessionsAreDoubted(t *testing.T) {
+func TestOnlyReadySessionsBecomeUnknown(t *testing.T) {
 	for name, r := range map[string]session.Record{
 		"open deletion": seen(markedRecord), "failed": seen(failedRecord), "confirmed": seen(confirmedRecord), "forced": seen(forcedRecord),
 		"given up": seen(givenUpRecord), "DELETED": seen(deletedRecord), "being created": with(seen(listedRecord), "State", "CREATING"),
@@ -130,7 +130,7 @@ func TestOnlyReadySessionsAreDoubted(t *testing.T) {
 	}
 }
 
-func TestDeletedWhileItIsDoubted(t *testing.T) {
+func TestDeletedWhileItBecomesUnknown(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	open := listedAt(markedRecord, t0)
@@ -141,7 +141,7 @@ func TestDeletedWhileItIsDoubted(t *testing.T) {
 
 // A refused deletion is put back after its host became silent: what is READY again
 // becomes UNKNOWN, too.
-func TestPutBackOnASilentHostIsDoubted(t *testing.T) {
+func TestPutBackOnASilentHostBecomesUnknown(t *testing.T) {
 	for name, stale := range map[string]bool{"the index shows the mark": false, "the index shows READY still": true} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t)
@@ -194,7 +194,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 }
 
 // Quiet hosts may be gone, and then more is known than nothing.
-func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
+func TestSessionsOfQuietHostsThatAreGoneEnd(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.take(inventory(hostB, t0, found("s2", alice)))
@@ -209,7 +209,7 @@ func TestQuietHostsThatAreGoneAreBuried(t *testing.T) {
 	}
 }
 
-func TestDoubtGoesOnWithoutEC2(t *testing.T) {
+func TestMarkingGoesOnWithoutEC2(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(400), at(700), at(1000))
@@ -237,7 +237,7 @@ func TestEC2ThatHangsKeepsNoHostFromBeingMarked(t *testing.T) {
 	})
 }
 
-func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
+func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	u := newUpkeep(t)
 	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
@@ -261,7 +261,7 @@ func TestDoubtIsBoundedLongestQuietFirst(t *testing.T) {
 }
 
 // Hosts that cannot be done with do not keep others from their turn.
-func TestDoubtGoesPastHostsThatStayQuiet(t *testing.T) {
+func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 	u := newUpkeep(t)
 	for n := range 250 {
 		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))

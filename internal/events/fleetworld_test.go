@@ -1,0 +1,167 @@
+package events_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/events/cleanup"
+	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// A fleetWorld is everything outside of cleanup and host-events: the tables, what
+// hosts answer to one command, and what EC2 says.
+type fleetWorld struct {
+	*system
+	hosts    *memtable.Hosts
+	statuses map[string]session.HostStatus
+	ec2      error
+	asked    []string
+	asking   func() // called while EC2 is asked
+	index    error  // of by-host and due
+	sending  error
+	sent     []*ssm.SendCommandInput
+	answers  []types.CommandInvocation
+	reads    int
+	hangs    bool // the indexes, and sending
+}
+
+func newFleetWorld(t *testing.T) *fleetWorld {
+	f := &fleetWorld{system: newSystem(t, 0, ""), hosts: memtable.NewHosts(), statuses: map[string]session.HostStatus{}}
+	f.now = func() time.Time { return t0.Add(time.Minute) }
+	return f
+}
+
+func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+	f.asked = append(f.asked, hostIDs...)
+	if f.asking != nil {
+		f.asking()
+	}
+	return f.statuses, f.ec2
+}
+
+func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
+	records, _ := f.table.Due(ctx, shard, now, limit)
+	return records, f.index
+}
+
+func (f *fleetWorld) hang(ctx context.Context) error {
+	if f.hangs {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (f *fleetWorld) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	records, more, _ := f.table.OnHost(ctx, hostID, after, limit)
+	return records, more, f.index
+}
+
+func (f *fleetWorld) SendCommand(ctx context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
+	f.sent = append(f.sent, in)
+	return &ssm.SendCommandOutput{}, f.sending
+}
+
+func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	f.reads++
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
+}
+
+func (f *fleetWorld) reaper() *session.HostReaper {
+	return &session.HostReaper{Table: f.failing(), Index: f, Instances: f, HostTable: f.hosts, EndStopped: true, Now: f.now, NewID: awsenv.NewID, Log: f.logger()}
+}
+
+func (f *fleetWorld) reconciler() *session.InventoryReconciler {
+	return &session.InventoryReconciler{Table: f.failing(), Index: f, Getter: memtable.Reader{Table: f.table}, HostTable: f.hosts, MaxSessions: 1000, Now: f.now, Log: f.logger()}
+}
+
+func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
+	return f.cleanupFor(f.t.Context(), task, closeIdleAfter)
+}
+
+// cleanupFor is a run that has the time of ctx.
+func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
+	unresponsive := &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
+	c := cleanup.Handler{
+		Cleaner: &session.Cleaner{
+			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
+		},
+		RefusedHosts: &session.RefusedHostChecker{Hosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
+		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
+		Unresponsive: unresponsive,
+		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
+		Broadcaster:  &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
+		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+	}
+	return c.Handle(ctx, cleanup.Event{Task: task})
+}
+
+func (f *fleetWorld) documents() (names []string) {
+	for _, in := range f.sent {
+		names = append(names, *in.DocumentName)
+	}
+	return names
+}
+
+// answer is that the host's part of the command ended so.
+func (f *fleetWorld) answer(hostID, comment, status, output string) {
+	f.answers = append(f.answers, types.CommandInvocation{
+		CommandId: aws.String("c1"), InstanceId: aws.String(hostID), Comment: aws.String(comment), Status: types.CommandInvocationStatus(status),
+		CommandPlugins: []types.CommandPlugin{{Name: aws.String("linux"), Output: aws.String(output)}},
+	})
+}
+
+// receive hands over the news of all hosts that have answered, and returns which
+// of the messages are to come again.
+func (f *fleetWorld) receive() (failed []string) {
+	f.t.Helper()
+	h := f.hostEvents()
+	h.Reader = &runcommand.Reader{API: f}
+	h.Confirmer.Index = f
+	h.Reconciler, h.Reaper = f.reconciler(), f.reaper()
+	h.IdleRecorder = &session.IdleRecorder{Table: f.failing(), Index: f, Now: f.now, Log: f.logger()}
+	var bodies []string
+	for _, a := range f.answers {
+		bodies = append(bodies, finished("c1", *a.InstanceId))
+	}
+	response, err := h.Handle(f.t.Context(), batchOf(bodies...))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, m := range response.BatchItemFailures {
+		failed = append(failed, m.ItemIdentifier)
+	}
+	slices.Sort(failed)
+	return failed
+}
+
+func (f *fleetWorld) put(id, hostID, state, attemptID string) {
+	r := session.Listed(session.Session{ID: id, Owner: "alice", HostID: hostID, CreationTime: "2026-11-23T08:30:00Z", FirstSeenAt: t0.Add(-time.Hour)})
+	if r["State"] = state; attemptID != "" {
+		r["AttemptId"], r["DeletionRequestId"], r["Attempts"], r["DueLane"] = attemptID, "r1", int64(1), "0"
+		r["DeletionRequestedAt"], r["NextAttemptAt"] = session.FormatTime(t0.Add(-3*time.Minute)), session.FormatTime(t0)
+	}
+	f.table.Put(r)
+}
+
+func (f *fleetWorld) has(id, attr string, want any) {
+	f.t.Helper()
+	if got := f.table.Get(id)[attr]; got != want {
+		f.t.Errorf("%s: %s is %v, want %v", id, attr, got, want)
+	}
+}
