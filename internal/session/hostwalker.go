@@ -136,9 +136,10 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	for _, hostID := range silent {
-		if !timeFor(ctx, hostTime) {
-			break // their questions are not noted: they are due at the next walk
+	for i, hostID := range silent {
+		if !timeFor(ctx, hostTime) { // their questions are not noted: they are due at the next walk
+			hw.Log.Warn("time is up: the next walk looks at more silent hosts", "Looked", i, "HostsLeft", len(silent)-i)
+			break
 		}
 		check := checks[hostID]
 		if check.settled() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,22 @@ func TestWalkEndsInTime(t *testing.T) {
 			if run == 0 && (len(known) < want-5 || len(known) > want) || run == 1 && len(known) != want {
 				t.Errorf("run %d: %d hosts are known", run, len(known))
 			}
+		}
+	})
+}
+
+// Promise 11: no bound is reached in silence.
+func TestWalkThatHasNoTimeForSilentHostsSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t)
+		u.silent(hostA)
+		u.asking = func() { time.Sleep(6 * time.Second) }
+		u.now = at(1800)
+		w := session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		if err := w.Walk(ctx); err != nil || !strings.Contains(u.log.String(), "time is up") {
+			t.Errorf("%v, log: %s", err, &u.log)
 		}
 	})
 }
