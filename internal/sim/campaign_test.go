@@ -123,6 +123,9 @@ func (c *campaign) summary() string {
 	for d, n := range c.seen.deeds {
 		fmt.Fprintf(&b, "%12d  %s\n", n, deedNames[d])
 	}
+	for of, n := range c.seen.bounds {
+		fmt.Fprintf(&b, "%12d  bound at risk: %s\n", n, boundNames[of])
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.seen.ran)) {
 		fmt.Fprintf(&b, "%12d  runs of %s\n", c.seen.ran[name], name)
 	}

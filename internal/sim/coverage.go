@@ -9,6 +9,7 @@ type Coverage struct {
 	transitions [transitions]int
 	premises    [12]int // by promise: how often it could have been broken
 	deeds       [deeds]int
+	bounds      [bounds]int    // of promise 11: how often each was at risk
 	ran         map[string]int // by function, and by task
 }
 
@@ -49,6 +50,9 @@ func (c *Coverage) add(o Coverage) {
 	for i, n := range o.deeds {
 		c.deeds[i] += n
 	}
+	for i, n := range o.bounds {
+		c.bounds[i] += n
+	}
 	for name, n := range o.ran {
 		if c.ran == nil {
 			c.ran = map[string]int{}
@@ -72,6 +76,11 @@ func (c *Coverage) missing() (missing []string) {
 	for d, n := range c.deeds {
 		if n == 0 {
 			missing = append(missing, "never done: "+deedNames[d])
+		}
+	}
+	for b, n := range c.bounds {
+		if n == 0 {
+			missing = append(missing, "bound never at risk: "+boundNames[b])
 		}
 	}
 	for name := range deployment().timeouts {

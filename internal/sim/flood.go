@@ -59,13 +59,6 @@ func (w *world) livingOn(hostID string) (n int) {
 	return n
 }
 
-// Promise 11: no more of a host's records are asked for at one time.
-func (w *world) pageIsBounded(inv *invocation, limit int) {
-	if limit > 250 {
-		w.breaks(11, "%s asks for %d records of a host at one time", inv, limit)
-	}
-}
-
 // asksAboutHosts holds promise 11 to the order in which cleanup works: whatever
 // is to be learnt of some hosts, all have been asked what runs on them, and what
 // is due and can still be tried is claimed, before.

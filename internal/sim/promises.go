@@ -283,6 +283,7 @@ func (w *world) claimedRightly(c change) {
 	if was.Confirmation != "" && was.CloseUntil.IsZero() {
 		w.breaks(6, "%s is tried again though it is confirmed (%s)", is.ID, was.Confirmation)
 	}
+	c.by.claims(is.ID)
 	switch c.by.function {
 	case "delete-sessions":
 		if was.AttemptFailedAt.IsZero() || c.by.started.Sub(was.AttemptedAt) < 10*time.Second-time.Millisecond {

@@ -21,7 +21,8 @@ type invocation struct {
 	cancel   context.CancelFunc
 	killed   bool
 	task     string
-	faulty   bool            // a call of its own met a fault
+	faulty   bool // a call of its own met a fault
+	calls    calls
 	sent     bool            // it has sent a command, or tried to
 	faultyOf map[string]bool // a call about that host only did
 	newIDs   int
@@ -121,6 +122,7 @@ func (w *world) quiesce() {
 			inv.cancel()
 			if !inv.killed {
 				w.say(inv, "returns")
+				w.callsAreBounded(inv)
 				inv.done()
 			}
 		}

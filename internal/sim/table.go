@@ -23,6 +23,7 @@ func (t tableOf) Write(ctx context.Context, writes []session.Write) []session.Re
 	if len(writes) == 0 {
 		return results
 	}
+	t.inv.calls.writes++
 	left := make([]int, len(writes))
 	for i := range left {
 		left[i] = i
@@ -191,6 +192,7 @@ func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
 }
 
 func (x indexOf) query(ctx context.Context, what string, fits func(session.Record) bool) (found []session.Record, err error) {
+	x.inv.calls.reads++
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
 			behind := time.Second
@@ -206,7 +208,12 @@ func (x indexOf) query(ctx context.Context, what string, fits func(session.Recor
 }
 
 func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
-	return x.leased(ctx, "query due "+shard, shard, session.FormatTime(now), limit)
+	if shard == "0" {
+		x.inv.calls.rounds++
+	}
+	found, err := x.leased(ctx, "query due "+shard, shard, session.FormatTime(now), limit)
+	x.w.pageIsBounded(x.inv, limit, 250, len(found))
+	return found, err
 }
 
 func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
@@ -225,7 +232,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 }
 
 func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
-	x.w.pageIsBounded(x.inv, limit)
+	asked := limit
 	faulty := x.inv.faulty
 	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), func(r session.Record) bool {
 		return r[session.AttrLiveHostID] == hostID && r[session.AttrSessionID].(string) > after
@@ -243,6 +250,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 	if limit = min(limit, x.w.setup.hostPage); len(records) > limit {
 		records, more = records[:limit], true
 	}
+	x.w.pageIsBounded(x.inv, asked, 250, len(records))
 	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
 		if x.inv.looked == nil {
 			x.inv.looked = map[string]time.Time{}
@@ -261,6 +269,7 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 		return false
 	})
 	slices.Sort(hostIDs)
+	x.w.pageIsBounded(x.inv, limit, 50, len(hostIDs))
 	return hostIDs[:min(len(hostIDs), 1+x.w.dice.below(3))], err
 }
 

@@ -1,0 +1,98 @@
+package sim
+
+// Promise 11: what a run asks of others is bounded, by what the code and DESIGN say.
+// Each bound is counted where it was at risk: a bound that no run comes near
+// proves nothing.
+
+// calls is what an invocation has asked of others, each call however often the SDK
+// tries it.
+type calls struct {
+	writes, reads, sends, nodes, questions int
+	rounds                                 int            // of cleanup: how often it read what is due
+	claims                                 map[string]int // of sessions
+}
+
+type bound int
+
+const (
+	plainRequest    bound = iota // one write and one command a request of which all is well
+	refusedRequest               // what it takes to find the hosts at fault
+	batchQuestion                // of host-events to EC2, one a batch
+	runQuestions                 // of cleanup to EC2
+	claimsOfSession              // one a run
+	recordPages                  // records held at one time
+
+	bounds
+)
+
+var boundNames = [bounds]string{
+	"a plain request is a write and a command", "hosts at fault are found in few calls", "a batch of news asks EC2 once",
+	"a run of cleanup asks EC2 a few times", "a run claims a deletion once", "records come in pages",
+}
+
+// holds counts a bound that was at risk, and holds promise 11 to it.
+func (w *world) holds(b bound, by *invocation, n, most int) {
+	w.seen.bounds[b]++
+	if n > most {
+		w.breaks(11, "%s: %s: %d, and may be %d", by, boundNames[b], n, most)
+	}
+}
+
+// callsAreBounded holds an invocation that has returned to its bounds.
+func (w *world) callsAreBounded(inv *invocation) {
+	c := &inv.calls
+	switch r := inv.request; {
+	case r != nil:
+		w.requestIsBounded(inv, r)
+	case inv.function == "host-events" && c.questions > 0:
+		w.holds(batchQuestion, inv, c.questions, 1)
+	case inv.task == "deletions" && c.questions > 0: // what is due, what was refused; and hosts that requests were refused because of
+		w.holds(runQuestions, inv, c.questions, 2*c.rounds+1)
+	case inv.task == "inventory" && c.questions > 0: // pages of a hundred quiet hosts, and the walk
+		w.holds(runQuestions, inv, c.questions, 2+len(w.machines)/100+len(w.machines)/200+1)
+	}
+	for _, n := range c.claims {
+		w.holds(claimsOfSession, inv, n, 1)
+	}
+}
+
+// requestIsBounded holds a request to the budget: nothing is read, the marks are one
+// write, the hosts get one command; and where hosts are at fault, it is known
+// after a stated number of calls, which isolate.go has.
+func (w *world) requestIsBounded(inv *invocation, r *request) {
+	hosts := map[string]bool{}
+	refused := false
+	for id := range r.marked {
+		if a := w.model.attempts[inv.id][id]; a != nil {
+			hosts[a.hostID] = true
+			refused = refused || a.putBack
+		}
+	}
+	calls := inv.calls.sends + inv.calls.nodes
+	plain := !r.dryRun && !inv.faulty && !refused && len(r.groups) > 0 && len(r.marked) == len(r.groups)
+	if plain && len(inv.beaten) == 0 {
+		w.holds(plainRequest, inv, inv.calls.writes+inv.calls.reads+calls, 2)
+	}
+	if h := len(hosts); h > 1 && calls > 1 {
+		w.holds(refusedRequest, inv, calls, len(r.groups)*(1+11+(h+sectionHosts(h)-1)/sectionHosts(h)+h))
+	}
+}
+
+// sectionHosts is how many hosts of so many are sent to together when nobody can
+// tell which are at fault.
+func sectionHosts(hosts int) int { return min(8, (hosts+1)/2) }
+
+// pageIsBounded: no more records are asked for at one time.
+func (w *world) pageIsBounded(inv *invocation, limit, most, got int) {
+	if got > 1 {
+		w.holds(recordPages, inv, limit, most)
+	}
+}
+
+// claims notes that the invocation has claimed a deletion.
+func (inv *invocation) claims(id string) {
+	if inv.calls.claims == nil {
+		inv.calls.claims = map[string]int{}
+	}
+	inv.calls.claims[id]++
+}
