@@ -4,18 +4,11 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go"
+
+	"dcv-session-broker/internal/local/agent"
 )
 
 // What the agent and Systems Manager bound.
-
-// The agent runs five commands at a time and keeps five more. For what is beyond
-// that it answers CommandBufferFull (amazon-ssm-agent, code 51402 of its
-// acknowledgement). What the service does then is not documented; here it tries
-// again, as where it cannot reach the host.
-const (
-	commandWorkers = 5
-	commandBuffer  = 5
-)
 
 // busy has others' commands (patches, say) keep a host's agent busy for a while.
 func (w *world) busy(m *machine) {
@@ -33,7 +26,7 @@ func (w *world) busy(m *machine) {
 // hand gives a host's agent a command, and tells whether it takes it.
 func (w *world) hand(on *onHost) bool {
 	m := on.machine
-	if m.waiting+max(0, m.others-commandWorkers) >= commandBuffer {
+	if m.waiting+max(0, m.others-agent.Workers) >= agent.Buffer {
 		w.seen.faults[bufferFull]++
 		w.say(m.id, "FAULT: %s: %s", bufferFull, on.command.id)
 		return false
@@ -47,7 +40,7 @@ func (w *world) hand(on *onHost) bool {
 // takeUp begins a command when a worker is free.
 func (w *world) takeUp(on *onHost) {
 	m := on.machine
-	if m.working+m.others >= commandWorkers {
+	if m.working+m.others >= agent.Workers {
 		w.after(w.dice.between(time.Second, 5*time.Second), func() {
 			if on.over {
 				m.waiting--
@@ -84,7 +77,7 @@ type rate struct {
 // exceeded tells whether a call comes too soon after the others. Two seconds'
 // worth of calls may come at the same time.
 func (w *world) exceeded(r *rate) bool {
-	if r.perSecond == 0 || w.calm {
+	if r.perSecond == 0 {
 		return false
 	}
 	each, now := time.Second/time.Duration(r.perSecond), w.now()

@@ -32,6 +32,7 @@ type conforming struct {
 func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 	w := newWorld(1)
 	w.calm, w.hiddenFor = true, opts.InvocationDelay
+	w.sends.perSecond, w.reads.perSecond = opts.SendsPerSecond, opts.ReadsPerSecond
 	c := &conforming{w: w, inv: &invocation{function: "test", asked: map[string]hostStatus{}}}
 	linux, windows := step{"linux", "linux"}, step{"windows", "windows"}
 	w.documents = map[string]document{

@@ -14,6 +14,7 @@ import (
 func (w *world) settle() {
 	w.quiesce()
 	w.calm = true
+	w.sends.perSecond, w.reads.perSecond = 0, 0
 	w.aside("settle", "from now on nothing goes wrong")
 	calmFrom := w.now()
 	for i := range w.shards {

@@ -108,7 +108,6 @@ func newWorld(seed uint64) *world {
 	w.feed = w.table.Feed()
 	w.documents = w.ourDocuments()
 	w.setup = newSetup(w.dice)
-	w.sends.perSecond, w.reads.perSecond = w.setup.sendRate, w.setup.readRate
 	w.setup.read = w.setup.settings()
 	w.firstSetup, w.setups = w.setup, map[string]setup{}
 	w.seen.ran = map[string]int{}
@@ -141,6 +140,7 @@ func (w *world) run() {
 		w.until(func() bool { return len(w.queue) == 0 && len(w.parked) == 0 }, w.began.Add(10*time.Second))
 		w.calm = false
 	}
+	w.sends.perSecond, w.reads.perSecond = w.setup.sendRate, w.setup.readRate
 	for n := 0; n < w.setup.steps && w.broken == nil; n++ {
 		w.lose(n)
 		w.step()

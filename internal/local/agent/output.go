@@ -65,6 +65,13 @@ func clip(s string, limit int) string {
 const (
 	WorkerDied      = "document process failed unexpectedly: document worker timed out, check [ssm-document-worker]/[ssm-session-worker] log for crash reason"
 	WorkerDiedAfter = time.Minute
+
+	// Workers is how many commands run at a time, and Buffer how many more the agent
+	// keeps. For what is beyond that it answers CommandBufferFull (code 51402 of its
+	// acknowledgement). What the service does then is not documented: the simulations
+	// try again, as where it cannot reach the host.
+	Workers = 5
+	Buffer  = 5
 )
 
 // SkippedText is what stands in the Output of a step that is for another platform. It has no standard output. The agent

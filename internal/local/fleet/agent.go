@@ -24,6 +24,16 @@ const (
 	deadWorker agentFault = "kill-worker"
 )
 
+// buffered is how many commands the host's agent has and has not begun.
+func (h *host) buffered() (n int) {
+	for _, i := range h.waiting {
+		if i.status == inProgress && !i.settled && !i.died {
+			n++
+		}
+	}
+	return n
+}
+
 // noise is what the dynamic linker says whenever a program starts on a host whose ld.so.preload names a library that is
 // not there.
 const noise = "ERROR: ld.so: object '/usr/lib64/libmonitor.so' from /etc/ld.so.preload cannot be preloaded " +

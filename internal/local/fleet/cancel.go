@@ -54,7 +54,7 @@ func (f *Fleet) cancel(i *invocation) {
 		f.become(i, cancelling)
 		if s, runs := i.host.running[i]; runs {
 			s.end(errCancelled)
-		} else if slices.Contains(f.ready, i) {
+		} else if slices.Contains(f.ready, i) || i.host.reachable() { // its agent has not begun it
 			f.settle(i, cancelled)
 		}
 	}

@@ -143,7 +143,8 @@ func (c *command) result() string {
 // deliver gives the host the command, if it can be reached in time. Having waited for its turn in this process does not
 // count: f.ready is not part of the world that is simulated.
 func (f *Fleet) deliver(i *invocation) {
-	if i.host.reachable() && !f.now().After(i.command.deliverBy) {
+	inTime := i.status == inProgress || !f.now().After(i.command.deliverBy)
+	if i.host.reachable() && inTime {
 		f.ready = append(f.ready, i)
 		return
 	}
@@ -207,9 +208,15 @@ func (f *Fleet) run() {
 		case i.status.ended:
 		case !i.host.reachable():
 			f.deliver(i)
-		default:
+		case len(i.host.running) < agent.Workers:
 			f.become(i, inProgress)
 			f.start(i)
+		case i.host.buffered() < agent.Buffer:
+			f.become(i, inProgress)
+			f.await(i)
+		default: // CommandBufferFull
+			f.become(i, delayed)
+			f.await(i)
 		}
 	}
 }
@@ -243,6 +250,7 @@ func (f *Fleet) start(i *invocation) {
 			giveBack()
 			delete(i.host.running, i)
 			f.ran(i, results, cause)
+			f.goOn(i.host) // a worker of its agent's is free
 			return nil
 		})
 		close(s.ended)

@@ -46,6 +46,7 @@ func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
 	var err error
 	c.Fleet, err = fleet.New(fleet.Options{
 		Dir: filepath.Join(c.dir, "fleet"), FleetTagValue: ssmtest.FleetTag, InvocationDelay: opts.InvocationDelay,
+		SendsPerSecond: opts.SendsPerSecond, ReadsPerSecond: opts.ReadsPerSecond, Parallel: 20,
 		Documents: []template.Document{
 			{LogicalID: ssmtest.Both, Steps: []template.Step{linux, windows}},
 			{LogicalID: ssmtest.OneStep, Steps: []template.Step{linux}},

@@ -42,6 +42,9 @@ func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeI
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.reads.exceeded(f.now()) {
+		return nil, throttled()
+	}
 	var found []types.InstanceInformation
 	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
 		h := f.hosts[id]

@@ -53,6 +53,8 @@ type Options struct {
 	Parallel int
 	// InvocationDelay is how long after SendCommand an invocation cannot be read yet.
 	InvocationDelay time.Duration
+	// SendsPerSecond and ReadsPerSecond are how often Systems Manager takes SendCommand, and calls that read; 0 is any.
+	SendsPerSecond, ReadsPerSecond int
 }
 
 // Fleet is the hosts, Systems Manager and EC2. Its methods can be called at any time from anywhere.
@@ -75,6 +77,8 @@ type Fleet struct {
 	sent     []*command    // in the order of sending
 	ready    []*invocation // delivered, and waiting for a slot to run in
 	slots    int           // free ones
+	sends    rate
+	reads    rate
 	closed   bool
 	outbox   []json.RawMessage
 	emitting bool
@@ -99,6 +103,8 @@ func New(opts Options) (*Fleet, error) {
 		gone:      map[string]*host{},
 		commands:  map[string]*command{},
 		slots:     opts.Parallel,
+		sends:     rate{perSecond: opts.SendsPerSecond},
+		reads:     rate{perSecond: opts.ReadsPerSecond},
 	}
 	for _, d := range opts.Documents {
 		f.documents[d.LogicalID] = d

@@ -35,6 +35,9 @@ func (f *Fleet) GetCommandInvocation(_ context.Context, in *ssm.GetCommandInvoca
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.reads.exceeded(f.now()) {
+		return nil, throttled()
+	}
 	var i *invocation
 	if c, ok := f.commands[*in.CommandId]; ok {
 		for _, candidate := range c.invocations {
@@ -99,6 +102,9 @@ func (f *Fleet) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInv
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.reads.exceeded(f.now()) {
+		return nil, throttled()
+	}
 	var found []types.CommandInvocation
 	for _, c := range slices.Backward(f.sent) {
 		if in.CommandId != nil && c.id != *in.CommandId {

@@ -39,6 +39,9 @@ func (f *Fleet) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...fu
 	}
 	var out *ssm.SendCommandOutput
 	err := f.change(func() error {
+		if f.sends.exceeded(f.now()) {
+			return throttled()
+		}
 		document, ok := f.documents[deref(in.DocumentName)]
 		if !ok {
 			return &types.InvalidDocument{}

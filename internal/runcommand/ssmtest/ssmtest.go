@@ -61,6 +61,8 @@ type System interface {
 type Options struct {
 	// InvocationDelay is how long after SendCommand an invocation cannot be read.
 	InvocationDelay time.Duration
+	// SendsPerSecond and ReadsPerSecond are how often calls are taken that send, and that read a command or nodes; 0 is any.
+	SendsPerSecond, ReadsPerSecond int
 }
 
 // FleetTag is the value of the fleet's tag.
@@ -111,6 +113,8 @@ func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))
 		"EC2 shows a terminated instance for a while":       forgotten,
 		"EC2's changes of state are events":                 instanceEvents,
 		"nothing is delivered to a host that is off":        stoppedHosts,
+		"an agent's buffer is full":                         fullBuffer,
+		"calls that come too fast are refused":              throttles,
 		"a host that dies amid a command reports a failure": diesAmid,
 		"a host that dies amid a command and stays off":     diesForGood,
 	} {
