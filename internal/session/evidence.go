@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An evidence is a fact that ends whatever was there before it: a host that is
+// evidence is a fact that ends whatever was there before it: a host that is
 // gone, an inventory without the session.
 type evidence struct {
 	id           string // a UUID: the attempt of what it ends by itself
