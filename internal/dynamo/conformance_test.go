@@ -88,6 +88,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 		return tabletest.Subject{
 			Table:  dynamo.New(client, name),
 			Index:  dynamo.Index{Client: client, Table: name},
+			Hosts:  dynamo.HostLister{Client: client, Table: name},
 			Reader: dynamo.NewReader(client, name),
 			Put:    func(r session.Record) { must(store.Put(ctx, r)) },
 			Delete: func(id string) { must(store.Delete(ctx, id)) },

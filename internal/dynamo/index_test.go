@@ -109,12 +109,12 @@ func TestHostsConformance(t *testing.T) { tabletest.RunHosts(t, hostsOnDynamoDBL
 
 func TestSameHostsAsInMemory(t *testing.T) {
 	rapidtest.FewerChecks(t, "20") // each is up to a hundred calls of DynamoDB Local
-	tabletest.CompareHosts(t, func(tabletest.TB) session.HostTable { return memtable.NewHosts() }, hostsOnDynamoDBLocal(t))
+	tabletest.CompareHosts(t, func(tabletest.TB) tabletest.HostsSubject { return memtable.NewHosts() }, hostsOnDynamoDBLocal(t))
 }
 
-func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) session.HostTable {
+func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.HostsSubject {
 	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
-	return func(tb tabletest.TB) session.HostTable {
+	return func(tb tabletest.TB) tabletest.HostsSubject {
 		name, _ := templateTable(tb, client, "HostsTable")
 		return dynamo.Hosts{Client: emptyPages{client}, Table: name}
 	}

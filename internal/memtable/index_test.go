@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"dcv-session-broker/internal/memtable"
-	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 )
 
@@ -16,5 +15,5 @@ func TestIndexConformance(t *testing.T) {
 }
 
 func TestHostsConformance(t *testing.T) {
-	tabletest.RunHosts(t, func(tabletest.TB) session.HostTable { return memtable.NewHosts() })
+	tabletest.RunHosts(t, func(tabletest.TB) tabletest.HostsSubject { return memtable.NewHosts() })
 }

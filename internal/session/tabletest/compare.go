@@ -91,6 +91,7 @@ func (c *comparison) read() {
 	for _, owner := range slices.Concat(texts[session.AttrOwner], unfitKeys) {
 		c.same(fmt.Sprintf("owned by %.20q", owner), c.owned(c.one, owner, limit), c.owned(c.other, owner, limit))
 	}
+	c.same("hosts", c.hosts(c.one, limit), c.hosts(c.other, limit))
 	c.same("all", c.all(c.one, limit), c.all(c.other, limit))
 	asked := rapid.SliceOfDistinct(genAnyID, rapid.ID[string]).Draw(c.t, "asked for")
 	c.same("got", c.got(c.one, asked), c.got(c.other, asked))
@@ -127,6 +128,22 @@ func (c *comparison) onHost(s Subject, hostID string) []session.Record {
 	return c.walk(2, func(ctx context.Context, after string) ([]session.Record, bool, error) {
 		return s.Index.OnHost(ctx, hostID, after, 2)
 	})
+}
+
+// hosts is a walk over all hosts, which are in no order that two tables share.
+func (c *comparison) hosts(s Subject, limit int) (list []string) {
+	for place := ""; ; place = list[len(list)-1] {
+		hostIDs, err := s.Hosts.HostsAfter(c.t.Context(), place, limit)
+		c.must(err)
+		if len(hostIDs) > limit || len(list) > len(ids)+len(oddIDs) {
+			c.t.Fatalf("%d hosts after %.20q, at most %d, and %d before", len(hostIDs), place, limit, len(list))
+		}
+		if len(hostIDs) == 0 {
+			slices.Sort(list)
+			return list
+		}
+		list = append(list, hostIDs...)
+	}
 }
 
 // owned compares what is in the index for sure.

@@ -1,30 +1,42 @@
 package tabletest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"dcv-session-broker/internal/session"
 )
 
+// A HostsSubject is all that is asked of the Hosts table.
+type HostsSubject interface {
+	session.HostTable
+	session.HostNotes
+	session.HostWalk
+	session.RefusedHostNotes
+	session.RefusedHosts
+}
+
 // CompareHosts does the same random things to two Hosts tables and wants the
 // same answers.
-func CompareHosts(t *testing.T, newOne, newOther func(TB) session.HostTable) {
+func CompareHosts(t *testing.T, newOne, newOther func(TB) HostsSubject) {
 	rapid.Check(t, func(t *rapid.T) {
 		one, other := newOne(t), newOther(t)
-		for n := range rapid.IntRange(1, maxQuestions).Draw(t, "steps") {
+		for n := range rapid.IntRange(maxQuestions/2, maxQuestions).Draw(t, "steps") {
 			ask := genQuestion(n).Draw(t, "question")
-			a, errA := ask.put(t, one)
-			b, errB := ask.put(t, other)
+			a, errA := ask.put(t.Context(), one)
+			b, errB := ask.put(t.Context(), other)
 			if (errA != nil) != (errB != nil) || errA != nil && !ask.unfit {
 				t.Fatalf("%s: %v, %v", ask.what, errA, errB)
 			}
-			if diff := cmp.Diff(a, b); diff != "" {
+			if diff := cmp.Diff(a, b, cmpopts.EquateEmpty()); diff != "" {
 				t.Fatalf("%s (-one +other):\n%s", ask.what, diff)
 			}
 		}
@@ -34,7 +46,7 @@ func CompareHosts(t *testing.T, newOne, newOther func(TB) session.HostTable) {
 // A question is one operation on a Hosts table.
 type question struct {
 	what string
-	put  func(*rapid.T, session.HostTable) (answer any, err error)
+	put  func(context.Context, HostsSubject) (answer any, err error)
 	// unfit: it is about a host that cannot be.
 	unfit bool
 }
@@ -43,9 +55,10 @@ func (q question) String() string { return q.what }
 
 var (
 	hostIDs   = []string{"i-1", "i-2", "mi-3"}
+	oddHosts  = append([]string{"é" + xs(maxKeyBytes-len("é"))}, unfitKeys...)
 	genHostID = rapid.Custom(func(t *rapid.T) string {
 		if rapid.IntRange(0, 9).Draw(t, "odd host") == 0 {
-			return rapid.SampledFrom(unfitKeys).Draw(t, "odd host")
+			return rapid.SampledFrom(oddHosts).Draw(t, "odd host")
 		}
 		return rapid.SampledFrom(hostIDs).Draw(t, "host")
 	})
@@ -70,64 +83,121 @@ var genAnswered = rapid.Custom(func(t *rapid.T) time.Time {
 	return at.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "a little")) * 400 * time.Microsecond)
 })
 
-// genQuestion is the n-th question. No two answers of hosts are read at the same
-// moment, since those would be in no order, but they are not in the order of the
-// questions.
+// genQuestion is the n-th question. No two hosts answer, are added or are refused
+// at the same moment, since those would be in no order, but they are not in the
+// order of the questions.
 func genQuestion(n int) *rapid.Generator[question] {
+	at := noon.Add(time.Duration(n*7%maxQuestions) * time.Millisecond)
+	kinds := []*rapid.Generator[question]{
+		genInventory, genAnswer(at), genAnswer(at), genQuiet, genQuiet, genKnown, genKnown, genAdded(at), genWalk, genAsked, genRefused(at),
+	}
+	return rapid.Custom(func(t *rapid.T) question { return rapid.SampledFrom(kinds).Draw(t, "kind").Draw(t, "question") })
+}
+
+// genInventory is about the inventories that were sent to all hosts.
+var genInventory = rapid.Custom(func(t *rapid.T) question {
+	if rapid.Bool().Draw(t, "last") {
+		return question{what: "last but two", put: func(ctx context.Context, h HostsSubject) (any, error) {
+			at, err := h.LastButTwo(ctx)
+			return at.UTC(), err
+		}}
+	}
+	at := genMoment(session.SentApart).Draw(t, "at")
+	return question{what: fmt.Sprint("sent at ", at), put: func(ctx context.Context, h HostsSubject) (any, error) {
+		return nil, h.RecordInventorySent(ctx, at)
+	}}
+})
+
+func genAnswer(at time.Time) *rapid.Generator[question] {
 	return rapid.Custom(func(t *rapid.T) question {
-		q := question{what: rapid.SampledFrom([]string{"sent", "last", "newest", "answered", "answered", "quiet", "silence", "refused", "forgotten", "which"}).Draw(t, "what")}
-		switch q.what {
-		case "sent":
-			at := genMoment(session.SentApart).Draw(t, "at")
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return nil, h.RecordInventorySent(t.Context(), at) }
-		case "last":
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				at, err := h.LastButTwo(t.Context())
-				return at.UTC(), err
-			}
-		case "newest":
-			some := rapid.SliceOfDistinct(genHostID, rapid.ID[string]).Draw(t, "hosts")
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.Newest(t.Context(), some) }
-		case "answered":
-			a := session.HostAnswer{
-				HostID: genHostID.Draw(t, "host"), InventoryID: "inv", Platform: rapid.SampledFrom([]string{"", "linux"}).Draw(t, "platform"),
-				SentAt: genMoment(time.Millisecond).Draw(t, "sent"),
-				At:     noon.Add(time.Duration(n*7%maxQuestions) * time.Millisecond),
-			}
-			q.what, q.unfit = fmt.Sprintf("answered %+v", a), slices.Contains(unfitKeys, a.HostID)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.RecordAnswer(t.Context(), a) }
-		case "quiet":
-			before, limit := genAnswered.Draw(t, "before"), rapid.IntRange(1, 3).Draw(t, "limit")
-			q.what = fmt.Sprintf("quiet before %v, at most %d", before, limit)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				return h.AnsweredBefore(t.Context(), before, limit)
-			}
-		case "silence":
-			hostID, before := genHostID.Draw(t, "host"), genAnswered.Draw(t, "before")
-			q.what, q.unfit = fmt.Sprintf("silence of %s before %v", hostID, before), slices.Contains(unfitKeys, hostID)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) { return h.MarkSilent(t.Context(), hostID, before) }
-		case "refused":
-			some, at := rapid.SliceOfDistinct(genHostID, rapid.ID[string]).Draw(t, "hosts"), genMoment(time.Millisecond).Draw(t, "at")
-			q.what = fmt.Sprintf("refused %.20q at %v", some, at)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				return nil, h.(refusedHosts).RecordRefused(t.Context(), some, at)
-			}
-		case "forgotten":
-			noted := session.RefusedHost{HostID: rapid.SampledFrom(hostIDs).Draw(t, "host"), At: genMoment(time.Millisecond).Draw(t, "at")}
-			q.what = fmt.Sprintf("forget %+v", noted)
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				return nil, h.(refusedHosts).ForgetRefused(t.Context(), noted)
-			}
-		case "which":
-			q.put = func(t *rapid.T, h session.HostTable) (any, error) {
-				all, err := h.(refusedHosts).RefusedHosts(t.Context(), 10)
-				at := map[string]string{} // those of one moment are in no order
-				for _, r := range all {
-					at[r.HostID] = session.FormatTime(r.At)
-				}
-				return at, err
-			}
+		a := session.HostAnswer{
+			HostID: genHostID.Draw(t, "host"), InventoryID: rapid.SampledFrom([]string{"", "inv", xs(maxItemBytes / 8)}).Draw(t, "inventory"),
+			Platform: rapid.SampledFrom([]string{"", "linux", "é"}).Draw(t, "platform"),
+			SentAt:   genMoment(time.Millisecond).Draw(t, "sent"),
+			At:       at, Sessions: rapid.IntRange(0, 1).Draw(t, "sessions"), Complete: rapid.Bool().Draw(t, "complete"),
 		}
-		return q
+		return question{fmt.Sprintf("answered %.200v", a), func(ctx context.Context, h HostsSubject) (any, error) {
+			return h.RecordAnswer(ctx, a)
+		}, unfit(a.HostID)}
 	})
 }
+
+// genQuiet is about hosts that have not answered.
+var genQuiet = rapid.Custom(func(t *rapid.T) question {
+	before := genAnswered.Draw(t, "before")
+	if rapid.Bool().Draw(t, "which") {
+		limit := rapid.IntRange(1, 3).Draw(t, "limit")
+		return question{what: fmt.Sprintf("quiet before %v, at most %d", before, limit), put: func(ctx context.Context, h HostsSubject) (any, error) {
+			return h.AnsweredBefore(ctx, before, limit)
+		}}
+	}
+	hostID := genHostID.Draw(t, "host")
+	return question{fmt.Sprintf("silence of %.20q before %v", hostID, before), func(ctx context.Context, h HostsSubject) (any, error) {
+		return h.MarkSilent(ctx, hostID, before)
+	}, unfit(hostID)}
+})
+
+// genKnown asks what is known of hosts, and of what is none.
+var genKnown = rapid.Custom(func(t *rapid.T) question {
+	some := rapid.SliceOfDistinct(rapid.OneOf(genHostID, rapid.SampledFrom([]string{"fleet", "refused-i-1"})), rapid.ID[string]).Draw(t, "hosts")
+	return question{what: fmt.Sprintf("known of %.20q", some), put: func(ctx context.Context, h HostsSubject) (any, error) {
+		newest, err := h.Newest(ctx, some)
+		notes, errOfNotes := h.Notes(ctx, some)
+		silences, errOfSilences := h.Silences(ctx, some)
+		return []any{newest, notes, silences}, errors.Join(err, errOfNotes, errOfSilences)
+	}}
+})
+
+func genAdded(at time.Time) *rapid.Generator[question] {
+	return rapid.Custom(func(t *rapid.T) question {
+		hostID := genHostID.Draw(t, "host")
+		return question{fmt.Sprintf("%.20q added at %v", hostID, at), func(ctx context.Context, h HostsSubject) (any, error) {
+			return nil, h.AddHost(ctx, hostID, at)
+		}, unfit(hostID)}
+	})
+}
+
+// genWalk is about the place of a walk over the hosts.
+var genWalk = rapid.Custom(func(t *rapid.T) question {
+	if rapid.Bool().Draw(t, "ask") {
+		return question{what: "walked to", put: func(ctx context.Context, h HostsSubject) (any, error) { return h.WalkedTo(ctx) }}
+	}
+	place := rapid.OneOf(genHostID, rapid.Just("")).Draw(t, "place")
+	return question{what: fmt.Sprintf("walk to %.20q", place), put: func(ctx context.Context, h HostsSubject) (any, error) {
+		return nil, h.RecordWalkedTo(ctx, place)
+	}}
+})
+
+var genAsked = rapid.Custom(func(t *rapid.T) question {
+	hostID, at := genHostID.Draw(t, "host"), genAnswered.Draw(t, "at")
+	return question{fmt.Sprintf("EC2 asked about %.20q at %v", hostID, at), func(ctx context.Context, h HostsSubject) (any, error) {
+		return nil, h.RecordAsked(ctx, hostID, at)
+	}, unfit(hostID)}
+})
+
+// genRefused notes a host, which may be none, or forgets those that are noted.
+func genRefused(at time.Time) *rapid.Generator[question] {
+	return rapid.Custom(func(t *rapid.T) question {
+		hostID, limit := genHostID.Draw(t, "host"), rapid.IntRange(1, 3).Draw(t, "limit")
+		switch rapid.SampledFrom([]string{"note", "note", "list", "forget"}).Draw(t, "what") {
+		case "note":
+			return question{what: fmt.Sprintf("%.20q refused at %v", hostID, at), put: func(ctx context.Context, h HostsSubject) (any, error) {
+				return nil, h.RecordRefused(ctx, []string{hostID}, at)
+			}}
+		case "forget":
+			late := time.Duration(rapid.IntRange(0, 1).Draw(t, "late")) * time.Millisecond
+			return question{what: fmt.Sprint("forget refused, late by ", late), put: func(ctx context.Context, h HostsSubject) (any, error) {
+				noted, err := h.RefusedHosts(ctx, limit)
+				for _, n := range noted {
+					err = errors.Join(err, h.ForgetRefused(ctx, session.RefusedHost{HostID: n.HostID, At: n.At.Add(late)}))
+				}
+				return noted, err
+			}}
+		}
+		return question{what: fmt.Sprintf("refused, at most %d", limit), put: func(ctx context.Context, h HostsSubject) (any, error) {
+			return h.RefusedHosts(ctx, limit)
+		}}
+	})
+}
+
+func unfit(hostID string) bool { return slices.Contains(unfitKeys, hostID) }

@@ -41,7 +41,7 @@ var (
 	// The keys of indexes, and texts for them.
 	texts = map[string][]string{
 		session.AttrOwner:         {"alice", "bob"},
-		session.AttrLiveHostID:    {"i-1", "i-2"},
+		session.AttrLiveHostID:    {"i-1", "i-2", "é" + xs(maxKeyBytes-len("é"))},
 		session.AttrDueShard:      {"0", "1"},
 		session.AttrNextAttemptAt: {session.FormatTime(noon.Add(-time.Millisecond)), session.FormatTime(noon), session.FormatTime(noon.Add(time.Millisecond))},
 	}

@@ -14,7 +14,7 @@ import (
 
 // RunHosts runs the suite of session.HostTable, each of its tests on a new
 // table.
-func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
+func RunHosts(t *testing.T, newTable func(TB) HostsSubject) {
 	for name, run := range map[string]func(*hostsTest){
 		"NewestInventoryCounts":   newestInventoryCounts,
 		"QuietOrderAndBounds":     quietOrderAndBounds,
@@ -36,7 +36,7 @@ func RunHosts(t *testing.T, newTable func(TB) session.HostTable) {
 
 type hostsTest struct {
 	t     *testing.T
-	hosts session.HostTable
+	hosts HostsSubject
 }
 
 func after(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
@@ -169,10 +169,6 @@ func newestOfAHost(h *hostsTest) {
 }
 
 func notesOfWhatRan(h *hostsTest) {
-	reader, ok := h.hosts.(session.HostNotes)
-	if !ok {
-		h.t.Fatal("the table has no notes")
-	}
 	zero := time.Time{}
 	for _, step := range []struct {
 		sent, sessions       int
@@ -202,7 +198,7 @@ func notesOfWhatRan(h *hostsTest) {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		notes, err := reader.Notes(h.t.Context(), []string{"i-0", "i-1"})
+		notes, err := h.hosts.Notes(h.t.Context(), []string{"i-0", "i-1"})
 		got := notes["i-1"]
 		if err != nil || len(notes) != 1 || !got.OccupiedAt.Equal(step.occupied) || !got.EmptySince.Equal(step.emptySince) ||
 			!got.CompleteAt.Equal(after(step.completeAt)) || got.SentAt.Before(after(step.sent)) {
@@ -242,13 +238,12 @@ func unfitHosts(h *hostsTest) {
 		if err != nil || !maps.EqualFunc(newest, map[string]time.Time{"i-1": after(100)}, time.Time.Equal) {
 			h.t.Errorf("newest of %.10q and another: %v, %v", id, newest, err)
 		}
-		notes, err := h.hosts.(session.HostNotes).Notes(ctx, []string{id, "i-1"})
+		notes, err := h.hosts.Notes(ctx, []string{id, "i-1"})
 		if err != nil || len(notes) != 1 || !notes["i-1"].SentAt.Equal(after(100)) {
 			h.t.Errorf("notes of %.10q and another: %v, %v", id, notes, err)
 		}
 	}
-	refused := h.hosts.(refusedHosts)
-	if err := refused.RecordRefused(ctx, append([]string{"i-1"}, unfitKeys...), after(1)); err != nil {
+	if err := h.hosts.RecordRefused(ctx, append([]string{"i-1"}, unfitKeys...), after(1)); err != nil {
 		h.t.Error(err)
 	}
 	h.refused(10, session.RefusedHost{HostID: "i-1", At: after(1)})
@@ -267,32 +262,30 @@ func unfitHosts(h *hostsTest) {
 }
 
 func placeOfAWalk(h *hostsTest) {
-	walk := h.hosts.(session.HostWalk)
-	if got, err := walk.WalkedTo(h.t.Context()); got != "" || err != nil {
+	if got, err := h.hosts.WalkedTo(h.t.Context()); got != "" || err != nil {
 		h.t.Errorf("before the first walk: %q, %v", got, err)
 	}
 	for _, place := range []string{"i-1", "i-2", ""} {
-		if err := walk.RecordWalkedTo(h.t.Context(), place); err != nil {
+		if err := h.hosts.RecordWalkedTo(h.t.Context(), place); err != nil {
 			h.t.Error(err)
 		}
-		if got, err := walk.WalkedTo(h.t.Context()); got != place || err != nil {
+		if got, err := h.hosts.WalkedTo(h.t.Context()); got != place || err != nil {
 			h.t.Errorf("walked to %q, want %q, %v", got, place, err)
 		}
 	}
 }
 
 func silenceOfHosts(h *hostsTest) {
-	walk := h.hosts.(session.HostWalk)
 	is := func(want map[string]session.Silence) {
 		h.t.Helper()
-		got, err := walk.Silences(h.t.Context(), []string{"i-1", "i-2", "i-3"})
+		got, err := h.hosts.Silences(h.t.Context(), []string{"i-1", "i-2", "i-3"})
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			h.t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 	}
 	asked := func(hostID string, at int) {
 		h.t.Helper()
-		if err := walk.RecordAsked(h.t.Context(), hostID, after(at)); err != nil {
+		if err := h.hosts.RecordAsked(h.t.Context(), hostID, after(at)); err != nil {
 			h.t.Error(err)
 		}
 	}
@@ -314,15 +307,9 @@ func silenceOfHosts(h *hostsTest) {
 	})
 }
 
-// refusedHosts are both sides of the notes of refused hosts.
-type refusedHosts interface {
-	session.RefusedHostNotes
-	session.RefusedHosts
-}
-
 func (h *hostsTest) refused(limit int, want ...session.RefusedHost) {
 	h.t.Helper()
-	got, err := h.hosts.(refusedHosts).RefusedHosts(h.t.Context(), limit)
+	got, err := h.hosts.RefusedHosts(h.t.Context(), limit)
 	for i := range got {
 		got[i].At = got[i].At.UTC()
 	}
@@ -333,7 +320,7 @@ func (h *hostsTest) refused(limit int, want ...session.RefusedHost) {
 
 // refusedAndForgotten notes more hosts than a call takes. A note is no answer of its host.
 func refusedAndForgotten(h *hostsTest) {
-	ctx, table := h.t.Context(), h.hosts.(refusedHosts)
+	ctx, table := h.t.Context(), h.hosts
 	h.refused(10)
 	var many []string
 	for n := range 60 {
@@ -366,7 +353,7 @@ func refusedAndForgotten(h *hostsTest) {
 	}
 	h.quiet(1000, 10, "i-1")
 	h.newest(map[string]time.Time{"i-1": after(1)})
-	if silences, err := h.hosts.(session.HostWalk).Silences(ctx, []string{"i-1", "i-2", "refused-i-1", "refused-i-2"}); len(silences) != 1 || err != nil {
+	if silences, err := h.hosts.Silences(ctx, []string{"i-1", "i-2", "refused-i-1", "refused-i-2"}); len(silences) != 1 || err != nil {
 		h.t.Errorf("silences: %v, %v", silences, err)
 	}
 }

@@ -14,6 +14,7 @@ func Memory(t TB) Subject {
 	return Subject{
 		Table:  table,
 		Index:  table,
+		Hosts:  table,
 		Reader: memtable.Reader{Table: table},
 		Put:    table.Put,
 		Delete: table.Delete,

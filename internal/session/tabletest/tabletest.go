@@ -16,6 +16,7 @@ import (
 type Subject struct {
 	session.Table
 	Index  session.Index
+	Hosts  session.HostLister
 	Reader session.Reader
 	Put    func(session.Record)
 	Delete func(id string)
