@@ -302,6 +302,7 @@ func (h *host) restore(s state) {
 // With every tool, whatever may differ must have differed once: what has been fixed leaves the list.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	_ = os.RemoveAll(windowsScripts.dir)
 	if code == 0 && os.Getenv("REQUIRE_ALL") == "1" && !filtered() {
 		for _, d := range mayDiffer {
 			if !shown.differences[d.why] && !d.slow {

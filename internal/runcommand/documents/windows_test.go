@@ -15,9 +15,14 @@ import (
 // The Windows scripts run under PowerShell 7 on Linux. A host's twin is a Windows host in the same state, with the same
 // stand-in for dcv; mayDiffer is how far the two may differ.
 
-// powerShells are the processes that run scripts, as many as there may be at a time.
+// powerShells are the processes that run scripts, as many as there may be at a time. To start one takes seconds: where
+// there are few cases, one does.
 var powerShells = func() chan *powerShell {
-	all := make(chan *powerShell, 2)
+	processes := 1
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		processes = 2
+	}
+	all := make(chan *powerShell, processes)
 	for range cap(all) {
 		all <- &powerShell{}
 	}
@@ -39,6 +44,37 @@ func hasPowerShell(t *testing.T) bool {
 		t.Fatal("there is no pwsh here; install PowerShell 7")
 	}
 	return err == nil
+}
+
+// windowsScripts are files, one for each text: PowerShell compiles a text once if it is always in the same file.
+var windowsScripts = &scripts{files: map[string]string{}}
+
+type scripts struct {
+	sync.Mutex
+	dir   string
+	files map[string]string
+}
+
+func (s *scripts) file(t *testing.T, text string) string {
+	t.Helper()
+	s.Lock()
+	defer s.Unlock()
+	if file, there := s.files[text]; there {
+		return file
+	}
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "windows-scripts-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.dir = dir
+	}
+	file := filepath.Join(s.dir, strconv.Itoa(len(s.files))+".ps1")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.files[text] = file
+	return file
 }
 
 type windowsCase struct {
@@ -112,8 +148,7 @@ func (h *host) runWindows(text string, env []string) string {
 	} else if err := os.RemoveAll(filepath.Join(h.bin, "dcv.exe")); err != nil {
 		h.t.Fatal(err)
 	}
-	file := filepath.Join(h.t.TempDir(), "_script.ps1")
-	h.write(file, text, 0o600)
+	file := windowsScripts.file(h.t, text)
 	p := <-powerShells
 	defer func() { powerShells <- p }()
 	stdout, stderr := p.run(h.t, windowsCase{Script: file, Dir: h.dir, Env: variables})
