@@ -74,15 +74,7 @@ func (e ec2Of) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, _ 
 
 func (e ec2Of) call(ctx context.Context, what string, land func() error) (err error) {
 	e.w.park(e.inv, ctx, what, func() bool {
-		switch {
-		case ctx.Err() != nil:
-			e.inv.faulty = true
-			err = ctx.Err()
-		case e.w.meets(ec2Fails):
-			e.inv.faulty = true
-			e.w.say(e.inv, "FAULT: %s: %s", ec2Fails, what)
-			err = errors.New("EC2: RequestLimitExceeded")
-		default:
+		if err = e.w.fails(e.inv, ctx, what, ec2Fails, errors.New("EC2: RequestLimitExceeded")); err == nil {
 			e.w.say(e.inv, "%s", what)
 			err = land()
 		}

@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A fault is one thing that goes wrong, or against expectation.
 type fault int
@@ -126,4 +129,19 @@ func (w *world) meets(f fault) bool {
 	}
 	w.seen.faults[f]++
 	return true
+}
+
+// fails is the error of a call that does not land: its time is up, or it meets the
+// fault.
+func (w *world) fails(inv *invocation, ctx context.Context, what string, f fault, as error) error {
+	switch {
+	case ctx.Err() != nil:
+		inv.faulty = true
+		return ctx.Err()
+	case w.meets(f):
+		inv.faulty = true
+		w.say(inv, "FAULT: %s: %s", f, what)
+		return as
+	}
+	return nil
 }

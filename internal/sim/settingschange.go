@@ -12,12 +12,12 @@ var giveUpTimes = []time.Duration{5 * time.Minute, 6 * time.Minute, 10 * time.Mi
 // of its own, and until then works with the old ones.
 func (w *world) changeSettings() {
 	w.seen.faults[settingsChange]++
-	now := w.setup
-	now.giveUp = oneOf(w.dice, giveUpTimes)
-	now.forceMode = oneOf(w.dice, []session.ForceMode{session.Purge, session.BestEffort})
-	now.read = now.settings()
-	w.setup.giveUp, w.setup.forceMode = now.giveUp, now.forceMode
-	w.setup.longestGiveUp = max(w.setup.longestGiveUp, now.giveUp)
+	s := &w.setup
+	s.giveUp = oneOf(w.dice, giveUpTimes)
+	s.forceMode = oneOf(w.dice, []session.ForceMode{session.Purge, session.BestEffort})
+	s.longestGiveUp = max(s.longestGiveUp, s.giveUp)
+	s.read = s.settings()
+	now := *s
 	w.say("deploy", "from now on give up after %s, %s", now.giveUp, now.forceMode)
 	for _, function := range []string{"delete-sessions", "cleanup", "host-events", "session-stream", "describe-sessions", "ended-sessions"} {
 		w.after(w.dice.between(0, 2*time.Minute), func() { w.setups[function] = now })

@@ -195,14 +195,9 @@ func page[T any](all []T, token *string, size *int32, standard, least, most int3
 
 func (s systemsManagerOf) read(ctx context.Context, what string, read func()) (err error) {
 	s.w.park(s.inv, ctx, what, func() bool {
+		err = s.w.fails(s.inv, ctx, what, readThrottled, errThrottled)
 		switch {
-		case ctx.Err() != nil:
-			s.inv.faulty = true
-			err = ctx.Err()
-		case s.w.meets(readThrottled):
-			s.inv.faulty = true
-			s.w.say(s.inv, "FAULT: %s: %s", readThrottled, what)
-			err = errThrottled
+		case err != nil:
 		case s.w.exceeded(&s.w.reads):
 			s.inv.faulty = true
 			s.w.say(s.inv, "FAULT: %s: %s", rateExceeded, what)

@@ -61,27 +61,27 @@ func (w *world) emptyHostsAreStopped() {
 	w.lastLook = true
 	run := func(d time.Duration) {
 		end := w.now().Add(d)
-		w.until(func() bool { return w.now().After(end) && len(w.queue) == 0 && !w.anyOpen() }, end.Add(w.setup.giveUp+w.slack()))
+		w.until(func() bool { return w.now().After(end) && len(w.queue) == 0 && !w.anyOpen() }, end.Add(w.setup.longestGiveUp+w.slack()))
 	}
 	run(w.setup.inventoryEvery + time.Minute)
-	emptied, count := map[*machine]bool{}, 0
+	var emptied []*machine
 	for _, m := range w.machines {
-		emptied[m] = len(m.sessions) > 0 && m.well() && !m.lied && m.isEC2() && m.stopWhenEmpty
-		if emptied[m] {
-			count++
+		if len(m.sessions) == 0 || !m.well() || m.lied || !m.isEC2() || !m.stopWhenEmpty {
+			continue
 		}
-		for emptied[m] && len(m.sessions) > 0 {
+		emptied = append(emptied, m)
+		for len(m.sessions) > 0 {
 			w.endDesktop(m.sessions[0], "all log out")
 		}
 	}
 	// A run stops 20 hosts at most, and one run sees each inventory at least.
 	wait := w.setup.stopEmpty + 2*time.Minute
-	for range 3 + count/20 {
+	for range 3 + len(emptied)/20 {
 		wait += w.setup.inventoryEvery
 	}
 	run(wait)
-	for _, m := range w.machines {
-		if emptied[m] && m.state == running && w.livesOn(m.id, w.now()) == nil {
+	for _, m := range emptied {
+		if m.state == running && w.livesOn(m.id, w.now()) == nil {
 			w.breaks(2, "%s runs although nothing runs on it", m.id)
 		}
 	}

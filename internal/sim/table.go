@@ -191,14 +191,11 @@ func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
 	return slices.DeleteFunc(all, func(r session.Record) bool { return r == nil })
 }
 
-func (x indexOf) query(ctx context.Context, what string, fits func(session.Record) bool) (found []session.Record, err error) {
+// query shows records as they are, or were no longer ago than behind.
+func (x indexOf) query(ctx context.Context, what string, behind time.Duration, fits func(session.Record) bool) (found []session.Record, err error) {
 	x.inv.calls.reads++
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
-			behind := time.Second
-			if strings.Contains(what, " by-host ") { // promises about times rest on the others
-				behind = x.w.setup.staleFor
-			}
 			found = slices.DeleteFunc(x.w.shown(x.inv, behind), func(r session.Record) bool { return !fits(r) })
 			x.w.say(x.inv, "%s: %d records", what, len(found))
 		}
@@ -206,6 +203,10 @@ func (x indexOf) query(ctx context.Context, what string, fits func(session.Recor
 	}, nil)
 	return found, err
 }
+
+// dueBehind is how far behind the index due may be in every seed: promises about
+// times rest on it.
+const dueBehind = time.Second
 
 func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	if shard == "0" {
@@ -221,7 +222,7 @@ func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.R
 }
 
 func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
-	due, err := x.query(ctx, what, func(r session.Record) bool {
+	due, err := x.query(ctx, what, dueBehind, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
@@ -234,7 +235,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
 	asked := limit
 	faulty := x.inv.faulty
-	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), func(r session.Record) bool {
+	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record) bool {
 		return r[session.AttrLiveHostID] == hostID && r[session.AttrSessionID].(string) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
@@ -261,7 +262,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 }
 
 func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
-	_, err = x.query(ctx, "scan by-host after "+hostID, func(r session.Record) bool {
+	_, err = x.query(ctx, "scan by-host after "+hostID, x.w.setup.staleFor, func(r session.Record) bool {
 		host, lives := r[session.AttrLiveHostID].(string)
 		if lives && host > hostID && !slices.Contains(hostIDs, host) {
 			hostIDs = append(hostIDs, host)
@@ -276,14 +277,5 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 var errTable = errors.New("the table does not answer")
 
 func (w *world) readFault(inv *invocation, ctx context.Context, what string) error {
-	if ctx.Err() != nil {
-		inv.faulty = true
-		return ctx.Err()
-	}
-	if w.meets(readFails) {
-		inv.faulty = true
-		w.say(inv, "FAULT: %s: %s", readFails, what)
-		return errTable
-	}
-	return nil
+	return w.fails(inv, ctx, what, readFails, errTable)
 }
