@@ -146,8 +146,10 @@ func concernsAll(err error) bool {
 	var (
 		document *types.InvalidDocument
 		version  *types.InvalidDocumentVersion
+		// The document is older than this function, for as long as a stack is updated.
+		parameters *types.InvalidParameters
 	)
-	return errors.As(err, &document) || errors.As(err, &version)
+	return errors.As(err, &document) || errors.As(err, &version) || errors.As(err, &parameters)
 }
 
 // refuse gives the hosts at fault their answer.

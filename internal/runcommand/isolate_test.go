@@ -235,7 +235,7 @@ func TestMissingPermissionMakesNoStorm(t *testing.T) {
 }
 
 func TestFaultOfTheDocumentMakesNoStorm(t *testing.T) {
-	for _, cause := range []error{nil, &types.InvalidDocumentVersion{}} {
+	for _, cause := range []error{nil, &types.InvalidDocumentVersion{}, &types.InvalidParameters{}} {
 		sm := newSystemsManager(t, "exit 0\n", 100)
 		sm.fault = func(string, int) error { return cause }
 		c := sm.closer()

@@ -73,6 +73,10 @@ func (w *world) requestIsBounded(inv *invocation, r *request) {
 	if plain && len(inv.beaten) == 0 {
 		w.holds(plainRequest, inv, inv.calls.writes+inv.calls.reads+calls, 2)
 	}
+	if inv.olderDocument { // smaller commands would be refused alike
+		w.holds(refusedRequest, inv, inv.calls.sends, len(r.groups))
+		return
+	}
 	if h := len(hosts); h > 1 && calls > 1 {
 		w.holds(refusedRequest, inv, calls, len(r.groups)*(1+11+(h+sectionHosts(h)-1)/sectionHosts(h)+h))
 	}

@@ -24,6 +24,7 @@ const (
 	// Systems Manager and EC2, for each try that the SDK makes of a call.
 	sendThrottled
 	rateExceeded
+	documentOlder  // does not know a parameter: it is updated after the function
 	sendFails      // no usable answer, and no command
 	sendAnswerLost // no usable answer, but the command is on its way
 	readThrottled
@@ -31,9 +32,10 @@ const (
 	ec2Fails
 
 	// The functions.
-	killed   // one of them, between or amid its calls
-	timedOut // it took longer than it may
-	deployed // all of them at once
+	killed        // one of them, between or amid its calls
+	timedOut      // it took longer than it may
+	deployed      // all of them at once
+	functionOlder // does not write what newer ones do
 	settingsChange
 	slowCall // time passes while a call is under way
 
@@ -88,8 +90,8 @@ const (
 var faultNames = [faults]string{
 	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
-	"SendCommand throttled", "calls come too fast", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
-	"function killed", "function timed out", "deploy", "settings change", "slow call",
+	"SendCommand throttled", "calls come too fast", "document is older", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
+	"function killed", "function timed out", "deploy", "function is older", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",
@@ -102,7 +104,7 @@ func (f fault) String() string { return faultNames[f] }
 var outages = [][]fault{
 	{sendThrottled}, {sendFails}, {tableRefuses}, {tableSilent, readFails}, {ec2Fails}, {readThrottled}, {hostTableFails},
 	{sendThrottled, readThrottled, tableRefuses, readFails, ec2Fails, hostTableFails},
-	{streamStalls}, {eventLost}, {notYetVisible},
+	{streamStalls}, {eventLost}, {notYetVisible}, {documentOlder},
 }
 
 // planOutage decides whether, when and at which boundary every call fails.

@@ -90,7 +90,7 @@ func (w *world) takenBackRightly(c change) {
 func (w *world) triedAsLongAsSet(c change) {
 	was, is := c.was, c.is
 	switch {
-	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(is.DeletionRequestedAt.Add(c.by.setup.giveUp)):
+	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(c.by.timeToTry(is)):
 		w.breaks(2, "%s is to be tried until %v, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.by, c.by.setup.giveUp)
 	case !c.begins && is.DeletionRequestID == was.DeletionRequestID && !is.TryUntil.Equal(was.TryUntil):
 		w.breaks(2, "%s is tried until %v, and no longer until %v", is.ID, c.new[session.AttrTryUntil], c.old[session.AttrTryUntil])

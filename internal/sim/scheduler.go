@@ -23,18 +23,21 @@ type invocation struct {
 	task     string
 	faulty   bool // a call of its own met a fault
 	calls    calls
-	sent     bool            // it has sent a command, or tried to
-	faultyOf map[string]bool // a call about that host only did
-	newIDs   int
-	done     func()    // what follows when it has returned
-	failed   func()    // what follows when it was killed
-	request  *request  // of a client
-	reads    []*onHost // the answers of hosts that it has read
-	asked    map[string]hostStatus
-	unmet    map[string]int       // writes that others were quicker than, by session
-	stale    map[string]bool      // an index has shown it the session as it was
-	beaten   map[string]int       // and how often the session had been changed when it was
-	looked   map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
+	// older: it is of a version from before TryUntil. olderDocument: it met a document
+	// that is older than itself.
+	older, olderDocument bool
+	sent                 bool            // it has sent a command, or tried to
+	faultyOf             map[string]bool // a call about that host only did
+	newIDs               int
+	done                 func()    // what follows when it has returned
+	failed               func()    // what follows when it was killed
+	request              *request  // of a client
+	reads                []*onHost // the answers of hosts that it has read
+	asked                map[string]hostStatus
+	unmet                map[string]int       // writes that others were quicker than, by session
+	stale                map[string]bool      // an index has shown it the session as it was
+	beaten               map[string]int       // and how often the session had been changed when it was
+	looked               map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
 }
 
 type hostStatus struct {
@@ -58,6 +61,7 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
 		asked: map[string]hostStatus{}, unmet: map[string]int{}, beaten: map[string]int{},
 	}
+	inv.older = w.isOlder(function)
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
 	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), deployment().timeouts[function])

@@ -26,6 +26,7 @@ type setup struct {
 	maxSessions                                               int           // of one host in the table
 	flood                                                     bool          // some hosts flood
 	losses                                                    losses
+	olderFor                                                  time.Duration // from the beginning: until then delete-sessions is older
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -75,6 +76,9 @@ func newSetup(d dice) setup {
 		s.hosts, s.sessionsAHost, s.hostPage = 1+d.below(2), 100+d.below(250), 100
 		s.steps += 300
 	}
+	if d.chance(4 * percent) {
+		s.olderFor = d.between(time.Minute, 30*time.Minute)
+	}
 	s.losses = planLosses(d, s.steps)
 	s.maxSessions = 500
 	if s.sessionsAHost == 2 && d.chance(12*percent) {
@@ -91,7 +95,7 @@ func newSetup(d dice) setup {
 		s.staleFor = 5 * time.Minute
 		s.rates[indexStale], s.rates[recordOdd] = 40*percent, 40*percent
 	}
-	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing} {
+	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, documentOlder, dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing} {
 		s.rates[f] = 0 // these are among what hosts do, by weight
 	}
 	return s

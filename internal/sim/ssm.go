@@ -89,6 +89,9 @@ func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendComman
 		return fails(sendThrottled, answer(http.StatusBadRequest, errThrottled))
 	case w.exceeded(&w.sends):
 		return fails(rateExceeded, answer(http.StatusBadRequest, errThrottled))
+	case w.meets(documentOlder):
+		inv.olderDocument = true
+		return fails(documentOlder, answer(http.StatusBadRequest, &types.InvalidParameters{}))
 	case w.meets(sendFails):
 		return fails(sendFails, w.noAnswer())
 	case w.meets(sendAnswerLost):

@@ -24,6 +24,9 @@ func (t tableOf) Write(ctx context.Context, writes []session.Write) []session.Re
 		return results
 	}
 	t.inv.calls.writes++
+	if t.inv.older {
+		writes = withoutNew(writes)
+	}
 	left := make([]int, len(writes))
 	for i := range left {
 		left[i] = i

@@ -22,6 +22,12 @@ var boundBugs = []mutant{
 		new: "const hostPage = 1_000_000",
 	},
 	{
+		name: "hosts at fault looked for where the document is older", promise: 11, file: isolation,
+		why: "each command for fifty hosts becomes dozens, and all are refused",
+		old: " || errors.As(err, &parameters)",
+		new: " || errors.As(err, &parameters) && err == nil",
+	},
+	{
 		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
 		why: "what it takes to look at some keeps all others from being asked",
 		old: "errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter),",
