@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,15 +36,17 @@ func readCaught(text string) map[string]caught {
 	return rows
 }
 
-// formatCaught is the file with these rows, in the order of the bugs. Those that
-// have none are left out.
+// formatCaught is the file: a row for each bug, by promise.
 func formatCaught(rows map[string]caught) string {
 	var b strings.Builder
 	b.WriteString(caughtHead)
-	for _, m := range mutants {
-		if row, ok := rows[m.name]; ok {
-			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", m.name, m.promise, row.promise, row.seeds)
+	byPromise := slices.SortedStableFunc(slices.Values(mutants), func(a, b mutant) int { return a.promise - b.promise })
+	for _, m := range byPromise {
+		row, ok := rows[m.name]
+		if !ok {
+			row = caught{promise: "not run", seeds: "-"}
 		}
+		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", m.name, m.promise, row.promise, row.seeds)
 	}
 	return b.String()
 }

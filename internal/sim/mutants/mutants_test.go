@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A list that nothing applies to any more proves nothing: each bug is still a
@@ -51,5 +53,17 @@ func TestEveryBugStillFits(t *testing.T) {
 	}
 	if told := fmt.Sprintf("`make mutants` puts %d bugs", len(mutants)); !strings.Contains(string(readme), told) {
 		t.Errorf("README.md does not say: %s", told)
+	}
+}
+
+// What catches each bug is told: of those that there are, and of no other.
+func TestCaughtNamesTheBugs(t *testing.T) {
+	told, err := os.ReadFile("CAUGHT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := formatCaught(readCaught(string(told))); string(told) != want {
+		t.Errorf("CAUGHT.md is not what KEEP=1 make mutants would write of what it says (ONLY='^$' runs no bug): (-file +written)\n%s",
+			cmp.Diff(strings.Split(string(told), "\n"), strings.Split(want, "\n")))
 	}
 }
