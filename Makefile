@@ -106,8 +106,8 @@ documents: ## Write the scripts that hosts run into template.yaml, from internal
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory tools >/dev/null
-	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck validate service-models sam-build bench-quick \
-	  -- sam-invoke operation readme -- test-all sim fuzz clients schemathesis
+	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck sam-build bench-quick \
+	  -- test-all clients schemathesis -- sam-invoke operation readme validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \

@@ -63,7 +63,7 @@ func (s *scripts) file(t *testing.T, text string) string {
 		return file
 	}
 	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "windows-scripts-")
+		dir, err := os.MkdirTemp("", "windows-scripts-") //nolint:usetesting // it outlives the test
 		if err != nil {
 			t.Fatal(err)
 		}
