@@ -18,7 +18,6 @@ import (
 	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
-	"dcv-session-broker/internal/local/system"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
@@ -147,7 +146,7 @@ func onDynamoDB(endpoint string) func(context.Context, int) (*fleetTable, error)
 		// stream begins when the table is full.
 		streams := map[string]*types.StreamSpecification{}
 		for _, spec := range t.Tables() {
-			in := system.CreateTable(spec)
+			in := dynamodblocal.TableInput(spec)
 			names[spec.LogicalID] = fmt.Sprint(spec.LogicalID, size)
 			in.TableName = aws.String(names[spec.LogicalID])
 			if in.StreamSpecification != nil {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -32,35 +31,13 @@ func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (n
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	schema := func(k template.Key) []types.KeySchemaElement {
-		s := []types.KeySchemaElement{{AttributeName: aws.String(k.Hash), KeyType: types.KeyTypeHash}}
-		if k.Range != "" {
-			s = append(s, types.KeySchemaElement{AttributeName: aws.String(k.Range), KeyType: types.KeyTypeRange})
-		}
-		return s
-	}
 	for _, table := range tmpl.Tables() {
 		if table.LogicalID != logicalID {
 			continue
 		}
 		name = fmt.Sprintf("%s-%d", logicalID, tables.Add(1))
-		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: schema(table.Key)}
-		for attr, kind := range table.Attributes {
-			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
-				AttributeName: aws.String(attr), AttributeType: types.ScalarAttributeType(kind),
-			})
-		}
-		for _, i := range table.Indexes {
-			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-				IndexName: aws.String(i.Name), KeySchema: schema(i.Key),
-				Projection: &types.Projection{ProjectionType: types.ProjectionType(i.Projection), NonKeyAttributes: i.NonKey},
-			})
-		}
-		if table.StreamView != "" {
-			in.StreamSpecification = &types.StreamSpecification{
-				StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewType(table.StreamView),
-			}
-		}
+		in := dynamodblocal.TableInput(table)
+		in.TableName = &name
 		if streamARN, err = dynamodblocal.CreateTable(context.Background(), client, in); err != nil {
 			t.Fatalf("%v", err)
 		}

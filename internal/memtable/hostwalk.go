@@ -13,20 +13,16 @@ import (
 func (t *Table) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, x := range t.indexes {
-		if x.attr != session.AttrLiveHostID {
+	hosts := t.indexes[session.AttrLiveHostID]
+	for _, id := range slices.Sorted(maps.Keys(hosts)) {
+		if id <= hostID {
 			continue
 		}
-		for _, id := range slices.Sorted(maps.Keys(x.records)) {
-			if id <= hostID {
-				continue
-			}
-			if limit <= 0 {
-				break
-			}
-			limit -= len(x.records[id])
-			hostIDs = append(hostIDs, id)
+		if limit <= 0 {
+			break
 		}
+		limit -= len(hosts[id])
+		hostIDs = append(hostIDs, id)
 	}
 	return hostIDs, ctx.Err()
 }

@@ -12,31 +12,28 @@ import (
 
 // An index has the records that have one attribute, by its value and their ID,
 // so that asking for a few costs the same in a large table.
-type index struct {
-	attr    string
-	records map[string]map[string]session.Record
+type index map[string]map[string]session.Record
+
+// newIndexes are the table's indexes, by their attributes.
+func newIndexes() map[string]index {
+	return map[string]index{session.AttrDueShard: {}, session.AttrLiveHostID: {}, session.AttrOwner: {}}
 }
 
-func newIndexes() []*index {
-	var all []*index
-	for _, attr := range []string{session.AttrDueShard, session.AttrLiveHostID, session.AttrOwner} {
-		all = append(all, &index{attr, map[string]map[string]session.Record{}})
-	}
-	return all
-}
-
-// replace has a record in place of another of the same ID; either may be nil.
-func (x *index) replace(id string, old, r session.Record) {
-	if key, there := old[x.attr].(string); there {
-		if delete(x.records[key], id); len(x.records[key]) == 0 {
-			delete(x.records, key)
+// replace has a record in place of another of the same ID, in all indexes; either
+// may be nil.
+func (t *Table) replace(id string, old, r session.Record) {
+	for attr, x := range t.indexes {
+		if key, there := old[attr].(string); there {
+			if delete(x[key], id); len(x[key]) == 0 {
+				delete(x, key)
+			}
 		}
-	}
-	if key, there := r[x.attr].(string); there {
-		if x.records[key] == nil {
-			x.records[key] = map[string]session.Record{}
+		if key, there := r[attr].(string); there {
+			if x[key] == nil {
+				x[key] = map[string]session.Record{}
+			}
+			x[key][id] = r
 		}
-		x.records[key][id] = r
 	}
 }
 
@@ -45,14 +42,10 @@ func (t *Table) by(attr, value string, fits func(session.Record) bool) []session
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var found []session.Record
-	for _, x := range t.indexes {
-		if x.attr != attr {
-			continue
-		}
-		for _, id := range slices.Sorted(maps.Keys(x.records[value])) {
-			if r := x.records[value][id]; fits(r) {
-				found = append(found, maps.Clone(r))
-			}
+	records := t.indexes[attr][value]
+	for _, id := range slices.Sorted(maps.Keys(records)) {
+		if r := records[id]; fits(r) {
+			found = append(found, maps.Clone(r))
 		}
 	}
 	return found

@@ -21,7 +21,7 @@ import (
 type Table struct {
 	mu      sync.Mutex
 	records map[string]session.Record
-	indexes []*index
+	indexes map[string]index
 	changes int
 	last    *entry // of the feed: the one to be filled next
 }
@@ -132,9 +132,7 @@ func (t *Table) All() []session.Record {
 func (t *Table) put(id string, r session.Record) {
 	old := t.records[id]
 	t.records[id] = r
-	for _, x := range t.indexes {
-		x.replace(id, old, r)
-	}
+	t.replace(id, old, r)
 	switch {
 	case old == nil:
 		t.note(Change{EventName: streamevent.Insert, New: r})
@@ -147,9 +145,7 @@ func (t *Table) put(id string, r session.Record) {
 func (t *Table) remove(id string, expired bool) {
 	if old := t.records[id]; old != nil {
 		delete(t.records, id)
-		for _, x := range t.indexes {
-			x.replace(id, old, nil)
-		}
+		t.replace(id, old, nil)
 		t.note(Change{EventName: streamevent.Remove, Expired: expired, Old: old})
 	}
 }

@@ -115,7 +115,7 @@ func (w *world) report(on *onHost, report func()) {
 
 // timesOut ends a command that took longer than it may.
 func (w *world) timesOut(on *onHost, output string) {
-	on.code = 137
+	on.code = agent.StoppedPreemptively
 	w.finish(on, "TimedOut", "ExecutionTimedOut", output)
 }
 

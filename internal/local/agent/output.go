@@ -21,6 +21,10 @@ const (
 	errorTitle      = "\n----------ERROR-------\n"
 )
 
+// StoppedPreemptively is the exit code that the agent gives a script that it had
+// to end.
+const StoppedPreemptively = 137
+
 // Stdout is what GetCommandInvocation shows of a script's standard output.
 func Stdout(s string) string { return keep(s, MaxStdout) }
 

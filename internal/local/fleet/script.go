@@ -19,9 +19,6 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// What the agent says of a script that it had to end.
-const stoppedPreemptively = 137
-
 var errStepTimedOut = errors.New("the step's time is over")
 
 // script runs a step's script as the agent does: in a file of its own that is given to the shell as a command, so that
@@ -57,7 +54,7 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	var exit *exec.ExitError
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errStepTimedOut):
-		r.status, r.details, r.code = types.CommandPluginStatusTimedOut, "ExecutionTimedOut", stoppedPreemptively
+		r.status, r.details, r.code = types.CommandPluginStatusTimedOut, "ExecutionTimedOut", agent.StoppedPreemptively
 	case errors.As(err, &exit):
 		r.status, r.details, r.code = types.CommandPluginStatusFailed, "Failed", int32(exit.ExitCode())
 		problem += fmt.Sprintf("failed to run commands: %v", err)

@@ -31,16 +31,13 @@ func cmdAwaitCalls(s *stage, ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	got := 0
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	until(ts, func() bool {
 		got = 0
 		for _, operation := range args[2:] {
 			got += s.system.calls.all()[args[0]][operation]
 		}
-		if got >= want {
-			return
-		}
-	}
-	ts.Fatalf("%d calls of %v, not %d", got, args[2:], want)
+		return got >= want
+	}, func() string { return fmt.Sprintf("%d calls of %v, not %d", got, args[2:], want) })
 }
 
 func cmdAttempts(s *stage, ts *testscript.TestScript, _ []string) {
@@ -153,18 +150,14 @@ func cmdSeen(s *stage, ts *testscript.TestScript, args []string) {
 }
 
 // seen waits until the function has had n events, and returns all it has had.
-func (r *recorder) seen(ts *testscript.TestScript, n int) [][]byte {
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+func (r *recorder) seen(ts *testscript.TestScript, n int) (events [][]byte) {
+	until(ts, func() bool {
 		r.mu.Lock()
-		events := slices.Clone(r.events)
-		r.mu.Unlock()
-		if len(events) >= n {
-			return events
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("only %d events were seen, not %d", len(events), n)
-		}
-	}
+		defer r.mu.Unlock()
+		events = slices.Clone(r.events)
+		return len(events) >= n
+	}, func() string { return fmt.Sprintf("only %d events were seen, not %d", len(events), n) })
+	return events
 }
 
 func cmdReplay(s *stage, ts *testscript.TestScript, args []string) {

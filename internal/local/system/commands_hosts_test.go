@@ -121,15 +121,10 @@ func (s *stage) functionsAreIdle() bool {
 }
 
 func cmdAwaitQuiet(s *stage, ts *testscript.TestScript, _ []string) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	until(ts, func() bool {
 		// In the order in which news goes: what has left one is in the next.
-		if s.system.fleet.Quiet() && s.queuesAreEmpty() && s.functionsAreIdle() {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("some invocations have not ended, or the queues are not empty")
-		}
-	}
+		return s.system.fleet.Quiet() && s.queuesAreEmpty() && s.functionsAreIdle()
+	}, func() string { return "some invocations have not ended, or the queues are not empty" })
 }
 
 func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
@@ -174,7 +169,7 @@ func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
 func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
 	want := slices.Sorted(slices.Values(args[1:]))
 	var got []string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	until(ts, func() bool {
 		hosts, err := s.system.fleet.Hosts()
 		ts.Check(err)
 		got = nil
@@ -185,11 +180,9 @@ func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
 				}
 			}
 		}
-		if slices.Sort(got); slices.Equal(got, want) {
-			return
-		}
-	}
-	ts.Fatalf("on %s run %v, not %v", args[0], got, want)
+		slices.Sort(got)
+		return slices.Equal(got, want)
+	}, func() string { return fmt.Sprintf("%s runs %q, not %q", args[0], got, want) })
 }
 
 func cmdAwaitHost(s *stage, ts *testscript.TestScript, args []string) {

@@ -129,16 +129,12 @@ func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 			ids = append(ids, r.Session().ID)
 		}
 	}
-	for deadline := time.Now().Add(patience); len(ids) > 0; {
-		if state := s.record(ts, ids[0]).Session().State; string(state) == args[0] {
+	until(ts, func() bool {
+		for len(ids) > 0 && string(s.record(ts, ids[0]).Session().State) == args[0] {
 			ids = ids[1:]
-			continue
 		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%s is not %s: %v", ids[0], args[0], s.record(ts, ids[0]))
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return len(ids) == 0
+	}, func() string { return fmt.Sprintf("%s is not %s: %v", ids[0], args[0], s.record(ts, ids[0])) })
 }
 
 func cmdRecord(s *stage, ts *testscript.TestScript, args []string) {

@@ -65,10 +65,10 @@ func (s *stage) output(function string) []string {
 const metricMark = `"_aws":`
 
 // until waits for something to hold.
-func until(ts *testscript.TestScript, holds func() bool, otherwise func() string) {
+func until(t interface{ Fatalf(string, ...any) }, holds func() bool, otherwise func() string) {
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s", otherwise())
+			t.Fatalf("%s", otherwise())
 		}
 	}
 }

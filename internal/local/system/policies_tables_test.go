@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
-	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/session"
 )
@@ -39,15 +38,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		io.WriteString(w, answer)
 	}))
 	defer server.Close()
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(server.URL))
-	p := tables{
-		table:  dynamo.New(client, tableName),
-		reader: dynamo.NewReader(client, tableName),
-		index:  dynamo.Index{Client: client, Table: tableName},
-		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
-
-		hostLister: dynamo.HostLister{Client: client, Table: tableName},
-	}
+	p := onDynamoDB(dynamodb.NewFromConfig(dynamodblocal.Config(server.URL)))
 	ctx, now := t.Context(), time.Now()
 	set := session.Record{"State": "READY"}
 	operations := map[string]func(){

@@ -114,11 +114,8 @@ func (c built) set(id string, times map[string]time.Time) {
 
 func (c built) await(id string, state session.State) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); c.record(id).Session().State != state; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			c.t.Fatalf("%s is not %s: %v", id, state, c.record(id))
-		}
-	}
+	until(c.t, func() bool { return c.record(id).Session().State == state },
+		func() string { return fmt.Sprintf("%s is not %s: %v", id, state, c.record(id)) })
 }
 
 // answered has the host have answered an inventory then, with so many sessions.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 
 	"dcv-session-broker/internal/dynamo"
@@ -83,7 +82,7 @@ func (sys *System) openStore(ctx context.Context) error {
 	client := dynamodb.NewFromConfig(config)
 	streams := map[string]string{}
 	for name, spec := range specs {
-		arn, err := dynamodblocal.CreateTable(ctx, client, CreateTable(spec))
+		arn, err := dynamodblocal.CreateTable(ctx, client, dynamodblocal.TableInput(spec))
 		if err != nil {
 			return fmt.Errorf("DynamoDB Local at %s: %w", sys.opts.DynamoDB, err)
 		}
@@ -101,42 +100,6 @@ func (sys *System) openStore(ctx context.Context) error {
 }
 
 func (sys *System) dynamoDBKey() string { return cmp.Or(sys.opts.DynamoDBKey, "local") }
-
-// CreateTable is the template's table as DynamoDB takes it.
-func CreateTable(t template.Table) *dynamodb.CreateTableInput {
-	in := &dynamodb.CreateTableInput{
-		TableName:   aws.String(t.LogicalID),
-		BillingMode: types.BillingModePayPerRequest,
-		KeySchema:   keySchema(t.Key),
-	}
-	if t.StreamView != "" {
-		in.StreamSpecification = &types.StreamSpecification{
-			StreamEnabled:  aws.Bool(true),
-			StreamViewType: types.StreamViewType(t.StreamView),
-		}
-	}
-	for name, kind := range t.Attributes {
-		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
-			AttributeName: aws.String(name), AttributeType: types.ScalarAttributeType(kind),
-		})
-	}
-	for _, index := range t.Indexes {
-		in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-			IndexName:  aws.String(index.Name),
-			KeySchema:  keySchema(index.Key),
-			Projection: &types.Projection{ProjectionType: types.ProjectionType(index.Projection), NonKeyAttributes: index.NonKey},
-		})
-	}
-	return in
-}
-
-func keySchema(k template.Key) []types.KeySchemaElement {
-	schema := []types.KeySchemaElement{{AttributeName: aws.String(k.Hash), KeyType: types.KeyTypeHash}}
-	if k.Range != "" {
-		schema = append(schema, types.KeySchemaElement{AttributeName: aws.String(k.Range), KeyType: types.KeyTypeRange})
-	}
-	return schema
-}
 
 type memoryStore struct {
 	memory      *memtable.Table
@@ -197,6 +160,10 @@ func (s *dynamoStore) tables(function string) tables {
 	client := dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
 		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
 	})
+	return onDynamoDB(client)
+}
+
+func onDynamoDB(client *dynamodb.Client) tables {
 	return tables{
 		table:  dynamo.New(client, tableName),
 		reader: dynamo.NewReader(client, tableName),
