@@ -101,9 +101,12 @@ type declaration struct {
 }
 
 func (r *resolver) declaration(f field) (declaration, error) {
-	d := declaration{logicalID: f.name, created: true, properties: &yaml.Node{Kind: yaml.MappingNode}}
+	d := declaration{logicalID: f.name, properties: &yaml.Node{Kind: yaml.MappingNode}}
 	attributes, err := fieldsOf(f.name, f.value)
 	if err != nil {
+		return d, err
+	}
+	if d.created, err = r.isCreated(f.name, attributes); err != nil {
 		return d, err
 	}
 	for _, a := range attributes {
@@ -112,11 +115,7 @@ func (r *resolver) declaration(f field) (declaration, error) {
 			d.kind = a.value.Value
 		case "Properties":
 			d.properties = a.value
-		case "Condition":
-			if d.created, err = r.condition(f.name, a.value.Value); err != nil {
-				return d, err
-			}
-		case "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata":
+		case "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata":
 		default:
 			return d, fmt.Errorf("%s: %s is not supported", f.name, a.name)
 		}
@@ -125,6 +124,17 @@ func (r *resolver) declaration(f field) (declaration, error) {
 		return d, fmt.Errorf("%s: Type: missing", f.name)
 	}
 	return d, nil
+}
+
+// isCreated tells whether the condition of what has these attributes holds, if it
+// has one.
+func (r *resolver) isCreated(at string, attributes []field) (bool, error) {
+	for _, a := range attributes {
+		if a.name == "Condition" {
+			return r.condition(at, a.value.Value)
+		}
+	}
+	return true, nil
 }
 
 // globals are SAM's: properties that every resource of a type gets unless it has its own. Keyed by that type.
@@ -185,13 +195,9 @@ func (r *resolver) outputs(section *yaml.Node) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		created := true
-		for _, a := range attributes {
-			if a.name == "Condition" {
-				if created, err = r.condition("Outputs: "+f.name, a.value.Value); err != nil {
-					return nil, err
-				}
-			}
+		created, err := r.isCreated("Outputs: "+f.name, attributes)
+		if err != nil {
+			return nil, err
 		}
 		for _, a := range attributes {
 			if a.name == "Value" && created {
