@@ -85,6 +85,12 @@ var hostBugs = []mutant{
 		new: "return nil, 1",
 	},
 	{
+		name: "noise counts as an answer", promise: 9, file: answers,
+		why: "a line on standard error keeps a host's inventories from ever being complete: what ended there stays READY",
+		old: "stdout, stderr, _ := strings.Cut(shown, errorTitle)",
+		new: "stdout, stderr := strings.Replace(shown, errorTitle, \"\", 1), \"\"",
+	},
+	{
 		name: "one failed host ends the command for the rest", promise: 8, file: closer,
 		why: "Systems Manager's default for MaxErrors: hosts that have not begun never run it",
 		old: `MaxErrors:      aws.String("100%"),`,
