@@ -15,6 +15,7 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ssm:DescribeInstanceInformation": "lists nodes: which of the hosts can be reached",
     "ssm:GetCommandInvocation": "is asked by the ID of a command, which is no resource",
     "ssm:ListCommandInvocations": "as GetCommandInvocation",
+    "ssm:ListCommands": "lists commands: whether the last inventories reached any host",
     "ec2:DescribeInstances": "lists instances: which of the hosts are gone. No Describe of EC2 knows a resource",
 }
 

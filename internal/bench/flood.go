@@ -203,6 +203,10 @@ func (f *flooded) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...
 	return &ssm.SendCommandOutput{}, nil
 }
 
+func (f *flooded) ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
+	return &ssm.ListCommandsOutput{}, nil
+}
+
 func (f *flooded) DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
 	return &ssm.DescribeInstanceInformationOutput{}, nil
 }

@@ -66,10 +66,35 @@ func (t Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// LastButTwo implements session.HostTable.
-func (t Hosts) LastButTwo(ctx context.Context) (time.Time, error) {
-	times, err := t.times(ctx, []string{fleet}, "LastButTwoSentAt")
-	return times[fleet], err
+// lastInventories are the attributes of the last inventories, the newest first.
+var lastInventories = []string{"InventorySentAt", "LastButOneSentAt", "LastButTwoSentAt"}
+
+// LastInventories implements session.HostTable.
+func (t Hosts) LastInventories(ctx context.Context) (sent []time.Time, err error) {
+	err = t.items(ctx, []string{fleet}, func(_ string, r session.Record) {
+		for _, attr := range lastInventories {
+			if at := timeIn(r, attr); !at.IsZero() {
+				sent = append(sent, at)
+			}
+		}
+	})
+	return sent, err
+}
+
+// ForgetInventory implements session.HostTable: a conditional write, and others if
+// it is not the newest. Each one before it moves up.
+func (t Hosts) ForgetInventory(ctx context.Context, at time.Time) error {
+	for n, attr := range lastInventories {
+		values := map[string]any{":at": session.FormatTime(at), ":never": session.FormatTime(time.Time{})}
+		update := "SET LastButTwoSentAt = :never"
+		for m := n; m+1 < len(lastInventories); m++ {
+			update += fmt.Sprintf(", %s = if_not_exists(%s, :never)", lastInventories[m], lastInventories[m+1])
+		}
+		if met, err := t.update(ctx, fleet, update, attr+" = :at", values); met || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Newest implements session.HostTable: ⌈N/100⌉ calls.

@@ -124,8 +124,8 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 	if err != nil || !notes["i-1"].SentAt.Equal(sent) || notes["i-2"] != (session.HostNote{}) || notes["i-3"] != (session.HostNote{}) {
 		t.Errorf("notes: %v, %v", notes, err)
 	}
-	if at, err := hosts.LastButTwo(t.Context()); err != nil || !at.IsZero() {
-		t.Errorf("last but two: %v, %v", at, err)
+	if sent, err := hosts.LastInventories(t.Context()); err != nil || len(sent) > 0 {
+		t.Errorf("last inventories: %v, %v", sent, err)
 	}
 }
 
@@ -205,8 +205,11 @@ func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	if err := hosts.RecordInventorySent(t.Context(), time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("sent: %v", err)
 	}
-	if _, err := hosts.LastButTwo(t.Context()); !errors.Is(err, errDown) {
-		t.Errorf("last but two: %v", err)
+	if _, err := hosts.LastInventories(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("last inventories: %v", err)
+	}
+	if err := hosts.ForgetInventory(t.Context(), time.Now()); !errors.Is(err, errDown) {
+		t.Errorf("forget an inventory: %v", err)
 	}
 	if err := hosts.AddHost(t.Context(), "i-1", time.Now()); !errors.Is(err, errDown) {
 		t.Errorf("expect: %v", err)

@@ -93,7 +93,11 @@ func TestInventoryIsAskedForWhateverFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	f.has("s0", "State", "UNKNOWN")
-	if !slices.Equal(f.documents(), []string{"Inventory", "Inventory"}) {
+	f.sending, f.listing = nil, errors.New("throttled")
+	if err := f.cleanup("inventory", 0); !errors.Is(err, f.listing) {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(f.documents(), []string{"Inventory", "Inventory", "Inventory"}) {
 		t.Fatalf("sent %q", f.documents())
 	}
 	first, second := *f.sent[0].Comment, *f.sent[1].Comment
@@ -115,8 +119,9 @@ func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 		now = now.Add(5 * time.Minute)
 	}
 	// Sent at 0, 5 and 10 minutes; now it is 20.
-	if got, err := f.hosts.LastButTwo(t.Context()); err != nil || !got.Equal(now.Add(-20*time.Minute)) {
-		t.Errorf("the last but two at %v, now %v, %v", got, now, err)
+	sent, err := f.hosts.LastInventories(t.Context())
+	if want := []time.Time{now.Add(-10 * time.Minute), now.Add(-15 * time.Minute), now.Add(-20 * time.Minute)}; err != nil || !slices.EqualFunc(sent, want, time.Time.Equal) {
+		t.Errorf("sent at %v, now %v, %v", sent, now, err)
 	}
 }
 

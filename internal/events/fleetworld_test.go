@@ -29,6 +29,7 @@ type fleetWorld struct {
 	index    error  // of by-host and due
 	sending  error
 	sent     []*ssm.SendCommandInput
+	listing  error
 	answers  []types.CommandInvocation
 	reads    int
 	hangs    bool // the indexes, and sending
@@ -76,6 +77,14 @@ func (f *fleetWorld) SendCommand(ctx context.Context, in *ssm.SendCommandInput, 
 	return &ssm.SendCommandOutput{}, f.sending
 }
 
+// ListCommands has none, or does not answer.
+func (f *fleetWorld) ListCommands(ctx context.Context, _ *ssm.ListCommandsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
+	return &ssm.ListCommandsOutput{}, f.listing
+}
+
 func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
 	f.reads++
 	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
@@ -96,6 +105,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 // cleanupFor is a run that has the time of ctx.
 func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
 	unresponsive := &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
+	broadcaster := &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
@@ -105,7 +115,8 @@ func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter
 		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
 		Unresponsive: unresponsive,
 		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
-		Broadcaster:  &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"},
+		Inventories:  &session.InventorySender{HostTable: f.hosts, Broadcaster: broadcaster, Now: f.now, NewID: awsenv.NewID, Log: f.logger()},
+		Broadcaster:  broadcaster,
 		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
 	return c.Handle(ctx, cleanup.Event{Task: task})

@@ -70,6 +70,7 @@ func cleanupSample(t *testing.T, text []byte) {
 		reaper       = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
 		unresponsive = &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()}
 	)
+	broadcaster := &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
@@ -79,7 +80,8 @@ func cleanupSample(t *testing.T, text []byte) {
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
 		Unresponsive: unresponsive,
 		Walker:       &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Unresponsive: unresponsive, Now: s.now, Log: s.logger()},
-		Broadcaster:  &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"},
+		Inventories:  &session.InventorySender{HostTable: memtable.NewHosts(), Broadcaster: broadcaster, Now: s.now, NewID: awsenv.NewID, Log: s.logger()},
+		Broadcaster:  broadcaster,
 		Stopper: &session.Stopper{
 			Index: s.table, Notes: memtable.NewHosts(), Instances: ec2state.NewStopper(s.Fleet, "test"), Grace: time.Hour, Now: s.now, Log: s.logger(),
 		},
@@ -106,6 +108,10 @@ type sentDocuments []string
 func (s *sentDocuments) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
 	*s = append(*s, *in.DocumentName)
 	return &ssm.SendCommandOutput{Command: &types.Command{CommandId: aws.String("e8d3c0e4-71f7-4491-898f-c9b35bee5f3b")}}, nil
+}
+
+func (s *sentDocuments) ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
+	return &ssm.ListCommandsOutput{}, nil
 }
 
 func (s *sentDocuments) DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {

@@ -53,11 +53,27 @@ func (t *Hosts) RecordInventorySent(ctx context.Context, at time.Time) error {
 	return ctx.Err()
 }
 
-// LastButTwo implements session.HostTable.
-func (t *Hosts) LastButTwo(ctx context.Context) (time.Time, error) {
+// LastInventories implements session.HostTable.
+func (t *Hosts) LastInventories(ctx context.Context) (sent []time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sent[2], ctx.Err()
+	for _, at := range t.sent {
+		if !at.IsZero() {
+			sent = append(sent, at)
+		}
+	}
+	return sent, ctx.Err()
+}
+
+// ForgetInventory implements session.HostTable.
+func (t *Hosts) ForgetInventory(ctx context.Context, at time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := slices.IndexFunc(t.sent[:], kept(at).Equal); n >= 0 && !at.IsZero() {
+		copy(t.sent[n:], t.sent[n+1:])
+		t.sent[2] = time.Time{}
+	}
+	return ctx.Err()
 }
 
 // Newest implements session.HostTable.

@@ -14,10 +14,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
+// BroadcasterAPI is what a Broadcaster needs of the Systems Manager client.
+type BroadcasterAPI interface {
+	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
+	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
+}
+
 // A Broadcaster asks all hosts of the fleet at once, however many they are, in
 // one call: those that carry the fleet's tag.
 type Broadcaster struct {
-	API SenderAPI
+	API BroadcasterAPI
 	// InventoryDocument and IdleDocument are the documents' names.
 	InventoryDocument, IdleDocument string
 	// FleetTag is the value of the tag DcvFleet on the fleet's hosts.
@@ -36,15 +42,10 @@ func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time
 }
 
 func (b *Broadcaster) send(ctx context.Context, document string, c comment, parameters map[string][]string) error {
-	_, err := b.API.SendCommand(ctx, &ssm.SendCommandInput{
-		DocumentName:   aws.String(document),
-		Targets:        []types.Target{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{b.FleetTag}}},
-		Comment:        aws.String(c.String()),
-		Parameters:     parameters,
-		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
-		MaxErrors:      aws.String("100%"),
-		MaxConcurrency: aws.String("100%"),
-	})
+	in := surveyCommand(document, c)
+	in.Targets = []types.Target{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{b.FleetTag}}}
+	in.Parameters = parameters
+	_, err := b.API.SendCommand(ctx, in)
 	// A fleet without a connected host is no failure: there is nobody to ask.
 	if none := (*types.InvalidInstanceId)(nil); errors.As(err, &none) {
 		return nil
@@ -53,4 +54,15 @@ func (b *Broadcaster) send(ctx context.Context, document string, c comment, para
 		return fmt.Errorf("send %s to the fleet: %w", document, err)
 	}
 	return nil
+}
+
+// surveyCommand is a command without the hosts that it is for.
+func surveyCommand(document string, c comment) *ssm.SendCommandInput {
+	return &ssm.SendCommandInput{
+		DocumentName:   aws.String(document),
+		Comment:        aws.String(c.String()),
+		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
+		MaxErrors:      aws.String("100%"),
+		MaxConcurrency: aws.String("100%"),
+	}
 }

@@ -22,7 +22,7 @@ var sentAt = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
 // oneCommand is Systems Manager as it takes, or refuses, one command.
 type oneCommand struct {
-	runcommand.SenderAPI
+	runcommand.BroadcasterAPI
 	sent []*ssm.SendCommandInput
 	err  error
 }

@@ -11,9 +11,11 @@ type HostTable interface {
 	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
 	// less than SentApart after the last counts as the same.
 	RecordInventorySent(ctx context.Context, at time.Time) error
-	// LastButTwo is when the inventory two before the last was sent; zero if there
-	// was none.
-	LastButTwo(ctx context.Context) (time.Time, error)
+	// LastInventories is when the last three inventories were sent, the newest
+	// first; fewer if there were not so many.
+	LastInventories(ctx context.Context) ([]time.Time, error)
+	// ForgetInventory removes one of them, as if it had not been sent.
+	ForgetInventory(ctx context.Context, at time.Time) error
 	// Newest is when the newest inventories were sent that were applied of
 	// those hosts, which are distinct; hosts without one are absent.
 	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)

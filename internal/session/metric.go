@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 22 a stack, of which 5 have values while
+// which it has values: these are 23 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -32,6 +32,9 @@ const (
 	// InventoriesSent: to the whole fleet. No value for long means that nobody
 	// asks the hosts.
 	InventoriesSent Metric = "InventoriesSent"
+	// InventoriesUndelivered: their commands ended as a whole, before any host had
+	// them.
+	InventoriesUndelivered Metric = "InventoriesUndelivered"
 	// InventorySessions and InventoryLagSeconds: of each host's inventory, the
 	// sessions in it, and the time from its being sent to its being applied.
 	InventorySessions   Metric = "InventorySessions"
@@ -89,6 +92,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
+	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
 	MessagesReturned, RecordsReturned,
 }

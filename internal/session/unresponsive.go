@@ -26,8 +26,9 @@ type UnresponsiveMarker struct {
 }
 
 // Mark makes READY sessions UNKNOWN on hosts that have not answered
-// for that long, nor either of the two inventories before the newest, which was
-// just sent: nobody can tell any more. Time in which no inventory was sent says
+// for that long, nor since the inventory of that time was sent: the older of two
+// that count, before the newest, which was just sent (zero: not known). Nobody can
+// tell any more. Time in which no inventory was sent says
 // nothing. The next inventory of the host makes them READY again; a host that is
 // never heard of again takes its records with it after KeepUnknown. Open deletions
 // are left alone: they have an end of their own.
@@ -35,12 +36,9 @@ type UnresponsiveMarker struct {
 // Sessions of hosts that EC2 says are gone end instead. It goes on, the longest
 // quiet first, until it has looked at all of them or at maxQuiet, or its time is
 // nearly up.
-func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration) error {
+func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration, unanswered time.Time) error {
 	now := um.Now()
-	before, err := um.HostTable.LastButTwo(ctx)
-	if err != nil {
-		return fmt.Errorf("read when inventories were sent: %w", err)
-	}
+	before := unanswered
 	if limit := now.Add(-after); limit.Before(before) {
 		before = limit
 	}

@@ -20,9 +20,22 @@ func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
 	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
 	u.now = when
-	if err := u.unresponsiveMarker().Mark(context.Background(), silentAfter); err != nil {
+	if err := u.unresponsiveMarker().Mark(context.Background(), silentAfter, u.unanswered()); err != nil {
 		u.t.Fatal(err)
 	}
+}
+
+// unanswered is when the inventory two before the last was sent.
+func (u *upkeep) unanswered() time.Time {
+	u.t.Helper()
+	sent, err := u.hostTable.LastInventories(context.Background())
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if len(sent) < 3 {
+		return time.Time{}
+	}
+	return sent[2]
 }
 
 // send notes that inventories were sent then, and none before.
@@ -62,7 +75,7 @@ func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 			}
 			u.now = at(86100)
 			u.send(u.now)
-			if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err != nil {
+			if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err != nil {
 				t.Fatal(err)
 			}
 			want := map[bool]string{true: "UNKNOWN", false: "READY"}[tc.unresponsive]
@@ -181,7 +194,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 		}
 		u.send(at(400), at(700), at(1000))
 		u.now = at(1000)
-		if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
+		if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
 			t.Error("no error")
 		}
 		u.has("s1", "State", "READY")
@@ -214,7 +227,7 @@ func TestMarkingGoesOnWithoutEC2(t *testing.T) {
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(400), at(700), at(1000))
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.has("s1", "State", "UNKNOWN")
@@ -230,7 +243,7 @@ func TestEC2ThatHangsKeepsNoHostFromBeingMarked(t *testing.T) {
 		u.ec2Hangs, u.now = true, at(1000)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
-		if err := u.unresponsiveMarker().Mark(ctx, silentAfter); !errors.Is(err, context.DeadlineExceeded) {
+		if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		u.has("s1", "State", "UNKNOWN")
@@ -247,7 +260,7 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 	defer cancel()
 	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
-	if err := u.unresponsiveMarker().Mark(ctx, silentAfter); err != nil {
+	if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
 		t.Error(err)
 	}
 	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
@@ -269,7 +282,7 @@ func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 	u.send(at(400), at(700), at(1000))
 	asked := 0
 	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); !errors.Is(err, u.ec2Fails) || asked != 1 {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); !errors.Is(err, u.ec2Fails) || asked != 1 {
 		t.Errorf("EC2 was asked %d times, error %v", asked, err)
 	}
 	for n := range 250 {
@@ -294,7 +307,7 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
 	u.send(at(400), at(700), at(1000))
 	u.now = at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
 		t.Error("no error")
 	}
 	if len(u.asked) != 250 {
@@ -351,7 +364,7 @@ func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u.send(at(400), at(700), at(1000))
 	u.statuses[hostA] = session.Terminated
 	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter); err == nil {
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
 		t.Error("no error")
 	}
 	u.ec2Fails = nil

@@ -28,6 +28,10 @@ type command struct {
 	id, document, comment string
 	sentAt, deliverBy     time.Time
 	on                    []*onHost
+	// ended is how it ended as a whole, before any host had it; from endsAt on, that is shown.
+	ended  string
+	endsAt time.Time
+	to     []string // the hosts that it names
 
 	attempt   string // of a close command
 	asks      map[string][]ask
@@ -40,7 +44,7 @@ type command struct {
 func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 	cmd := &command{
 		document: aws.ToString(in.DocumentName), comment: aws.ToString(in.Comment),
-		sentAt: now, deliverBy: now.Add(time.Duration(aws.ToInt32(in.TimeoutSeconds)) * time.Second),
+		to: in.InstanceIds, sentAt: now, deliverBy: now.Add(time.Duration(aws.ToInt32(in.TimeoutSeconds)) * time.Second),
 	}
 	switch cmd.document {
 	case closeDocument:

@@ -98,6 +98,8 @@ func (c *conforming) Prints(stdout, stderr string, exit int) {
 	c.stdout, c.stderr, c.exit = stdout, stderr, exit
 }
 
+func (c *conforming) EndBroadcasts(details string) { c.w.endBroadcasts = details }
+
 func (c *conforming) Await(condition func() bool) bool {
 	for end := c.w.now().Add(30 * time.Second); c.w.now().Before(end); c.Pass(100 * time.Millisecond) {
 		if condition() {
@@ -154,6 +156,10 @@ func (c *conforming) SendCommand(ctx context.Context, in *ssm.SendCommandInput, 
 
 func (c *conforming) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
 	return land(c, func() (*ssm.ListCommandInvocationsOutput, error) { return c.ssm().ListCommandInvocations(ctx, in) })
+}
+
+func (c *conforming) ListCommands(ctx context.Context, in *ssm.ListCommandsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
+	return land(c, func() (*ssm.ListCommandsOutput, error) { return c.ssm().ListCommands(ctx, in) })
 }
 
 func (c *conforming) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, _ ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/rapidtest"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -195,7 +196,7 @@ func genSurvey(document string, idleMinutes int) *ssm.SendCommandInput {
 
 // capture takes one command and keeps what was sent.
 type capture struct {
-	runcommand.SenderAPI
+	cleanup.SystemsManagerAPI
 	input *ssm.SendCommandInput
 }
 

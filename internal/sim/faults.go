@@ -27,6 +27,7 @@ const (
 	documentOlder  // does not know a parameter: it is updated after the function
 	sendFails      // no usable answer, and no command
 	sendAnswerLost // no usable answer, but the command is on its way
+	broadcastEnds  // a command by tag ends as a whole, before any host has it
 	readThrottled
 	notYetVisible // the invocation does not show yet
 	ec2Fails
@@ -90,7 +91,7 @@ const (
 var faultNames = [faults]string{
 	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
-	"SendCommand throttled", "calls come too fast", "document is older", "SendCommand fails", "SendCommand's answer is lost", "reading throttled", "invocation not visible yet", "EC2 fails",
+	"SendCommand throttled", "calls come too fast", "document is older", "SendCommand fails", "SendCommand's answer is lost", "a command by tag ends as a whole", "reading throttled", "invocation not visible yet", "EC2 fails",
 	"function killed", "function timed out", "deploy", "function is older", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
@@ -104,7 +105,7 @@ func (f fault) String() string { return faultNames[f] }
 var outages = [][]fault{
 	{sendThrottled}, {sendFails}, {tableRefuses}, {tableSilent, readFails}, {ec2Fails}, {readThrottled}, {hostTableFails},
 	{sendThrottled, readThrottled, tableRefuses, readFails, ec2Fails, hostTableFails},
-	{streamStalls}, {eventLost}, {notYetVisible}, {documentOlder},
+	{streamStalls}, {eventLost}, {notYetVisible}, {broadcastEnds}, {documentOlder},
 }
 
 // planOutage decides whether, when and at which boundary every call fails.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -96,7 +97,12 @@ func (w *world) silentRightly(c change) {
 	}
 	missed := map[time.Time]bool{}
 	for _, cmd := range w.commands {
-		if cmd.document == inventoryDocument && cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) {
+		if cmd.document == inventoryDocument && cmd.ended == "" && cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) {
+			missed[cmd.surveyOf] = true
+		}
+	}
+	for _, cmd := range w.refusedInventories {
+		if cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) && slices.Contains(cmd.to, c.is.HostID) {
 			missed[cmd.surveyOf] = true
 		}
 	}

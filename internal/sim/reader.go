@@ -80,9 +80,13 @@ func (t hostTableOf) RecordInventorySent(ctx context.Context, at time.Time) erro
 	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.RecordInventorySent(ctx, at) })
 }
 
-func (t hostTableOf) LastButTwo(ctx context.Context) (at time.Time, err error) {
-	err = t.do(ctx, "last inventory but two", func(ctx context.Context) { at, _ = t.w.hostTable.LastButTwo(ctx) })
-	return at, err
+func (t hostTableOf) LastInventories(ctx context.Context) (sent []time.Time, err error) {
+	err = t.do(ctx, "the last inventories", func(ctx context.Context) { sent, _ = t.w.hostTable.LastInventories(ctx) })
+	return sent, err
+}
+
+func (t hostTableOf) ForgetInventory(ctx context.Context, at time.Time) error {
+	return t.do(ctx, "no inventory at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.ForgetInventory(ctx, at) })
 }
 
 func (t hostTableOf) Newest(ctx context.Context, hostIDs []string) (newest map[string]time.Time, err error) {

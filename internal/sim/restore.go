@@ -131,5 +131,5 @@ func (w *world) revivedOn(m *machine, r session.Record) bool {
 }
 
 func (w *world) longUnheard(m *machine) bool {
-	return w.now().Sub(m.changed) > w.setup.silentAfter+3*w.setup.inventoryEvery
+	return w.now().Sub(m.changed) > w.setup.silentAfter+w.untilSilent()
 }

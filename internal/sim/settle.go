@@ -176,13 +176,18 @@ func (w *world) allWell() bool {
 	return !slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() })
 }
 
+// untilSilent is how long it takes until a host has left two inventories unanswered
+// that count, and another is sent: every second may find nobody by its tag, and does
+// not count.
+func (w *world) untilSilent() time.Duration { return 6 * w.setup.inventoryEvery }
+
 // inventories runs until every host that can has answered one, and the others
 // are known to be silent, or gone.
 func (w *world) inventories() {
 	w.lastLook = true
 	enough := w.now().Add(2*w.setup.inventoryEvery + time.Minute)
 	if !w.allWell() {
-		enough = w.now().Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+		enough = w.now().Add(w.setup.silentAfter + w.untilSilent())
 	}
 	if w.tablesLost() { // a host that is not known is found by one of them
 		enough = w.now().Add(w.setup.silentAfter + 5*w.setup.inventoryEvery)
@@ -306,7 +311,7 @@ func (w *world) sameEnd() {
 	}
 	enough := w.now().Add(time.Minute)
 	if !w.allWell() {
-		enough = enough.Add(w.setup.silentAfter + 3*w.setup.inventoryEvery)
+		enough = enough.Add(w.setup.silentAfter + w.untilSilent())
 	}
 	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(30*time.Minute))
 	for _, r := range w.table.All() {

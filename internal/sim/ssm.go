@@ -101,6 +101,9 @@ func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendComman
 	cmd, err := w.takeCommand(inv, in)
 	if err != nil {
 		w.say(inv, "%s: %v", what, err)
+		if aws.ToString(in.DocumentName) == inventoryDocument {
+			w.refusedInventories = append(w.refusedInventories, newCommand(in, w.now()))
+		}
 		return nil, answer(http.StatusBadRequest, err)
 	}
 	w.say(inv, "%s: taken as %s (%s)", what, cmd.id, cmd.comment)
@@ -134,6 +137,9 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	}
 	cmd := newCommand(in, w.now())
 	cmd.id = fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(w.commands)+1)
+	if len(in.Targets) > 0 {
+		to = w.broadcast(cmd, to)
+	}
 	for _, m := range to {
 		on := &onHost{command: cmd, machine: m, status: "Pending", details: "Pending", code: -1, said: map[string]string{}}
 		cmd.on = append(cmd.on, on)

@@ -43,6 +43,12 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
+// SystemsManagerAPI is what the function asks of Systems Manager.
+type SystemsManagerAPI interface {
+	runcommand.SenderAPI
+	runcommand.BroadcasterAPI
+}
+
 // Parts are what the function needs from outside.
 type Parts struct {
 	Table session.Table
@@ -57,7 +63,7 @@ type Parts struct {
 		session.HostWalk
 		session.RefusedHosts
 	}
-	SystemsManager runcommand.SenderAPI
+	SystemsManager SystemsManagerAPI
 	EC2            ec2state.StopAPI
 	Now            func() time.Time
 	NewID          func() string
@@ -73,6 +79,9 @@ func New(p Parts, s Settings) *Handler {
 	unresponsive := &session.UnresponsiveMarker{
 		Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 	}
+	broadcaster := &runcommand.Broadcaster{
+		API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
+	}
 	return &Handler{
 		Cleaner: &session.Cleaner{
 			Table: p.Table, Index: p.Index, Reaper: reaper,
@@ -87,9 +96,10 @@ func New(p Parts, s Settings) *Handler {
 		Walker: &session.HostWalker{
 			Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Unresponsive: unresponsive, Now: p.Now, Log: p.Log,
 		},
-		Broadcaster: &runcommand.Broadcaster{
-			API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
+		Inventories: &session.InventorySender{
+			HostTable: p.HostTable, Broadcaster: broadcaster, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
+		Broadcaster: broadcaster,
 		Stopper: &session.Stopper{
 			Index: p.Index, Notes: p.HostTable, Instances: ec2state.NewStopper(p.EC2, s.FleetTag),
 			Grace: s.StopEmptyAfter, Now: p.Now, Log: p.Log,
@@ -105,6 +115,7 @@ type Handler struct {
 	Gauge        *session.OpenDeletionGauge
 	Unresponsive *session.UnresponsiveMarker
 	Walker       *session.HostWalker
+	Inventories  *session.InventorySender
 	Broadcaster  *runcommand.Broadcaster
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper *session.Stopper
@@ -147,7 +158,8 @@ func (c *Handler) do(ctx context.Context, task string) error {
 		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx), c.RefusedHosts.Check(ctx))
 	case "inventory":
 		// Whatever silent hosts take, all hosts are asked before.
-		return errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter), c.Walker.Walk(ctx))
+		unanswered, err := c.Inventories.Send(ctx)
+		return errors.Join(err, c.Unresponsive.Mark(ctx, c.SilentAfter, unanswered), c.Walker.Walk(ctx))
 	case "idle":
 		if c.CloseIdleAfter == 0 {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
@@ -162,15 +174,4 @@ func (c *Handler) do(ctx context.Context, task string) error {
 		return c.Stopper.Stop(ctx)
 	}
 	return errors.New(`no such task: "deletions", "inventory", "idle" or "stop"`)
-}
-
-// inventory is noted when it is sent, not before: one that no host got leaves
-// none unanswered.
-func (c *Handler) inventory(ctx context.Context) error {
-	now := c.Now()
-	if err := c.Broadcaster.Inventory(ctx, c.NewID(), now); err != nil {
-		return err
-	}
-	c.Log.Info("inventory sent: its hosts answer to host-events", "Metric", session.Count(session.InventoriesSent, 1))
-	return c.Unresponsive.HostTable.RecordInventorySent(ctx, now)
 }

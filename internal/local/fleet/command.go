@@ -31,6 +31,7 @@ type command struct {
 	underWay    int
 	errors      int
 	done        bool
+	ended       string // how it ended as a whole, before any host had it
 }
 
 // invocation is a command on one host.
@@ -130,7 +131,9 @@ func (c *command) result() string {
 	}
 	reached := func(i *invocation) bool { return i.status != undeliverable }
 	switch {
-	case slices.ContainsFunc(c.invocations, is(cancelled)):
+	case c.ended == noInstancesInTag:
+		return string(types.CommandStatusSuccess)
+	case c.ended != "", slices.ContainsFunc(c.invocations, is(cancelled)):
 		return string(types.CommandStatusCancelled)
 	case c.errors > c.maxErrors, !slices.ContainsFunc(c.invocations, reached):
 		return string(types.CommandStatusFailed)

@@ -62,13 +62,15 @@ type Fleet struct {
 	dir       string
 	documents map[string]template.Document
 	tagValue  string
-	now       func() time.Time
-	emit      func(json.RawMessage)
-	log       *slog.Logger
-	oldAgent  bool
-	delay     time.Duration
-	scripts   sync.WaitGroup
-	power     sync.Mutex // held while a host stops or starts, which takes a while
+
+	endBroadcasts string // how commands by tag end as a whole, if they do
+	now           func() time.Time
+	emit          func(json.RawMessage)
+	log           *slog.Logger
+	oldAgent      bool
+	delay         time.Duration
+	scripts       sync.WaitGroup
+	power         sync.Mutex // held while a host stops or starts, which takes a while
 
 	mu       sync.Mutex
 	hosts    map[string]*host

@@ -54,7 +54,12 @@ func (f *Fleet) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...fu
 		if err != nil {
 			return err
 		}
+		ended := ""
+		if len(in.Targets) > 0 {
+			hosts, ended = f.broadcast(hosts)
+		}
 		c := f.commandFor(in, document, parameters, hosts)
+		c.ended = ended
 		f.begin(c)
 		out = &ssm.SendCommandOutput{Command: &c.taken}
 		return nil

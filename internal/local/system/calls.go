@@ -148,9 +148,14 @@ func (t *countedHosts) RecordInventorySent(ctx context.Context, at time.Time) er
 	return t.localHosts.RecordInventorySent(ctx, at)
 }
 
-func (t *countedHosts) LastButTwo(ctx context.Context) (time.Time, error) {
-	t.count("LastButTwo", nil)
-	return t.localHosts.LastButTwo(ctx)
+func (t *countedHosts) LastInventories(ctx context.Context) ([]time.Time, error) {
+	t.count("LastInventories", nil)
+	return t.localHosts.LastInventories(ctx)
+}
+
+func (t *countedHosts) ForgetInventory(ctx context.Context, at time.Time) error {
+	t.count("ForgetInventory", nil)
+	return t.localHosts.ForgetInventory(ctx, at)
 }
 
 func (t *countedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
@@ -250,6 +255,11 @@ func (s *countedSystemsManager) DescribeInstanceInformation(ctx context.Context,
 func (s *countedSystemsManager) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
 	s.calls.count(s.function, "ssm:ListCommandInvocations", in)
 	return s.fleet.ListCommandInvocations(ctx, in, opts...)
+}
+
+func (s *countedSystemsManager) ListCommands(ctx context.Context, in *ssm.ListCommandsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
+	s.calls.count(s.function, "ssm:ListCommands", in)
+	return s.fleet.ListCommands(ctx, in, opts...)
 }
 
 func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, opts ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {

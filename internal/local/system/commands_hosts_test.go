@@ -99,6 +99,10 @@ func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
+func cmdBroadcasts(s *stage, ts *testscript.TestScript, args []string) {
+	s.must(ts, "POST", "/local/broadcasts/"+args[0], nil, nil)
+}
+
 func (s *stage) queuesAreEmpty() bool {
 	for _, q := range s.system.queues {
 		if len(q.Bodies()) > 0 {

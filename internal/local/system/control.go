@@ -89,6 +89,15 @@ func (sys *System) control(mux *http.ServeMux) {
 		}
 		return nil, nil
 	})
+	handle("POST /local/broadcasts/{action}", func(r *http.Request) (any, error) {
+		how, ok := map[string]string{"end": "RateExceeded", "deliver": ""}[r.PathValue("action")]
+		if !ok {
+			return nil, errNoBroadcasts
+		}
+		sys.fleet.EndBroadcasts(how)
+		return nil, nil
+	})
+	handle("/local/broadcasts/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
@@ -97,17 +106,18 @@ func (sys *System) control(mux *http.ServeMux) {
 }
 
 var (
-	errNoAction = errors.New("no such action: " + strings.Join(slices.Sorted(maps.Keys(hostActions)), ", "))
-	errNoRecord = errors.New("the table has no such session")
-	errNoTask   = errors.New("no such task: deletions, inventory, idle or stop")
-	errNotPost  = errors.New("only POST does that")
-	errBadAway  = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
-	errBadBody  = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
+	errNoAction     = errors.New("no such action: " + strings.Join(slices.Sorted(maps.Keys(hostActions)), ", "))
+	errNoRecord     = errors.New("the table has no such session")
+	errNoTask       = errors.New("no such task: deletions, inventory, idle or stop")
+	errNoBroadcasts = errors.New("no such action: end or deliver")
+	errNotPost      = errors.New("only POST does that")
+	errBadAway      = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
+	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask), errors.Is(err, errNoRecord):
+	case errors.Is(err, fleet.ErrUnknownHost), errors.Is(err, fleet.ErrUnknownSession), errors.Is(err, errNoAction), errors.Is(err, errNoTask), errors.Is(err, errNoBroadcasts), errors.Is(err, errNoRecord):
 		return http.StatusNotFound
 	case errors.Is(err, errNotPost):
 		return http.StatusMethodNotAllowed

@@ -77,6 +77,8 @@ var failings = []failing{
 	{9, "a host leaves inventories unanswered: nothing of it is listed", "cleanup", "WARN",
 		"host is silent: its sessions are UNKNOWN until it answers again", session.HostsFellSilent, "", "silent_host"},
 
+	{9, "no host had the last inventory", "cleanup", "WARN",
+		"inventory ended before any host had it: it does not count, and another is sent in parts", session.InventoriesUndelivered, "", "undelivered_inventory"},
 	{9, "a host's answer does not hold all of its sessions", "host-events", "WARN",
 		"inventory is not whole: what was read is listed, and nothing ends", session.InventoriesIncomplete, "", "many_sessions"},
 

@@ -63,7 +63,7 @@ func neededFor(operation string, in any) []grant {
 	switch operation {
 	// The Service Authorization Reference has no resource for these: "*" is all
 	// that a policy can say.
-	case "ssm:DescribeInstanceInformation", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation", "ec2:DescribeInstances":
+	case "ssm:DescribeInstanceInformation", "ssm:ListCommandInvocations", "ssm:ListCommands", "ssm:GetCommandInvocation", "ec2:DescribeInstances":
 		return []grant{{Action: operation, Resource: "*"}}
 	case "ec2:StopInstances": // hosts are stopped only where they are tagged for it
 		return []grant{{operation, "instance/*", `{"StringEquals":{"ec2:ResourceTag/DcvFleet":"default","ec2:ResourceTag/DcvStopWhenEmpty":"true"}}`}}
@@ -126,7 +126,8 @@ var ofTables = map[string][]grant{
 	"Due":                 {{"dynamodb:Query", theSessions + "/index/due", ""}},
 	"OnHost":              {{"dynamodb:Query", theSessions + "/index/by-host", ""}},
 	"RecordInventorySent": {{"dynamodb:UpdateItem", theHosts, ""}},
-	"LastButTwo":          {{"dynamodb:BatchGetItem", theHosts, ""}},
+	"ForgetInventory":     {{"dynamodb:UpdateItem", theHosts, ""}},
+	"LastInventories":     {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"Newest":              {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"RecordAnswer":        {{"dynamodb:UpdateItem", theHosts, ""}},
 	"AnsweredBefore":      {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},

@@ -28,6 +28,7 @@ import (
 type API interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
 	ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error)
+	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
 	GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error)
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
@@ -49,6 +50,9 @@ type System interface {
 	Change(id string, what Change)
 	// Prints sets what scripts print and with what they exit from now on.
 	Prints(stdout, stderr string, exit int)
+	// EndBroadcasts has commands by tag end as a whole from now on, before any host has them: as Cancelled, with these
+	// details. "" ends that.
+	EndBroadcasts(details string)
 	// Await lets time pass until the condition holds, up to half a minute. It gives what the condition said last.
 	Await(condition func() bool) bool
 	// Pass lets that much time pass.
@@ -100,6 +104,8 @@ func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))
 		"a command waits for its host":                      waits,
 		"a command that is not delivered times out":         deliveryTimeOut,
 		"by tag a host that is lost prints nothing":         broadcastToLost,
+		"a command by tag can end as a whole":               endsAsAWhole,
+		"commands come in pages":                            commandPages,
 		"ends are events":                                   events,
 		"outputs are shown as far as they go":               outputs,
 		"outputs of any length":                             randomOutputs,

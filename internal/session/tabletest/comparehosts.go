@@ -97,12 +97,20 @@ func genQuestion(n int) *rapid.Generator[question] {
 // genInventory is about the inventories that were sent to all hosts.
 var genInventory = rapid.Custom(func(t *rapid.T) question {
 	if rapid.Bool().Draw(t, "last") {
-		return question{what: "last but two", put: func(ctx context.Context, h HostsSubject) (any, error) {
-			at, err := h.LastButTwo(ctx)
-			return at.UTC(), err
+		return question{what: "last inventories", put: func(ctx context.Context, h HostsSubject) (any, error) {
+			sent, err := h.LastInventories(ctx)
+			for n := range sent {
+				sent[n] = sent[n].UTC()
+			}
+			return sent, err
 		}}
 	}
 	at := genMoment(session.SentApart).Draw(t, "at")
+	if rapid.IntRange(0, 3).Draw(t, "forget") == 0 {
+		return question{what: fmt.Sprint("not sent at ", at), put: func(ctx context.Context, h HostsSubject) (any, error) {
+			return nil, h.ForgetInventory(ctx, at)
+		}}
+	}
 	return question{what: fmt.Sprint("sent at ", at), put: func(ctx context.Context, h HostsSubject) (any, error) {
 		return nil, h.RecordInventorySent(ctx, at)
 	}}

@@ -22,7 +22,8 @@ func RunHosts(t *testing.T, newTable func(TB) HostsSubject) {
 		"NotSilentIfItAnswered":   notSilentIfItAnswered,
 		"SilencedBeforeEverHeard": silencedBeforeEverHeard,
 		"ExpectedHosts":           expectedHosts,
-		"LastTwoInventories":      lastTwoInventories,
+		"LastThreeInventories":    lastThreeInventories,
+		"ForgottenInventories":    forgottenInventories,
 		"NewestOfAHost":           newestOfAHost,
 		"NotesOfWhatRan":          notesOfWhatRan,
 		"UnfitHosts":              unfitHosts,
@@ -138,23 +139,63 @@ func expectedHosts(h *hostsTest) {
 	h.newest(map[string]time.Time{"i-1": after(1), "i-2": after(1), "i-3": after(0)})
 }
 
-func lastTwoInventories(h *hostsTest) {
-	for _, step := range []struct{ sent, lastButTwo int }{
-		{100, 0}, {159, 0}, {160, 0}, {160, 0}, {219, 0}, {220, 100}, {220, 100}, {279, 100}, {1000, 160}, {2000, 220},
-	} {
-		if err := h.hosts.RecordInventorySent(h.t.Context(), after(step.sent)); err != nil {
+// sentAt is what the table has of inventories, the newest first.
+func (h *hostsTest) sentAt(what string, want ...int) {
+	h.t.Helper()
+	sent, err := h.hosts.LastInventories(h.t.Context())
+	var got []int
+	for _, at := range sent {
+		got = append(got, int(at.Sub(noon)/time.Second))
+	}
+	if err != nil || !slices.Equal(got, want) {
+		h.t.Errorf("%s: %v, want %v, %v", what, got, want, err)
+	}
+}
+
+func (h *hostsTest) sends(seconds ...int) {
+	h.t.Helper()
+	for _, at := range seconds {
+		if err := h.hosts.RecordInventorySent(h.t.Context(), after(at)); err != nil {
 			h.t.Fatal(err)
 		}
-		got, err := h.hosts.LastButTwo(h.t.Context())
-		want := after(step.lastButTwo)
-		if step.lastButTwo == 0 {
-			want = time.Time{}
-		}
-		if err != nil || !got.Equal(want) {
-			h.t.Errorf("sent at %d: last but two %v, want %v, %v", step.sent, got, want, err)
-		}
+	}
+}
+
+func lastThreeInventories(h *hostsTest) {
+	h.sentAt("none")
+	for _, step := range []struct {
+		sent int
+		want []int
+	}{
+		{100, []int{100}}, {159, []int{100}}, {160, []int{160, 100}}, {160, []int{160, 100}}, {219, []int{160, 100}},
+		{220, []int{220, 160, 100}}, {279, []int{220, 160, 100}}, {1000, []int{1000, 220, 160}}, {2000, []int{2000, 1000, 220}},
+	} {
+		h.sends(step.sent)
+		h.sentAt(fmt.Sprint("sent at ", step.sent), step.want...)
 	}
 	h.quiet(3000, 10) // the fleet is no host
+}
+
+func forgottenInventories(h *hostsTest) {
+	forget := func(at int, want ...int) {
+		h.t.Helper()
+		if err := h.hosts.ForgetInventory(h.t.Context(), after(at)); err != nil {
+			h.t.Error(err)
+		}
+		h.sentAt(fmt.Sprint("without ", at), want...)
+	}
+	forget(100)
+	h.sends(100)
+	forget(100)
+	h.sends(100, 200, 300, 400)
+	forget(100, 400, 300, 200) // of which nobody knows any more
+	forget(400, 300, 200)
+	h.sends(500)
+	h.sentAt("another", 500, 300, 200)
+	forget(300, 500, 200)
+	h.sends(600)
+	forget(200, 600, 500)
+	forget(200, 600, 500)
 }
 
 func newestOfAHost(h *hostsTest) {

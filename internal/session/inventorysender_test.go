@@ -1,0 +1,135 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// broadcasts is the fleet, as far as inventories go.
+type broadcasts struct {
+	sent        []string // "tag", or the hosts
+	undelivered map[time.Time]string
+	since       time.Time
+	lookUp      error
+	sending     error
+}
+
+func (b *broadcasts) Inventory(context.Context, string, time.Time) error {
+	b.sent = append(b.sent, "tag")
+	return b.sending
+}
+
+func (b *broadcasts) InventoryOf(_ context.Context, _ string, _ time.Time, hostIDs []string) error {
+	b.sent = append(b.sent, strings.Join(hostIDs, " "))
+	return b.sending
+}
+
+func (b *broadcasts) Undelivered(_ context.Context, since time.Time) (map[time.Time]string, error) {
+	b.since = since
+	return b.undelivered, b.lookUp
+}
+
+// sendInventory sends one at that time, and returns since when hosts have left
+// two unanswered: in seconds, 0 where that is not known.
+func (u *upkeep) sendInventory(b *broadcasts, seconds float64) (unanswered float64, err error) {
+	u.now = at(seconds)
+	is := session.InventorySender{HostTable: u.hostTable, Broadcaster: b, Now: u.clock, NewID: u.newID, Log: u.logger()}
+	since, err := is.Send(u.t.Context())
+	if since.IsZero() {
+		return 0, err
+	}
+	return since.Sub(t0).Seconds(), err
+}
+
+// What no host had, none has left unanswered; it is sent again in parts, to those
+// that are not silent, and told of once.
+func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.take(inventory(hostB, t0, found("s2", alice)))
+	b := &broadcasts{undelivered: map[time.Time]string{}}
+	for _, step := range []struct {
+		seconds    float64
+		ended      string // of the one before
+		sent       string
+		unanswered float64
+	}{
+		{100, "", "tag", 0},
+		{400, "", "tag", 0},
+		{700, "", "tag", 100},
+		{1000, "RateExceeded", hostA + " " + hostB, 100}, // that of 700: so 400 and 100 are the last two
+		{1300, "", "tag", 400},
+		{1600, "", "tag", 1000},
+		{1605, "", "tag", 1000}, // a run that overlaps
+		{1900, "Cancelled", hostA + " " + hostB, 1000},
+	} {
+		sent, _ := u.hostTable.LastInventories(t.Context())
+		if step.ended != "" {
+			b.undelivered[sent[0].UTC()] = step.ended
+		}
+		got, err := u.sendInventory(b, step.seconds)
+		if last := b.sent[len(b.sent)-1]; got != step.unanswered || last != step.sent || err != nil {
+			t.Errorf("at %v: sent to %s, unanswered since %v, want %+v, %v", step.seconds, last, got, step, err)
+		}
+		if len(sent) > 0 && !b.since.Equal(sent[len(sent)-1]) {
+			t.Errorf("at %v: looked up since %v", step.seconds, b.since)
+		}
+	}
+	if n := strings.Count(u.log.String(), "InventoriesUndelivered"); n != 2 {
+		t.Errorf("told of %d times:\n%s", n, &u.log)
+	}
+}
+
+// One that nobody has yet, or whose commands cannot be looked up, makes nobody
+// silent; another is sent all the same.
+func TestInventoryThatIsNotKnownToBeDeliveredMakesNobodySilent(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.send(at(-900), at(-600), at(-300))
+	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): ""}}
+	if got, err := u.sendInventory(b, 0); got != -900 || err != nil {
+		t.Errorf("unanswered since %v, %v", got, err)
+	}
+	b.lookUp = errors.New("throttled")
+	if got, err := u.sendInventory(b, 300); got != 0 || !errors.Is(err, b.lookUp) {
+		t.Errorf("unanswered since %v, %v", got, err)
+	}
+	if !slices.Equal(b.sent, []string{"tag", "tag"}) {
+		t.Errorf("sent to %q", b.sent)
+	}
+	sent, _ := u.hostTable.LastInventories(t.Context())
+	if want := []time.Time{at(300), at(0), at(-300)}; !slices.EqualFunc(sent, want, time.Time.Equal) {
+		t.Errorf("sent at %v", sent)
+	}
+}
+
+// A fleet without hosts is no news.
+func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
+	u := newUpkeep(t)
+	u.send(at(-300))
+	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "NoInstancesInTag"}}
+	if _, err := u.sendInventory(b, 0); err != nil || !slices.Equal(b.sent, []string{"tag"}) || strings.Contains(u.log.String(), "WARN") {
+		t.Errorf("%v, sent to %q\n%s", err, b.sent, &u.log)
+	}
+}
+
+// What could not be sent is not noted.
+func TestInventoryThatIsNotSentIsNotNoted(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.send(at(-900), at(-600), at(-300))
+	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "RateExceeded"}, sending: errors.New("throttled")}
+	if got, err := u.sendInventory(b, 0); got != -900 || !errors.Is(err, b.sending) {
+		t.Errorf("unanswered since %v, %v", got, err)
+	}
+	sent, _ := u.hostTable.LastInventories(t.Context())
+	if want := []time.Time{at(-600), at(-900)}; !slices.EqualFunc(sent, want, time.Time.Equal) {
+		t.Errorf("sent at %v", sent)
+	}
+}
