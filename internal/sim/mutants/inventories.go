@@ -77,4 +77,16 @@ var inventoryBugs = []mutant{
 		old: "return t.sent[2], ctx.Err()",
 		new: "return t.sent[1], ctx.Err()",
 	},
+	{
+		name: "inventory that no host had counts", promise: 9, file: inventories,
+		why: "two of them make every session of the fleet UNKNOWN",
+		old: "case !found:",
+		new: "case !found || how != \"\":",
+	},
+	{
+		name: "inventory that found nobody by its tag counts", promise: 9, file: undelivered,
+		why: "the same; its status is Success",
+		old: "\"NoInstancesInTag\", ",
+		new: "",
+	},
 }

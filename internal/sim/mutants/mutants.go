@@ -39,6 +39,8 @@ const (
 	answers        = "internal/runcommand/reader.go"
 	surveys        = "internal/runcommand/survey.go"
 	api            = "internal/httpapi/deletesessions/deletesessions.go"
+	inventories    = "internal/session/inventorysender.go"
+	undelivered    = "internal/runcommand/undelivered.go"
 	refusedHosts   = "internal/session/refusedhosts.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
