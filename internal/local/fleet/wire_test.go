@@ -150,7 +150,9 @@ func TestAnUnmodifiedClientReadsEveryErrorAsItsType(t *testing.T) {
 	expect[*types.InvalidFilterKey](t, err)
 	_, err = c.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: aws.String("00000000-0000-0000-0000-000000000000")})
 	expect[*types.InvalidCommandId](t, err)
-	_, err = c.ListCommands(t.Context(), &ssm.ListCommandsInput{})
+	_, err = c.ListCommands(t.Context(), &ssm.ListCommandsInput{NextToken: aws.String("x")})
+	expect[*types.InvalidNextToken](t, err)
+	_, err = c.ListDocuments(t.Context(), &ssm.ListDocumentsInput{})
 	if code(err) != "UnknownOperationException" {
 		t.Errorf("an operation that is not simulated: %v", err)
 	}
