@@ -30,8 +30,8 @@ var boundBugs = []mutant{
 	{
 		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
 		why: "what it takes to look at some keeps all others from being asked",
-		old: "errors.Join(c.inventory(ctx), c.Unresponsive.Mark(ctx, c.SilentAfter),",
-		new: "errors.Join(c.Unresponsive.Mark(ctx, c.SilentAfter), c.inventory(ctx),",
+		old: "unanswered, err := c.Inventories.Send(ctx)\n\t\treturn errors.Join(err, c.Unresponsive.Mark(ctx, c.SilentAfter, unanswered),",
+		new: "early := c.Unresponsive.Mark(ctx, c.SilentAfter, c.Now().Add(-c.SilentAfter))\n\t\t_, err := c.Inventories.Send(ctx)\n\t\treturn errors.Join(err, early,",
 	},
 	{
 		name: "EC2 asked before due deletions are claimed", promise: 11, file: cleaner,

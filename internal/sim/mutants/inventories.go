@@ -72,10 +72,10 @@ var inventoryBugs = []mutant{
 		new: "is(AttrState, Deleting, Unknown),",
 	},
 	{
-		name: "silent after one inventory without an answer", promise: 9, file: memoryHosts,
-		why: "the inventory that was just sent counts as left unanswered",
-		old: "return t.sent[2], ctx.Err()",
-		new: "return t.sent[1], ctx.Err()",
+		name: "silent after one inventory without an answer", promise: 9, file: inventories,
+		why: "one may be missed",
+		old: "unanswered = counting[1]",
+		new: "unanswered = counting[0]",
 	},
 	{
 		name: "inventory that no host had counts", promise: 9, file: inventories,

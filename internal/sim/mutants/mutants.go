@@ -23,7 +23,6 @@ const (
 	cleaner        = "internal/session/cleaner.go"
 	cleanupTasks   = "internal/events/cleanup/cleanup.go"
 	hostEvents     = "internal/events/hostevents/hostevents.go"
-	memoryHosts    = "internal/memtable/hosts.go"
 	deleter        = "internal/session/deleter.go"
 	voidAfter      = "internal/runcommand/voidafter.go"
 	refusals       = "internal/session/refusal.go"
