@@ -63,7 +63,9 @@ func (w *world) emptyHostsAreStopped() {
 		end := w.now().Add(d)
 		w.until(func() bool { return w.now().After(end) && len(w.queue) == 0 && !w.anyOpen() }, end.Add(w.setup.longestGiveUp+w.slack()))
 	}
-	run(w.setup.inventoryEvery + time.Minute)
+	// Each host says what runs on it: if the first of two inventories goes out in
+	// parts, it does not reach one that nobody knows yet.
+	run(2*w.setup.inventoryEvery + time.Minute)
 	var emptied []*machine
 	for _, m := range w.machines {
 		if len(m.sessions) == 0 || !m.well() || m.lied || !m.isEC2() || !m.stopWhenEmpty {
