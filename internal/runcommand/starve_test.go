@@ -130,3 +130,29 @@ func TestTimeIsSpentOnHealthyHostsFirst(t *testing.T) {
 		t.Errorf("%d wait", len(waiting))
 	}
 }
+
+// Where nobody knows which hosts are at fault, one refused section holds up no
+// other: hosts are sent to by themselves when every section has had its command.
+func TestNoHealthyHostWaitsForARefusedSection(t *testing.T) {
+	const hosts, section = 50, 8
+	sm := newSystemsManager(t, "exit 0\n", hosts)
+	for n := range section {
+		sm.do(sm.Untag, n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	sm.fault = func(operation string, n int) error {
+		if operation == "DescribeInstanceInformation" {
+			return fmt.Errorf("no answer")
+		}
+		if n == 2+7+1 { // the first, one question, seven sections, and the first host by itself
+			cancel()
+		}
+		return nil
+	}
+	a := attempt(hosts)
+	for i, err := range sm.closer().Close(ctx, a) {
+		if at := a.Closings[i].HostID; err != nil && !slices.Contains(hostIDs(upTo(section)...), at) {
+			t.Errorf("%s is healthy, and waits: %v", at, err)
+		}
+	}
+}

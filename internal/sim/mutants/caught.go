@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -15,23 +14,24 @@ const caughtFile = "internal/sim/mutants/CAUGHT.md"
 
 const caughtHead = "# Deliberate bugs, and what catches them\n\n" +
 	"`make mutants` puts each of them into the code in turn (the tree stays as it is) and runs the simulation until a promise is\n" +
-	"broken; `KEEP=1 make mutants` writes this table. A bug can break another promise before the one that it is meant to break.\n\n" +
-	"| bug | promise it breaks | promise that caught it | seeds |\n" +
+	"broken; `KEEP=1 make mutants` writes this table. A bug can break another promise before the one that it is meant to break.\n" +
+	"Where the simulation cannot see it, tests do.\n\n" +
+	"| bug | promise it breaks | what caught it: a promise, or tests | seeds |\n" +
 	"| --- | --- | --- | --- |\n"
 
 // A caught is what is kept of a bug's verdict.
 type caught struct {
-	promise string // that caught it
-	seeds   string
+	by    string // a promise, or tests
+	seeds string
 }
 
-var caughtRow = regexp.MustCompile(`(?m)^\| (.+) \| (\d+) \| (\d+) \| (\d+) \|$`)
+var caughtRow = regexp.MustCompile(`(?m)^\| (.+) \| (\d+) \| (\d+|tests of \S+) \| (\d+|-) \|$`)
 
 // readCaught has the rows by the bug's name.
 func readCaught(text string) map[string]caught {
 	rows := map[string]caught{}
 	for _, row := range caughtRow.FindAllStringSubmatch(text, -1) {
-		rows[row[1]] = caught{promise: row[3], seeds: row[4]}
+		rows[row[1]] = caught{by: row[3], seeds: row[4]}
 	}
 	return rows
 }
@@ -44,9 +44,9 @@ func formatCaught(rows map[string]caught) string {
 	for _, m := range byPromise {
 		row, ok := rows[m.name]
 		if !ok {
-			row = caught{promise: "not run", seeds: "-"}
+			row = caught{by: "not run", seeds: "-"}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", m.name, m.promise, row.promise, row.seeds)
+		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", m.name, m.promise, row.by, row.seeds)
 	}
 	return b.String()
 }
@@ -61,8 +61,8 @@ func (r *runner) keep(chosen []mutant, verdicts []verdict) error {
 	}
 	rows := readCaught(string(text))
 	for i, v := range verdicts {
-		if _, err := strconv.Atoi(v.seeds); v.err == nil && err == nil {
-			rows[chosen[i].name] = caught{promise: v.caught, seeds: v.seeds}
+		if len(r.tests) == 0 && v.err == nil {
+			rows[chosen[i].name] = caught{by: v.caught, seeds: v.seeds}
 		}
 	}
 	return os.WriteFile(path, []byte(formatCaught(rows)), 0o644)

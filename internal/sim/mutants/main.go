@@ -21,8 +21,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +47,8 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+const row = "%-60s %6s %6s %5s %s\n"
 
 func (r *runner) main(workers int, only string, keep bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -68,21 +73,21 @@ func (r *runner) main(workers int, only string, keep bool) error {
 			chosen = append(chosen, m)
 		}
 	}
-	if len(r.tests) == 0 {
+	if len(r.tests) == 0 && slices.ContainsFunc(chosen, func(m mutant) bool { return m.tests == "" }) {
 		if err := r.withoutBug(ctx); err != nil {
 			return err
 		}
 	}
 	verdicts := r.all(ctx, chosen, workers)
 	failed := 0
-	fmt.Printf("%-55s %7s %7s %6s %6s\n", "bug", "breaks", "caught", "seeds", "s")
+	fmt.Printf(row, "bug", "breaks", "seeds", "s", "caught by")
 	for i, v := range verdicts {
 		caught := v.caught
 		if v.err != nil {
 			failed++
 			caught = "FAILED"
 		}
-		fmt.Printf("%-55s %7d %7s %6s %6.1f\n", chosen[i].name, chosen[i].promise, caught, v.seeds, v.took.Seconds())
+		fmt.Printf(row, chosen[i].name, strconv.Itoa(chosen[i].promise), v.seeds, fmt.Sprintf("%.0f", v.took.Seconds()), caught)
 	}
 	if keep {
 		if err := r.keep(chosen, verdicts); err != nil {
@@ -124,6 +129,7 @@ func (r *runner) withoutBug(ctx context.Context) error {
 func (r *runner) all(ctx context.Context, chosen []mutant, workers int) []verdict {
 	verdicts := make([]verdict, len(chosen))
 	next := make(chan int)
+	var done atomic.Int64
 	var working sync.WaitGroup
 	for range workers {
 		working.Go(func() {
@@ -131,6 +137,7 @@ func (r *runner) all(ctx context.Context, chosen []mutant, workers int) []verdic
 				began := time.Now()
 				verdicts[i] = r.try(ctx, chosen[i], filepath.Join(r.dir, fmt.Sprint(i)))
 				verdicts[i].took = time.Since(began)
+				fmt.Fprintf(os.Stderr, "%d of %d, %s: %s\n", done.Add(1), len(chosen), chosen[i].name, verdicts[i])
 			}
 		})
 	}

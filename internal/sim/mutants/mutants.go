@@ -10,6 +10,7 @@ type mutant struct {
 	file    string // from the project's root
 	old     string // stands there exactly once
 	new     string
+	tests   string // the package whose tests catch it, where the simulation cannot see it
 }
 
 const (
@@ -41,8 +42,11 @@ const (
 	inventories    = "internal/session/inventorysender.go"
 	undelivered    = "internal/runcommand/undelivered.go"
 	refusedHosts   = "internal/session/refusedhosts.go"
+	unpacking      = "internal/runcommand/unpack.go"
+	hints          = "internal/runcommand/hint.go"
+	dryRuns        = "internal/httpapi/deletesessions/dryrun.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
 )
 
-var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs)
+var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs)

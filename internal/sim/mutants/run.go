@@ -33,10 +33,17 @@ type runner struct {
 
 // A verdict is what became of one bug.
 type verdict struct {
-	caught string // the promise, or the package whose tests fail
-	seeds  string // how many it took
+	caught string // the promise, or whose tests
+	seeds  string // how many it took; "-" with tests
 	took   time.Duration
 	err    error // why it was not caught
+}
+
+func (v verdict) String() string {
+	if v.err != nil {
+		return "not caught"
+	}
+	return "caught by " + v.caught
 }
 
 const simulation = "internal/sim"
@@ -46,19 +53,23 @@ func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
 	if err != nil {
 		return verdict{err: err}
 	}
-	if len(r.tests) == 0 {
+	packages := r.tests
+	if len(packages) == 0 && m.tests != "" {
+		packages = []string{m.tests}
+	}
+	if len(packages) == 0 {
 		return r.simulate(ctx, overlay, dir)
 	}
-	for _, tests := range r.tests {
+	for _, tests := range packages {
 		output, err := r.test(ctx, overlay, dir, tests)
 		switch {
 		case errors.Is(err, errNotBuilt), ctx.Err() != nil:
 			return verdict{err: errors.Join(err, ctx.Err())}
 		case err != nil:
-			return verdict{caught: "yes", seeds: "-", err: unnamed(output)}
+			return verdict{caught: "tests of " + tests, seeds: "-", err: unnamed(output)}
 		}
 	}
-	return verdict{err: fmt.Errorf("%w the tests of %s", errSurvives, strings.Join(r.tests, ", "))}
+	return verdict{err: fmt.Errorf("%w the tests of %s", errSurvives, strings.Join(packages, ", "))}
 }
 
 // unnamed is an error where a test binary failed without a failed test: it did

@@ -1,0 +1,59 @@
+package main
+
+// Of what the simulation does not have: texts, spellings, and how much of them.
+var unseenBugs = []mutant{
+	{
+		name: "dry runs are spelled in one way", promise: 5, file: dryRuns, tests: "internal/httpapi/deletesessions",
+		why: "?dryRun[]=true ends sessions",
+		old: `if key != "dryRun" && meansDryRun(key) {`,
+		new: `if key != "dryRun" && key == "dryrun" {`,
+	},
+	{
+		name: "what the agent said is lost", promise: 8, file: hints, tests: "internal/runcommand",
+		why: "nobody is told why a host cannot run the script",
+		old: "return said[:min(len(said), maxHintChars)]",
+		new: "return said[:0]",
+	},
+	{
+		name: "warnings stand before causes", promise: 8, file: hints, tests: "internal/runcommand",
+		why: "a locale that is not installed pushes the cause out of the reason",
+		old: "append(causes, warnings...)",
+		new: "append(warnings, causes...)",
+	},
+	{
+		name: "hosts that answered are sent to last", promise: 7, file: isolation, tests: "internal/runcommand",
+		why: "healthy hosts wait for those at fault, and the request's time is up before",
+		old: "return answered[b.hostID].Compare(answered[a.hostID])",
+		new: "return answered[a.hostID].Compare(answered[b.hostID])",
+	},
+	{
+		name: "hosts at fault looked for one after the other", promise: 7, file: isolation, tests: "internal/runcommand",
+		why: "each host at fault holds up all those behind it",
+		old: "left = append(left, some...)",
+		new: "for alone := range slices.Chunk(some, 1) {\n\t\t\t\tif err := o.try(ctx, command{alone}); err != nil {\n\t\t\t\t\to.refuse(alone, err)\n\t\t\t\t}\n\t\t\t}",
+	},
+	{
+		name: "packed answers unpacked without a bound", promise: 11, file: unpacking, tests: "internal/runcommand",
+		why: "a hostile host makes 18 MB of its 18 KB",
+		old: "io.LimitReader(r, maxUnpackedBytes+1)",
+		new: "r",
+	},
+	{
+		name: "what a cut packed answer still gives is lost", promise: 9, file: unpacking, tests: "internal/runcommand",
+		why: "none of the sessions of a host that has too many is listed",
+		old: "return string(unpacked[:bytes.LastIndexByte(unpacked, '\\n')+1]), false",
+		new: `return "", false`,
+	},
+	{
+		name: "inventory dated ahead applied", promise: 9, file: reconciler, tests: "internal/session",
+		why: "it shuts its host's next inventories out until then",
+		old: "age < -maxInventoryAhead {",
+		new: "age < -1000*maxInventoryAhead {",
+	},
+	{
+		name: "last attempt after the end of the time to try", promise: 1, file: dueRules, tests: "internal/session",
+		why: "a host that is well again by then is not told",
+		old: "case last.Sub(now) >= failedPause:",
+		new: "case false:",
+	},
+}
