@@ -105,7 +105,7 @@ documents: ## Write the scripts that hosts run into template.yaml, from internal
 
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools/fetch debian
-	@$(MAKE) --no-print-directory tools >/dev/null
+	@$(MAKE) --no-print-directory -j2 tools
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck sam-build bench-quick \
 	  -- test-all clients schemathesis -- sam-invoke operation readme validate service-models -- nice sim fuzz
 
@@ -195,14 +195,12 @@ operate: | build/
 
 ##### The rest
 
-tools: ## Fetch all tools now rather than when they are first needed
-	@.ci/tools/fetch dynamodb-local
-	@.ci/tools/fetch python
-	@.ci/tools/fetch golangci-lint
-	@.ci/tools/fetch actionlint
-	@.ci/tools/fetch openapi-generator
-	@.ci/tools/fetch clients
-	@.ci/tools/fetch readme
+TOOLS := golangci-lint actionlint python clients readme dynamodb-local openapi-generator
+
+tools: $(TOOLS:%=tool-%) ## Fetch all tools now rather than when they are first needed; with -j2 two at a time
+tool-%:
+	@.ci/tools/fetch $* >/dev/null
+tool-openapi-generator: | tool-dynamodb-local # both are Maven's, of which one is to run at a time
 
 clean: ## Remove what was built; the tools stay (they are in .tools/)
 	rm -rf build .aws-sam
