@@ -92,24 +92,27 @@ func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, en
 	return counting, ended, errors.Join(errs...)
 }
 
+// Hosts that cannot be read are asked by tag: an inventory goes out whatever fails.
 func (is *InventorySender) send(ctx context.Context, now time.Time, ended string) error {
-	var hostIDs []string
+	var (
+		hostIDs []string
+		unread  error
+	)
 	if ended != "" {
-		var err error
-		if hostIDs, err = is.HostTable.AnsweredBefore(ctx, now.Add(time.Minute), maxInParts); err != nil {
-			return fmt.Errorf("find who is to have an inventory: %w", err)
+		if hostIDs, unread = is.HostTable.AnsweredBefore(ctx, now.Add(time.Minute), maxInParts); unread != nil {
+			hostIDs, unread = nil, fmt.Errorf("find who is to have an inventory: %w", unread)
 		}
-		if len(hostIDs) > 0 { // else there is nobody whom it should have reached
+		if len(hostIDs) > 0 || unread != nil { // else there is nobody whom it should have reached
 			is.Log.Warn("inventory ended before any host had it: it does not count, and another is sent in parts",
 				"Status", ended, "Hosts", len(hostIDs), "Metric", Count(InventoriesUndelivered, 1))
 		}
 	}
 	if err := is.broadcast(ctx, now, hostIDs); err != nil {
-		return err
+		return errors.Join(unread, err)
 	}
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
 	// It is noted when it is sent, not before: one that no host got leaves none unanswered.
-	return is.HostTable.RecordInventorySent(ctx, now)
+	return errors.Join(unread, is.HostTable.RecordInventorySent(ctx, now))
 }
 
 func (is *InventorySender) broadcast(ctx context.Context, now time.Time, hostIDs []string) error {

@@ -119,6 +119,28 @@ func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
 	}
 }
 
+// hostsUnread cannot tell which hosts have answered.
+type hostsUnread struct{ session.HostTable }
+
+func (hostsUnread) AnsweredBefore(context.Context, time.Time, int) ([]string, error) {
+	return nil, errors.New("throttled")
+}
+
+// Where nobody knows to whom it should go in parts, it goes by tag.
+func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
+	u := newUpkeep(t)
+	u.send(at(-900), at(-600), at(-300))
+	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "RateExceeded"}}
+	is := session.InventorySender{HostTable: hostsUnread{u.hostTable}, Broadcaster: b, Now: func() time.Time { return t0 }, NewID: u.newID, Log: u.logger()}
+	unanswered, err := is.Send(t.Context())
+	if !unanswered.Equal(at(-900)) || err == nil || !slices.Equal(b.sent, []string{"tag"}) {
+		t.Errorf("unanswered since %s, %v, sent to %q", unanswered, err, b.sent)
+	}
+	if !strings.Contains(u.log.String(), "InventoriesUndelivered") {
+		t.Errorf("not told of:\n%s", &u.log)
+	}
+}
+
 // What could not be sent is not noted.
 func TestInventoryThatIsNotSentIsNotNoted(t *testing.T) {
 	u := newUpkeep(t)
