@@ -43,9 +43,10 @@ func planLosses(d dice, steps int) (at losses) {
 // lose is what is lost at this step.
 func (w *world) lose(step int) {
 	at := w.setup.losses
-	if step == 0 {
+	if step == 0 || step != at.hostTable && step != at.backedUp && step != at.restored {
 		return
 	}
+	w.quiesce() // the step before may have let a function go on
 	if step == at.hostTable {
 		w.loseHostsTable()
 	}
