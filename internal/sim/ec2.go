@@ -31,7 +31,7 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 		fits = func(m *machine) bool { return m.isEC2() && m.state == running && m.tagged && m.stopWhenEmpty }
 	}
 	if about {
-		e.inv.calls.questions++
+		e.w.counts(&e.inv.calls.questions)
 		e.w.asksAboutHosts(e.inv)
 	}
 	err = e.call(ctx, what, func() error {

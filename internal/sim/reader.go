@@ -13,7 +13,7 @@ import (
 type readerOf tableOf
 
 func (r readerOf) read(ctx context.Context, what string, read func(memtable.Reader) error) (err error) {
-	r.inv.calls.reads++
+	r.w.counts(&r.inv.calls.reads)
 	r.w.park(r.inv, ctx, what, func() bool {
 		if err = r.w.readFault(r.inv, ctx, what); err == nil {
 			r.w.say(r.inv, "%s", what)

@@ -33,7 +33,7 @@ const (
 // SendCommand is tried as the SDK tries it: the Retryer sees each try, and says
 // whether there is another.
 func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandInput, options ...func(*ssm.Options)) (out *ssm.SendCommandOutput, err error) {
-	s.inv.calls.sends++
+	s.w.counts(&s.inv.calls.sends)
 	opts := ssm.Options{Retryer: standardRetryer}
 	for _, option := range options {
 		option(&opts)

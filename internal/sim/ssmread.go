@@ -130,7 +130,7 @@ func (w *world) invocation(on *onHost, in *ssm.GetCommandInvocationInput) (*ssm.
 
 func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (out *ssm.DescribeInstanceInformationOutput, err error) {
 	var refusal error
-	s.inv.calls.nodes++
+	s.w.counts(&s.inv.calls.nodes)
 	err = s.read(ctx, "nodes by "+aws.ToString(in.Filters[0].Key), func() {
 		out = &ssm.DescribeInstanceInformationOutput{}
 		var nodes []types.InstanceInformation

@@ -23,7 +23,7 @@ func (t tableOf) Write(ctx context.Context, writes []session.Write) []session.Re
 	if len(writes) == 0 {
 		return results
 	}
-	t.inv.calls.writes++
+	t.w.counts(&t.inv.calls.writes)
 	if t.inv.older {
 		writes = withoutNew(writes)
 	}
@@ -196,7 +196,7 @@ func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
 
 // query shows records as they are, or were no longer ago than behind.
 func (x indexOf) query(ctx context.Context, what string, behind time.Duration, fits func(session.Record) bool) (found []session.Record, err error) {
-	x.inv.calls.reads++
+	x.w.counts(&x.inv.calls.reads)
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
 			found = slices.DeleteFunc(x.w.shown(x.inv, behind), func(r session.Record) bool { return !fits(r) })
@@ -213,7 +213,7 @@ const dueBehind = time.Second
 
 func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	if shard == "0" {
-		x.inv.calls.rounds++
+		x.w.counts(&x.inv.calls.rounds)
 	}
 	found, err := x.leased(ctx, "query due "+shard, shard, session.FormatTime(now), limit)
 	x.w.pageIsBounded(x.inv, limit, 250, len(found))
