@@ -18,6 +18,7 @@ import (
 type BroadcasterAPI interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
 	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
+	ssm.DescribeInstanceInformationAPIClient
 }
 
 // A Broadcaster asks all hosts of the fleet at once, however many they are, in

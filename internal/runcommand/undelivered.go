@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"dcv-session-broker/internal/session"
 )
 
 // A command by tag can end as a whole, before any host has it. No invocation and
@@ -72,38 +74,69 @@ func (b *Broadcaster) Undelivered(ctx context.Context, since time.Time) (map[tim
 }
 
 const (
-	maxHostsPerCommand = 50
-	// maxPartCalls bounds the calls for one inventory in parts. Without refusals
-	// there is one for each 50 hosts.
+	// maxInParts is how many hosts an inventory is sent to in parts: 20 pages of
+	// those that carry the fleet's tag, and 20 commands, if all are connected.
+	maxInParts = 1000
+	// maxPartCalls bounds the commands, where some hosts are refused.
 	maxPartCalls = 120
 )
 
-// InventoryOf implements session.InventoryBroadcaster: a command for each 50 hosts.
-// One host that Systems Manager would not command fails the call for all: it is
-// sent in halves, until that host is alone.
-func (b *Broadcaster) InventoryOf(ctx context.Context, id string, sentAt time.Time, hostIDs []string) error {
-	hostIDs = slices.DeleteFunc(slices.Clone(hostIDs), func(id string) bool { return !hostIDPattern(id) })
-	calls := 0
-	var send func(hostIDs []string) error
-	send = func(hostIDs []string) error {
-		if calls++; calls > maxPartCalls {
-			return fmt.Errorf("%d hosts have no inventory: too many are refused", len(hostIDs))
-		}
-		in := surveyCommand(b.InventoryDocument, comment{inventoryKind, id, sentAt})
-		in.InstanceIds = hostIDs
-		_, err := b.API.SendCommand(ctx, in)
-		switch {
-		case err == nil, refused(err) && len(hostIDs) == 1 && !concernsAll(err):
-			return nil
-		case refused(err) && !concernsAll(err):
-			half := len(hostIDs) / 2
-			return errors.Join(send(hostIDs[:half]), send(hostIDs[half:]))
-		}
-		return fmt.Errorf("send %s to %d hosts: %w", b.InventoryDocument, len(hostIDs), err)
-	}
+// InventoryInParts implements session.InventoryBroadcaster: Systems Manager lists
+// whom a command by tag would have reached, 50 a page, and each page has its
+// command. Those that are not connected have one of their own: if they are
+// refused, nobody else is.
+func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error) {
 	var errs []error
-	for some := range slices.Chunk(hostIDs, maxHostsPerCommand) {
-		errs = append(errs, send(some))
+	calls := 0
+	send := func(hostIDs []string, known bool) {
+		errs = append(errs, b.sendPart(ctx, comment{inventoryKind, id, sentAt}, hostIDs, known, &calls))
 	}
-	return errors.Join(errs...)
+	pages := ssm.NewDescribeInstanceInformationPaginator(b.API, &ssm.DescribeInstanceInformationInput{
+		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{b.FleetTag}}},
+		MaxResults: aws.Int32(50),
+	})
+	for pages.HasMorePages() {
+		if hosts >= maxInParts {
+			return hosts, false, errors.Join(errs...)
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return hosts, false, errors.Join(append(errs, fmt.Errorf("list the fleet's hosts: %w", err))...)
+		}
+		var online, others []string
+		for _, info := range page.InstanceInformationList {
+			if info.PingStatus == types.PingStatusOnline {
+				online = append(online, aws.ToString(info.InstanceId))
+			} else {
+				others = append(others, aws.ToString(info.InstanceId))
+			}
+		}
+		hosts += len(online) + len(others)
+		send(online, true)
+		send(others, false)
+	}
+	return hosts, true, errors.Join(errs...)
+}
+
+// sendPart sends to those hosts. One that Systems Manager would not command fails
+// the call for all: where they are known to be connected it is sent in halves,
+// until that host is alone.
+func (b *Broadcaster) sendPart(ctx context.Context, c comment, hostIDs []string, connected bool, calls *int) error {
+	if len(hostIDs) == 0 {
+		return nil
+	}
+	if *calls++; *calls > maxPartCalls {
+		return fmt.Errorf("%d hosts have no inventory: too many are refused", len(hostIDs))
+	}
+	in := surveyCommand(b.InventoryDocument, c)
+	in.InstanceIds = hostIDs
+	_, err := b.API.SendCommand(ctx, in)
+	switch {
+	case err == nil, refused(err) && !concernsAll(err) && (len(hostIDs) == 1 || !connected):
+		return nil
+	case refused(err) && !concernsAll(err):
+		half := len(hostIDs) / 2
+		return errors.Join(b.sendPart(ctx, c, hostIDs[:half], connected, calls), b.sendPart(ctx, c, hostIDs[half:], connected, calls))
+	}
+	return fmt.Errorf("send %s to %d hosts: %w", b.InventoryDocument, len(hostIDs), err)
 }

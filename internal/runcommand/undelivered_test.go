@@ -86,13 +86,37 @@ func TestWhatCannotBeListedIsAnError(t *testing.T) {
 	}
 }
 
-// someRefused is Systems Manager that refuses commands for some hosts.
+// someRefused is Systems Manager that lists hosts, and refuses commands for some.
 type someRefused struct {
 	runcommand.BroadcasterAPI
-	refused func(hostID string) bool
-	err     error
-	had     []string
-	calls   int
+	hosts, lost int // the last of them are not connected
+	refused     func(hostID string) bool
+	err         error
+	listing     error
+	had         []string
+	calls       int
+}
+
+func (s *someRefused) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
+	if f := in.Filters[0]; *f.Key != "tag:DcvFleet" || !slices.Equal(f.Values, []string{"default"}) || *in.MaxResults != 50 {
+		return nil, &smithy.GenericAPIError{Code: "ValidationException"}
+	}
+	start := 0
+	if in.NextToken != nil {
+		fmt.Sscan(*in.NextToken, &start)
+	}
+	out := &ssm.DescribeInstanceInformationOutput{}
+	for n := start; n < min(start+50, s.hosts); n++ {
+		status := types.PingStatusOnline
+		if n >= s.hosts-s.lost {
+			status = types.PingStatusConnectionLost
+		}
+		out.InstanceInformationList = append(out.InstanceInformationList, types.InstanceInformation{InstanceId: aws.String(hostID(n)), PingStatus: status})
+	}
+	if start+50 < s.hosts {
+		out.NextToken = aws.String(fmt.Sprint(start + 50))
+	}
+	return out, s.listing
 }
 
 func (s *someRefused) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
@@ -108,32 +132,37 @@ func (s *someRefused) SendCommand(_ context.Context, in *ssm.SendCommandInput, _
 }
 
 func TestInventoryInParts(t *testing.T) {
-	var hostIDs []string
-	for n := range 120 {
-		hostIDs = append(hostIDs, hostID(n))
-	}
 	only := func(ids ...string) func(string) bool {
 		return func(id string) bool { return slices.Contains(ids, id) }
 	}
 	all := func(string) bool { return true }
+	var lost []string
+	for n := 40; n < 120; n++ {
+		lost = append(lost, hostID(n))
+	}
+	invalid, denied := &types.InvalidInstanceId{}, &smithy.GenericAPIError{Code: "AccessDeniedException"}
 	for name, tc := range map[string]struct {
-		refused    func(string) bool
-		err        error
-		had, calls int
-		fails      bool
+		systemsManager    someRefused
+		had, calls, asked int
+		all, fails        bool
 	}{
-		"all well":                 {nil, nil, 120, 3, false},
-		"one is not connected":     {only(hostID(7)), &types.InvalidInstanceId{}, 119, 15, false},
-		"two lack the tag":         {only(hostID(0), hostID(119)), &smithy.GenericAPIError{Code: "AccessDeniedException"}, 118, 25, false},
-		"one part is throttled":    {only(hostID(60)), &smithy.GenericAPIError{Code: "ThrottlingException"}, 70, 3, true},
-		"there is no document":     {all, &types.InvalidDocument{}, 0, 3, true},
-		"more than can be told by": {all, &types.InvalidInstanceId{}, 0, 120, true},
+		"all well":                 {someRefused{hosts: 120}, 120, 3, 120, true, false},
+		"nobody":                   {someRefused{}, 0, 0, 0, true, false},
+		"80 are not connected":     {someRefused{hosts: 120, lost: 80, refused: only(lost...), err: invalid}, 40, 4, 120, true, false},
+		"they are taken":           {someRefused{hosts: 120, lost: 80}, 120, 4, 120, true, false},
+		"one is gone by now":       {someRefused{hosts: 120, refused: only(hostID(7)), err: invalid}, 119, 15, 120, true, false},
+		"two lack the tag":         {someRefused{hosts: 120, refused: only(hostID(0), hostID(119)), err: denied}, 118, 23, 120, true, false},
+		"one part is throttled":    {someRefused{hosts: 120, refused: only(hostID(60)), err: &smithy.GenericAPIError{Code: "ThrottlingException"}}, 70, 3, 120, true, true},
+		"there is no document":     {someRefused{hosts: 120, refused: all, err: &types.InvalidDocument{}}, 0, 3, 120, true, true},
+		"more than can be told by": {someRefused{hosts: 120, refused: all, err: invalid}, 0, 120, 120, true, true},
+		"not listed":               {someRefused{hosts: 120, listing: errors.New("throttled")}, 0, 0, 0, false, true},
+		"more than have room":      {someRefused{hosts: 1200}, 1000, 20, 1000, false, false},
 	} {
-		s := &someRefused{refused: tc.refused, err: tc.err}
-		b := runcommand.Broadcaster{API: s, InventoryDocument: "Inventory"}
-		err := b.InventoryOf(t.Context(), attemptID, sentAt, append(slices.Clone(hostIDs), "no-host"))
-		if (err != nil) != tc.fails || len(s.had) != tc.had || s.calls > tc.calls || tc.calls-s.calls > 4 {
-			t.Errorf("%s: %d hosts had it after %d calls, want %d after %d, %v", name, len(s.had), s.calls, tc.had, tc.calls, err)
+		s := &tc.systemsManager
+		b := runcommand.Broadcaster{API: s, InventoryDocument: "Inventory", FleetTag: "default"}
+		asked, whole, err := b.InventoryInParts(t.Context(), attemptID, sentAt)
+		if (err != nil) != tc.fails || len(s.had) != tc.had || s.calls > tc.calls || tc.calls-s.calls > 4 || asked != tc.asked || whole != tc.all {
+			t.Errorf("%s: %d hosts asked (all: %t), %d had it after %d calls, want %+v, %v", name, asked, whole, len(s.had), s.calls, tc, err)
 		}
 	}
 }

@@ -12,9 +12,10 @@ import (
 type InventoryBroadcaster interface {
 	// Inventory asks all hosts of the fleet, by its tag, in one command.
 	Inventory(ctx context.Context, id string, sentAt time.Time) error
-	// InventoryOf asks those hosts by their IDs. Hosts that Systems Manager would
-	// not command are no error: they count as asked.
-	InventoryOf(ctx context.Context, id string, sentAt time.Time, hostIDs []string) error
+	// InventoryInParts asks the same hosts by their IDs, and tells how many they are,
+	// and whether all were asked. Hosts that Systems Manager would not command are no
+	// error: they count as asked.
+	InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error)
 	// Undelivered has the inventories that were sent since then, by their times, of
 	// which a command ended before any host had it, and how it ended; "" while no
 	// host has it yet.
@@ -33,9 +34,6 @@ type InventorySender struct {
 }
 
 const (
-	// maxInParts is how many hosts an inventory is sent to that goes out in parts:
-	// 20 commands, if none is refused.
-	maxInParts = 1000
 	// partsTime bounds the time for sending them; lookUpTime is how long hosts wait
 	// for their inventory because the last ones are looked up.
 	partsTime  = 15 * time.Second
@@ -43,7 +41,7 @@ const (
 )
 
 // Send sends an inventory: by tag, or, if the last one ended before any host had
-// it, in parts, to each host that is not known to be silent. unanswered is when
+// it, in parts. unanswered is when
 // the inventory two before this one was sent, of those that count: a host that has
 // not answered since then has left two unanswered. It is zero where that is not
 // known, and may be there with an error.
@@ -92,37 +90,39 @@ func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, en
 	return counting, ended, errors.Join(errs...)
 }
 
-// Hosts that cannot be read are asked by tag: an inventory goes out whatever fails.
+// One that not all hosts were asked by is not recorded: it does not count. Where
+// nobody can list the hosts, it goes by tag again.
 func (is *InventorySender) send(ctx context.Context, now time.Time, ended string) error {
-	var (
-		hostIDs []string
-		unread  error
-	)
+	var unlisted error
 	if ended != "" {
-		if hostIDs, unread = is.HostTable.AnsweredBefore(ctx, now.Add(time.Minute), maxInParts); unread != nil {
-			hostIDs, unread = nil, fmt.Errorf("find who is to have an inventory: %w", unread)
-		}
-		if len(hostIDs) > 0 || unread != nil { // else there is nobody whom it should have reached
-			is.Log.Warn("inventory ended before any host had it: it does not count, and another is sent in parts",
-				"Status", ended, "Hosts", len(hostIDs), "Metric", Count(InventoriesUndelivered, 1))
+		hosts, all, err := is.sendInParts(ctx, now, ended)
+		switch {
+		case err != nil && hosts == 0:
+			ended, unlisted = "", err
+		case err != nil || !all:
+			return err
 		}
 	}
-	if err := is.broadcast(ctx, now, hostIDs); err != nil {
-		return errors.Join(unread, err)
+	if ended == "" {
+		if err := is.Broadcaster.Inventory(ctx, is.NewID(), now); err != nil {
+			return errors.Join(unlisted, err)
+		}
 	}
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
 	// It is noted when it is sent, not before: one that no host got leaves none unanswered.
-	return errors.Join(unread, is.HostTable.RecordInventorySent(ctx, now))
+	return errors.Join(unlisted, is.HostTable.RecordInventorySent(ctx, now))
 }
 
-func (is *InventorySender) broadcast(ctx context.Context, now time.Time, hostIDs []string) error {
-	if len(hostIDs) == 0 {
-		return is.Broadcaster.Inventory(ctx, is.NewID(), now)
-	}
-	if len(hostIDs) == maxInParts {
-		is.Log.Warn("there may be more hosts than an inventory is sent to in parts: the others have answered last", "Hosts", maxInParts)
-	}
+func (is *InventorySender) sendInParts(ctx context.Context, now time.Time, ended string) (hosts int, all bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, partsTime)
 	defer stop()
-	return is.Broadcaster.InventoryOf(ctx, is.NewID(), now, hostIDs)
+	hosts, all, err = is.Broadcaster.InventoryInParts(ctx, is.NewID(), now)
+	if hosts > 0 || err != nil || ended != "NoInstancesInTag" { // else there is nobody whom it should have reached
+		is.Log.Warn("inventory ended before any host had it: it does not count, and another is sent in parts",
+			"Status", ended, "Hosts", hosts, "Metric", Count(InventoriesUndelivered, 1))
+	}
+	if !all && err == nil {
+		is.Log.Warn("there are more hosts than an inventory is sent to in parts: it does not count", "Hosts", hosts)
+	}
+	return hosts, all, err
 }

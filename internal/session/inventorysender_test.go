@@ -18,6 +18,9 @@ type broadcasts struct {
 	since       time.Time
 	lookUp      error
 	sending     error
+	hosts       int   // who is asked in parts
+	some        bool  // not all are
+	parts       error // why they are not
 }
 
 func (b *broadcasts) Inventory(context.Context, string, time.Time) error {
@@ -25,9 +28,9 @@ func (b *broadcasts) Inventory(context.Context, string, time.Time) error {
 	return b.sending
 }
 
-func (b *broadcasts) InventoryOf(_ context.Context, _ string, _ time.Time, hostIDs []string) error {
-	b.sent = append(b.sent, strings.Join(hostIDs, " "))
-	return b.sending
+func (b *broadcasts) InventoryInParts(context.Context, string, time.Time) (hosts int, all bool, err error) {
+	b.sent = append(b.sent, "parts")
+	return b.hosts, !b.some, b.parts
 }
 
 func (b *broadcasts) Undelivered(_ context.Context, since time.Time) (map[time.Time]string, error) {
@@ -47,13 +50,13 @@ func (u *upkeep) sendInventory(b *broadcasts, seconds float64) (unanswered float
 	return since.Sub(t0).Seconds(), err
 }
 
-// What no host had, none has left unanswered; it is sent again in parts, to those
-// that are not silent, and told of once.
+// What no host had, none has left unanswered; it is sent again in parts, and told
+// of once.
 func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.take(inventory(hostB, t0, found("s2", alice)))
-	b := &broadcasts{undelivered: map[time.Time]string{}}
+	b := &broadcasts{undelivered: map[time.Time]string{}, hosts: 2}
 	for _, step := range []struct {
 		seconds    float64
 		ended      string // of the one before
@@ -63,11 +66,11 @@ func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
 		{100, "", "tag", 0},
 		{400, "", "tag", 0},
 		{700, "", "tag", 100},
-		{1000, "RateExceeded", hostA + " " + hostB, 100}, // that of 700: so 400 and 100 are the last two
+		{1000, "RateExceeded", "parts", 100}, // that of 700: so 400 and 100 are the last two
 		{1300, "", "tag", 400},
 		{1600, "", "tag", 1000},
 		{1605, "", "tag", 1000}, // a run that overlaps
-		{1900, "Cancelled", hostA + " " + hostB, 1000},
+		{1900, "Cancelled", "parts", 1000},
 	} {
 		sent, _ := u.hostTable.LastInventories(t.Context())
 		if step.ended != "" {
@@ -114,30 +117,46 @@ func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
 	u := newUpkeep(t)
 	u.send(at(-300))
 	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "NoInstancesInTag"}}
-	if _, err := u.sendInventory(b, 0); err != nil || !slices.Equal(b.sent, []string{"tag"}) || strings.Contains(u.log.String(), "WARN") {
+	if _, err := u.sendInventory(b, 0); err != nil || !slices.Equal(b.sent, []string{"parts"}) || strings.Contains(u.log.String(), "WARN") {
 		t.Errorf("%v, sent to %q\n%s", err, b.sent, &u.log)
 	}
 }
 
-// hostsUnread cannot tell which hosts have answered.
-type hostsUnread struct{ session.HostTable }
-
-func (hostsUnread) AnsweredBefore(context.Context, time.Time, int) ([]string, error) {
-	return nil, errors.New("throttled")
+// Where nobody can list to whom it should go in parts, it goes by tag; and it is
+// told of, though nobody is known to miss it.
+func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
+	for name, b := range map[string]*broadcasts{
+		"not listed": {parts: errors.New("throttled")},
+		"nobody":     {},
+	} {
+		u := newUpkeep(t)
+		u.send(at(-900), at(-600), at(-300))
+		b.undelivered = map[time.Time]string{at(-300).UTC(): "RateExceeded"}
+		unanswered, err := u.sendInventory(b, 0)
+		sent, _ := u.hostTable.LastInventories(t.Context())
+		if unanswered != -900 || !errors.Is(err, b.parts) || !sent[0].Equal(t0) || !strings.Contains(u.log.String(), "InventoriesUndelivered") {
+			t.Errorf("%s: unanswered since %v, %v, sent %q, recorded %v\n%s", name, unanswered, err, b.sent, sent, &u.log)
+		}
+		if want := []string{"parts", "tag"}; b.parts != nil && !slices.Equal(b.sent, want) {
+			t.Errorf("%s: sent to %q", name, b.sent)
+		}
+	}
 }
 
-// Where nobody knows to whom it should go in parts, it goes by tag.
-func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
-	u := newUpkeep(t)
-	u.send(at(-900), at(-600), at(-300))
-	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "RateExceeded"}}
-	is := session.InventorySender{HostTable: hostsUnread{u.hostTable}, Broadcaster: b, Now: func() time.Time { return t0 }, NewID: u.newID, Log: u.logger()}
-	unanswered, err := is.Send(t.Context())
-	if !unanswered.Equal(at(-900)) || err == nil || !slices.Equal(b.sent, []string{"tag"}) {
-		t.Errorf("unanswered since %s, %v, sent to %q", unanswered, err, b.sent)
-	}
-	if !strings.Contains(u.log.String(), "InventoriesUndelivered") {
-		t.Errorf("not told of:\n%s", &u.log)
+// One that not all hosts were asked by leaves none of them silent.
+func TestInventoryThatSomeHostsAreNotAskedByDoesNotCount(t *testing.T) {
+	for name, b := range map[string]*broadcasts{
+		"too many": {hosts: 1000, some: true},
+		"an error": {hosts: 100, some: true, parts: errors.New("throttled")},
+	} {
+		u := newUpkeep(t)
+		u.send(at(-900), at(-600), at(-300))
+		b.undelivered = map[time.Time]string{at(-300).UTC(): "RateExceeded"}
+		_, err := u.sendInventory(b, 0)
+		sent, _ := u.hostTable.LastInventories(t.Context())
+		if want := []time.Time{at(-600), at(-900)}; !errors.Is(err, b.parts) || !slices.EqualFunc(sent, want, time.Time.Equal) || !slices.Equal(b.sent, []string{"parts"}) {
+			t.Errorf("%s: %v, sent %q, recorded %v", name, err, b.sent, sent)
+		}
 	}
 }
 
@@ -146,7 +165,7 @@ func TestInventoryThatIsNotSentIsNotNoted(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(-900), at(-600), at(-300))
-	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "RateExceeded"}, sending: errors.New("throttled")}
+	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "RateExceeded"}, sending: errors.New("throttled"), parts: errors.New("not listed")}
 	if got, err := u.sendInventory(b, 0); got != -900 || !errors.Is(err, b.sending) {
 		t.Errorf("unanswered since %v, %v", got, err)
 	}

@@ -76,7 +76,7 @@ func (w *world) requestIsBounded(inv *invocation, r *request) {
 		}
 	}
 	calls := inv.calls.sends + inv.calls.nodes
-	plain := !r.dryRun && !inv.faulty && !refused && len(r.groups) > 0 && len(r.marked) == len(r.groups)
+	plain := !r.dryRun && !inv.faulty && !inv.refused && !refused && len(r.groups) > 0 && len(r.marked) == len(r.groups)
 	if plain && len(inv.beaten) == 0 {
 		w.holds(plainRequest, inv, inv.calls.writes+inv.calls.reads+calls, 2)
 	}

@@ -89,9 +89,6 @@ func (w *world) silentRightly(c change) {
 	if c.was.State != session.Ready || c.is.State != session.Unknown || c.by.function != "cleanup" {
 		return
 	}
-	if w.machine(c.is.HostID) == nil { // an odd record's: an inventory in parts has no command for it, and it leaves that unanswered, too
-		return
-	}
 	var answered time.Time
 	for _, n := range w.model.noted[c.is.HostID] {
 		if n.fresh && n.at.Before(c.by.started) && n.readAt.After(answered) {
@@ -101,12 +98,15 @@ func (w *world) silentRightly(c change) {
 	missed := map[time.Time]bool{}
 	for _, cmd := range w.commands {
 		if cmd.document == inventoryDocument && cmd.ended == "" && cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) {
-			missed[cmd.surveyOf] = true
+			missed[cmd.surveyOf.UTC()] = true
 		}
 	}
-	for _, cmd := range w.refusedInventories {
-		if cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) && slices.Contains(cmd.to, c.is.HostID) {
-			missed[cmd.surveyOf] = true
+	for _, at := range w.inventoriesSent {
+		ended := slices.ContainsFunc(w.commands, func(cmd *command) bool {
+			return cmd.document == inventoryDocument && cmd.surveyOf.Equal(at) && cmd.ended != ""
+		})
+		if !ended && at.After(answered) && at.Before(c.by.started) {
+			missed[at.UTC()] = true
 		}
 	}
 	if len(missed) < 2 {

@@ -77,7 +77,11 @@ func (t hostTableOf) do(ctx context.Context, what string, call func(context.Cont
 }
 
 func (t hostTableOf) RecordInventorySent(ctx context.Context, at time.Time) error {
-	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) { _ = t.w.hostTable.RecordInventorySent(ctx, at) })
+	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) {
+		_ = t.w.hostTable.RecordInventorySent(ctx, at)
+		t.w.inventoriesSent = append(t.w.inventoriesSent, at)
+		t.inv.sent = true // in parts, perhaps to nobody
+	})
 }
 
 func (t hostTableOf) LastInventories(ctx context.Context) (sent []time.Time, err error) {

@@ -27,6 +27,7 @@ type invocation struct {
 	// that is older than itself.
 	older, olderDocument bool
 	sent                 bool            // it has sent a command, or tried to
+	refused              bool            // Systems Manager has refused one
 	faultyOf             map[string]bool // a call about that host only did
 	newIDs               int
 	done                 func()    // what follows when it has returned

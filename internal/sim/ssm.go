@@ -101,9 +101,7 @@ func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendComman
 	cmd, err := w.takeCommand(inv, in)
 	if err != nil {
 		w.say(inv, "%s: %v", what, err)
-		if aws.ToString(in.DocumentName) == inventoryDocument {
-			w.refusedInventories = append(w.refusedInventories, newCommand(in, w.now()))
-		}
+		inv.refused = true
 		return nil, answer(http.StatusBadRequest, err)
 	}
 	w.say(inv, "%s: taken as %s (%s)", what, cmd.id, cmd.comment)

@@ -28,29 +28,28 @@ type world struct {
 	seen       Coverage
 
 	// The boundaries.
-	table     *memtable.Table
-	feed      *memtable.Feed
-	versions  map[string]version // what an index may still show
-	hostTable *memtable.Hosts
-	machines  []*machine
-	commands  []*command
-	// refusedInventories were for named hosts, one of which Systems Manager would not command.
-	refusedInventories []*command
-	documents          map[string]document
-	sends, reads       rate
-	endBroadcasts      string        // how commands by tag end as a whole, if they do
-	hiddenFor          time.Duration // how long after SendCommand an invocation cannot be read
-	agenda             []happening
-	late               []happening // writes whose callers have given up on them
-	happened           int
-	outage             map[fault]bool // what always happens, from then till then
-	outFrom, outTill   time.Time
-	hourBegins         time.Time
-	queue              []*message
-	workedOff          []string // every event that was
-	shards             [2]shard
-	pipe               [2]pipeShard
-	streamed           []streamRecord // everything that the stream ever showed
+	table            *memtable.Table
+	feed             *memtable.Feed
+	versions         map[string]version // what an index may still show
+	hostTable        *memtable.Hosts
+	machines         []*machine
+	commands         []*command
+	inventoriesSent  []time.Time // as cleanup has them recorded; one in parts may have no command
+	documents        map[string]document
+	sends, reads     rate
+	endBroadcasts    string        // how commands by tag end as a whole, if they do
+	hiddenFor        time.Duration // how long after SendCommand an invocation cannot be read
+	agenda           []happening
+	late             []happening // writes whose callers have given up on them
+	happened         int
+	outage           map[fault]bool // what always happens, from then till then
+	outFrom, outTill time.Time
+	hourBegins       time.Time
+	queue            []*message
+	workedOff        []string // every event that was
+	shards           [2]shard
+	pipe             [2]pipeShard
+	streamed         []streamRecord // everything that the stream ever showed
 
 	// The functions.
 	mu          sync.Mutex
