@@ -41,10 +41,9 @@ const (
 )
 
 // Send sends an inventory: by tag, or, if the last one ended before any host had
-// it, in parts. unanswered is when
-// the inventory two before this one was sent, of those that count: a host that has
-// not answered since then has left two unanswered. It is zero where that is not
-// known, and may be there with an error.
+// it, in parts. unanswered is when the inventory two before this one was sent, of
+// those that count: a host that has not answered since then has left two
+// unanswered. It is zero where that is not known, and may be there with an error.
 func (is *InventorySender) Send(ctx context.Context) (unanswered time.Time, err error) {
 	now := is.Now()
 	counting, ended, err := is.lookUp(ctx)
