@@ -91,21 +91,32 @@ type batchGetAPI interface {
 // batchGet reads up to 100 items, as they are now. What the table was too busy
 // for is asked for again: the call is a success all the same.
 func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[string]types.AttributeValue, firstPause time.Duration) (items []map[string]types.AttributeValue, err error) {
-	asked := len(keys)
-	for try := 1; ; try++ {
+	err = untilProcessed(ctx, len(keys), firstPause, func() (left int, err error) {
 		out, err := client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}},
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read %d items: %w", len(keys), err)
+			return 0, fmt.Errorf("read %d items: %w", len(keys), err)
 		}
 		items = append(items, out.Responses[table]...)
 		keys = out.UnprocessedKeys[table].Keys
-		if len(keys) == 0 {
-			return items, nil
+		return len(keys), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+// untilProcessed calls until none of those items is left, with growing pauses.
+func untilProcessed(ctx context.Context, items int, firstPause time.Duration, call func() (left int, err error)) error {
+	for try := 1; ; try++ {
+		left, err := call()
+		if left == 0 || err != nil {
+			return err
 		}
 		if try == maxTries || !pause(ctx, firstPause<<(try-1)) {
-			return nil, errors.Join(fmt.Errorf("the table was too busy for %d items of %d", len(keys), asked), ctx.Err())
+			return errors.Join(fmt.Errorf("the table was too busy for %d items of %d", left, items), ctx.Err())
 		}
 	}
 }

@@ -58,19 +58,14 @@ func (t Hosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Time
 // put puts up to 25 items. What the table was too busy for is put again: the call
 // is a success all the same.
 func (t Hosts) put(ctx context.Context, batch []types.WriteRequest) error {
-	asked := len(batch)
-	for try := 1; ; try++ {
+	return untilProcessed(ctx, len(batch), firstPause, func() (left int, err error) {
 		out, err := t.Client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.Table: batch}})
 		if err != nil {
-			return fmt.Errorf("note %d refused hosts: %w", len(batch), err)
+			return 0, fmt.Errorf("note %d refused hosts: %w", len(batch), err)
 		}
-		if batch = out.UnprocessedItems[t.Table]; len(batch) == 0 {
-			return nil
-		}
-		if try == maxTries || !pause(ctx, firstPause<<(try-1)) {
-			return errors.Join(fmt.Errorf("the table was too busy for %d items of %d", len(batch), asked), ctx.Err())
-		}
-	}
+		batch = out.UnprocessedItems[t.Table]
+		return len(batch), nil
+	})
 }
 
 // RefusedHosts implements session.RefusedHosts: the first entries of a lane of the

@@ -16,9 +16,8 @@ import (
 
 // BroadcasterAPI is what a Broadcaster needs of the Systems Manager client.
 type BroadcasterAPI interface {
-	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
+	SenderAPI
 	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
-	ssm.DescribeInstanceInformationAPIClient
 }
 
 // A Broadcaster asks all hosts of the fleet at once, however many they are, in

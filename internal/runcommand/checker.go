@@ -80,10 +80,7 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 // list shows nodes until it has seen enough. whole is false where there are more
 // than it may list.
 func (c *Checker) list(ctx context.Context, filter string, values []string, more func(types.InstanceInformation) bool) (whole bool, err error) {
-	pages := ssm.NewDescribeInstanceInformationPaginator(c.API, &ssm.DescribeInstanceInformationInput{
-		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String(filter), Values: values}},
-		MaxResults: aws.Int32(50),
-	})
+	pages := nodePages(c.API, filter, values)
 	for n := 0; pages.HasMorePages(); n++ {
 		if n == maxFleetPages {
 			return false, nil

@@ -43,8 +43,8 @@ type Closer struct {
 }
 
 // Close implements session.SessionCloser: one SendCommand for up to 50 hosts and
-// deletions that are tried for about as long, side by side. Only where Systems Manager refuses one, the hosts at fault are looked
-// for (isolate.go).
+// deletions that are tried for about as long, side by side. Only where Systems
+// Manager refuses one, the hosts at fault are looked for (isolate.go).
 func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
 	errs := make([]error, len(attempt.Closings))
 	var sendable []int

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
@@ -228,10 +227,7 @@ func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[s
 func (o *order) list(ctx context.Context, key string, values, hostIDs []string) (listed, online map[string]bool, known bool) {
 	const maxPages = 6
 	listed, online = map[string]bool{}, map[string]bool{}
-	pages := ssm.NewDescribeInstanceInformationPaginator(o.API, &ssm.DescribeInstanceInformationInput{
-		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String(key), Values: values}},
-		MaxResults: aws.Int32(50),
-	})
+	pages := nodePages(o.API, key, values)
 	for n := 0; pages.HasMorePages() && len(listed) < len(hostIDs); n++ {
 		if n == maxPages {
 			return nil, nil, false

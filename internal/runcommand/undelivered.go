@@ -86,16 +86,9 @@ const (
 // command. Those that are not connected have one of their own: if they are
 // refused, nobody else is.
 func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error) {
+	parts := inventoryParts{Broadcaster: b, comment: comment{inventoryKind, id, sentAt}}
 	var errs []error
-	calls := 0
-	send := func(hostIDs []string, known bool) {
-		errs = append(errs, b.sendPart(ctx, comment{inventoryKind, id, sentAt}, hostIDs, known, &calls))
-	}
-	pages := ssm.NewDescribeInstanceInformationPaginator(b.API, &ssm.DescribeInstanceInformationInput{
-		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String("tag:" + session.FleetTagKey), Values: []string{b.FleetTag}}},
-		MaxResults: aws.Int32(50),
-	})
-	for pages.HasMorePages() {
+	for pages := nodePages(b.API, "tag:"+session.FleetTagKey, []string{b.FleetTag}); pages.HasMorePages(); {
 		if hosts >= maxInParts {
 			return hosts, false, errors.Join(errs...)
 		}
@@ -112,31 +105,39 @@ func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt ti
 			}
 		}
 		hosts += len(online) + len(others)
-		send(online, true)
-		send(others, false)
+		errs = append(errs, parts.send(ctx, online, true), parts.send(ctx, others, false))
 	}
 	return hosts, true, errors.Join(errs...)
 }
 
-// sendPart sends to those hosts. One that Systems Manager would not command fails
-// the call for all: where they are known to be connected it is sent in halves,
-// until that host is alone.
-func (b *Broadcaster) sendPart(ctx context.Context, c comment, hostIDs []string, connected bool, calls *int) error {
+// inventoryParts are the commands of one inventory in parts.
+type inventoryParts struct {
+	*Broadcaster
+	comment comment
+	calls   int
+}
+
+// send sends to those hosts. One that Systems Manager would not command fails the
+// call for all: where they are known to be connected it is sent in halves, until
+// that host is alone.
+func (p *inventoryParts) send(ctx context.Context, hostIDs []string, connected bool) error {
 	if len(hostIDs) == 0 {
 		return nil
 	}
-	if *calls++; *calls > maxPartCalls {
+	if p.calls++; p.calls > maxPartCalls {
 		return fmt.Errorf("%d hosts have no inventory: too many are refused", len(hostIDs))
 	}
-	in := surveyCommand(b.InventoryDocument, c)
+	in := surveyCommand(p.InventoryDocument, p.comment)
 	in.InstanceIds = hostIDs
-	_, err := b.API.SendCommand(ctx, in)
+	_, err := p.API.SendCommand(ctx, in)
 	switch {
-	case err == nil, refused(err) && !concernsAll(err) && (len(hostIDs) == 1 || !connected):
+	case err == nil:
 		return nil
-	case refused(err) && !concernsAll(err):
-		half := len(hostIDs) / 2
-		return errors.Join(b.sendPart(ctx, c, hostIDs[:half], connected, calls), b.sendPart(ctx, c, hostIDs[half:], connected, calls))
+	case !refused(err) || concernsAll(err):
+		return fmt.Errorf("send %s to %d hosts: %w", p.InventoryDocument, len(hostIDs), err)
+	case len(hostIDs) == 1 || !connected:
+		return nil
 	}
-	return fmt.Errorf("send %s to %d hosts: %w", b.InventoryDocument, len(hostIDs), err)
+	half := len(hostIDs) / 2
+	return errors.Join(p.send(ctx, hostIDs[:half], connected), p.send(ctx, hostIDs[half:], connected))
 }

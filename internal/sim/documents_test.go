@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/rapidtest"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -196,7 +195,7 @@ func genSurvey(document string, idleMinutes int) *ssm.SendCommandInput {
 
 // capture takes one command and keeps what was sent.
 type capture struct {
-	cleanup.SystemsManagerAPI
+	runcommand.BroadcasterAPI
 	input *ssm.SendCommandInput
 }
 

@@ -43,12 +43,6 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// SystemsManagerAPI is what the function asks of Systems Manager.
-type SystemsManagerAPI interface {
-	runcommand.SenderAPI
-	runcommand.BroadcasterAPI
-}
-
 // Parts are what the function needs from outside.
 type Parts struct {
 	Table session.Table
@@ -63,7 +57,7 @@ type Parts struct {
 		session.HostWalk
 		session.RefusedHosts
 	}
-	SystemsManager SystemsManagerAPI
+	SystemsManager runcommand.BroadcasterAPI
 	EC2            ec2state.StopAPI
 	Now            func() time.Time
 	NewID          func() string
