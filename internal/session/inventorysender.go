@@ -89,27 +89,33 @@ func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, en
 	return counting, ended, errors.Join(errs...)
 }
 
-// One that not all hosts were asked by is not recorded: it does not count. Where
-// nobody can list the hosts, it goes by tag again.
+// send sends one by tag, or in parts; where nobody can list the hosts, by tag again.
+// One that not all hosts were asked by is not recorded: it does not count.
 func (is *InventorySender) send(ctx context.Context, now time.Time, ended string) error {
-	var unlisted error
-	if ended != "" {
-		hosts, all, err := is.sendInParts(ctx, now, ended)
-		switch {
-		case err != nil && hosts == 0:
-			ended, unlisted = "", err
-		case err != nil || !all:
-			return err
-		}
-	}
 	if ended == "" {
-		if err := is.Broadcaster.Inventory(ctx, is.NewID(), now); err != nil {
-			return errors.Join(unlisted, err)
-		}
+		return is.sendByTag(ctx, now)
 	}
+	switch hosts, all, err := is.sendInParts(ctx, now, ended); {
+	case err != nil && hosts == 0:
+		return errors.Join(err, is.sendByTag(ctx, now))
+	case err != nil || !all:
+		return err
+	}
+	return is.recordSent(ctx, now)
+}
+
+func (is *InventorySender) sendByTag(ctx context.Context, now time.Time) error {
+	if err := is.Broadcaster.Inventory(ctx, is.NewID(), now); err != nil {
+		return err
+	}
+	return is.recordSent(ctx, now)
+}
+
+// recordSent notes an inventory when it is sent, not before: one that no host got
+// leaves none unanswered.
+func (is *InventorySender) recordSent(ctx context.Context, now time.Time) error {
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
-	// It is noted when it is sent, not before: one that no host got leaves none unanswered.
-	return errors.Join(unlisted, is.HostTable.RecordInventorySent(ctx, now))
+	return is.HostTable.RecordInventorySent(ctx, now)
 }
 
 func (is *InventorySender) sendInParts(ctx context.Context, now time.Time, ended string) (hosts int, all bool, err error) {

@@ -25,13 +25,13 @@ type UnresponsiveMarker struct {
 	Log       *slog.Logger
 }
 
-// Mark makes READY sessions UNKNOWN on hosts that have not answered
-// for that long, nor since the inventory of that time was sent: the older of two
-// that count, before the newest, which was just sent (zero: not known). Nobody can
-// tell any more. Time in which no inventory was sent says
-// nothing. The next inventory of the host makes them READY again; a host that is
-// never heard of again takes its records with it after KeepUnknown. Open deletions
-// are left alone: they have an end of their own.
+// Mark makes READY sessions UNKNOWN on hosts that have not answered for that long,
+// nor since the inventory was sent that they would have left unanswered: the older
+// of two that count, before the newest, which was just sent (zero: not known).
+// Nobody can tell any more. Time in which no inventory was sent says nothing. The
+// next inventory of the host makes them READY again; a host that is never heard of
+// again takes its records with it after KeepUnknown. Open deletions are left alone:
+// they have an end of their own.
 //
 // Sessions of hosts that EC2 says are gone end instead. It goes on, the longest
 // quiet first, until it has looked at all of them or at maxQuiet, or its time is
