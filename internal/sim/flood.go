@@ -96,11 +96,6 @@ func (w *world) silentRightly(c change) {
 		}
 	}
 	missed := map[time.Time]bool{}
-	for _, cmd := range w.commands {
-		if cmd.document == inventoryDocument && cmd.ended == "" && cmd.surveyOf.After(answered) && cmd.surveyOf.Before(c.by.started) {
-			missed[cmd.surveyOf.UTC()] = true
-		}
-	}
 	for _, at := range w.inventoriesSent {
 		ended := slices.ContainsFunc(w.commands, func(cmd *command) bool {
 			return cmd.document == inventoryDocument && cmd.surveyOf.Equal(at) && cmd.ended != ""
