@@ -14,7 +14,7 @@ import (
 type account struct {
 	outputs, parameters, resources map[string]string
 	template                       string         // as CloudFormation has processed it
-	queue                          map[string]any // what SQS answers, by operation
+	answers                        map[string]any // what SQS and DynamoDB answer, by operation
 	asked                          []string
 }
 
@@ -42,7 +42,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if service, operation, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), "."); isJSON {
 		a.asked = append(a.asked, operation)
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		var answer any = a.queue[operation]
+		var answer any = a.answers[operation]
 		if service == "AWSCognitoIdentityProviderService" {
 			answer = map[string]any{"UserPoolClient": map[string]string{"ClientSecret": clientSecret}}
 		}

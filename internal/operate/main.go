@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/operate/redrive"
 	"dcv-session-broker/internal/operate/smoke"
@@ -198,7 +200,8 @@ func (o *operator) doctor(ctx context.Context) error {
 	}
 	var cfg aws.Config
 	var s *stack.Stack
-	tagValue := written.Parameters()["FleetTagValue"]
+	tagValue, minutes := written.Parameters()["FleetTagValue"], written.Parameters()["InventoryMinutes"]
+	var notes session.HostNotes
 	if o.url != "" {
 		// There a document's name is its logical ID, and the services are where AWS_ENDPOINT_URL_SSM and _EC2 say.
 		for _, variable := range []string{"AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_EC2"} {
@@ -209,6 +212,7 @@ func (o *operator) doctor(ctx context.Context) error {
 		if cfg, err = o.sdk(ctx); err != nil {
 			return err
 		}
+		notes = doctor.Control{HTTP: &http.Client{Timeout: 10 * time.Second}, URL: o.url}
 	} else {
 		if cfg, s, err = o.deployed(ctx); err != nil {
 			return err
@@ -216,11 +220,25 @@ func (o *operator) doctor(ctx context.Context) error {
 		if tagValue, err = s.Parameter("FleetTagValue"); err != nil {
 			return err
 		}
+		if minutes, err = s.Parameter("InventoryMinutes"); err != nil {
+			return err
+		}
+		table, err := s.Output("HostsTableName")
+		if err != nil {
+			return err
+		}
+		notes = dynamo.Hosts{Client: dynamodb.NewFromConfig(cfg), Table: table}
 		fmt.Fprintf(o.out, "stack %s (%s) in %s, hosts with the tag %s=%s\n", s.Name, s.Status, cfg.Region, session.FleetTagKey, tagValue)
+	}
+	every, err := strconv.Atoi(minutes)
+	if err != nil {
+		return fmt.Errorf("the parameter InventoryMinutes: %w", err)
 	}
 	d := &doctor.Doctor{
 		SystemsManager: ssm.NewFromConfig(cfg),
 		EC2:            ec2.NewFromConfig(cfg),
+		Notes:          notes,
+		InventoryEvery: time.Duration(every) * time.Minute,
 		TagValue:       tagValue,
 		Named:          strings.Fields(o.hosts),
 	}

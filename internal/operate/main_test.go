@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -168,17 +169,40 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		t.Errorf("%v\n%s", err, said)
 	}
 
+	t.Run("a host with more sessions than an answer holds", func(t *testing.T) {
+		const host = "i-00000000000000003"
+		for range 300 { // of random IDs, which cannot be packed
+			call(t, http.MethodPut, url+"/local/hosts/"+host+"/sessions/"+rand.Text()+rand.Text()+rand.Text()+rand.Text(), `{"Owner": "user1"}`)
+		}
+		call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
+		for !strings.Contains(get(t, url+"/local/inventories"), `"`+host+`":{"SentAt":"2`) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		said, err := operate(t, "", append(doctor, "-hosts", host)...)
+		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   "+host+" did not list all of its sessions in any of its inventories") {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
+
 	t.Run("of a stack", func(t *testing.T) {
 		a := &account{
-			parameters: map[string]string{"FleetTagValue": "default"},
-			resources:  map[string]string{"CloseDocument": "CloseDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
-			template:   processed(t),
+			outputs:    map[string]string{"HostsTableName": "studio-HostsTable-1"},
+			parameters: map[string]string{"FleetTagValue": "default", "InventoryMinutes": "5"},
+			answers: map[string]any{"BatchGetItem": map[string]any{"Responses": map[string]any{"studio-HostsTable-1": []any{map[string]any{
+				"HostId":          map[string]string{"S": "i-00000000000000001"},
+				"InventorySentAt": map[string]string{"S": "2026-11-23T12:20:00.000Z"},
+				"CompleteAt":      map[string]string{"S": "2026-11-23T12:15:00.000Z"},
+			}}}}},
+			resources: map[string]string{"CloseDocument": "CloseDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
+			template:  processed(t),
 		}
 		a.serve(t)
 		said, err := operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
-		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") {
+		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") ||
+			!strings.Contains(said, "note    i-00000000000000001 did not list all of its sessions in its inventory of 2026-11-23 12:20:00 UTC") {
 			t.Errorf("%v\n%s", err, said)
 		}
+		a.answers["BatchGetItem"] = map[string]any{}
 
 		call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/speak", "")
 		a.resources["IdleDocument"] = "IdleDocument"
@@ -248,7 +272,7 @@ func processed(t *testing.T) string {
 func TestRedriveOfAStack(t *testing.T) {
 	a := &account{
 		outputs: map[string]string{"HostEventsDeadLetterQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/dead"},
-		queue: map[string]any{
+		answers: map[string]any{
 			"GetQueueAttributes":   map[string]any{"Attributes": map[string]string{"QueueArn": "arn:aws:sqs:us-east-1:123456789012:dead", "ApproximateNumberOfMessages": "2"}},
 			"ListMessageMoveTasks": map[string]any{"Results": []any{map[string]any{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 2}}},
 			"StartMessageMoveTask": map[string]any{"TaskHandle": "task"},

@@ -38,6 +38,17 @@ func (sys *System) control(mux *http.ServeMux) {
 		})
 	}
 	handle("GET /local/hosts", func(*http.Request) (any, error) { return sys.fleet.Hosts() })
+	handle("GET /local/inventories", func(r *http.Request) (any, error) {
+		hosts, err := sys.fleet.Hosts()
+		if err != nil {
+			return nil, err
+		}
+		var ids []string
+		for _, h := range hosts {
+			ids = append(ids, h.HostID)
+		}
+		return sys.store.notes(r.Context(), ids)
+	})
 	handle("GET /local/sessions", func(r *http.Request) (any, error) {
 		all, err := sys.store.all(r.Context())
 		return append([]session.Record{}, all...), err

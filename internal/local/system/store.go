@@ -30,6 +30,8 @@ type store interface {
 	// remove takes a record away, if there is one.
 	remove(ctx context.Context, id string) error
 	all(context.Context) ([]session.Record, error)
+	// notes are those of the Hosts table.
+	notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error)
 	// follow tells of each change, in order, until it is stopped.
 	follow(func(streamevent.Record)) (stop func())
 }
@@ -136,6 +138,10 @@ func (s *memoryStore) remove(_ context.Context, id string) error {
 
 func (s *memoryStore) all(context.Context) ([]session.Record, error) { return s.memory.All(), nil }
 
+func (s *memoryStore) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	return s.memoryHosts.Notes(ctx, hostIDs)
+}
+
 func (s *memoryStore) follow(tell func(streamevent.Record)) (stop func()) {
 	feed := s.memory.Feed()
 	return background(func(ctx context.Context) {
@@ -183,6 +189,10 @@ func (s *dynamoStore) put(ctx context.Context, r session.Record) error { return 
 func (s *dynamoStore) remove(ctx context.Context, id string) error { return s.store.Delete(ctx, id) }
 
 func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
+
+func (s *dynamoStore) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	return dynamo.Hosts{Client: s.store.Client, Table: hostsName}.Notes(ctx, hostIDs)
+}
 
 func (s *dynamoStore) follow(tell func(streamevent.Record)) (stop func()) {
 	s.stream.Handle = func(records []streamevent.Record) {

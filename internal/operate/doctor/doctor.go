@@ -1,5 +1,5 @@
-// Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, changing nothing
-// and sending no command. What it finds it says with the command that mends it.
+// Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, and in what the
+// Hosts table has of their inventories, changing nothing and sending no command. What it finds it says with the command that mends it.
 package doctor
 
 import (
@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"dcv-session-broker/internal/session"
 
@@ -32,6 +33,10 @@ type EC2 interface {
 type Doctor struct {
 	SystemsManager SystemsManager
 	EC2            EC2
+	// Notes are those of the Hosts table.
+	Notes session.HostNotes
+	// InventoryEvery is how often inventories are sent: the parameter InventoryMinutes.
+	InventoryEvery time.Duration
 	// TagValue is that of the fleet's tag: the parameter FleetTagValue.
 	TagValue string
 	// Documents are the stack's.
@@ -121,8 +126,13 @@ func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range slices.Sorted(maps.Keys(hosts)) {
-		d.examineHost(r, hosts[id])
+	ids := slices.Sorted(maps.Keys(hosts))
+	notes, err := d.Notes.Notes(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read when inventories of the hosts were complete: %w", err)
+	}
+	for _, id := range ids {
+		d.examineHost(r, hosts[id], notes[id])
 	}
 	if len(hosts) == 0 {
 		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", session.FleetTagKey, d.TagValue)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -15,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/operate/doctor"
+	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
 )
 
@@ -52,6 +55,8 @@ func newSurgery(t *testing.T, hosts ...string) *surgery {
 	s := &surgery{f, doctor.Doctor{
 		SystemsManager: ssm.New(ssm.Options{BaseEndpoint: &systemsManager.URL, Region: "us-east-1", Credentials: credentials}),
 		EC2:            ec2.New(ec2.Options{BaseEndpoint: &instances.URL, Region: "us-east-1", Credentials: credentials}),
+		Notes:          memtable.NewHosts(),
+		InventoryEvery: 5 * time.Minute,
 		TagValue:       "studio",
 	}}
 	for _, d := range deployed.Documents() {
@@ -308,6 +313,11 @@ func TestWhatIsNotAnsweredIsAnError(t *testing.T) {
 	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
 		t.Errorf("got %v", err)
 	}
+	s = newSurgery(t, well)
+	s.Notes = deaf{}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+		t.Errorf("got %v", err)
+	}
 }
 
 var errDeaf = errors.New("access denied")
@@ -315,5 +325,9 @@ var errDeaf = errors.New("access denied")
 type deaf struct{}
 
 func (deaf) DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	return nil, errDeaf
+}
+
+func (deaf) Notes(context.Context, []string) (map[string]session.HostNote, error) {
 	return nil, errDeaf
 }

@@ -138,7 +138,7 @@ func instances(page *ec2.DescribeInstancesOutput) (all []ec2types.Instance) {
 }
 
 // examineHost names everything that a host lacks; a stopped one is only mentioned.
-func (d *Doctor) examineHost(r *Report, h *host) {
+func (d *Doctor) examineHost(r *Report, h *host, note session.HostNote) {
 	before := len(r.Findings)
 	if h.managed == nil && h.isInstance() && h.instance == nil {
 		r.fault(h.id, "", "does not exist in this account and region")
@@ -165,6 +165,7 @@ func (d *Doctor) examineHost(r *Report, h *host) {
 		r.note(h.id, "aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids "+h.id,
 			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed beside it", aws.ToString(h.managed.AgentVersion))
 	}
+	d.examineInventories(r, h, note)
 	if len(r.Findings) == before {
 		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged", h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion)))
 	}
@@ -212,7 +213,7 @@ func heard(node *types.InstanceInformation) string {
 	if node.LastPingDateTime == nil {
 		return "no time that it remembers"
 	}
-	return node.LastPingDateTime.UTC().Format("2006-01-02 15:04:05 UTC")
+	return clock(*node.LastPingDateTime)
 }
 
 // older compares versions like 3.3.2746.0; one that cannot be read is not called old.
