@@ -69,8 +69,9 @@ func (w *world) enqueue(event string) {
 // polls tells what Lambda may fetch now: from the queue, and from the stream.
 func (w *world) polls() (polls []func()) {
 	var visible []*message
+	now := w.now()
 	for _, m := range w.queue {
-		if !m.visibleAt.After(w.now()) {
+		if !m.visibleAt.After(now) {
 			visible = append(visible, m)
 		}
 	}

@@ -67,7 +67,7 @@ func (w *world) underWay() *request {
 
 func (w *world) anyEntries() (entries []entry) {
 	var known []session.Session
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		known = append(known, r.Session())
 	}
 	forcedness := oneOf(w.dice, []int{0, 0, 30 * percent, 100 * percent})
@@ -214,7 +214,7 @@ func (w *world) oddRecords() {
 			w.table.Put(r)
 			w.say("somebody", "FAULT: %s: %v", recordOdd, r[session.AttrSessionID])
 			if kind == 4 {
-				w.feed.Ready() // it has long been announced
+				w.newChanges(time.Time{}) // it has long been announced
 			}
 			w.look(nil)
 		}

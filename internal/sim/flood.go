@@ -52,7 +52,7 @@ func (w *world) hostIsBounded(c change) {
 }
 
 func (w *world) livingOn(hostID string) (n int) {
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		if r[session.AttrLiveHostID] == hostID {
 			n++
 		}
@@ -70,7 +70,7 @@ func (w *world) asksAboutHosts(inv *invocation) {
 	if inv.task != "deletions" || inv.faulty || w.setup.staleFor > time.Second {
 		return
 	}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		due := s.State == session.Deleting && s.Confirmation == "" && s.NextAttemptAt.Before(inv.started) && !s.NextAttemptAt.IsZero()
 		old := w.versions[s.ID].until.Before(inv.started.Add(-staleAtMost)) // every index shows it

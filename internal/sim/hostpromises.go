@@ -121,7 +121,7 @@ func (w *world) taskDone(inv *invocation) {
 	if inv.task != "deletions" || inv.faulty {
 		return
 	}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		end := inv.tryUntil(s)
 		if s.State == session.Deleting && s.Confirmation == "" && end.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] {

@@ -233,7 +233,7 @@ func (w *world) listedOnce(c change) {
 	if c.new[session.AttrLiveHostID] == nil || c.old[session.AttrLiveHostID] != nil {
 		return
 	}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		if r[session.AttrLiveHostID] == c.is.HostID && s.ID != c.is.ID && s.NameOnHost() == c.is.NameOnHost() {
 			w.breaks(5, "%q of %s is listed as %s, and as %s", s.NameOnHost(), s.HostID, s.ID, c.is.ID)

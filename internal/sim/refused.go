@@ -35,7 +35,7 @@ func (w *world) refusedAreToldTheTruth() {
 // onGoneHosts asks for sessions that the table has on hosts that were terminated,
 // three at most.
 func (w *world) onGoneHosts() (entries []entry) {
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		lives := s.State == session.Ready || s.State == session.Unknown && s.Confirmation == ""

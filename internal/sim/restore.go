@@ -66,7 +66,7 @@ func (w *world) loseHostsTable() {
 }
 
 func (w *world) backUp() backup {
-	return backup{w.table.All(), maps.Clone(w.model.told), maps.Clone(w.model.endedAt)}
+	return backup{slices.Clone(w.records()), maps.Clone(w.model.told), maps.Clone(w.model.endedAt)}
 }
 
 // restore puts a backup's records into the table, and removes all others, while no

@@ -68,7 +68,7 @@ func (w *world) anythingDue() bool {
 	if refused, _ := w.hostTable.RefusedHosts(context.Background(), 1); len(refused) > 0 {
 		return true
 	}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		if next, leased := r[session.AttrNextAttemptAt].(string); leased && next <= now {
 			return true
 		}

@@ -93,13 +93,13 @@ func (w *world) until(enough func() bool, end time.Time) {
 }
 
 func (w *world) anyOpen() bool {
-	return slices.ContainsFunc(w.table.All(), func(r session.Record) bool { return r[session.AttrNextAttemptAt] != nil })
+	return slices.ContainsFunc(w.records(), func(r session.Record) bool { return r[session.AttrNextAttemptAt] != nil })
 }
 
 // Promise 2, never stuck: nothing is DELETING any more, nothing that was confirmed
 // has not ended, and nothing has a lease.
 func (w *world) allHaveEnded() {
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		switch {
 		case s.State == session.Deleting:
@@ -116,7 +116,7 @@ func (w *world) allHaveEnded() {
 
 // openBestEffort is what ran when the faults ended and was still to be closed.
 func (w *world) openBestEffort() (open []*desktop) {
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		enough := s.CloseUntil.Sub(w.now()) > w.slack()
@@ -152,7 +152,7 @@ func (w *world) lateNews() {
 // well from now on.
 func (w *world) openOnWellHosts() map[string]string {
 	open := map[string]string{}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		left := s.TryUntil.Sub(w.now())
@@ -165,7 +165,7 @@ func (w *world) openOnWellHosts() map[string]string {
 
 // Promise 2: it is tried again, not only given up in the end.
 func (w *world) noneIsGivenUp(tried map[string]string) {
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		if s := r.Session(); s.State == session.Unknown && s.DeletionRequestID != "" && tried[s.ID] == s.DeletionRequestID {
 			w.breaks(2, "%s was given up, but its host was well for %s", s.ID, w.slack())
 		}
@@ -200,7 +200,7 @@ func (w *world) inventories() {
 // record and however. And what is READY on a host that answers, runs.
 func (w *world) tableTellsTheTruth() {
 	byHost := map[string]map[string]session.Session{}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		if m == nil || s.State == session.Deleted || s.State == session.Deleting {
@@ -260,7 +260,7 @@ func (w *world) oneIsTerminatedUnheard() {
 // known are asked about, too, once they have been silent.
 func (w *world) goneHostsHaveNoSessions() {
 	onGone := func() session.Record {
-		for _, r := range w.table.All() {
+		for _, r := range w.records() {
 			hostID, _ := r[session.AttrLiveHostID].(string)
 			m := w.machine(hostID)
 			if hostID == goneHost || m != nil && (m.state == terminated || w.revivedOn(m, r)) {
@@ -292,15 +292,15 @@ func (w *world) sameEnd() {
 	}
 	w.quiesce()
 	before := map[string]session.Record{}
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		before[r[session.AttrSessionID].(string)] = r
 	}
 	w.aside("settle", "everything is delivered once more")
-	again := w.workedOff
+	again := slices.Clone(w.workedOff)
 	for len(again) > 0 {
 		i := w.dice.below(len(again))
 		w.enqueue(again[i])
-		again = slices.Delete(slices.Clone(again), i, i+1)
+		again = slices.Delete(again, i, i+1)
 	}
 	for _, r := range w.streamed {
 		r.at = w.now()
@@ -314,7 +314,7 @@ func (w *world) sameEnd() {
 		enough = enough.Add(w.setup.silentAfter + w.untilSilent())
 	}
 	w.until(func() bool { return w.now().After(enough) && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(30*time.Minute))
-	for _, r := range w.table.All() {
+	for _, r := range w.records() {
 		id := r[session.AttrSessionID].(string)
 		s := r.Session()
 		m := w.machine(s.HostID)

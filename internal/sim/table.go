@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +133,7 @@ func (w *world) write1(inv *invocation, write session.Write) session.Result {
 
 // look follows the table's feed.
 func (w *world) look(inv *invocation) {
-	for _, c := range w.feed.Ready() {
+	for _, c := range w.newChanges(w.now()) {
 		one := c.New
 		if one == nil {
 			one = c.Old
@@ -178,11 +179,11 @@ type version struct {
 
 // shown is all records as an index shows them now.
 func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
-	all := w.table.All()
+	all, now := slices.Clone(w.records()), w.now()
 	for i, r := range all {
-		id := r[session.AttrSessionID].(string)
-		v, changed := w.versions[id]
-		if changed && w.now().Sub(v.until) < behind && w.meets(indexStale) {
+		v := w.all.versions[i]
+		if now.Sub(v.until) < behind && w.meets(indexStale) {
+			id := recordID(r)
 			if inv.stale == nil {
 				inv.stale = map[string]bool{}
 			}
@@ -199,7 +200,11 @@ func (x indexOf) query(ctx context.Context, what string, behind time.Duration, f
 	x.w.counts(&x.inv.calls.reads)
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
-			found = slices.DeleteFunc(x.w.shown(x.inv, behind), func(r session.Record) bool { return !fits(r) })
+			for _, r := range x.w.shown(x.inv, behind) {
+				if fits(r) {
+					found = append(found, maps.Clone(r))
+				}
+			}
 			x.w.say(x.inv, "%s: %d records", what, len(found))
 		}
 		return true

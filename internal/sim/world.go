@@ -30,6 +30,7 @@ type world struct {
 	// The boundaries.
 	table            *memtable.Table
 	feed             *memtable.Feed
+	all              allRecords
 	versions         map[string]version // what an index may still show
 	hostTable        *memtable.Hosts
 	machines         []*machine
