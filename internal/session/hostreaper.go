@@ -143,22 +143,30 @@ func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status H
 		reason = "Its host was stopped."
 	}
 	end := evidence{id: hr.NewID(), confirmation: HostGone, reason: reason, before: asked, now: hr.Now()}
+	sessionsToo := status == Terminated || hr.EndStopped
 	var errs []error
 	for records, err := range onHost(ctx, hr.Index, hostID) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("host %s: read its sessions: %w", hostID, err))
 			break
 		}
-		var writes []Write
-		for _, r := range records {
-			if w, ok := end.confirmDeletion(r); ok {
-				writes = append(writes, w)
-			} else if w, ok := end.endSession(r); ok && (status == Terminated || hr.EndStopped) {
-				writes = append(writes, w)
-			}
-		}
-		moved, err := end.writeOrRead(ctx, hr.Table, writes, hr.Log)
-		errs = append(errs, err, end.write(ctx, hr.Table, end.confirmMoved(moved, hostID), hr.Log))
+		errs = append(errs, hr.endRecords(ctx, end, hostID, records, sessionsToo))
+	}
+	return errors.Join(errs...)
+}
+
+// endRecords ends what can be ended of a host's records. One that has moved on since
+// the index showed it, which may be behind, is decided upon once more, as it is. One
+// that has moved on again is an error: what it needs is not known to be written.
+func (hr *HostReaper) endRecords(ctx context.Context, end evidence, hostID string, records []Record, sessionsToo bool) error {
+	var errs []error
+	for range 2 {
+		moved, err := end.writeOrRead(ctx, hr.Table, end.onGoneHost(records, hostID, sessionsToo), hr.Log)
+		errs = append(errs, err)
+		records = moved
+	}
+	if left := end.onGoneHost(records, hostID, sessionsToo); len(left) > 0 {
+		errs = append(errs, fmt.Errorf("host %s: %d of its sessions, %s among them, changed while they were ended", hostID, len(left), left[0].SessionID))
 	}
 	return errors.Join(errs...)
 }

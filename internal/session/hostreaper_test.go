@@ -107,61 +107,6 @@ func TestWhatBeginsDuringTheQuestionSurvives(t *testing.T) {
 	u.is("s2", open)
 }
 
-func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
-	old := seen(listedRecord)
-	open := aMinuteOld(seen(markedRecord))
-	for name, tc := range map[string]struct{ shown, now session.Record }{
-		"deleted meanwhile":              {old, with(seen(markedRecord), "DeletionRequestedAt", session.FormatTime(at(1)))},
-		"another incarnation":            {old, with(old, "CreationTime", "2026-11-23T19:00:00Z")},
-		"listed again":                   {old, with(old, "FirstSeenAt", session.FormatTime(at(1)))},
-		"taken over by another host":     {old, with(old, "HostId", hostB)},
-		"DELETED":                        {old, with(old, "State", "DELETED")},
-		"deletion ended and begun again": {open, with(open, "DeletionRequestId", "r2", "DeletionRequestedAt", session.FormatTime(at(1)))},
-		"deletion confirmed":             {open, with(open, "Confirmation", "closed")},
-		"deletion of another host":       {open, with(open, "HostId", hostB)},
-		"not there any more":             {with(old, "SessionId", "s0"), old},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, tc.now)
-			u.statuses[hostA] = session.Terminated
-			u.onHost = func() []session.Record { return []session.Record{tc.shown} }
-			before := u.table.All()
-			u.checkHosts(t0, hostA)
-			u.same(before)
-		})
-	}
-}
-
-// The index still shows a due deletion as it was before its claim, which is the
-// attempt that the host's end answers.
-func TestDeletionClaimedJustBeforeEndsWithItsHost(t *testing.T) {
-	for name, shown := range map[string]session.Record{"unclaimed": markedRecord, "unmarked": seen(listedRecord)} {
-		t.Run(name, func(t *testing.T) {
-			u := newUpkeep(t, markedRecord)
-			u.statuses[hostA] = session.Terminated
-			u.onHost = func() []session.Record { return []session.Record{shown} }
-			u.clean(at(120))
-			u.sent()
-			u.has("s1", "AttemptId", "a1", "Confirmation", "host-gone")
-		})
-	}
-}
-
-// Of two runs of cleanup that overlap one makes a session UNKNOWN while the other ends it
-// with its host: it ends. Otherwise nobody would ask about that host again.
-func TestSessionThatBecameUnknownMeanwhileEndsWithItsHost(t *testing.T) {
-	old := seen(listedRecord)
-	u := newUpkeep(t, with(old, "State", "UNKNOWN", "StateReason", "Its host has not answered.", "ExpiresAt", int64(1)))
-	u.statuses[hostA] = session.Stopped
-	u.onHost = func() []session.Record { return []session.Record{old} }
-	b := u.reaper()
-	b.EndStopped = true
-	if _, err := b.Check(t.Context(), []string{hostA}); err != nil {
-		t.Fatal(err)
-	}
-	u.has("s1", "State", "DELETING", "Confirmation", "host-gone", "ExpiresAt", nil)
-}
-
 func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.statuses, u.ec2Fails = map[string]session.HostStatus{hostA: session.Terminated}, errors.New("throttled")

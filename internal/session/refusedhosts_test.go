@@ -144,6 +144,22 @@ func TestRefusedHostsStayNotedUntilTheyAreDealtWith(t *testing.T) {
 	u.has("s1", "Confirmation", "host-gone")
 }
 
+// The index still shows the mark of a delete that was refused, and put back.
+func TestRefusedHostThatTheIndexShowsAsItWasIsDealtWith(t *testing.T) {
+	u := newUpkeep(t, seen(ready("s1", alice, hostA)))
+	u.hosts.refuses[hostA] = offline
+	u.statuses[hostA] = session.Terminated
+	var marked session.Record
+	u.hosts.before = func() { marked = u.table.Get("s1") }
+	u.delete(request("r1", at(0), entry("s1", alice)))
+	u.has("s1", "State", "READY")
+	u.onHost = func() []session.Record { return []session.Record{marked} }
+	if err := u.checkRefused(t.Context(), at(60)); err != nil || len(u.noted()) > 0 {
+		t.Errorf("noted: %q, %v", u.noted(), err)
+	}
+	u.has("s1", "Confirmation", "host-gone")
+}
+
 // Whatever callers have refused, a run has its bound, and ends in time.
 func TestRefusedHostsAreAskedAboutWithinBounds(t *testing.T) {
 	u := newUpkeep(t)

@@ -45,11 +45,15 @@ func (e evidence) endSession(r Record) (Write, bool) {
 	return w, true
 }
 
-// confirmMoved confirms deletions that an index did not show as they are: it may
-// be behind the mark, or a claim, which wrote a new AttemptId.
-func (e evidence) confirmMoved(moved []Record, hostID string) (writes []Write) {
-	for _, r := range moved {
-		if w, ok := e.confirmDeletion(r); ok && r.text(AttrHostID) == hostID {
+// onGoneHost ends what can be ended of the records of a host that is gone:
+// deletions, and sessions if those are to end, too.
+func (e evidence) onGoneHost(records []Record, hostID string, sessionsToo bool) (writes []Write) {
+	end := e.confirmDeletion
+	if sessionsToo {
+		end = e.endAny
+	}
+	for _, r := range records {
+		if w, ok := end(r); ok && r.text(AttrHostID) == hostID {
 			writes = append(writes, w)
 		}
 	}
