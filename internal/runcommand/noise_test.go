@@ -1,9 +1,13 @@
 package runcommand_test
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
@@ -63,12 +67,25 @@ func TestTheAgentsOwnWordsAreKept(t *testing.T) {
 	} {
 		for _, comment := range []string{"close " + attemptID, inventoryComment, strings.Replace(inventoryComment, "inventory", "idle", 1)} {
 			for _, platform := range []string{"quiet", "noisy"} {
-				sm := newSystemsManager(t, saysItsName, 1)
+				var ahead atomic.Int64
+				sm := systemsManagerWith(t, fleet.Options{
+					Documents: []template.Document{document(saysItsName)},
+					Now:       func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+				}, 1)
 				sm.do(fault(sm.Fleet), 0)
 				if platform == "noisy" {
 					sm.do(sm.MakeNoise, 0)
 				}
+				ctx, stop := context.WithCancel(t.Context())
+				go func() { // a dead worker is told of a minute later
+					for ctx.Err() == nil {
+						time.Sleep(50 * time.Millisecond)
+						ahead.Add(int64(agent.WorkerDiedAfter))
+						sm.ClockSet()
+					}
+				}()
 				inv := sm.read(sm.send(comment, 1), 1)[hostID(0)]
+				stop()
 				// The linker's complaint comes first, and is longer than what is kept.
 				if inv.Answered || inv.Status != "Failed" || !strings.Contains(inv.Said, want) || len(inv.Said) > 80 {
 					t.Errorf("%s, %s: answered %t, %s, said %q; want %q", comment, platform, inv.Answered, inv.Status, inv.Said, want)

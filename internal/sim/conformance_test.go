@@ -27,6 +27,7 @@ type conforming struct {
 	inv            *invocation
 	stdout, stderr string
 	exit           int
+	runs           int
 }
 
 func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
@@ -39,6 +40,7 @@ func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 		ssmtest.Both:    {[]step{linux, windows}, c.script},
 		ssmtest.OneStep: {[]step{linux}, c.script},
 		ssmtest.Hanging: {[]step{linux}, func(on *onHost) {
+			c.runs++
 			stdout, stderr, since := c.stdout, c.stderr, on.machine.since
 			w.after(scriptTimeout, func() {
 				if !on.machine.since.Equal(since) {
@@ -55,16 +57,15 @@ func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 
 // script is a script that prints, and exits, as it was told.
 func (c *conforming) script(on *onHost) {
+	c.runs++
 	stdout, stderr, exit := c.stdout, c.stderr, c.exit
-	c.w.after(50*time.Millisecond, func() {
+	c.w.prints(on, 50*time.Millisecond, func() string {
 		on.stderr, on.code = stderr, int32(exit)
-		status := "Success"
-		if exit != 0 {
-			status = "Failed"
-		}
-		c.w.finish(on, status, status, stdout)
+		return stdout
 	})
 }
+
+func (c *conforming) Runs() int { return c.runs }
 
 func (c *conforming) AddHost(id string) {
 	c.w.machines = append(c.w.machines, &machine{
@@ -89,6 +90,8 @@ func (c *conforming) Change(id string, what ssmtest.Change) {
 		m.silent = what == ssmtest.Silence
 	case ssmtest.Untag, ssmtest.Tag:
 		m.tagged = what == ssmtest.Tag
+	case ssmtest.KillWorker, ssmtest.MendAgent:
+		m.workersDie = what == ssmtest.KillWorker
 	case ssmtest.NotLinux:
 		m.platform = "windows"
 	}

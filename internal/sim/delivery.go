@@ -59,15 +59,18 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 			w.seen.faults[hostMidway]++
 			w.say(m.id, "FAULT: %s: %s", hostMidway, on.command.id)
 			w.answerLost(on)
-		case w.meets(workerDies):
+		case m.workersDie || w.meets(workerDies):
 			w.say(m.id, "FAULT: %s: %s", workerDies, on.command.id)
 			w.answerLost(on)
 		default:
 			if m.noisy {
 				on.stderr = "Killed\n"
 			}
-			text := w.spoilt(on, output())
-			w.report(on, func() { w.finish(on, "Success", "Success", text) })
+			text, status := w.spoilt(on, output()), "Success"
+			if on.code != 0 {
+				status = "Failed"
+			}
+			w.report(on, func() { w.finish(on, status, status, text) })
 		}
 	})
 }
@@ -98,7 +101,7 @@ func (w *world) answerLost(on *onHost) {
 // report has an agent report when it can: it keeps what it could not report,
 // also over the next start. After a time the service does not wait any longer.
 func (w *world) report(on *onHost, report func()) {
-	expires := on.command.deliverBy.Add(time.Duration(len(w.documents[on.command.document].steps)) * scriptTimeout)
+	expires := w.expires(on)
 	switch m := on.machine; {
 	case on.over:
 	case m.reachable() && w.now().Before(expires):
@@ -106,11 +109,21 @@ func (w *world) report(on *onHost, report func()) {
 	case m.state != terminated && w.now().Before(expires):
 		w.after(w.dice.between(time.Second, 20*time.Second), func() { w.report(on, report) })
 	default:
-		w.at(expires, func() {
-			on.said, on.lists, on.closed, on.complete = map[string]string{}, nil, nil, false
-			w.finish(on, "TimedOut", "DeliveryTimedOut", "")
-		})
+		w.expire(on)
 	}
+}
+
+// expires is when the service does not wait for a command's end any longer.
+func (w *world) expires(on *onHost) time.Time {
+	return on.command.deliverBy.Add(time.Duration(len(w.documents[on.command.document].steps)) * scriptTimeout)
+}
+
+// expire ends a command then, of which nobody hears any more.
+func (w *world) expire(on *onHost) {
+	w.at(w.expires(on), func() {
+		on.said, on.lists, on.closed, on.complete, on.code = map[string]string{}, nil, nil, false, -1
+		w.finish(on, "TimedOut", "DeliveryTimedOut", "")
+	})
 }
 
 // timesOut ends a command that took longer than it may.
@@ -139,6 +152,12 @@ func (w *world) finish(on *onHost, status, details, output string) {
 		return
 	}
 	on.workerFree()
+	if agent.Drops(agent.Listed(output, on.stderr), agent.Stdout(output), agent.Stderr(on.stderr)) {
+		w.say(on.machine.id, "its agent drops its reply to %s, which is too long", on.command.id)
+		on.stderr = ""
+		w.expire(on)
+		return
+	}
 	on.status, on.details, on.output, on.over, on.finishedAt = status, details, output, true, w.now()
 	w.say(on.machine.id, "%s: %s: %q", on.command.id, details, output)
 	w.emitInvocation(on)

@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,10 @@ const (
 	MaxStdout = 24000
 	maxStderr = 8000
 	maxOutput = 2500 // of both together, in a list
+
+	maxReply = 120000 // in JSON
+	// envelope is about what a reply has beside the outputs: times, names, the agent's version.
+	envelope = 1000
 
 	truncated       = "--output truncated--"
 	truncatedOutput = "\n---Output truncated---"
@@ -56,6 +61,25 @@ func Listed(stdout, stderr string) string {
 		return stdout + title + clip(stderr, room-len(truncatedError)-len(stdout)) + truncatedError
 	}
 	return clip(stdout, room-len(truncatedOutput)-len(stderr)) + truncatedOutput + title + stderr
+}
+
+// Drops tells whether the agent drops its reply, which has these texts: what is listed, and what is shown, of each step.
+// The service then hears no more of the command than if the agent had died. In its JSON, which is Go's, a "<" takes six
+// bytes. (agent/messageservice/interactor/mgsinteractor/utils, ControlChannelAgentReplyPayloadSizeLimit)
+func Drops(texts ...string) bool {
+	size := envelope
+	for _, text := range texts {
+		size += 6 * len(text)
+	}
+	if size <= maxReply { // as nearly always, and no byte takes more
+		return false
+	}
+	size = envelope
+	for _, text := range texts {
+		inJSON, _ := json.Marshal(text) // a string never fails
+		size += len(inJSON)
+	}
+	return size > maxReply
 }
 
 // clip is at most so many bytes of s, without half a character at the end.

@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/local/agent"
 )
 
-// An agentFault is why a host's agent cannot run scripts. What it then says is as its own code says it (version
+// An agentFault is why a host's agent cannot run scripts, or tell how they ended. What it then says is as its own code says it (version
 // 3.3.1142.0, run): it is the only clue that an operator gets.
 type agentFault string
 
@@ -27,7 +27,7 @@ const (
 // buffered is how many commands the host's agent has and has not begun.
 func (h *host) buffered() (n int) {
 	for _, i := range h.waiting {
-		if i.status == inProgress && !i.settled && !i.died {
+		if i.status == inProgress && !i.settled && i.diedAt.IsZero() {
 			n++
 		}
 	}

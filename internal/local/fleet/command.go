@@ -42,7 +42,8 @@ type invocation struct {
 	sent    bool         // counts as under way, until it ends
 	results []stepResult // nil until the host has reported the end
 	settled bool         // the results are there but the host could not report them yet
-	died    bool         // its host was turned off amid it
+	// diedAt is when its host was turned off amid it, or its agent's worker was killed.
+	diedAt time.Time
 }
 
 // status is a state in the life of an invocation, with the names that Systems Manager has for it.
@@ -177,10 +178,10 @@ func (f *Fleet) goOn(h *host) {
 		switch {
 		case i.status.ended:
 		case i.settled:
-			f.end(i, outcome(i.results))
+			f.report(i)
 		case i.status == cancelling:
 			f.end(i, cancelled)
-		case i.died:
+		case !i.diedAt.IsZero():
 			f.reportDeath(i)
 		default:
 			f.deliver(i)
@@ -188,9 +189,31 @@ func (f *Fleet) goOn(h *host) {
 	}
 }
 
-// reportDeath ends an invocation that its host died amid, when the host runs long enough for its agent to say so.
+// report ends an invocation as its steps did. Where the reply is too long for the agent nobody hears of it any more, and
+// the command expires.
+func (f *Fleet) report(i *invocation) {
+	var texts []string
+	for _, r := range i.results {
+		texts = append(texts, r.output, r.stdout, r.stderr)
+	}
+	if !agent.Drops(texts...) {
+		f.end(i, outcome(i.results))
+		return
+	}
+	i.results = nil
+	if !f.now().Before(i.command.expires) {
+		f.settle(i, deliveryTimedOut)
+		f.advance(i.command)
+	}
+}
+
+// reportDeath ends an invocation that its host or its worker died amid, when the agent has run long enough since to say so.
 func (f *Fleet) reportDeath(i *invocation) {
-	left := i.host.StartedAt.Add(agent.WorkerDiedAfter).Sub(f.now())
+	since := i.diedAt
+	if i.host.StartedAt.After(since) {
+		since = i.host.StartedAt
+	}
+	left := since.Add(agent.WorkerDiedAfter).Sub(f.now())
 	if left <= 0 {
 		i.results = workerDied(f.now())
 		f.end(i, failed)
@@ -245,14 +268,14 @@ func (f *Fleet) start(i *invocation) {
 	})
 	job := f.jobOf(i)
 	f.scripts.Go(func() {
-		results := job.run(ctx)
+		results, workerDiedAt := job.run(ctx)
 		impatience.Stop()
 		cause := context.Cause(ctx)
 		end(nil)
 		_ = f.change(func() error {
 			giveBack()
 			delete(i.host.running, i)
-			f.ran(i, results, cause)
+			f.ran(i, results, workerDiedAt, cause)
 			f.goOn(i.host) // a worker of its agent's is free
 			return nil
 		})
@@ -261,21 +284,25 @@ func (f *Fleet) start(i *invocation) {
 }
 
 // ran takes what a script left, or notes that it was ended from outside.
-func (f *Fleet) ran(i *invocation, results []stepResult, cause error) {
+func (f *Fleet) ran(i *invocation, results []stepResult, workerDiedAt time.Time, cause error) {
 	if i.status.ended {
 		return
 	}
 	switch {
+	case errors.Is(cause, errHostOff):
+		i.diedAt = f.now()
+	case cause == nil && !workerDiedAt.IsZero():
+		i.diedAt = workerDiedAt
 	case cause == nil:
 		i.results, i.settled = results, true
-	case errors.Is(cause, errHostOff):
-		i.died = true
 	}
 	switch {
 	case !i.host.reachable():
 		f.await(i)
 	case i.settled:
-		f.end(i, outcome(i.results))
+		f.report(i)
+	case !i.diedAt.IsZero():
+		f.reportDeath(i)
 	default:
 		// Only a cancellation ends the script of a host that can be reached: one that stops is back only when its
 		// scripts are gone.

@@ -2,7 +2,9 @@ package fleet_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -34,7 +36,7 @@ type conforming struct {
 
 func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
 	c := &conforming{t: t, dir: t.TempDir()}
-	print := fmt.Sprintf("cat %[1]s/stdout; cat %[1]s/stderr >&2; read -r code <%[1]s/exit; ", c.dir)
+	print := fmt.Sprintf("echo >>%[1]s/runs; cat %[1]s/stdout; cat %[1]s/stderr >&2; read -r code <%[1]s/exit; ", c.dir)
 	linux := template.Step{
 		Name: "linux", Action: template.RunShellScript, Platform: "Linux", Timeout: time.Minute, Script: print + "exit $code\n",
 	}
@@ -84,6 +86,7 @@ func (c *conforming) Change(id string, what ssmtest.Change) {
 		ssmtest.Stop: c.Stop, ssmtest.Hibernate: c.Hibernate, ssmtest.Terminate: c.Terminate, ssmtest.Start: c.Start,
 		ssmtest.Disconnect: c.Disconnect, ssmtest.Reconnect: c.Reconnect, ssmtest.Silence: c.Silence, ssmtest.Speak: c.Speak,
 		ssmtest.Untag: c.Untag, ssmtest.Tag: c.Tag,
+		ssmtest.KillWorker: c.KillWorker, ssmtest.MendAgent: c.MendAgent,
 		ssmtest.NotLinux: func(id string) error { return c.SetPlatform(id, "Windows") },
 	}[what](id))
 }
@@ -92,6 +95,14 @@ func (c *conforming) Prints(stdout, stderr string, exit int) {
 	for name, content := range map[string]string{"stdout": stdout, "stderr": stderr, "exit": fmt.Sprintln(exit)} {
 		c.must(os.WriteFile(filepath.Join(c.dir, name), []byte(content), 0o600))
 	}
+}
+
+func (c *conforming) Runs() int {
+	lines, err := os.ReadFile(filepath.Join(c.dir, "runs"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		c.must(err)
+	}
+	return len(lines)
 }
 
 func (c *conforming) Await(condition func() bool) bool {

@@ -102,7 +102,8 @@ func (f *Fleet) NoExec(hostID string) error { return f.setAgentFault(hostID, noE
 // FillDisk leaves the agent no room to write a script.
 func (f *Fleet) FillDisk(hostID string) error { return f.setAgentFault(hostID, fullDisk) }
 
-// KillWorker has the process die in which the agent runs a command, each time.
+// KillWorker has the process die in which the agent runs a command, each time. The script goes on, nobody hears how it
+// ended, and a minute later the agent reports a failure.
 func (f *Fleet) KillWorker(hostID string) error { return f.setAgentFault(hostID, deadWorker) }
 
 // MendAgent undoes NoExec, FillDisk and KillWorker.

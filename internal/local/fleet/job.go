@@ -61,20 +61,20 @@ type stepResult struct {
 	start, end     time.Time
 }
 
-// run does the steps, until ctx ends.
-func (j *job) run(ctx context.Context) []stepResult {
+// run does the steps, until ctx ends. Where the agent's worker died as they began, they are done all the same: scripts go
+// on without it, and nobody hears how they ended.
+func (j *job) run(ctx context.Context) (results []stepResult, workerDiedAt time.Time) {
 	defer func() { _ = os.RemoveAll(j.dir) }() // a script left behind does no harm
 	if j.fault == deadWorker {
-		return workerDied(j.now())
+		workerDiedAt = j.now()
 	}
-	var results []stepResult
 	for _, s := range j.steps {
 		if ctx.Err() != nil {
 			break
 		}
 		results = append(results, j.step(ctx, s))
 	}
-	return results
+	return results, workerDiedAt
 }
 
 func (j *job) step(ctx context.Context, s template.Step) stepResult {

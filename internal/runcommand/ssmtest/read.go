@@ -19,18 +19,12 @@ const (
 )
 
 // run has a host print that, and gives what is listed of it and what is read.
-func run(t tb, s System, id, stdout, stderr string) (listed types.CommandPlugin, read *ssm.GetCommandInvocationOutput) {
+func run(t tb, s System, id, stdout, stderr string) (listed types.CommandPlugin, got *ssm.GetCommandInvocationOutput) {
 	t.Helper()
 	s.Prints(stdout, stderr, 0)
 	command := send(t, s, byID(Both, id))
 	awaitStatus(t, s, command, id, succeeded)
-	read, err := s.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{
-		CommandId: &command, InstanceId: &id, PluginName: aws.String("linux"),
-	})
-	if err != nil {
-		t.Fatalf("GetCommandInvocation: %v", err)
-	}
-	return list(t, s, command, 50)[id].CommandPlugins[0], read
+	return list(t, s, command, 50)[id].CommandPlugins[0], read(t, s, command, id)
 }
 
 // All of it as the agent's own code does it. One line on standard error is common.
@@ -92,6 +86,47 @@ func randomOutputs(t *testing.T, create Factory) {
 			r.Errorf("more is read than is kept")
 		}
 	})
+}
+
+// The agent drops a reply whose JSON is longer than 120,000 bytes (amazon-ssm-agent, mgsinteractor/utils). In Go's JSON each
+// of <, > and & takes six, and what a list shows is in it beside standard output and error. The script has run, nobody hears
+// of it, and the command ends when its times for delivery and execution are over.
+func droppedReplies(t *testing.T, create Factory) {
+	s := create(t, Options{})
+	id := addHosts(s, 1)[0]
+	for _, c := range []struct {
+		what, stdout, stderr string
+		exit                 int
+		drops                bool
+	}{
+		{"as long as names may be", strings.Repeat("<", 17000), "", 0, false},
+		{"a thousand more", strings.Repeat("<", 18000), "", 0, true},
+		{"all that is kept", strings.Repeat("&", 23990), "", 0, true},
+		{"all that is kept, of what needs no escapes", strings.Repeat("~", 23990), strings.Repeat("~", 7990), 0, false},
+		{"errors, too", strings.Repeat(">", 13000), strings.Repeat(">", 7000), 0, true},
+		{"a failure", strings.Repeat("<", 18000), "", 1, true},
+	} {
+		s.Prints(c.stdout, c.stderr, c.exit)
+		before := s.Runs()
+		command := send(t, s, byID(Both, id))
+		if !c.drops {
+			awaitStatus(t, s, command, id, succeeded)
+			continue
+		}
+		awaitRuns(t, s, before+1)
+		s.Pass(50 * time.Second)
+		if got := status(t, s, command, id); got != "InProgress/InProgress" {
+			t.Fatalf("%s: within its time for delivery: %s", c.what, got)
+		}
+		s.Pass(3 * time.Minute)
+		awaitStatus(t, s, command, id, "TimedOut/DeliveryTimedOut")
+		if read := read(t, s, command, id); aws.ToString(read.StandardOutputContent)+aws.ToString(read.StandardErrorContent) != "" {
+			t.Errorf("%s: read %.60q, %.60q", c.what, *read.StandardOutputContent, *read.StandardErrorContent)
+		}
+		if got := aws.ToString(list(t, s, command, 50)[id].CommandPlugins[0].Output); got != "" || s.Runs() != before+1 {
+			t.Errorf("%s: listed %.60q, after %d runs", c.what, got, s.Runs()-before)
+		}
+	}
 }
 
 // A skipped step has no standard output, and its text in Output only. The agent's word for it, Skipped, is none of the

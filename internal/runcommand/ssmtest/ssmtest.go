@@ -50,6 +50,8 @@ type System interface {
 	Change(id string, what Change)
 	// Prints sets what scripts print and with what they exit from now on.
 	Prints(stdout, stderr string, exit int)
+	// Runs is how many scripts have begun so far.
+	Runs() int
 	// EndBroadcasts has commands by tag end as a whole from now on, before any host has them: as Cancelled, with these
 	// details. "" ends that.
 	EndBroadcasts(details string)
@@ -75,7 +77,7 @@ const FleetTag = "default"
 // A Change is what can happen to a host.
 type Change string
 
-// What can happen. Start, Reconnect, Speak and Tag undo what stands before them.
+// What can happen. Start, Reconnect, Speak, Tag and MendAgent undo what stands before them.
 const (
 	Stop       Change = "stop"
 	Hibernate  Change = "hibernate"
@@ -87,6 +89,8 @@ const (
 	Speak      Change = "speak"
 	Untag      Change = "untag"
 	Tag        Change = "tag"
+	KillWorker Change = "kill worker" // of each command, amid its script
+	MendAgent  Change = "mend agent"
 	NotLinux   Change = "another platform" // for which OneStep has no step
 )
 
@@ -123,6 +127,8 @@ func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))
 		"calls that come too fast are refused":              throttles,
 		"a host that dies amid a command reports a failure": diesAmid,
 		"a host that dies amid a command and stays off":     diesForGood,
+		"a worker that dies amid a command":                 workerDies,
+		"a reply that is too long is dropped":               droppedReplies,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

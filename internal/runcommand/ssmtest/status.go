@@ -33,6 +33,20 @@ func statuses(t *testing.T, create Factory) {
 	if plugin.ResponseCode != 137 || aws.ToString(plugin.Output) != "said\n" {
 		t.Errorf("a script that hangs: %d, %q", plugin.ResponseCode, aws.ToString(plugin.Output))
 	}
+	// StandardOutputContent: "if ExecutionStatus is neither Succeeded nor Failed, then this string is empty" (API reference)
+	if read := read(t, s, command, id); aws.ToString(read.StandardOutputContent) != "" || read.StatusDetails == nil || *read.StatusDetails != "ExecutionTimedOut" {
+		t.Errorf("a script that hangs: %+v", read)
+	}
+}
+
+// read reads a command of one step.
+func read(t tb, s System, command, id string) *ssm.GetCommandInvocationOutput {
+	t.Helper()
+	out, err := s.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{CommandId: &command, InstanceId: &id, PluginName: aws.String("linux")})
+	if err != nil {
+		t.Fatalf("GetCommandInvocation: %v", err)
+	}
+	return out
 }
 
 // A registered node that is lost may be taken; an undelivered command is kept until its TimeoutSeconds.
@@ -116,7 +130,7 @@ func diesAmid(t *testing.T, create Factory) {
 	in := byID(Hanging, id)
 	in.TimeoutSeconds = aws.Int32(3600)
 	command := send(t, s, in)
-	awaitStatus(t, s, command, id, "InProgress/InProgress")
+	awaitRuns(t, s, 1)
 	s.Change(id, Stop)
 	s.Pass(5 * time.Minute)
 	if got := status(t, s, command, id); got != "InProgress/InProgress" {
@@ -129,33 +143,82 @@ func diesAmid(t *testing.T, create Factory) {
 	}
 	s.Pass(10 * time.Second)
 	awaitStatus(t, s, command, id, "Failed/Failed")
+	saysWorkerDied(t, s, command, id)
+	if got := s.Runs(); got != 1 {
+		t.Errorf("it was run %d times", got)
+	}
+}
+
+func awaitRuns(t tb, s System, count int) {
+	t.Helper()
+	if !s.Await(func() bool { return s.Runs() == count }) {
+		t.Fatalf("%d scripts were run, wanted %d", s.Runs(), count)
+	}
+}
+
+// saysWorkerDied: without standard output, the agent's own words stand in the list.
+func saysWorkerDied(t tb, s System, command, id string) {
+	t.Helper()
 	plugin := list(t, s, command, 50)[id].CommandPlugins[0]
 	if plugin.ResponseCode != 1 || !strings.HasPrefix(aws.ToString(plugin.Output), "document process failed unexpectedly") {
 		t.Errorf("step %d, %q", plugin.ResponseCode, aws.ToString(plugin.Output))
 	}
-	read, err := s.GetCommandInvocation(t.Context(), &ssm.GetCommandInvocationInput{CommandId: &command, InstanceId: &id})
-	if err != nil || aws.ToString(read.StandardOutputContent) != "" || read.Status != "Failed" {
-		t.Errorf("%+v, %v", read, err)
+	if read := read(t, s, command, id); aws.ToString(read.StandardOutputContent)+aws.ToString(read.StandardErrorContent) != "" || read.Status != "Failed" {
+		t.Errorf("%+v", read)
+	}
+}
+
+// A worker that is killed alone takes the answer with it: its script does its work, and a minute later the agent reports a
+// failure (amazon-ssm-agent 3.3.1142.0, run).
+func workerDies(t *testing.T, create Factory) {
+	s := create(t, Options{})
+	ids := addHosts(s, 2)
+	s.Prints("said\n", "", 0)
+	s.Change(ids[0], KillWorker)
+	in := byID(Both, ids...)
+	in.TimeoutSeconds = aws.Int32(600)
+	command := send(t, s, in)
+	awaitStatus(t, s, command, ids[1], succeeded)
+	awaitRuns(t, s, 2)
+	s.Pass(25 * time.Second)
+	if got := status(t, s, command, ids[0]); got != "InProgress/InProgress" {
+		t.Errorf("25 s later: %s", got)
+	}
+	s.Pass(65 * time.Second)
+	awaitStatus(t, s, command, ids[0], "Failed/Failed")
+	saysWorkerDied(t, s, command, ids[0])
+	s.Change(ids[0], MendAgent)
+	awaitStatus(t, s, send(t, s, byID(Both, ids[0])), ids[0], succeeded)
+	if got := s.Runs(); got != 3 {
+		t.Errorf("%d scripts were run", got)
 	}
 }
 
 // Nobody hears of it any more: the command ends when its times for delivery and execution are over.
 func diesForGood(t *testing.T, create Factory) {
 	s := create(t, Options{})
-	id := addHosts(s, 1)[0]
-	command := send(t, s, byID(Hanging, id))
-	awaitStatus(t, s, command, id, "InProgress/InProgress")
-	s.Change(id, Stop)
+	ids := addHosts(s, 2)
+	command := send(t, s, byID(Hanging, ids...))
+	awaitRuns(t, s, 2)
+	s.Change(ids[0], Stop)
+	s.Change(ids[1], Terminate)
 	s.Pass(55 * time.Second)
-	if got := status(t, s, command, id); got != "InProgress/InProgress" {
-		t.Errorf("within its time for delivery: %s", got)
+	for _, id := range ids {
+		if got := status(t, s, command, id); got != "InProgress/InProgress" {
+			t.Errorf("host %s within its time for delivery: %s", id, got)
+		}
 	}
 	s.Pass(3 * time.Minute)
-	awaitStatus(t, s, command, id, "TimedOut/DeliveryTimedOut")
-	s.Change(id, Start)
+	for _, id := range ids {
+		awaitStatus(t, s, command, id, "TimedOut/DeliveryTimedOut")
+	}
+	s.Change(ids[0], Start)
 	s.Pass(2 * time.Minute)
-	if got := status(t, s, command, id); got != "TimedOut/DeliveryTimedOut" {
+	if got := status(t, s, command, ids[0]); got != "TimedOut/DeliveryTimedOut" {
 		t.Errorf("once it started again: %s", got)
+	}
+	if got := s.Runs(); got != 2 {
+		t.Errorf("they were run %d times", got)
 	}
 }
 
