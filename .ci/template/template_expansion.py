@@ -9,11 +9,13 @@ import functools
 import logging
 import os
 
+import yaml
+
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks; nothing is sent anywhere
 
 from cfnlint.api import ManualArgs, lint as cfn_lint  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
-from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+from samtranslator.yaml_helper import intrinsics_multi_constructor  # noqa: E402
 
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # it misses a place to publish its metrics to
 
@@ -25,9 +27,17 @@ class NoManagedPolicies:
         return {}
 
 
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """What samtranslator.yaml_helper loads templates with, on libyaml: that takes a tenth of the time. Commands of SAM, which
+    read template.yaml in other checks, have the loader in Python."""
+
+
+Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+
+
 @functools.cache
 def parsed(text):
-    return yaml_parse(text)
+    return yaml.load(text, Loader)
 
 
 def read(text):
@@ -45,8 +55,10 @@ def expand(text, **parameters):
     return transform(template, defaults | parameters, NoManagedPolicies())
 
 
+@functools.cache
 def lint(text):
-    """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out."""
+    """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out. Parameters that SAM leaves to
+    CloudFormation do not change the expanded template, so that the same text comes again and again."""
     found = cfn_lint(text, config=ManualArgs(regions=[os.environ["AWS_DEFAULT_REGION"]]))
     return [f"{m.rule.id}: {m.message}, at {'/'.join(map(str, m.path))}" for m in found]
 
