@@ -197,8 +197,8 @@ func writeWhole(path string, content []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// Beside the place itself, where a glob for *.json does not find it.
-	temporary := path + "." + awsenv.NewID()
+	// In the same directory, where a glob for *.json does not find it; names of files are at most 255 bytes.
+	temporary := filepath.Join(filepath.Dir(path), "."+awsenv.NewID())
 	if err := os.WriteFile(temporary, content, mode); err != nil {
 		return err
 	}

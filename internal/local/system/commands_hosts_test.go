@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,10 +67,12 @@ func (s *stage) startMany(host, sessions int, names string) error {
 			id = awsenv.NewID()
 		case "short":
 			id = fmt.Sprintf("s%d-%d", host, n)
+		case "angled": // long, of what takes six bytes in the agent's reply
+			id = fmt.Sprintf("s%d-%d-", host, n) + strings.Repeat("<", 100)
 		default:
-			return fmt.Errorf("names are random or short, not %s", names)
+			return fmt.Errorf("names are random, short or angled, not %s", names)
 		}
-		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, id)
+		path := fmt.Sprintf("/local/hosts/i-%017d/sessions/%s", host, url.PathEscape(id))
 		status, answer, err := s.call("PUT", path, "application/json", fmt.Appendf(nil, `{"Owner": "user1", "Registered": %t}`, names == ""))
 		if err != nil {
 			return err

@@ -24,8 +24,8 @@ import (
 // Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
-//	fleet HOSTS SESSIONS [random|short]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
-//	                                  with UUIDs for IDs, short: s<host>-<n>, and not in the table
+//	fleet HOSTS SESSIONS [random|short|angled]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
+//	                                  with UUIDs for IDs, short: s<host>-<n>, angled: the same and 100 "<"; and not in the table
 //	end SESSION on HOST               behind the broker's back
 //	host HOST|all ACTION              stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
 //	                                  stop-when-empty, keep-when-empty,
