@@ -34,6 +34,9 @@ type HostTable interface {
 	// whether it is silent now. Unless it answers again, the table forgets it
 	// after KeepUnknown, as it does its sessions.
 	MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
+	// Silences has those of the hosts, which are distinct, that are known, as they
+	// are now.
+	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
 }
 
 // SentApart is how far apart two inventories are, at least.
@@ -49,6 +52,13 @@ type HostAnswer struct {
 	// Sessions is how many it says run; without Complete, at least.
 	Sessions int
 	Complete bool
+}
+
+// A Silence is whether a host is marked silent, and since when: its last answer, and the
+// last question to EC2 after that.
+type Silence struct {
+	Silent              bool
+	AnsweredAt, AskedAt time.Time
 }
 
 // HostNotes is what the Hosts table has noted of inventories.

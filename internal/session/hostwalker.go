@@ -24,17 +24,8 @@ type HostWalk interface {
 	WalkedTo(ctx context.Context) (hostID string, err error)
 	// RecordWalkedTo keeps it.
 	RecordWalkedTo(ctx context.Context, hostID string) error
-	// Silences has those of the hosts, which are distinct, that are known.
-	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
 	// RecordAsked notes that EC2 was asked about a silent host.
 	RecordAsked(ctx context.Context, hostID string, at time.Time) error
-}
-
-// A Silence is whether a host is marked silent, and since when: its last answer, and the
-// last question to EC2 after that.
-type Silence struct {
-	Silent              bool
-	AnsweredAt, AskedAt time.Time
 }
 
 // longestWithoutQuestion is how often EC2 is asked about a silent host, at least.
@@ -74,7 +65,7 @@ const (
 // Walk adds hosts that are not known as ones that answered now, so that they are
 // found to be silent if they stay so, and has EC2 asked about silent ones. Where
 // it stopped is kept before, so that a host that fails holds up no other; when its
-// time is up, the next walk begins where this one came to.
+// time is up, the next run begins where this one came to.
 func (hw *HostWalker) Walk(ctx context.Context) error {
 	place, err := hw.HostTable.WalkedTo(ctx)
 	if err != nil {
@@ -111,8 +102,9 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 		return fmt.Errorf("read which hosts are silent: %w", err)
 	}
 	var (
-		errs        []error
-		silent, ask []string
+		errs   []error
+		silent []int // their numbers
+		ask    []string
 	)
 	for i, hostID := range hostIDs {
 		if !timeFor(ctx, hostTime) {
@@ -126,31 +118,56 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 			hw.Log.Info("host has sessions and is not known: it is expected to answer from now on", "HostId", hostID)
 			errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))
 		case silence.due(now):
-			silent = append(silent, hostID)
-			if !strings.HasPrefix(hostID, "mi-") { // EC2 does not know those
+			silent = append(silent, i)
+			if knownToEC2(hostID) {
 				ask = append(ask, hostID)
 			}
 		}
 	}
-	checks, err := hw.Reaper.Check(ctx, ask)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	for i, hostID := range silent {
-		if !timeFor(ctx, hostTime) { // their questions are not noted: they are due at the next walk
-			hw.Log.Warn("time is up: the next walk looks at more silent hosts", "Looked", i, "HostsLeft", len(silent)-i)
-			break
-		}
-		check := checks[hostID]
-		if check.settled() {
-			check.Err = hw.Unresponsive.markAgain(ctx, hostID, silences[hostID].AnsweredAt, now)
-		}
-		if check.settled() {
-			check.Err = hw.HostTable.RecordAsked(ctx, hostID, now)
-		}
-		if check.Err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", hostID, check.Err))
-		}
+	asking, stop := EndEarlier(ctx, hostTime) // then there is time to go back
+	defer stop()
+	checks, unasked := hw.Reaper.Check(asking, ask)
+	missed, err := hw.lookAtSilent(ctx, hostIDs, silent, checks, now)
+	errs = append(errs, unasked, err)
+	// Not back to where this run began: what it could not do there would hold up all others.
+	if len(missed) > 0 && missed[0] > 0 {
+		errs = append(errs, hw.HostTable.RecordWalkedTo(ctx, places[missed[0]]))
 	}
 	return errors.Join(errs...)
 }
+
+// lookAtSilent does what follows from EC2's answers about silent hosts. It tells which
+// it missed: nobody knows what EC2 says of them, or there was no time.
+func (hw *HostWalker) lookAtSilent(ctx context.Context, hostIDs []string, silent []int, checks map[string]HostCheck, now time.Time) (missed []int, err error) {
+	var errs []error
+	for n, i := range silent {
+		if !timeFor(ctx, hostTime) {
+			hw.Log.Warn("time is up: the next run looks at more silent hosts", "Looked", n, "HostsLeft", len(silent)-n)
+			missed = append(missed, silent[n:]...)
+			break
+		}
+		check, asked := checks[hostIDs[i]]
+		if !asked && knownToEC2(hostIDs[i]) {
+			missed = append(missed, i)
+		} else if err := hw.afterCheck(ctx, hostIDs[i], check, now); err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w", hostIDs[i], err))
+		}
+	}
+	return missed, errors.Join(errs...)
+}
+
+// afterCheck does what follows from EC2's answer about a silent host. Only then the
+// question counts; else it is asked again when the walk comes by the next time.
+func (hw *HostWalker) afterCheck(ctx context.Context, hostID string, check HostCheck, now time.Time) error {
+	if !check.settled() {
+		return check.Err
+	}
+	if settled, err := hw.Unresponsive.markAgain(ctx, hostID, now); !settled || err != nil {
+		return err
+	}
+	return hw.HostTable.RecordAsked(ctx, hostID, now)
+}
+
+// knownToEC2 tells whether EC2 can know the host: it does not know those with IDs of
+// Systems Manager's own.
+func knownToEC2(hostID string) bool { return !strings.HasPrefix(hostID, "mi-") }

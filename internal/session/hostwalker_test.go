@@ -17,10 +17,13 @@ import (
 func (u *upkeep) walk(when time.Time) {
 	u.t.Helper()
 	u.now = when
-	w := session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
-	if err := w.Walk(u.t.Context()); err != nil {
+	if err := u.walker().Walk(u.t.Context()); err != nil {
 		u.t.Fatal(err)
 	}
+}
+
+func (u *upkeep) walker() *session.HostWalker {
+	return &session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
 }
 
 // silent marks a host silent that last answered at t0.
@@ -142,11 +145,7 @@ func TestWalkThatHasNoTimeForSilentHostsSaysSo(t *testing.T) {
 		u := newUpkeep(t)
 		u.silent(hostA)
 		u.asking = func() { time.Sleep(6 * time.Second) }
-		u.now = at(1800)
-		w := session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
-		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-		defer cancel()
-		if err := w.Walk(ctx); err != nil || !strings.Contains(u.log.String(), "time is up") {
+		if err := u.walkFor(at(1800), 8*time.Second); err != nil || !strings.Contains(u.log.String(), "time is up") {
 			t.Errorf("%v, log: %s", err, &u.log)
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -41,7 +40,7 @@ const noteTime = 2 * time.Second
 // hostsOf are the hosts of deletions, each once, that EC2 may know.
 func hostsOf(deletions []*deletion) (hostIDs []string) {
 	for _, del := range deletions {
-		if id := del.seen.HostID; id != "" && !strings.HasPrefix(id, "mi-") {
+		if id := del.seen.HostID; id != "" && knownToEC2(id) {
 			hostIDs = append(hostIDs, id)
 		}
 	}

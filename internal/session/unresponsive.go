@@ -91,6 +91,9 @@ func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration, una
 func (um *UnresponsiveMarker) markHost(ctx context.Context, hostID string, before, now time.Time, asked bool) error {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
+	if quiet, err := um.quietBefore(ctx, hostID, before); !quiet || err != nil {
+		return err
+	}
 	var errs []error
 	settled := asked // else the next run looks at the host again
 	marked := 0
@@ -117,19 +120,35 @@ func (um *UnresponsiveMarker) markHost(ctx context.Context, hostID string, befor
 	return nil
 }
 
-// markAgain makes READY sessions UNKNOWN on a host that is marked silent already.
-func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, answered, now time.Time) error {
+// quietBefore tells whether the host has not answered since then, as it is now: the
+// index that lists quiet hosts may be behind, and it has taken time to ask EC2.
+func (um *UnresponsiveMarker) quietBefore(ctx context.Context, hostID string, then time.Time) (bool, error) {
+	silences, err := um.HostTable.Silences(ctx, []string{hostID})
+	silence, known := silences[hostID]
+	return known && silence.AnsweredAt.Before(then), err
+}
+
+// markAgain makes READY sessions UNKNOWN on a host that is marked silent already, and
+// has not answered meanwhile. settled is false where one may become READY again.
+func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, now time.Time) (settled bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
-	for records, err := range onHost(ctx, um.Index, hostID) {
-		if err == nil {
-			_, _, err = um.markRecords(ctx, records, answered, now)
-		}
-		if err != nil {
-			return err
-		}
+	silences, err := um.HostTable.Silences(ctx, []string{hostID})
+	if silence := silences[hostID]; !silence.Silent || err != nil {
+		return true, err
 	}
-	return nil
+	settled = true
+	for records, err := range onHost(ctx, um.Index, hostID) {
+		if err != nil {
+			return false, err
+		}
+		_, over, err := um.markRecords(ctx, records, silences[hostID].AnsweredAt, now)
+		if err != nil {
+			return false, err
+		}
+		settled = settled && over
+	}
+	return settled, nil
 }
 
 // markRecords marks those of a host's records that are READY, and

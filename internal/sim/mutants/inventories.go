@@ -30,10 +30,10 @@ var inventoryBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "restored sessions of silent hosts left alone", promise: 9, file: walker,
+		name: "restored sessions of silent hosts left alone", promise: 9, file: unresponsive,
 		why: "a backup has them READY, and nobody looks at a host again that is silent already",
-		old: "check.Err = hw.Unresponsive.markAgain(ctx, hostID, silences[hostID].AnsweredAt, now)",
-		new: "",
+		old: "silence := silences[hostID]; !silence.Silent || err != nil {",
+		new: "silence := silences[hostID]; silence.Silent || err != nil {",
 	},
 	{
 		name: "silent hosts not asked about again", promise: 9, file: walker,

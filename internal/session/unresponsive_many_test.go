@@ -1,0 +1,96 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
+	}
+	u.send(at(1400), at(1700), at(2000))
+	u.now = at(2000)
+	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
+	defer cancel()
+	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
+	if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
+		t.Error(err)
+	}
+	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
+		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
+	}
+	u.asking = nil
+	u.markUnresponsive(at(2001))
+	if len(u.asked) != 250 {
+		t.Errorf("%d hosts after two runs", len(u.asked))
+	}
+}
+
+// Hosts that cannot be done with do not keep others from their turn.
+func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
+	}
+	u.send(at(400), at(700), at(1000))
+	asked := 0
+	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); !errors.Is(err, u.ec2Fails) || asked != 1 {
+		t.Errorf("EC2 was asked %d times, error %v", asked, err)
+	}
+	for n := range 250 {
+		u.has(fmt.Sprint("s", n), "State", "UNKNOWN")
+	}
+	u.ec2Fails, u.asked = nil, nil
+	u.markUnresponsive(at(1300))
+	if len(u.asked) != 250 {
+		t.Errorf("EC2 was then asked about %d hosts", len(u.asked))
+	}
+}
+
+// What cannot be written of one host that is gone keeps nobody from asking about
+// the quiet hosts behind it.
+func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 250 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
+	}
+	first := fmt.Sprintf("i-%017d", 249)
+	u.statuses[first] = session.Terminated
+	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
+	u.send(at(400), at(700), at(1000))
+	u.now = at(1000)
+	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
+		t.Error("no error")
+	}
+	if len(u.asked) != 250 {
+		t.Errorf("EC2 was asked about %d hosts", len(u.asked))
+	}
+	u.table.fault, u.asked = nil, nil
+	u.markUnresponsive(at(1300))
+	if !slices.Equal(u.asked, []string{first}) {
+		t.Errorf("then asked about %q", u.asked)
+	}
+	u.has("s249", "Confirmation", "host-gone")
+}
+
+// Promise 11: one run has a bound, and says that it was this that it reached.
+func TestOneRunMarksThousandHosts(t *testing.T) {
+	u := newUpkeep(t)
+	for n := range 1050 {
+		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
+	}
+	u.markUnresponsive(at(1000))
+	if log := u.log.String(); len(u.asked) != 1000 || !strings.Contains(log, "one run's bound is reached") || strings.Contains(log, "time is up") {
+		t.Errorf("EC2 was asked about %d hosts, log: %s", len(u.asked), log)
+	}
+}
