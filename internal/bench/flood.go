@@ -32,6 +32,16 @@ const (
 // of inventory looks at.
 const quietHosts = 2_000
 
+// floodLimits are of one run. One task may have 8 s of a processor, which are 55 s at 256 MB by Lambda's rule, and 256 MB: the
+// two together, in one process, keep within what one of them may have. A run of deletions that needed more than half of the
+// minute until the next one would be late for the hosts that it comes to last.
+const (
+	floodProcessor     = 8 * time.Second
+	floodMegabytes     = 256
+	floodCommanded     = 30 * time.Second
+	floodInventorySent = 10 * time.Second
+)
+
 // measureFlood runs cleanup's tasks deletions and inventory, at the same time, where
 // one host has flooded the table and is gone, and ten thousand others have
 // deletions that are due. The tables are in memory, or made up while they are
@@ -71,9 +81,23 @@ func measureFlood(ctx context.Context, r *report) error {
 	r.say("one host with %d records, which is gone, %d hosts with a due deletion each, of which %d are silent:", floodRecords, floodHosts, quietHosts)
 	r.say("cleanup's task deletions: %d hosts commanded within %.1f s, %d of the gone host's records ended by both tasks", len(f.commanded), f.lastSent.Seconds(), f.ended)
 	r.say("cleanup's task inventory, at the same time: sent after %.1f s, done after %.1f s (of 55), sessions of %d silent hosts marked", f.inventorySent.Seconds(), took[1].Seconds(), unknown)
-	r.say("both together: %.1f s of a processor (each has 8), at most %d MB of the whole process (each has 256)", (processorTime() - used).Seconds(), peakMegabytes())
+	used, peak := processorTime()-used, peakMegabytes()
+	r.say("both together: %.1f s of a processor (each has 8), at most %d MB of the whole process (each has 256)", used.Seconds(), peak)
 	if len(f.commanded) != floodHosts || f.inventorySent == 0 || unknown == 0 {
 		return fmt.Errorf("%d hosts commanded, not %d; inventory sent after %v; sessions of %d silent hosts marked", len(f.commanded), floodHosts, f.inventorySent, unknown)
+	}
+	var over []string
+	limit := func(is, most float64, format string) {
+		if is > most {
+			over = append(over, fmt.Sprintf(format, is, most))
+		}
+	}
+	limit(used.Seconds(), floodProcessor.Seconds(), "both tasks took %.1f s of a processor: one may have %.0f")
+	limit(float64(peak), floodMegabytes, "the process took %.0f MB: a task may have %.0f")
+	limit(f.lastSent.Seconds(), floodCommanded.Seconds(), "the last host with a due deletion was commanded after %.1f s: %.0f is on time")
+	limit(f.inventorySent.Seconds(), floodInventorySent.Seconds(), "the inventory was sent after %.1f s: %.0f is on time")
+	if err := beyond(over); err != nil {
+		return fmt.Errorf("%w:\n%s", err, strings.Join(over, "\n"))
 	}
 	// That the gone host's time was not enough is told, and the next run goes on.
 	if err := errs[1]; errs[0] != nil || ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
