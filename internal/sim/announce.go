@@ -87,6 +87,9 @@ func (w *world) pollPipe(s *pipeShard) {
 		}
 		s.busy, s.endings = false, s.endings[len(batch):]
 	}, func(*invocation) { again() })
+	for _, e := range batch {
+		inv.calls.mostReads += w.mostReadsOf(e.was.HostID)
+	}
 	w.say(inv, "is to announce %d ends", len(batch))
 }
 

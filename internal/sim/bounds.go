@@ -1,5 +1,7 @@
 package sim
 
+import "dcv-session-broker/internal/session"
+
 // Promise 11: what a run asks of others is bounded, by what the code and DESIGN say.
 // Each bound is counted where it was at risk: a bound that no run comes near
 // proves nothing.
@@ -8,6 +10,9 @@ package sim
 // tries it.
 type calls struct {
 	writes, reads, sends, nodes, questions int
+	hostReads, stops                       int            // of the Hosts table; of hosts
+	records                                int            // that the stream or the pipe shows it
+	mostReads                              int            // of ended-sessions: of all the hosts that it is to tell of
 	rounds                                 int            // of cleanup: how often it read what is due
 	claims                                 map[string]int // of sessions
 }
@@ -22,12 +27,18 @@ func (w *world) counts(calls *int) {
 type bound int
 
 const (
-	plainRequest    bound = iota // one write and one command a request of which all is well
-	refusedRequest               // what it takes to find the hosts at fault
-	batchQuestion                // of host-events to EC2, one a batch
-	runQuestions                 // of cleanup to EC2
-	claimsOfSession              // one a run
-	recordPages                  // records held at one time
+	plainRequest      bound = iota // one write and one command a request of which all is well
+	refusedRequest                 // what it takes to find the hosts at fault
+	batchQuestion                  // of host-events to EC2, one a batch
+	runQuestions                   // of cleanup to EC2
+	claimsOfSession                // one a run
+	recordPages                    // records held at one time
+	streamWrites                   // of session-stream: one a batch
+	announcementReads              // of ended-sessions: what the table has on each host
+	describeReads                  // of describe-sessions
+	idleCommands                   // of cleanup: one a run
+	stopTries                      // of cleanup: hosts that a run tries to stop
+	stopReads                      // of cleanup: what it reads for each of those
 
 	bounds
 )
@@ -35,6 +46,8 @@ const (
 var boundNames = [bounds]string{
 	"a plain request is a write and a command", "hosts at fault are found in few calls", "a batch of news asks EC2 once",
 	"a run of cleanup asks EC2 a few times", "a run claims a deletion once", "records come in pages",
+	"a batch of the stream is one write", "the host of an end is read page by page, and once more", "a page of sessions is read in a few calls",
+	"idle sessions are closed by one command", "a run stops a few hosts", "a run reads a few times for each host that it stops",
 }
 
 // holds counts a bound that was at risk, and holds promise 11 to it.
@@ -58,9 +71,47 @@ func (w *world) callsAreBounded(inv *invocation) {
 	case inv.task == "inventory" && c.questions > 0: // pages of a hundred quiet hosts, and the walk
 		w.holds(runQuestions, inv, c.questions, 2+len(w.machines)/100+len(w.machines)/200+1)
 	}
+	w.othersAreBounded(inv)
 	for _, n := range c.claims {
 		w.holds(claimsOfSession, inv, n, 1)
 	}
+}
+
+const (
+	maxReads = 10 // session.Describer's
+	maxStops = 20 // session.Stopper's
+)
+
+// othersAreBounded holds those functions to their bounds that ask little.
+func (w *world) othersAreBounded(inv *invocation) {
+	c := &inv.calls
+	switch {
+	case inv.function == "session-stream" && c.records > 1:
+		w.holds(streamWrites, inv, c.writes+c.reads, 1)
+	case inv.function == "ended-sessions" && c.reads > 1:
+		w.holds(announcementReads, inv, c.reads, c.mostReads)
+	case inv.function == "describe-sessions" && c.reads > 1:
+		w.holds(describeReads, inv, c.reads, maxReads)
+	case inv.task == "idle" && c.sends > 0:
+		w.holds(idleCommands, inv, c.sends+c.reads+c.writes+c.hostReads+c.questions+c.nodes, 1)
+	case inv.task == "stop" && c.stops+c.reads > 0:
+		w.holds(stopTries, inv, c.stops, maxStops)
+		w.holds(stopReads, inv, c.reads+c.hostReads, 1+2*maxStops) // what hosts have said, and twice for each
+	}
+}
+
+// mostReadsOf is how often the table is read for whether nothing is left on a host: a
+// page of what lives there by the index, and again what the page has, 25 at a time,
+// until one lives. Of those that have ended a record says so.
+func (w *world) mostReadsOf(hostID string) int {
+	shown := 0
+	for _, r := range w.records() {
+		if r[session.AttrHostID] == hostID {
+			shown++
+		}
+	}
+	page := w.setup.hostPage
+	return (shown/page + 1) * (1 + (page+24)/25)
 }
 
 // requestIsBounded holds a request to the budget: nothing is read, the marks are one

@@ -45,6 +45,9 @@ func (c *command) status(now time.Time) (types.CommandStatus, string) {
 }
 
 func (s systemsManagerOf) ListCommands(ctx context.Context, in *ssm.ListCommandsInput, _ ...func(*ssm.Options)) (out *ssm.ListCommandsOutput, err error) {
+	if s.inv.older {
+		return &ssm.ListCommandsOutput{}, nil
+	}
 	var refusal error
 	err = s.read(ctx, "list commands", func() {
 		out = &ssm.ListCommandsOutput{}

@@ -13,6 +13,10 @@ type dice struct{ pcg *rand.PCG }
 
 func newDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5510)} }
 
+// newOtherDice are a seed's second dice: what is drawn by them leaves everything
+// else of a seed as it is.
+func newOtherDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5511)} }
+
 // below is one of 0 ... n-1.
 func (d dice) below(n int) int {
 	hi, _ := bits.Mul64(d.pcg.Uint64(), uint64(n))

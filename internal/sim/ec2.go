@@ -58,6 +58,7 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 // StopInstances stops one host, if it is in a state to be stopped.
 func (e ec2Of) StopInstances(ctx context.Context, in *ec2.StopInstancesInput, _ ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
 	id := in.InstanceIds[0]
+	e.w.counts(&e.inv.calls.stops)
 	return &ec2.StopInstancesOutput{}, e.call(ctx, "stop "+id, func() error {
 		m := e.w.machine(id)
 		if m == nil || m.state != running {

@@ -37,6 +37,8 @@ const (
 	timedOut      // it took longer than it may
 	deployed      // all of them at once
 	functionOlder // does not write what newer ones do
+	cleanupOlder
+	hostEventsOlder
 	settingsChange
 	slowCall // time passes while a call is under way
 
@@ -92,7 +94,7 @@ var faultNames = [faults]string{
 	"table refuses a write", "table does not answer, not written", "table does not answer, written", "write tried twice", "write lands late", "first try lands after the second",
 	"read fails", "index is stale", "hosts table fails", "hosts table's answer is lost",
 	"SendCommand throttled", "calls come too fast", "document is older", "SendCommand fails", "SendCommand's answer is lost", "a command by tag ends as a whole", "reading throttled", "invocation not visible yet", "EC2 fails",
-	"function killed", "function timed out", "deploy", "function is older", "settings change", "slow call",
+	"function killed", "function timed out", "deploy", "function is older", "cleanup is older", "host-events is older", "settings change", "slow call",
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",

@@ -2,25 +2,49 @@ package sim
 
 import (
 	"maps"
+	"math"
 	"time"
 
+	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/session"
 )
 
-// While a stack is updated, functions of two versions are at work.
+// While a stack is updated, functions of two versions are at work: each is older
+// until its own turn comes. An older one is today's code, which is shown no more,
+// and of whose writes no more lands, than one knew of before
+//
+//   - TryUntil: delete-sessions does not write it, and cleanup, which does not see
+//     it, computes from what is set today until when a deletion is tried;
+//   - the notes of refused hosts, the walk over hosts that have records, and the
+//     look for inventories that no host had: cleanup does nothing of the kind;
+//   - MaxSessionsPerHost: host-events lists whatever a host says;
+//   - that only standard output is an answer: with any noise host-events takes an
+//     inventory for cut.
+//
+// The promises are held to the newer ones, whatever older ones do beside them. An
+// older order of steps (silent hosts before the inventory), or an older rule
+// (an ended record's ID given to any host), would be a copy of code that is no
+// more: it is not there.
 
-// isOlder tells whether a function that starts now is of the version before: until
-// its turn comes in an update that takes a while.
+// isOlder tells whether a function that starts now is of the version before.
 func (w *world) isOlder(function string) bool {
-	if w.calm || function != "delete-sessions" || w.now().After(w.began.Add(w.setup.olderFor)) {
+	if w.calm || !w.now().Before(w.began.Add(w.setup.olderFor[function])) {
 		return false
 	}
-	w.seen.faults[functionOlder]++
+	w.seen.faults[olderFault[function]]++
 	return true
 }
 
-// withoutNew is what an older function writes: a deletion's TryUntil it does not
-// know.
+var olderFault = map[string]fault{"delete-sessions": functionOlder, "cleanup": cleanupOlder, "host-events": hostEventsOlder}
+
+// asOlder are the settings that an older function knows.
+func (s setup) asOlder() setup {
+	s.maxSessions = math.MaxInt32
+	s.read.hostEvents.MaxSessionsPerHost = s.maxSessions
+	return s
+}
+
+// withoutNew is what an older function writes.
 func withoutNew(writes []session.Write) []session.Write {
 	old := make([]session.Write, len(writes))
 	for i, write := range writes {
@@ -29,6 +53,23 @@ func withoutNew(writes []session.Write) []session.Write {
 		old[i] = write
 	}
 	return old
+}
+
+// shows is a record as a version knows it.
+func (inv *invocation) shows(r session.Record) session.Record {
+	if inv.older {
+		r = maps.Clone(r)
+		delete(r, session.AttrTryUntil)
+	}
+	return r
+}
+
+// listed is a host's output in the list of a command's invocations.
+func (inv *invocation) listed(on *onHost) string {
+	if inv.older {
+		return agent.Listed(on.output+on.stderr, "")
+	}
+	return agent.Listed(on.output, on.stderr)
 }
 
 // timeToTry is until when a deletion is to be tried that the invocation marks; zero

@@ -98,9 +98,10 @@ func (w *world) triedAsLongAsSet(c change) {
 }
 
 // tryUntil is until when a deletion is tried. Records that older brokers marked do
-// not say so: then the function's own setting counts.
+// not say so, and older brokers do not know it: then the function's own setting
+// counts.
 func (inv *invocation) tryUntil(s session.Session) time.Time {
-	if s.TryUntil.IsZero() {
+	if s.TryUntil.IsZero() || inv.older {
 		return s.DeletionRequestedAt.Add(inv.setup.giveUp)
 	}
 	return s.TryUntil
@@ -163,7 +164,7 @@ func (w *world) confirmedRightly(c change) {
 			w.breaks(3, "%s has vanished, but no inventory sent after the request says so", is.ID)
 		}
 	case session.HostGone:
-		if f := c.by.asked[is.HostID]; c.begins && !w.setup.endStopped && f.stopped {
+		if f := c.by.asked[is.HostID]; c.begins && !c.by.setup.endStopped && f.stopped {
 			w.breaks(3, "%s is ended with its host, which is only stopped", is.ID)
 		}
 		if f, asked := c.by.asked[is.HostID]; !asked || !f.gone || f.at.Before(is.DeletionRequestedAt) && !c.begins {
@@ -234,8 +235,10 @@ func (w *world) listedOnce(c change) {
 		return
 	}
 	for _, r := range w.records() {
-		s := r.Session()
-		if r[session.AttrLiveHostID] == c.is.HostID && s.ID != c.is.ID && s.NameOnHost() == c.is.NameOnHost() {
+		if r[session.AttrLiveHostID] != c.is.HostID {
+			continue
+		}
+		if s := r.Session(); s.ID != c.is.ID && s.NameOnHost() == c.is.NameOnHost() {
 			w.breaks(5, "%q of %s is listed as %s, and as %s", s.NameOnHost(), s.HostID, s.ID, c.is.ID)
 		}
 	}

@@ -53,6 +53,7 @@ type hostTableOf tableOf
 
 // do has a call land: it may fail before, or its answer be lost.
 func (t hostTableOf) do(ctx context.Context, what string, call func(context.Context)) (err error) {
+	t.w.counts(&t.inv.calls.hostReads)
 	t.w.park(t.inv, ctx, what, func() bool {
 		fails := func(f fault) bool {
 			t.inv.faulty = true
@@ -128,11 +129,17 @@ func (t hostTableOf) MarkSilent(ctx context.Context, hostID string, before time.
 }
 
 func (t hostTableOf) WalkedTo(ctx context.Context) (hostID string, err error) {
+	if t.inv.older {
+		return "", nil
+	}
 	err = t.do(ctx, "how far hosts were looked at", func(ctx context.Context) { hostID, _ = t.w.hostTable.WalkedTo(ctx) })
 	return hostID, err
 }
 
 func (t hostTableOf) RecordWalkedTo(ctx context.Context, hostID string) error {
+	if t.inv.older {
+		return nil
+	}
 	return t.do(ctx, "hosts were looked at until "+hostID, func(ctx context.Context) { _ = t.w.hostTable.RecordWalkedTo(ctx, hostID) })
 }
 
@@ -150,6 +157,9 @@ func (t hostTableOf) RecordRefused(ctx context.Context, hostIDs []string, at tim
 }
 
 func (t hostTableOf) RefusedHosts(ctx context.Context, limit int) (hosts []session.RefusedHost, err error) {
+	if t.inv.older {
+		return nil, nil
+	}
 	err = t.do(ctx, "which hosts were refused", func(ctx context.Context) { hosts, _ = t.w.hostTable.RefusedHosts(ctx, limit) })
 	return hosts, err
 }

@@ -11,20 +11,7 @@ import (
 // plan sets the schedules going.
 func (w *world) plan() {
 	for _, t := range deployment().tasks {
-		switch t.name {
-		case "inventory":
-			w.every(w.setup.inventoryEvery, t.name)
-		case "idle":
-			if w.setup.closeIdle > 0 {
-				w.every(t.every, t.name)
-			}
-		case "stop":
-			if w.setup.stopEmpty > 0 {
-				w.every(t.every, t.name)
-			}
-		default:
-			w.every(t.every, t.name)
-		}
+		w.every(w.setup.period(t), t.name)
 	}
 	w.hourBegins = w.began
 	if w.meets(hourMissing) {
@@ -32,13 +19,40 @@ func (w *world) plan() {
 	}
 }
 
-// every runs a task again and again, now and then not, or twice at once.
-func (w *world) every(period time.Duration, task string) {
-	w.after(w.dice.between(0, period), func() { w.tick(period, task) })
+// replan has the schedules follow a change of what is set.
+func (w *world) replan(was setup) {
+	for _, t := range deployment().tasks {
+		if period := w.setup.period(t); period != was.period(t) {
+			w.every(period, t.name)
+		}
+	}
 }
 
-func (w *world) tick(period time.Duration, task string) {
-	w.after(period, func() { w.tick(period, task) })
+// period is how often a task is run; 0: never.
+func (s setup) period(t task) time.Duration {
+	switch {
+	case t.name == "inventory":
+		return s.inventoryEvery
+	case t.name == "idle" && s.closeIdle == 0, t.name == "stop" && s.stopEmpty == 0:
+		return 0
+	}
+	return t.every
+}
+
+// every runs a task again and again, now and then not, or twice at once, until it
+// is planned again.
+func (w *world) every(period time.Duration, task string) {
+	w.plans[task]++
+	if plan := w.plans[task]; period > 0 {
+		w.after(w.dice.between(0, period), func() { w.tick(period, task, plan) })
+	}
+}
+
+func (w *world) tick(period time.Duration, task string, plan int) {
+	if plan != w.plans[task] {
+		return
+	}
+	w.after(period, func() { w.tick(period, task, plan) })
 	now := w.now()
 	switch {
 	case !w.calm && now.After(w.hourBegins) && now.Before(w.hourBegins.Add(time.Hour)) && w.hourBegins != w.began:
@@ -46,7 +60,7 @@ func (w *world) tick(period time.Duration, task string) {
 		return
 	case (task == "idle" || task == "stop") && w.noIdle:
 		return
-	case task == "inventory" && w.calm && !w.lastLook && !w.dice.chance(25*percent):
+	case task == "inventory" && w.calm && !w.lastLook && !w.dice.chance(w.calmInventories()):
 		return // what it would find does not matter yet
 	case w.meets(runMissing):
 		w.say("scheduler", "FAULT: %s: %s", runMissing, task)
@@ -61,6 +75,15 @@ func (w *world) tick(period time.Duration, task string) {
 		w.say("scheduler", "FAULT: %s: %s", runsOverlap, task)
 		w.runTask(task)
 	}
+}
+
+// calmInventories is how many there are of those that do not matter: few where each is
+// the work of hundreds of hosts.
+func (w *world) calmInventories() int {
+	if w.setup.large() {
+		return 5 * percent
+	}
+	return 25 * percent
 }
 
 func (w *world) anythingDue() bool {

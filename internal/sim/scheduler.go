@@ -23,7 +23,7 @@ type invocation struct {
 	task     string
 	faulty   bool // a call of its own met a fault
 	calls    calls
-	// older: it is of a version from before TryUntil. olderDocument: it met a document
+	// older: it is of a version before (older.go). olderDocument: it met a document
 	// that is older than itself.
 	older, olderDocument bool
 	sent                 bool            // it has sent a command, or tried to
@@ -62,7 +62,9 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
 		asked: map[string]hostStatus{}, unmet: map[string]int{}, beaten: map[string]int{},
 	}
-	inv.older = w.isOlder(function)
+	if inv.older = w.isOlder(function); inv.older {
+		inv.setup = inv.setup.asOlder()
+	}
 	inv.done = func() { done(inv) }
 	inv.failed = func() { failed(inv) }
 	inv.ctx, inv.cancel = context.WithTimeout(context.Background(), deployment().timeouts[function])

@@ -6,21 +6,79 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-var giveUpTimes = []time.Duration{5 * time.Minute, 6 * time.Minute, 10 * time.Minute, 60 * time.Minute}
+// What the stack's parameters are set to.
+var (
+	giveUpTimes      = []time.Duration{5 * time.Minute, 6 * time.Minute, 10 * time.Minute, 60 * time.Minute}
+	silentTimes      = []time.Duration{5 * time.Minute, 15 * time.Minute}
+	inventoryPeriods = []time.Duration{2 * time.Minute, 5 * time.Minute}
+	idleTimes        = []time.Duration{3 * time.Minute, 10 * time.Minute}
+	emptyTimes       = []time.Duration{2 * time.Minute, 5 * time.Minute}
+)
 
 // changeSettings updates the stack's parameters. Each function has them at a time
-// of its own, and until then works with the old ones.
+// of its own, and until then works with the old ones. Schedules have them
+// immediately.
 func (w *world) changeSettings() {
 	w.seen.faults[settingsChange]++
 	s := &w.setup
+	was := *s
+	s.change++
 	s.giveUp = oneOf(w.dice, giveUpTimes)
 	s.forceMode = oneOf(w.dice, []session.ForceMode{session.Purge, session.BestEffort})
 	s.longestGiveUp = max(s.longestGiveUp, s.giveUp)
+	if s.changesAll {
+		w.changeOthers(s)
+	}
 	s.read = s.settings()
 	now := *s
-	w.say("deploy", "from now on give up after %s, %s", now.giveUp, now.forceMode)
+	w.say("deploy", "from now on give up after %s, %s, silent after %s, inventory every %s, idle %s, empty %s, stopped hosts end their sessions: %t, %d sessions a host",
+		now.giveUp, now.forceMode, now.silentAfter, now.inventoryEvery, now.closeIdle, now.stopEmpty, now.endStopped, now.maxSessions)
 	for _, function := range []string{"delete-sessions", "cleanup", "host-events", "session-stream", "describe-sessions", "ended-sessions"} {
-		w.after(w.dice.between(0, 2*time.Minute), func() { w.setups[function] = now })
+		w.after(w.dice.between(0, 2*time.Minute), func() {
+			if w.setupOf(function).change > now.change {
+				return // it has newer ones by now
+			}
+			if function == "host-events" {
+				w.boundChanges(w.setupOf(function).maxSessions)
+			}
+			w.setups[function] = now
+		})
+	}
+	w.replan(was)
+}
+
+// changeOthers changes some of what else the functions read, and how often they
+// run. What the table must hold across each change:
+//
+//   - EndSessionsOfStoppedHosts: who ends the sessions of a stopped host may do so
+//     (confirmedRightly).
+//   - SilentAfterMinutes, InventoryMinutes: no session is UNKNOWN before its host
+//     has been silent for as long as is set, and has left two inventories
+//     unanswered, however far apart (silentRightly).
+//   - MaxSessionsPerHost: what is listed stays; nothing new is listed above the
+//     bound (hostIsBounded).
+//   - CloseIdleAfterMinutes: the command says what was set (idleAsSet).
+//   - StopEmptyAfterMinutes: a host has been empty for as long as is set (stopsHost).
+func (w *world) changeOthers(s *setup) {
+	d := w.other
+	changes := func() bool { return d.chance(40 * percent) }
+	if changes() {
+		s.endStopped = !s.endStopped
+	}
+	if changes() {
+		s.silentAfter = oneOf(d, silentTimes)
+	}
+	if changes() {
+		s.inventoryEvery = oneOf(d, inventoryPeriods)
+	}
+	if changes() && s.flood { // elsewhere no host comes near it
+		s.maxSessions = oneOf(d, []int{floodedAt - 3, floodedAt, floodedAt + 6})
+	}
+	if changes() {
+		s.closeIdle = oneOf(d, append([]time.Duration{0}, idleTimes...))
+	}
+	if changes() {
+		s.stopEmpty = oneOf(d, append([]time.Duration{0}, emptyTimes...))
 	}
 }
 
@@ -30,4 +88,32 @@ func (w *world) setupOf(function string) setup {
 		return s
 	}
 	return w.firstSetup
+}
+
+// A formerBound is how many sessions of a host functions may list that have begun
+// before the bound was lowered, and until when.
+type formerBound struct {
+	most  int
+	until time.Time
+}
+
+func (w *world) boundChanges(was int) {
+	w.bound = formerBound{w.mostSessions(was), w.now().Add(deployment().timeouts["host-events"] + staleAtMost)}
+}
+
+// mostSessions is the bound of a host's sessions that a function has which was
+// started with that one, and those that work beside it.
+func (w *world) mostSessions(bound int) int {
+	if w.now().Before(w.bound.until) {
+		return max(bound, w.bound.most)
+	}
+	return bound
+}
+
+// Promise 5: idle sessions are closed only after as long as is set for who has them
+// closed.
+func (w *world) idleAsSet(inv *invocation, cmd *command) {
+	if cmd.document == idleDocument && (inv.setup.closeIdle == 0 || cmd.idle != inv.setup.closeIdle) {
+		w.breaks(5, "%s has sessions closed that nobody has used for %s, and is set to %s", inv, cmd.idle, inv.setup.closeIdle)
+	}
 }

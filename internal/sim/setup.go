@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -16,17 +17,20 @@ type setup struct {
 	hosts, steps                                              int
 	rates                                                     [faults]int   // in millionths
 	land                                                      int           // how readily calls land, in percent
-	staleFor                                                  time.Duration // how far behind an index may be
+	staleFor, dueStaleFor                                     time.Duration // how far behind an index may be; the index due
 	clientWeight, hostWeight, timeWeight, killWeight          int
 	longestGiveUp                                             time.Duration // of all that were set
 	read                                                      settings      // what the functions read of it
 	changeWeight                                              int           // of changes of settings
+	change                                                    int           // counts the changes
+	changesAll                                                bool          // not only how long deletions are tried, and the force mode
 	sessionsAHost, hostPage                                   int           // when the run begins, at most; records of a host in a page
 	sendRate, readRate                                        int           // calls a second; 0: any
 	maxSessions                                               int           // of one host in the table
 	flood                                                     bool          // some hosts flood
 	losses                                                    losses
-	olderFor                                                  time.Duration // from the beginning: until then delete-sessions is older
+	untagged                                                  int                      // so many hosts in a hundred of a large fleet lose their tag
+	olderFor                                                  map[string]time.Duration // from the beginning: until then that function is older
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -36,13 +40,13 @@ const (
 	crowdedHosts = 2 * permille
 )
 
-func newSetup(d dice) setup {
+func newSetup(d, other dice) setup {
 	s := setup{
 		forceMode:      oneOf(d, []session.ForceMode{session.Purge, session.BestEffort}),
 		endStopped:     d.chance(70 * percent),
 		giveUp:         oneOf(d, giveUpTimes),
-		silentAfter:    oneOf(d, []time.Duration{5 * time.Minute, 15 * time.Minute}),
-		inventoryEvery: oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute}),
+		silentAfter:    oneOf(d, silentTimes),
+		inventoryEvery: oneOf(d, inventoryPeriods),
 		hosts:          1 + d.below(4),
 		steps:          60 + d.below(140),
 		land:           50 + d.below(50),
@@ -56,10 +60,10 @@ func newSetup(d dice) setup {
 		s.steps += 150
 	}
 	if d.chance(40 * percent) {
-		s.closeIdle = oneOf(d, []time.Duration{3 * time.Minute, 10 * time.Minute})
+		s.closeIdle = oneOf(d, idleTimes)
 	}
 	if d.chance(50 * percent) {
-		s.stopEmpty = oneOf(d, []time.Duration{2 * time.Minute, 5 * time.Minute})
+		s.stopEmpty = oneOf(d, emptyTimes)
 	}
 	if d.chance(30 * percent) {
 		s.changeWeight = 1
@@ -70,14 +74,14 @@ func newSetup(d dice) setup {
 	s.sessionsAHost, s.hostPage = 2, 3 // so that a host of a few sessions has more than one page
 	switch n := d.below(1_000_000); {
 	case n < largeFleets:
-		s.hosts = 50 + d.below(200)
+		s.hosts = 50 + d.below(350)
 		s.steps += 1000
 	case n < largeFleets+crowdedHosts:
 		s.hosts, s.sessionsAHost, s.hostPage = 1+d.below(2), 100+d.below(250), 100
 		s.steps += 300
 	}
 	if d.chance(4 * percent) {
-		s.olderFor = d.between(time.Minute, 30*time.Minute)
+		s.olderFor = map[string]time.Duration{"delete-sessions": d.between(time.Minute, 30*time.Minute)}
 	}
 	s.losses = planLosses(d, s.steps)
 	s.maxSessions = 500
@@ -85,7 +89,7 @@ func newSetup(d dice) setup {
 		s.flood, s.maxSessions = true, floodedAt
 	}
 	s.longestGiveUp = s.giveUp
-	s.staleFor = time.Second
+	s.staleFor, s.dueStaleFor = time.Second, time.Second
 	for f := range s.rates {
 		if d.chance(60 * percent) {
 			s.rates[f] = oneOf(d, []int{5 * permille, 2 * percent, 6 * percent, 15 * percent})
@@ -98,5 +102,31 @@ func newSetup(d dice) setup {
 	for _, f := range []fault{hostStops, hostHibernates, hostTerminates, hostDisconnects, hostSilent, hostUntagged, hostBusy, documentOlder, dcvFails, dcvHangs, dcvGarbage, dcvIgnores, dcvSaysNothing} {
 		s.rates[f] = 0 // these are among what hosts do, by weight
 	}
+	s.widen(other)
 	return s
+}
+
+func (s *setup) large() bool { return s.hosts >= 50 }
+
+// widen draws what has come to the simulation later.
+func (s *setup) widen(d dice) {
+	s.changesAll = d.chance(50 * percent)
+	if d.chance(50*percent) && s.staleFor > time.Second {
+		s.dueStaleFor = s.staleFor
+	}
+	if s.large() {
+		s.untagged = oneOf(d, []int{0, 3, 3, 10})
+		if d.chance(50 * percent) { // more than are listed for a request
+			s.hosts, s.untagged = 330+d.below(70), max(s.untagged, 3)
+		}
+	}
+	if d.chance(5 * percent) {
+		s.olderFor = maps.Clone(s.olderFor)
+		if s.olderFor == nil {
+			s.olderFor = map[string]time.Duration{}
+		}
+		for _, function := range []string{"cleanup", "host-events"} {
+			s.olderFor[function] = d.between(0, 30*time.Minute)
+		}
+	}
 }

@@ -65,7 +65,7 @@ func TestSeeds(t *testing.T) {
 		fmt.Print(c.summary())
 	}
 	t.Log(c.line())
-	if missing := c.seen.missing(); len(missing) > 0 && c.seeds >= enough {
+	if missing := c.seen.missing(c.seeds); len(missing) > 0 && c.seeds >= enough {
 		t.Errorf("never seen in %d seeds: %q", c.seeds, missing)
 	}
 }

@@ -145,6 +145,7 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	}
 	w.commands = append(w.commands, cmd)
 	w.commandTaken(inv, cmd)
+	w.idleAsSet(inv, cmd)
 	return cmd, nil
 }
 

@@ -38,7 +38,7 @@ func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.Li
 				Status:  types.CommandInvocationStatus(on.status), StatusDetails: aws.String(on.details),
 			}
 			if in.Details {
-				listed.CommandPlugins = s.w.plugins(on)
+				listed.CommandPlugins = s.w.plugins(s.inv, on)
 			}
 			out.CommandInvocations = append(out.CommandInvocations, listed)
 		}
@@ -51,11 +51,11 @@ func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.Li
 
 // plugins are the document's steps. Of the one for another platform the agent
 // says that it was skipped.
-func (w *world) plugins(on *onHost) (plugins []types.CommandPlugin) {
+func (w *world) plugins(inv *invocation, on *onHost) (plugins []types.CommandPlugin) {
 	for _, step := range w.documents[on.command.document].steps {
 		plugin := types.CommandPlugin{
 			Name: aws.String(step.name), Status: types.CommandPluginStatus(on.status), StatusDetails: aws.String(on.details),
-			Output: aws.String(agent.Listed(on.output, on.stderr)), ResponseCode: on.code,
+			Output: aws.String(inv.listed(on)), ResponseCode: on.code,
 		}
 		switch {
 		case on.died && step.platform == on.machine.platform:
@@ -91,7 +91,7 @@ func (s systemsManagerOf) GetCommandInvocation(ctx context.Context, in *ssm.GetC
 	err = s.read(ctx, "read all of "+aws.ToString(in.CommandId)+" "+aws.ToString(in.InstanceId), func() {
 		for _, on := range s.w.command(aws.ToString(in.CommandId)).invocations() {
 			if on.machine.id == *in.InstanceId && !s.w.hidden(on) {
-				out, refusal = s.w.invocation(on, in)
+				out, refusal = s.w.invocation(s.inv, on, in)
 			}
 		}
 	})
@@ -103,8 +103,8 @@ func (s systemsManagerOf) GetCommandInvocation(ctx context.Context, in *ssm.GetC
 
 // invocation is one step of a command on one host. Without a name it is the only
 // one.
-func (w *world) invocation(on *onHost, in *ssm.GetCommandInvocationInput) (*ssm.GetCommandInvocationOutput, error) {
-	plugins := w.plugins(on)
+func (w *world) invocation(inv *invocation, on *onHost, in *ssm.GetCommandInvocationInput) (*ssm.GetCommandInvocationOutput, error) {
+	plugins := w.plugins(inv, on)
 	n := slices.IndexFunc(plugins, func(p types.CommandPlugin) bool { return in.PluginName != nil && *p.Name == *in.PluginName })
 	switch {
 	case in.PluginName == nil && len(plugins) == 1:
@@ -163,6 +163,9 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 		}
 		if refusal == nil {
 			out.InstanceInformationList, out.NextToken, refusal = page(nodes, in.NextToken, in.MaxResults, 10, 5, 50)
+			if aws.ToString(out.NextToken) == "300" && s.inv.request != nil {
+				s.w.seen.deeds[nodesUnlisted]++
+			}
 		}
 	})
 	if err == nil {

@@ -30,7 +30,7 @@ func (w *world) note(a session.HostAnswer) {
 func (w *world) stopsHost(inv *invocation, m *machine) {
 	w.seen.premises[5]++
 	w.seen.deeds[hostStopped]++
-	now, grace := w.now(), w.setup.stopEmpty
+	now, grace := w.now(), inv.setup.stopEmpty
 	switch {
 	case grace == 0:
 		w.breaks(5, "%s stops %s, but empty hosts are not to be stopped", inv, m.id)

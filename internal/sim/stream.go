@@ -189,5 +189,6 @@ func (w *world) pollShard(s *shard) {
 			s.retries++
 		}
 	})
+	inv.calls.records = count
 	w.say(inv, "is shown %d records", count)
 }

@@ -102,6 +102,7 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 		return fails(tableLate, session.ErrUnclear)
 	}
 	res := w.write1(inv, write)
+	res.Old = inv.shows(res.Old)
 	if res.Err != nil {
 		if n := w.changes[write.SessionID]; n != inv.beaten[write.SessionID] { // others have changed it since the last try
 			inv.unmet[write.SessionID]++
@@ -202,7 +203,7 @@ func (x indexOf) query(ctx context.Context, what string, behind time.Duration, f
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
 			for _, r := range x.w.shown(x.inv, behind) {
 				if fits(r) {
-					found = append(found, maps.Clone(r))
+					found = append(found, x.inv.shows(maps.Clone(r)))
 				}
 			}
 			x.w.say(x.inv, "%s: %d records", what, len(found))
@@ -211,10 +212,6 @@ func (x indexOf) query(ctx context.Context, what string, behind time.Duration, f
 	}, nil)
 	return found, err
 }
-
-// dueBehind is how far behind the index due may be in every seed: promises about
-// times rest on it.
-const dueBehind = time.Second
 
 func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	if shard == "0" {
@@ -229,8 +226,11 @@ func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.R
 	return x.leased(ctx, "query open "+shard, shard, "~", limit) // sorts behind every time
 }
 
+// leased reads the index due. Where it is minutes behind, times are not promised: a
+// deletion is tried again, and given up, when it shows. It may also show what
+// has long moved on, of which no write lands then.
 func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
-	due, err := x.query(ctx, what, dueBehind, func(r session.Record) bool {
+	due, err := x.query(ctx, what, x.w.setup.dueStaleFor, func(r session.Record) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
@@ -270,6 +270,9 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 }
 
 func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
+	if x.inv.older { // nobody walked over hosts
+		return nil, nil
+	}
 	_, err = x.query(ctx, "scan by-host after "+hostID, x.w.setup.staleFor, func(r session.Record) bool {
 		host, lives := r[session.AttrLiveHostID].(string)
 		if lives && host > hostID && !slices.Contains(hostIDs, host) {

@@ -13,10 +13,13 @@ import (
 // A world is one run.
 type world struct {
 	dice       dice
+	other      dice  // for what has come to the simulation later
 	setup      setup // as it is set now
 	firstSetup setup
 	setups     map[string]setup // of functions that have got other settings since
-	transcript *transcript      // nil: none
+	plans      map[string]int   // by task: how often it was planned
+	bound      formerBound
+	transcript *transcript // nil: none
 	began      time.Time
 	calm       bool           // nothing goes wrong any more
 	lastLook   bool           // the inventories that are compared with the hosts
@@ -105,12 +108,12 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		dice: newDice(seed), began: time.Now(),
+		dice: newDice(seed), other: newOtherDice(seed), plans: map[string]int{}, began: time.Now(),
 		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{}, changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
 	w.documents = w.ourDocuments()
-	w.setup = newSetup(w.dice)
+	w.setup = newSetup(w.dice, w.other)
 	w.setup.read = w.setup.settings()
 	w.firstSetup, w.setups = w.setup, map[string]setup{}
 	w.seen.ran = map[string]int{}
@@ -141,8 +144,10 @@ func (w *world) run() {
 		w.calm = true
 		w.runTask("inventory")
 		w.until(func() bool { return len(w.queue) == 0 && len(w.parked) == 0 }, w.began.Add(10*time.Second))
+		w.fleetIsListed()
 		w.calm = false
 	}
+	w.fleetIsHalfTagged()
 	w.sends.perSecond, w.reads.perSecond = w.setup.sendRate, w.setup.readRate
 	for n := 0; n < w.setup.steps && w.broken == nil; n++ {
 		w.lose(n)
