@@ -8,12 +8,13 @@ type mutant struct {
 	promise int // the one that it is meant to break
 	why     string
 	file    string // from the project's root
-	old     string // stands there exactly once
+	old     string // stands there exactly once; in the template, as often as a script has it
 	new     string
 	tests   string // the package whose tests catch it, where the simulation cannot see it
 }
 
 const (
+	theTemplate    = "template.yaml"
 	markRules      = "internal/session/rules_mark.go"
 	confirmRules   = "internal/session/rules_confirm.go"
 	forceRules     = "internal/session/rules_force.go"
@@ -49,4 +50,4 @@ const (
 	announcements  = "internal/events/endedsessions/endedsessions.go"
 )
 
-var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs)
+var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, scriptBugs)

@@ -35,6 +35,9 @@ func TestEveryBugStillFits(t *testing.T) {
 		if mutated == string(source) || m.why == "" {
 			t.Errorf("%s: changes nothing, or nobody knows why", m.name)
 		}
+		if m.file == theTemplate {
+			continue // a script
+		}
 		if _, err := parser.ParseFile(token.NewFileSet(), m.file, mutated, parser.SkipObjectResolution); err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,15 +17,16 @@ import (
 
 // apply is the text with the bug in it.
 func (m mutant) apply(source string) (string, error) {
-	if n := strings.Count(source, m.old); n != 1 {
+	if n := strings.Count(source, m.old); n == 0 || n > 1 && m.file != theTemplate {
 		return "", fmt.Errorf("stale: in %s its text stands %d times, not once", m.file, n)
 	}
-	return strings.Replace(source, m.old, m.new, 1), nil
+	return strings.ReplaceAll(source, m.old, m.new), nil
 }
 
 // A runner tries bugs.
 type runner struct {
 	root    string // the project's, absolute
+	where   string // a root whose files tests read; "": the project's
 	dir     string // for what is built
 	seeds   int
 	timeout time.Duration
@@ -52,6 +54,13 @@ func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
 	overlay, err := r.overlay(m, dir)
 	if err != nil {
 		return verdict{err: err}
+	}
+	if m.file == theTemplate {
+		some := *r
+		if some.where, err = r.treeWith(m, dir); err != nil {
+			return verdict{err: err}
+		}
+		r = &some
 	}
 	packages := r.tests
 	if len(packages) == 0 && m.tests != "" {
@@ -109,6 +118,36 @@ func (r *runner) overlay(m mutant, dir string) (string, error) {
 	return overlay, os.WriteFile(overlay, text, 0o644)
 }
 
+// treeWith is a root of which a package's tests read the template with the bug: the
+// compiler never does. All else in it leads to the project.
+func (r *runner) treeWith(m mutant, dir string) (string, error) {
+	root := filepath.Join(dir, "tree")
+	at := ""
+	for _, name := range append(strings.Split(m.tests, "/"), "") {
+		if err := os.MkdirAll(filepath.Join(root, at), 0o755); err != nil {
+			return "", err
+		}
+		entries, err := os.ReadDir(filepath.Join(r.root, at))
+		if err != nil {
+			return "", err
+		}
+		for _, e := range entries {
+			from, to := filepath.Join(r.root, at, e.Name()), filepath.Join(root, at, e.Name())
+			switch {
+			case e.Name() == name: // a directory of its own, next
+				continue
+			case at == "" && e.Name() == m.file:
+				from = filepath.Join(dir, m.file)
+			}
+			if err := os.Symlink(from, to); err != nil {
+				return "", err
+			}
+		}
+		at = filepath.Join(at, name)
+	}
+	return root, nil
+}
+
 var (
 	errSurvives = errors.New("survives")
 	errNotBuilt = errors.New("does not compile")
@@ -128,7 +167,7 @@ func (r *runner) test(ctx context.Context, overlay, dir, tests string, args ...s
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	run := exec.CommandContext(ctx, binary, append(args, "-test.failfast")...)
-	run.Dir = filepath.Join(r.root, tests)
+	run.Dir = filepath.Join(cmp.Or(r.where, r.root), tests)
 	run.WaitDelay = 10 * time.Second
 	text, err := run.CombinedOutput()
 	if ctx.Err() != nil {

@@ -1,0 +1,144 @@
+package main
+
+// Of rules that had none: time shares, settings, bounds of functions that ask little,
+// small faults of what is read.
+var ruleBugs = []mutant{
+	{
+		name: "one host's answer may take all of a batch's time", promise: 8, file: hostEvents, tests: "internal/events",
+		why: "one host whose sessions are slow to read sends all others' news to the dead-letter queue",
+		old: "ctx, stop := session.Share(ctx, waiting, hostTime)\n\tdefer stop()\n\tswitch {",
+		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\tswitch {",
+	},
+	{
+		name: "one gone host may take all of a run's time", promise: 8, file: reaper, tests: "internal/session",
+		why: "what it takes to end one host's sessions keeps all others from being ended",
+		old: "ctx, stop := context.WithTimeout(ctx, hostTime)",
+		new: "ctx, stop := context.WithCancel(ctx)",
+	},
+	{
+		name: "what has moved on is left to chance", promise: 9, file: reaper, tests: "internal/session",
+		why: "a session that changed while its host's end was written stays, and the host is not asked about again",
+		old: "if left := end.onGoneHost(records, hostID, sessionsToo); len(left) > 0 {",
+		new: "if left := end.onGoneHost(records, hostID, sessionsToo); len(left) > 1000 {",
+	},
+	{
+		name: "a host that is stopping counts as asked about", promise: 9, file: walker, tests: "internal/session",
+		why: "its sessions wait for the next question, up to six hours",
+		old: "if !check.settled() {\n\t\treturn check.Err",
+		new: "if check.Err != nil {\n\t\treturn check.Err",
+	},
+	{
+		name: "sessions of stopped hosts end whatever is set", promise: 3, file: reaper,
+		why: "a stack that keeps them for the host's next start loses them",
+		old: "sessionsToo := status == Terminated || hr.EndStopped",
+		new: "sessionsToo := true",
+	},
+	{
+		name: "idle sessions closed sooner than is set", promise: 5, file: cleanupTasks,
+		why: "a desktop is closed whose user had time left",
+		old: "c.Now(), c.CloseIdleAfter)",
+		new: "c.Now(), c.CloseIdleAfter-time.Minute)",
+	},
+	{
+		name: "silent sooner than is set", promise: 9, file: unresponsive,
+		why: "two inventories that follow each other closely make a host's sessions UNKNOWN",
+		old: "if limit := now.Add(-after); limit.Before(before) {",
+		new: "if limit := now.Add(-after); limit.IsZero() {",
+	},
+	{
+		name: "inventories that cannot be looked up count", promise: 9, file: inventories,
+		why: "two that ended before any host had them make every session of the fleet UNKNOWN",
+		old: "return nil, \"\", fmt.Errorf(\"look up the last",
+		new: "return sent, \"\", fmt.Errorf(\"look up the last",
+	},
+	{
+		name: "runs that overlap send two inventories", promise: 9, file: inventories,
+		why: "a host that missed them once has left two unanswered",
+		old: "now.Before(counting[0].Add(SentApart)) {",
+		new: "now.Before(counting[0]) {",
+	},
+	{
+		name: "a caller of the broker's name is the broker", promise: 7, file: markRules, tests: "internal/session",
+		why: "a deletion reads as if nobody had asked for it, and is not measured",
+		old: "if name == requestedByBroker || strings.HasPrefix(name, caller) {",
+		new: "if strings.HasPrefix(name, caller) {",
+	},
+	{
+		name: "a byte order mark is a fault", promise: 7, file: "internal/httpapi/httpapi.go", tests: "internal/httpapi/deletesessions",
+		why: "whatever PowerShell sends is refused",
+		old: "[]byte(\"\\ufeff\")",
+		new: "nil",
+	},
+	{
+		name: "an empty key is asked for", promise: 8, file: "internal/dynamo/limits.go", tests: "internal/dynamo",
+		why: "DynamoDB fails the call for all other keys: one record without a host stops a whole round",
+		old: "return text != \"\" && len(text)",
+		new: "return len(text)",
+	},
+
+	// 11. Bounded.
+	{
+		name: "a batch of the stream written one by one", promise: 11, file: "internal/session/finisher.go",
+		why: "a hundred ends take a hundred calls",
+		old: "for i, res := range f.Table.Write(ctx, writes) {",
+		new: "var results []Result\n\tfor i := range writes {\n\t\tresults = append(results, f.Table.Write(ctx, writes[i:i+1])...)\n\t}\n\tfor i, res := range results {",
+	},
+	{
+		name: "idle sessions closed by two commands", promise: 11, file: cleanupTasks,
+		why: "a run costs twice as many calls",
+		old: "return c.Broadcaster.CloseIdle(",
+		new: "_ = c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)\n\t\treturn c.Broadcaster.CloseIdle(",
+	},
+	{
+		name: "an empty host looked at again and again before it is stopped", promise: 11, file: stopper,
+		why: "with hundreds of empty hosts a run reads for minutes",
+		old: "records, _, err := s.Index.OnHost(ctx, h.HostID, \"\", 1)",
+		new: "for range 50 {\n\t\t_, _, _ = s.Index.OnHost(ctx, h.HostID, \"\", 1)\n\t}\n\trecords, _, err := s.Index.OnHost(ctx, h.HostID, \"\", 1)",
+	},
+	{
+		name: "whatever is empty is stopped in one run", promise: 11, file: stopper, tests: "internal/session",
+		why: "hosts that cannot be stopped take the time of all others",
+		old: "maxStops = 20",
+		new: "maxStops = 20_000",
+	},
+	{
+		name: "the host of an end read record by record", promise: 11, file: "internal/session/hostempty.go",
+		why: "where many sessions of a host end together, each end costs as many calls as there were sessions",
+		old: "const lookedUp = 25",
+		new: "const lookedUp = 1",
+	},
+	{
+		name: "a page of sessions read without end", promise: 11, file: "internal/session/describer.go", tests: "internal/session",
+		why: "one request reads all of a table of which nothing is shown",
+		old: "maxReads = 10",
+		new: "maxReads = 10_000",
+	},
+	{
+		name: "a fleet listed however large it is", promise: 11, file: isolation, tests: "internal/runcommand",
+		why: "one host without its tag costs each request a list of all nodes",
+		old: "const maxPages = 6",
+		new: "const maxPages = 6000",
+	},
+}
+
+// Of what the scripts do on Linux hosts. They stand in the template more than once.
+var scriptBugs = []mutant{
+	{
+		name: "a session that is still listed fails with (exit 0)", promise: 2, file: theTemplate, tests: "internal/runcommand/documents",
+		why: "the reason of a record tells nobody anything",
+		old: "said[i] = code ? words : \"dcv closed it, and lists it still\"",
+		new: "said[i] = words",
+	},
+	{
+		name: "a blank answer proves that nothing runs", promise: 3, file: theTemplate, tests: "internal/runcommand/documents",
+		why: "a program that is no dcv, and exits 0, ends all sessions of its host",
+		old: "if (!blank) return \"\"\n",
+		new: "return \"\"\n",
+	},
+	{
+		name: "one of two answers that disagree is believed", promise: 3, file: theTemplate, tests: "internal/runcommand/documents",
+		why: "a list that was empty for a moment confirms what still runs",
+		old: "return why != \"\" || blank || none() ? why : whyBlank",
+		new: "return why",
+	},
+}
