@@ -96,11 +96,23 @@ func inventory(c comment, hostID, platform, output string) (inv session.Inventor
 	}
 	for _, l := range s.lines {
 		inv.Sessions = append(inv.Sessions, session.Found{
-			NameOnHost: *l.ID, Owner: l.Owner, Name: l.Name, Type: l.Type,
-			CreationTime: l.Created, NumOfConnections: l.Connections, LastDisconnectionTime: l.Left,
+			NameOnHost: *l.ID, Owner: l.Owner, Name: cut(l.Name), Type: cut(l.Type),
+			CreationTime: cut(l.Created), NumOfConnections: l.Connections, LastDisconnectionTime: cut(l.Left),
 		})
 	}
 	return inv, s.failed == "" && (s.end >= 0 || len(s.lines) > 0), s.failed, s.unreadable
+}
+
+// maxTextBytes is how much is kept of a text of a session, whose IDs have bounds of
+// their own: DCV's longest name, of 256 characters. Records are read 250 at a time, and
+// an item may have 400 KB: a hostile host could fill the memory with a few.
+const maxTextBytes = 4 * 256
+
+func cut(text string) string {
+	if len(text) <= maxTextBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxTextBytes], "")
 }
 
 // idle is what the host did with its idle sessions.

@@ -47,6 +47,28 @@ func TestPackedInventoryIsTheSame(t *testing.T) {
 	}
 }
 
+// Promise 11: a session's record is small, whatever its host says of it.
+func TestTextsOfASessionAreCut(t *testing.T) {
+	long := strings.Repeat("é", 25_000)
+	line := fmt.Sprintf(`{"id":"a","owner":"alice","name":"x%[1]s","type":"x%[1]s","created":"x%[1]s","left":"x%[1]s"}`, long) + "\n" + `{"end":1}`
+	got, _, _, unreadable := inventory(asked, "i-1", "linux", packedLines(line))
+	if !got.Complete || unreadable > 0 || len(got.Sessions) != 1 {
+		t.Fatalf("%d sessions, complete %t, %d unreadable", len(got.Sessions), got.Complete, unreadable)
+	}
+	s := got.Sessions[0]
+	want := "x" + strings.Repeat("é", 511)
+	for what, text := range map[string]string{"name": s.Name, "type": s.Type, "created": s.CreationTime, "left": s.LastDisconnectionTime} {
+		if text != want {
+			t.Errorf("%s has %d bytes", what, len(text))
+		}
+	}
+	fits := strings.Repeat("é", 512)
+	got, _, _, _ = inventory(asked, "i-1", "linux", fmt.Sprintf(`{"id":"a","owner":"alice","name":"%s"}`, fits))
+	if got.Sessions[0].Name != fits {
+		t.Errorf("a name of 1,024 bytes is cut to %d", len(got.Sessions[0].Name))
+	}
+}
+
 // Wherever a packed answer is cut it lists what is left of it, and ends nothing.
 func TestCutPackedInventoryListsWhatIsLeft(t *testing.T) {
 	whole := strings.TrimSpace(packedLines(manyLines(350)))

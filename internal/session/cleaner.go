@@ -61,11 +61,15 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 		if err != nil {
 			return nil, fmt.Errorf("read the due deletions: %w", err)
 		}
+		before := len(due)
 		for _, r := range records {
 			if id := r.text(AttrSessionID); !handled[id] {
 				handled[id] = true
 				due = append(due, r)
 			}
+		}
+		if len(records) == duePage && len(due) == before {
+			c.Log.Warn("what is due first was handled, and is due still: the next run looks at what is behind it", "Lane", shard)
 		}
 	}
 	slices.SortFunc(due, func(a, b Record) int {
