@@ -1,6 +1,7 @@
 package documents_test
 
 import (
+	"dcv-session-broker/internal/local/agent"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -172,8 +173,10 @@ func TestLongInventoriesArePacked(t *testing.T) {
 			lists["350 with random IDs"] = append(lists["350 with random IDs"], session(id, id, n))
 		}
 		lists["420 with short names"] = append(lists["420 with short names"], session(fmt.Sprint("s", n), fmt.Sprint("s", n), n))
+		if n < 40 { // 15,000 bytes, which would be 70,000 in the reply
+			lists["40 whose names the agent's reply makes long"] = append(lists["40 whose names the agent's reply makes long"], session(fmt.Sprint("s", n), strings.Repeat("<", 250), n))
+		}
 		if n < 50 {
-			lists["50 whose names the agent's reply makes long"] = append(lists["50 whose names the agent's reply makes long"], session(fmt.Sprint("s", n), strings.Repeat("<&>", 80), n))
 			lists["50 short ones"] = append(lists["50 short ones"], session(fmt.Sprint("s", n), "", n))
 		}
 	}
@@ -187,6 +190,27 @@ func TestLongInventoriesArePacked(t *testing.T) {
 			}
 			if ids := s.ids(); len(slices.Compact(ids)) != len(list) {
 				t.Errorf("%s: %d IDs", name, len(slices.Compact(ids)))
+			}
+		}
+	})
+}
+
+// Whatever names users choose, the agent does not drop its reply: nobody would hear of the host.
+func TestNoNamesAreTooLongForTheAgentsReply(t *testing.T) {
+	t.Parallel()
+	var list []string
+	for n := range 60 {
+		list = append(list, fmt.Sprintf(`{"id":"%d","owner":"%s","name":"%[2]s","num-of-connections":0,"creation-time":%q}`, n, strings.Repeat("<", 250), created))
+	}
+	onEveryHost(t, func(t *testing.T, h *host) {
+		for _, missing := range []string{"", "gzip"} {
+			if missing != "" {
+				h.shim(missing, "exit 127")
+			}
+			h.server("garbage", "["+strings.Join(list, ",")+"]")
+			text := h.execute("InventoryDocument", nil)
+			if s := h.readSurvey(text); agent.Drops(agent.Listed(text, ""), agent.Stdout(text)) || len(s.lines) < 15 || s.packed != (missing == "") {
+				t.Errorf("without %q: dropped %t, %d bytes, packed %t, %d lines", missing, agent.Drops(agent.Listed(text, ""), agent.Stdout(text)), len(text), s.packed, len(s.lines))
 			}
 		}
 	})
