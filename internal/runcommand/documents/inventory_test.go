@@ -1,7 +1,6 @@
 package documents_test
 
 import (
-	"dcv-session-broker/internal/local/agent"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dcv-session-broker/internal/local/agent"
 )
 
 // inventory runs the script of InventoryDocument.
