@@ -22,6 +22,7 @@ const (
 	stackName    = "studio"
 	clientSecret = "s3cret-of-the-client"
 	apiToken     = "t0ken-of-the-api"
+	accessKey    = "operate" // DynamoDB Local has tables of its own for it
 )
 
 // serve starts it, and points the SDK at it, as an operator's environment would at AWS.
@@ -30,7 +31,7 @@ func (a *account) serve(t *testing.T) {
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 		"TOKEN": "", "TOKEN_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": "",
 	} {

@@ -15,33 +15,21 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-var (
-	shared      = startedOnce(Options{})
-	sharedByKey = startedOnce(Options{TablesByKey: true})
-)
+var shared = sync.OnceValues(func() (*Server, error) {
+	return Start(context.Background(), Options{TablesByKey: true})
+})
 
-func startedOnce(o Options) func() (*Server, error) {
-	return sync.OnceValues(func() (*Server, error) { return Start(context.Background(), o) })
-}
-
-// ForTest is the endpoint of a DynamoDB Local that all tests of the binary
-// share; it ends with the binary. The test is skipped where there is none to
-// be had, but fails if the environment says REQUIRE_ALL=1.
+// ForTest is the endpoint of the DynamoDB Local that the environment names, else
+// of one that all tests of the binary share; it ends with the binary. Tests that
+// may run beside each other and have tables of one name have an access key each.
+// The test is skipped where there is none to be had, but fails if the environment
+// says REQUIRE_ALL=1.
 func ForTest(t TB) string {
 	t.Helper()
-	return forTest(t, shared)
-}
-
-// ForTestByKey is the endpoint of another one, which has tables of their own
-// for each access key. All else is as with ForTest.
-func ForTestByKey(t TB) string {
-	t.Helper()
-	return forTest(t, sharedByKey)
-}
-
-func forTest(t TB, started func() (*Server, error)) string {
-	t.Helper()
-	s, err := started()
+	if endpoint := os.Getenv(EndpointVariable); endpoint != "" {
+		return endpoint
+	}
+	s, err := shared()
 	if err == nil {
 		return s.Endpoint()
 	}

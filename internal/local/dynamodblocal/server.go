@@ -25,6 +25,10 @@ import (
 // DynamoDB Local: its jar, and all those it depends on.
 const LibraryVariable = "DYNAMODB_LOCAL_LIB"
 
+// EndpointVariable names the environment variable with the endpoint of a server
+// that several test binaries share (command beside).
+const EndpointVariable = "DYNAMODB_LOCAL_ENDPOINT"
+
 var (
 	// ErrNoLibrary: there is no DynamoDB Local where it was looked for.
 	ErrNoLibrary = errors.New("DynamoDB Local is not there")
