@@ -23,6 +23,10 @@ var (
 		"../runcommand/documents/shared/closing.awk": regexp.MustCompile(`(?:return|:) "(dcv [^"]+)"`),
 		"../runcommand/documents/shared/dcv.awk":     regexp.MustCompile(`(?:words|whyBlank) = (?:code[^?]*\? )?"([^"]{4,})"`),
 	}
+	// What the table under "Bounds" is about: the files that log, and lines which say that a bound was reached.
+	reachBounds = []string{"../session/*.go", "../events/hostevents/*.go", "../events/cleanup/*.go"}
+	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|due still)[^"]*)"`)
+
 	reasonRow = regexp.MustCompile(`(?m)^\| (\*.+?\*) \| .+ \|$`)
 	fragment  = regexp.MustCompile(`\*([^*]+)\*`)
 )
@@ -40,20 +44,9 @@ func TestRunbookHasTheReasons(t *testing.T) {
 			told = append(told, f[1])
 		}
 	}
-	var sources strings.Builder
-	for _, pattern := range makeReasons {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %v", pattern, err)
-		}
-		for _, file := range files {
-			if !strings.HasSuffix(file, "_test.go") {
-				sources.WriteString(read(t, file))
-			}
-		}
-	}
+	sources := readAll(t, makeReasons)
 	for _, f := range told {
-		if !strings.Contains(sources.String(), strings.TrimSpace(f)) {
+		if !strings.Contains(sources, strings.TrimSpace(f)) {
 			t.Errorf("README.md explains *%s*, which nothing says", f)
 		}
 	}
@@ -68,4 +61,48 @@ func TestRunbookHasTheReasons(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Promise 11: whoever reads of a bound finds its log line, and the other way round.
+func TestRunbookHasTheBounds(t *testing.T) {
+	_, table, found := strings.Cut(read(t, "../../README.md"), "\n### Bounds\n")
+	if !found {
+		t.Fatal("README.md does not say which bounds there are")
+	}
+	table, _, _ = strings.Cut(table, "\n## ")
+	sources := readAll(t, reachBounds)
+	var told []string
+	for _, f := range fragment.FindAllStringSubmatch(table, -1) {
+		told = append(told, f[1])
+		if !strings.Contains(sources, f[1]) {
+			t.Errorf("README.md has the log line *%s*, which nothing writes", f[1])
+		}
+	}
+	lines := atBound.FindAllStringSubmatch(sources, -1)
+	if len(lines) == 0 {
+		t.Error("no line tells of a bound")
+	}
+	for _, line := range lines {
+		if !slices.ContainsFunc(told, func(f string) bool { return strings.Contains(line[1], f) }) {
+			t.Errorf("README.md does not tell which bound this line is about: %q", line[1])
+		}
+	}
+}
+
+// readAll is the text of all files of those names, without tests.
+func readAll(t *testing.T, patterns []string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				all.WriteString(read(t, file))
+			}
+		}
+	}
+	return all.String()
 }

@@ -176,8 +176,12 @@ func TestRefusedHostsAreAskedAboutWithinBounds(t *testing.T) {
 		t.Errorf("asked about %d, %v\n%s", len(u.asked), err, &u.log)
 	}
 	for _, want := range []int{1000, 200, 0} {
+		u.log.Reset()
 		if err := u.checkRefused(t.Context(), at(60)); err != nil || len(u.asked) != want {
 			t.Errorf("asked about %d, want %d, %v", len(u.asked), want, err)
+		}
+		if told := strings.Contains(u.log.String(), "one run's bound is reached"); told != (want == 1000) {
+			t.Errorf("%d hosts, and the bound told of: %t", want, told)
 		}
 	}
 }
