@@ -69,7 +69,7 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 			}
 		}
 		if len(records) == duePage && len(due) == before {
-			c.Log.Warn("what is due first was handled, and is due still: the next run looks at what is behind it", "Lane", shard)
+			c.Log.Warn("what is due first was handled, and is due still: the next run looks at what is behind it", "StillDue", len(records))
 		}
 	}
 	slices.SortFunc(due, func(a, b Record) int {

@@ -94,7 +94,7 @@ func (c *RefusedHostChecker) Check(ctx context.Context) error {
 		left -= len(page)
 	}
 	if len(hosts) == maxRefused {
-		c.Log.Warn("one run's bound is reached: the next run asks about more refused hosts, if there are any", "Asked", len(hosts))
+		c.Log.Warn("one run's bound is reached: the next run asks about more refused hosts, if there are any", "Looked", len(hosts))
 	}
 	return nil
 }
