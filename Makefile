@@ -139,7 +139,7 @@ sam-build: | build/ ## Build the functions with SAM for both processors
 	    || { cat build/sam-build.log; exit 1; }; \
 	done
 
-sam-invoke: ## Run every sample event through its function with sam local invoke (after sam-build)
+sam-invoke: ## Run every sample event through its function with sam local (after sam-build)
 	@.ci/invoke/check
 
 test-all: ## Run the tests with the race detector, and fail where a tool is missing

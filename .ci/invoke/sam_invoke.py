@@ -1,5 +1,5 @@
-"""Runs every sample event through its function with `sam local invoke`: as it stands, and, where it tells of something
-that must have happened before, once more with the names of what really did.
+"""Runs every sample event through its function with `sam local`: as it stands, and, where it tells of something that must
+have happened before, once more with the names of what really did.
 
 The functions are the ones that `sam build` made, in containers; the table is in DynamoDB Local; commands reach the
 simulated hosts of internal/local, which run the scripts of the documents for real.
@@ -7,6 +7,7 @@ simulated hosts of internal/local, which run the scripts of the documents for re
 
 import contextlib
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -22,7 +23,7 @@ import container_engine
 import dynamodb_local
 import local_system
 import stand_in
-from servers import ROOT
+from servers import ROOT, free_port, process
 
 PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 SAM = pathlib.Path(sys.executable).parent / "sam"
@@ -294,39 +295,61 @@ class Story:
         assert not left_out, left_out
 
 
-def sam_invoke(folder, image, environment):
-    """A function that invokes a function."""
-    variables = folder / "variables.json"
-    variables.write_text(json.dumps({"Parameters": environment}))
+class Sam:
+    """The SAM CLI, which invokes functions. It reads its modules and the template for seconds, so only the first event of each
+    function goes through `sam local invoke`; the others through a `sam local start-lambda`, which runs each in a container of
+    its own, too."""
 
-    def run(function, event_file):
-        return subprocess.run(
-            [SAM, "local", "invoke", function, "--template", ROOT / ".aws-sam" / PROCESSOR / "template.yaml",
-             "--event", event_file, "--env-vars", variables, "--invoke-image", image, "--skip-pull-image",
-             "--add-host", "host.docker.internal:host-gateway",
-             "--parameter-overrides", f"Architecture={PROCESSOR}"],
-            cwd=folder, capture_output=True, text=True,
-        )
+    def __init__(self, folder, image, environment):
+        self.folder = folder
+        variables = folder / "variables.json"
+        variables.write_text(json.dumps({"Parameters": environment}))
+        self.options = [
+            "--template", ROOT / ".aws-sam" / PROCESSOR / "template.yaml", "--env-vars", variables, "--invoke-image", image,
+            "--skip-pull-image", "--add-host", "host.docker.internal:host-gateway", "--parameter-overrides", f"Architecture={PROCESSOR}",
+        ]
+        self.invoked = set()
 
-    def invoke(function, event):
-        event_file = folder / "event.json"
-        event_file.write_text(json.dumps(event))
+    @contextlib.contextmanager
+    def running(self):
+        self.port = free_port()
+        with process("sam local start-lambda", [SAM, "local", "start-lambda", "--port", str(self.port), *self.options], self.port) as printed:
+            self.printed = printed
+            yield
+
+    def alone(self, function, event):
+        """Whether it was invoked, what it answered, and what else was printed."""
+        event_file = self.folder / "event.json"
+        event_file.write_text(event)
+        done = subprocess.run([SAM, "local", "invoke", function, "--event", event_file, *self.options], cwd=self.folder, capture_output=True, text=True)
+        return done.returncode == 0, done.stdout, done.stderr
+
+    def served(self, function, event):
+        """The same."""
+        before = len(self.printed())
+        server = http.client.HTTPConnection("127.0.0.1", self.port)
+        server.request("POST", f"/2015-03-31/functions/{function}/invocations", event)
+        answer = server.getresponse()
+        said = answer.read().decode()
+        return answer.status == 200, said, self.printed()[before:]
+
+    def invoke(self, function, event):
+        run = self.served if function in self.invoked else self.alone
+        self.invoked.add(function)
         for _ in range(3):
-            done = run(function, event_file)
+            went, said, logged = run(function, json.dumps(event))
             # SAM's runtime emulator sometimes dies on its own (a nil pointer in its rapidcore, when the first request
             # comes as it starts), before the function has seen anything.
-            if "rapidcore.(*Server).Invoke" not in done.stderr:
+            if "rapidcore.(*Server).Invoke" not in logged:
                 break
         try:
-            answer = json.loads(done.stdout)
+            answer = json.loads(said)
         except json.JSONDecodeError:
             answer = "not JSON"
         # A function without an answer answers null, a pipe's a list.
-        if done.returncode != 0 or not (answer is None or isinstance(answer, (dict, list))) or "errorMessage" in (answer or {}):
-            raise AssertionError(f"{function} failed: {done.stdout}\n{done.stderr}")
+        if not went or not (answer is None or isinstance(answer, (dict, list))) or "errorMessage" in (answer or {}):
+            raise AssertionError(f"{function} failed: {said}\n{logged}")
         return answer
-
-    return invoke
 
 
 def main():
@@ -345,11 +368,12 @@ def main():
         aws.ports = {"DynamoDB_20120810": dynamodb_port, "AmazonSSM": fleet.ssm_port, "EC2": fleet.ec2_port}
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         address = f"http://host.docker.internal:{aws.port}"
-        invoke = sam_invoke(folder, image, {
+        sam = Sam(folder, image, {
             **{f"AWS_ENDPOINT_URL_{service}": address for service in ("DYNAMODB", "SSM", "EC2")},
             "CLOSE_IDLE_AFTER_MINUTES": "60",
         })
-        for what, check in Story(table, fleet, aws, invoke).checks():
+        stack.enter_context(sam.running())
+        for what, check in Story(table, fleet, aws, sam.invoke).checks():
             try:
                 check()
                 passed += 1
@@ -361,4 +385,5 @@ def main():
     sys.exit(failed > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,6 @@ import yaml
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks; nothing is sent anywhere
 
-from cfnlint.api import ManualArgs, lint as cfn_lint  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import intrinsics_multi_constructor  # noqa: E402
 
@@ -59,6 +58,8 @@ def expand(text, **parameters):
 def lint(text):
     """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out. Parameters that SAM leaves to
     CloudFormation do not change the expanded template, so that the same text comes again and again."""
+    from cfnlint.api import ManualArgs, lint as cfn_lint  # takes seconds, and not everybody lints
+
     found = cfn_lint(text, config=ManualArgs(regions=[os.environ["AWS_DEFAULT_REGION"]]))
     return [f"{m.rule.id}: {m.message}, at {'/'.join(map(str, m.path))}" for m in found]
 
