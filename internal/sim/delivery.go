@@ -32,7 +32,11 @@ func (w *world) begin(on *onHost) {
 	w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
 	if on.command.document == closeDocument && w.meets(agentStalls) {
 		w.say(m.id, "FAULT: %s", agentStalls)
-		w.after(w.dice.between(time.Minute, 2*time.Hour), func() {
+		d := w.dice.between(time.Minute, 2*time.Hour)
+		if until := w.now().Add(d); until.After(w.stalledUntil) {
+			w.stalledUntil = until
+		}
+		w.after(d, func() {
 			if m.reachable() && !on.over {
 				w.closeSessions(on)
 			} else {

@@ -59,6 +59,10 @@ func (w *world) changeSettings() {
 //     bound (hostIsBounded).
 //   - CloseIdleAfterMinutes: the command says what was set (idleAsSet).
 //   - StopEmptyAfterMinutes: a host has been empty for as long as is set (stopsHost).
+//
+// FleetTagValue does not change: its hosts get their new tag one by one, and until then
+// are hosts without the tag, which each run has. Nor does MaxBatchSize, whose
+// only effect is a 400.
 func (w *world) changeOthers(s *setup) {
 	d := w.other
 	changes := func() bool { return d.chance(40 * percent) }

@@ -145,7 +145,8 @@ func (w *world) lateNews() {
 		}
 		w.until(func() bool { return false }, latest.Add(time.Second))
 	}
-	w.until(func() bool { return len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.longestGiveUp+w.slack()))
+	stalled := w.stalledUntil.Add(10 * time.Second) // whatever comes of it is seen by the inventories to come
+	w.until(func() bool { return w.now().After(stalled) && len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.longestGiveUp+w.slack()))
 }
 
 // openOnWellHosts are the open deletions, by session, that have time enough to end

@@ -12,23 +12,24 @@ import (
 
 // A world is one run.
 type world struct {
-	dice       dice
-	other      dice  // for what has come to the simulation later
-	setup      setup // as it is set now
-	firstSetup setup
-	setups     map[string]setup // of functions that have got other settings since
-	plans      map[string]int   // by task: how often it was planned
-	bound      formerBound
-	transcript *transcript // nil: none
-	began      time.Time
-	calm       bool           // nothing goes wrong any more
-	lastLook   bool           // the inventories that are compared with the hosts
-	changes    map[string]int // of the table, by session
-	changedAt  time.Time      // when a session last started or ended on its host
-	noIdle     bool           // no idle sessions are closed, and no empty hosts stopped, any more
-	broken     *Broken
-	events     int
-	seen       Coverage
+	dice         dice
+	other        dice  // for what has come to the simulation later
+	setup        setup // as it is set now
+	firstSetup   setup
+	setups       map[string]setup // of functions that have got other settings since
+	plans        map[string]int   // by task: how often it was planned
+	bound        formerBound
+	transcript   *transcript // nil: none
+	began        time.Time
+	calm         bool           // nothing goes wrong any more
+	stalledUntil time.Time      // the latest that a stalled agent carries out a command
+	lastLook     bool           // the inventories that are compared with the hosts
+	changes      map[string]int // of the table, by session
+	changedAt    time.Time      // when a session last started or ended on its host
+	noIdle       bool           // no idle sessions are closed, and no empty hosts stopped, any more
+	broken       *Broken
+	events       int
+	seen         Coverage
 
 	// The boundaries.
 	table            *memtable.Table
