@@ -47,6 +47,7 @@ func powerShell51Faults(t *testing.T, texts []string) [][]string {
 		}
 	}
 	command := exec.CommandContext(t.Context(), "pwsh", "-NoProfile", "-NonInteractive", "-File", "testdata/check51.ps1")
+	command.Env = append(os.Environ(), powerShellSettings...)
 	command.Stdin, command.Stderr = strings.NewReader(in.String()), os.Stderr
 	out, err := command.Output()
 	if err != nil {

@@ -29,6 +29,14 @@ var powerShells = func() chan *powerShell {
 	return all
 }()
 
+// powerShellSettings are variables for a pwsh that lives for minutes: .NET compiles again only what runs many thousand times
+// (the number is hexadecimal), without first measuring it, and no thread of its own collects garbage. Otherwise its
+// compiler takes more time than the scripts.
+var powerShellSettings = []string{
+	"DOTNET_TieredPGO=0", "DOTNET_TC_CallCountThreshold=1000", "DOTNET_gcConcurrent=0",
+	"POWERSHELL_TELEMETRY_OPTOUT=1", "POWERSHELL_UPDATECHECK=Off",
+}
+
 // A powerShell is a process that runs one script after another. It starts with the first and ends with the tests.
 type powerShell struct {
 	start  sync.Once
@@ -88,7 +96,7 @@ func (p *powerShell) run(t *testing.T, c windowsCase) (out, err string) {
 	t.Helper()
 	p.start.Do(func() {
 		command := exec.Command("pwsh", "-NoProfile", "-NonInteractive", "-File", "testdata/windows.ps1")
-		command.Env = append(os.Environ(), "POWERSHELL_TELEMETRY_OPTOUT=1", "POWERSHELL_UPDATECHECK=Off")
+		command.Env = append(os.Environ(), powerShellSettings...)
 		command.Stderr = os.Stderr
 		stdin, err := command.StdinPipe()
 		if err != nil {
