@@ -124,15 +124,21 @@ func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now
 		if _, ok := known[hostID]; ok {
 			continue
 		}
-		records, _, err := hr.Index.OnHost(ctx, hostID, "", 1)
-		if len(records) > 0 {
-			err = hr.HostTable.AddHost(ctx, hostID, now)
-		}
-		if err != nil {
+		if err := hr.addIfItHasSessions(ctx, hostID, now); err != nil {
 			errs[hostID] = fmt.Errorf("host %s: %w", hostID, err)
 		}
 	}
 	return errs
+}
+
+func (hr *HostReaper) addIfItHasSessions(ctx context.Context, hostID string, now time.Time) error {
+	ctx, stop := context.WithTimeout(ctx, hostTime)
+	defer stop()
+	records, _, err := hr.Index.OnHost(ctx, hostID, "", 1)
+	if len(records) == 0 || err != nil {
+		return err
+	}
+	return hr.HostTable.AddHost(ctx, hostID, now)
 }
 
 func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {

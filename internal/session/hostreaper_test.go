@@ -250,6 +250,23 @@ func TestOneHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
 	})
 }
 
+// The same of hosts that are alive, and that nobody knows.
+func TestOneUnknownHostTakesNoOtherHostsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
+		u.indexHangs = func(hostID string) bool { return hostID == hostA }
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		checks, err := u.reaper().Check(ctx, []string{hostA, hostB})
+		if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
+			t.Errorf("%v, %v", checks, err)
+		}
+		if quiet, err := u.hostTable.AnsweredBefore(t.Context(), at(1), 10); !slices.Equal(quiet, []string{hostB}) || err != nil {
+			t.Errorf("added: %q, %v", quiet, err)
+		}
+	})
+}
+
 func TestCleanupGoesOnWithoutEC2(t *testing.T) {
 	u := newUpkeep(t, markedRecord)
 	u.ec2Fails = errors.New("throttled")

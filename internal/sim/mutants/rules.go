@@ -12,8 +12,8 @@ var ruleBugs = []mutant{
 	{
 		name: "one gone host may take all of a run's time", promise: 8, file: reaper, tests: "internal/session",
 		why: "what it takes to end one host's sessions keeps all others from being ended",
-		old: "ctx, stop := context.WithTimeout(ctx, hostTime)",
-		new: "ctx, stop := context.WithCancel(ctx)",
+		old: "ctx, stop := context.WithTimeout(ctx, hostTime)\n\tdefer stop()\n\treason :=",
+		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\treason :=",
 	},
 	{
 		name: "what has moved on is left to chance", promise: 9, file: reaper, tests: "internal/session",
