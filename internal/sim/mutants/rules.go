@@ -46,13 +46,13 @@ var ruleBugs = []mutant{
 		new: "if limit := now.Add(-after); limit.IsZero() {",
 	},
 	{
-		name: "inventories that cannot be looked up count", promise: 9, file: inventories,
+		name: "inventories that cannot be looked up count", promise: 9, file: inventories, tests: "internal/session",
 		why: "two that ended before any host had them make every session of the fleet UNKNOWN",
 		old: "return nil, \"\", fmt.Errorf(\"look up the last",
 		new: "return sent, \"\", fmt.Errorf(\"look up the last",
 	},
 	{
-		name: "runs that overlap send two inventories", promise: 9, file: inventories,
+		name: "runs that overlap send two inventories", promise: 9, file: inventories, tests: "internal/session",
 		why: "a host that missed them once has left two unanswered",
 		old: "now.Before(counting[0].Add(SentApart)) {",
 		new: "now.Before(counting[0]) {",
