@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestSameAsInMemory(t *testing.T) {
-	rapidtest.FewerChecks(t, "20") // each is some hundred calls of DynamoDB Local
+	rapidtest.FewerChecks(t, "8") // each is some hundred calls of DynamoDB Local
 	tabletest.Compare(t, tabletest.Memory, onDynamoDBLocal(t))
 }
 
