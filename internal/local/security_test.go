@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"path/filepath"
 	"regexp"
@@ -33,9 +36,49 @@ func TestReadmeSaysHowMuchBadInputIsTried(t *testing.T) {
 			t.Errorf("README.md does not say: %s", told)
 		}
 	}
+	for file, figure := range map[string]struct{ of, told string }{
+		"../httpapi/deletesessions/delete_test.go": {"TestWhatMayMeanADryRunIsNone", "| %d spellings of `dryRun` |"},
+		"../runcommand/documents/hostile_test.go":  {"hostileIDs", "| %d session IDs that mean something to "},
+		"../runcommand/unpack_test.go":             {"TestUnpackingIsBounded", "| %d packed answers that unpack to "},
+	} {
+		if told := fmt.Sprintf(figure.told, elements(t, file, figure.of)); !strings.Contains(security, told) {
+			t.Errorf("README.md does not say: %s", told)
+		}
+	}
 	_, ways, _ := strings.Cut(read(t, "../../.ci/template/authorization_test.py"), "\nBREAKAGES = [\n")
 	ways, _, _ = strings.Cut(ways, "\n]\n")
 	if told := fmt.Sprintf("| %d ways in which a template lets somebody in |", len(regexp.MustCompile(`(?m)^    \("`).FindAllString(ways, -1))); !strings.Contains(security, told) {
 		t.Errorf("README.md does not say: %s", told)
 	}
+}
+
+// elements is how many elements the first list, or map, has that a file's declaration of that name has in it.
+func elements(t *testing.T, file, name string) int {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	first := func(n ast.Node) bool {
+		if list, is := n.(*ast.CompositeLit); is && count == 0 {
+			count = len(list.Elts)
+		}
+		return count == 0
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Name.Name == name {
+				ast.Inspect(n, first)
+			}
+			return false
+		case *ast.ValueSpec:
+			if n.Names[0].Name == name {
+				ast.Inspect(n, first)
+			}
+		}
+		return true
+	})
+	return count
 }
