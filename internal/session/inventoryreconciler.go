@@ -134,20 +134,12 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 		}
 	}
 	errs := []error{gone.write(ctx, ir.Table, updates, ir.Log)}
-	for round := range 3 { // under its name, under its name and host, over what was there
+	for range 3 { // under its name, under its name and host, over what was there
 		var (
 			writes []Write
 			next   []unlisted
 			over   []Write
 		)
-		if round > 0 && len(open) > 0 {
-			// The record that has the name may just have expired: a newer inventory
-			// then takes it over, and the session needs no other.
-			superseded, err := ir.superseded(ctx, inv)
-			if superseded || err != nil {
-				return errors.Join(append(errs, err)...)
-			}
-		}
 		for _, p := range open {
 			writes = append(writes, listNew(p.Found, inv, p.id))
 		}
@@ -166,6 +158,8 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 				if w, ok := observe(res.Old, p.Found, inv, gone); ok {
 					over = append(over, w)
 				}
+			case there.isAboutToExpire(inv.readAt):
+				ir.Log.Info("session not listed yet: the record that has its name expires in some minutes", "SessionId", p.id, "HostId", inv.HostID)
 			case p.id == p.NameOnHost:
 				next = append(next, unlisted{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.readAt)})
 			default:

@@ -2,9 +2,11 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
@@ -40,7 +42,7 @@ func TestEndedRecordKeepsItsID(t *testing.T) {
 // then: the session keeps the one record that it has.
 func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 	const listedAs = "s1-" + hostB
-	expired := with(seen(deletedRecord), "ExpiresAt", at(65).Unix())
+	expired := with(seen(deletedRecord), "ExpiresAt", at(3600).Unix())
 	for name, expire := range map[string]func(*upkeep){
 		"expired": func(*upkeep) {},
 		"removed": func(u *upkeep) { u.table.Delete("s1") },
@@ -51,7 +53,7 @@ func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 			u.has(listedAs, "State", "READY")
 			expire(u)
 			u.onHost = func() []session.Record { return nil }
-			u.take(inventory(hostB, at(60), changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 1 })))
+			u.take(inventory(hostB, at(3600), changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 1 })))
 			u.has(listedAs, "NumOfConnections", int64(1))
 			if r := u.table.Get("s1"); r["State"] == "READY" {
 				t.Errorf("the session has a second record: %v", r)
@@ -60,20 +62,90 @@ func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 	}
 }
 
-// The record that has a session's name expires while two inventories of the
-// session's host are applied: the older one finds the name taken, the newer one
-// finds it free.
+// The record that has a session's name expires, or is removed then, while inventories
+// of the session's host are applied: the first finds the name taken, the second
+// finds it free before the first has listed the session.
 func TestSessionHasOneRecordThoughItsNameIsJustFree(t *testing.T) {
+	for name, second := range map[string]session.Inventory{
+		"a newer inventory":   inventory(hostB, at(60), found("s1", alice)),
+		"the same, once more": inventory(hostB, at(55), found("s1", alice)),
+	} {
+		for _, removed := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", removed ", removed), func(t *testing.T) {
+				u := newUpkeep(t, with(seen(deletedRecord), "ExpiresAt", at(65).Unix()))
+				first := u.reconciler()
+				first.Now = func() time.Time { return at(60) }
+				first.Table = &interruptedTable{Table: u.table, after: func() {
+					if removed {
+						u.table.Delete("s1")
+					}
+					u.take(second)
+				}}
+				if err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
+					t.Fatal(err)
+				}
+				u.has("s1", "HostId", hostB, "State", "READY")
+				if r := u.table.Get("s1-" + hostB); r != nil {
+					t.Errorf("the session has a second record: %v", r)
+				}
+			})
+		}
+	}
+}
+
+// A newer inventory comes when the first has just looked for one.
+func TestSessionHasOneRecordThoughANewerInventoryIsMissed(t *testing.T) {
 	u := newUpkeep(t, with(seen(deletedRecord), "ExpiresAt", at(65).Unix()))
-	older := u.reconciler()
-	older.Now = func() time.Time { return at(60) }
-	older.Table = &interruptedTable{Table: u.table, after: func() { u.take(inventory(hostB, at(60), found("s1", alice))) }}
-	if err := older.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
+	first := u.reconciler()
+	first.Now = func() time.Time { return at(60) }
+	looks := 0
+	first.HostTable = &interruptedHosts{Hosts: u.hostTable, after: func() {
+		if looks++; looks == 2 {
+			u.take(inventory(hostB, at(60), found("s1", alice)))
+		}
+	}}
+	if err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
+	u.take(inventory(hostB, at(300), found("s1", alice)))
 	u.has("s1", "HostId", hostB, "State", "READY")
 	if r := u.table.Get("s1-" + hostB); r != nil {
 		t.Errorf("the session has a second record: %v", r)
+	}
+}
+
+// An interruptedHosts has something happen after each look for the newest inventory.
+type interruptedHosts struct {
+	*memtable.Hosts
+	after func()
+}
+
+func (i *interruptedHosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error) {
+	newest, err := i.Hosts.Newest(ctx, hostIDs)
+	i.after()
+	return newest, err
+}
+
+// A session whose name is about to be free is listed when it is.
+func TestSessionWaitsForItsNameSomeMinutesAtMost(t *testing.T) {
+	const listedAs = "s1-" + hostB
+	for left, want := range map[time.Duration]string{
+		5*time.Minute + time.Second: listedAs, 5 * time.Minute: "", time.Second: "", 0: "s1",
+	} {
+		t.Run(left.String(), func(t *testing.T) {
+			expires := at(0).Truncate(time.Second)
+			u := newUpkeep(t, with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(-3600)), "ExpiresAt", expires.Unix()))
+			u.take(inventory(hostB, expires.Add(-left-10*time.Second), found("s1", alice)))
+			for _, id := range []string{"s1", listedAs} {
+				if lives := u.table.Get(id)["State"] == "READY"; lives != (id == want) {
+					t.Errorf("%s is READY: %t", id, lives)
+				}
+			}
+			u.take(inventory(hostB, expires.Add(time.Minute), found("s1", alice)))
+			if want == "" {
+				u.has("s1", "HostId", hostB, "State", "READY")
+			}
+		})
 	}
 }
 

@@ -45,3 +45,17 @@ func (s Session) canBeListedAs(nameOnHost, hostID string, at time.Time) bool {
 	own := s.HostID == hostID && s.NameOnHost() == nameOnHost
 	return own || s.State == Deleted && s.expired(at)
 }
+
+// runsApart is more than two runs of a function can be apart that are under way at
+// the same time, by their clocks: each has half a minute.
+const runsApart = 5 * time.Minute
+
+// isAboutToExpire tells whether an ended record will soon be free for another host's
+// session of that name. Until then that session is not listed. Else two records of it
+// could be made, at the same time or out of order: one run finds the name taken, and
+// lists the session under its name and host; another, which does not see that record
+// yet, finds the name free. With a pause between the two, whoever finds the name free
+// has looked for the other record long after it was written.
+func (s Session) isAboutToExpire(at time.Time) bool {
+	return s.State == Deleted && s.expired(at.Add(runsApart))
+}
