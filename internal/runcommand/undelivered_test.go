@@ -58,13 +58,15 @@ func TestInventoriesThatNoHostHad(t *testing.T) {
 		inventory(3, "InProgress", "In Progress"), inventory(4, "Failed", "Incomplete"),
 		inventory(10, "Cancelled", "Rate Exceeded"), inventory(11, "Cancelled", "RateExceeded"), inventory(12, "Success", "NoInstancesInTag"),
 		inventory(13, "Failed", "LimitExceeded"), inventory(14, "Cancelled", "Cancelled"), inventory(15, "Pending", "Pending"),
+		inventory(16, "Cancelling", "Cancelling"), inventory(17, "Failed", "AccessDenied"), inventory(18, "Failed", "Access Denied"),
 		inventory(20, "Success", "Success"), inventory(20, "Pending", "Pending"), inventory(20, "Cancelled", "LimitExceeded"), inventory(20, "Success", "Success"), // in parts
 		other, {},
 	}}
 	got, err := l.undelivered(t)
 	want := map[time.Time]string{
 		minutes(10): "RateExceeded", minutes(11): "RateExceeded", minutes(12): "NoInstancesInTag", minutes(13): "LimitExceeded",
-		minutes(14): "Cancelled", minutes(15): "", minutes(20): "LimitExceeded",
+		minutes(14): "Cancelled", minutes(15): "",
+		minutes(16): "Cancelling", minutes(17): "AccessDenied", minutes(18): "AccessDenied", minutes(20): "LimitExceeded",
 	}
 	if !maps.Equal(got, want) || err != nil {
 		t.Errorf("%v, want %v, %v", got, want, err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -158,6 +159,28 @@ func TestRefusedHostThatTheIndexShowsAsItWasIsDealtWith(t *testing.T) {
 		t.Errorf("noted: %q, %v", u.noted(), err)
 	}
 	u.has("s1", "Confirmation", "host-gone")
+}
+
+// Promise 11: however long it takes to end what ran on refused hosts that are gone,
+// the hosts behind them are asked about in the same run.
+func TestRefusedHostsHoldUpNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t)
+		var hostIDs []string
+		for n := range 101 {
+			hostID := fmt.Sprintf("i-%017d", n)
+			hostIDs, u.statuses[hostID] = append(hostIDs, hostID), session.Terminated
+		}
+		if err := u.refused.RecordRefused(t.Context(), hostIDs, t0); err != nil {
+			t.Fatal(err)
+		}
+		u.indexHangs = func(string) bool { return true }
+		ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+		defer stop()
+		if err := u.checkRefused(ctx, at(60)); err != nil || len(u.asked) != len(hostIDs) || len(u.noted()) != len(hostIDs) {
+			t.Errorf("asked about %d, %d still noted, %v", len(u.asked), len(u.noted()), err)
+		}
+	})
 }
 
 // Whatever callers have refused, a run has its bound, and ends in time.
