@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -49,7 +48,7 @@ type Hosts struct {
 
 const (
 	answeredShard = "0"
-	fleet         = "fleet" // no host is called that
+	fleet         = session.FleetKey
 )
 
 // RecordInventorySent implements session.HostTable.
@@ -127,15 +126,13 @@ func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string
 
 // possibleHosts are those of the IDs that a host can have.
 func possibleHosts(ids []string) []string {
-	ids = possible(ids)
-	if slices.ContainsFunc(ids, isNoHost) {
-		ids = slices.DeleteFunc(slices.Clone(ids), isNoHost)
+	if !slices.ContainsFunc(ids, cannotBeHost) {
+		return ids
 	}
-	return ids
+	return slices.DeleteFunc(slices.Clone(ids), cannotBeHost)
 }
 
-// isNoHost tells whether the key is of another item than a host's.
-func isNoHost(id string) bool { return id == fleet || strings.HasPrefix(id, refusedPrefix) }
+func cannotBeHost(id string) bool { return !canBeKey(id) || !session.IsHostID(id) }
 
 // timeIn is an item's time. One that cannot be read counts as missing, as it does
 // in a session's record.
@@ -181,7 +178,7 @@ func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bo
 	if a.Complete {
 		said = ", CompleteAt = :sent" + said
 	}
-	fresh, err = t.update(ctx, a.HostID,
+	fresh, err = t.updateHost(ctx, a.HostID,
 		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform"+said,
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
@@ -192,28 +189,36 @@ func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bo
 		return fresh, err
 	}
 	// The host may have run it after a newer one that found it empty.
-	_, err = t.update(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
+	_, err = t.updateHost(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
 	return false, err
 }
 
 // MarkSilent implements session.HostTable.
 func (t Hosts) MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error) {
-	return t.update(ctx, hostID, "REMOVE AnsweredLane SET ExpiresAt = :expires", "AnsweredAt < :before",
+	return t.updateHost(ctx, hostID, "REMOVE AnsweredLane SET ExpiresAt = :expires", "AnsweredAt < :before",
 		map[string]any{":before": session.FormatTime(before), ":expires": before.Add(session.KeepUnknown).Unix()})
 }
 
 // AddHost implements session.HostTable.
 func (t Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error {
-	_, err := t.update(ctx, hostID, "SET AnsweredAt = :then, AnsweredLane = :lane", "attribute_not_exists(HostId)",
+	_, err := t.updateHost(ctx, hostID, "SET AnsweredAt = :then, AnsweredLane = :lane", "attribute_not_exists(HostId)",
 		map[string]any{":then": session.FormatTime(then), ":lane": answeredShard})
 	return err
 }
 
+// updateHost is update of a host's item.
+func (t Hosts) updateHost(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
+	if cannotBeHost(hostID) {
+		return false, fmt.Errorf("no host is called %.50q", hostID)
+	}
+	return t.update(ctx, hostID, update, condition, values)
+}
+
 // update tells whether the condition was met.
-func (t Hosts) update(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
+func (t Hosts) update(ctx context.Context, key, update, condition string, values map[string]any) (met bool, err error) {
 	in := &dynamodb.UpdateItemInput{
 		TableName:        aws.String(t.Table),
-		Key:              map[string]types.AttributeValue{"HostId": attributeValue(hostID)},
+		Key:              map[string]types.AttributeValue{"HostId": attributeValue(key)},
 		UpdateExpression: aws.String(update),
 	}
 	if condition != "" {
@@ -230,7 +235,7 @@ func (t Hosts) update(ctx context.Context, hostID, update, condition string, val
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("host %s: %w", hostID, err)
+		return false, fmt.Errorf("host %s: %w", key, err)
 	}
 	return true, nil
 }

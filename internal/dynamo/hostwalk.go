@@ -84,7 +84,7 @@ func (t Hosts) Silences(ctx context.Context, hostIDs []string) (map[string]sessi
 
 // RecordAsked implements session.HostWalk.
 func (t Hosts) RecordAsked(ctx context.Context, hostID string, at time.Time) error {
-	_, err := t.update(ctx, hostID, "SET AskedAt = :at", "attribute_exists(HostId) AND attribute_not_exists(AnsweredLane)",
+	_, err := t.updateHost(ctx, hostID, "SET AskedAt = :at", "attribute_exists(HostId) AND attribute_not_exists(AnsweredLane)",
 		map[string]any{":at": session.FormatTime(at)})
 	return err
 }

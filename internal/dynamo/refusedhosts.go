@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	refusedPrefix = "refused-" // of the items' keys: no host is called so
-	refusedShard  = "refused"
+	refusedShard = "refused"
 	// maxPuts a call is BatchWriteItem's own limit.
 	maxPuts = 25
 )
@@ -28,11 +27,11 @@ const (
 func (t Hosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error {
 	var puts []types.WriteRequest
 	for _, id := range hostIDs {
-		if !canBeKey(id) || !canBeKey(refusedPrefix+id) {
+		if cannotBeHost(id) || !canBeKey(session.RefusedKeyPrefix+id) {
 			continue
 		}
 		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{
-			"HostId":       attributeValue(refusedPrefix + id),
+			"HostId":       attributeValue(session.RefusedKeyPrefix + id),
 			"AnsweredLane": attributeValue(refusedShard),
 			"AnsweredAt":   attributeValue(session.FormatTime(at)),
 			"ExpiresAt":    attributeValue(at.Add(session.KeepRefused).Unix()),
@@ -78,13 +77,13 @@ func (t Hosts) RefusedHosts(ctx context.Context, limit int) (hosts []session.Ref
 	}, limit)
 	for _, r := range records {
 		id, _ := r["HostId"].(string)
-		hosts = append(hosts, session.RefusedHost{HostID: strings.TrimPrefix(id, refusedPrefix), At: timeIn(r, "AnsweredAt")})
+		hosts = append(hosts, session.RefusedHost{HostID: strings.TrimPrefix(id, session.RefusedKeyPrefix), At: timeIn(r, "AnsweredAt")})
 	}
 	return hosts, err
 }
 
 // ForgetRefused implements session.RefusedHosts. The item is removed when it expires.
 func (t Hosts) ForgetRefused(ctx context.Context, noted session.RefusedHost) error {
-	_, err := t.update(ctx, refusedPrefix+noted.HostID, "REMOVE AnsweredLane", "AnsweredAt = :at", map[string]any{":at": session.FormatTime(noted.At)})
+	_, err := t.update(ctx, session.RefusedKeyPrefix+noted.HostID, "REMOVE AnsweredLane", "AnsweredAt = :at", map[string]any{":at": session.FormatTime(noted.At)})
 	return err
 }

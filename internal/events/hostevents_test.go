@@ -149,6 +149,8 @@ func TestPoisonMessagesComeAgainAlone(t *testing.T) {
 		replaced(`"EC2 Command Invocation Status-change Notification"`, `"EC2 Command Status-change Notification"`),
 		replaced(`"instance-id"`, `"instance"`),
 		replaced(`"command-id"`, `"command"`),
+		replaced(`"`+hostID(0)+`"`, `"fleet"`), // keys of the Hosts table that are no hosts
+		`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":"refused-i-1"}}`,
 		good,
 	}
 	var want []string

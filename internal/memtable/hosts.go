@@ -32,10 +32,10 @@ type host struct {
 // kept is a time as the table keeps it.
 func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// checkHost refuses what cannot be a key.
+// checkHost refuses what cannot be a host's key.
 func checkHost(id string) error {
-	if id == "" || len(id) > maxKeyBytes {
-		return fmt.Errorf("a host of %d bytes", len(id))
+	if len(id) > maxKeyBytes || !session.IsHostID(id) {
+		return fmt.Errorf("no host is called %.50q", id)
 	}
 	return nil
 }

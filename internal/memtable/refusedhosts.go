@@ -14,7 +14,7 @@ func (t *Hosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Tim
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range hostIDs {
-		if checkHost(id) == nil && checkHost("refused-"+id) == nil { // as the key of an item
+		if checkHost(id) == nil && len(session.RefusedKeyPrefix+id) <= maxKeyBytes { // as the key of an item
 			t.refused[id] = kept(at)
 		}
 	}

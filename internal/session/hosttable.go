@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,18 @@ type HostTable interface {
 	// Silences has those of the hosts, which are distinct, that are known, as they
 	// are now.
 	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
+}
+
+// The Hosts table has other items than hosts: one of the whole fleet, and a note for
+// each refused host, with this before its ID. No host has such an ID.
+const (
+	FleetKey         = "fleet"
+	RefusedKeyPrefix = "refused-"
+)
+
+// IsHostID tells whether a host can have that ID. The table refuses any other.
+func IsHostID(id string) bool {
+	return id != "" && id != FleetKey && !strings.HasPrefix(id, RefusedKeyPrefix)
 }
 
 // SentApart is how far apart two inventories are, at least.

@@ -163,9 +163,11 @@ func parseHostEvent(body string) (invocation, error) {
 	}
 	inv := invocation{commandID: event.Detail.CommandID, hostID: event.Detail.InstanceID}
 	switch kind := event.Source + "/" + event.DetailType; {
-	case kind == "aws.ssm/EC2 Command Invocation Status-change Notification" && inv.commandID != "" && inv.hostID != "":
+	case !session.IsHostID(inv.hostID):
+		return invocation{}, fmt.Errorf("no host is called %.50q", inv.hostID)
+	case kind == "aws.ssm/EC2 Command Invocation Status-change Notification" && inv.commandID != "":
 		return inv, nil
-	case kind == "aws.ec2/EC2 Instance State-change Notification" && inv.hostID != "":
+	case kind == "aws.ec2/EC2 Instance State-change Notification":
 		return invocation{hostID: inv.hostID}, nil
 	default:
 		return invocation{}, fmt.Errorf("not news of one host: %s", kind)

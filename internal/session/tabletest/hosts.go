@@ -207,15 +207,15 @@ func (h *hostsTest) newest(want map[string]time.Time) {
 	}
 }
 
-// unfitHosts cannot be noted, and spoil no question about others. Nor is the
-// fleet a host.
+// unfitHosts cannot be noted, and spoil no question about others. The table's
+// other items are no hosts, and no host's answer changes them.
 func unfitHosts(h *hostsTest) {
 	ctx := h.t.Context()
 	h.answers("i-1", 100, 110, true)
 	if err := h.hosts.RecordInventorySent(ctx, after(200)); err != nil {
 		h.t.Fatal(err)
 	}
-	for _, id := range append([]string{"fleet"}, unfitKeys...) {
+	for _, id := range unfitHostIDs {
 		newest, err := h.hosts.Newest(ctx, []string{id, "i-1"})
 		if err != nil || !maps.EqualFunc(newest, map[string]time.Time{"i-1": after(100)}, time.Time.Equal) {
 			h.t.Errorf("newest of %.10q and another: %v, %v", id, newest, err)
@@ -225,22 +225,27 @@ func unfitHosts(h *hostsTest) {
 			h.t.Errorf("notes of %.10q and another: %v, %v", id, notes, err)
 		}
 	}
-	if err := h.hosts.RecordRefused(ctx, append([]string{"i-1"}, unfitKeys...), after(1)); err != nil {
+	if err := h.hosts.RecordRefused(ctx, append([]string{"i-1"}, unfitHostIDs...), after(1)); err != nil {
 		h.t.Error(err)
 	}
 	h.refused(10, session.RefusedHost{HostID: "i-1", At: after(1)})
-	for _, id := range unfitKeys {
+	for _, id := range unfitHostIDs {
 		if fresh, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: id, SentAt: after(1), At: after(2)}); err == nil {
-			h.t.Errorf("an answer of a host of %d bytes: fresh %v", len(id), fresh)
+			h.t.Errorf("an answer of host %.20q: fresh %v", id, fresh)
 		}
 		if err := h.hosts.AddHost(ctx, id, after(1)); err == nil {
-			h.t.Errorf("a host of %d bytes is expected", len(id))
+			h.t.Errorf("host %.20q is expected", id)
 		}
 		if marked, err := h.hosts.MarkSilent(ctx, id, after(1)); err == nil {
-			h.t.Errorf("a host of %d bytes is silent: %v", len(id), marked)
+			h.t.Errorf("host %.20q is silent: %v", id, marked)
+		}
+		if err := h.hosts.RecordAsked(ctx, id, after(1)); err == nil {
+			h.t.Errorf("EC2 was asked about host %.20q", id)
 		}
 	}
 	h.quiet(1000, 10, "i-1")
+	h.refused(10, session.RefusedHost{HostID: "i-1", At: after(1)})
+	h.sentAt("no host's answer", 200)
 }
 
 func placeOfAWalk(h *hostsTest) {

@@ -23,6 +23,9 @@ func xs(n int) string { return strings.Repeat("x", n) }
 // unfitKeys are keys that no record has.
 var unfitKeys = []string{"", xs(maxKeyBytes + 1)}
 
+// unfitHostIDs are IDs that no host has. Some are keys of other items of the Hosts table.
+var unfitHostIDs = append([]string{"fleet", "refused-", "refused-i-1"}, unfitKeys...)
+
 // wantBetweenOthers wants that outcome of a write, and that the others of its
 // call succeed.
 func wantBetweenOthers(t *testing.T, s Subject, what string, w session.Write, want string) {
