@@ -15,6 +15,9 @@ import (
 // what Systems Manager is asked about them, smaller commands, and one a host.
 const maxExtraCalls = 68
 
+// maxPages is how many of these questions list nodes, 50 each, and no more.
+const maxPages = 6
+
 // Promise 8: in a fleet too large to be listed, no healthy host waits because of
 // others, whatever is wrong with them and wherever they stand in the command.
 func TestNoHealthyHostWaitsForOthers(t *testing.T) {
@@ -48,6 +51,15 @@ func TestNoHealthyHostWaitsForOthers(t *testing.T) {
 			}
 			if len(sm.calls) > 1+maxExtraCalls {
 				t.Errorf("%d calls", len(sm.calls))
+			}
+			pages := 0
+			for _, operation := range sm.calls {
+				if operation == "DescribeInstanceInformation" {
+					pages++
+				}
+			}
+			if pages > maxPages {
+				t.Errorf("%d pages of nodes were listed", pages)
 			}
 		})
 	}
