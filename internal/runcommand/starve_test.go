@@ -58,7 +58,7 @@ func TestNoHealthyHostWaitsForOthers(t *testing.T) {
 					pages++
 				}
 			}
-			if pages > maxPages {
+			if pages > maxPages+1 { // one more asks about the hosts that were not listed
 				t.Errorf("%d pages of nodes were listed", pages)
 			}
 		})

@@ -113,6 +113,12 @@ var ruleBugs = []mutant{
 		old: "maxReads = 10",
 		new: "maxReads = 10_000",
 	},
+	{
+		name: "a fleet listed however large it is", promise: 11, file: isolation, tests: "internal/runcommand",
+		why: "one host without its tag costs each request a list of all nodes",
+		old: "const maxPages = 6",
+		new: "const maxPages = 6000",
+	},
 }
 
 // Of what the scripts do on Linux hosts. They stand in the template more than once.
