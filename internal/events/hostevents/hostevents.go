@@ -162,16 +162,18 @@ func parseHostEvent(body string) (invocation, error) {
 		return invocation{}, fmt.Errorf("not an EventBridge event: %w", err)
 	}
 	inv := invocation{commandID: event.Detail.CommandID, hostID: event.Detail.InstanceID}
-	switch kind := event.Source + "/" + event.DetailType; {
+	kind := event.Source + "/" + event.DetailType
+	ofCommand := kind == "aws.ssm/EC2 Command Invocation Status-change Notification" && inv.commandID != ""
+	ofInstance := kind == "aws.ec2/EC2 Instance State-change Notification"
+	switch {
+	case !ofCommand && !ofInstance, inv.hostID == "":
+		return invocation{}, fmt.Errorf("not news of one host: %s", kind)
 	case !session.IsHostID(inv.hostID):
 		return invocation{}, fmt.Errorf("no host is called %.50q", inv.hostID)
-	case kind == "aws.ssm/EC2 Command Invocation Status-change Notification" && inv.commandID != "":
-		return inv, nil
-	case kind == "aws.ec2/EC2 Instance State-change Notification":
+	case ofInstance:
 		return invocation{hostID: inv.hostID}, nil
-	default:
-		return invocation{}, fmt.Errorf("not news of one host: %s", kind)
 	}
+	return inv, nil
 }
 
 // recordTime is kept from the end of the function's time for recording what was
