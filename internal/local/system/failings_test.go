@@ -120,7 +120,7 @@ func assertsMetric(scenario string, m session.Metric, reason, values string) boo
 	if reason != "" {
 		name += "/" + reason
 	}
-	return regexp.MustCompile(`(?m)^metric ` + name + ` ` + values + `\S*$`).MatchString(scenario)
+	return regexp.MustCompile(`(?m)^(\[!?all\] )?metric ` + name + ` ` + values + `\S*$`).MatchString(scenario)
 }
 
 func TestEachPromisesFailureIsSeen(t *testing.T) {
