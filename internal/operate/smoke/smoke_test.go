@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ const token = "t0ken-that-nobody-may-see"
 
 // An api answers as a broker would, as far as one record goes; its faults can be set.
 type api struct {
+	mu      sync.Mutex        // a call that was given up is still answered
 	records map[string]string // states, by ID
 	lets    bool              // in whoever has no token
 	refuses string            // the entry, for this reason
@@ -27,6 +29,8 @@ type api struct {
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if r.Header.Get("Authorization") != "Bearer "+token && !a.lets {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -67,6 +71,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) Put(_ context.Context, id string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.mute {
 		return errors.New("access denied to the table")
 	}
@@ -75,6 +81,8 @@ func (a *api) Put(_ context.Context, id string) error {
 }
 
 func (a *api) Remove(_ context.Context, id string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if !a.keeps {
 		delete(a.records, id)
 	}
@@ -105,6 +113,8 @@ func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err er
 	if strings.Contains(out.String(), token) {
 		t.Errorf("the token is shown:\n%s", &out)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if len(a.records) > 0 && !a.keeps {
 		t.Errorf("a record is left: %v", a.records)
 	}
@@ -137,23 +147,23 @@ func TestTheWholePathIsTold(t *testing.T) {
 // Whatever fails is said, with where to look, and the record goes all the same.
 func TestEachFailureSaysWhereToLook(t *testing.T) {
 	for name, c := range map[string]struct {
-		api    api
+		api    *api
 		change func(*smoke.Check)
 		says   string
 		look   string
 	}{
-		"no token":               {api{}, func(c *smoke.Check) { c.Tokens = noToken{} }, "get an access token: invalid_client", "the user pool's client"},
-		"anybody gets in":        {api{lets: true}, nil, "call without it: answered 200, not 401", "the API's authorizer"},
-		"the table is closed":    {api{mute: true}, nil, "list a test session: access denied", "write to the sessions table"},
-		"a token without scope":  {api{status: 403}, nil, `describe it: answered 403: {"message":"Forbidden"}`, "Issuer, Audience and Scope"},
-		"the entry is refused":   {api{refuses: "not recorded"}, nil, "delete it by force: unsuccessful: not recorded (request r-2)", "the log of delete-sessions"},
-		"it never ends":          {api{stuck: true}, nil, "wait for DELETED: not within 50ms; it was DELETING", "the log of session-stream"},
-		"the record cannot go":   {api{keeps: true}, nil, "describe it no more: it is there still, DELETED", "the log of describe-sessions"},
-		"nobody answers at all":  {api{}, func(c *smoke.Check) { c.Guarded, c.API = false, "http://127.0.0.1:1" }, "describe it: Post", "the log of describe-sessions"},
-		"the wrong thing listed": {api{}, func(c *smoke.Check) { c.Records = nobody{} }, `describe it: it is "", not READY`, "the log of describe-sessions"},
+		"no token":               {&api{}, func(c *smoke.Check) { c.Tokens = noToken{} }, "get an access token: invalid_client", "the user pool's client"},
+		"anybody gets in":        {&api{lets: true}, nil, "call without it: answered 200, not 401", "the API's authorizer"},
+		"the table is closed":    {&api{mute: true}, nil, "list a test session: access denied", "write to the sessions table"},
+		"a token without scope":  {&api{status: 403}, nil, `describe it: answered 403: {"message":"Forbidden"}`, "Issuer, Audience and Scope"},
+		"the entry is refused":   {&api{refuses: "not recorded"}, nil, "delete it by force: unsuccessful: not recorded (request r-2)", "the log of delete-sessions"},
+		"it never ends":          {&api{stuck: true}, nil, "wait for DELETED: not within 50ms; it was DELETING", "the log of session-stream"},
+		"the record cannot go":   {&api{keeps: true}, nil, "describe it no more: it is there still, DELETED", "the log of describe-sessions"},
+		"nobody answers at all":  {&api{}, func(c *smoke.Check) { c.Guarded, c.API = false, "http://127.0.0.1:1" }, "describe it: Post", "the log of describe-sessions"},
+		"the wrong thing listed": {&api{}, func(c *smoke.Check) { c.Records = nobody{} }, `describe it: it is "", not READY`, "the log of describe-sessions"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said, err := check(t, &c.api, c.change)
+			said, err := check(t, c.api, c.change)
 			if !errors.Is(err, smoke.ErrFailed) {
 				t.Errorf("got %v", err)
 			}
