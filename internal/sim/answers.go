@@ -152,7 +152,7 @@ func (w *world) answeredDeleting(r *request, g group) {
 	}
 	// What failed is tried again now: if it had failed by then (the record has not
 	// changed since), the pause is over, and another attempt still has its time.
-	failed := s.State == session.Deleting && s.Confirmation == "" && !s.AttemptFailedAt.IsZero() && w.versions[id].until.Before(r.at)
+	failed := s.State == session.Deleting && s.Confirmation == "" && !s.AttemptFailedAt.IsZero() && w.unchangedSince(id).Before(r.at)
 	inTime := !r.at.Add(-session.RepeatPause).Before(s.AttemptedAt) && !r.at.Add(session.Lease).After(r.inv.tryUntil(s))
 	if !r.inv.faulty && !r.groups[g] && failed && inTime && s.AttemptID != r.inv.id {
 		w.breaks(7, "%s repeats the deletion of %s, whose last attempt failed, and does not try again", r.inv, id)

@@ -20,12 +20,21 @@ type allRecords struct {
 // until the next write only.
 func (w *world) records() []session.Record { return w.all.records }
 
-func (all *allRecords) follow(c memtable.Change, at time.Time) {
-	r := c.New
-	if r == nil {
-		r = c.Old
+// unchangedSince is since when a record is as it is: an index that is no further
+// behind shows it.
+func (w *world) unchangedSince(id string) time.Time {
+	if i, there := w.all.find(id); there {
+		return w.all.versions[i].until
 	}
-	i, there := slices.BinarySearchFunc(all.records, recordID(r), func(r session.Record, id string) int { return strings.Compare(recordID(r), id) })
+	return time.Time{}
+}
+
+func (all *allRecords) find(id string) (i int, there bool) {
+	return slices.BinarySearchFunc(all.records, id, func(r session.Record, id string) int { return strings.Compare(recordID(r), id) })
+}
+
+func (all *allRecords) follow(c memtable.Change, at time.Time) {
+	i, there := all.find(changedID(c))
 	switch {
 	case c.New == nil:
 		all.records, all.versions = slices.Delete(all.records, i, i+1), slices.Delete(all.versions, i, i+1)
@@ -34,6 +43,13 @@ func (all *allRecords) follow(c memtable.Change, at time.Time) {
 	default:
 		all.records, all.versions = slices.Insert(all.records, i, c.New), slices.Insert(all.versions, i, version{c.Old, at})
 	}
+}
+
+func changedID(c memtable.Change) string {
+	if c.New == nil {
+		return recordID(c.Old)
+	}
+	return recordID(c.New)
 }
 
 func recordID(r session.Record) string {

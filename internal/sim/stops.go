@@ -135,8 +135,7 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 // that is open, that every index has shown from that time on.
 func (w *world) livesOn(hostID string, from time.Time) session.Record {
 	for _, r := range w.records() {
-		id := r[session.AttrSessionID].(string)
-		if r[session.AttrLiveHostID] == hostID && w.versions[id].until.Before(from.Add(-w.setup.staleFor)) {
+		if r[session.AttrLiveHostID] == hostID && w.unchangedSince(recordID(r)).Before(from.Add(-w.setup.staleFor)) {
 			return r
 		}
 	}

@@ -135,14 +135,8 @@ func (w *world) write1(inv *invocation, write session.Write) session.Result {
 // look follows the table's feed.
 func (w *world) look(inv *invocation) {
 	for _, c := range w.newChanges(w.now()) {
-		one := c.New
-		if one == nil {
-			one = c.Old
-		}
-		id, _ := one[session.AttrSessionID].(string)
-		w.versions[id] = version{c.Old, w.now()}
 		w.changed(inv, c.Old, c.New)
-		w.stream(id, c)
+		w.stream(changedID(c), c)
 	}
 }
 

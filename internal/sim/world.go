@@ -35,7 +35,6 @@ type world struct {
 	table            *memtable.Table
 	feed             *memtable.Feed
 	all              allRecords
-	versions         map[string]version // what an index may still show
 	hostTable        *memtable.Hosts
 	machines         []*machine
 	commands         []*command
@@ -110,7 +109,7 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 func newWorld(seed uint64) *world {
 	w := &world{
 		dice: newDice(seed), other: newOtherDice(seed), plans: map[string]int{}, began: time.Now(),
-		table: memtable.New(), hostTable: memtable.NewHosts(), versions: map[string]version{}, changes: map[string]int{},
+		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
 	w.documents = w.ourDocuments()
