@@ -199,7 +199,7 @@ func TestDueDeletionsAreSentHoweverSlowEC2Is(t *testing.T) {
 		u := newUpkeep(t, markedRecord)
 		u.statuses[hostA] = session.Terminated
 		for n := range 10 {
-			gone := fmt.Sprintf("i-%017d", n)
+			gone := nthHost(n)
 			u.statuses[gone] = session.Terminated
 			u.table.Put(with(markedRecord, "SessionId", fmt.Sprint("gone", n), "HostId", gone, "LiveHostId", gone))
 		}

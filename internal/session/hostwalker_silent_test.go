@@ -17,7 +17,7 @@ import (
 func (u *upkeep) silentMany(n int) (hostIDs []string) {
 	u.t.Helper()
 	for i := range n {
-		hostID := fmt.Sprintf("i-%017d", i)
+		hostID := nthHost(i)
 		u.take(inventory(hostID, t0.Add(-10*time.Second), found(fmt.Sprint("s", i), alice)))
 		if marked, err := u.hostTable.MarkSilent(u.t.Context(), hostID, at(1)); !marked || err != nil {
 			u.t.Fatal(marked, err)

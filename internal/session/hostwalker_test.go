@@ -121,7 +121,7 @@ func TestWalkEndsInTime(t *testing.T) {
 		const hosts = 100
 		var records []session.Record
 		for n := range hosts {
-			records = append(records, ready(fmt.Sprint("s", n), alice, fmt.Sprintf("i-%017d", n)))
+			records = append(records, ready(fmt.Sprint("s", n), alice, nthHost(n)))
 		}
 		u := newUpkeep(t, records...)
 		w := session.HostWalker{Hosts: u.table.Table, HostTable: slowHosts{u.hostTable}, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
@@ -158,7 +158,7 @@ func TestWalkGoesOnWhereItStopped(t *testing.T) {
 		records = append(records, ready(fmt.Sprintf("a%d", n), alice, "i-00000000000000000"))
 	}
 	for n := range 1200 {
-		records = append(records, ready(fmt.Sprintf("b%d", n), alice, fmt.Sprintf("i-%017d", n+1)))
+		records = append(records, ready(fmt.Sprintf("b%d", n), alice, nthHost(n+1)))
 	}
 	u := newUpkeep(t, records...)
 	known := func() int {

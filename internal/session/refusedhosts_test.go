@@ -168,7 +168,7 @@ func TestRefusedHostsHoldUpNoOthers(t *testing.T) {
 		u := newUpkeep(t)
 		var hostIDs []string
 		for n := range 101 {
-			hostID := fmt.Sprintf("i-%017d", n)
+			hostID := nthHost(n)
 			hostIDs, u.statuses[hostID] = append(hostIDs, hostID), session.Terminated
 		}
 		if err := u.refused.RecordRefused(t.Context(), hostIDs, t0); err != nil {
@@ -188,7 +188,7 @@ func TestRefusedHostsAreAskedAboutWithinBounds(t *testing.T) {
 	u := newUpkeep(t)
 	var hostIDs []string
 	for n := range 1200 {
-		hostIDs = append(hostIDs, fmt.Sprintf("i-%017d", n))
+		hostIDs = append(hostIDs, nthHost(n))
 	}
 	if err := u.refused.RecordRefused(t.Context(), hostIDs, t0); err != nil {
 		t.Fatal(err)

@@ -12,11 +12,21 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
+// haveAnswered has so many hosts answer, each a second before the last one, with a
+// session each or with none.
+func (u *upkeep) haveAnswered(hosts int, withSession bool) {
+	for n := range hosts {
+		var runs []session.Found
+		if withSession {
+			runs = append(runs, found(fmt.Sprint("s", n), alice))
+		}
+		u.take(inventory(nthHost(n), at(float64(-n)), runs...))
+	}
+}
+
 func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 250 {
-		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
-	}
+	u.haveAnswered(250, false)
 	u.send(at(1400), at(1700), at(2000))
 	u.now = at(2000)
 	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
@@ -25,7 +35,7 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
 		t.Error(err)
 	}
-	if len(u.asked) != 100 || !slices.Contains(u.asked, fmt.Sprintf("i-%017d", 249)) || slices.Contains(u.asked, fmt.Sprintf("i-%017d", 149)) {
+	if len(u.asked) != 100 || !slices.Contains(u.asked, nthHost(249)) || slices.Contains(u.asked, nthHost(149)) {
 		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
 	}
 	u.asking = nil
@@ -38,9 +48,7 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 // Hosts that cannot be done with do not keep others from their turn.
 func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 250 {
-		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
-	}
+	u.haveAnswered(250, true)
 	u.send(at(400), at(700), at(1000))
 	asked := 0
 	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
@@ -61,10 +69,8 @@ func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 // the quiet hosts behind it.
 func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 250 {
-		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n)), found(fmt.Sprint("s", n), alice)))
-	}
-	first := fmt.Sprintf("i-%017d", 249)
+	u.haveAnswered(250, true)
+	first := nthHost(249)
 	u.statuses[first] = session.Terminated
 	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
 	u.send(at(400), at(700), at(1000))
@@ -86,9 +92,7 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 // Promise 11: one run has a bound, and says that it was this that it reached.
 func TestOneRunMarksThousandHosts(t *testing.T) {
 	u := newUpkeep(t)
-	for n := range 1050 {
-		u.take(inventory(fmt.Sprintf("i-%017d", n), at(float64(-n))))
-	}
+	u.haveAnswered(1050, false)
 	u.markUnresponsive(at(1000))
 	if log := u.log.String(); len(u.asked) != 1000 || !strings.Contains(log, "one run's bound is reached") || strings.Contains(log, "time is up") {
 		t.Errorf("EC2 was asked about %d hosts, log: %s", len(u.asked), log)

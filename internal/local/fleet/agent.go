@@ -13,8 +13,8 @@ import (
 	"dcv-session-broker/internal/local/agent"
 )
 
-// An agentFault is why a host's agent cannot run scripts, or tell how they ended. What it then says is as its own code says it (version
-// 3.3.1142.0, run): it is the only clue that an operator gets.
+// An agentFault is why a host's agent cannot run scripts, or tell how they ended. What it then says is as its own code says
+// it (version 3.3.1142.0, run): it is the only clue that an operator gets.
 type agentFault string
 
 // The names are those of the controls.

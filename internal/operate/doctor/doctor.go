@@ -1,5 +1,6 @@
 // Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, and in what the
-// Hosts table has of their inventories, changing nothing and sending no command. What it finds it says with the command that mends it.
+// Hosts table has of their inventories, changing nothing and sending no command. What it finds it says with the command
+// that mends it.
 package doctor
 
 import (
