@@ -136,9 +136,9 @@ func (u *upkeep) take(inv session.Inventory) {
 	}
 }
 
-// found is a session as the host of ready's records reports it.
 func nthHost(n int) string { return fmt.Sprintf("i-%017d", n) }
 
+// found is a session as the host of ready's records reports it.
 func found(name, owner string) session.Found {
 	return session.Found{NameOnHost: name, Owner: owner, Type: "virtual", CreationTime: "2026-11-23T08:30:00.262883Z"}
 }
