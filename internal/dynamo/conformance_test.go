@@ -56,7 +56,7 @@ func localTable(t tabletest.TB, client *dynamodb.Client) (name, streamARN string
 // from the first question for changes on: a look at it each few milliseconds
 // costs as much as all else.
 func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
-	config := dynamodblocal.Config(dynamodblocal.ForTest(t))
+	config := dynamodblocal.ConfigForTest(t)
 	client := dynamodb.NewFromConfig(config)
 	streams := dynamodbstreams.NewFromConfig(config)
 	return func(tb tabletest.TB) tabletest.Subject {

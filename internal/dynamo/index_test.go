@@ -48,7 +48,7 @@ func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (n
 }
 
 func TestIndexConformance(t *testing.T) {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	tabletest.RunIndex(t, func(tb tabletest.TB) tabletest.IndexSubject {
 		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
@@ -90,7 +90,7 @@ func TestSameHostsAsInMemory(t *testing.T) {
 }
 
 func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.HostsSubject {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	return func(tb tabletest.TB) tabletest.HostsSubject {
 		name, _ := templateTable(tb, client, "HostsTable")
 		return dynamo.Hosts{Client: emptyPages{client}, Table: name}
@@ -99,7 +99,7 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.HostsSubjec
 
 // A time that nobody can read is missing, and spoils no question about others.
 func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := templateTable(t, client, "HostsTable")
 	hosts := dynamo.Hosts{Client: client, Table: name}
 	sent := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -132,7 +132,7 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 // A host that has been silent for as long as its sessions are kept is forgotten;
 // no other is, so that UnresponsiveMarker finds whoever falls silent, however late.
 func TestOnlySilentHostsExpire(t *testing.T) {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := templateTable(t, client, "HostsTable")
 	hosts := dynamo.Hosts{Client: client, Table: name}
 	now := time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)

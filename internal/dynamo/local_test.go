@@ -22,7 +22,7 @@ import (
 
 // localStore is a new table in DynamoDB Local.
 func localStore(t *testing.T) dynamodblocal.Store {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := localTable(t, client)
 	return dynamodblocal.Store{Client: client, TableName: name}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func TestReaderConformance(t *testing.T) {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	tabletest.RunReader(t, func(tb tabletest.TB) tabletest.ReaderSubject {
 		name, _ := templateTable(tb, client, "SessionsTable")
 		store := dynamodblocal.Store{Client: client, TableName: name}
@@ -75,7 +75,7 @@ func (c *costs) Scan(ctx context.Context, in *dynamodb.ScanInput, opts ...func(*
 }
 
 func TestCostOfReading(t *testing.T) {
-	client := dynamodb.NewFromConfig(dynamodblocal.Config(dynamodblocal.ForTest(t)))
+	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := templateTable(t, client, "SessionsTable")
 	store := dynamodblocal.Store{Client: client, TableName: name}
 	ids := make([]string, 1000)

@@ -150,7 +150,7 @@ func (s *wire) table(t interface{ Cleanup(func()) }) *dynamo.Table {
 }
 
 func impatient(endpoint string) *dynamodb.Client {
-	config := dynamodblocal.Config(endpoint)
+	config := dynamodblocal.ConfigOf(endpoint, dynamodblocal.TestKey)
 	config.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 3

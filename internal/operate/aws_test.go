@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"dcv-session-broker/internal/local/dynamodblocal"
 )
 
 // An account is CloudFormation with one stack, and the user pool's client that belongs to it, over the wire.
@@ -22,7 +24,6 @@ const (
 	stackName    = "studio"
 	clientSecret = "s3cret-of-the-client"
 	apiToken     = "t0ken-of-the-api"
-	accessKey    = "operate" // DynamoDB Local has tables of its own for it
 )
 
 // serve starts it, and points the SDK at it, as an operator's environment would at AWS.
@@ -31,7 +32,7 @@ func (a *account) serve(t *testing.T) {
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": "local",
+		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": dynamodblocal.TestKey, "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 		"TOKEN": "", "TOKEN_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": "",
 	} {

@@ -92,7 +92,7 @@ func TestSmokeOnOneMachine(t *testing.T) {
 // The stack's table, stream and functions, with its user pool: as far as they can be had here.
 func TestSmokeOfAStack(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
-	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint, DynamoDBKey: accessKey})
+	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint, DynamoDBKey: dynamodblocal.TestKey})
 	a := &account{
 		outputs: map[string]string{
 			"ApiUrl": url, "TokenUrl": url + "/oauth2/token", "ClientId": "client", "UserPoolId": "us-east-1_pool", "SessionsTableName": "SessionsTable",

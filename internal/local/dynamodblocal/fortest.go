@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // TB is what ForTest needs of a *testing.T; package testing itself has no
@@ -19,11 +23,15 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	return Start(context.Background(), Options{TablesByKey: true})
 })
 
+// TestKey is the access key of this test binary, letters and digits: by it, and by
+// keys that begin with it, tests have tables that no other binary and no other run
+// sees, also where the server is shared.
+var TestKey = "test" + strconv.FormatInt(time.Now().UnixNano(), 36)
+
 // ForTest is the endpoint of the DynamoDB Local that the environment names, else
-// of one that all tests of the binary share; it ends with the binary. Tests that
-// may run beside each other and have tables of one name have an access key each.
-// The test is skipped where there is none to be had, but fails if the environment
-// says REQUIRE_ALL=1.
+// of one that all tests of the binary share; it ends with the binary. The test is
+// skipped where there is none to be had, but fails if the environment says
+// REQUIRE_ALL=1.
 func ForTest(t TB) string {
 	t.Helper()
 	if endpoint := os.Getenv(EndpointVariable); endpoint != "" {
@@ -39,4 +47,10 @@ func ForTest(t TB) string {
 	}
 	t.Fatalf("%v", err)
 	return ""
+}
+
+// ConfigForTest is for ForTest's endpoint, with TestKey.
+func ConfigForTest(t TB) aws.Config {
+	t.Helper()
+	return ConfigOf(ForTest(t), TestKey)
 }

@@ -54,7 +54,7 @@ func sessionsTable(name string) *dynamodb.CreateTableInput {
 // store is a new table on the server.
 func store(t *testing.T, endpoint, name string) (s dynamodblocal.Store, streamARN string) {
 	t.Helper()
-	s = dynamodblocal.Store{Client: dynamodb.NewFromConfig(dynamodblocal.Config(endpoint)), TableName: name}
+	s = dynamodblocal.Store{Client: dynamodb.NewFromConfig(dynamodblocal.ConfigOf(endpoint, dynamodblocal.TestKey)), TableName: name}
 	streamARN, err := dynamodblocal.CreateTable(t.Context(), s.Client, sessionsTable(name))
 	if err != nil {
 		t.Fatal(err)

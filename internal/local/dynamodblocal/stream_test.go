@@ -32,7 +32,7 @@ func readUntil(t *testing.T, endpoint, streamARN string, n int) []streamevent.Re
 	defer cancel()
 	var got []streamevent.Record
 	reader := &dynamodblocal.StreamReader{
-		Client:    dynamodbstreams.NewFromConfig(dynamodblocal.Config(endpoint)),
+		Client:    dynamodbstreams.NewFromConfig(dynamodblocal.ConfigOf(endpoint, dynamodblocal.TestKey)),
 		StreamARN: streamARN,
 		Every:     time.Millisecond,
 		Handle: func(records []streamevent.Record) {

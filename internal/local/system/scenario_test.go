@@ -89,13 +89,13 @@ var onSlowSystems = []string{
 }
 
 func TestScenariosOnDynamoDB(t *testing.T) {
-	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: "stories"}, chosen(scenarios(t)))
+	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "stories"}, chosen(scenarios(t)))
 }
 
 // The functions as they are deployed: built, and driven through the Lambda
 // Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
-	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: "built", Bootstraps: buildFunctions(t)}
+	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "built", Bootstraps: buildFunctions(t)}
 	possible := slices.DeleteFunc(scenarios(t), func(s scenario) bool { return s.advances })
 	runScenarios(t, opts, chosen(possible))
 }

@@ -26,7 +26,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
 		},
 		// Tables of its own: cleanup works on all that is in them.
-		DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: "settings", Bootstraps: buildFunctions(t),
+		DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "settings", Bootstraps: buildFunctions(t),
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1},
 	})
 	if err != nil {
