@@ -42,7 +42,7 @@ func (w *world) hostIsBounded(c change) {
 			answer = max(answer, len(on.lists))
 		}
 	}
-	n, most := w.livingOn(hostID), w.mostSessions(c.by.setup.maxSessions)
+	n, most := w.countOn(hostID), w.mostSessions(c.by.setup.maxSessions)
 	if n >= most {
 		w.seen.premises[11]++
 	}
@@ -51,11 +51,10 @@ func (w *world) hostIsBounded(c change) {
 	}
 }
 
-func (w *world) livingOn(hostID string) (n int) {
-	for _, r := range w.records() {
-		if r[session.AttrLiveHostID] == hostID {
-			n++
-		}
+// countOn is how many sessions live on the host, by the table.
+func (w *world) countOn(hostID string) (n int) {
+	for range w.livingOn(hostID) {
+		n++
 	}
 	return n
 }

@@ -234,10 +234,7 @@ func (w *world) listedOnce(c change) {
 	if c.new[session.AttrLiveHostID] == nil || c.old[session.AttrLiveHostID] != nil {
 		return
 	}
-	for _, r := range w.records() {
-		if r[session.AttrLiveHostID] != c.is.HostID {
-			continue
-		}
+	for r := range w.livingOn(c.is.HostID) {
 		if s := r.Session(); s.ID != c.is.ID && s.NameOnHost() == c.is.NameOnHost() {
 			w.breaks(5, "%q of %s is listed as %s, and as %s", s.NameOnHost(), s.HostID, s.ID, c.is.ID)
 		}

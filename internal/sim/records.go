@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -12,13 +13,31 @@ import (
 // allRecords are the table's, by ID, as its feed has shown them: with hundreds of
 // hosts it would take most of a run's time to copy them again and again.
 type allRecords struct {
-	records  []session.Record
-	versions []version // of each
+	records   []session.Record
+	liveHosts []string  // of each, as liveHostOf says
+	versions  []version // of each
 }
 
 // records are all of the table. Nobody changes them, and they stay as they are
 // until the next write only.
 func (w *world) records() []session.Record { return w.all.records }
+
+// livingOn are the records of what lives on a host, as records gives them.
+func (w *world) livingOn(hostID string) iter.Seq[session.Record] {
+	return func(yield func(session.Record) bool) {
+		for i, host := range w.all.liveHosts {
+			if host == hostID && !yield(w.all.records[i]) {
+				return
+			}
+		}
+	}
+}
+
+// liveHostOf is the host that an index lists a record under; none: "".
+func liveHostOf(r session.Record) string {
+	host, _ := r[session.AttrLiveHostID].(string)
+	return host
+}
 
 // unchangedSince is since when a record is as it is: an index that is no further
 // behind shows it.
@@ -38,10 +57,12 @@ func (all *allRecords) follow(c memtable.Change, at time.Time) {
 	switch {
 	case c.New == nil:
 		all.records, all.versions = slices.Delete(all.records, i, i+1), slices.Delete(all.versions, i, i+1)
+		all.liveHosts = slices.Delete(all.liveHosts, i, i+1)
 	case there:
-		all.records[i], all.versions[i] = c.New, version{c.Old, at}
+		all.records[i], all.liveHosts[i], all.versions[i] = c.New, liveHostOf(c.New), version{c.Old, at}
 	default:
 		all.records, all.versions = slices.Insert(all.records, i, c.New), slices.Insert(all.versions, i, version{c.Old, at})
+		all.liveHosts = slices.Insert(all.liveHosts, i, liveHostOf(c.New))
 	}
 }
 

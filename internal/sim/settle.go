@@ -220,7 +220,7 @@ func (w *world) tableTellsTheTruth() {
 		}
 	}
 	for _, m := range w.machines {
-		if !m.well() || w.livingOn(m.id) >= w.setup.maxSessions {
+		if !m.well() || w.countOn(m.id) >= w.setup.maxSessions {
 			continue
 		}
 		for _, d := range m.sessions {

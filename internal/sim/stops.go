@@ -134,8 +134,8 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 // livesOn is a record of a session that lives on the host, or of a deletion of one
 // that is open, that every index has shown from that time on.
 func (w *world) livesOn(hostID string, from time.Time) session.Record {
-	for _, r := range w.records() {
-		if r[session.AttrLiveHostID] == hostID && w.unchangedSince(recordID(r)).Before(from.Add(-w.setup.staleFor)) {
+	for r := range w.livingOn(hostID) {
+		if w.unchangedSince(recordID(r)).Before(from.Add(-w.setup.staleFor)) {
 			return r
 		}
 	}

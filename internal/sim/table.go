@@ -172,9 +172,11 @@ type version struct {
 	until time.Time
 }
 
-// shown is all records as an index shows them now.
-func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
-	all, now := slices.Clone(w.records()), w.now()
+// shown is all records as an index shows them now, each with the host that it is
+// listed under. Those that it does not show are nil.
+func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Record, liveHosts []string) {
+	all, liveHosts = slices.Clone(w.records()), slices.Clone(w.all.liveHosts)
+	now := w.now()
 	for i, r := range all {
 		v := w.all.versions[i]
 		if now.Sub(v.until) < behind && w.meets(indexStale) {
@@ -184,19 +186,20 @@ func (w *world) shown(inv *invocation, behind time.Duration) []session.Record {
 			}
 			inv.stale[id] = true
 			w.say(inv, "FAULT: %s: %s is as before its last change", indexStale, id)
-			all[i] = v.old
+			all[i], liveHosts[i] = v.old, liveHostOf(v.old)
 		}
 	}
-	return slices.DeleteFunc(all, func(r session.Record) bool { return r == nil })
+	return all, liveHosts
 }
 
 // query shows records as they are, or were no longer ago than behind.
-func (x indexOf) query(ctx context.Context, what string, behind time.Duration, fits func(session.Record) bool) (found []session.Record, err error) {
+func (x indexOf) query(ctx context.Context, what string, behind time.Duration, fits func(r session.Record, liveHost string) bool) (found []session.Record, err error) {
 	x.w.counts(&x.inv.calls.reads)
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
-			for _, r := range x.w.shown(x.inv, behind) {
-				if fits(r) {
+			all, liveHosts := x.w.shown(x.inv, behind)
+			for i, r := range all {
+				if r != nil && fits(r, liveHosts[i]) {
 					found = append(found, x.inv.shows(maps.Clone(r)))
 				}
 			}
@@ -224,7 +227,7 @@ func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.R
 // deletion is tried again, and given up, when it shows. It may also show what
 // has long moved on, of which no write lands then.
 func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
-	due, err := x.query(ctx, what, x.w.setup.dueStaleFor, func(r session.Record) bool {
+	due, err := x.query(ctx, what, x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
@@ -237,8 +240,8 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
 	asked := limit
 	faulty := x.inv.faulty
-	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record) bool {
-		return r[session.AttrLiveHostID] == hostID && r[session.AttrSessionID].(string) > after
+	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
+		return liveHost == hostID && recordID(r) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
 		return strings.Compare(a[session.AttrSessionID].(string), b[session.AttrSessionID].(string))
@@ -267,10 +270,9 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 	if x.inv.older { // nobody walked over hosts
 		return nil, nil
 	}
-	_, err = x.query(ctx, "scan by-host after "+hostID, x.w.setup.staleFor, func(r session.Record) bool {
-		host, lives := r[session.AttrLiveHostID].(string)
-		if lives && host > hostID && !slices.Contains(hostIDs, host) {
-			hostIDs = append(hostIDs, host)
+	_, err = x.query(ctx, "scan by-host after "+hostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
+		if liveHost > hostID && !slices.Contains(hostIDs, liveHost) {
+			hostIDs = append(hostIDs, liveHost)
 		}
 		return false
 	})
