@@ -20,8 +20,9 @@ import (
 
 // The scenarios of testdata run the whole system, on the in-memory table and on
 // DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the
-// template. Their conditions are [dynamodb], [all]: all is to be run, as in CI,
-// and [large]: so it is, and the table is in memory. Their commands:
+// template. Their conditions are [dynamodb], [functions]: the functions are built,
+// [all]: all is to be run, as in CI, and [large]: so it is, and the table is in
+// memory. Their commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS [random|short|angled]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
@@ -214,6 +215,8 @@ func (s scenario) run(t *testing.T, opts Options) {
 				return opts.DynamoDB != "", nil
 			case "all":
 				return os.Getenv("REQUIRE_ALL") == "1", nil
+			case "functions":
+				return opts.Bootstraps != nil, nil
 			case "large":
 				return os.Getenv("REQUIRE_ALL") == "1" && opts.DynamoDB == "", nil
 			}
