@@ -78,10 +78,10 @@ func (t hostTableOf) do(ctx context.Context, what string, call func(context.Cont
 }
 
 func (t hostTableOf) RecordInventorySent(ctx context.Context, at time.Time) error {
+	t.inv.sent = true // in parts, perhaps to nobody
 	return t.do(ctx, "inventory sent at "+session.FormatTime(at), func(ctx context.Context) {
 		_ = t.w.hostTable.RecordInventorySent(ctx, at)
 		t.w.inventoriesSent = append(t.w.inventoriesSent, at)
-		t.inv.sent = true // in parts, perhaps to nobody
 	})
 }
 

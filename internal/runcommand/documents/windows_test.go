@@ -15,20 +15,6 @@ import (
 // The Windows scripts run under PowerShell 7 on Linux. A host's twin is a Windows host in the same state, with the same
 // stand-in for dcv; mayDiffer is how far the two may differ.
 
-// powerShells are the processes that run scripts, as many as there may be at a time. To start one takes seconds: where
-// there are few cases, one does.
-var powerShells = func() chan *powerShell {
-	processes := 1
-	if os.Getenv("REQUIRE_ALL") == "1" {
-		processes = 2
-	}
-	all := make(chan *powerShell, processes)
-	for range cap(all) {
-		all <- &powerShell{}
-	}
-	return all
-}()
-
 // powerShellSettings are variables for a pwsh that lives for minutes: .NET compiles again only what runs many thousand times
 // (the number is hexadecimal), without first measuring it, and no thread of its own collects garbage. Otherwise its
 // compiler takes more time than the scripts.
@@ -39,10 +25,14 @@ var powerShellSettings = []string{
 
 // A powerShell is a process that runs one script after another. It starts with the first and ends with the tests.
 type powerShell struct {
+	sync.Mutex
 	start  sync.Once
 	stdin  *json.Encoder
 	stdout *bufio.Reader
 }
+
+// windows runs all Windows scripts: to start a second process takes more than to wait for the one.
+var windows powerShell
 
 // hasPowerShell says whether Windows scripts are run here. .ci/go/test tells of it where they are not.
 func hasPowerShell(t *testing.T) bool {
@@ -94,6 +84,8 @@ type windowsCase struct {
 // run gives what a script printed.
 func (p *powerShell) run(t *testing.T, c windowsCase) (out, err string) {
 	t.Helper()
+	p.Lock()
+	defer p.Unlock()
 	p.start.Do(func() {
 		command := exec.Command("pwsh", "-NoProfile", "-NonInteractive", "-File", "testdata/windows.ps1")
 		command.Env = append(os.Environ(), powerShellSettings...)
@@ -157,9 +149,7 @@ func (h *host) runWindows(text string, env []string) string {
 		h.t.Fatal(err)
 	}
 	file := windowsScripts.file(h.t, text)
-	p := <-powerShells
-	defer func() { powerShells <- p }()
-	stdout, stderr := p.run(h.t, windowsCase{Script: file, Dir: h.dir, Env: variables})
+	stdout, stderr := windows.run(h.t, windowsCase{Script: file, Dir: h.dir, Env: variables})
 	if stderr != "" {
 		h.t.Errorf("the Windows script: %s", stderr)
 	}
