@@ -21,6 +21,7 @@ func main() {
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	function := describesessions.New(describesessions.Parts{
 		Reader: dynamo.NewReader(db, settings.SessionsTable),
+		Notes:  dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		Now:    time.Now,
 		Log:    out.Log,
 	}, settings)

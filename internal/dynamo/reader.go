@@ -130,6 +130,11 @@ func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]s
 	return collection{"by-owner", session.AttrOwner, owner}.page(ctx, r.client, r.table, after, limit)
 }
 
+// OnHost implements session.Reader, as Index does.
+func (r *Reader) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	return Index{Client: r.client, Table: r.table}.OnHost(ctx, hostID, after, limit)
+}
+
 // All implements session.Reader: one page of a scan, a megabyte at most.
 func (r *Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
 	in := &dynamodb.ScanInput{TableName: aws.String(r.table), Limit: aws.Int32(int32(limit))}

@@ -94,6 +94,17 @@ func (o Object) Rest() (fault string) {
 	return ""
 }
 
+// ParseBool reads what is true or false; missing and null are false.
+func ParseBool(raw json.RawMessage) (value bool, fault string) {
+	switch string(raw) {
+	case "", "null", "false":
+		return false, ""
+	case "true":
+		return true, ""
+	}
+	return false, "is not true or false"
+}
+
 // ParseID reads the ID of a session, or of an owner.
 func ParseID(raw json.RawMessage) (id, fault string) {
 	switch {

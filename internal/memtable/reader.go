@@ -30,6 +30,11 @@ func (r Reader) Owned(ctx context.Context, owner, after string, limit int) ([]se
 	return page(ctx, owned, after, limit)
 }
 
+// OnHost implements session.Reader.
+func (r Reader) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	return r.Table.OnHost(ctx, hostID, after, limit)
+}
+
 // All implements session.Reader: in the order of the IDs.
 func (r Reader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
 	return page(ctx, r.Table.All(), after, limit)

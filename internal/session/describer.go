@@ -10,6 +10,7 @@ import (
 // Reader reads records for those who ask for them.
 type Reader interface {
 	Getter
+	HostIndex
 	// Owned lists an owner's records by ID, those after the ID `after` ("" for
 	// the first), at most limit; more tells whether there may be others behind,
 	// and then there is one record at least. They have what Describer shows or
@@ -41,6 +42,7 @@ const (
 // have those for longer.
 type Describer struct {
 	Reader Reader
+	Notes  HostNotes
 	Now    func() time.Time
 }
 
@@ -50,6 +52,10 @@ type Query struct {
 	IDs []string
 	// Owner is whose sessions are asked for, if not empty.
 	Owner string
+	// HostID is the host on which they live, or are to be closed, if not empty.
+	HostID string
+	// Details asks for all that the table has of them, and for LastSeenAt.
+	Details bool
 	// Limit is the most sessions of a page, 1 or more.
 	Limit int
 	// After is the Next of the page before, "" for the first. With IDs it is
@@ -61,6 +67,9 @@ type Query struct {
 // none, another may follow.
 type Page struct {
 	Sessions []Session
+	// LastSeenAt, with Details, is when the newest inventory was sent that is known
+	// to have had the session, by its ID; zero if none is.
+	LastSeenAt map[string]time.Time
 	// Next is the ID of the last session looked at, "" if none is left.
 	Next string
 }
@@ -69,12 +78,25 @@ type Page struct {
 // are any, else in one of the table's own. What meets the query from the first
 // page to the last is shown once.
 func (d *Describer) Describe(ctx context.Context, q Query) (Page, error) {
+	page, err := d.page(ctx, q)
+	if err != nil {
+		return Page{}, fmt.Errorf("read the sessions table: %w", err)
+	}
+	if q.Details {
+		if page.LastSeenAt, err = lastSeen(ctx, d.Notes, page.Sessions); err != nil {
+			return Page{}, fmt.Errorf("read when hosts were seen: %w", err)
+		}
+	}
+	return page, nil
+}
+
+func (d *Describer) page(ctx context.Context, q Query) (Page, error) {
 	now := d.Now()
 	page := Page{Next: q.After}
 	for range maxReads {
 		seen, more, err := d.look(ctx, q, page.Next, q.Limit-len(page.Sessions))
 		if err != nil {
-			return Page{}, fmt.Errorf("read the sessions table: %w", err)
+			return Page{}, err
 		}
 		for _, s := range seen {
 			if len(page.Sessions) == q.Limit {
@@ -103,8 +125,18 @@ func (d *Describer) look(ctx context.Context, q Query, after string, limit int) 
 	switch {
 	case len(q.IDs) > 0:
 		return d.lookUp(ctx, q.IDs, after, limit)
+	case q.HostID != "":
+		if q.Owner != "" {
+			limit = max(limit, readAhead) // most may be others'
+		}
+		records, more, err = d.Reader.OnHost(ctx, q.HostID, after, limit)
 	case q.Owner != "":
 		records, more, err = d.Reader.Owned(ctx, q.Owner, after, limit)
+		if q.Details && err == nil {
+			// The index by-owner has not all of a record.
+			seen, err = d.inTable(ctx, records)
+			return seen, more, err
+		}
 	default:
 		records, more, err = d.Reader.All(ctx, after, limit)
 	}
@@ -138,6 +170,16 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 	return seen, len(some) < len(ids), nil
 }
 
+// inTable is the sessions of those records as the table has them.
+func (d *Describer) inTable(ctx context.Context, shown []Record) (seen []Session, err error) {
+	var ids []string
+	for _, r := range shown {
+		ids = append(ids, r.text(AttrSessionID))
+	}
+	seen, _, err = d.lookUp(ctx, ids, "", len(ids))
+	return seen, err
+}
+
 func distinct(ids []string) []string {
 	seen := make(map[string]bool, len(ids))
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
@@ -149,5 +191,5 @@ func distinct(ids []string) []string {
 
 // meets is false for a session that does not exist: it has no state.
 func (q Query) meets(s Session) bool {
-	return s.State != "" && (q.Owner == "" || s.Owner == q.Owner)
+	return s.State != "" && (q.Owner == "" || s.Owner == q.Owner) && (q.HostID == "" || s.LiveHostID == q.HostID)
 }

@@ -20,12 +20,13 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type described struct {
 	session.Describer
 	table *memtable.Table
+	hosts *memtable.Hosts
 	reads []string
 }
 
 func newDescribed() *described {
-	d := &described{table: memtable.New()}
-	d.Describer = session.Describer{Reader: d, Now: func() time.Time { return noon }}
+	d := &described{table: memtable.New(), hosts: memtable.NewHosts()}
+	d.Describer = session.Describer{Reader: d, Notes: d, Now: func() time.Time { return noon }}
 	return d
 }
 
@@ -39,6 +40,16 @@ func (d *described) Get(ctx context.Context, ids []string) ([]session.Record, er
 func (d *described) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
 	d.reads = append(d.reads, fmt.Sprintf("owned %d", limit))
 	return memtable.Reader{Table: d.table}.Owned(ctx, owner, after, limit)
+}
+
+func (d *described) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	d.reads = append(d.reads, fmt.Sprintf("on host %d", limit))
+	return memtable.Reader{Table: d.table}.OnHost(ctx, hostID, after, limit)
+}
+
+func (d *described) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	d.reads = append(d.reads, fmt.Sprintf("notes %d", len(hostIDs)))
+	return d.hosts.Notes(ctx, hostIDs)
 }
 
 func (d *described) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {

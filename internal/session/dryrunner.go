@@ -57,7 +57,13 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	if err != nil {
 		return nil, fmt.Errorf("ask Systems Manager about hosts: %w", err)
 	}
-	seen, err := d.lastSeen(ctx, deletions)
+	var found []Session
+	for _, del := range deletions {
+		if del.reason != NotFound {
+			found = append(found, del.seen)
+		}
+	}
+	seen, err := lastSeen(ctx, d.Notes, found)
 	if err != nil {
 		return nil, fmt.Errorf("read when hosts were seen: %w", err)
 	}
@@ -101,31 +107,4 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 		}
 	}
 	return nil
-}
-
-// lastSeen is by session.
-func (d *DryRunner) lastSeen(ctx context.Context, deletions []*deletion) (map[string]time.Time, error) {
-	hostIDs := map[string]bool{}
-	for _, del := range deletions {
-		if del.reason != NotFound {
-			hostIDs[del.seen.HostID] = true
-		}
-	}
-	notes, err := d.Notes.Notes(ctx, slices.Sorted(maps.Keys(hostIDs)))
-	if err != nil {
-		return nil, err
-	}
-	seen := map[string]time.Time{}
-	for _, del := range deletions {
-		s := del.seen
-		last := s.FirstSeenAt
-		if s.ObservedAt.After(last) {
-			last = s.ObservedAt
-		}
-		if at := notes[s.HostID].CompleteAt; s.State == Ready && !last.IsZero() && at.After(last) {
-			last = at // it would have vanished
-		}
-		seen[del.sessionID] = last
-	}
-	return seen, nil
 }

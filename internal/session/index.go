@@ -12,6 +12,11 @@ type Index interface {
 	// Due lists records of a shard whose NextAttemptAt is not after now, the
 	// longest due first, at most limit of them.
 	Due(ctx context.Context, shard string, now time.Time, limit int) ([]Record, error)
+	HostIndex
+}
+
+// HostIndex finds the records that live on a host.
+type HostIndex interface {
 	// OnHost lists records that live on a host by ID, those after the ID `after`
 	// ("" for the first), at most limit; more tells whether there may be others
 	// behind, and then there is one record at least.

@@ -63,6 +63,7 @@ func (r Record) Session() Session {
 		DCVID:                 r.text(AttrDCVSessionID),
 		Owner:                 r.text(AttrOwner),
 		HostID:                r.text(AttrHostID),
+		LiveHostID:            r.text(AttrLiveHostID),
 		Name:                  r.text(AttrName),
 		Type:                  r.text(AttrType),
 		CreationTime:          r.text(AttrCreationTime),

@@ -141,6 +141,8 @@ type Session struct {
 	// When the inventory was read that first saw the session, and when the one
 	// was sent that last changed it.
 	FirstSeenAt, ObservedAt time.Time
+	// LiveHostID is HostID while the session lives, or is to be closed; then "".
+	LiveHostID string
 
 	State       State
 	StateReason string

@@ -73,7 +73,9 @@ func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 }
 
 func (w *world) describeSessions(inv *invocation) *describesessions.Handler {
-	return describesessions.New(describesessions.Parts{Reader: readerOf{w, inv}, Now: w.now, Log: w.log(inv)}, inv.setup.read.describeSessions)
+	return describesessions.New(describesessions.Parts{
+		Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, Now: w.now, Log: w.log(inv),
+	}, inv.setup.read.describeSessions)
 }
 
 func (w *world) hostEvents(inv *invocation) *hostevents.Handler {

@@ -40,6 +40,11 @@ func (r readerOf) Owned(ctx context.Context, owner, after string, limit int) (re
 	return records, more, err
 }
 
+// OnHost may show a record as it was a moment ago, as indexOf does.
+func (r readerOf) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	return indexOf(r).onHost(ctx, hostID, after, limit)
+}
+
 func (r readerOf) All(ctx context.Context, after string, limit int) (records []session.Record, more bool, err error) {
 	err = r.read(ctx, "scan the table", func(reader memtable.Reader) (err error) {
 		records, more, err = reader.All(context.Background(), after, limit)

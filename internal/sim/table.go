@@ -237,15 +237,23 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 	return due[:min(len(due), limit)], err
 }
 
-func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
-	asked := limit
-	faulty := x.inv.faulty
-	records, err := x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
+// onHost is a page of the index by-host.
+func (x indexOf) onHost(ctx context.Context, hostID, after string, limit int) (records []session.Record, more bool, err error) {
+	records, err = x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
 		return liveHost == hostID && recordID(r) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
 		return strings.Compare(a[session.AttrSessionID].(string), b[session.AttrSessionID].(string))
 	})
+	if limit = min(limit, x.w.setup.hostPage); len(records) > limit {
+		records, more = records[:limit], true
+	}
+	return records, more, err
+}
+
+func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
+	faulty := x.inv.faulty
+	records, more, err := x.onHost(ctx, hostID, after, limit)
 	// It is a fault of that host's only: none of the others' news may suffer.
 	if err != nil && x.inv.function == "host-events" && x.inv.ctx.Err() == nil && !x.inv.killed {
 		if x.inv.faulty = faulty; x.inv.faultyOf == nil {
@@ -253,10 +261,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 		}
 		x.inv.faultyOf[hostID] = true
 	}
-	if limit = min(limit, x.w.setup.hostPage); len(records) > limit {
-		records, more = records[:limit], true
-	}
-	x.w.pageIsBounded(x.inv, asked, 250, len(records))
+	x.w.pageIsBounded(x.inv, limit, 250, len(records))
 	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
 		if x.inv.looked == nil {
 			x.inv.looked = map[string]time.Time{}

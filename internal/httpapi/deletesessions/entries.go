@@ -62,7 +62,7 @@ func parseEntry(raw json.RawMessage) (session.Entry, []httpapi.Fault) {
 	check("SessionId", fields.Take("SessionId", idInto(&entry.SessionID)))
 	check("Owner", fields.Take("Owner", idInto(&entry.Owner)))
 	check("Force", fields.Take("Force", func(raw json.RawMessage) (reason string) {
-		entry.Force, reason = parseForce(raw)
+		entry.Force, reason = httpapi.ParseBool(raw)
 		return reason
 	}))
 	check("entry", fields.Rest())
@@ -74,14 +74,4 @@ func idInto(id *string) func(json.RawMessage) string {
 		*id, fault = httpapi.ParseID(raw)
 		return fault
 	}
-}
-
-func parseForce(raw json.RawMessage) (force bool, fault string) {
-	switch string(raw) {
-	case "", "null", "false":
-		return false, ""
-	case "true":
-		return true, ""
-	}
-	return false, "is not true or false"
 }

@@ -19,16 +19,19 @@ import (
 )
 
 // Settings are what template.yaml sets for the function.
-type Settings struct{ SessionsTable, FleetTag string }
+type Settings struct{ SessionsTable, HostsTable, FleetTag string }
 
 // ReadSettings reads them; env keeps what is wrong with them.
 func ReadSettings(env *awsenv.Environment) Settings {
-	return Settings{SessionsTable: env.Text("SESSIONS_TABLE"), FleetTag: env.Text("FLEET_TAG_VALUE")}
+	return Settings{
+		SessionsTable: env.Text("SESSIONS_TABLE"), HostsTable: env.Text("HOSTS_TABLE"), FleetTag: env.Text("FLEET_TAG_VALUE"),
+	}
 }
 
 // Parts are what the function needs from outside.
 type Parts struct {
 	Reader session.Reader
+	Notes  session.HostNotes
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -36,7 +39,7 @@ type Parts struct {
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
 	return &Handler{
-		Describer: &session.Describer{Reader: p.Reader, Now: p.Now}, FleetTag: s.FleetTag, Log: p.Log,
+		Describer: &session.Describer{Reader: p.Reader, Notes: p.Notes, Now: p.Now}, FleetTag: s.FleetTag, Log: p.Log,
 	}
 }
 
@@ -67,6 +70,16 @@ type described struct {
 	CreationTime          string        `json:"CreationTime,omitempty"`
 	LastDisconnectionTime string        `json:"LastDisconnectionTime,omitempty"`
 	NumOfConnections      int64         `json:"NumOfConnections"`
+
+	// Only where the query asks for them: no client of Session Manager knows them.
+	DeletionRequestedAt string               `json:"DeletionRequestedAt,omitempty"`
+	DeletionRequestedBy string               `json:"DeletionRequestedBy,omitempty"`
+	DeletionRequestID   string               `json:"DeletionRequestId,omitempty"`
+	Attempts            int64                `json:"Attempts,omitempty"`
+	AttemptedAt         string               `json:"AttemptedAt,omitempty"`
+	NextAttemptAt       string               `json:"NextAttemptAt,omitempty"`
+	Confirmation        session.Confirmation `json:"Confirmation,omitempty"`
+	LastSeenTime        string               `json:"LastSeenTime,omitempty"`
 }
 
 type server struct {
@@ -107,12 +120,12 @@ func (h *Handler) answer(ctx context.Context, id string, log *slog.Logger, body 
 	if !q.nothing {
 		var err error
 		if page, err = h.Describer.Describe(ctx, q.Query); err != nil {
-			log.Error("request answered 503: the sessions table cannot be read", "Cause", err)
+			log.Error("request answered 503: the sessions table, or for details the hosts table, cannot be read", "Cause", err)
 			return httpapi.Unavailable(id, "Sessions cannot be read right now. Repeat the call.")
 		}
 	}
 	out := describeAnswer{RequestID: id}
-	out.Sessions, page.Next = h.describe(page)
+	out.Sessions, page.Next = h.describe(page, q.Details)
 	if page.Next != "" {
 		out.NextToken = q.token(page.Next)
 	}
@@ -122,11 +135,15 @@ func (h *Handler) answer(ctx context.Context, id string, log *slog.Logger, body 
 
 // describe is the sessions of a page that one answer has room for, one at
 // least, and where the next page begins.
-func (h *Handler) describe(page session.Page) (sessions []json.RawMessage, next string) {
+func (h *Handler) describe(page session.Page, details bool) (sessions []json.RawMessage, next string) {
 	sessions = []json.RawMessage{}
 	size := 0
 	for i, s := range page.Sessions {
-		text := h.describeOne(s)
+		d := h.describeOne(s)
+		if details {
+			d.addDetails(s, page.LastSeenAt[s.ID])
+		}
+		text := json.RawMessage(httpapi.JSON(d))
 		// How long it is inside of Lambda's answer, where quotes and "<" are
 		// escaped once more.
 		inside, err := json.Marshal(string(text))
@@ -141,7 +158,7 @@ func (h *Handler) describe(page session.Page) (sessions []json.RawMessage, next 
 	return sessions, page.Next
 }
 
-func (h *Handler) describeOne(s session.Session) json.RawMessage {
+func (h *Handler) describeOne(s session.Session) described {
 	d := described{
 		ID:    s.ID,
 		Name:  s.Name,
@@ -165,7 +182,29 @@ func (h *Handler) describeOne(s session.Session) json.RawMessage {
 	if strings.HasPrefix(s.HostID, "i-") {
 		d.Server.Host = &serverHost{AWS: serverAWS{EC2InstanceID: s.HostID}}
 	}
-	return json.RawMessage(httpapi.JSON(d))
+	return d
+}
+
+// addDetails adds what the table has of the session's deletion, and when the
+// session was last seen.
+func (d *described) addDetails(s session.Session, lastSeen time.Time) {
+	d.DeletionRequestedAt = written(s.DeletionRequestedAt)
+	d.DeletionRequestedBy = s.DeletionRequestedBy
+	d.DeletionRequestID = s.DeletionRequestID
+	d.Attempts = s.Attempts
+	d.AttemptedAt = written(s.AttemptedAt)
+	d.NextAttemptAt = written(s.NextAttemptAt)
+	d.Confirmation = s.Confirmation
+	d.LastSeenTime = written(lastSeen)
+}
+
+// written is a time that the broker wrote, as the table and the announcements have
+// it, or nothing.
+func written(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return dateTime(session.FormatTime(t))
 }
 
 // dateTime is a time as its host reported it, in UTC, or nothing: a session that

@@ -49,6 +49,10 @@ func parseQuery(body []byte, fleetTag string) (query, []httpapi.Fault) {
 	p.field(fields, "SessionIds", p.sessionIDs)
 	p.field(fields, "Filters", p.filters)
 	p.field(fields, "MaxResults", p.maxResults)
+	p.field(fields, "Details", func(raw json.RawMessage) (fault string) {
+		p.Details, fault = httpapi.ParseBool(raw)
+		return fault
+	})
 	p.field(fields, "NextToken", p.nextToken)
 	p.fault(nil, "body", fields.Rest())
 	return p.query, p.faults
@@ -131,12 +135,12 @@ const fleetTagFilter = "tag:" + session.FleetTagKey
 func parseKey(raw json.RawMessage) (key, fault string) {
 	key, fault = parseText(raw)
 	switch {
-	case fault != "" || key == "owner" || key == fleetTagFilter:
+	case fault != "" || key == "owner" || key == "host" || key == fleetTagFilter:
 		return key, fault
 	case strings.HasPrefix(key, "tag:"):
 		return "", "names a tag that is not known: of the tags of hosts, only " + session.FleetTagKey + " is"
 	}
-	return "", "is neither owner nor " + fleetTagFilter
+	return "", "is neither owner nor host nor " + fleetTagFilter
 }
 
 // filter narrows the query by the value of a filter.
@@ -149,6 +153,11 @@ func (p *queryParser) filter(key string, raw json.RawMessage) (fault string) {
 			p.nothing = true
 		}
 		p.Owner = value
+	case key == "host":
+		if p.HostID != "" && p.HostID != value || !session.IsHostID(value) {
+			p.nothing = true
+		}
+		p.HostID = value
 	case key == fleetTagFilter && value != p.fleetTag:
 		p.nothing = true
 	}
@@ -175,7 +184,7 @@ func (p *queryParser) maxResults(raw json.RawMessage) (fault string) {
 	return ""
 }
 
-// nextToken comes last: it belongs to all the rest but the limit.
+// nextToken comes last: it belongs to all the rest but the limit and the details.
 func (p *queryParser) nextToken(raw json.RawMessage) (fault string) {
 	token, fault := parseText(raw)
 	if fault != "" || token == "" || len(p.faults) > 0 {

@@ -54,8 +54,13 @@ func (q query) place(token string) (after, fault string) {
 	return string(id), ""
 }
 
-// sum is a checksum of what is asked for; the pages' size may change.
+// sum is a checksum of which sessions are asked for; the pages' size, and what
+// is shown of a session, may change.
 func (q query) sum() []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t", q.IDs, q.Owner, q.nothing))
+	text := fmt.Appendf(nil, "%q %q %t", q.IDs, q.Owner, q.nothing)
+	if q.HostID != "" { // tokens of older brokers know no host
+		text = fmt.Appendf(text, " %q", q.HostID)
+	}
+	sum := sha256.Sum256(text)
 	return sum[:sumBytes]
 }

@@ -113,6 +113,11 @@ func (r *countedReader) Owned(ctx context.Context, owner, after string, limit in
 	return r.Reader.Owned(ctx, owner, after, limit)
 }
 
+func (r *countedReader) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	r.count("OnHost", nil)
+	return r.Reader.OnHost(ctx, hostID, after, limit)
+}
+
 func (r *countedReader) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
 	r.count("All", nil)
 	return r.Reader.All(ctx, after, limit)

@@ -33,7 +33,7 @@ var handlerOf = map[string]func(p parts) any{
 		}, settings).Handle
 	},
 	"describe-sessions": func(p parts) any {
-		return describesessions.New(describesessions.Parts{Reader: p.reader, Now: p.now, Log: p.log}, describesessions.ReadSettings(p.env)).Handle
+		return describesessions.New(describesessions.Parts{Reader: p.reader, Notes: p.hosts, Now: p.now, Log: p.log}, describesessions.ReadSettings(p.env)).Handle
 	},
 	"host-events": func(p parts) any {
 		return hostevents.New(hostevents.Parts{

@@ -171,6 +171,9 @@ func nothingUnderUnfitKeys(t *testing.T, s Subject) {
 		if records, more, err := s.Index.OnHost(t.Context(), key, "", 10); err != nil || more || len(records) > 0 {
 			t.Errorf("on a host of %d bytes: %v, %v, %v", len(key), records, more, err)
 		}
+		if records, more, err := s.Reader.OnHost(t.Context(), key, "", 10); err != nil || more || len(records) > 0 {
+			t.Errorf("read on a host of %d bytes: %v, %v, %v", len(key), records, more, err)
+		}
 		if records, more, err := s.Reader.Owned(t.Context(), key, "", 10); err != nil || more || len(records) > 0 {
 			t.Errorf("owned by %d bytes: %v, %v, %v", len(key), records, more, err)
 		}

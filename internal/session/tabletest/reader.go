@@ -28,6 +28,7 @@ func RunReader(t *testing.T, newSubject func(TB) ReaderSubject) {
 		"OwnedIsByID":         ownedIsByID,
 		"OwnedShowsDeleted":   ownedShowsDeleted,
 		"OwnedPages":          ownedPages,
+		"OnHostPages":         onHostPages,
 		"AllPages":            allPages,
 		"AllInOneOrder":       allInOneOrder,
 		"RecordOfAfterIsGone": recordOfAfterIsGone,
@@ -74,6 +75,11 @@ func walk(t *testing.T, list func(ctx context.Context, after string, limit int) 
 }
 
 func nothing(int) {}
+
+// onHost1 is the listing of one host.
+func (s ReaderSubject) onHost1(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
+	return s.OnHost(ctx, "i-1", after, limit)
+}
 
 // alices is the listing of one owner.
 func (s ReaderSubject) alices(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
@@ -157,6 +163,28 @@ func ownedPages(t *testing.T, s ReaderSubject) {
 	}
 }
 
+func onHostPages(t *testing.T, s ReaderSubject) {
+	whole := living("c", "i-1")
+	whole["AttemptId"] = "x"
+	s.Put(whole)
+	for sessionID, hostID := range map[string]string{"a": "i-1", "b": "i-1", "d": "i-1", "e": "i-1", "bb": "i-2"} {
+		s.Put(living(sessionID, hostID))
+	}
+	s.put("alice", "ended") // its host is i-1, and it does not live
+	for limit := 1; limit <= 6; limit++ {
+		if got := walk(t, s.onHost1, limit, nothing); !slices.Equal(got, []string{"a", "b", "c", "d", "e"}) {
+			t.Errorf("pages of %d: %q", limit, got)
+		}
+	}
+	records, more, err := s.onHost1(t.Context(), "bb", 1)
+	if diff := cmp.Diff([]session.Record{whole}, records); diff != "" || !more || err != nil {
+		t.Errorf("more %v, %v; records are shown whole (-want +got):\n%s", more, err, diff)
+	}
+	if records, more, err := s.OnHost(t.Context(), "i-3", "", 10); len(records) > 0 || more || err != nil {
+		t.Errorf("a host with nothing: %v, %v, %v", records, more, err)
+	}
+}
+
 func allPages(t *testing.T, s ReaderSubject) {
 	if got := walk(t, s.All, 3, nothing); len(got) > 0 {
 		t.Errorf("an empty table: %q", got)
@@ -216,9 +244,11 @@ func allInOneOrder(t *testing.T, s ReaderSubject) {
 }
 
 func recordOfAfterIsGone(t *testing.T, s ReaderSubject) {
-	s.put("alice", "a", "b", "c", "d", "e", "f")
+	for _, sessionID := range []string{"a", "b", "c", "d", "e", "f"} {
+		s.Put(living(sessionID, "i-1")) // alice's
+	}
 	for name, list := range map[string]func(context.Context, string, int) ([]session.Record, bool, error){
-		"all": s.All, "owned": s.alices,
+		"all": s.All, "owned": s.alices, "on host": s.onHost1,
 	} {
 		whole := walk(t, list, 10, nothing)
 		s.Delete(whole[2])
@@ -226,7 +256,7 @@ func recordOfAfterIsGone(t *testing.T, s ReaderSubject) {
 		if got := idsOf(records); !slices.Equal(got, whole[3:]) || err != nil {
 			t.Errorf("%s after %q, which is gone: %q, want %q, %v", name, whole[2], got, whole[3:], err)
 		}
-		s.put("alice", whole[2])
+		s.Put(living(whole[2], "i-1"))
 	}
 }
 
@@ -264,6 +294,9 @@ func readerContextOver(t *testing.T, s ReaderSubject) {
 	}
 	if records, more, err := s.Owned(ctx, "alice", "", 1); records != nil || more || !errors.Is(err, context.Canceled) {
 		t.Errorf("owned: %v, %v, %v", records, more, err)
+	}
+	if records, more, err := s.OnHost(ctx, "i-1", "", 1); records != nil || more || !errors.Is(err, context.Canceled) {
+		t.Errorf("on host: %v, %v, %v", records, more, err)
 	}
 	if records, more, err := s.All(ctx, "", 1); records != nil || more || !errors.Is(err, context.Canceled) {
 		t.Errorf("all: %v, %v, %v", records, more, err)
