@@ -58,7 +58,7 @@ func (d *described) All(ctx context.Context, after string, limit int) ([]session
 }
 
 func (d *described) put(id, owner, state string, expires time.Time) {
-	r := session.Record{"SessionId": id, "Owner": owner, "State": state}
+	r := session.Record{"SessionId": id, "Owner": owner, "State": state, "LiveHostId": fmt.Sprintf("i-%d", id[len(id)-1]%2)}
 	if !expires.IsZero() {
 		r["ExpiresAt"] = expires.Unix()
 	}
@@ -119,7 +119,10 @@ func TestPagesAreTheWhole(t *testing.T) {
 			}
 			d.put(fmt.Sprintf("s-%03d", n), rapid.SampledFrom([]string{"alice", "bob"}).Draw(rt, "owner"), "READY", expires)
 		}
-		q := session.Query{Limit: 2000, Owner: rapid.SampledFrom([]string{"", "alice"}).Draw(rt, "owner")}
+		q := session.Query{
+			Limit: 2000, Owner: rapid.SampledFrom([]string{"", "alice"}).Draw(rt, "owner"),
+			HostID: rapid.SampledFrom([]string{"", "i-1"}).Draw(rt, "host"), Details: rapid.Bool().Draw(rt, "details"),
+		}
 		if rapid.Bool().Draw(rt, "by IDs") {
 			for _, n := range rapid.SliceOfN(rapid.IntRange(0, 400), 1, 400).Draw(rt, "IDs") {
 				q.IDs = append(q.IDs, fmt.Sprintf("s-%03d", n))

@@ -37,7 +37,10 @@ func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 		})
 		a.table.Put(session.Record{
 			"SessionId": "console-mi-0123456789abcdef0", "Owner": "user3", "HostId": "mi-0123456789abcdef0", "Type": "console",
-			"State": "UNKNOWN", "StateReason": "The host does not answer",
+			"State": "UNKNOWN", "StateReason": "The host does not answer", "LiveHostId": "mi-0123456789abcdef0", "AttemptId": "r2",
+			"DeletionRequestedAt": "2026-11-23T19:01:02.123Z", "DeletionRequestedBy": "1example23456789",
+			"DeletionRequestId": "8ad032af-af29-4c99-936e-e19072ebd531", "Attempts": int64(9), "AttemptedAt": "2026-11-23T19:56:31.004Z",
+			"FirstSeenAt": "2026-11-22T08:30:00.000Z", "ObservedAt": "2026-11-23T18:55:00.017Z",
 		})
 		a.FleetTag = "default"
 		return a.serve(req)

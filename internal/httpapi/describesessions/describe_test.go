@@ -32,19 +32,20 @@ type describeAPI struct {
 	session.Reader
 	t     *testing.T
 	table *memtable.Table
+	hosts *memtable.Hosts
 	reads int
 	log   strings.Builder
 	fail  error
 }
 
 func newDescribeAPI(t *testing.T, sessions ...session.Session) *describeAPI {
-	a := &describeAPI{t: t, table: memtable.New()}
+	a := &describeAPI{t: t, table: memtable.New(), hosts: memtable.NewHosts()}
 	a.Reader = memtable.Reader{Table: a.table}
 	for _, s := range sessions {
 		a.table.Put(session.Listed(s))
 	}
 	a.Handler = &describesessions.Handler{
-		Describer: &session.Describer{Reader: a, Now: func() time.Time { return now }},
+		Describer: &session.Describer{Reader: a, Notes: a, Now: func() time.Time { return now }},
 		FleetTag:  "studio",
 		Log:       slog.New(slog.NewTextHandler(&a.log, nil)),
 	}
@@ -63,6 +64,18 @@ func (a *describeAPI) Owned(ctx context.Context, owner, after string, limit int)
 		return nil, false, a.fail
 	}
 	return a.Reader.Owned(ctx, owner, after, limit)
+}
+
+func (a *describeAPI) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	if a.reads++; a.fail != nil {
+		return nil, false, a.fail
+	}
+	return a.Reader.OnHost(ctx, hostID, after, limit)
+}
+
+func (a *describeAPI) Notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	a.reads++
+	return a.hosts.Notes(ctx, hostIDs)
 }
 
 func (a *describeAPI) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
@@ -185,7 +198,7 @@ func (a *describeAPI) somebodys() *describeAPI {
 	for id, owner := range map[string]string{"a": "user1", "b": "user2", "c": "user1", "d": "user2"} {
 		a.table.Put(session.Listed(session.Session{ID: id, Owner: owner, HostID: host}))
 	}
-	a.table.Put(session.Record{"SessionId": "e", "Owner": "user1", "State": "DELETED", "ExpiresAt": now.Unix() + 1})
+	a.table.Put(session.Record{"SessionId": "e", "Owner": "user1", "HostId": host, "State": "DELETED", "ExpiresAt": now.Unix() + 1})
 	a.table.Put(session.Record{"SessionId": "f", "Owner": "user1", "State": "DELETED", "ExpiresAt": now.Unix()})
 	return a
 }
@@ -219,6 +232,25 @@ func TestFormsOfAQuery(t *testing.T) {
 		`{"Filters":[{"Key":"owner","Value":"user2"},{"Key":"tag:DcvFleet","Value":"studio"}]}`: "b d",
 		`{"Filters":[{"Key":"owner","Value":"user2"},{"Key":"tag:DcvFleet","Value":"x"}]}`:      "",
 
+		`{"Filters":[{"Key":"host","Value":"` + host + `"}]}`:                                         "a b c d",
+		`{"Filters":[{"Key":"host","Value":"` + host + `"},{"Key":"host","Value":"` + host + `"}]}`:   "a b c d",
+		`{"Filters":[{"Key":"host","Value":"` + host + `"},{"Key":"owner","Value":"user1"}]}`:         "a c",
+		`{"Filters":[{"Key":"host","Value":"` + host + `"},{"Key":"tag:DcvFleet","Value":"studio"}]}`: "a b c d",
+		`{"Filters":[{"Key":"host","Value":"` + host + `"},{"Key":"tag:DcvFleet","Value":"x"}]}`:      "",
+		`{"Filters":[{"Key":"host","Value":"` + host + `"}],"SessionIds":["d","e","x","a"]}`:          "d a",
+		`{"Filters":[{"Key":"host","Value":"I-0123456789ABCDEF0"}]}`:                                  "",
+		`{"Filters":[{"Key":"host","Value":"i-1"},{"Key":"host","Value":"i-2"}]}`:                     "",
+		`{"Filters":[{"Key":"host","Value":"fleet"}]}`:                                                "",
+		`{"Filters":[{"Key":"host","Value":"refused-` + host + `"}]}`:                                 "",
+		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"host","Value":"fleet"}],"Details":true}`: "",
+
+		`{"Details":true}`:                        "a b c d e",
+		`{"Details":false}`:                       "a b c d e",
+		`{"Details":null}`:                        "a b c d e",
+		`{"details":7}`:                           "a b c d e",
+		`{"SessionIds":["d","a"],"Details":true}`: "d a",
+		`{"Details":true,` + ofUser1 + `}`:        "a c e",
+
 		`{"SessionIds":["d","c","b"],"Filters":[{"Key":"owner","Value":"user2"}]}`: "d b",
 		`{"SessionIds":["d"],"Filters":[{"Key":"tag:DcvFleet","Value":"x"}]}`:      "",
 	} {
@@ -233,6 +265,7 @@ func TestFormsOfAQuery(t *testing.T) {
 func TestFiltersThatExcludeEachOtherNeedNoRead(t *testing.T) {
 	for _, filters := range []string{
 		`{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}`, `{"Key":"tag:DcvFleet","Value":"x"}`,
+		`{"Key":"host","Value":"i-1"},{"Key":"host","Value":"i-2"}`, `{"Key":"host","Value":"fleet"}`, `{"Key":"host","Value":"refused-i-1"}`,
 	} {
 		a := newDescribeAPI(t).somebodys()
 		if a.wants(`{"Filters":[` + filters + `]}`); a.reads > 0 {
@@ -245,7 +278,13 @@ func TestMaxResults(t *testing.T) {
 	for max, pages := range map[string]string{
 		"1": "a|b|c|d|e|", "2": "a b|c d|e", "2.0": "a b|c d|e", "20e-1": "a b|c d|e", "4": "a b c d|e", "5": "a b c d e|", "1000": "a b c d e", "1e3": "a b c d e",
 	} {
-		for _, ids := range []string{"", `,"SessionIds":["a","b","c","d","e"]`, `,"Filters":[{"Key":"tag:DcvFleet","Value":"studio"}]`} {
+		for _, ids := range []string{
+			"", `,"SessionIds":["a","b","c","d","e"]`, `,"Filters":[{"Key":"tag:DcvFleet","Value":"studio"}]`, `,"Filters":[{"Key":"host","Value":"` + host + `"}]`,
+		} {
+			pages := pages
+			if strings.Contains(ids, "host") { // e does not live
+				pages = strings.NewReplacer("|e", "", " e", "").Replace(pages)
+			}
 			a := newDescribeAPI(t).somebodys()
 			var got []string
 			body := `{"MaxResults":` + max + ids
@@ -304,7 +343,10 @@ func TestAnswerThatWouldBeTooLongIsParted(t *testing.T) {
 }
 
 func TestTableThatCannotBeReadIs503(t *testing.T) {
-	for _, body := range []string{"", `{"SessionIds":["a"]}`, `{"Filters":[{"Key":"owner","Value":"user1"}]}`} {
+	for _, body := range []string{
+		"", `{"SessionIds":["a"]}`, `{"Filters":[{"Key":"owner","Value":"user1"}]}`, `{"Filters":[{"Key":"host","Value":"i-1"}]}`,
+		`{"Details":true,"Filters":[{"Key":"owner","Value":"user1"}]}`,
+	} {
 		a := newDescribeAPI(t)
 		a.fail = errors.New("secret table arn")
 		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: body})

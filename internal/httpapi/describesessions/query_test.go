@@ -3,6 +3,7 @@ package describesessions_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func in(field, reason string) httpapitest.Wrong {
 func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 	const notWhole = "is not a whole number from 1 to 1000"
 	maximum := in("MaxResults", notWhole)
+	details := in("Details", "is not true or false")
 	filter := func(text string) string { return `{"Filters":[` + text + `]}` }
 	for text, want := range map[string][]httpapitest.Wrong{
 		// The body as a whole.
@@ -66,8 +68,15 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 		filter(`{"Key":"owner","Value":""}`):       {httpapitest.At(0, "Filters", "Value is empty")},
 		filter(`{"Key":"owner","Value":["o"]}`):    {httpapitest.At(0, "Filters", "Value is not a string")},
 		filter(`{"Key":"owner","Value":"\u0000"}`): {httpapitest.At(0, "Filters", "Value has a control character")},
-		filter(`{"Key":"Owner","Value":"o"}`):      {httpapitest.At(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
-		filter(`{"Key":"","Value":"o"}`):           {httpapitest.At(0, "Filters", "Key is neither owner nor tag:DcvFleet")},
+		filter(`{"Key":"Owner","Value":"o"}`):      {httpapitest.At(0, "Filters", "Key is neither owner nor host nor tag:DcvFleet")},
+		filter(`{"Key":"","Value":"o"}`):           {httpapitest.At(0, "Filters", "Key is neither owner nor host nor tag:DcvFleet")},
+		filter(`{"Key":"host","Value":""}`):        {httpapitest.At(0, "Filters", "Value is empty")},
+		filter(`{"Key":"host","Value":7}`):         {httpapitest.At(0, "Filters", "Value is not a string")},
+		filter(`{"Key":"host"}`):                   {httpapitest.At(0, "Filters", "Value is missing")},
+
+		// Details.
+		`{"Details":"true"}`: {details}, `{"Details":1}`: {details}, `{"Details":[true]}`: {details}, `{"Details":{}}`: {details}, `{"Details":""}`: {details},
+		`{"Details":true,"Details":true}`: {in("Details", "is there twice")},
 		filter(`{"Key":"owner","Value":"o"},{"Key":"tag:os","Value":"windows"}`): {
 			httpapitest.At(1, "Filters", "Key names a tag that is not known: of the tags of hosts, only DcvFleet is"),
 		},
@@ -84,8 +93,8 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 		`{"NextToken":"\ud800"}`: {in("NextToken", "is not a NextToken of this API")},
 
 		// All of them at once.
-		`{"NextToken":7,"MaxResults":"x","Filters":7,"SessionIds":[7]}`: {
-			httpapitest.At(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, in("NextToken", "is not a string"),
+		`{"NextToken":7,"Details":7,"MaxResults":"x","Filters":7,"SessionIds":[7]}`: {
+			httpapitest.At(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, details, in("NextToken", "is not a string"),
 		},
 	} {
 		for name, req := range map[string]events.APIGatewayV2HTTPRequest{"text": {Body: text}, "base64": httpapitest.Encoded(text)} {
@@ -145,6 +154,7 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 		"of another owner":   {`"Filters":[{"Key":"owner","Value":"user2"}]`, token, other},
 		"of all":             {`"Filters":[]`, token, other},
 		"with IDs":           {ofUser1 + `,"SessionIds":["a"]`, token, other},
+		"on a host":          {`"Filters":[{"Key":"owner","Value":"user1"},{"Key":"host","Value":"` + host + `"}]`, token, other},
 		"of nobody":          {`"Filters":[{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}]`, token, other},
 		"another checksum":   {ofUser1, with(func(text []byte) []byte { text[8] ^= 1; return text }), other},
 		"another version":    {ofUser1, with(func(text []byte) []byte { text[0] = 2; return text }), "is of another version of this API: begin again without it"},
@@ -164,6 +174,17 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 		if diff := cmp.Diff([]httpapitest.Wrong{in("NextToken", test.reason)}, got.faults); diff != "" || got.status != 400 || a.reads > reads {
 			t.Errorf("%s: %d (-want +got):\n%s", name, got.status, diff)
 		}
+	}
+
+	onHost := a.ask(`{"MaxResults":1,"Filters":[{"Key":"host","Value":"` + host + `"}]}`).next
+	for filter, want := range map[string]string{host: "200 b c d", "mi-0123456789abcdef0": "400 ", "i-1": "400 "} {
+		got := ask(`"Filters":[{"Key":"host","Value":"`+filter+`"}]`, onHost)
+		if text := fmt.Sprint(got.status, " ", strings.Join(got.ids, " ")); text != want {
+			t.Errorf("a token of %s, asked of %s: %+v, want %q", host, filter, got, want)
+		}
+	}
+	if got := ask(ofUser1+`,"Details":true`, token); got.status != 200 || strings.Join(got.ids, " ") != "c e" {
+		t.Errorf("details may come on the way: %+v", got)
 	}
 
 	page := a.ask(`{"SessionIds":["d","a","b"],"MaxResults":1}`)
@@ -188,7 +209,7 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 // are in it.
 func TestAnyQueryHasItsAnswer(t *testing.T) {
 	pieces := rapid.SampledFrom([]string{
-		`{`, `}`, `[`, `]`, `,`, `:`, `"SessionIds":`, `["a","b"]`, `"Filters":`, `[{"Key":"owner","Value":"user1"}]`, `"MaxResults":`, `1`, `1e999`, `-0`,
+		`{`, `}`, `[`, `]`, `,`, `:`, `"SessionIds":`, `["a","b"]`, `"Filters":`, `[{"Key":"owner","Value":"user1"}]`, `"Details":`, `true`, `"MaxResults":`, `1`, `1e999`, `-0`,
 		`"NextToken":`, `"AQ"`, `""`, `null`, `"\ud800"`, "\x00", "\xff", ` `,
 	})
 	rapid.Check(t, func(rt *rapid.T) {
