@@ -91,7 +91,8 @@ func (w *world) othersAreBounded(inv *invocation) {
 	case inv.function == "ended-sessions" && c.reads > 1:
 		w.holds(announcementReads, inv, c.reads, c.mostReads)
 	case inv.function == "describe-sessions" && c.reads > 1:
-		w.holds(describeReads, inv, c.reads, maxReads)
+		w.holds(describeReads, inv, c.reads, 2*maxReads) // with details, an owner's are read from the table, too
+		w.holds(describeReads, inv, c.hostReads, 1)
 	case inv.task == "idle" && c.sends > 0:
 		w.holds(idleCommands, inv, c.sends+c.reads+c.writes+c.hostReads+c.questions+c.nodes, 1)
 	case inv.task == "stop" && c.stops+c.reads > 0:

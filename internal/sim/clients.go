@@ -153,22 +153,6 @@ func (w *world) send(r *request, body string) {
 	})
 }
 
-func (w *world) describe() {
-	body := oneOf(w.dice, []string{``, `{"SessionIds":["s1","s2","s9"]}`, `{"Filters":[{"Key":"owner","Value":"alice"}]}`, `{"MaxResults":2}`})
-	var resp events.APIGatewayV2HTTPResponse
-	w.start("describe-sessions", func(inv *invocation) {
-		w.aside(inv, "describeSessions %s", body)
-		var err error
-		resp, err = w.describeSessions(inv).Handle(lambdaContext(inv), events.APIGatewayV2HTTPRequest{Body: body})
-		if err != nil {
-			panic(err)
-		}
-	}, func(inv *invocation) {
-		w.say(inv, "answers %d %s", resp.StatusCode, resp.Body)
-		w.described(inv, body, resp)
-	}, func(*invocation) {})
-}
-
 func lambdaContext(inv *invocation) context.Context {
 	return lambdacontext.NewContext(inv.ctx, &lambdacontext.LambdaContext{AwsRequestID: inv.id})
 }

@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A listQuery is a question to describeSessions.
+type listQuery struct {
+	SessionIds []string   `json:",omitempty"`
+	Filters    []keyValue `json:",omitempty"`
+	MaxResults int        `json:",omitempty"`
+	Details    bool       `json:",omitempty"`
+
+	owner, host string // of the filters
+}
+
+type keyValue struct{ Key, Value string }
+
+func (w *world) anyListQuery() (q listQuery) {
+	switch w.dice.below(5) {
+	case 1:
+		q.SessionIds = []string{"s1", "s2", "s9"}
+	case 2:
+		q.owner = "alice"
+	case 3:
+		q.MaxResults = 2
+	case 4:
+		q.host = oneOf(w.dice, w.machines).id
+		if w.dice.chance(30 * percent) {
+			q.owner = "alice"
+		}
+	}
+	q.Details = w.dice.chance(50 * percent)
+	for _, f := range []keyValue{{"owner", q.owner}, {"host", q.host}} {
+		if f.Value != "" {
+			q.Filters = append(q.Filters, f)
+		}
+	}
+	return q
+}
+
+func (w *world) describe() {
+	q := w.anyListQuery()
+	text, err := json.Marshal(q)
+	if err != nil {
+		panic(err)
+	}
+	body := string(text)
+	if body == "{}" {
+		body = ""
+	}
+	var resp events.APIGatewayV2HTTPResponse
+	w.start("describe-sessions", func(inv *invocation) {
+		w.aside(inv, "describeSessions %s", body)
+		var err error
+		resp, err = w.describeSessions(inv).Handle(lambdaContext(inv), events.APIGatewayV2HTTPRequest{Body: body})
+		if err != nil {
+			panic(err)
+		}
+	}, func(inv *invocation) {
+		w.say(inv, "answers %d %s", resp.StatusCode, resp.Body)
+		w.described(inv, q, resp)
+	}, func(*invocation) {})
+}
+
+// A shownSession is one in an answer of describeSessions.
+type shownSession struct {
+	ID     string `json:"Id"`
+	Owner  string
+	State  session.State
+	Server struct {
+		ID string `json:"Id"`
+	}
+	details
+}
+
+type details struct {
+	DeletionRequestedAt, DeletionRequestedBy string
+	DeletionRequestID                        string `json:"DeletionRequestId"`
+	Attempts                                 int64
+	AttemptedAt, NextAttemptAt, Confirmation string
+	LastSeenTime                             time.Time
+}
+
+// described holds an answer of describeSessions to the table: what it shows is
+// there, and meets what was asked; what lives on the host asked for is shown.
+func (w *world) described(inv *invocation, q listQuery, resp events.APIGatewayV2HTTPResponse) {
+	if resp.StatusCode == 503 && inv.faulty {
+		return
+	}
+	var shown struct {
+		Sessions  []shownSession
+		NextToken string
+	}
+	if err := json.Unmarshal([]byte(resp.Body), &shown); err != nil || resp.StatusCode != 200 {
+		w.breaks(7, "%s answers %d: %s", inv, resp.StatusCode, resp.Body)
+	}
+	for _, s := range shown.Sessions {
+		r := w.table.Get(s.ID)
+		if r == nil {
+			w.breaks(7, "%s shows %s, which is not in the table", inv, s.ID)
+		}
+		if q.owner != "" && s.Owner != q.owner {
+			w.breaks(4, "%s shows a session of %s to those who ask for %s's", inv, s.Owner, q.owner)
+		}
+		if q.host != "" && s.Server.ID != q.host {
+			w.breaks(7, "%s shows %s, which is on %s, to those who ask for %s", inv, s.ID, s.Server.ID, q.host)
+		}
+		if w.asBefore(inv, s.ID) && q.host != "" && liveHostOf(r) != q.host {
+			w.breaks(7, "%s shows %s, which does not live, as on %s", inv, s.ID, q.host)
+		}
+		if !q.Details && s.details != (details{}) {
+			w.breaks(7, "%s shows details of %s, and nobody asked", inv, s.ID)
+		}
+		if q.Details && w.asBefore(inv, s.ID) {
+			w.detailed(inv, s, r)
+		}
+	}
+	if q.host == "" || shown.NextToken != "" {
+		return
+	}
+	for r := range w.livingOn(q.host) {
+		id, of := recordID(r), r.Session()
+		is := func(s shownSession) bool { return s.ID == id }
+		meets := (q.owner == "" || of.Owner == q.owner) && of.State != "" && (of.ExpiresAt == 0 || of.ExpiresAt > w.now().Unix())
+		if meets && w.asBefore(inv, id) && !slices.ContainsFunc(shown.Sessions, is) {
+			w.breaks(7, "%s does not show %s, which lives on %s", inv, id, q.host)
+		}
+	}
+}
+
+// asBefore: whatever the invocation has read of the record, it is as it is now.
+func (w *world) asBefore(inv *invocation, id string) bool {
+	return w.unchangedSince(id).Before(inv.started.Add(-w.setup.staleFor))
+}
+
+// detailed holds the details of a session to its record, and what the hosts have
+// said.
+func (w *world) detailed(inv *invocation, s shownSession, r session.Record) {
+	text := func(attr string) string { t, _ := r[attr].(string); return t }
+	attempts, _ := r[session.AttrAttempts].(int64)
+	want := details{
+		DeletionRequestedAt: text(session.AttrDeletionRequestedAt), DeletionRequestedBy: text(session.AttrDeletionRequestedBy),
+		DeletionRequestID: text(session.AttrDeletionRequestID), Attempts: attempts, AttemptedAt: text(session.AttrAttemptedAt),
+		NextAttemptAt: text(session.AttrNextAttemptAt), Confirmation: text(session.AttrConfirmation), LastSeenTime: s.LastSeenTime,
+	}
+	if s.details != want {
+		w.breaks(7, "%s shows of %s %+v, and it is %+v", inv, s.ID, s.details, want)
+	}
+	of := r.Session()
+	itsOwn := s.LastSeenTime.Equal(of.FirstSeenAt) && !of.ObservedAt.After(of.FirstSeenAt) ||
+		s.LastSeenTime.Equal(of.ObservedAt) && !of.FirstSeenAt.After(of.ObservedAt)
+	since := func(n noted) bool {
+		return n.sentAt.Equal(s.LastSeenTime) && n.sentAt.After(of.FirstSeenAt) && n.sentAt.After(of.ObservedAt)
+	}
+	if !itsOwn && (of.State != session.Ready || !slices.ContainsFunc(w.model.noted[of.HostID], since)) {
+		w.breaks(7, "%s shows that %s was last seen at %v, and no inventory was sent then that it was in", inv, s.ID, s.LastSeenTime)
+	}
+}
