@@ -107,6 +107,22 @@ class PythonClientTest(unittest.TestCase):
         self.assertIsNotNone(session.creation_time.tzinfo)
         self.assertIsNone(session.last_disconnection_time)
 
+    def test_details_are_for_those_who_ask(self):
+        host = "i-0000000000000d001"
+        self.start("detailed", host=host)
+        self.start("of-another-host")
+        (entry,) = delete(("detailed", "user1")).successful_list
+        until("it is DELETED", lambda: are_gone("detailed"))
+        self.start("detailed-2", host=host)
+        (session,) = describe(session_ids=["detailed"], details=True).sessions
+        self.assertIsNotNone(session.deletion_request_id)
+        self.assertEqual((session.attempts, session.confirmation), (1, "closed"))
+        self.assertIsNotNone(session.deletion_requested_at.tzinfo)
+        (session,) = describe(session_ids=["detailed"]).sessions
+        self.assertIsNone(session.deletion_request_id)
+        living = describe(filters=[KeyValuePair(key="host", value=host)]).sessions
+        self.assertEqual([session.id for session in living], ["detailed-2"])
+
     def test_without_a_body_all_are_described(self):
         self.start("all")
         self.assertIn("all", [session.id for session in api().describe_sessions().sessions])

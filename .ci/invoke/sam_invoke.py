@@ -116,6 +116,13 @@ class Story:
         [shown] = [s for s in body["Sessions"] if s["Id"] == "SessionId123"]
         assert (shown["State"], shown["Owner"], shown["Server"]["Id"]) == (state, "user1", self.host_id), shown
         assert shown["CreationTime"] == self.session["CreationTime"], shown
+        return shown
+
+    def describe_host(self):
+        shown = self.describe("describe-host", "DELETING")
+        record = self.table.get("SessionId123")
+        for detail in ("DeletionRequestedBy", "DeletionRequestId", "AttemptedAt"):
+            assert shown[detail] == record[detail], (shown, record)
 
     def describe_malformed(self):
         status, body = self.answer("describe-malformed", "DescribeSessionsFunction")
@@ -265,6 +272,7 @@ class Story:
             ("delete-dry-run.json: tells what the next one does, and does nothing", self.delete_dry_run),
             ("delete.json: marked, and the host told", self.delete),
             ("describe.json: DELETING", lambda: self.describe("describe", "DELETING")),
+            ("describe-host.json: DELETING, with details", self.describe_host),
             ("describe-malformed.json: every fault is named", self.describe_malformed),
             ("command-status.json as it stands: goes back to the queue", self.command_status_of_an_unknown_command),
             ("stream-confirmed.json as it stands: changes nothing", self.stream_record_of_another_attempt),

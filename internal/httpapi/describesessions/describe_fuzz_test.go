@@ -11,11 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// shown is the sessions of an answer, by ID and owner.
-func shown(t *testing.T, resp events.APIGatewayV2HTTPResponse) (sessions []struct{ ID, Owner string }, next string) {
+// A shownSession is what says which session it is.
+type shownSession struct {
+	ID, Owner string
+	Server    struct{ ID string }
+}
+
+// shown is the sessions of an answer.
+func shown(t *testing.T, resp events.APIGatewayV2HTTPResponse) (sessions []shownSession, next string) {
 	t.Helper()
 	var answer struct {
-		Sessions  []struct{ ID, Owner string }
+		Sessions  []shownSession
 		NextToken string
 	}
 	if err := json.Unmarshal([]byte(resp.Body), &answer); err != nil || resp.StatusCode != 200 {
@@ -30,6 +36,7 @@ func FuzzDescribeSessions(f *testing.F) {
 	for _, body := range []string{
 		``, `{}`, `[]`, `{"SessionIds":["b","a","x","b"],"MaxResults":1}`, `{"Filters":[{"Key":"owner","Value":"user1"}],"MaxResults":1}`,
 		`{"SessionIds":["a","b"],"Filters":[{"Key":"owner","Value":"user2"},{"Key":"tag:DcvFleet","Value":"studio"}]}`,
+		`{"Filters":[{"Key":"host","Value":"` + host + `"},{"Key":"owner","Value":"user1"}],"Details":true}`, `{"Filters":[{"Key":"host","Value":"i-1"}]}`,
 		`{"Filters":[{"Key":"tag:DcvFleet","Value":"other"}]}`, `{"NextToken":"AQAAAAAAAAAAczE","Filters":[{"Key":"owner","Value":"user1"}]}`,
 	} {
 		f.Add(body)
@@ -51,6 +58,9 @@ func FuzzDescribeSessions(f *testing.F) {
 		}
 		var read map[string]any
 		_ = json.Unmarshal([]byte(strings.TrimPrefix(body, "\ufeff")), &read) // a blank body asks for all
+		if read["Details"] != true && strings.Contains(resp.Body, "DeletionRequestId") {
+			t.Errorf("nobody asked for details: %s", resp.Body)
+		}
 		asked.ids, _ = read["SessionIds"].([]any)
 		asked.filters, _ = read["Filters"].([]any)
 		if asked.max, _ = read["MaxResults"].(float64); asked.max > 0 && len(sessions) > int(asked.max) {
@@ -62,8 +72,9 @@ func FuzzDescribeSessions(f *testing.F) {
 			}
 			for _, filter := range asked.filters {
 				f := filter.(map[string]any)
-				if f["Key"] == "owner" && f["Value"] != s.Owner || f["Key"] == "tag:DcvFleet" && f["Value"] != "studio" {
-					t.Errorf("%s of %s does not meet %v", s.ID, s.Owner, f)
+				is := map[any]string{"owner": s.Owner, "host": s.Server.ID, "tag:DcvFleet": "studio"}
+				if f["Value"] != is[f["Key"]] {
+					t.Errorf("%+v does not meet %v", s, f)
 				}
 			}
 		}

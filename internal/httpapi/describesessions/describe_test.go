@@ -198,7 +198,7 @@ func (a *describeAPI) somebodys() *describeAPI {
 	for id, owner := range map[string]string{"a": "user1", "b": "user2", "c": "user1", "d": "user2"} {
 		a.table.Put(session.Listed(session.Session{ID: id, Owner: owner, HostID: host}))
 	}
-	a.table.Put(session.Record{"SessionId": "e", "Owner": "user1", "HostId": host, "State": "DELETED", "ExpiresAt": now.Unix() + 1})
+	a.table.Put(session.Record{"SessionId": "e", "Owner": "user1", "HostId": host, "State": "DELETED", "DeletionRequestId": "r1", "ExpiresAt": now.Unix() + 1})
 	a.table.Put(session.Record{"SessionId": "f", "Owner": "user1", "State": "DELETED", "ExpiresAt": now.Unix()})
 	return a
 }

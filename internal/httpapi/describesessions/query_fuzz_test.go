@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/httpapi"
+	"dcv-session-broker/internal/session"
 )
 
 // What is read as a query, any other reader of JSON reads. What it takes it takes again when another has written
@@ -18,6 +19,8 @@ func FuzzQuery(f *testing.F) {
 		"", " ", "{}", "null", "[]", "{{", `{"a":1}{`, `{"SessionIds":["a","b","a"],"MaxResults":2}`,
 		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"tag:DcvFleet","Value":"studio"}]}`,
 		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}]}`, `{"Filters":[{"Key":"tag:os","Value":null}]}`,
+		`{"Filters":[{"Key":"host","Value":"i-1"}],"Details":true}`, `{"Filters":[{"Key":"host","Value":"fleet"},{"Key":"owner","Value":"a"}]}`,
+		`{"Details":false,"NextToken":"` + (query{Query: session.Query{HostID: "i-1"}}).token("s") + `"}`, `{"Details":"true","Detail\u0073":null}`,
 		`{"MaxResults":1e999}`, `{"MaxResults":1.0E2,"NextToken":null}`, `{"MaxResults":1,"MaxResults":2}`, `{"NextToken":"AQ"}`,
 		`{"NextToken":"` + (query{}).token("s") + `"}`, `{"SessionIds":["\ud800","` + "\x00" + `"]}`,
 	} {
@@ -26,7 +29,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		q, faults := parseQuery(body, "studio")
 		for _, fault := range faults {
-			if fault.Reason == "" || !slices.Contains([]string{"body", "SessionIds", "Filters", "MaxResults", "NextToken"}, fault.Field) {
+			if fault.Reason == "" || !slices.Contains([]string{"body", "SessionIds", "Filters", "MaxResults", "Details", "NextToken"}, fault.Field) {
 				t.Errorf("fault %+v", fault)
 			}
 		}

@@ -17,10 +17,11 @@ func TestSamplesOfDescribeAreUnderstood(t *testing.T) {
 	}{
 		"describe.json":           {200, shown},
 		"describe-owner.json":     {200, shown},
+		"describe-host.json":      {200, shown},
 		"describe-all.json":       {200, shown},
 		"describe-malformed.json": {400, `{"message":"The request is malformed`},
 	} {
-		a := newDescribeAPI(t, session.Session{ID: "SessionId123", Owner: "user1", HostID: host})
+		a := newDescribeAPI(t, session.Session{ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001"})
 		a.FleetTag = "default"
 		if resp := a.serve(httpapitest.Sample(t, name)); resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
 			t.Errorf("%s: %d %s", name, resp.StatusCode, resp.Body)
