@@ -35,6 +35,9 @@ func (w *world) anyListQuery() (q listQuery) {
 		if w.dice.chance(30 * percent) {
 			q.owner = "alice"
 		}
+		if w.dice.chance(30 * percent) {
+			q.SessionIds = []string{"s1", "s2", "s3", "s9"}
+		}
 	}
 	q.Details = w.dice.chance(50 * percent)
 	for _, f := range []keyValue{{"owner", q.owner}, {"host", q.host}} {
@@ -122,15 +125,20 @@ func (w *world) described(inv *invocation, q listQuery, resp events.APIGatewayV2
 			w.detailed(inv, s, r)
 		}
 	}
-	if q.host == "" || shown.NextToken != "" {
-		return
+	if q.host != "" && shown.NextToken == "" {
+		w.allOfHost(inv, q, shown.Sessions)
 	}
+}
+
+// allOfHost: nothing is missing of what lives on the host asked for.
+func (w *world) allOfHost(inv *invocation, q listQuery, shown []shownSession) {
 	for r := range w.livingOn(q.host) {
-		id, of := recordID(r), r.Session()
-		is := func(s shownSession) bool { return s.ID == id }
-		meets := (q.owner == "" || of.Owner == q.owner) && of.State != "" && (of.ExpiresAt == 0 || of.ExpiresAt > w.now().Unix())
-		if meets && w.asBefore(inv, id) && !slices.ContainsFunc(shown.Sessions, is) {
-			w.breaks(7, "%s does not show %s, which lives on %s", inv, id, q.host)
+		s := r.Session()
+		is := func(of shownSession) bool { return of.ID == s.ID }
+		meets := (len(q.SessionIds) == 0 || slices.Contains(q.SessionIds, s.ID)) && (q.owner == "" || s.Owner == q.owner)
+		expired := s.ExpiresAt != 0 && s.ExpiresAt <= w.now().Unix()
+		if meets && s.State != "" && !expired && w.asBefore(inv, s.ID) && !slices.ContainsFunc(shown, is) {
+			w.breaks(7, "%s does not show %s, which lives on %s", inv, s.ID, q.host)
 		}
 	}
 }

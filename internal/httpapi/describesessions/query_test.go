@@ -205,6 +205,14 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 	}
 }
 
+// A walk over pages goes on while the stack is updated: these are tokens that the
+// first release gave.
+func TestTokensOfOlderBrokersAreTaken(t *testing.T) {
+	a := newDescribeAPI(t).somebodys()
+	a.wants(`{"NextToken":"AWQFCrnbx9piYg"}`, "c", "d", "e")
+	a.wants(`{"NextToken":"AbOtnFZCyUe7YQ",`+ofUser1+`}`, "c", "e")
+}
+
 // Whatever comes in, the answer is one of the API's, and nobody else's sessions
 // are in it.
 func TestAnyQueryHasItsAnswer(t *testing.T) {
