@@ -156,15 +156,22 @@ func cmdStory(s *stage, ts *testscript.TestScript, args []string) {
 	if len(attrs) == 0 {
 		attrs = []string{"level", "msg"}
 	}
-	var lines []string
+	// A session's end is announced while session-stream logs it: what is said of that comes last.
+	var lines, last []string
 	for _, f := range s.system.template.Functions() {
-		if slices.Contains(groups, strings.TrimSuffix(f.LogicalID, "Function")+"LogGroup") {
+		switch {
+		case !slices.Contains(groups, strings.TrimSuffix(f.LogicalID, "Function")+"LogGroup"):
+		case f.Name == "ended-sessions":
+			last = s.output(f.Name)
+		default:
 			lines = append(lines, s.output(f.Name)...)
 		}
 	}
 	rows, err := query.run(lines)
 	ts.Check(err)
-	for _, row := range rows {
+	lastRows, err := query.run(last)
+	ts.Check(err)
+	for _, row := range slices.Concat(rows, lastRows) {
 		var columns []string
 		for _, attr := range attrs {
 			if !slices.Contains(query.fields, attr) {
