@@ -107,7 +107,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck \
-	  -- test-all -- sam-build sam-invoke operation clients schemathesis readme bench-quick validate service-models fuzz -- nice sim
+	  -- test-all -- sam-build sam-invoke operation clients schemathesis readme bench-quick validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
