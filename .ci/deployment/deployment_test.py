@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import unittest
@@ -103,6 +104,16 @@ class DeploymentTest(unittest.TestCase):
         # Nothing is built for the other one, so the stack cannot be changed to it by a parameter.
         architecture = template_expansion.read(change_set["template"])["Parameters"]["Architecture"]
         self.assertEqual((architecture["AllowedValues"], architecture["Default"]), (["x86_64"], "x86_64"))
+
+    def test_packages_of_both_processors(self):
+        for architecture in ("arm64", "x86_64"):
+            with self.subTest(architecture):
+                packaged = self.folder / "packaged.yaml"
+                done = self.run_in_aws(
+                    str(pathlib.Path(sys.executable).parent / "sam"), "package", "--template-file", f".aws-sam/{architecture}/template.yaml",
+                    "--s3-bucket", stand_in.BUCKET, "--output-template-file", str(packaged))
+                self.assertEqual(done.returncode, 0, done.stderr[-1000:])
+                self.check_template(packaged.read_text(), architecture)
 
     def check_template(self, text, architecture):
         """It passes the same checks as template.yaml, and each of its functions is there, for this processor."""

@@ -145,7 +145,7 @@ func (w *world) allOfHost(inv *invocation, q listQuery, shown []shownSession) {
 
 // asBefore: whatever the invocation has read of the record, it is as it is now.
 func (w *world) asBefore(inv *invocation, id string) bool {
-	return w.unchangedSince(id).Before(inv.started.Add(-w.setup.staleFor))
+	return w.shownSince(id, inv.started)
 }
 
 // detailed holds the details of a session to its record, and what the hosts have

@@ -48,6 +48,11 @@ func (w *world) unchangedSince(id string) time.Time {
 	return time.Time{}
 }
 
+// shownSince tells whether every index has shown a record as it is from that time on.
+func (w *world) shownSince(id string, from time.Time) bool {
+	return w.unchangedSince(id).Before(from.Add(-w.setup.staleFor))
+}
+
 func (all *allRecords) find(id string) (i int, there bool) {
 	return slices.BinarySearchFunc(all.records, id, func(r session.Record, id string) int { return strings.Compare(recordID(r), id) })
 }

@@ -135,7 +135,7 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 // that is open, that every index has shown from that time on.
 func (w *world) livesOn(hostID string, from time.Time) session.Record {
 	for r := range w.livingOn(hostID) {
-		if w.unchangedSince(recordID(r)).Before(from.Add(-w.setup.staleFor)) {
+		if w.shownSince(recordID(r), from) {
 			return r
 		}
 	}
