@@ -14,7 +14,10 @@ import (
 )
 
 // IsBlank tells whether a body has nothing but white space.
-func IsBlank(body []byte) bool { return len(bytes.Trim(body, " \t\r\n")) == 0 }
+func IsBlank(body []byte) bool { return len(trimSpace(body)) == 0 }
+
+// IsNull tells whether a body is null, which generated clients send for none.
+func IsNull(body []byte) bool { return string(bytes.TrimRight(trimSpace(body), " \t\r\n")) == "null" }
 
 // NotJSON tells where a body stops being JSON, without what Go calls things.
 func NotJSON(body []byte) (fault string) {

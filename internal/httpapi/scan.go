@@ -86,6 +86,7 @@ func split(raw []byte) (value, rest []byte) {
 	return raw, nil
 }
 
+// trimSpace removes in front what JSON takes for white space, which is less than Go takes for it.
 func trimSpace(raw []byte) []byte {
 	for len(raw) > 0 && (raw[0] == ' ' || raw[0] == '\t' || raw[0] == '\r' || raw[0] == '\n') {
 		raw = raw[1:]

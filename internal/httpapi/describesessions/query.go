@@ -1,7 +1,6 @@
 package describesessions
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -32,7 +31,7 @@ type query struct {
 // fault.
 func parseQuery(body []byte, fleetTag string) (query, []httpapi.Fault) {
 	q := query{Query: session.Query{Limit: maxResults}}
-	if httpapi.IsBlank(body) || string(bytes.TrimSpace(body)) == "null" {
+	if httpapi.IsBlank(body) || httpapi.IsNull(body) {
 		return q, nil
 	}
 	if reason := httpapi.NotJSON(body); reason != "" {

@@ -16,7 +16,7 @@ import (
 // it.
 func FuzzQuery(f *testing.F) {
 	for _, body := range []string{
-		"", " ", "{}", "null", "[]", "{{", `{"a":1}{`, `{"SessionIds":["a","b","a"],"MaxResults":2}`,
+		"", " ", "{}", "null", "\vnull", "[]", "{{", `{"a":1}{`, `{"SessionIds":["a","b","a"],"MaxResults":2}`,
 		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"tag:DcvFleet","Value":"studio"}]}`,
 		`{"Filters":[{"Key":"owner","Value":"user1"},{"Key":"owner","Value":"user2"}]}`, `{"Filters":[{"Key":"tag:os","Value":null}]}`,
 		`{"Filters":[{"Key":"host","Value":"i-1"}],"Details":true}`, `{"Filters":[{"Key":"host","Value":"fleet"},{"Key":"owner","Value":"a"}]}`,
