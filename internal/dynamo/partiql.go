@@ -26,7 +26,7 @@ import (
 //     pull request 103).
 //   - A WHERE that no item meets is ConditionalCheckFailed, also when there is
 //     no item of that key: the same page. An UPDATE never makes an item.
-//   - =, <, AND and IN [...] of up to 100 values: "PartiQL arithmetic,
+//   - =, <, AND, OR and IN [...] of up to 100 values: "PartiQL arithmetic,
 //     comparison, and logical operators", "PartiQL select statements".
 //   - IS MISSING, IS NOT MISSING: "Using the MISSING function".
 //   - INSERT INTO ... VALUE {'a':?}: "PartiQL insert statements"; DuplicateItem
@@ -77,6 +77,13 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 	name(" WHERE ", session.AttrSessionID)
 	parameter("=", w.SessionID)
 	for _, c := range w.If {
+		if c.Op == session.Before {
+			name(" AND (", c.Attr)
+			name(" IS MISSING OR ", c.Attr)
+			parameter("<", c.Values[0])
+			text.WriteByte(')')
+			continue
+		}
 		name(" AND ", c.Attr)
 		switch {
 		case c.Op == session.Is && len(c.Values) == 1:
@@ -91,8 +98,6 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 			text.WriteString(" IS NOT MISSING")
 		case c.Op == session.Missing:
 			text.WriteString(" IS MISSING")
-		case c.Op == session.Before:
-			parameter("<", c.Values[0])
 		default:
 			panic(fmt.Sprintf("dynamo: no condition of kind %d", c.Op))
 		}

@@ -178,7 +178,7 @@ func holds(r session.Record, c session.Condition) bool {
 		// Texts sort by their bytes, as in DynamoDB; other types do not compare
 		// with them.
 		text, isText := have.(string)
-		return isText && text < c.Values[0].(string)
+		return !there || isText && text < c.Values[0].(string)
 	}
 	panic(fmt.Sprintf("memtable: no condition of kind %d", c.Op))
 }

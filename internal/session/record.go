@@ -34,6 +34,16 @@ const (
 	AttrConfirmedAt           = "ConfirmedAt"
 	AttrCloseUntil            = "CloseUntil"
 	AttrGivenUpAt             = "GivenUpAt"
+	AttrDeletionReason        = "DeletionReason"
+	AttrCloseAt               = "CloseAt"
+	AttrStateBefore           = "StateBefore"
+	AttrMessage               = "Message"
+	AttrNoticeID              = "NoticeId"
+	AttrNoticeAt              = "NoticeAt"
+	AttrWarnedAt              = "WarnedAt"
+	AttrWarning               = "Warning"
+	AttrCancelledAt           = "CancelledAt"
+	AttrCancelledBy           = "CancelledBy"
 	AttrFirstSeenAt           = "FirstSeenAt"
 	AttrObservedAt            = "ObservedAt"
 	AttrDeletedAt             = "DeletedAt"
@@ -87,6 +97,16 @@ func (r Record) Session() Session {
 		ConfirmedAt:           r.time(AttrConfirmedAt),
 		CloseUntil:            r.time(AttrCloseUntil),
 		GivenUpAt:             r.time(AttrGivenUpAt),
+		DeletionReason:        r.text(AttrDeletionReason),
+		CloseAt:               r.time(AttrCloseAt),
+		StateBefore:           State(r.text(AttrStateBefore)),
+		Message:               r.text(AttrMessage),
+		NoticeID:              r.text(AttrNoticeID),
+		NoticeAt:              r.time(AttrNoticeAt),
+		WarnedAt:              r.time(AttrWarnedAt),
+		Warning:               r.text(AttrWarning),
+		CancelledAt:           r.time(AttrCancelledAt),
+		CancelledBy:           r.text(AttrCancelledBy),
 		FirstSeenAt:           r.time(AttrFirstSeenAt),
 		ObservedAt:            r.time(AttrObservedAt),
 		DeletedAt:             r.time(AttrDeletedAt),

@@ -174,6 +174,30 @@ type Session struct {
 	// settings may change. Records of older brokers lack it.
 	TryUntil time.Time
 
+	// DeletionReason is why the session is ended, as the caller says, for people
+	// and the audit trail.
+	DeletionReason string
+
+	// The grace period: CloseAt is when closing begins; until then Attempts is 0,
+	// and a cancel gives StateBefore back. Message is what the user is shown.
+	CloseAt     time.Time
+	StateBefore State
+	Message     string
+
+	// NoticeID names the attempt that the newest notice is of, and NoticeAt is the
+	// time of the write that it follows. WarnedAt and Warning are when, and with
+	// what result, the user was warned of CloseAt: see Warned.
+	NoticeID string
+	NoticeAt time.Time
+	WarnedAt time.Time
+	Warning  string
+
+	// CancelledAt and CancelledBy are when the last cancel was, and which request's.
+	// No write of a request from before it lands. CancelledBy is only that of a cancel
+	// that ended a deletion.
+	CancelledAt time.Time
+	CancelledBy string
+
 	Confirmation Confirmation
 	ConfirmedAt  time.Time
 

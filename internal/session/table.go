@@ -67,8 +67,8 @@ const (
 	Exists
 	// Missing: the attribute is not there.
 	Missing
-	// Before: the attribute is there and sorts before Values[0], which is a
-	// string (a time, see TimeFormat).
+	// Before: the attribute is a text that sorts before Values[0], which is a
+	// string (a time, see TimeFormat), or is not there.
 	Before
 )
 
