@@ -15,6 +15,7 @@ var (
 	CloseFailed   = closeFailed
 
 	DeletionAttrs = deletionAttrs
+	CancelAttrs   = cancelAttrs
 )
 
 const (

@@ -169,6 +169,12 @@ func TestEveryAttributeIsOfTheListingOrOfTheDeletion(t *testing.T) {
 		}
 		known[attr] = true
 	}
+	for _, attr := range session.CancelAttrs {
+		if known[attr] {
+			t.Errorf("%s outlasts the deletion: it must not be in another list", attr)
+		}
+		known[attr] = true
+	}
 	values := attributes(t)
 	for name, attr := range values {
 		if !known[attr] {

@@ -33,7 +33,14 @@ var deletionAttrs = []string{
 	AttrNextAttemptAt, AttrDueShard, AttrTryUntil,
 	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
+	AttrDeletionReason, AttrCloseAt, AttrStateBefore, AttrMessage,
+	AttrNoticeID, AttrWarnedAt, AttrWarning,
 }
+
+// cancelAttrs outlast the deletion: a write of a request from before a cancel,
+// and a notice of a write from before another, are known by them however late
+// they come. Marks and listing again keep them.
+var cancelAttrs = []string{AttrCancelledAt, AttrCancelledBy, AttrNoticeAt}
 
 // requestedByBroker is the DeletionRequestedBy of what nobody asked for.
 const requestedByBroker = "dcv-session-broker"
