@@ -23,6 +23,19 @@ type Entry struct {
 	// Force ends the session's record immediately; the Deleter's ForceMode says
 	// whether its host is asked.
 	Force bool
+
+	// GracePeriod is the time between the mark and the close, in which the user is
+	// warned and the deletion can be cancelled; 0 for none, as with Force.
+	GracePeriod time.Duration
+	// Message is what the user is shown, beside the broker's line; "" for that alone.
+	Message string
+	// Reason is why the session is ended, for people and the audit trail.
+	Reason string
+	// HostID and CreationTime, where not empty, are preconditions: what must still be
+	// true of the session.
+	HostID, CreationTime string
+	// AsksCloseAt: the answer says when closing begins.
+	AsksCloseAt bool
 }
 
 // A ForceMode says what else a forced entry does than to end the record.
@@ -41,6 +54,9 @@ const (
 type Answer struct {
 	SessionID     string
 	FailureReason string
+	// CloseAt is when closing begins, where the entry asks for it and the deletion
+	// has, or had, a grace period.
+	CloseAt time.Time
 }
 
 // What callers read. NotFound is Session Manager's own sentence, to the letter:
