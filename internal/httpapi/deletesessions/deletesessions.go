@@ -5,9 +5,7 @@ package deletesessions
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -82,15 +80,8 @@ type Handler struct {
 	Log      *slog.Logger
 }
 
-// deleteAnswer is the body of a 200. Its shape and the order of its fields are
-// those of Session Manager's DeleteSessions.
-type deleteAnswer struct {
-	RequestID        string         `json:"RequestId"`
-	SuccessfulList   []successful   `json:"SuccessfulList"`
-	UnsuccessfulList []unsuccessful `json:"UnsuccessfulList"`
-	// DryRun is there only in the answer to one.
-	DryRun bool `json:"DryRun,omitempty"`
-}
+// deleteAnswer is the body of a 200.
+type deleteAnswer = httpapi.BatchAnswer[successful, unsuccessful]
 
 type successful struct {
 	SessionID string        `json:"SessionId"`
@@ -122,15 +113,12 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 
 func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest, id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
 	entries, faults := parseEntries(body, h.MaxBatch)
-	dryRun, wrong := parseDryRun(req)
-	if wrong != nil {
-		faults = append(faults, *wrong)
-	}
-	if len(faults) > 0 {
+	dryRun, wrong := httpapi.ParseDryRun(req)
+	if faults = append(faults, wrong...); len(faults) > 0 {
 		return httpapi.BadRequest(log, id, faults)
 	}
 
-	request := session.Request{ID: id, By: requester(req), At: h.Now(), Entries: entries}
+	request := session.Request{ID: id, By: httpapi.Requester(req), At: h.Now(), Entries: entries}
 	var (
 		answers []session.DryAnswer
 		err     error
@@ -140,16 +128,10 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	} else {
 		answers, err = h.delete(ctx, request)
 	}
-	if errors.Is(err, session.ErrTableDown) || dryRun && err != nil {
-		log.Error("request answered 503: the sessions table, or for a dry run the host directory, does not answer", "Cause", err)
-		return httpapi.Unavailable(id, "Sessions cannot be changed right now. Repeat the call.")
-	}
 	if err != nil {
-		log.Error("request failed", "Cause", err)
-		return httpapi.InternalError(id)
+		return httpapi.Failed(log, id, dryRun, err)
 	}
-
-	out := deleteAnswer{RequestID: id, SuccessfulList: []successful{}, UnsuccessfulList: []unsuccessful{}, DryRun: dryRun}
+	out := deleteAnswer{RequestID: id, DryRun: dryRun}
 	for _, a := range answers {
 		if a.FailureReason == "" {
 			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, hitOf(a)})
@@ -157,8 +139,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest
 			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason, hitOf(a)})
 		}
 	}
-	log.Info("request answered", "DryRun", dryRun, "Successful", len(out.SuccessfulList), "Unsuccessful", len(out.UnsuccessfulList))
-	return httpapi.Respond(http.StatusOK, out)
+	return out.Respond(log)
 }
 
 // delete carries the request out; its answers name no sessions.
@@ -182,18 +163,4 @@ func hitOf(a session.DryAnswer) *hit {
 		h.LastSeenTime = a.LastSeenAt.UTC().Format(time.RFC3339)
 	}
 	return h
-}
-
-// requester is who asks, for the record: whom the token that the gateway has
-// checked speaks for. By client credentials that is the client; a user is named
-// by Cognito's username, or by sub, which other issuers' clients have as well.
-func requester(req events.APIGatewayV2HTTPRequest) string {
-	if auth := req.RequestContext.Authorizer; auth != nil && auth.JWT != nil {
-		for _, claim := range []string{"username", "sub", "client_id"} {
-			if who := auth.JWT.Claims[claim]; who != "" {
-				return who
-			}
-		}
-	}
-	return "unknown"
 }

@@ -1,4 +1,4 @@
-package deletesessions
+package httpapi
 
 import (
 	"fmt"
@@ -9,16 +9,14 @@ import (
 	"unicode"
 
 	"github.com/aws/aws-lambda-go/events"
-
-	"dcv-session-broker/internal/httpapi"
 )
 
-// parseDryRun reads ?dryRun=. The gateway joins the values of a parameter that
-// is there twice.
-func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *httpapi.Fault) {
+// ParseDryRun reads ?dryRun=, and tells its fault, if it has one. The gateway joins
+// the values of a parameter that is there twice.
+func ParseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, faults []Fault) {
 	for _, key := range slices.Sorted(maps.Keys(req.QueryStringParameters)) {
 		if key != "dryRun" && meansDryRun(key) {
-			return false, &httpapi.Fault{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", key)}
+			return false, []Fault{{Field: "dryRun", Reason: fmt.Sprintf("is spelled dryRun, not %.20q", key)}}
 		}
 	}
 	switch text, there := req.QueryStringParameters["dryRun"]; {
@@ -27,7 +25,7 @@ func parseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, wrong *httpap
 	case text == "true":
 		return true, nil
 	}
-	return false, &httpapi.Fault{Field: "dryRun", Reason: "is not true or false"}
+	return false, []Fault{{Field: "dryRun", Reason: "is not true or false"}}
 }
 
 // meansDryRun tells whether whoever wrote that key may have meant dryRun: it must
