@@ -45,7 +45,7 @@ const (
 	refusedHosts   = "internal/session/refusedhosts.go"
 	unpacking      = "internal/runcommand/unpack.go"
 	hints          = "internal/runcommand/hint.go"
-	dryRuns        = "internal/httpapi/deletesessions/dryrun.go"
+	dryRuns        = "internal/httpapi/dryrun.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
 )
