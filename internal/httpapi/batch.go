@@ -75,6 +75,26 @@ func (f *EntryFields) ID(field string) (id string) {
 	return id
 }
 
+// OptionalID is a field that has an ID, or is missing or null.
+func (f *EntryFields) OptionalID(field string) (id string) {
+	f.Take(field, func(raw json.RawMessage) (fault string) {
+		if raw != nil && string(raw) != "null" {
+			id, fault = ParseID(raw)
+		}
+		return fault
+	})
+	return id
+}
+
+// OneSpelling refuses an entry that has the field's name in other case, or with "_"
+// or "-". As every field that is not known it would be ignored, and the entry would
+// ask for more than its sender meant.
+func (f *EntryFields) OneSpelling(field string) {
+	if other := f.object.otherSpelling(field); other != "" {
+		f.check(field, fmt.Sprintf("is spelled %s, not %.40q", field, other))
+	}
+}
+
 // Bool is a field that is true or false; missing and null are false.
 func (f *EntryFields) Bool(field string) (value bool) {
 	f.Take(field, func(raw json.RawMessage) (fault string) {

@@ -97,6 +97,31 @@ func (o Object) Rest() (fault string) {
 	return ""
 }
 
+// otherSpelling is a field whose name is this one in other case or with "_" or "-",
+// "" if none is: whoever wrote it may have meant this one.
+func (o Object) otherSpelling(name string) (field string) {
+	for f := range o.fields {
+		if f != name && isSpelling(f, name) && (field == "" || f < field) {
+			field = f
+		}
+	}
+	return field
+}
+
+// isSpelling makes no text of its own: there may be many fields.
+func isSpelling(field, name string) bool {
+	for i := range len(field) {
+		if field[i] == '_' || field[i] == '-' {
+			continue
+		}
+		if name == "" || !strings.EqualFold(field[i:i+1], name[:1]) {
+			return false
+		}
+		name = name[1:]
+	}
+	return name == ""
+}
+
 // ParseBool reads what is true or false; missing and null are false.
 func ParseBool(raw json.RawMessage) (value bool, fault string) {
 	switch string(raw) {

@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type named struct {
+	ID, Optional string
+	Flag         bool
+}
+
+func parseNamed(fields *EntryFields) named {
+	fields.OneSpelling("RequestId")
+	return named{fields.ID("SessionId"), fields.OptionalID("RequestId"), fields.Bool("Force")}
+}
+
+func TestFieldsOfEntries(t *testing.T) {
+	for body, want := range map[string][]named{
+		`[]`: nil,
+		`[{"SessionId":"s"}, {"SessionId":"t","RequestId":null,"Force":null}]`:                          {{ID: "s"}, {ID: "t"}},
+		`[{"SessionId":"s","RequestId":"r","Force":true,"sessionId":"t","force":false}]`:                {{"s", "r", true}},
+		`[{"SessionId":"s","RequestIds":"r","Request":"r","":1,"Request.Id":"r","RequestIdé":1,"_":1}]`: {{ID: "s"}},
+	} {
+		got, faults := ParseEntries([]byte(body), 2, parseNamed)
+		if diff := cmp.Diff(want, got); diff != "" || len(faults) > 0 {
+			t.Errorf("%s: %v (-want +got):\n%s", body, faults, diff)
+		}
+	}
+}
+
+// What would be ignored, and narrows what an entry asks for, is a fault.
+func TestOtherSpellingsAreFaults(t *testing.T) {
+	for _, name := range []string{"requestId", "requestid", "REQUESTID", "RequestID", "request_id", "Request-Id", "_request--id_", "\\u0072equestId"} {
+		body := `[{"SessionId":"s"},{"SessionId":"s","` + name + `":"r"}]`
+		_, faults := ParseEntries([]byte(body), 2, parseNamed)
+		if len(faults) != 1 || *faults[0].Index != 1 || faults[0].Field != "RequestId" || name[0] != '\\' && faults[0].Reason != `is spelled RequestId, not "`+name+`"` {
+			t.Errorf("%s: %+v", body, faults)
+		}
+	}
+	// The same one each time, whatever order they are read in.
+	for range 20 {
+		_, faults := ParseEntries([]byte(`[{"SessionId":"s","RequestId":"r","request_id":1,"requestId":1,"requestid":1}]`), 1, parseNamed)
+		if len(faults) != 1 || faults[0].Reason != `is spelled RequestId, not "requestId"` {
+			t.Errorf("%+v", faults)
+		}
+	}
+}
