@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// test is what is asked of one value of a field. The value is a leaf: a string, json.Number, bool or null{}.
+// test is what is asked of one value of a field. The value is a leaf: a string, json.Number, bool or null{}; or nil,
+// where the field has none.
 type test func(v any) bool
 
 // operators parse the argument of an operator of a pattern. AWS has more; those that template.yaml uses are here.
@@ -35,10 +36,11 @@ func exactly(v any) (test, error) {
 }
 
 func exists(argument any) (test, error) {
-	if argument != true {
-		return nil, errors.New("must be true; false is not supported")
+	wanted, isBool := argument.(bool)
+	if !isBool {
+		return nil, errors.New("must be true or false")
 	}
-	return func(any) bool { return true }, nil
+	return func(v any) bool { return (v != nil) == wanted }, nil
 }
 
 // anythingBut is the opposite of a value, or of a list of strings or of numbers.
@@ -64,7 +66,7 @@ func anythingBut(argument any) (test, error) {
 		return nil, errors.New("must be all strings or all numbers")
 	}
 	return func(v any) bool {
-		return !slices.ContainsFunc(excluded, func(t test) bool { return t(v) })
+		return v != nil && !slices.ContainsFunc(excluded, func(t test) bool { return t(v) })
 	}, nil
 }
 

@@ -149,11 +149,12 @@ func (o object) match(v any) bool {
 }
 
 func (l leaf) match(v any) bool {
-	return slices.ContainsFunc(elements(v), func(element any) bool {
-		if !isLeaf(element) {
-			return false
-		}
-		return slices.ContainsFunc(l, func(t test) bool { return t(element) })
+	values := slices.DeleteFunc(elements(v), func(element any) bool { return !isLeaf(element) })
+	if len(values) == 0 {
+		values = []any{nil}
+	}
+	return slices.ContainsFunc(values, func(value any) bool {
+		return slices.ContainsFunc(l, func(t test) bool { return t(value) })
 	})
 }
 

@@ -2,16 +2,40 @@ package template
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
 	"strings"
 )
 
 // Pipe is an EventBridge pipe from a table's stream by way of a function to an event bus.
 type Pipe struct {
-	LogicalID          string
-	Stream             StreamSource
-	Enrichment         string // logical ID of the function that makes details of the records
-	Bus                string // as a Rule's
-	Source, DetailType string // of the events
+	LogicalID  string
+	Stream     StreamSource
+	Enrichment string // logical ID of the function that makes details of the records
+	Bus        string // as a Rule's
+	Source     string // of the events
+	DetailType string // of the events, or the path of the detail's field that has it
+}
+
+// fieldPath is a path to a field of the detail. Pipes know more paths. (EventBridge user guide, "Amazon EventBridge Pipes
+// targets", dynamic path parameters: all of a text parameter, except an EndpointId, may be a path into the payload; and
+// "Amazon EventBridge Pipes input transformation": a target's payload is what the enrichment answers.)
+var fieldPath = regexp.MustCompile(`^\$\.\w+$`)
+
+// TypeOf is the detail-type of the event that has the detail.
+func (p Pipe) TypeOf(detail json.RawMessage) (string, error) {
+	if !fieldPath.MatchString(p.DetailType) {
+		return p.DetailType, nil
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(detail, &fields); err != nil {
+		return "", fmt.Errorf("detail: %w", err)
+	}
+	detailType, _ := fields[strings.TrimPrefix(p.DetailType, "$.")].(string)
+	if detailType == "" {
+		return "", fmt.Errorf("detail: %s is no text", p.DetailType)
+	}
+	return detailType, nil
 }
 
 // Matches tells whether a stream record goes through the pipe.
@@ -61,6 +85,12 @@ func (t *Template) addPipe(p *properties) {
 	target := p.object("TargetParameters")
 	bus := target.object("EventBridgeEventBusParameters")
 	pipe.Source, pipe.DetailType = bus.required("Source"), bus.required("DetailType")
+	if strings.HasPrefix(pipe.Source, "$.") {
+		bus.fail("Source", "%q: a path is not supported", pipe.Source)
+	}
+	if strings.HasPrefix(pipe.DetailType, "$.") && !fieldPath.MatchString(pipe.DetailType) {
+		bus.fail("DetailType", "%q: only the path of one field is supported", pipe.DetailType)
+	}
 	bus.end()
 	target.end()
 	t.pipes = append(t.pipes, pipe)

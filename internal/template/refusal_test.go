@@ -53,6 +53,8 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 		{"a pipe to no bus", "Target: !If [Live, 'arn:aws:events:us-east-1:000000000000:event-bus/other', !Sub 'arn:aws:events:us-east-1:${AWS::AccountId}:event-bus/default']", "Target: !GetAtt Queue.Arn", "Pipe: Target: \"Queue.Arn\" is not the ARN of an event bus"},
 		{"a batch that no bus takes", "BatchSize: 2\n", "BatchSize: 11\n", "Pipe: SourceParameters.DynamoDBStreamParameters.BatchSize"},
 		{"an input template", "EventBridgeEventBusParameters: {Source", "InputTemplate: x\n        EventBridgeEventBusParameters: {Source", "Pipe: TargetParameters.InputTemplate: is not supported"},
+		{"a source by a path", "{Source: worker", "{Source: $.source", `Pipe: TargetParameters.EventBridgeEventBusParameters.Source: "$.source": a path is not supported`},
+		{"a path to a field within a field", "DetailType: Removed", "DetailType: $.inner.type", `EventBridgeEventBusParameters.DetailType: "$.inner.type": only the path of one field`},
 		{"a bus by its name", "EventBusName: arn:aws:events:us-east-1:000000000000:event-bus/other", "EventBusName: other", "OtherBusRule: EventBusName"},
 		{"a FIFO queue", "  Dead:\n    Type: AWS::SQS::Queue\n", "  Dead:\n    Type: AWS::SQS::Queue\n    Properties: {FifoQueue: true}\n", "Dead: FifoQueue"},
 		{"a redrive policy by half", ", maxReceiveCount: !Ref Retries", "", "Queue: RedrivePolicy.maxReceiveCount: missing"},

@@ -98,6 +98,23 @@ func TestPipesWithTheirStreamAndBus(t *testing.T) {
 	equal(t, load(t, map[string]string{"Stage": "live", "Idle": "30", "Retries": "3"}).Pipes(), []template.Pipe{want})
 }
 
+func TestDetailTypeOfAPipesEvents(t *testing.T) {
+	for _, c := range []struct{ parameter, detail, want string }{
+		{"Removed", `{"Kind": "Added"}`, "Removed"},
+		{"Removed", `{}`, "Removed"},
+		{"$.Kind", `{"Kind": "Added", "kind": "x"}`, "Added"},
+		{"$.Kind", `{"kind": "Added"}`, ""},
+		{"$.Kind", `{"Kind": 5}`, ""},
+		{"$.Kind", `{"Kind": ""}`, ""},
+		{"$.Kind", `[]`, ""},
+	} {
+		got, err := template.Pipe{DetailType: c.parameter}.TypeOf([]byte(c.detail))
+		if got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s of %s: %q, %v", c.parameter, c.detail, got, err)
+		}
+	}
+}
+
 func TestQueuesWithTheirDeadLetterQueues(t *testing.T) {
 	const fourDays = 96 * time.Hour
 	equal(t, load(t, nil).Queues(), []template.Queue{

@@ -27,8 +27,12 @@ func PollPipe(pipe template.Pipe, enrichment *Function, put func(event json.RawM
 			return 0, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
 		}
 		for _, detail := range details {
+			detailType, err := pipe.TypeOf(detail)
+			if err != nil {
+				return 0, fmt.Errorf("pipe %s: %w", pipe.LogicalID, err)
+			}
 			event, err := json.Marshal(map[string]any{
-				"version": "0", "id": awsenv.NewID(), "source": pipe.Source, "detail-type": pipe.DetailType,
+				"version": "0", "id": awsenv.NewID(), "source": pipe.Source, "detail-type": detailType,
 				"account": account, "region": region, "time": time.Now().UTC().Format(time.RFC3339), "resources": []string{},
 				"detail": detail,
 			})

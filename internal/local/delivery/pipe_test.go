@@ -15,14 +15,17 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// projectPipe is the pipe of this project.
+// projectPipe is the pipe of this project, with one detail-type for whatever its
+// function answers.
 func projectPipe(t *testing.T) template.Pipe {
 	t.Helper()
 	project, err := template.Load("../../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return project.Pipes()[0]
+	pipe := project.Pipes()[0]
+	pipe.DetailType = "Announcement"
+	return pipe
 }
 
 func endedRecord(sequence int) json.RawMessage {
@@ -40,6 +43,7 @@ type pipeTest struct {
 	answer func(batch []byte) (string, error)
 	gone   error
 	events []string // details
+	types  []string // their detail-types
 	tries  int
 }
 
@@ -70,10 +74,10 @@ func layPipe(t *testing.T, pipe template.Pipe) *pipeTest {
 			DetailType string `json:"detail-type"`
 			Detail     json.RawMessage
 		}
-		if err := json.Unmarshal(event, &known); err != nil || known.Source != pipe.Source || known.DetailType != pipe.DetailType {
+		if err := json.Unmarshal(event, &known); err != nil || known.Source != pipe.Source {
 			t.Errorf("event %s: %v", event, err)
 		}
-		p.events = append(p.events, string(known.Detail))
+		p.events, p.types = append(p.events, string(known.Detail)), append(p.types, known.DetailType)
 		return nil
 	}, p.failures, nil)
 	return p
@@ -119,6 +123,36 @@ func TestPipeTakesAnswersAsPipesDo(t *testing.T) {
 			p.Stop()
 		})
 	}
+}
+
+// The detail-type is one for all events, or a field of each detail; a detail without
+// it is a failure.
+func TestPipeGivesEachEventItsDetailType(t *testing.T) {
+	for path, types := range map[string][]string{"Announcement": {"Announcement", "Announcement"}, "$.Kind": {"First", "Second"}} {
+		synctest.Test(t, func(t *testing.T) {
+			pipe := projectPipe(t)
+			pipe.DetailType = path
+			p := layPipe(t, pipe)
+			p.set(nil, `[{"Kind":"First"},{"Kind":"Second"}]`)
+			p.Publish(endedRecord(1))
+			p.got()
+			want(t, path, p.types, types...)
+			p.Stop()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		pipe := projectPipe(t)
+		pipe.DetailType = "$.Kind"
+		p := layPipe(t, pipe)
+		p.set(nil, `[{"Id":"e1"}]`)
+		p.Publish(endedRecord(1))
+		time.Sleep(time.Minute)
+		want(t, "events without a detail-type", p.got())
+		p.Stop()
+		if p.tries < 2 {
+			t.Errorf("tried %d times", p.tries)
+		}
+	})
 }
 
 // What a bus does not take is a failure: the record comes again.
