@@ -57,8 +57,13 @@ type EntryFields struct {
 
 func (f *EntryFields) check(field, reason string) {
 	if reason != "" {
-		f.faults = append(f.faults, Fault{Field: field, Reason: reason})
+		f.Fault(field, reason)
 	}
+}
+
+// Fault keeps what is wrong with a field.
+func (f *EntryFields) Fault(field, reason string) {
+	f.faults = append(f.faults, Fault{Field: field, Reason: reason})
 }
 
 // Take has a field parsed, nil if it is not there.
@@ -75,26 +80,6 @@ func (f *EntryFields) ID(field string) (id string) {
 	return id
 }
 
-// OptionalID is a field that has an ID, or is missing or null.
-func (f *EntryFields) OptionalID(field string) (id string) {
-	f.Take(field, func(raw json.RawMessage) (fault string) {
-		if raw != nil && string(raw) != "null" {
-			id, fault = ParseID(raw)
-		}
-		return fault
-	})
-	return id
-}
-
-// OneSpelling refuses an entry that has the field's name in other case, or with "_"
-// or "-". As every field that is not known it would be ignored, and the entry would
-// ask for more than its sender meant.
-func (f *EntryFields) OneSpelling(field string) {
-	if other := f.object.otherSpelling(field); other != "" {
-		f.check(field, fmt.Sprintf("is spelled %s, not %.40q", field, other))
-	}
-}
-
 // Bool is a field that is true or false; missing and null are false.
 func (f *EntryFields) Bool(field string) (value bool) {
 	f.Take(field, func(raw json.RawMessage) (fault string) {
@@ -102,6 +87,23 @@ func (f *EntryFields) Bool(field string) (value bool) {
 		return fault
 	})
 	return value
+}
+
+// Optional has a field parsed unless it is missing or null, and tells whether it is
+// there. A field whose name differs from this one only in case, "_" or "-" is a
+// fault: what it asks for would be ignored like any unknown field.
+func (f *EntryFields) Optional(field string, parse func(json.RawMessage) (fault string)) (given bool) {
+	f.Take(field, func(raw json.RawMessage) string {
+		if raw == nil || string(raw) == "null" {
+			return ""
+		}
+		given = true
+		return parse(raw)
+	})
+	if name := f.object.otherSpelling(field); name != "" {
+		f.Fault(field, fmt.Sprintf("is spelled %s, not %.40q", field, name))
+	}
+	return given
 }
 
 // A BatchAnswer is the body of a 200: what became of each entry. Its shape and the

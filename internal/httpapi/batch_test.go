@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,9 +12,13 @@ type named struct {
 	Flag         bool
 }
 
-func parseNamed(fields *EntryFields) named {
-	fields.OneSpelling("RequestId")
-	return named{fields.ID("SessionId"), fields.OptionalID("RequestId"), fields.Bool("Force")}
+func parseNamed(fields *EntryFields) (n named) {
+	n.ID, n.Flag = fields.ID("SessionId"), fields.Bool("Force")
+	fields.Optional("RequestId", func(raw json.RawMessage) (fault string) {
+		n.Optional, fault = ParseID(raw)
+		return fault
+	})
+	return n
 }
 
 func TestFieldsOfEntries(t *testing.T) {

@@ -97,30 +97,22 @@ func (o Object) Rest() (fault string) {
 	return ""
 }
 
-// otherSpelling is a field whose name is this one in other case or with "_" or "-",
-// "" if none is: whoever wrote it may have meant this one.
-func (o Object) otherSpelling(name string) (field string) {
-	for f := range o.fields {
-		if f != name && isSpelling(f, name) && (field == "" || f < field) {
-			field = f
+// otherSpelling is the name of a field that differs from this one only in case, "_"
+// or "-"; "" if there is none.
+func (o Object) otherSpelling(field string) (name string) {
+	for other := range o.fields {
+		if other != field && (name == "" || other < name) && spellsAlike(other, field) {
+			name = other // the first of several
 		}
 	}
-	return field
+	return name
 }
 
-// isSpelling makes no text of its own: there may be many fields.
-func isSpelling(field, name string) bool {
-	for i := range len(field) {
-		if field[i] == '_' || field[i] == '-' {
-			continue
-		}
-		if name == "" || !strings.EqualFold(field[i:i+1], name[:1]) {
-			return false
-		}
-		name = name[1:]
-	}
-	return name == ""
+func spellsAlike(other, field string) bool {
+	return len(other) >= len(field) && strings.EqualFold(withoutDashes.Replace(other), field)
 }
+
+var withoutDashes = strings.NewReplacer("_", "", "-", "")
 
 // ParseBool reads what is true or false; missing and null are false.
 func ParseBool(raw json.RawMessage) (value bool, fault string) {
