@@ -179,6 +179,17 @@ func (w *world) at(when time.Time, what func()) { w.agenda = append(w.agenda, ha
 
 func (w *world) after(d time.Duration, what func()) { w.at(w.now().Add(d), what) }
 
+// landsSoon are the places of the late writes that may land now. The others land
+// when their time has come (pass): by then much else has happened.
+func (w *world) landsSoon() (soon []int) {
+	for i, l := range w.late {
+		if l.at.Sub(w.now()) <= latest[0] {
+			soon = append(soon, i)
+		}
+	}
+	return soon
+}
+
 // landLate has a write land whose caller has given up on it. Unlike other things
 // that are due it does not wait any longer than that.
 func (w *world) landLate(i int) {
@@ -267,8 +278,8 @@ func (w *world) step() {
 		w.landOne(oneOf(w.dice, w.parked))
 		return
 	}
-	if len(w.late) > 0 && w.dice.chance(20*percent) {
-		w.landLate(w.dice.below(len(w.late)))
+	if soon := w.landsSoon(); len(soon) > 0 && w.dice.chance(20*percent) {
+		w.landLate(oneOf(w.dice, soon))
 		return
 	}
 	due := w.due()

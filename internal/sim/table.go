@@ -116,14 +116,15 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 }
 
 func (w *world) landLater(inv *invocation, write session.Write) {
-	w.late = append(w.late, happening{w.now().Add(w.dice.between(0, maxLate)), func() {
+	w.late = append(w.late, happening{w.now().Add(w.dice.between(0, oneOf(w.dice, latest))), func() {
 		w.say(inv, "its late write lands now: %s", describeWrite(write))
 		w.write1(inv, write)
 	}})
 }
 
-// maxLate is how long after its caller has given up on it a write may land.
-const maxLate = 2 * time.Second
+// latest is how long after its caller has given up on it a write may land: most land
+// soon, and some only when others have read and written the record many times.
+var latest = []time.Duration{2 * time.Second, 2 * time.Second, 70 * time.Second}
 
 // write1 has a write land, and looks at what it changed.
 func (w *world) write1(inv *invocation, write session.Write) session.Result {
