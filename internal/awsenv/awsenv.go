@@ -90,6 +90,20 @@ func (e *Environment) OneOf(name string, values ...string) string {
 	return v
 }
 
+// Parsed is a variable that may be unset, which is the zero value. What parse says
+// is wrong with it is a clause without a subject.
+func Parsed[T any](e *Environment, name string, parse func(text string) (value T, fault string)) (value T) {
+	text := e.get(name)
+	if text == "" {
+		return value
+	}
+	value, fault := parse(text)
+	if fault != "" {
+		e.errs = append(e.errs, fmt.Errorf("%s, %.300q, %s", name, text, fault))
+	}
+	return value
+}
+
 // NewID is a random UUID.
 func NewID() string {
 	var b [16]byte

@@ -48,6 +48,22 @@ func TestOneOf(t *testing.T) {
 	}
 }
 
+func TestParsed(t *testing.T) {
+	parse := func(text string) (n int, fault string) {
+		if text != "seven" {
+			return 0, "is not seven"
+		}
+		return 7, ""
+	}
+	s := settings(map[string]string{"IT": "seven", "WRONG": "eight\n"})
+	if got := awsenv.Parsed(s, "IT", parse) + awsenv.Parsed(s, "UNSET", parse); got != 7 || s.Err() != nil {
+		t.Errorf("read %d, %v", got, s.Err())
+	}
+	if awsenv.Parsed(s, "WRONG", parse); s.Err() == nil || s.Err().Error() != `WRONG, "eight\n", is not seven` {
+		t.Errorf("error %v", s.Err())
+	}
+}
+
 func TestIDsAreUUIDsAndNeverTheSame(t *testing.T) {
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	met := map[string]bool{}

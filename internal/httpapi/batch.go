@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -64,6 +65,11 @@ func (f *EntryFields) check(field, reason string) {
 // Fault keeps what is wrong with a field.
 func (f *EntryFields) Fault(field, reason string) {
 	f.faults = append(f.faults, Fault{Field: field, Reason: reason})
+}
+
+// Faulty tells whether anything is wrong with a field.
+func (f *EntryFields) Faulty(field string) bool {
+	return slices.ContainsFunc(f.faults, func(fault Fault) bool { return fault.Field == field })
 }
 
 // Take has a field parsed, nil if it is not there.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -138,11 +139,38 @@ func ParseID(raw json.RawMessage) (id, fault string) {
 		return "", "is empty"
 	case len(id) > session.MaxIDBytes:
 		return "", fmt.Sprintf("is longer than %d bytes", session.MaxIDBytes)
-	case strings.ContainsRune(id, utf8.RuneError):
-		// Go reads half of a surrogate pair as U+FFFD: another ID.
-		return "", "is not valid Unicode"
+	case hasHalfPair(id):
+		return "", notUnicode
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return "", "has a control character"
 	}
 	return id, ""
+}
+
+const notUnicode = "is not valid Unicode"
+
+// hasHalfPair: Go reads half of a surrogate pair as U+FFFD, which is another text.
+func hasHalfPair(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
+
+// ParseText reads a message for users, or a reason.
+func ParseText(raw json.RawMessage) (text, fault string) {
+	if raw[0] != '"' {
+		return "", "is not a string"
+	}
+	if text = unquote(raw); hasHalfPair(text) {
+		return "", notUnicode
+	}
+	return session.ParseText(text)
+}
+
+// ParseTime reads a time as it is written, of RFC 3339.
+func ParseTime(raw json.RawMessage) (text, fault string) {
+	if text, fault = ParseID(raw); fault != "" {
+		return "", fault
+	}
+	// Go also takes an hour of one digit, and a comma before the decimals.
+	if _, err := time.Parse(time.RFC3339, text); err != nil || text[len("2006-01-02T15")] != ':' || strings.Contains(text, ",") {
+		return "", "is not a time of RFC 3339, such as 2026-11-23T08:30:00.262883Z"
+	}
+	return text, ""
 }
