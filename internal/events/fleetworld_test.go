@@ -109,7 +109,7 @@ func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
-			Closer: &runcommand.Closer{API: f, Document: "Close", FleetTag: "test"},
+			Closer: &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},

@@ -74,7 +74,7 @@ func cleanupSample(t *testing.T, text []byte) {
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
-			Closer: &runcommand.Closer{API: &sent, Document: "deletions", FleetTag: "test"},
+			Closer: &runcommand.Sender{API: &sent, CloseDocument: "deletions", FleetTag: "test"},
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},

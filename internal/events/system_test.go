@@ -118,7 +118,7 @@ func (s *system) delete(requestID string, hosts ...int) []string {
 	}
 	d := session.Deleter{
 		Table: s.table, GiveUp: time.Hour, Log: slog.New(slog.DiscardHandler),
-		Closer: &runcommand.Closer{API: s.Fleet, Document: "CloseDocument", FleetTag: "test"},
+		Closer: &runcommand.Sender{API: s.Fleet, CloseDocument: "CloseDocument", FleetTag: "test"},
 	}
 	answers, err := d.Delete(s.t.Context(), req)
 	if err != nil {

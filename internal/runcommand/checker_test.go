@@ -51,7 +51,7 @@ func TestCheckForetellsRefusals(t *testing.T) {
 			if len(sm.calls) > tc.calls || slices.Contains(sm.calls, "SendCommand") {
 				t.Errorf("calls %q, at most %d", sm.calls, tc.calls)
 			}
-			for i, err := range sm.closer().Close(t.Context(), a) {
+			for i, err := range sm.sender().Close(t.Context(), a) {
 				real, foretold := (*session.Refusal)(nil), refusals[a.Closings[i].HostID]
 				errors.As(err, &real)
 				if (real == nil) != (foretold == nil) || real != nil && (real.Reason != foretold.Reason || real.HostID != foretold.HostID) {

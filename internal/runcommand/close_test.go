@@ -17,7 +17,7 @@ func TestCommandSaysAllThatHostsNeed(t *testing.T) {
 	a := attempt(2)
 	a.Closings[1].SessionID, a.Closings[1].CreationTime = "console-"+hostID(1), "2019-05-13T13:21:19.262883Z"
 	a.Closings[1].NameOnHost = "console"
-	if refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a)); len(refused)+len(unclear) > 0 {
+	if refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a)); len(refused)+len(unclear) > 0 {
 		t.Fatalf("refused %v, unclear %v", refused, unclear)
 	}
 	in := sm.taken[0]
@@ -45,7 +45,7 @@ func TestCommandSaysAllThatHostsNeed(t *testing.T) {
 // A lease must not end before the last moment at which its command may work.
 func TestCommandsEndBeforeTheirLease(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 1)
-	sm.closer().Close(t.Context(), attempt(1))
+	sm.sender().Close(t.Context(), attempt(1))
 	const execution = 60 // the document's steps
 	if seconds := aws.ToInt32(sm.taken[0].TimeoutSeconds) + execution; float64(seconds) > session.Lease.Seconds() {
 		t.Errorf("a command may work until %d s after it was sent, the lease is %v", seconds, session.Lease)
@@ -55,7 +55,7 @@ func TestCommandsEndBeforeTheirLease(t *testing.T) {
 func TestHealthyHostsNeedOneCallForFifty(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 101)
 	a := attempt(101)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused)+len(unclear) > 0 || len(sm.calls) != 3 {
 		t.Errorf("%d calls, refused %v, unclear %v", len(sm.calls), refused, unclear)
 	}
@@ -65,7 +65,7 @@ func TestHostsThatCannotBeAreRefusedWithoutACall(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 1)
 	a := attempt(4)
 	a.Closings[1].HostID, a.Closings[2].HostID, a.Closings[3].HostID = "", "ip-10-0-0-1", "*"
-	refused, _ := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, _ := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused) != 3 || len(sm.calls) != 1 {
 		t.Errorf("%d calls, refused %v", len(sm.calls), refused)
 	}
@@ -73,7 +73,7 @@ func TestHostsThatCannotBeAreRefusedWithoutACall(t *testing.T) {
 
 func TestNothingToCloseIsNoCall(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 0)
-	if errs := sm.closer().Close(t.Context(), attempt(0)); len(errs) != 0 || len(sm.calls) != 0 {
+	if errs := sm.sender().Close(t.Context(), attempt(0)); len(errs) != 0 || len(sm.calls) != 0 {
 		t.Errorf("%v, calls %v", errs, sm.calls)
 	}
 }
@@ -84,7 +84,7 @@ func TestEachClosingIsToldItsCommand(t *testing.T) {
 	a.Closings[3].HostID = "ip-10-0-0-1" // refused without a call
 	commands := make([]string, len(a.Closings))
 	a.OnSent = func(closing int, commandID string) { commands[closing] = commandID }
-	sm.closer().Close(t.Context(), a)
+	sm.sender().Close(t.Context(), a)
 	distinct := map[string]int{}
 	for i, id := range commands {
 		if (id == "") != (i == 3) {

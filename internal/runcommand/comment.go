@@ -12,6 +12,8 @@ import (
 //	close ATTEMPT-ID
 //	inventory ID SENDING-TIME
 //	idle ID SENDING-TIME
+//	notify NOTICE-ID CLOSE-AT
+//	cancelled NOTICE-ID
 //
 // It comes back with each invocation, no host can write it, and at 100
 // characters at most it is all that a command carries of its sender.
@@ -19,31 +21,41 @@ const (
 	closeKind     = "close"
 	inventoryKind = "inventory"
 	idleKind      = "idle"
+	notifyKind    = "notify"
+	cancelledKind = "cancelled" // the notice of a cancel
 )
 
 type comment struct {
 	kind, id string
-	sentAt   time.Time // not of closeKind
+	at       time.Time // of the kinds that have one
 }
 
+// kinds are those of our comments, and whether they have a time.
+var kinds = map[string]bool{closeKind: false, inventoryKind: true, idleKind: true, notifyKind: true, cancelledKind: false}
+
 func (c comment) String() string {
-	if c.kind == closeKind {
-		return c.kind + " " + c.id
+	text := c.kind + " " + c.id
+	if kinds[c.kind] {
+		text += " " + session.FormatTime(c.at)
 	}
-	return c.kind + " " + c.id + " " + session.FormatTime(c.sentAt)
+	return text
 }
 
 func parseComment(text string) (comment, error) {
 	fields := strings.Fields(text)
+	if len(fields) < 2 {
+		return comment{}, ErrNotOurs
+	}
+	c := comment{kind: fields[0], id: fields[1]}
+	hasTime, ours := kinds[c.kind]
 	switch {
-	case len(fields) == 2 && fields[0] == closeKind:
-		return comment{kind: closeKind, id: fields[1]}, nil
-	case len(fields) == 3 && (fields[0] == inventoryKind || fields[0] == idleKind):
-		sentAt, err := time.Parse(session.TimeFormat, fields[2])
-		if err != nil {
-			return comment{}, ErrNotOurs
+	case ours && !hasTime && len(fields) == 2:
+		return c, nil
+	case hasTime && len(fields) == 3:
+		var err error
+		if c.at, err = time.Parse(session.TimeFormat, fields[2]); err == nil {
+			return c, nil
 		}
-		return comment{kind: fields[0], id: fields[1], sentAt: sentAt}, nil
 	}
 	return comment{}, ErrNotOurs
 }

@@ -46,7 +46,7 @@ func TestHostsUnderstandWhatIsAsked(t *testing.T) {
 		sm.start(hostID(0), fleet.Session{ID: "stays", Owner: "alice"})
 		sm.start(hostID(1), fleet.Session{ID: "s1", Owner: "alice"})
 
-		for _, err := range sm.closer().Close(t.Context(), a) {
+		for _, err := range sm.sender().Close(t.Context(), a) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestHostConfirmsOnlyItsOwnSessions(t *testing.T) {
 		table.Put(session.Listed(session.Session{ID: sessionID(n), Owner: "alice", HostID: hostID(n)}))
 	}
 	log := slog.New(slog.DiscardHandler)
-	d := session.Deleter{Table: table, Closer: sm.closer(), GiveUp: time.Hour, Log: log}
+	d := session.Deleter{Table: table, Closer: sm.sender(), GiveUp: time.Hour, Log: log}
 	_, err := d.Delete(t.Context(), session.Request{ID: attemptID, By: "alice", At: time.Now(), Entries: []session.Entry{
 		{SessionID: "s0", Owner: "alice"}, {SessionID: "s1", Owner: "alice"},
 	}})

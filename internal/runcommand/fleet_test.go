@@ -185,8 +185,8 @@ func (sm *systemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetC
 	return sm.Fleet.GetCommandInvocation(ctx, in, opts...)
 }
 
-func (sm *systemsManager) closer() *runcommand.Closer {
-	return &runcommand.Closer{API: sm, Document: "CloseDocument", FleetTag: "test"}
+func (sm *systemsManager) sender() *runcommand.Sender {
+	return &runcommand.Sender{API: sm, CloseDocument: "CloseDocument", NotifyDocument: "NotifyDocument", FleetTag: "test"}
 }
 
 // attempt is to close the session of each host.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -63,6 +64,10 @@ func harmless(reason string) bool {
 	return len(reason) <= 200 && !strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
+var outcomes = []session.Outcome{
+	session.OutcomeClosed, session.OutcomeAbsent, session.OutcomeReplaced, session.OutcomeExpired, session.OutcomeFailed,
+}
+
 // A host reports in its own name, for the attempt that it was asked by, and a
 // session once.
 func FuzzCloseOutput(f *testing.F) {
@@ -84,7 +89,7 @@ func FuzzCloseOutput(f *testing.F) {
 			}
 			return
 		}
-		if inv.AttemptID != strings.TrimSpace(attemptID) || inv.Inventory != nil || inv.Idle != nil || inv.Answered != (len(inv.Reports) > 0) {
+		if inv.AttemptID != strings.TrimSpace(attemptID) || inv.Inventory != nil || inv.Idle != nil || inv.NoticeID != "" || inv.Answered != (len(inv.Reports) > 0) {
 			t.Errorf("%+v", inv)
 		}
 		if lines := strings.Count(output, "\n") + 1; len(inv.Reports)+inv.Unreadable > lines {
@@ -92,13 +97,58 @@ func FuzzCloseOutput(f *testing.F) {
 		}
 		reported := map[string]bool{}
 		for _, r := range inv.Reports {
-			if r.HostID != fuzzedHost || r.AttemptID != inv.AttemptID || !known(r.Outcome) || !harmless(r.Reason) ||
+			if r.HostID != fuzzedHost || r.AttemptID != inv.AttemptID || !slices.Contains(outcomes, r.Outcome) || !harmless(r.Reason) ||
 				reported[r.SessionID] || r.SessionID == "" || len(r.SessionID) > session.MaxIDBytes || !utf8.ValidString(r.SessionID) {
 				t.Errorf("%+v", r)
 			}
 			reported[r.SessionID] = true
 			if !strings.Contains(output, encodeID(r.SessionID)) && !strings.Contains(output, `\`) {
 				t.Errorf("%q was never said", r.SessionID)
+			}
+		}
+	})
+}
+
+// A host answers a notice in its own name, for the notice and the close time that
+// the command names, and a session once. The notice of a cancel has no answer.
+func FuzzNoticeOutput(f *testing.F) {
+	for _, output := range []string{
+		"", `{"id":"s1","result":"warned","reason":"zenity"}` + "\n" + `{"id":"%24%28reboot%29","result":"nobody"}` + "\r\n",
+		`{"id":"s1","result":"failed","reason":"no display\u0007\ud800"}`, `{"id":"s1","result":"warned"}{"id":"s2","result":"nobody"}`,
+		`{"id":"s1","result":"war--output truncated--`, "{ welcome }\n[]\nnull\n{}", `{"id":"%FF","result":"nobody"}`,
+		`{"id":"s1","result":"told"}` + "\n" + `{"id":"s2","result":"nothing"}` + "\n" + `{"id":"s3","result":"closed"}`,
+		strings.Repeat(`{"id":"s1","result":"warned"}`+"\n", 100),
+		`{"hostId":"` + otherHost + `","noticeId":"n2","closeAt":"x","id":"s1","result":"warned"}`,
+	} {
+		f.Add(output, false)
+		f.Add(output, true)
+	}
+	f.Fuzz(func(t *testing.T, output string, cancelled bool) {
+		c := comment{kind: notifyKind, id: "n1", at: sentAt}
+		if cancelled {
+			c.kind = cancelledKind
+		}
+		inv, err := printed{c.String(), output}.read(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inv.NoticeID != "n1" || inv.AttemptID != "" || inv.Reports != nil || inv.Inventory != nil || inv.Idle != nil || !harmless(inv.Said) ||
+			cancelled && inv.Warnings != nil || !cancelled && inv.Answered != (len(inv.Warnings) > 0) {
+			t.Errorf("%+v", inv)
+		}
+		if lines := strings.Count(output, "\n") + 1; len(inv.Warnings)+inv.Unreadable > lines {
+			t.Errorf("%d warnings and %d unreadable lines of %d", len(inv.Warnings), inv.Unreadable, lines)
+		}
+		answered := map[string]bool{}
+		for _, w := range inv.Warnings {
+			known := w.Outcome == session.Warned || w.Outcome == session.Nobody || w.Outcome == session.NotWarned
+			if w.HostID != fuzzedHost || w.NoticeID != "n1" || !w.CloseAt.Equal(sentAt) || !known || !harmless(w.Reason) ||
+				answered[w.SessionID] || w.SessionID == "" || len(w.SessionID) > session.MaxIDBytes || !utf8.ValidString(w.SessionID) {
+				t.Errorf("%+v", w)
+			}
+			answered[w.SessionID] = true
+			if !strings.Contains(output, encodeID(w.SessionID)) && !strings.Contains(output, `\`) {
+				t.Errorf("%q was never said", w.SessionID)
 			}
 		}
 	})
@@ -198,7 +248,7 @@ func FuzzIdleOutput(f *testing.F) {
 	} {
 		f.Add(output)
 	}
-	c := comment{kind: idleKind, id: "idle1", sentAt: sentAt}
+	c := comment{kind: idleKind, id: "idle1", at: sentAt}
 	f.Fuzz(func(t *testing.T, output string) {
 		inv, err := printed{c.String(), output}.read(t)
 		if err != nil {
@@ -219,7 +269,7 @@ func FuzzIdleOutput(f *testing.F) {
 // Comments are ours, but anybody may send commands: what is taken for ours says
 // the same when it is written again.
 func FuzzComment(f *testing.F) {
-	for _, text := range []string{"", "by hand", "close a1", asked.String(), "idle x 2026-11-23T19:01:02.123Z", "inventory x 0000-01-01T00:00:00.000Z"} {
+	for _, text := range []string{"", "by hand", "close a1", asked.String(), "idle x 2026-11-23T19:01:02.123Z", "inventory x 0000-01-01T00:00:00.000Z", "notify n1 2026-11-23T19:11:02.123Z", "cancelled n1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

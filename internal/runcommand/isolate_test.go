@@ -60,7 +60,7 @@ func TestBadHostsFailAlone(t *testing.T) {
 			sm.do(sm.Stop, tc.stopped...)
 			sm.do(sm.Silence, tc.silent...)
 			a := attempt(tc.hosts + tc.unknown)
-			refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+			refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 
 			bad := slices.Concat(hostIDs(tc.disconnected...), hostIDs(tc.untagged...), hostIDs(tc.stopped...))
 			for n := range tc.unknown {
@@ -98,9 +98,9 @@ func TestRefusedHostsWorkAgainOnceTheyAreBack(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 3)
 	sm.do(sm.Disconnect, 1)
 	a := attempt(3)
-	sm.closer().Close(t.Context(), a)
+	sm.sender().Close(t.Context(), a)
 	sm.do(sm.Reconnect, 1)
-	if errs := sm.closer().Close(t.Context(), a); errors.Join(errs...) != nil {
+	if errs := sm.sender().Close(t.Context(), a); errors.Join(errs...) != nil {
 		t.Error(errors.Join(errs...))
 	}
 }
@@ -115,7 +115,7 @@ func TestEverySessionOfABadHostIsRefused(t *testing.T) {
 		c.SessionID = fmt.Sprint("more", n)
 		a.Closings = append(a.Closings, c)
 	}
-	errs := sm.closer().Close(t.Context(), a)
+	errs := sm.sender().Close(t.Context(), a)
 	if refused, unclear := sm.outcome(a, errs); len(refused) != 1 || len(unclear) > 0 {
 		t.Errorf("refused %v, unclear %v", refused, unclear)
 	}
@@ -133,7 +133,7 @@ func TestWrongPlatformFailsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := attempt(50)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused) != 1 || !strings.Contains(refused[hostID(33)], "platform") || len(unclear) > 0 {
 		t.Errorf("refused %v, unclear %v", refused, unclear)
 	}
@@ -149,7 +149,7 @@ func TestBadHostsFailAloneWhenNobodyCanBeAsked(t *testing.T) {
 		return nil
 	}
 	a := attempt(50)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused) != 1 || refused[hostID(17)] == "" || len(unclear) > 0 {
 		t.Errorf("refused %v, unclear %v", refused, unclear)
 	}
@@ -168,7 +168,7 @@ func TestHostsThatLostTheirConnectionAreAtFaultWhenNoOtherIs(t *testing.T) {
 		return nil
 	}
 	a := attempt(5)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused) != 2 || refused[hostID(1)] == "" || refused[hostID(2)] == "" || len(unclear) > 0 || len(sm.calls) != 4 {
 		t.Errorf("refused %v, unclear %v, calls %q", refused, unclear, sm.calls)
 	}
@@ -186,7 +186,7 @@ func TestBadHostsFailAloneWhenTheAnswerIsOutOfDate(t *testing.T) {
 		return nil
 	}
 	a := attempt(20)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	if len(refused) != 2 || refused[hostID(7)] == "" || refused[hostID(8)] == "" || len(unclear) > 0 {
 		t.Errorf("refused %v, unclear %v", refused, unclear)
 	}
@@ -208,7 +208,7 @@ func TestIsolationIsBoundedAndBlamesNobody(t *testing.T) {
 		return nil
 	}
 	a := attempt(50)
-	refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+	refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 	for host := range refused {
 		if !slices.Contains(hostIDs(odd...), host) {
 			t.Errorf("host %s is refused, and is well", host)
@@ -228,7 +228,7 @@ func TestMissingPermissionMakesNoStorm(t *testing.T) {
 		return nil
 	}
 	a := attempt(50)
-	sm.closer().Close(t.Context(), a)
+	sm.sender().Close(t.Context(), a)
 	if len(sm.calls) > 1+maxExtraCalls {
 		t.Errorf("%d calls", len(sm.calls))
 	}
@@ -238,9 +238,9 @@ func TestFaultOfTheDocumentMakesNoStorm(t *testing.T) {
 	for _, cause := range []error{nil, &types.InvalidDocumentVersion{}, &types.InvalidParameters{}} {
 		sm := newSystemsManager(t, "exit 0\n", 100)
 		sm.fault = func(string, int) error { return cause }
-		c := sm.closer()
+		c := sm.sender()
 		if cause == nil {
-			c.Document = "AnotherDocument"
+			c.CloseDocument = "AnotherDocument"
 		}
 		a := attempt(100)
 		refused, unclear := sm.outcome(a, c.Close(t.Context(), a))

@@ -1,11 +1,10 @@
 package runcommand
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
-
-	"dcv-session-broker/internal/session"
 )
 
 const (
@@ -32,7 +31,7 @@ type command struct{ groups []group }
 type group struct {
 	hostID   string
 	sessions []string
-	closings []int // their places in Attempt.Closings
+	places   []int // of their answers
 	// chars is the size of the group in the parameter, outputChars of the
 	// answer at its longest.
 	chars, outputChars int
@@ -56,19 +55,18 @@ func (c command) parameter() string {
 
 // split makes as few commands as the limits allow: ⌈hosts/50⌉ as long as the
 // parameters and each host's output fit.
-func split(closings []session.Closing, which []int) []command {
+func split(items []item) []command {
 	// groupsOf has, for each host, its groups: one, or more where the answer
 	// to one would be cut.
 	var hosts []string
 	groupsOf := map[string][]group{}
 	rounds := 0
-	for _, i := range which {
-		hostID := closings[i].HostID
-		if groupsOf[hostID] == nil {
-			hosts = append(hosts, hostID)
+	for _, it := range items {
+		if groupsOf[it.hostID] == nil {
+			hosts = append(hosts, it.hostID)
 		}
-		groupsOf[hostID] = add(groupsOf[hostID], hostID, encodeSession(closings[i]), i)
-		rounds = max(rounds, len(groupsOf[hostID]))
+		groupsOf[it.hostID] = add(groupsOf[it.hostID], it)
+		rounds = max(rounds, len(groupsOf[it.hostID]))
 	}
 
 	var commands []command
@@ -92,17 +90,17 @@ func split(closings []session.Closing, which []int) []command {
 	return commands
 }
 
-func add(groups []group, hostID, encoded string, closing int) []group {
-	key := encoded[:strings.IndexAny(encoded, "/@~")]
-	chars, outputChars := len(encoded)+1, len(key)+lineChars+1
+func add(groups []group, it item) []group {
+	key := it.session[:strings.IndexAny(it.session, "/@~")]
+	chars, outputChars := len(it.session)+1, len(key)+lineChars+1
 	if n := len(groups); n == 0 ||
 		groups[n-1].chars+chars > maxParameterChars ||
 		groups[n-1].outputChars+outputChars > maxOutputChars {
-		groups = append(groups, group{hostID: hostID, chars: len(hostID) + 1})
+		groups = append(groups, group{hostID: it.hostID, chars: len(it.hostID) + 1})
 	}
 	g := &groups[len(groups)-1]
-	g.sessions = append(g.sessions, encoded)
-	g.closings = append(g.closings, closing)
+	g.sessions = append(g.sessions, it.session)
+	g.places = append(g.places, it.place)
 	g.chars += chars
 	g.outputChars += outputChars
 	return groups
@@ -145,20 +143,20 @@ func hostIDPattern(id string) bool {
 	return true
 }
 
-func encodeSession(c session.Closing) string {
+func encodeSession(sessionID, nameOnHost, creationTime string, createdUntil time.Time) string {
 	var b strings.Builder
-	b.WriteString(encodeID(c.SessionID))
-	if c.NameOnHost != c.SessionID {
+	b.WriteString(encodeID(sessionID))
+	if nameOnHost != sessionID {
 		b.WriteByte('/')
-		b.WriteString(encodeID(c.NameOnHost))
+		b.WriteString(encodeID(nameOnHost))
 	}
 	// A creation time that cannot be read names no incarnation.
-	if created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil {
+	if created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil {
 		b.WriteByte('@')
 		b.WriteString(encodeTime(created))
 	} else {
 		b.WriteByte('~')
-		b.WriteString(encodeTime(c.CreatedUntil))
+		b.WriteString(encodeTime(createdUntil))
 	}
 	return b.String()
 }
@@ -183,4 +181,28 @@ func encodeID(id string) string {
 
 func plain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+}
+
+var errNotEncoded = errors.New("not a percent-encoded ID")
+
+// decodeID is the inverse of encodeID; it takes nothing that encodeID does not
+// give.
+func decodeID(s string) (string, error) {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if plain(s[i]) {
+			b = append(b, s[i])
+			continue
+		}
+		if s[i] != '%' || i+2 >= len(s) {
+			return "", errNotEncoded
+		}
+		hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+		if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
+			return "", errNotEncoded
+		}
+		b = append(b, byte(hi<<4|lo))
+		i += 2
+	}
+	return string(b), nil
 }

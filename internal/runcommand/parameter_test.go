@@ -26,12 +26,12 @@ func closings(hosts, onEach int, id func(n int) string) []session.Closing {
 	return all
 }
 
-func all(closings []session.Closing) []int {
+func all(closings []session.Closing) []item {
 	which := make([]int, len(closings))
 	for i := range which {
 		which[i] = i
 	}
-	return which
+	return closingItems(closings, which)
 }
 
 // The budget: ⌈H/50⌉ commands, as long as parameters and output fit.
@@ -54,7 +54,7 @@ func TestNoMoreCommandsThanNeeded(t *testing.T) {
 		{"150 sessions on one host", 1, 149, long, 1},
 		{"more than a host can tell of in one output", 1, 1000, short, 6},
 	} {
-		if got := len(split(closings(tc.hosts, tc.onEach, tc.id), all(closings(tc.hosts, tc.onEach, tc.id)))); got != tc.want {
+		if got := len(split(all(closings(tc.hosts, tc.onEach, tc.id)))); got != tc.want {
 			t.Errorf("%s: %d commands, want %d", tc.name, got, tc.want)
 		}
 	}
@@ -68,13 +68,13 @@ func TestCommandsKeepEveryLimit(t *testing.T) {
 		closings(1, 500, wide), closings(3, 200, wide), closings(60, 10, wide),
 		closings(1, 500, long), closings(60, 20, long), closings(120, 1, long),
 	} {
-		check(t, asked, all(asked))
+		check(t, all(asked))
 	}
 	named := closings(1, 500, func(n int) string { return fmt.Sprint("s", n) })
 	for i := range named {
 		named[i].NameOnHost = wide(i)
 	}
-	check(t, named, all(named))
+	check(t, all(named))
 	rapid.Check(t, func(t *rapid.T) {
 		hosts := rapid.IntRange(1, 120).Draw(t, "hosts")
 		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Closing {
@@ -92,26 +92,29 @@ func TestCommandsKeepEveryLimit(t *testing.T) {
 			}
 			return c
 		}), 1, 600).Draw(t, "closings")
-		which := all(asked)
-		if len(which) > 3 {
-			which = which[1:] // one that cannot be sent
+		items := all(asked)
+		if len(items) > 3 {
+			items = items[1:] // one that cannot be sent
 		}
-		check(t, asked, which)
+		check(t, items)
 	})
 }
 
-// limits gives the check that commands ask each closing once, of its host, and
-// keep the limits of the document and of Systems Manager.
-func limits(t *testing.T) func(t rapid.TB, asked []session.Closing, which []int) {
+// limits gives the check that commands ask each item once, of its host, and keep
+// the limits of the document and of Systems Manager.
+func limits(t *testing.T) func(t rapid.TB, items []item) {
 	parameter := closeParameter(t)
 	// The longest line that the close document prints for a session.
 	longest, err := json.Marshal(map[string]string{"id": "", "result": "replaced", "reason": strings.Repeat("x", 80)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(t rapid.TB, asked []session.Closing, which []int) {
-		sent := map[int]int{}
-		for _, cmd := range split(asked, which) {
+	return func(t rapid.TB, items []item) {
+		asked, sent := map[int]item{}, map[int]int{}
+		for _, it := range items {
+			asked[it.place] = it
+		}
+		for _, cmd := range split(items) {
 			ids := map[string]bool{}
 			if len(cmd.groups) < 1 || len(cmd.groups) > 50 {
 				t.Fatalf("%d hosts", len(cmd.groups))
@@ -128,28 +131,28 @@ func limits(t *testing.T) func(t rapid.TB, asked []session.Closing, which []int)
 				ids[g.hostID] = true
 				output := 0
 				tokens := strings.Split(strings.TrimPrefix(parts[n], g.hostID+"="), ",")
-				if len(tokens) != len(g.closings) {
-					t.Fatalf("%d tokens for %d closings", len(tokens), len(g.closings))
+				if len(tokens) != len(g.places) {
+					t.Fatalf("%d tokens for %d items", len(tokens), len(g.places))
 				}
-				for k, i := range g.closings {
+				for k, i := range g.places {
 					sent[i]++
-					if asked[i].HostID != g.hostID || tokens[k] != encodeSession(asked[i]) {
+					if asked[i].hostID != g.hostID || tokens[k] != asked[i].session {
 						t.Fatalf("host %s is asked for %q", g.hostID, tokens[k])
 					}
-					output += len(encodeID(asked[i].SessionID)) + len(longest) + len("\n")
+					output += strings.IndexAny(tokens[k], "/@~") + len(longest) + len("\n")
 				}
 				if output >= 24_000 {
 					t.Fatalf("host %s may answer %d characters", g.hostID, output)
 				}
 			}
 		}
-		for _, i := range which {
+		for i := range asked {
 			if sent[i] != 1 {
-				t.Fatalf("closing %d is sent %d times", i, sent[i])
+				t.Fatalf("item %d is sent %d times", i, sent[i])
 			}
 		}
-		if len(sent) != len(which) {
-			t.Fatalf("%d closings are sent, want %d", len(sent), len(which))
+		if len(sent) != len(items) {
+			t.Fatalf("%d items are sent, want %d", len(sent), len(items))
 		}
 	}
 }
@@ -234,8 +237,9 @@ func TestTokens(t *testing.T) {
 		{"an ID that looks like a token", session.Closing{SessionID: "a/b@1~2,c;d=e%41", NameOnHost: "x@y", CreationTime: "2020-03-02T16:08:50Z"},
 			"a%2Fb%401%7E2%2Cc%3Bd%3De%2541/x%40y@fl6o41d4e8"},
 	} {
-		if got := encodeSession(tc.c); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		tc.c.HostID = hostID(1)
+		if got := all([]session.Closing{tc.c}); got[0] != (item{0, hostID(1), tc.want}) {
+			t.Errorf("%s: %q, want %q", tc.name, got[0].session, tc.want)
 		}
 	}
 }

@@ -3,13 +3,11 @@ package runcommand
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -28,7 +26,8 @@ type ReaderAPI interface {
 type Reader struct{ API ReaderAPI }
 
 // An Invocation is one host's answer to a command: to a close command (it then
-// has an AttemptID), an inventory, or the closing of idle sessions.
+// has an AttemptID), a notice (it then has a NoticeID), an inventory, or the closing
+// of idle sessions.
 type Invocation struct {
 	HostID string
 	// Status is Systems Manager's word for how the invocation ended, the detailed
@@ -40,6 +39,8 @@ type Invocation struct {
 
 	AttemptID string
 	Reports   []session.Report
+	NoticeID  string
+	Warnings  []session.Warning // none of the notice of a cancel
 	Inventory *session.Inventory
 	Idle      *session.IdleReport
 
@@ -140,8 +141,17 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	switch c.kind {
 	case closeKind:
 		inv.AttemptID = c.id
-		inv.Reports, inv.Unreadable = parseOutput(out.stdout, inv.HostID, c.id)
+		inv.Reports, inv.Unreadable = reports(c, inv.HostID, out.stdout)
 		inv.Answered = len(inv.Reports) > 0
+	case notifyKind:
+		inv.NoticeID = c.id
+		inv.Warnings, inv.Unreadable = warnings(c, inv.HostID, out.stdout)
+		inv.Answered = len(inv.Warnings) > 0
+	case cancelledKind:
+		inv.NoticeID = c.id
+		var said []line
+		said, inv.Unreadable = parseOutput(out.stdout, "told", "nothing", "failed")
+		inv.Answered = len(said) > 0
 	case inventoryKind:
 		var found session.Inventory
 		found, inv.Answered, inv.Failed, inv.Unreadable = inventory(c, inv.HostID, out.platform, out.stdout)
@@ -226,70 +236,4 @@ func stepThatRan(steps []types.CommandPlugin) (types.CommandPlugin, bool) {
 		}
 	}
 	return types.CommandPlugin{}, false
-}
-
-// parseOutput reads the lines of a host's stdout. What is not a whole, well
-// formed report of a session not yet reported is only counted: a host can say
-// anything, and a cut output ends in the middle of a line.
-func parseOutput(output, hostID, attemptID string) (reports []session.Report, unreadable int) {
-	reported := map[string]bool{}
-	for line := range strings.Lines(output) {
-		if blank(line) {
-			continue
-		}
-		var said struct {
-			ID     string `json:"id"`
-			Result string `json:"result"`
-			Reason string `json:"reason"`
-		}
-		err := json.Unmarshal([]byte(line), &said)
-		id, idErr := decodeID(said.ID)
-		outcome := session.Outcome(said.Result)
-		isID := idErr == nil && id != "" && len(id) <= session.MaxIDBytes && utf8.ValidString(id)
-		if err != nil || !isID || reported[id] || !known(outcome) {
-			unreadable++
-			continue
-		}
-		reported[id] = true
-		reports = append(reports, session.Report{
-			HostID:    hostID,
-			AttemptID: attemptID,
-			SessionID: id,
-			Outcome:   outcome,
-			Reason:    printable(said.Reason),
-		})
-	}
-	return reports, unreadable
-}
-
-func known(o session.Outcome) bool {
-	switch o {
-	case session.OutcomeClosed, session.OutcomeAbsent, session.OutcomeReplaced, session.OutcomeExpired, session.OutcomeFailed:
-		return true
-	}
-	return false
-}
-
-var errNotEncoded = errors.New("not a percent-encoded ID")
-
-// decodeID is the inverse of encodeID; it takes nothing that encodeID does not
-// give.
-func decodeID(s string) (string, error) {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if plain(s[i]) {
-			b = append(b, s[i])
-			continue
-		}
-		if s[i] != '%' || i+2 >= len(s) {
-			return "", errNotEncoded
-		}
-		hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
-		if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
-			return "", errNotEncoded
-		}
-		b = append(b, byte(hi<<4|lo))
-		i += 2
-	}
-	return string(b), nil
 }

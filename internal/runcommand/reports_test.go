@@ -11,6 +11,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
+var attempt = comment{kind: closeKind, id: "attempt"}
+
 func said(id string, outcome session.Outcome, reason string) session.Report {
 	return session.Report{HostID: "i-0123abcd", AttemptID: "attempt", SessionID: id, Outcome: outcome, Reason: reason}
 }
@@ -33,7 +35,7 @@ func TestEachLineOfAHostIsAReport(t *testing.T) {
 		"Linux": output, "Windows": strings.ReplaceAll(output, "\n", "\r\n"),
 		"with blank lines": "\n \n" + strings.ReplaceAll(output, "\n", "\n\n"), "without an end": strings.TrimSpace(output),
 	} {
-		got, unreadable := parseOutput(text, "i-0123abcd", "attempt")
+		got, unreadable := reports(attempt, "i-0123abcd", text)
 		if diff := cmp.Diff(want, got); diff != "" || unreadable != 0 {
 			t.Errorf("%s: %d unreadable lines (-want +got):\n%s", name, unreadable, diff)
 		}
@@ -66,8 +68,8 @@ func TestWhatIsNoReportIsOnlyCounted(t *testing.T) {
 		"said already": `{"id":"s1","result":"failed"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			reports, unreadable := parseOutput(good+"\n"+line+"\n", "i-0123abcd", "attempt")
-			if diff := cmp.Diff([]session.Report{said("s1", session.OutcomeClosed, "")}, reports); diff != "" || unreadable != 1 {
+			got, unreadable := reports(attempt, "i-0123abcd", good+"\n"+line+"\n")
+			if diff := cmp.Diff([]session.Report{said("s1", session.OutcomeClosed, "")}, got); diff != "" || unreadable != 1 {
 				t.Errorf("%d unreadable lines (-want +got):\n%s", unreadable, diff)
 			}
 		})
@@ -75,9 +77,9 @@ func TestWhatIsNoReportIsOnlyCounted(t *testing.T) {
 }
 
 func TestReasonsAreOneHarmlessLine(t *testing.T) {
-	reports, _ := parseOutput(`{"id":"s1","result":"failed","reason":"a\u0007b\nc\u001b[31mé`+strings.Repeat("x", 300)+`"}`, "i-0123abcd", "attempt")
-	if len(reports) != 1 || reports[0].Reason != "a b c [31m "+strings.Repeat("x", 189) {
-		t.Errorf("reports: %q", reports)
+	got, _ := reports(attempt, "i-0123abcd", `{"id":"s1","result":"failed","reason":"a\u0007b\nc\u001b[31mé`+strings.Repeat("x", 300)+`"}`)
+	if len(got) != 1 || got[0].Reason != "a b c [31m "+strings.Repeat("x", 189) {
+		t.Errorf("reports: %q", got)
 	}
 }
 
@@ -88,14 +90,14 @@ func TestAnyOutputCanBeRead(t *testing.T) {
 			rapid.String(),
 			rapid.StringMatching(`\{"id":"[a-z%0-9A-F]{0,6}","result":"(closed|absent|failed|x)"(,"reason":"[ -~]*")?\}`),
 		)).Draw(t, "lines"), "\n")
-		reports, unreadable := parseOutput(output, "i-0123abcd", "attempt")
-		for _, r := range reports {
+		got, unreadable := reports(attempt, "i-0123abcd", output)
+		for _, r := range got {
 			if r.HostID != "i-0123abcd" || r.AttemptID != "attempt" || r.SessionID == "" || r.Outcome == "x" {
 				t.Fatalf("report: %+v", r)
 			}
 		}
-		if lines := strings.Count(output, "\n") + 1; len(reports)+unreadable > lines {
-			t.Fatalf("%d reports and %d unreadable lines in %d", len(reports), unreadable, lines)
+		if lines := strings.Count(output, "\n") + 1; len(got)+unreadable > lines {
+			t.Fatalf("%d reports and %d unreadable lines in %d", len(got), unreadable, lines)
 		}
 	})
 }
@@ -112,8 +114,8 @@ func TestAnyCutOfTheOutputLosesOnlyWhatIsCut(t *testing.T) {
 		if whole < len(ends) && cut >= ends[whole] {
 			whole++
 		}
-		if reports, _ := parseOutput(output.String()[:cut], "i-0123abcd", "attempt"); len(reports) != whole {
-			t.Fatalf("cut after %d: %d reports, want %d", cut, len(reports), whole)
+		if got, _ := reports(attempt, "i-0123abcd", output.String()[:cut]); len(got) != whole {
+			t.Fatalf("cut after %d: %d reports, want %d", cut, len(got), whole)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestNoHealthyHostWaitsForOthers(t *testing.T) {
 			sm.calls, sm.taken = nil, nil
 			a := attempt(fleetSize)
 			a.Closings = a.Closings[fleetSize-asked:]
-			refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a))
+			refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a))
 			slices.Sort(bad)
 			if got := slices.Sorted(maps.Keys(refused)); !slices.Equal(got, hostIDs(bad...)) || len(unclear) > 0 {
 				t.Errorf("refused %v, unclear %v; want refused %v", got, unclear, hostIDs(bad...))
@@ -93,7 +93,7 @@ func TestHostsThatAnsweredComeFirst(t *testing.T) {
 		},
 	} {
 		sm.calls, sm.taken = nil, nil
-		c := sm.closer()
+		c := sm.sender()
 		c.Answered = tc.known
 		refused, unclear := sm.outcome(a, c.Close(t.Context(), a))
 		if len(refused) != 10 || len(unclear) > 0 || len(sm.calls) > tc.calls {
@@ -125,7 +125,7 @@ func TestTimeIsSpentOnHealthyHostsFirst(t *testing.T) {
 		return nil
 	}
 	a := attempt(hosts)
-	c := sm.closer()
+	c := sm.sender()
 	c.Answered = func(context.Context, []string) (map[string]time.Time, error) { return answered, nil }
 	var waiting []session.Closing
 	for i, err := range c.Close(ctx, a) {
@@ -162,7 +162,7 @@ func TestNoHealthyHostWaitsForARefusedSection(t *testing.T) {
 		return nil
 	}
 	a := attempt(hosts)
-	for i, err := range sm.closer().Close(ctx, a) {
+	for i, err := range sm.sender().Close(ctx, a) {
 		if at := a.Closings[i].HostID; err != nil && !slices.Contains(hostIDs(upTo(section)...), at) {
 			t.Errorf("%s is healthy, and waits: %v", at, err)
 		}

@@ -91,7 +91,7 @@ func blank(line string) bool { return strings.Trim(line, " \t\r\n") == "" }
 func inventory(c comment, hostID, platform, output string) (inv session.Inventory, answered bool, failed string, unreadable int) {
 	s := parseSurvey(output)
 	inv = session.Inventory{
-		ID: c.id, HostID: hostID, Platform: platform, SentAt: c.sentAt,
+		ID: c.id, HostID: hostID, Platform: platform, SentAt: c.at,
 		Complete: s.complete(), Unnamed: max(s.unnamed, 0),
 	}
 	for _, l := range s.lines {

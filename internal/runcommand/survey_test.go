@@ -19,26 +19,29 @@ func TestCommentsComeBackAsTheyWereSent(t *testing.T) {
 	const id = "11111111-2222-3333-4444-555555555555"
 	for text, c := range map[string]comment{
 		"close " + id: {kind: closeKind, id: id},
-		"inventory " + id + " 2026-11-23T19:01:02.123Z": {kind: inventoryKind, id: id, sentAt: sentAt},
-		"idle " + id + " 2026-11-23T19:01:02.123Z":      {kind: idleKind, id: id, sentAt: sentAt},
+		"inventory " + id + " 2026-11-23T19:01:02.123Z": {kind: inventoryKind, id: id, at: sentAt},
+		"idle " + id + " 2026-11-23T19:01:02.123Z":      {kind: idleKind, id: id, at: sentAt},
+		"notify " + id + " 2026-11-23T19:01:02.123Z":    {kind: notifyKind, id: id, at: sentAt},
+		"cancelled " + id: {kind: cancelledKind, id: id},
 	} {
 		if c.String() != text || len(text) > 100 { // all that Systems Manager keeps
 			t.Errorf("%q, want %q", c, text)
 		}
-		if got, err := parseComment(text); err != nil || !got.sentAt.Equal(c.sentAt) || got.kind != c.kind || got.id != c.id {
+		if got, err := parseComment(text); err != nil || !got.at.Equal(c.at) || got.kind != c.kind || got.id != c.id {
 			t.Errorf("%q is read as %+v, %v", text, got, err)
 		}
 	}
 	// Never as of a later moment than it was sent.
 	c := comment{inventoryKind, id, sentAt.Add(999 * time.Microsecond)}
-	if got, err := parseComment(c.String()); err != nil || got.sentAt.After(c.sentAt) {
-		t.Errorf("%v, %v", got.sentAt, err)
+	if got, err := parseComment(c.String()); err != nil || got.at.After(c.at) {
+		t.Errorf("%v, %v", got.at, err)
 	}
 }
 
 func TestCommentsOfOthersAreNotOurs(t *testing.T) {
 	for _, text := range []string{
 		"", "close", "by hand", "close a b", "inventory a", "inventory a yesterday", "idle a", "idle a 1", "Close a",
+		"notify a", "notify a soon", "cancelled", "cancelled a 2026-11-23T19:01:02.123Z", " a", "noted a",
 		"inventory a 2026-11-23T19:01:02.123Z x", "inventory a 2026-11-23T19:01:02+01:00",
 	} {
 		if c, err := parseComment(text); !errors.Is(err, ErrNotOurs) {

@@ -78,9 +78,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// over gives a Closer that speaks to the hosts over a wire, with that time for
+// over gives a Sender that speaks to the hosts over a wire, with that time for
 // each answer.
-func over(t *testing.T, sm *systemsManager, timeout time.Duration, meets func(n int) way) (*runcommand.Closer, *wire) {
+func over(t *testing.T, sm *systemsManager, timeout time.Duration, meets func(n int) way) (*runcommand.Sender, *wire) {
 	t.Helper()
 	w := &wire{sm: sm, meets: meets, done: make(chan struct{})}
 	server := httptest.NewServer(w)
@@ -94,7 +94,7 @@ func over(t *testing.T, sm *systemsManager, timeout time.Duration, meets func(n 
 		o.BaseEndpoint = aws.String(server.URL)
 		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Millisecond)
 	})
-	return &runcommand.Closer{API: client, Document: "CloseDocument", FleetTag: "test"}, w
+	return &runcommand.Sender{API: client, CloseDocument: "CloseDocument", FleetTag: "test"}, w
 }
 
 func always(w way) func(int) way { return func(int) way { return w } }
@@ -200,7 +200,7 @@ func TestErrorsOfTheServiceItselfAreUnclear(t *testing.T) {
 		sm := newSystemsManager(t, "exit 0\n", 2)
 		sm.fault = func(string, int) error { return cause }
 		a := attempt(2)
-		if refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a)); len(refused) > 0 || len(unclear) != 2 || len(sm.calls) != 1 {
+		if refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a)); len(refused) > 0 || len(unclear) != 2 || len(sm.calls) != 1 {
 			t.Errorf("%v: calls %v, refused %v, unclear %v", cause, sm.calls, refused, unclear)
 		}
 	}
@@ -211,7 +211,7 @@ func TestTimeThatIsUpIsUnclear(t *testing.T) {
 		sm := newSystemsManager(t, "exit 0\n", 3)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		errs := sm.closer().Close(ctx, attempt(3))
+		errs := sm.sender().Close(ctx, attempt(3))
 		if refusal := (*session.Refusal)(nil); errors.As(errors.Join(errs...), &refusal) || slices.Contains(errs, nil) {
 			t.Errorf("answers: %v", errs)
 		}
@@ -231,7 +231,7 @@ func TestTimeThatIsUpIsUnclear(t *testing.T) {
 			return nil
 		}
 		a := attempt(8)
-		refused, unclear := sm.outcome(a, sm.closer().Close(ctx, a))
+		refused, unclear := sm.outcome(a, sm.sender().Close(ctx, a))
 		if len(refused) > 0 || len(unclear) != 8 || len(sm.calls) != 2 {
 			t.Errorf("calls %v, refused %v, unclear %v", sm.calls, refused, unclear)
 		}

@@ -65,8 +65,8 @@ func (b *Broadcaster) Undelivered(ctx context.Context, since time.Time) (map[tim
 		}
 		for _, cmd := range page.Commands {
 			said, err := parseComment(aws.ToString(cmd.Comment))
-			if how, is := undelivered(cmd); err == nil && said.kind == inventoryKind && is && found[said.sentAt.UTC()] == "" {
-				found[said.sentAt.UTC()] = how
+			if how, is := undelivered(cmd); err == nil && said.kind == inventoryKind && is && found[said.at.UTC()] == "" {
+				found[said.at.UTC()] = how
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestOldDeletionsHaveCommandsOfTheirOwn(t *testing.T) {
 	}
 	commands := make([]string, len(minutes))
 	a.OnSent = func(closing int, commandID string) { commands[closing] = commandID }
-	if refused, unclear := sm.outcome(a, sm.closer().Close(t.Context(), a)); len(refused)+len(unclear) > 0 {
+	if refused, unclear := sm.outcome(a, sm.sender().Close(t.Context(), a)); len(refused)+len(unclear) > 0 {
 		t.Fatalf("refused %v, unclear %v", refused, unclear)
 	}
 	for _, in := range sm.taken {
@@ -67,7 +67,7 @@ func TestCommandsOfOneAttemptAreSentSideBySide(t *testing.T) {
 		for n, left := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
 			a.Closings = append(a.Closings, session.Closing{SessionID: fmt.Sprint("s", n), NameOnHost: "s", HostID: hostID(n), VoidAfter: a.At.Add(left)})
 		}
-		(&runcommand.Closer{API: slowSender{}}).Close(t.Context(), a)
+		(&runcommand.Sender{API: slowSender{}}).Close(t.Context(), a)
 		if took := time.Since(a.At); took != time.Second {
 			t.Errorf("three commands took %v", took)
 		}

@@ -40,7 +40,7 @@
 //	internal/session/table.go                                Write: what the rules ask of the table
 //	internal/dynamo/table.go                                 Write: many in one call
 //	internal/dynamo/partiql.go                               statement
-//	internal/runcommand/closer.go                            Close: the command for its host
+//	internal/runcommand/close.go                             Close: the command for its host
 //	internal/runcommand/parameter.go                         split, encodeSession
 //	internal/runcommand/documents/close.sh                   what the host runs
 //	functions/host-events/main.go                            main

@@ -176,8 +176,8 @@ func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
 		attempt.Closings = append(attempt.Closings, c)
 	}
 	var sent capture
-	closer := &runcommand.Closer{API: &sent, Document: closeDocument, FleetTag: fleetTag}
-	closer.Close(t.Context(), attempt)
+	sender := &runcommand.Sender{API: &sent, CloseDocument: closeDocument, FleetTag: fleetTag}
+	sender.Close(t.Context(), attempt)
 	return sent.input
 }
 

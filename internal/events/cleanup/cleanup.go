@@ -79,8 +79,8 @@ func New(p Parts, s Settings) *Handler {
 	return &Handler{
 		Cleaner: &session.Cleaner{
 			Table: p.Table, Index: p.Index, Reaper: reaper,
-			Closer: &runcommand.Closer{
-				API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag, Answered: p.HostTable.Newest,
+			Closer: &runcommand.Sender{
+				API: p.SystemsManager, CloseDocument: s.CloseDocument, FleetTag: s.FleetTag, Answered: p.HostTable.Newest,
 			},
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},

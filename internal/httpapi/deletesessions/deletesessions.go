@@ -54,7 +54,7 @@ func New(p Parts, s Settings) *Handler {
 	return &Handler{
 		Deleter: &session.Deleter{
 			Table:        p.Table,
-			Closer:       &runcommand.Closer{API: p.SystemsManager, Document: s.CloseDocument, FleetTag: s.FleetTag},
+			Closer:       &runcommand.Sender{API: p.SystemsManager, CloseDocument: s.CloseDocument, FleetTag: s.FleetTag},
 			GiveUp:       s.GiveUp,
 			ForceMode:    s.ForceMode,
 			RefusedHosts: p.RefusedHosts,

@@ -6,8 +6,8 @@ var hostBugs = []mutant{
 	{
 		name: "incarnation not compared", promise: 5, file: encoding,
 		why: "a console that came up after the one that was recorded is closed in its place",
-		old: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil {",
-		new: "created, err := time.Parse(time.RFC3339Nano, c.CreationTime); err == nil && created.IsZero() {",
+		old: "created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil {",
+		new: "created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil && created.IsZero() {",
 	},
 	{
 		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
@@ -79,7 +79,7 @@ var hostBugs = []mutant{
 		new: "if len(cmd.groups) >= 1 || concernsAll(cause) {\n\t\to.refuse(cmd.groups, cause)\n\t\treturn\n\t}\n\to.asked",
 	},
 	{
-		name: "one bad line spoils a host's answer", promise: 8, file: answers,
+		name: "one bad line spoils a host's answer", promise: 8, file: outputs,
 		why: "garbage between them keeps the host's good answers from counting",
 		old: "unreadable++\n\t\t\tcontinue",
 		new: "return nil, 1",
@@ -91,7 +91,7 @@ var hostBugs = []mutant{
 		new: "stdout, stderr := strings.Replace(shown, errorTitle, \"\", 1), \"\"",
 	},
 	{
-		name: "one failed host ends the command for the rest", promise: 8, file: closer,
+		name: "one failed host ends the command for the rest", promise: 8, file: sender,
 		why: "Systems Manager's default for MaxErrors: hosts that have not begun never run it",
 		old: `MaxErrors:      aws.String("100%"),`,
 		new: `MaxErrors:      aws.String("0"),`,

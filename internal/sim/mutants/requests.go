@@ -98,7 +98,7 @@ var requestBugs = []mutant{
 		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",
 	},
 	{
-		name: "refusal believed after a lost answer", promise: 7, file: closer,
+		name: "refusal believed after a lost answer", promise: 7, file: sender,
 		why: "an earlier try of the SDK's may have sent the command: the session is closed, though its entry failed",
 		old: "if refused(err) && watched.unanswered {",
 		new: "if refused(err) && watched.unanswered && err == nil {",

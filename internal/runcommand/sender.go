@@ -1,38 +1,37 @@
-// Package runcommand has hosts close sessions through Systems Manager Run
-// Command, and reads what they answered. It implements session.SessionCloser and owns
-// the language spoken with the close document of template.yaml: its
-// parameters (parameter.go) and its output (reader.go).
+// Package runcommand has hosts close sessions, and tell their users, through Systems
+// Manager Run Command, and reads what they answered. It implements
+// session.SessionCloser and session.Notifier, and owns the language spoken with the
+// documents of template.yaml: their parameters (parameter.go) and their output
+// (reader.go).
 package runcommand
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
-	"dcv-session-broker/internal/session"
 )
 
 // DeliveryTimeout is how long a command waits for its host. With the close
 // document's own time-out (60 s) it fills session.Lease.
 const DeliveryTimeout = time.Minute
 
-// SenderAPI is what a Closer needs of the Systems Manager client.
+// SenderAPI is what a Sender needs of the Systems Manager client.
 type SenderAPI interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 }
 
-// A Closer implements session.SessionCloser.
-type Closer struct {
+// A Sender sends commands to hosts by their IDs: to close sessions (close.go), and to
+// tell their users (notify.go).
+type Sender struct {
 	API SenderAPI
-	// Document is the name of the close document.
-	Document string
+	// CloseDocument and NotifyDocument are the documents' names.
+	CloseDocument, NotifyDocument string
 	// FleetTag is the value of the tag DcvFleet on the hosts that the broker
 	// may command.
 	FleetTag string
@@ -42,46 +41,63 @@ type Closer struct {
 	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 }
 
-// Close implements session.SessionCloser: one SendCommand for up to 50 hosts and
-// deletions that are tried for about as long, side by side. Only where Systems
-// Manager refuses one, the hosts at fault are looked for (isolate.go).
-func (c *Closer) Close(ctx context.Context, attempt session.Attempt) []error {
-	errs := make([]error, len(attempt.Closings))
-	var sendable []int
-	for i, closing := range attempt.Closings {
-		if !hostIDPattern(closing.HostID) {
-			errs[i] = unmanageable(closing.HostID)
+// A batch is what goes into commands that are alike but for their hosts and
+// sessions.
+type batch struct {
+	document   string
+	comment    comment
+	parameters map[string]string // all but the sessions
+	items      []item
+	// onSent, where it is there, is called for each item of a command that was taken.
+	onSent func(place int, commandID string)
+}
+
+// An item is what a host is asked about one session.
+type item struct {
+	place   int // of its answer
+	hostID  string
+	session string // as it stands in the parameter
+}
+
+// sendable gives the places of those that can be sent to their hosts, and the answers
+// to all: those to the others are there already.
+func sendable[T any](asked []T, hostID func(T) string) (which []int, errs []error) {
+	errs = make([]error, len(asked))
+	for i, one := range asked {
+		if id := hostID(one); !hostIDPattern(id) {
+			errs[i] = unmanageable(id)
 			continue
 		}
-		sendable = append(sendable, i)
+		which = append(which, i)
 	}
+	return which, errs
+}
 
+// send sends one SendCommand for up to 50 hosts of each batch, side by side, and
+// puts the answer to each item in its place. Only where Systems Manager refuses one,
+// the hosts at fault are looked for (isolate.go).
+func (s *Sender) send(ctx context.Context, batches []batch, errs []error) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
-	for _, part := range partsByVoidAfter(attempt, sendable) {
-		for _, cmd := range split(attempt.Closings, part.closings) {
+	for _, b := range batches {
+		for _, cmd := range split(b.items) {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				o := &order{
-					Closer: c, attempt: attempt, voidAfter: part.voidAfter, errs: errs,
-					asked: map[string]bool{}, absent: map[string]bool{},
-				}
+				o := &order{Sender: s, batch: b, errs: errs, asked: map[string]bool{}, absent: map[string]bool{}}
 				o.send(ctx, cmd)
 			})
 		}
 	}
 	wg.Wait()
-	return errs
 }
 
-// An order is one command on its way, until each of its closings has its
-// answer in errs. The closings of two orders are distinct.
+// An order is one command on its way, until each of its items has its answer in
+// errs. The items of two orders are distinct.
 type order struct {
-	*Closer
-	attempt   session.Attempt
-	voidAfter time.Time
-	errs      []error
+	*Sender
+	batch
+	errs []error
 	// While hosts at fault are looked for: the errors about which Systems
 	// Manager was asked already, and the hosts that it does not know.
 	asked  map[string]bool
@@ -97,11 +113,11 @@ func (o *order) send(ctx context.Context, cmd command) {
 	o.answer(cmd.groups, func(string) error { return err })
 }
 
-// answer gives each closing of the groups its answer, by host.
+// answer gives each item of the groups its answer, by host.
 func (o *order) answer(groups []group, errOf func(hostID string) error) {
 	for _, g := range groups {
 		err := errOf(g.hostID)
-		for _, i := range g.closings {
+		for _, i := range g.places {
 			o.errs[i] = err
 		}
 	}
@@ -109,17 +125,18 @@ func (o *order) answer(groups []group, errOf func(hostID string) error) {
 
 func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	if err := ctx.Err(); err != nil {
-		return errors.Join(errors.New("no time left to send the close command"), err)
+		return errors.Join(errors.New("no time left to send the "+o.comment.kind+" command"), err)
+	}
+	parameters := map[string][]string{"sessions": {cmd.parameter()}}
+	for name, value := range o.parameters {
+		parameters[name] = []string{value}
 	}
 	var watched watchedRetryer
 	out, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
-		DocumentName: aws.String(o.Document),
-		InstanceIds:  cmd.hostIDs(),
-		Comment:      aws.String(comment{kind: closeKind, id: o.attempt.ID}.String()),
-		Parameters: map[string][]string{
-			"sessions":  {cmd.parameter()},
-			"voidAfter": {strconv.FormatInt(o.voidAfter.Unix(), 10)},
-		},
+		DocumentName:   aws.String(o.document),
+		InstanceIds:    cmd.hostIDs(),
+		Comment:        aws.String(o.comment.String()),
+		Parameters:     parameters,
 		TimeoutSeconds: aws.Int32(int32(DeliveryTimeout / time.Second)),
 		// By default one failed host ends the command for those that have not
 		// begun (MaxErrors 0), and at most 50 work at a time.
@@ -134,10 +151,10 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	if refused(err) && watched.unanswered {
 		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
 	}
-	if err == nil && o.attempt.OnSent != nil && out != nil && out.Command != nil {
+	if err == nil && o.onSent != nil && out != nil && out.Command != nil {
 		for _, g := range cmd.groups {
-			for _, i := range g.closings {
-				o.attempt.OnSent(i, aws.ToString(out.Command.CommandId))
+			for _, i := range g.places {
+				o.onSent(i, aws.ToString(out.Command.CommandId))
 			}
 		}
 	}

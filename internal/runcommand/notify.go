@@ -1,0 +1,64 @@
+package runcommand
+
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// The parameters of the notify document:
+//
+//	sessions   as the close document's, with ":" and the notice's order behind each
+//	           session: NoticeAt in milliseconds since 1970, in base 36
+//	text       what is shown, UTF-8 in base64: nothing in it means anything on its way
+//	closeAt    when closing begins, in seconds since 1970, rounded up; "0" in the
+//	           notice of a cancel
+//	voidAfter  in seconds since 1970
+
+// Notify implements session.Notifier: notices that say the same go together.
+func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
+	which, errs := sendable(notices, func(n session.Notice) string { return n.HostID })
+	var batches []batch
+	placeOf := map[[4]string]int{}
+	for _, i := range which {
+		n := notices[i]
+		c, parameters := noticeComment(n), noticeParameters(n)
+		key := [...]string{c.String(), parameters["text"], parameters["closeAt"], parameters["voidAfter"]}
+		place, known := placeOf[key]
+		if !known {
+			place = len(batches)
+			placeOf[key] = place
+			batches = append(batches, batch{document: s.NotifyDocument, comment: c, parameters: parameters})
+		}
+		batches[place].items = append(batches[place].items, item{i, n.HostID, encodeNotice(n)})
+	}
+	s.send(ctx, batches, errs)
+	return errs
+}
+
+func noticeComment(n session.Notice) comment {
+	if n.CloseAt.IsZero() {
+		return comment{kind: cancelledKind, id: n.ID}
+	}
+	return comment{kind: notifyKind, id: n.ID, at: n.CloseAt}
+}
+
+func noticeParameters(n session.Notice) map[string]string {
+	closeAt := int64(0)
+	if !n.CloseAt.IsZero() {
+		closeAt = n.CloseAt.Add(time.Second - 1).Unix()
+	}
+	return map[string]string{
+		"text":      base64.StdEncoding.EncodeToString([]byte(n.Text)),
+		"closeAt":   strconv.FormatInt(closeAt, 10),
+		"voidAfter": strconv.FormatInt(n.VoidAfter.Unix(), 10),
+	}
+}
+
+func encodeNotice(n session.Notice) string {
+	order := strconv.FormatInt(max(n.At.UnixMilli(), 0), 36)
+	return encodeSession(n.SessionID, n.NameOnHost, n.CreationTime, n.At.Add(session.CreationTolerance)) + ":" + order
+}
