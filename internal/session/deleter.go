@@ -180,9 +180,9 @@ func (d *Deleter) applyResult(del *deletion, w Write, res Result, req Request) {
 
 func (d *Deleter) accepted(del *deletion, w Write, old Record) {
 	switch {
-	case del.step == toRepeat, del.force && d.ForceMode != BestEffort:
+	case del.step == toRepeat, del.Force && d.ForceMode != BestEffort:
 		del.step = done
-	case del.step == toMark && !del.force:
+	case del.step == toMark && !del.Force:
 		del.mark, del.old = w, old
 		del.step = toClose
 	default:
@@ -199,7 +199,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 		if del.step == toClose {
 			sent = append(sent, del)
 			requestedAt, until := req.At, req.At.Add(d.GiveUp)
-			if del.seen.State == Deleting && !del.force {
+			if del.seen.State == Deleting && !del.Force {
 				// Open before: what came up since was not meant. Force begins again.
 				requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)
 			}
@@ -229,7 +229,7 @@ func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*d
 	for _, del := range refused {
 		refusal := (*Refusal)(nil)
 		errors.As(del.cause, &refusal)
-		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.sessionID))
+		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.SessionID))
 	}
 	recordRefusals(ctx, d.Table, reports, req.At, log)
 }

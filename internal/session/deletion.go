@@ -9,11 +9,11 @@ import (
 // A deletion is all entries of a request with the same session and owner, and
 // how far it has come.
 type deletion struct {
-	sessionID, owner string
-	force            bool
+	Entry
 
 	step   step
 	seen   Session // the record, as the last write found it
+	is     Session // the record, as our write left it
 	mark   Write   // ours, if we made one and know what was there before
 	old    Record  // the record before our mark
 	reason string  // why it failed, for the caller
@@ -47,11 +47,15 @@ func group(entries []Entry) (all, ofEntry []*deletion) {
 		k := key{e.SessionID, e.Owner}
 		del := known[k]
 		if del == nil {
-			del = &deletion{sessionID: e.SessionID, owner: e.Owner}
+			del = &deletion{Entry: e}
 			known[k] = del
 			all = append(all, del)
 		}
-		del.force = del.force || e.Force
+		del.Force = del.Force || e.Force
+		del.AsksCloseAt = del.AsksCloseAt || e.AsksCloseAt
+		if del.Force {
+			del.GracePeriod, del.Message = 0, ""
+		}
 		ofEntry = append(ofEntry, del)
 	}
 	return all, ofEntry
@@ -62,9 +66,9 @@ func group(entries []Entry) (all, ofEntry []*deletion) {
 func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Duration) {
 	s := del.seen
 	ours := s.DeletionRequestID == req.ID || s.AttemptID == req.ID
-	toBeClosed := s.State == Deleting && s.Confirmation == "" && !del.force || !s.CloseUntil.IsZero()
+	toBeClosed := s.State == Deleting && s.Confirmation == "" && !del.Force || !s.CloseUntil.IsZero()
 	switch {
-	case !exists || s.Owner != del.owner:
+	case !exists || s.Owner != del.Owner:
 		del.fail(NotFound, nil)
 	case ours && toBeClosed:
 		// Our own write, whose first answer was lost. What the record was
@@ -72,7 +76,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step = toClose
 	case ours:
 		del.step = done
-	case s.givenUpAndConfirmed() && !del.force:
+	case s.givenUpAndConfirmed() && !del.Force:
 		del.step = done
 	case s.State.lives():
 		del.step = toMark // changed since we looked: put back, or listed again
@@ -80,7 +84,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.fail(NotFound, nil)
 	case s.Confirmation != "":
 		del.step = done // it is ending; what its host is still to close has a lease
-	case del.force:
+	case del.Force:
 		del.step = toMark
 	case claimable(s, req.At, giveUp):
 		del.step = toClaim
@@ -97,7 +101,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 func (del *deletion) predict() {
 	switch {
 	case del.step == done:
-	case del.seen.State.lives() && !del.force && !del.seen.givenUpAndConfirmed():
+	case del.seen.State.lives() && !del.Force && !del.seen.givenUpAndConfirmed():
 		del.step = toClose
 	case del.seen.State.lives(), del.seen.State == Deleting:
 		del.step = done
@@ -114,13 +118,13 @@ func (del *deletion) fail(reason string, cause error) {
 }
 
 func (del *deletion) log(log *slog.Logger, requestedBy string) {
-	log = log.With("SessionId", del.sessionID, "HostId", del.seen.HostID, "Owner", del.owner, "RequestedBy", requestedBy)
+	log = log.With("SessionId", del.SessionID, "HostId", del.seen.HostID, "Owner", del.Owner, "RequestedBy", requestedBy)
 	accepted, forced := Count(DeletionsAccepted, 1), 0
-	if del.force {
+	if del.Force {
 		forced = 1
 	}
 	switch refusal := (*Refusal)(nil); {
-	case del.reason == "" && del.force && del.cause == nil:
+	case del.reason == "" && del.Force && del.cause == nil:
 		log.Info("deletion forced: the record ends at once", "CommandId", del.commandID, "Metric", accepted, "Metric", Count(DeletionsForced, forced))
 	case del.reason == "" && del.cause != nil:
 		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,

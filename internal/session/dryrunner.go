@@ -78,7 +78,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 		answers[i].Answer = Answer{SessionID: e.SessionID, FailureReason: del.reason}
 		if del.reason != NotFound {
 			answers[i].Session = &del.seen
-			answers[i].LastSeenAt = seen[del.sessionID]
+			answers[i].LastSeenAt = seen[del.SessionID]
 		}
 	}
 	return answers, nil
@@ -88,7 +88,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 	var ids []string
 	for _, del := range deletions {
-		ids = append(ids, del.sessionID)
+		ids = append(ids, del.SessionID)
 	}
 	slices.Sort(ids)
 	records, err := d.Getter.Get(ctx, slices.Compact(ids))
@@ -101,8 +101,8 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 		byID[s.ID] = s
 	}
 	for _, del := range deletions {
-		s, exists := byID[del.sessionID]
-		if del.seen = s; !exists || s.Owner != del.owner {
+		s, exists := byID[del.SessionID]
+		if del.seen = s; !exists || s.Owner != del.Owner {
 			del.fail(NotFound, nil)
 		}
 	}

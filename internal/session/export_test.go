@@ -29,19 +29,19 @@ const (
 // PutBack undoes an entry's mark of the record old.
 func PutBack(old Record, req Request) Write {
 	s := old.Session()
-	return putBack(mark(deletion{sessionID: s.ID, owner: s.Owner}, req, req.At.Add(time.Hour)), old, req)
+	return putBack(mark(deletion{Entry: Entry{SessionID: s.ID, Owner: s.Owner}}, req, req.At.Add(time.Hour)), old, req)
 }
 
 // Mark and MarkForced are the rules that begin an entry's deletion.
 func Mark(e Entry, req Request) Write {
-	return mark(deletion{sessionID: e.SessionID, owner: e.Owner}, req, req.At.Add(time.Hour))
+	return mark(deletion{Entry: e}, req, req.At.Add(time.Hour))
 }
 
 func MarkForced(e Entry, req Request) Write {
-	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req, time.Time{})
+	return markForced(deletion{Entry: e}, req, time.Time{})
 }
 
 // MarkForcedBestEffort is MarkForced where the host is to close the session.
 func MarkForcedBestEffort(e Entry, req Request, until time.Time) Write {
-	return markForced(deletion{sessionID: e.SessionID, owner: e.Owner, force: true}, req, until)
+	return markForced(deletion{Entry: e}, req, until)
 }

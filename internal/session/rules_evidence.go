@@ -41,7 +41,7 @@ func (e evidence) endSession(r Record) (Write, bool) {
 	set(&w, AttrConfirmation, e.confirmation)
 	set(&w, AttrConfirmedAt, e.now)
 	set(&w, AttrStateReason, e.reason)
-	begin(&w, deletion{sessionID: s.ID}, Request{ID: e.id, By: requestedByBroker, At: e.now})
+	begin(&w, deletion{Entry: Entry{SessionID: s.ID}}, Request{ID: e.id, By: requestedByBroker, At: e.now})
 	return w, true
 }
 

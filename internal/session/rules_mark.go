@@ -14,9 +14,9 @@ func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration)
 		return repeat(del.seen, req)
 	case del.step == toClaim:
 		return claimFailed(del.seen, req)
-	case del.force && mode == BestEffort:
+	case del.Force && mode == BestEffort:
 		return markForced(*del, req, req.At.Add(giveUp))
-	case del.force:
+	case del.Force:
 		return markForced(*del, req, time.Time{})
 	}
 	return mark(*del, req, req.At.Add(giveUp))
@@ -61,9 +61,9 @@ func callerName(name string) string {
 // until tryUntil, whatever the settings are by then.
 func mark(d deletion, req Request, tryUntil time.Time) Write {
 	w := Write{
-		SessionID: d.sessionID,
+		SessionID: d.SessionID,
 		If: []Condition{
-			is(AttrOwner, d.owner),
+			is(AttrOwner, d.Owner),
 			is(AttrState, Ready, Creating, Unknown),
 			missing(AttrConfirmation), // given up and then confirmed: it is ending
 		},
@@ -81,9 +81,9 @@ func mark(d deletion, req Request, tryUntil time.Time) Write {
 // is to be closed already stays as it is, or repeats would put off its end.
 func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	w := Write{
-		SessionID: d.sessionID,
+		SessionID: d.SessionID,
 		If: []Condition{
-			is(AttrOwner, d.owner),
+			is(AttrOwner, d.Owner),
 			is(AttrState, Ready, Creating, Unknown, Deleting),
 		},
 		Set: Record{},
@@ -105,9 +105,9 @@ func begin(w *Write, d deletion, req Request) {
 	set(w, AttrDeletionRequestedAt, req.At)
 	set(w, AttrDeletionRequestID, req.ID)
 	set(w, AttrDeletionRequestedBy, req.By)
-	set(w, AttrForce, d.force)
+	set(w, AttrForce, d.Force)
 	set(w, AttrAttempts, 1)
-	lease(w, d.sessionID, req.ID, req.At)
+	lease(w, d.SessionID, req.ID, req.At)
 	for _, attr := range deletionAttrs {
 		if _, stays := w.Set[attr]; !stays {
 			w.Remove = append(w.Remove, attr)
