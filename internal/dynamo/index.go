@@ -44,13 +44,15 @@ func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Rec
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane"),
-		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested"),
+		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested, #attempts, #closeAt"),
 		ExpressionAttributeNames: map[string]string{
 			"#lane":         session.AttrDueShard,
 			"#state":        session.AttrState,
 			"#confirmation": session.AttrConfirmation,
 			"#until":        session.AttrCloseUntil,
 			"#requested":    session.AttrDeletionRequestedAt,
+			"#attempts":     session.AttrAttempts,
+			"#closeAt":      session.AttrCloseAt,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(shard)},
 	}, limit)

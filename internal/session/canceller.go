@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -38,14 +40,191 @@ type Canceller struct {
 }
 
 // Cancel gives each session the state that it had before its deletion, tells
-// whoever was warned, and answers each entry once, in the order of the request.
+// whoever was warned, and answers each entry once, in the order of the request. On a
+// session that lives without a deletion it is a success, too: no write of a request
+// from before it lands.
 //
 // ErrTableDown means that nothing could be read or written.
 func (c *Canceller) Cancel(ctx context.Context, req CancelRequest) ([]CancelAnswer, error) {
-	return nil, ErrTableDown
+	ctx, stop := EndEarlier(ctx, answerTime)
+	defer stop()
+	req.By = callerName(req.By)
+	all, ofEntry := groupCancels(req.Entries)
+	tableDown := len(all) > 0
+	for range maxRounds {
+		open := slices.DeleteFunc(slices.Clone(all), func(cn *cancellation) bool { return cn.done })
+		if len(open) == 0 {
+			break
+		}
+		c.round(ctx, req, open)
+	}
+	var notices []Notice
+	for _, cn := range all {
+		if !cn.done {
+			cn.fail(reasonUnclear, errors.New("the record kept changing, or the table does not answer"))
+		}
+		tableDown = tableDown && cn.cause != nil
+		if cn.notice != nil && cn.reason == "" {
+			notices = append(notices, *cn.notice)
+		}
+		cn.log(c.Log.With("RequestId", req.ID, "RequestedBy", req.By))
+	}
+	if tableDown {
+		return nil, ErrTableDown
+	}
+	if len(notices) > 0 {
+		sendAllClear(ctx, c.Notifier, notices, c.Log.With("RequestId", req.ID))
+	}
+	return cancelAnswers(req, ofEntry), nil
+}
+
+// round reads the records of the open cancellations and writes each once.
+func (c *Canceller) round(ctx context.Context, req CancelRequest, open []*cancellation) {
+	if err := c.read(ctx, open); err != nil {
+		for _, cn := range open {
+			cn.cause = err
+		}
+		return
+	}
+	var (
+		writing []*cancellation
+		writes  []Write
+	)
+	for _, cn := range open {
+		cn.cause = nil
+		now := c.Now() // after the read
+		if cn.judge(req.ID, now); !cn.done {
+			writing, writes = append(writing, cn), append(writes, cancelAsRead(cn.seen, req.ID, now))
+		}
+	}
+	for i, res := range c.Table.Write(ctx, writes) {
+		writing[i].apply(res)
+	}
+}
+
+func (c *Canceller) read(ctx context.Context, all []*cancellation) error {
+	var ids []string
+	for _, cn := range all {
+		ids = append(ids, cn.SessionID)
+	}
+	slices.Sort(ids)
+	records, err := c.Getter.Get(ctx, slices.Compact(ids))
+	byID := map[string]Record{}
+	for _, r := range records {
+		byID[r.text(AttrSessionID)] = r
+	}
+	for _, cn := range all {
+		cn.seen = byID[cn.SessionID]
+	}
+	return err
 }
 
 // DryRun answers each entry as Cancel would now, and changes nothing.
 func (c *Canceller) DryRun(ctx context.Context, req CancelRequest) ([]CancelAnswer, error) {
-	return nil, ErrTableDown
+	all, ofEntry := groupCancels(req.Entries)
+	if err := c.read(ctx, all); err != nil {
+		c.Log.Error("dry run: the table cannot be read", "RequestId", req.ID, "Cause", err)
+		return nil, ErrTableDown
+	}
+	for _, cn := range all {
+		cn.judge(req.ID, c.Now())
+	}
+	return cancelAnswers(req, ofEntry), nil
+}
+
+// A cancellation is all entries of a request with the same session and owner.
+type cancellation struct {
+	CancelEntry
+
+	seen   Record // as it was read last; nil if there is none
+	state  State  // that the session has again
+	reason string // why it failed, for the caller
+	cause  error  // the same, for the log
+	done   bool
+	// notice takes back what the user was told, if the write lands.
+	notice *Notice
+	// mayLand: a write had no answer, so that nobody can say that nothing was changed.
+	mayLand bool
+}
+
+// groupCancels makes one cancellation of all entries with the same session and owner. The
+// second result has each entry's.
+func groupCancels(entries []CancelEntry) (all, ofEntry []*cancellation) {
+	known := map[CancelEntry]*cancellation{}
+	for _, e := range entries {
+		if known[e] == nil {
+			known[e] = &cancellation{CancelEntry: e}
+			all = append(all, known[e])
+		}
+		ofEntry = append(ofEntry, known[e])
+	}
+	return all, ofEntry
+}
+
+func cancelAnswers(req CancelRequest, ofEntry []*cancellation) []CancelAnswer {
+	answers := make([]CancelAnswer, len(req.Entries))
+	for i, cn := range ofEntry {
+		answers[i] = CancelAnswer{SessionID: cn.SessionID, State: cn.state, FailureReason: cn.reason}
+	}
+	return answers
+}
+
+// judge decides by the record as it was read: it is done if its answer is certain.
+func (cn *cancellation) judge(requestID string, now time.Time) {
+	s := cn.seen.Session()
+	switch {
+	case cn.seen == nil, s.Owner != cn.Owner, !s.State.lives() && s.State != Deleting:
+		cn.fail(NotFound, nil)
+		return
+	case s.CancelledBy == requestID: // our write, whose answer was lost
+		cn.done = true
+		return
+	}
+	if reason := cancelRefused(s, cn.CancelEntry, now); reason != "" {
+		cn.fail(reason, nil)
+		return
+	}
+	cn.notice, cn.state = nil, s.State
+	if s.State == Deleting {
+		cn.state = stateAgain(s)
+		if s.NoticeID != "" {
+			n := allClear(s, laterNotice(s, now))
+			cn.notice = &n
+		}
+		return
+	}
+	cn.done = !s.CancelledAt.Before(now) // as good as ours: it covers all that was asked before
+}
+
+// apply decides what the answer to a write means.
+func (cn *cancellation) apply(res Result) {
+	cn.mayLand = cn.mayLand || res.mayLand()
+	switch {
+	case res.Err == nil:
+		cn.done = true
+	case !errors.Is(res.Err, ErrCondition): // else it is read again, and judged by that
+		cn.cause = res.Err
+	}
+}
+
+func (cn *cancellation) fail(reason string, cause error) {
+	if cn.mayLand {
+		reason = reasonUnclear
+	}
+	cn.done, cn.reason, cn.cause = true, reason, cause
+}
+
+func (cn *cancellation) log(log *slog.Logger) {
+	s := cn.seen.Session()
+	log = log.With("SessionId", cn.SessionID, "HostId", s.HostID, "Owner", cn.Owner, "DeletionRequestId", s.DeletionRequestID)
+	switch {
+	case cn.reason == "" && s.State == Deleting:
+		log.Info("deletion cancelled", "State", string(cn.state), "Metric", Count(DeletionsCancelled, 1))
+	case cn.reason == "":
+		log.Info("no deletion to cancel: none that was asked for before begins", "State", string(cn.state))
+	case cn.cause != nil:
+		log.Warn("cancel failed: the caller is to repeat it", "Cause", cn.cause)
+	default:
+		log.Info("cancel refused", "Reason", cn.reason)
+	}
 }

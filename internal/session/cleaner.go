@@ -6,18 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"time"
 )
 
 // A Cleaner looks after the deletions that have not ended by themselves.
 type Cleaner struct {
-	Table  Table
-	Index  Index
-	Closer SessionCloser
-	Reaper *HostReaper
-	// GiveUp is how long after its request a deletion is tried whose record does
-	// not say until when.
+	Table    Table
+	Index    Index
+	Closer   SessionCloser
+	Notifier Notifier
+	Reaper   *HostReaper
+	// GiveUp is how long after its first close attempt a deletion is tried: one that
+	// waited for its close time, or whose record does not say until when.
 	GiveUp time.Duration
 	Now    func() time.Time
 	// NewID makes the IDs of attempts: UUIDs.
@@ -30,7 +30,8 @@ const duePage = 250
 
 // ProcessDue handles the deletions whose lease has ended, the longest due
 // first: it shows the confirmed ones to the table's stream once more, gives up
-// those that are too old, and has the hosts of the others close them again. It
+// those that are too old, and has the hosts of the others close them again, or tell
+// their users of a close time that is still ahead. It
 // returns when nothing is due or its time is nearly up; what is left waits for
 // the next run. Two runs at the same time never take the same deletion.
 func (c *Cleaner) ProcessDue(ctx context.Context) error {
@@ -56,8 +57,8 @@ func (c *Cleaner) ProcessDue(ctx context.Context) error {
 // failed is left to the next.
 func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {
 	var due []Record
-	for shard := range dueShards {
-		records, err := c.Index.Due(ctx, strconv.Itoa(shard), now, duePage)
+	for _, shard := range shards() {
+		records, err := c.Index.Due(ctx, shard, now, duePage)
 		if err != nil {
 			return nil, fmt.Errorf("read the due deletions: %w", err)
 		}
@@ -93,24 +94,33 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 		if s.unanswered() {
 			unanswered = append(unanswered, s.HostID)
 		}
-		if s.unanswered() && !now.Before(tryUntil(s, c.GiveUp)) {
+		if s.unanswered() && !s.waits() && !now.Before(tryUntil(s, c.GiveUp)) {
 			late = append(late, r)
 		} else {
 			inTime = append(inTime, r)
 		}
 	}
 	attempt := Attempt{ID: c.NewID(), At: now}
+	var closing, waiting []Session
 	claimed := c.write(ctx, inTime, attempt.ID, now)
 	gone := c.checkHosts(ctx, unanswered)
-	claimed = slices.DeleteFunc(claimed, func(s Session) bool { return gone[s.HostID] })
 	for _, s := range claimed {
-		attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
+		switch {
+		case gone[s.HostID]:
+		case s.waits():
+			waiting = append(waiting, s)
+		default:
+			closing = append(closing, s)
+			attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
+		}
 	}
-	c.send(ctx, attempt, claimed)
+	c.send(ctx, attempt, closing)
+	c.notify(ctx, waiting, now)
 	c.write(ctx, late, attempt.ID, now)
 }
 
-// write gives each of the due deletions its write, and returns what was claimed.
+// write gives each of the due deletions its write, and returns what was claimed, as
+// the write left it.
 func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now time.Time) (claimed []Session) {
 	writes := make([]Write, len(due))
 	for i, r := range due {
@@ -120,7 +130,8 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 		s := due[i].Session()
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID)
 		became := writes[i].Set
-		ours := errors.Is(res.Err, ErrCondition) && res.Old.text(AttrAttemptID) == attemptID // its first answer was lost
+		claims := became[AttrAttemptID] != nil
+		ours := claims && errors.Is(res.Err, ErrCondition) && res.Old[AttrAttemptID] == became[AttrAttemptID] // its first answer was lost
 		switch {
 		case errors.Is(res.Err, ErrCondition) && !ours:
 			log.Debug("due deletion has moved on: nothing to do")
@@ -128,10 +139,14 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
-		case became[AttrAttemptID] != nil:
-			claimed = append(claimed, s)
+		case claims && ours:
+			claimed = append(claimed, res.Old.Session())
+		case claims:
+			claimed = append(claimed, writes[i].after(due[i]).Session())
 		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
+		case s.waits():
+			log.Debug("deletion waits for its close time", "CloseAt", s.CloseAt)
 		case s.unanswered():
 			log.Info("deletion waits for its end: it is too late for another attempt")
 		default:
@@ -155,7 +170,7 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 	)
 	for i, err := range c.Closer.Close(ctx, attempt) {
 		s := claimed[i]
-		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts+1)
+		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "AttemptId", attempt.ID, "Attempts", s.Attempts)
 		refusal := (*Refusal)(nil)
 		switch {
 		case err == nil:
@@ -172,6 +187,39 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 		reports = append(reports, refusal.report(attempt.ID, closing.HostID, closing.SessionID))
 	}
 	recordRefusals(ctx, c.Table, reports, c.Now(), c.Log)
+	c.checkHosts(ctx, refused)
+}
+
+// notify has the hosts tell the users of deletions that wait. One that is refused keeps
+// its lease: its host is told again.
+func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) {
+	if len(waiting) == 0 {
+		return
+	}
+	notices := make([]Notice, len(waiting))
+	for i, s := range waiting {
+		notices[i] = notice(s, now)
+	}
+	var (
+		warnings []Warning
+		refused  []string
+	)
+	for i, err := range c.Notifier.Notify(ctx, notices) {
+		s := waiting[i]
+		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "CloseAt", s.CloseAt)
+		refusal := (*Refusal)(nil)
+		switch {
+		case err == nil:
+			log.Info("host is asked again to tell the user of the close time")
+		case !errors.As(err, &refusal):
+			log.Warn("notice was not accepted: the host is asked again when the lease ends", "Cause", err)
+		default:
+			log.Warn("notice was refused: the host is asked again when the lease ends", "Cause", err, "Metric", Count(HostsUnreachable, 1))
+			warnings = append(warnings, refusal.warning(s))
+			refused = append(refused, s.HostID)
+		}
+	}
+	recordRefusedNotices(ctx, c.Table, warnings, c.Now(), c.Log)
 	c.checkHosts(ctx, refused)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -64,9 +63,13 @@ type Answer struct {
 const (
 	NotFound = "The requested dcvSession does not exist"
 
-	reasonNotRecorded = "The deletion could not be recorded, and nothing was changed. Repeat the call."
-	reasonUnclear     = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
-	reasonRefused     = " Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host."
+	reasonNotRecorded      = "The deletion could not be recorded, and nothing was changed. Repeat the call."
+	reasonUnclear          = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
+	reasonCancelledSince   = "The deletion was cancelled since this request began. Nothing was changed."
+	reasonOtherHost        = "The session is on host %s, not on %s. Nothing was changed."
+	reasonOtherIncarnation = "The session was created at %s, not at %s. Nothing was changed."
+
+	reasonRefused = " Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host."
 )
 
 // ErrTableDown is returned when the table answered for none of the entries.
@@ -74,9 +77,10 @@ var ErrTableDown = errors.New("the sessions table took none of the entries")
 
 // A Deleter carries out requests.
 type Deleter struct {
-	Table  Table
-	Closer SessionCloser
-	// GiveUp is how long after its request a deletion of now on is tried.
+	Table    Table
+	Closer   SessionCloser
+	Notifier Notifier
+	// GiveUp is how long after its first close attempt a deletion of now on is tried.
 	GiveUp    time.Duration
 	ForceMode ForceMode
 	// RefusedHosts has EC2 asked about hosts that are refused, by somebody else: a
@@ -109,7 +113,7 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	deletions, ofEntry := group(req.Entries)
 
 	d.writeMarks(ctx, req, deletions)
-	d.closeSessions(ctx, req, deletions, log)
+	d.send(ctx, req, deletions, log)
 
 	tableDown := len(deletions) > 0
 	for _, del := range deletions {
@@ -121,7 +125,7 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	}
 	answers := make([]Answer, len(req.Entries))
 	for i, e := range req.Entries {
-		answers[i] = Answer{SessionID: e.SessionID, FailureReason: ofEntry[i].reason}
+		answers[i] = ofEntry[i].answer(e)
 	}
 	return answers, nil
 }
@@ -138,7 +142,7 @@ func (d *Deleter) writeMarks(ctx context.Context, req Request, deletions []*dele
 			writes []Write
 		)
 		for _, del := range deletions {
-			if del.step < toClose {
+			if del.step < toSend {
 				open = append(open, del)
 				writes = append(writes, stepWrite(del, req, d.ForceMode, d.GiveUp))
 			}
@@ -151,7 +155,7 @@ func (d *Deleter) writeMarks(ctx context.Context, req Request, deletions []*dele
 		}
 	}
 	for _, del := range deletions {
-		if del.step < toClose {
+		if del.step < toSend {
 			del.fail(reasonUnclear, errors.New("the record kept changing"))
 		}
 	}
@@ -162,7 +166,7 @@ func (d *Deleter) applyResult(del *deletion, w Write, res Result, req Request) {
 	if res.Old != nil {
 		del.seen = res.Old.Session()
 	}
-	del.mayLand = del.mayLand || del.step == toMark && res.mayLand()
+	del.mayLand = del.mayLand || (del.step == toMark || del.step == toBringForward) && res.mayLand()
 	switch {
 	case res.Err == nil:
 		d.accepted(del, w, res.Old)
@@ -179,59 +183,22 @@ func (d *Deleter) applyResult(del *deletion, w Write, res Result, req Request) {
 }
 
 func (d *Deleter) accepted(del *deletion, w Write, old Record) {
+	del.is = w.after(old).Session()
 	switch {
-	case del.step == toRepeat, del.Force && d.ForceMode != BestEffort:
+	case del.step == toRepeat:
+		del.step = done
+	case del.Force && d.ForceMode != BestEffort:
+		if del.seen.NoticeID != "" {
+			was := del.seen
+			del.wasWaiting = &was
+		}
 		del.step = done
 	case del.step == toMark && !del.Force:
 		del.mark, del.old = w, old
-		del.step = toClose
+		del.step = toSend
 	default:
-		del.step = toClose
+		del.step = toSend
 	}
-}
-
-// closeSessions sends the commands of what was recorded. A refused session goes back to
-// what it was; anything unclear is left to its lease.
-func (d *Deleter) closeSessions(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
-	var sent []*deletion
-	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(closing int, commandID string) { sent[closing].commandID = commandID }}
-	for _, del := range deletions {
-		if del.step == toClose {
-			sent = append(sent, del)
-			requestedAt, until := req.At, req.At.Add(d.GiveUp)
-			if del.seen.State == Deleting && !del.Force {
-				// Open before: what came up since was not meant. Force begins again.
-				requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)
-			}
-			attempt.add(del.seen, requestedAt, until)
-		}
-	}
-	if len(sent) == 0 {
-		return
-	}
-	sendCtx, cancel := EndEarlier(ctx, putBackTime)
-	defer cancel()
-
-	var refused []*deletion
-	for i, err := range d.Closer.Close(sendCtx, attempt) {
-		del := sent[i]
-		del.step, del.cause, del.ordered = done, err, true
-		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
-			refused = append(refused, del)
-		}
-	}
-	var notes sync.WaitGroup
-	ofHosts := hostsOf(refused)
-	notes.Go(func() { d.noteRefusedHosts(ctx, ofHosts, req.At, log) })
-	refused = d.putBackRefused(ctx, req, refused)
-	notes.Wait()
-	var reports []Report
-	for _, del := range refused {
-		refusal := (*Refusal)(nil)
-		errors.As(del.cause, &refusal)
-		reports = append(reports, refusal.report(req.ID, del.seen.HostID, del.SessionID))
-	}
-	recordRefusals(ctx, d.Table, reports, req.At, log)
 }
 
 // SessionCloser is the fleet, as far as closing sessions goes.

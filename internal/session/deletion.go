@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -20,22 +21,28 @@ type deletion struct {
 	cause  error   // the same, for the log
 
 	unclear int // writes without an answer, in a row
-	// mayLand: a mark had no answer, so that nobody can say of the session that
-	// nothing was changed: the mark may land after all that follows.
+	// mayLand: a mark, or an earlier close time, had no answer, so that nobody can say
+	// of the session that nothing was changed: it may land after all that follows.
 	mayLand   bool
 	ordered   bool   // its host was to be sent a command
 	commandID string // of the one that was sent
+	// wasWaiting is the record of which a forced deletion took the waiting one away.
+	wasWaiting *Session
 }
+
+// errNotAsAsked: the deletion was cancelled since, or a precondition does not hold.
+var errNotAsAsked = errors.New("the session is not as the entry says")
 
 // A step is what a deletion needs next.
 type step int
 
 const (
-	toMark   step = iota // the session lives, as far as is known
-	toRepeat             // it is being deleted; note that we rely on that
-	toClaim              // it is being deleted, and the last attempt failed
-	toClose              // recorded; its host is to close it
-	done                 // DELETING, or failed with a reason
+	toMark         step = iota // the session lives, as far as is known
+	toRepeat                   // it is being deleted; note that we rely on that
+	toClaim                    // it is being deleted, and the last attempt failed
+	toBringForward             // it waits for its close time, which is to be earlier
+	toSend                     // recorded; its host is to close it, or to tell its users
+	done                       // DELETING, or failed with a reason
 )
 
 // group makes one deletion of all entries with the same session and owner: it
@@ -70,22 +77,28 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	switch {
 	case !exists || s.Owner != del.Owner:
 		del.fail(NotFound, nil)
-	case ours && toBeClosed:
+	case ours && toBeClosed && del.sendable(s, req):
 		// Our own write, whose first answer was lost. What the record was
 		// before is lost too, so it cannot be put back.
-		del.step = toClose
+		del.step, del.is = toSend, s
 	case ours:
-		del.step = done
+		del.step, del.is = done, s
+	case !s.State.lives() && s.State != Deleting:
+		del.fail(NotFound, nil)
+	case !s.CancelledAt.Before(req.At) && !s.CancelledAt.IsZero():
+		del.fail(reasonCancelledSince, errNotAsAsked)
+	case del.notAsDescribed() != "":
+		del.fail(del.notAsDescribed(), errNotAsAsked)
 	case s.givenUpAndConfirmed() && !del.Force:
 		del.step = done
 	case s.State.lives():
 		del.step = toMark // changed since we looked: put back, or listed again
-	case s.State != Deleting:
-		del.fail(NotFound, nil)
 	case s.Confirmation != "":
 		del.step = done // it is ending; what its host is still to close has a lease
 	case del.Force:
 		del.step = toMark
+	case del.earlierThan(s, req):
+		del.step = toBringForward
 	case claimable(s, req.At, giveUp):
 		del.step = toClaim
 	case s.RepeatedAt.IsZero():
@@ -93,16 +106,45 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	default:
 		del.step = done
 	}
+	if del.step == done && del.reason == "" {
+		del.is = s
+	}
 }
 
-// predict is what the deletion's writes would come to: toClose where a refusal
+// sendable tells whether a command of ours is still to be sent for an open deletion:
+// not if cleanup has sent a newer notice, or begun to close what we marked to wait.
+func (del *deletion) sendable(s Session, req Request) bool {
+	if s.waits() {
+		return s.NoticeID == noticeAttempt(req.ID)
+	}
+	return del.GracePeriod == 0
+}
+
+// earlierThan tells whether the entry asks for an earlier close time than an open
+// deletion waits for.
+func (del *deletion) earlierThan(open Session, req Request) bool {
+	return open.waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
+}
+
+// notAsDescribed is the reason where a precondition does not hold of the record.
+func (del *deletion) notAsDescribed() (reason string) {
+	switch s := del.seen; {
+	case del.HostID != "" && s.HostID != del.HostID:
+		return fmt.Sprintf(reasonOtherHost, s.HostID, del.HostID)
+	case del.CreationTime != "" && !sameCreation(s.CreationTime, del.CreationTime):
+		return fmt.Sprintf(reasonOtherIncarnation, s.CreationTime, del.CreationTime)
+	}
+	return ""
+}
+
+// predict is what the deletion's writes would come to: toSend where a refusal
 // of its host would take the mark back. An open deletion is never taken back,
 // and a forced one asks nobody, or does not depend on the answer.
 func (del *deletion) predict() {
 	switch {
 	case del.step == done:
 	case del.seen.State.lives() && !del.Force && !del.seen.givenUpAndConfirmed():
-		del.step = toClose
+		del.step = toSend
 	case del.seen.State.lives(), del.seen.State == Deleting:
 		del.step = done
 	default:
@@ -129,12 +171,17 @@ func (del *deletion) log(log *slog.Logger, requestedBy string) {
 	case del.reason == "" && del.cause != nil:
 		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,
 			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))
+	case del.reason == "" && del.ordered && del.is.waits():
+		log.Info("deletion accepted: it waits for its close time", "CloseAt", del.is.CloseAt, "Reason", del.is.DeletionReason, "CommandId", del.commandID,
+			"Metric", accepted)
 	case del.reason == "" && !del.ordered:
 		log.Info("deletion was accepted before: it goes on", "Metric", accepted)
 	case del.reason == "":
 		log.Info("deletion accepted: waiting for the host's answer", "CommandId", del.commandID, "Metric", accepted)
 	case del.cause == nil:
 		log.Info("entry refused: no such session of that owner", "Metric", CountBy(EntriesRefused, RefusedNoSuchSession))
+	case errors.Is(del.cause, errNotAsAsked) && !del.mayLand:
+		log.Info("entry refused: what it asks for is no longer so", "Reason", del.reason, "Metric", CountBy(EntriesRefused, RefusedNotAsAsked))
 	case errors.As(del.cause, &refusal):
 		log.Warn("entry refused: the caller is to repeat it when the host is back, or to force it", "Cause", del.cause,
 			"Metric", CountBy(EntriesRefused, RefusedByHost), "Metric", Count(HostsUnreachable, 1))

@@ -104,7 +104,7 @@ func (d *Describer) page(ctx context.Context, q Query) (Page, error) {
 			}
 			page.Next = s.ID
 			if q.meets(s) && !s.expired(now) {
-				page.Sessions = append(page.Sessions, s)
+				page.Sessions = append(page.Sessions, s.shown(now))
 			}
 		}
 		if !more {
@@ -132,8 +132,8 @@ func (d *Describer) look(ctx context.Context, q Query, after string, limit int) 
 		records, more, err = d.Reader.OnHost(ctx, q.HostID, after, limit)
 	case q.Owner != "":
 		records, more, err = d.Reader.Owned(ctx, q.Owner, after, limit)
-		if q.Details && err == nil {
-			// The index by-owner has not all of a record.
+		if err == nil && (q.Details || slices.ContainsFunc(records, isDeleting)) {
+			// The index by-owner has not all of a record, nor whether a deletion waits.
 			seen, err = d.inTable(ctx, records)
 			return seen, more, err
 		}
@@ -168,6 +168,21 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 		seen = append(seen, s)
 	}
 	return seen, len(some) < len(ids), nil
+}
+
+func isDeleting(r Record) bool { return r.text(AttrState) == string(Deleting) }
+
+// shown is the session as it is shown: while its deletion waits for its close time it
+// can be used, and has the state that it had, with the time and the reason.
+func (s Session) shown(now time.Time) Session {
+	if s.waits() && now.Before(s.CloseAt) {
+		s.State = s.StateBefore
+		s.StateReason = "It will be closed at " + s.CloseAt.UTC().Format(time.RFC3339) + "."
+		if s.DeletionReason != "" {
+			s.StateReason += " Reason: " + s.DeletionReason
+		}
+	}
+	return s
 }
 
 // inTable is the sessions of those records as the table has them.

@@ -49,7 +49,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	asked := map[string]bool{}
 	for _, del := range deletions {
 		del.predict()
-		if del.step == toClose {
+		if del.step == toSend {
 			asked[del.seen.HostID] = true
 		}
 	}
@@ -68,7 +68,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 		return nil, fmt.Errorf("read when hosts were seen: %w", err)
 	}
 	for _, del := range deletions {
-		if refusal := refusals[del.seen.HostID]; del.step == toClose && refusal != nil {
+		if refusal := refusals[del.seen.HostID]; del.step == toSend && refusal != nil {
 			del.fail(refusalReason(refusal), refusal)
 		}
 	}

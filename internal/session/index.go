@@ -53,7 +53,7 @@ func onHost(ctx context.Context, index Index, hostID string) iter.Seq2[[]Record,
 // OpenIndex finds the deletions that have not ended.
 type OpenIndex interface {
 	// Open lists records of a shard, whenever they are due: the soonest due
-	// first, at most limit of them. Only their State, Confirmation, CloseUntil
-	// and DeletionRequestedAt need be there.
+	// first, at most limit of them. Only their State, Confirmation, CloseUntil,
+	// DeletionRequestedAt, Attempts and CloseAt need be there.
 	Open(ctx context.Context, shard string, limit int) ([]Record, error)
 }

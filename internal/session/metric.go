@@ -7,13 +7,15 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 23 a stack, of which 5 have values while
+// which it has values: these are 25 a stack, of which 6 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
 	DeletionsAccepted Metric = "DeletionsAccepted"
 	// DeletionsForced: those of them that were forced.
 	DeletionsForced Metric = "DeletionsForced"
+	// DeletionsCancelled: taken back before their close time.
+	DeletionsCancelled Metric = "DeletionsCancelled"
 	// EntriesRefused: deletions answered as unsuccessful, by Refused...
 	EntriesRefused Metric = "EntriesRefused"
 	// DeletedAfterSeconds: from the request to DELETED.
@@ -29,6 +31,8 @@ const (
 	// minute. No value means that cleanup does not run.
 	OpenDeletions             Metric = "OpenDeletions"
 	OldestOpenDeletionSeconds Metric = "OldestOpenDeletionSeconds"
+	// WaitingDeletions: those that wait for their close time, as cleanup finds them.
+	WaitingDeletions Metric = "WaitingDeletions"
 	// InventoriesSent: to the whole fleet. No value for long means that nobody
 	// asks the hosts.
 	InventoriesSent Metric = "InventoriesSent"
@@ -62,6 +66,7 @@ const (
 	RefusedNoSuchSession = "no-such-session" // or another owner's
 	RefusedByHost        = "host-refused"
 	RefusedNotRecorded   = "not-recorded"
+	RefusedNotAsAsked    = "not-as-asked" // cancelled since, or a precondition does not hold
 )
 
 // A Measurement is a value of a metric, on its way with a log line.
@@ -91,7 +96,7 @@ func Measure(m Metric, value float64) Measurement {
 
 // Metrics are all of them.
 var Metrics = []Metric{
-	DeletionsAccepted, DeletionsForced, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
+	DeletionsAccepted, DeletionsForced, DeletionsCancelled, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
+	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
 	MessagesReturned, RecordsReturned,
 }

@@ -39,11 +39,12 @@ type Warning struct {
 	HostID    string // by the sender, not by its text
 	NoticeID  string // by the command, not by the host
 	SessionID string
-	// CloseAt is what the notice said, by the command.
-	CloseAt   time.Time
-	Outcome   WarningOutcome
-	Reason    string // why it failed, or which program shows it; at most a line
-	CommandID string // the command that it answers, for the log
+	// CloseAt is what the notice said, and At the time of the write that it follows,
+	// by the command.
+	CloseAt, At time.Time
+	Outcome     WarningOutcome
+	Reason      string // why it failed, or which program shows it; at most a line
+	CommandID   string // the command that it answers, for the log
 }
 
 // A WarningOutcome is what became of a notice.

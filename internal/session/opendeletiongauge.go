@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 )
 
@@ -21,28 +20,31 @@ type OpenDeletionGauge struct {
 const gaugePage = 1000
 
 // Publish counts the deletions that have not ended, and tells how long ago the
-// oldest was requested. Every one of them has a lease, and so is in the index:
-// a query for each of its shards, and half a read unit while nothing is open. The
-// closing of what was removed by force is not counted: its record has ended.
+// closing of the oldest began. Every one of them has a lease, and so is in the index:
+// a query for each of its shards, and half a read unit while nothing is open. Those
+// that wait for their close time are counted apart. The closing of what was removed by
+// force is not counted: its record has ended.
 func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 	now := c.Now()
-	open, oldest := 0, now
-	for shard := range dueShards {
-		records, err := c.Index.Open(ctx, strconv.Itoa(shard), gaugePage)
+	open, waiting, oldest := 0, 0, now
+	for _, shard := range shards() {
+		records, err := c.Index.Open(ctx, shard, gaugePage)
 		if err != nil {
 			return fmt.Errorf("count the open deletions: %w", err)
 		}
 		for _, r := range records {
-			if s := r.Session(); s.State == Deleting || s.givenUpAndConfirmed() {
+			switch s := r.Session(); {
+			case s.waits():
+				waiting++
+			case s.State == Deleting, s.givenUpAndConfirmed():
 				open++
-				if s.DeletionRequestedAt.Before(oldest) {
-					oldest = s.DeletionRequestedAt
-				}
+				oldest = earlier(oldest, s.closingSince())
 			}
 		}
 	}
 	age := now.Sub(oldest).Seconds()
-	c.Log.Debug("open deletions counted", "Open", open, "OldestSeconds", age,
-		"Metric", Measure(OpenDeletions, float64(open)), "Metric", Measure(OldestOpenDeletionSeconds, age))
+	c.Log.Debug("open deletions counted", "Open", open, "Waiting", waiting, "OldestSeconds", age,
+		"Metric", Measure(OpenDeletions, float64(open)), "Metric", Measure(OldestOpenDeletionSeconds, age),
+		"Metric", Measure(WaitingDeletions, float64(waiting)))
 	return nil
 }

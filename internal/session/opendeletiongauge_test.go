@@ -37,6 +37,10 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	index := &openRecords{shards: map[string][]session.Record{
 		"0": {requested("DELETING", time.Minute), requested("DELETING", time.Hour, "Confirmation", "closed")},
 		"2": {requested("UNKNOWN", 2*time.Minute, "Confirmation", "closed")},
+		"wait-1": {
+			with(requested("DELETING", 2*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Minute))),
+			with(requested("DELETING", 3*time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-2*time.Hour))),
+		},
 		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
 	}}
 	var text bytes.Buffer
@@ -44,15 +48,15 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	if err := gauge.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(text.String(), "Open=3 OldestSeconds=3600 ") {
+	if !strings.Contains(text.String(), "Open=4 Waiting=1 OldestSeconds=7200 ") {
 		t.Error(text.String())
 	}
-	if len(index.asked) != 4 || index.asked[0] != 1000 {
+	if len(index.asked) != 8 || index.asked[0] != 1000 {
 		t.Errorf("asked: %v", index.asked)
 	}
 	text.Reset()
 	index.shards = map[string][]session.Record{}
-	if err := gauge.Publish(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 OldestSeconds=0 ") {
+	if err := gauge.Publish(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 Waiting=0 OldestSeconds=0 ") {
 		t.Errorf("%v: %s", err, text.String())
 	}
 	// Half a count is none.

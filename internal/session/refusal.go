@@ -34,6 +34,24 @@ func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 	}
 }
 
+// warning is the refusal as what became of the session's notice.
+func (r *Refusal) warning(s Session) Warning {
+	return Warning{
+		HostID: s.HostID, NoticeID: s.NoticeID, SessionID: s.ID, CloseAt: s.CloseAt,
+		Outcome: NotWarned, Reason: "The host " + r.Reason + ".",
+	}
+}
+
+// recordRefusedNotices records why users were not told. It fails no attempt: cleanup
+// tells them again.
+func recordRefusedNotices(ctx context.Context, table Table, warnings []Warning, now time.Time, log *slog.Logger) {
+	for i, res := range recordWarnings(ctx, table, warnings, now) {
+		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
+			log.Warn("why users were not told was not noted in the record", "SessionId", warnings[i].SessionID, "Cause", res.Err)
+		}
+	}
+}
+
 // putBackRefused undoes the marks of refused deletions and fails them. It returns
 // those that go on: not begun by this request, relied upon by another, or ones
 // whose mark the table did not let go.

@@ -15,6 +15,8 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 		return dropLease(due)
 	case !s.unanswered():
 		return touch(due, now)
+	case s.waits():
+		return whileWaiting(due, attemptID, now, tryFor)
 	}
 	switch end := tryUntil(s, tryFor); {
 	case !now.Before(end) && !s.CloseUntil.IsZero():
@@ -43,7 +45,7 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 // unconfirmed is why a deletion is given up.
 func unconfirmed(due Record, tryFor time.Duration) string {
 	s := due.Session()
-	tried := tryUntil(s, tryFor).Sub(s.DeletionRequestedAt)
+	tried := tryUntil(s, tryFor).Sub(s.closingSince())
 	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tried, s.Attempts)
 	if last := strings.TrimPrefix(lastReason(due), removedByForce); last != "" {
 		reason += " Last: " + last
@@ -62,7 +64,7 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	if reason := lastReason(due); reason != "" {
 		set(&w, AttrStateReason, reason)
 	}
-	lease(&w, s.ID, attemptID, now)
+	lease(&w, s.lane(), attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
 	set(&w, AttrNextAttemptAt, nextAttempt(now, backoff+jitter(s.ID+attemptID, backoff/4), end))
 	return w

@@ -84,6 +84,9 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
 			return relist(r, f, inv), true // it was given up, and still runs
 		}
+		if s.waits() && sameIncarnation {
+			return update(r, f, inv)
+		}
 		return Write{}, false
 	case s.State == Deleted:
 		meant := s.CloseUntil.After(inv.SentAt) && (sameIncarnation || mayBeMeant(s, f)) // its host was still to close it
@@ -94,11 +97,22 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	case !s.State.lives():
 		return Write{}, false
 	}
-	listed := listing(f, inv, s.ID)
 	if !sameIncarnation {
 		return relist(r, f, inv), true
 	}
+	return update(r, f, inv)
+}
+
+// update is what a session that was found as the same incarnation means for its record:
+// nothing, most of the time. Of a deletion that waits, a cancel is to give READY back.
+func update(r Record, f Found, inv Inventory) (Write, bool) {
+	s := r.Session()
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	listed := listing(f, inv, s.ID)
+	if s.State == Deleting {
+		delete(listed, AttrState)
+		listed[AttrStateBefore] = string(Ready)
+	}
 	for attr, v := range listed {
 		if r[attr] != v && attr != AttrFirstSeenAt && attr != AttrObservedAt {
 			w.Set[attr] = v
@@ -124,11 +138,16 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 // host is not silent about it.
 func stillRuns(r Record, inv Inventory) (Write, bool) {
 	s := r.Session()
-	if s.State != Unknown || s.DeletionRequestID != "" {
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	switch {
+	case s.State == Unknown && s.DeletionRequestID == "":
+		w.Remove = []string{AttrStateReason, AttrExpiresAt}
+		set(&w, AttrState, Ready)
+	case s.waits() && s.StateBefore == Unknown:
+		set(&w, AttrStateBefore, Ready)
+	default:
 		return Write{}, false
 	}
-	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}, Remove: []string{AttrStateReason, AttrExpiresAt}}
-	set(&w, AttrState, Ready)
 	set(&w, AttrObservedAt, inv.SentAt)
 	return w, true
 }
@@ -170,12 +189,12 @@ func listNew(f Found, inv Inventory, id string) Write {
 }
 
 // relist makes a record that is there into that of a found session, and removes
-// every trace of what it was.
+// every trace of what it was, but of cancels and of the order of notices.
 func relist(there Record, f Found, inv Inventory) Write {
 	id := there.text(AttrSessionID)
 	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, id)}
 	for attr := range there {
-		if _, stays := w.Set[attr]; !stays && attr != AttrSessionID {
+		if _, stays := w.Set[attr]; !stays && attr != AttrSessionID && !slices.Contains(cancelAttrs, attr) {
 			w.Remove = append(w.Remove, attr)
 		}
 	}

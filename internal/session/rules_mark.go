@@ -2,6 +2,7 @@ package session
 
 import (
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,10 +15,16 @@ func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration)
 		return repeat(del.seen, req)
 	case del.step == toClaim:
 		return claimFailed(del.seen, req)
+	case del.step == toBringForward && del.GracePeriod == 0:
+		return closeNow(*del, req, giveUp)
+	case del.step == toBringForward:
+		return bringForward(*del, req)
 	case del.Force && mode == BestEffort:
 		return markForced(*del, req, req.At.Add(giveUp))
 	case del.Force:
 		return markForced(*del, req, time.Time{})
+	case del.GracePeriod > 0:
+		return markWaiting(*del, req)
 	}
 	return mark(*del, req, req.At.Add(giveUp))
 }
@@ -60,15 +67,8 @@ func callerName(name string) string {
 // the request. What the command of any attempt may do is settled here: it is good
 // until tryUntil, whatever the settings are by then.
 func mark(d deletion, req Request, tryUntil time.Time) Write {
-	w := Write{
-		SessionID: d.SessionID,
-		If: []Condition{
-			is(AttrOwner, d.Owner),
-			is(AttrState, Ready, Creating, Unknown),
-			missing(AttrConfirmation), // given up and then confirmed: it is ending
-		},
-		Set: Record{},
-	}
+	w := d.ifMeant(req, Ready, Creating, Unknown)
+	w.If = append(w.If, missing(AttrConfirmation)) // given up and then confirmed: it is ending
 	set(&w, AttrTryUntil, tryUntil)
 	begin(&w, d, req)
 	set(&w, AttrNextAttemptAt, nextAttempt(req.At, Lease, tryUntil))
@@ -80,14 +80,7 @@ func mark(d deletion, req Request, tryUntil time.Time) Write {
 // that is still open. With closeUntil its host is to close it all the same; what
 // is to be closed already stays as it is, or repeats would put off its end.
 func markForced(d deletion, req Request, closeUntil time.Time) Write {
-	w := Write{
-		SessionID: d.SessionID,
-		If: []Condition{
-			is(AttrOwner, d.Owner),
-			is(AttrState, Ready, Creating, Unknown, Deleting),
-		},
-		Set: Record{},
-	}
+	w := d.ifMeant(req, Ready, Creating, Unknown, Deleting)
 	set(&w, AttrConfirmation, Forced)
 	set(&w, AttrConfirmedAt, req.At)
 	if !closeUntil.IsZero() {
@@ -98,16 +91,43 @@ func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	return w
 }
 
-// begin sets what a mark sets, and removes the rest of an earlier deletion: all
-// that the write does not set by now.
+// ifMeant is the condition that the session is the one that the entry means, in one
+// of these states, and that nobody has cancelled its deletion since the request.
+func (d deletion) ifMeant(req Request, states ...any) Write {
+	w := Write{
+		SessionID: d.SessionID,
+		If:        []Condition{is(AttrOwner, d.Owner), is(AttrState, states...), before(AttrCancelledAt, req.At)},
+		Set:       Record{},
+	}
+	if d.HostID != "" {
+		w.If = append(w.If, is(AttrHostID, d.HostID))
+	}
+	switch {
+	case d.CreationTime == "":
+	case sameCreation(d.seen.CreationTime, d.CreationTime): // as hosts compare; at first only to the letter
+		w.If = append(w.If, is(AttrCreationTime, d.seen.CreationTime))
+	default:
+		w.If = append(w.If, is(AttrCreationTime, d.CreationTime))
+	}
+	return w
+}
+
+// begin begins the deletion with its first attempt.
 func begin(w *Write, d deletion, req Request) {
+	set(w, AttrAttempts, 1)
+	lease(w, dueShard(d.SessionID), req.ID, req.At)
+	beginRequested(w, d, req)
+}
+
+// beginRequested sets what each mark sets, and removes the rest of an earlier
+// deletion: all that the write does not set by now.
+func beginRequested(w *Write, d deletion, req Request) {
 	set(w, AttrState, Deleting)
 	set(w, AttrDeletionRequestedAt, req.At)
 	set(w, AttrDeletionRequestID, req.ID)
 	set(w, AttrDeletionRequestedBy, req.By)
 	set(w, AttrForce, d.Force)
-	set(w, AttrAttempts, 1)
-	lease(w, d.SessionID, req.ID, req.At)
+	setText(w, AttrDeletionReason, d.Reason)
 	for _, attr := range deletionAttrs {
 		if _, stays := w.Set[attr]; !stays {
 			w.Remove = append(w.Remove, attr)
@@ -122,16 +142,20 @@ func putBack(mark Write, old Record, req Request) Write {
 		SessionID: old.text(AttrSessionID),
 		If: []Condition{
 			is(AttrState, Deleting),
-			is(AttrAttemptID, req.ID),
+			is(AttrDeletionRequestID, req.ID),
+			is(AttrAttemptID, mark.Set[AttrAttemptID]),
 			missing(AttrConfirmation),
 			missing(AttrRepeatedAt),
 		},
 		Set: Record{},
 	}
 	for _, attr := range mark.changes() {
-		if v, had := old[attr]; had {
+		v, had := old[attr]
+		switch {
+		case slices.Contains(cancelAttrs, attr): // it orders notices
+		case had:
 			w.Set[attr] = v
-		} else {
+		default:
 			w.Remove = append(w.Remove, attr)
 		}
 	}
@@ -147,6 +171,7 @@ func repeat(open Session, req Request) Write {
 			is(AttrOwner, open.Owner),
 			is(AttrState, Deleting),
 			is(AttrDeletionRequestID, open.DeletionRequestID),
+			before(AttrCancelledAt, req.At),
 		},
 		Set: Record{},
 	}
@@ -160,7 +185,7 @@ func claimFailed(open Session, req Request) Write {
 	w := repeat(open, req)
 	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), exists(AttrAttemptFailedAt), missing(AttrConfirmation))
 	set(&w, AttrAttempts, open.Attempts+1)
-	lease(&w, open.ID, req.ID, req.At)
+	lease(&w, open.lane(), req.ID, req.At)
 	w.Remove = []string{AttrAttemptFailedAt}
 	return w
 }
@@ -169,21 +194,30 @@ func claimFailed(open Session, req Request) Write {
 // attempt has failed, some time ago, and another one has its whole lease before
 // the deletion is given up.
 func claimable(open Session, now time.Time, tryFor time.Duration) bool {
-	return open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
+	return !open.waits() && open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
 		!now.Add(Lease).After(tryUntil(open, tryFor))
 }
 
 // lease makes the attempt of that name the current one.
-func lease(w *Write, sessionID, attemptID string, now time.Time) {
+func lease(w *Write, shard, attemptID string, now time.Time) {
 	set(w, AttrAttemptID, attemptID)
 	set(w, AttrAttemptedAt, now)
 	set(w, AttrNextAttemptAt, now.Add(Lease))
-	set(w, AttrDueShard, dueShard(sessionID))
+	set(w, AttrDueShard, shard)
 }
 
 // dueShards spread the index of leases over several partitions.
 const dueShards = 4
+
+// shards are all shards of the index of leases.
+func shards() (all []string) {
+	for n := range dueShards {
+		shard := strconv.Itoa(n)
+		all = append(all, shard, waitingPrefix+shard)
+	}
+	return all
+}
 
 func dueShard(sessionID string) string {
 	h := fnv.New32a()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Table is the Sessions table.
@@ -92,7 +93,29 @@ func same(seen Record, attr string) Condition {
 	return missing(attr)
 }
 
+// before is the condition that an attribute is an earlier time, or not there.
+func before(attr string, t time.Time) Condition {
+	return Condition{Attr: attr, Op: Before, Values: []any{value(t)}}
+}
+
 func set(w *Write, attr string, v any) { w.Set[attr] = value(v) }
+
+// setText sets a text that is there; an empty one is not.
+func setText(w *Write, attr, text string) {
+	if text != "" {
+		set(w, attr, text)
+	}
+}
+
+// after is the record that the write makes of the one that it found.
+func (w Write) after(old Record) Record {
+	r := maps.Clone(old)
+	maps.Copy(r, w.Set)
+	for _, attr := range w.Remove {
+		delete(r, attr)
+	}
+	return r
+}
 
 // A Result is the outcome of one Write.
 type Result struct {

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -14,8 +16,35 @@ type WarningRecorder struct {
 }
 
 // Apply records each warning, and answers each in its place: an error means that
-// it must be applied again. A warning that does not count changes nothing and is
-// no error.
+// it must be applied again. A warning that does not count (the deletion is over, or
+// its close time another; of an earlier notice; of another host's session) changes
+// nothing and is no error.
 func (r *WarningRecorder) Apply(ctx context.Context, warnings []Warning) []error {
-	return make([]error, len(warnings))
+	errs := make([]error, len(warnings))
+	for i, res := range recordWarnings(ctx, r.Table, warnings, r.Now()) {
+		answer := warnings[i]
+		log := r.Log.With("SessionId", answer.SessionID, "HostId", answer.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
+			"NoticeId", answer.NoticeID, "CommandId", answer.CommandID, "CloseAt", answer.CloseAt, "Outcome", string(answer.Outcome), "Reason", answer.Reason)
+		switch {
+		case res.Err == nil && answer.Outcome == Warned:
+			log.Info("user was warned")
+		case res.Err == nil && answer.Outcome == Nobody:
+			log.Info("nobody is connected who could be warned")
+		case res.Err == nil:
+			log.Warn("user was not warned: cleanup tells the host again")
+		case errors.Is(res.Err, ErrCondition):
+			log.Info("warning does not count: another has the word, or the deletion is over")
+		default:
+			errs[i] = fmt.Errorf("session %s: %q of host %s: %w", answer.SessionID, answer.Outcome, answer.HostID, res.Err)
+		}
+	}
+	return errs
+}
+
+func recordWarnings(ctx context.Context, table Table, warnings []Warning, now time.Time) []Result {
+	writes := make([]Write, len(warnings))
+	for i, answer := range warnings {
+		writes[i] = recordWarning(answer, now)
+	}
+	return table.Write(ctx, writes)
 }

@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// send sends the commands of what was recorded: to close sessions, or to tell the
+// users of those that wait. A refused session goes back to what it was; anything
+// unclear is left to its lease.
+func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
+	var closing, waiting []*deletion
+	for _, del := range deletions {
+		switch {
+		case del.step != toSend:
+		case del.is.waits():
+			waiting = append(waiting, del)
+		default:
+			closing = append(closing, del)
+		}
+	}
+	sendCtx, cancel := EndEarlier(ctx, putBackTime)
+	defer cancel()
+	var others sync.WaitGroup
+	if len(waiting) > 0 {
+		others.Go(func() { d.notify(sendCtx, waiting, req.At) })
+	}
+	if notices := allClears(deletions, req.At); len(notices) > 0 {
+		others.Go(func() { sendAllClear(sendCtx, d.Notifier, notices, log) })
+	}
+	if len(closing) > 0 {
+		d.close(sendCtx, req, closing)
+	}
+	others.Wait()
+
+	var refused []*deletion
+	for _, del := range append(closing, waiting...) {
+		if refusal := (*Refusal)(nil); errors.As(del.cause, &refusal) {
+			refused = append(refused, del)
+		}
+	}
+	if len(refused) == 0 {
+		return
+	}
+	var notes sync.WaitGroup
+	ofHosts := hostsOf(refused)
+	notes.Go(func() { d.noteRefusedHosts(ctx, ofHosts, req.At, log) })
+	refused = d.putBackRefused(ctx, req, refused)
+	notes.Wait()
+	var (
+		reports  []Report
+		warnings []Warning
+	)
+	for _, del := range refused {
+		refusal := (*Refusal)(nil)
+		errors.As(del.cause, &refusal)
+		if del.is.waits() {
+			warnings = append(warnings, refusal.warning(del.is))
+		} else {
+			reports = append(reports, refusal.report(req.ID, del.is.HostID, del.SessionID))
+		}
+	}
+	recordRefusals(ctx, d.Table, reports, req.At, log)
+	recordRefusedNotices(ctx, d.Table, warnings, req.At, log)
+}
+
+// close has the hosts close sessions.
+func (d *Deleter) close(ctx context.Context, req Request, closing []*deletion) {
+	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(i int, commandID string) { closing[i].commandID = commandID }}
+	for _, del := range closing {
+		attempt.add(del.is, del.is.DeletionRequestedAt, tryUntil(del.is, d.GiveUp))
+	}
+	for i, err := range d.Closer.Close(ctx, attempt) {
+		closing[i].sent(err)
+	}
+}
+
+// notify has the hosts tell users when their sessions will be closed.
+func (d *Deleter) notify(ctx context.Context, waiting []*deletion, now time.Time) {
+	notices := make([]Notice, len(waiting))
+	for i, del := range waiting {
+		notices[i] = notice(del.is, now)
+	}
+	for i, err := range d.Notifier.Notify(ctx, notices) {
+		waiting[i].sent(err)
+	}
+}
+
+// allClears are the notices to users who were told of a close time that a forced
+// deletion took away.
+func allClears(deletions []*deletion, now time.Time) (notices []Notice) {
+	for _, del := range deletions {
+		if was := del.wasWaiting; was != nil {
+			notices = append(notices, allClear(*was, laterNotice(*was, now)))
+		}
+	}
+	return notices
+}
+
+// sendAllClear sends notices that take back what users were told. Each is tried once:
+// the message on the screen has an end of its own.
+func sendAllClear(ctx context.Context, notifier Notifier, notices []Notice, log *slog.Logger) {
+	for i, err := range notifier.Notify(ctx, notices) {
+		log := log.With("SessionId", notices[i].SessionID, "HostId", notices[i].HostID)
+		if err != nil {
+			log.Warn("user may still read that the session will be closed: its host was not told", "Cause", err)
+		} else {
+			log.Info("user is told that the session will not be closed")
+		}
+	}
+}
+
+// sent notes what became of the deletion's command.
+func (del *deletion) sent(err error) { del.step, del.cause, del.ordered = done, err, true }
+
+// answer is what the caller is told of an entry of the deletion.
+func (del *deletion) answer(e Entry) Answer {
+	a := Answer{SessionID: e.SessionID, FailureReason: del.reason}
+	if del.reason == "" && e.AsksCloseAt {
+		a.CloseAt = del.is.CloseAt
+	}
+	return a
+}

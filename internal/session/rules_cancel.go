@@ -1,0 +1,111 @@
+package session
+
+import (
+	"fmt"
+	"time"
+)
+
+// cancelAsRead is the cancel of a deletion that waits, or of a session without one.
+func cancelAsRead(seen Record, by string, now time.Time) Write {
+	if seen.Session().State == Deleting {
+		return cancel(seen, by, now)
+	}
+	return cancelNothing(seen, now)
+}
+
+// cancel takes a deletion back that waits for its close time: the session has the
+// state again that it had, without a trace of the deletion. The write is on condition
+// that the deletion, its close time and its attempt are as they were read.
+func cancel(waiting Record, by string, now time.Time) Write {
+	s := waiting.Session()
+	w := Write{
+		SessionID: s.ID,
+		If: []Condition{
+			is(AttrOwner, s.Owner),
+			is(AttrState, Deleting),
+			is(AttrAttempts, 0),
+			missing(AttrConfirmation),
+			same(waiting, AttrDeletionRequestID),
+			same(waiting, AttrAttemptID),
+			same(waiting, AttrCloseAt),
+		},
+		Set: Record{},
+	}
+	state := stateAgain(s)
+	set(&w, AttrState, state)
+	if state == Unknown {
+		set(&w, AttrStateReason, "Its host has not said for long what runs on it.")
+		set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
+	}
+	set(&w, AttrCancelledAt, later(now, s.CancelledAt))
+	set(&w, AttrCancelledBy, by)
+	set(&w, AttrNoticeAt, laterNotice(s, now))
+	for _, attr := range deletionAttrs {
+		if _, stays := w.Set[attr]; !stays {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+	return w
+}
+
+// stateAgain is the state that a cancel gives back.
+func stateAgain(waiting Session) State {
+	if waiting.StateBefore.lives() {
+		return waiting.StateBefore
+	}
+	return Ready
+}
+
+// cancelNothing notes the cancel of a session without a deletion: a mark may be under
+// way. CancelledBy stays: by it another cancel knows its own write.
+func cancelNothing(seen Record, now time.Time) Write {
+	w := Write{
+		SessionID: seen.text(AttrSessionID),
+		If: []Condition{
+			same(seen, AttrOwner),
+			same(seen, AttrState),
+			same(seen, AttrDeletionRequestID),
+			same(seen, AttrCreationTime),
+			same(seen, AttrGivenUpAt),
+			before(AttrCancelledAt, now),
+		},
+		Set: Record{},
+	}
+	set(&w, AttrCancelledAt, now)
+	return w
+}
+
+// cancelRefused is why the deletion of a session cannot be taken back; "" if it can, or
+// if there is none.
+func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
+	switch {
+	case s.Confirmation != "":
+		return reasonCancelEnded
+	case !s.GivenUpAt.IsZero():
+		return fmt.Sprintf(reasonCancelGivenUp, s.GivenUpAt.Format(time.RFC3339))
+	case s.State != Deleting:
+		return ""
+	case !s.waits():
+		return fmt.Sprintf(reasonCancelClosing, s.AttemptedAt.Format(time.RFC3339))
+	case !now.Before(s.CloseAt):
+		return fmt.Sprintf(reasonCancelLate, s.CloseAt.Format(time.RFC3339))
+	case e.DeletionRequestID != "" && e.DeletionRequestID != s.DeletionRequestID:
+		return fmt.Sprintf(reasonCancelOther, s.DeletionRequestID)
+	}
+	return ""
+}
+
+const (
+	reasonCancelEnded   = "Too late: the session is over."
+	reasonCancelGivenUp = "Too late: its close was sent, and was given up at %s. The session may end yet."
+	reasonCancelClosing = "Too late: its close was sent at %s."
+	reasonCancelLate    = "Too late: its close time was %s."
+	reasonCancelOther   = "The session's deletion is another request's (%s). Nothing was changed."
+)
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,245 @@
+package session
+
+import (
+	"fmt"
+	"time"
+)
+
+// A deletion with a grace period waits for its CloseAt: its user can still work,
+// is told when the session will be closed, and the deletion can be cancelled. Each
+// write that a notice follows (mark, earlier close time, notify again, cancel) names
+// it by an attempt of its own and orders it by NoticeAt. An answer to it confirms
+// nothing and moves no lease. The first close attempt begins at CloseAt.
+
+const (
+	// noticePause is the least time between two notices while nobody was warned.
+	noticePause = 2 * time.Minute
+	// lastNotice is how long before CloseAt users are told once more.
+	lastNotice = 5 * time.Minute
+	// noticeLife is how long after its write a notice may be shown.
+	noticeLife = 2 * time.Minute
+)
+
+// waits tells whether the deletion waits for its CloseAt.
+func (s Session) waits() bool {
+	return s.State == Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
+}
+
+// closingSince is when closing began, or begins.
+func (s Session) closingSince() time.Time {
+	if s.CloseAt.IsZero() {
+		return s.DeletionRequestedAt
+	}
+	return s.CloseAt
+}
+
+// lane is the deletion's shard of the index of leases. With a grace period it is one
+// of its own until it is confirmed: functions from before grace periods do not read
+// it, and would close at once what they find due.
+func (s Session) lane() string {
+	if s.CloseAt.IsZero() {
+		return dueShard(s.ID)
+	}
+	return waitingShard(s.ID)
+}
+
+const waitingPrefix = "wait-"
+
+func waitingShard(sessionID string) string { return waitingPrefix + dueShard(sessionID) }
+
+// noticeAttempt names the attempt of a notice. No answer to a close command of the
+// same request or run counts for it.
+func noticeAttempt(id string) string { return "notice-" + id }
+
+// markWaiting begins the deletion of a session that lives, with a grace period. A
+// cancel gives its state back, so it must be as it was seen; at first it is taken
+// for READY.
+func markWaiting(d deletion, req Request) Write {
+	state := Ready
+	if d.seen.State.lives() {
+		state = d.seen.State
+	}
+	w := d.ifMeant(req, state)
+	w.If = append(w.If, missing(AttrConfirmation))
+	notify(&w, d.seen, req.ID, req.At, req.At.Add(d.GracePeriod))
+	w.If = append(w.If, Condition{Attr: AttrNoticeAt, Op: Before, Values: []any{w.Set[AttrNoticeAt]}})
+	set(&w, AttrAttempts, 0)
+	set(&w, AttrStateBefore, state)
+	setText(&w, AttrMessage, d.Message)
+	beginRequested(&w, d, req)
+	return w
+}
+
+// notify has a notice of that CloseAt follow the write, and a lease no later.
+func notify(w *Write, seen Session, id string, now, closeAt time.Time) {
+	set(w, AttrCloseAt, closeAt)
+	set(w, AttrAttemptID, noticeAttempt(id))
+	set(w, AttrNoticeID, noticeAttempt(id))
+	set(w, AttrNoticeAt, laterNotice(seen, now))
+	set(w, AttrNextAttemptAt, nextNotice(now, closeAt, false))
+	set(w, AttrDueShard, waitingShard(w.SessionID))
+}
+
+// laterNotice is a NoticeAt that is later than the one seen: a delayed command has a
+// newer sending time than the notice that followed it.
+func laterNotice(seen Session, now time.Time) time.Time {
+	if later := seen.NoticeAt.Add(time.Millisecond); later.After(now) {
+		return later
+	}
+	return now
+}
+
+// nextNotice is when a deletion that waits is looked at again: to tell users who were
+// not warned yet, once more shortly before CloseAt, and at CloseAt.
+func nextNotice(now, closeAt time.Time, warned bool) time.Time {
+	left, next := closeAt.Sub(now), closeAt
+	if again := now.Add(max(noticePause, left/4)); !warned && again.Before(next) {
+		next = again
+	}
+	if last := closeAt.Add(-lastNotice); left > lastNotice && last.Before(next) {
+		next = last
+	}
+	return next
+}
+
+// bringForward gives a deletion that waits an earlier close time.
+func bringForward(d deletion, req Request) Write {
+	w := takeOver(d, req)
+	notify(&w, d.seen, req.ID, req.At, req.At.Add(d.GracePeriod))
+	if d.Message == "" {
+		w.Remove = append(w.Remove, AttrMessage)
+	}
+	setText(&w, AttrMessage, d.Message)
+	return w
+}
+
+// closeNow makes the first close attempt of a deletion that waits: a request without
+// a grace period asks for it.
+func closeNow(d deletion, req Request, giveUp time.Duration) Write {
+	w := takeOver(d, req)
+	if req.At.Before(d.seen.CloseAt) {
+		set(&w, AttrCloseAt, req.At)
+	}
+	beginClosing(&w, d.seen, req.ID, req.At, giveUp)
+	return w
+}
+
+// takeOver makes the open deletion that of another request: one for an earlier time.
+// What users were told until now is no longer true.
+func takeOver(d deletion, req Request) Write {
+	open := d.seen
+	w := repeat(open, req)
+	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), is(AttrAttempts, 0), is(AttrCloseAt, open.CloseAt), missing(AttrConfirmation))
+	set(&w, AttrDeletionRequestID, req.ID)
+	set(&w, AttrDeletionRequestedBy, req.By)
+	setText(&w, AttrDeletionReason, d.Reason)
+	w.Remove = []string{AttrWarnedAt, AttrWarning}
+	return w
+}
+
+// beginClosing begins the first close attempt of a deletion that waited. TryUntil is
+// counted from here.
+func beginClosing(w *Write, s Session, attemptID string, now time.Time, giveUp time.Duration) {
+	until := now.Add(giveUp)
+	set(w, AttrAttempts, 1)
+	lease(w, waitingShard(s.ID), attemptID, now)
+	set(w, AttrTryUntil, until)
+	set(w, AttrNextAttemptAt, nextAttempt(now, Lease, until))
+}
+
+// whileWaiting is what a deletion that waits, and is due, needs.
+func whileWaiting(due Record, attemptID string, now time.Time, giveUp time.Duration) Write {
+	s := due.Session()
+	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}}
+	last := s.CloseAt.Add(-lastNotice)
+	switch {
+	case !now.Before(s.CloseAt):
+		beginClosing(&w, s, attemptID, now, giveUp)
+		if s.Warning == "" {
+			w.If = append(w.If, missing(AttrWarning))
+			set(&w, AttrWarning, unansweredNotice)
+		}
+	case s.WarnedAt.IsZero(), !now.Before(last) && s.NoticeAt.Before(last):
+		notify(&w, s, attemptID, now, s.CloseAt)
+		set(&w, AttrNextAttemptAt, nextNotice(now, s.CloseAt, !s.WarnedAt.IsZero()))
+	default:
+		set(&w, AttrNextAttemptAt, nextNotice(now, s.CloseAt, true))
+	}
+	return w
+}
+
+// What Warning says, but for "failed: " and the reason.
+const (
+	warnedOnScreen   = "warned"
+	nobodyConnected  = "nobody: no user was connected"
+	unansweredNotice = "failed: no notice was answered"
+)
+
+// recordWarning records what became of a notice. That users were warned of this
+// deletion's CloseAt counts whichever notice it was; anything else only for the
+// newest, and not once they were warned.
+func recordWarning(answer Warning, now time.Time) Write {
+	w := Write{SessionID: answer.SessionID, If: []Condition{is(AttrHostID, answer.HostID)}, Set: Record{}}
+	switch answer.Outcome {
+	case Warned:
+		w.If = append(w.If, is(AttrCloseAt, answer.CloseAt), before(AttrDeletionRequestedAt, answer.At.Add(time.Millisecond)), missing(AttrWarnedAt))
+		set(&w, AttrWarnedAt, now)
+		set(&w, AttrWarning, warnedOnScreen)
+		if answer.Reason != "" {
+			set(&w, AttrWarning, warnedOnScreen+" ("+answer.Reason+")")
+		}
+		return w
+	case Nobody:
+		set(&w, AttrWarning, nobodyConnected)
+	default:
+		set(&w, AttrWarning, "failed: "+answer.Reason)
+	}
+	w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))
+	return w
+}
+
+// notice is the notice that follows the write which left the session so.
+func notice(s Session, now time.Time) Notice {
+	return Notice{
+		SessionID: s.ID, NameOnHost: s.NameOnHost(), HostID: s.HostID, CreationTime: s.CreationTime,
+		ID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,
+		Text:      noticeText(s.Message, s.CloseAt, now),
+		VoidAfter: earlier(s.NoticeAt.Add(noticeLife), s.CloseAt),
+	}
+}
+
+// noticeText is what users read: the message, and the broker's line. The minute is
+// rounded down, so that nobody is told a later time.
+func noticeText(message string, closeAt, now time.Time) string {
+	line := fmt.Sprintf("This session will be closed at %s UTC, ", closeAt.UTC().Format("2006-01-02 15:04"))
+	switch left := int(closeAt.Sub(now).Minutes()); left {
+	case 0:
+		line += "in less than a minute."
+	case 1:
+		line += "in 1 minute."
+	default:
+		line += fmt.Sprintf("in %d minutes.", left)
+	}
+	if message != "" {
+		line = message + "\n\n" + line
+	}
+	return line
+}
+
+// allClear is the notice that takes back what users were told: the deletion was
+// cancelled, or removed by force. seen is the record before; at orders it.
+func allClear(seen Session, at time.Time) Notice {
+	return Notice{
+		SessionID: seen.ID, NameOnHost: seen.NameOnHost(), HostID: seen.HostID, CreationTime: seen.CreationTime,
+		ID: seen.NoticeID, At: at,
+		Text:      "This session will not be closed. You can go on working.",
+		VoidAfter: at.Add(noticeLife),
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
