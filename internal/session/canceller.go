@@ -219,9 +219,9 @@ func (cn *cancellation) log(log *slog.Logger) {
 	log = log.With("SessionId", cn.SessionID, "HostId", s.HostID, "Owner", cn.Owner, "DeletionRequestId", s.DeletionRequestID)
 	switch {
 	case cn.reason == "" && s.State == Deleting:
-		log.Info("deletion cancelled", "State", string(cn.state), "Metric", Count(DeletionsCancelled, 1))
+		log.Info("deletion cancelled: the session goes on", "Metric", Count(DeletionsCancelled, 1))
 	case cn.reason == "":
-		log.Info("no deletion to cancel: none that was asked for before begins", "State", string(cn.state))
+		log.Info("no deletion to cancel: none that was asked for before begins")
 	case cn.cause != nil:
 		log.Warn("cancel failed: the caller is to repeat it", "Cause", cn.cause)
 	default:

@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 25 a stack, of which 6 have values while
+// which it has values: these are 25 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -31,7 +31,8 @@ const (
 	// minute. No value means that cleanup does not run.
 	OpenDeletions             Metric = "OpenDeletions"
 	OldestOpenDeletionSeconds Metric = "OldestOpenDeletionSeconds"
-	// WaitingDeletions: those that wait for their close time, as cleanup finds them.
+	// WaitingDeletions: those that wait for their close time, as cleanup finds
+	// them; no value where there are none.
 	WaitingDeletions Metric = "WaitingDeletions"
 	// InventoriesSent: to the whole fleet. No value for long means that nobody
 	// asks the hosts.

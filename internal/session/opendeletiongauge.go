@@ -43,8 +43,10 @@ func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 		}
 	}
 	age := now.Sub(oldest).Seconds()
-	c.Log.Debug("open deletions counted", "Open", open, "Waiting", waiting, "OldestSeconds", age,
-		"Metric", Measure(OpenDeletions, float64(open)), "Metric", Measure(OldestOpenDeletionSeconds, age),
-		"Metric", Measure(WaitingDeletions, float64(waiting)))
+	c.Log.Debug("open deletions counted", "Open", open, "OldestSeconds", age,
+		"Metric", Measure(OpenDeletions, float64(open)), "Metric", Measure(OldestOpenDeletionSeconds, age))
+	if waiting > 0 { // each metric with values costs
+		c.Log.Debug("waiting deletions counted", "Waiting", waiting, "Metric", Measure(WaitingDeletions, float64(waiting)))
+	}
 	return nil
 }

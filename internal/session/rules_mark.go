@@ -93,21 +93,21 @@ func markForced(d deletion, req Request, closeUntil time.Time) Write {
 
 // ifMeant is the condition that the session is the one that the entry means, in one
 // of these states, and that nobody has cancelled its deletion since the request.
-func (d deletion) ifMeant(req Request, states ...any) Write {
+func (del deletion) ifMeant(req Request, states ...any) Write {
 	w := Write{
-		SessionID: d.SessionID,
-		If:        []Condition{is(AttrOwner, d.Owner), is(AttrState, states...), before(AttrCancelledAt, req.At)},
+		SessionID: del.SessionID,
+		If:        []Condition{is(AttrOwner, del.Owner), is(AttrState, states...), before(AttrCancelledAt, req.At)},
 		Set:       Record{},
 	}
-	if d.HostID != "" {
-		w.If = append(w.If, is(AttrHostID, d.HostID))
+	if del.HostID != "" {
+		w.If = append(w.If, is(AttrHostID, del.HostID))
 	}
 	switch {
-	case d.CreationTime == "":
-	case sameCreation(d.seen.CreationTime, d.CreationTime): // as hosts compare; at first only to the letter
-		w.If = append(w.If, is(AttrCreationTime, d.seen.CreationTime))
+	case del.CreationTime == "":
+	case sameCreation(del.seen.CreationTime, del.CreationTime): // as hosts compare; at first only to the letter
+		w.If = append(w.If, is(AttrCreationTime, del.seen.CreationTime))
 	default:
-		w.If = append(w.If, is(AttrCreationTime, d.CreationTime))
+		w.If = append(w.If, is(AttrCreationTime, del.CreationTime))
 	}
 	return w
 }

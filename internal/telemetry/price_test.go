@@ -17,7 +17,7 @@ func TestReadmeSaysWhatTheMetricsCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reasons := []string{session.RefusedNoSuchSession, session.RefusedByHost, session.RefusedNotRecorded}
+	reasons := []string{session.RefusedNoSuchSession, session.RefusedByHost, session.RefusedNotRecorded, session.RefusedNotAsAsked}
 	told := fmt.Sprintf("$%.2f with all of them", metricMonth*float64(len(session.Metrics)+len(reasons)))
 	if !strings.Contains(string(readme), told) {
 		t.Errorf("README.md does not say: %s", told)
