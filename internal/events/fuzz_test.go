@@ -139,12 +139,13 @@ func FuzzQueueMessage(f *testing.F) {
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
 		reaper := &session.HostReaper{Table: table, Index: table, Instances: alive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
 		handler := hostevents.Handler{
-			Reader:       &runcommand.Reader{API: oneClosed{}},
-			Confirmer:    &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
-			Reconciler:   &session.InventoryReconciler{Table: table, Index: table, Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: now, Log: log},
-			IdleRecorder: &session.IdleRecorder{Table: table, Index: table, Now: now, Log: log},
-			Reaper:       reaper,
-			Log:          log,
+			Reader:          &runcommand.Reader{API: oneClosed{}},
+			WarningRecorder: &session.WarningRecorder{Table: table, Now: now, Log: log},
+			Confirmer:       &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
+			Reconciler:      &session.InventoryReconciler{Table: table, Index: table, Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: now, Log: log},
+			IdleRecorder:    &session.IdleRecorder{Table: table, Index: table, Now: now, Log: log},
+			Reaper:          reaper,
+			Log:             log,
 		}
 		response, err := handler.Handle(t.Context(), lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{MessageId: "m1", Body: body}}})
 		if err != nil {

@@ -32,13 +32,13 @@ type Broadcaster struct {
 
 // Inventory asks what runs on the hosts. The answers bear the ID and the time.
 func (b *Broadcaster) Inventory(ctx context.Context, id string, sentAt time.Time) error {
-	return b.send(ctx, b.InventoryDocument, comment{inventoryKind, id, sentAt}, nil)
+	return b.send(ctx, b.InventoryDocument, comment{kind: inventoryKind, id: id, at: sentAt}, nil)
 }
 
 // CloseIdle has the hosts close sessions that nobody has used for that long.
 func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, after time.Duration) error {
 	minutes := strconv.Itoa(int(after / time.Minute))
-	return b.send(ctx, b.IdleDocument, comment{idleKind, id, sentAt}, map[string][]string{"idleMinutes": {minutes}})
+	return b.send(ctx, b.IdleDocument, comment{kind: idleKind, id: id, at: sentAt}, map[string][]string{"idleMinutes": {minutes}})
 }
 
 func (b *Broadcaster) send(ctx context.Context, document string, c comment, parameters map[string][]string) error {

@@ -1,6 +1,7 @@
 package runcommand
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 //	close ATTEMPT-ID
 //	inventory ID SENDING-TIME
 //	idle ID SENDING-TIME
-//	notify NOTICE-ID CLOSE-AT
+//	notify NOTICE-ID CLOSE-AT NOTICE-ORDER
 //	cancelled NOTICE-ID
 //
 // It comes back with each invocation, no host can write it, and at 100
@@ -28,34 +29,52 @@ const (
 type comment struct {
 	kind, id string
 	at       time.Time // of the kinds that have one
+	noticeAt time.Time // of notifyKind: NoticeAt of its notices, the earliest
 }
 
-// kinds are those of our comments, and whether they have a time.
-var kinds = map[string]bool{closeKind: false, inventoryKind: true, idleKind: true, notifyKind: true, cancelledKind: false}
+// fieldsOf is how many fields our comments have, by their kinds.
+var fieldsOf = map[string]int{closeKind: 2, inventoryKind: 3, idleKind: 3, notifyKind: 4, cancelledKind: 2}
 
 func (c comment) String() string {
 	text := c.kind + " " + c.id
-	if kinds[c.kind] {
+	if fieldsOf[c.kind] > 2 {
 		text += " " + session.FormatTime(c.at)
+	}
+	if fieldsOf[c.kind] > 3 {
+		text += " " + encodeOrder(c.noticeAt)
 	}
 	return text
 }
 
 func parseComment(text string) (comment, error) {
 	fields := strings.Fields(text)
-	if len(fields) < 2 {
+	if len(fields) == 0 || len(fields) != fieldsOf[fields[0]] {
 		return comment{}, ErrNotOurs
 	}
 	c := comment{kind: fields[0], id: fields[1]}
-	hasTime, ours := kinds[c.kind]
-	switch {
-	case ours && !hasTime && len(fields) == 2:
-		return c, nil
-	case hasTime && len(fields) == 3:
-		var err error
-		if c.at, err = time.Parse(session.TimeFormat, fields[2]); err == nil {
-			return c, nil
-		}
+	var atErr, orderErr error
+	if len(fields) > 2 {
+		c.at, atErr = time.Parse(session.TimeFormat, fields[2])
 	}
-	return comment{}, ErrNotOurs
+	if len(fields) > 3 {
+		c.noticeAt, orderErr = decodeOrder(fields[3])
+	}
+	if atErr != nil || orderErr != nil {
+		return comment{}, ErrNotOurs
+	}
+	return c, nil
+}
+
+// encodeOrder gives NoticeAt, which orders notices, in milliseconds since 1970, in
+// base 36.
+func encodeOrder(noticeAt time.Time) string {
+	return strconv.FormatInt(max(noticeAt.UnixMilli(), 0), 36)
+}
+
+func decodeOrder(text string) (noticeAt time.Time, err error) {
+	millis, err := strconv.ParseInt(text, 36, 64)
+	if err == nil && millis < 0 {
+		err = strconv.ErrRange
+	}
+	return time.UnixMilli(millis).UTC(), err
 }

@@ -124,7 +124,7 @@ func FuzzNoticeOutput(f *testing.F) {
 		f.Add(output, true)
 	}
 	f.Fuzz(func(t *testing.T, output string, cancelled bool) {
-		c := comment{kind: notifyKind, id: "n1", at: sentAt}
+		c := comment{kind: notifyKind, id: "n1", at: sentAt, noticeAt: sentAt}
 		if cancelled {
 			c.kind = cancelledKind
 		}
@@ -142,7 +142,7 @@ func FuzzNoticeOutput(f *testing.F) {
 		answered := map[string]bool{}
 		for _, w := range inv.Warnings {
 			known := w.Outcome == session.Warned || w.Outcome == session.Nobody || w.Outcome == session.NotWarned
-			if w.HostID != fuzzedHost || w.NoticeID != "n1" || !w.CloseAt.Equal(sentAt) || !known || !harmless(w.Reason) ||
+			if w.HostID != fuzzedHost || w.NoticeID != "n1" || !w.CloseAt.Equal(sentAt) || !w.At.Equal(sentAt) || !known || !harmless(w.Reason) ||
 				answered[w.SessionID] || w.SessionID == "" || len(w.SessionID) > session.MaxIDBytes || !utf8.ValidString(w.SessionID) {
 				t.Errorf("%+v", w)
 			}
@@ -269,7 +269,7 @@ func FuzzIdleOutput(f *testing.F) {
 // Comments are ours, but anybody may send commands: what is taken for ours says
 // the same when it is written again.
 func FuzzComment(f *testing.F) {
-	for _, text := range []string{"", "by hand", "close a1", asked.String(), "idle x 2026-11-23T19:01:02.123Z", "inventory x 0000-01-01T00:00:00.000Z", "notify n1 2026-11-23T19:11:02.123Z", "cancelled n1"} {
+	for _, text := range []string{"", "by hand", "close a1", asked.String(), "idle x 2026-11-23T19:01:02.123Z", "inventory x 0000-01-01T00:00:00.000Z", "notify n1 2026-11-23T19:11:02.123Z mwtmsv1n", "cancelled n1"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -11,29 +11,35 @@ import (
 
 // The parameters of the notify document:
 //
-//	sessions   as the close document's, with ":" and the notice's order behind each
-//	           session: NoticeAt in milliseconds since 1970, in base 36
+//	sessions   as the close document's, with ":" and the order of the notice
+//	           (encodeOrder) behind each session
 //	text       what is shown, UTF-8 in base64: nothing in it means anything on its way
 //	closeAt    when closing begins, in seconds since 1970, rounded up; "0" in the
 //	           notice of a cancel
 //	voidAfter  in seconds since 1970
 
-// Notify implements session.Notifier: notices that say the same go together.
+// Notify implements session.Notifier: notices that say the same go together. Of when
+// their writes were, the comment has the earliest: an answer must not seem to be one
+// to a later notice.
 func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 	which, errs := sendable(notices, func(n session.Notice) string { return n.HostID })
 	var batches []batch
 	placeOf := map[[4]string]int{}
 	for _, i := range which {
 		n := notices[i]
-		c, parameters := noticeComment(n), noticeParameters(n)
-		key := [...]string{c.String(), parameters["text"], parameters["closeAt"], parameters["voidAfter"]}
+		parameters := noticeParameters(n)
+		key := [...]string{n.ID, session.FormatTime(n.CloseAt), parameters["text"], parameters["voidAfter"]}
 		place, known := placeOf[key]
 		if !known {
 			place = len(batches)
 			placeOf[key] = place
-			batches = append(batches, batch{document: s.NotifyDocument, comment: c, parameters: parameters})
+			batches = append(batches, batch{document: s.NotifyDocument, comment: noticeComment(n), parameters: parameters})
 		}
-		batches[place].items = append(batches[place].items, item{i, n.HostID, encodeNotice(n)})
+		b := &batches[place]
+		b.items = append(b.items, item{i, n.HostID, encodeNotice(n)})
+		if n.At.Before(b.comment.noticeAt) {
+			b.comment.noticeAt = n.At
+		}
 	}
 	s.send(ctx, batches, errs)
 	return errs
@@ -43,7 +49,7 @@ func noticeComment(n session.Notice) comment {
 	if n.CloseAt.IsZero() {
 		return comment{kind: cancelledKind, id: n.ID}
 	}
-	return comment{kind: notifyKind, id: n.ID, at: n.CloseAt}
+	return comment{kind: notifyKind, id: n.ID, at: n.CloseAt, noticeAt: n.At}
 }
 
 func noticeParameters(n session.Notice) map[string]string {
@@ -59,6 +65,5 @@ func noticeParameters(n session.Notice) map[string]string {
 }
 
 func encodeNotice(n session.Notice) string {
-	order := strconv.FormatInt(max(n.At.UnixMilli(), 0), 36)
-	return encodeSession(n.SessionID, n.NameOnHost, n.CreationTime, n.At.Add(session.CreationTolerance)) + ":" + order
+	return encodeSession(n.SessionID, n.NameOnHost, n.CreationTime, n.At.Add(session.CreationTolerance)) + ":" + encodeOrder(n.At)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-const noticeID = "99999999-2222-3333-4444-555555555555"
+const noticeID = "notice-99999999-2222-3333-4444-555555555555"
 
 var noticeAt = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
@@ -62,12 +61,12 @@ func TestNoticeSaysAllThatHostsNeed(t *testing.T) {
 	want := &ssm.SendCommandInput{
 		DocumentName:   aws.String("NotifyDocument"),
 		InstanceIds:    []string{hostID(0), hostID(1)},
-		Comment:        aws.String("notify " + noticeID + " 2026-11-23T19:11:02.123Z"),
+		Comment:        aws.String("notify " + noticeID + " 2026-11-23T19:11:02.123Z mwtmsv1n"),
 		TimeoutSeconds: aws.Int32(60),
 		MaxErrors:      aws.String("100%"),
 		MaxConcurrency: aws.String("100%"),
 		Parameters: map[string][]string{
-			// Five seconds later than the write; its milliseconds are mwtmsv1n in base 36.
+			// Five seconds later than the write.
 			"sessions":  {hostID(0) + "=s0~hofr5gpjjs:mwtmsv1n;" + hostID(1) + "=console-" + hostID(1) + "/console@hof9r7rbab:mwtmsv1o"},
 			"text":      {"TWFpbnRlbmFuY2UgYmVnaW5zLgpTYXZlIHlvdXIgd29yay4="},
 			"closeAt":   {"1795461063"}, // not before
@@ -136,13 +135,46 @@ func (s sentTo) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...fu
 	return &ssm.SendCommandOutput{}, nil
 }
 
+// A message is what notices that go together say.
+type message struct{ comment, text, voidAfter string }
+
+func messageOf(n session.Notice) message {
+	comment := "cancelled " + n.ID
+	if !n.CloseAt.IsZero() {
+		comment = "notify " + n.ID + " " + session.FormatTime(n.CloseAt)
+	}
+	return message{comment, base64.StdEncoding.EncodeToString([]byte(n.Text)), itoa(n.VoidAfter.Unix())}
+}
+
+// A noticeSent is what a command says to a host of one session.
+type noticeSent struct {
+	message
+	hostID, sessionID, order string
+}
+
+// readNotices gives what a command tells, and the order in its comment.
+func readNotices(in *ssm.SendCommandInput) (all []noticeSent, order string) {
+	fields := strings.Fields(aws.ToString(in.Comment))
+	if len(fields) == 4 {
+		fields, order = fields[:3], fields[3]
+	}
+	m := message{strings.Join(fields, " "), in.Parameters["text"][0], in.Parameters["voidAfter"][0]}
+	for _, group := range strings.Split(in.Parameters["sessions"][0], ";") {
+		host, sessions, _ := strings.Cut(group, "=")
+		for _, one := range strings.Split(sessions, ",") {
+			all = append(all, noticeSent{m, host, one[:strings.IndexAny(one, "@~")], one[strings.Index(one, ":")+1:]})
+		}
+	}
+	return all, order
+}
+
 // The budget: one command for each message and 50 hosts. Each notice is sent once, with
 // what it says.
 func TestNoticesThatSayTheSameGoTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		asked := notices(rapid.IntRange(1, 130).Draw(t, "notices"))
-		said := map[string]map[string]bool{} // hosts, by what is said
-		want := map[string]int{}
+		want, got := map[noticeSent]int{}, map[noticeSent]int{}
+		hosts, earliest := map[message]map[string]bool{}, map[message]string{}
 		for i := range asked {
 			n := &asked[i]
 			n.HostID = hostID(rapid.IntRange(0, 99).Draw(t, "host"))
@@ -151,52 +183,38 @@ func TestNoticesThatSayTheSameGoTogether(t *testing.T) {
 			n.At = noticeAt.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "at")) * time.Millisecond)
 			n.VoidAfter = n.At.Add(2 * time.Minute)
 			n.CloseAt = rapid.SampledFrom([]time.Time{{}, noticeAt.Add(time.Hour), noticeAt.Add(time.Hour + time.Millisecond)}).Draw(t, "closeAt")
-			key := fmt.Sprint(n.Text, n.ID, n.CloseAt)
-			if said[key] == nil {
-				said[key] = map[string]bool{}
+			m, order := messageOf(*n), strconv.FormatInt(n.At.UnixMilli(), 36)
+			want[noticeSent{m, n.HostID, n.SessionID, order}]++
+			if hosts[m] == nil {
+				hosts[m], earliest[m] = map[string]bool{}, order
 			}
-			said[key][n.HostID] = true
-			want[saying(*n)]++
+			hosts[m][n.HostID], earliest[m] = true, min(earliest[m], order)
 		}
 		api := sentTo{inputs: make(chan *ssm.SendCommandInput, len(asked))}
 		sender := &runcommand.Sender{API: api, NotifyDocument: "NotifyDocument"}
 		if errs := sender.Notify(t.Context(), asked); !slices.Equal(errs, make([]error, len(asked))) {
 			t.Fatalf("answers: %v", errs)
 		}
+		commands := len(api.inputs)
 		close(api.inputs)
-		got := map[string]int{}
-		commands := 0
 		for in := range api.inputs {
-			commands++
-			for _, group := range strings.Split(in.Parameters["sessions"][0], ";") {
-				host, sessions, _ := strings.Cut(group, "=")
-				for _, one := range strings.Split(sessions, ",") {
-					id, order := one[:strings.IndexAny(one, "@~")], one[strings.Index(one, ":")+1:]
-					got[strings.Join([]string{aws.ToString(in.Comment), in.Parameters["text"][0], in.Parameters["voidAfter"][0], host, id, order}, " ")]++
-				}
+			all, order := readNotices(in)
+			for _, one := range all {
+				got[one]++
+			}
+			if m := all[0].message; order != "" && order != earliest[m] {
+				t.Fatalf("%q has the order %s, the earliest notice %s", *in.Comment, order, earliest[m])
 			}
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(noticeSent{}, message{})); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 		least := 0
-		for _, hosts := range said {
-			least += (len(hosts) + 49) / 50
+		for _, of := range hosts {
+			least += (len(of) + 49) / 50
 		}
 		if commands != least {
 			t.Fatalf("%d commands, want %d", commands, least)
 		}
 	})
-}
-
-// saying is what a command with the notice has of it.
-func saying(n session.Notice) string {
-	comment := "cancelled " + n.ID
-	if !n.CloseAt.IsZero() {
-		comment = "notify " + n.ID + " " + session.FormatTime(n.CloseAt)
-	}
-	return strings.Join([]string{
-		comment, base64.StdEncoding.EncodeToString([]byte(n.Text)), itoa(n.VoidAfter.Unix()),
-		n.HostID, n.SessionID, strconv.FormatInt(n.At.UnixMilli(), 36),
-	}, " ")
 }

@@ -56,7 +56,7 @@ func warnings(c comment, hostID, output string) (said []session.Warning, unreada
 	lines, unreadable := parseOutput(output, string(session.Warned), string(session.Nobody), string(session.NotWarned))
 	for _, l := range lines {
 		said = append(said, session.Warning{
-			HostID: hostID, NoticeID: c.id, SessionID: l.sessionID, CloseAt: c.at, Outcome: session.WarningOutcome(l.result), Reason: l.reason,
+			HostID: hostID, NoticeID: c.id, SessionID: l.sessionID, CloseAt: c.at, At: c.noticeAt, Outcome: session.WarningOutcome(l.result), Reason: l.reason,
 		})
 	}
 	return said, unreadable

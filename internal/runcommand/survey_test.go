@@ -19,20 +19,20 @@ func TestCommentsComeBackAsTheyWereSent(t *testing.T) {
 	const id = "11111111-2222-3333-4444-555555555555"
 	for text, c := range map[string]comment{
 		"close " + id: {kind: closeKind, id: id},
-		"inventory " + id + " 2026-11-23T19:01:02.123Z": {kind: inventoryKind, id: id, at: sentAt},
-		"idle " + id + " 2026-11-23T19:01:02.123Z":      {kind: idleKind, id: id, at: sentAt},
-		"notify " + id + " 2026-11-23T19:01:02.123Z":    {kind: notifyKind, id: id, at: sentAt},
+		"inventory " + id + " 2026-11-23T19:01:02.123Z":              {kind: inventoryKind, id: id, at: sentAt},
+		"idle " + id + " 2026-11-23T19:01:02.123Z":                   {kind: idleKind, id: id, at: sentAt},
+		"notify notice-" + id + " 2026-11-23T19:01:02.123Z mwtmsv1n": {kind: notifyKind, id: "notice-" + id, at: sentAt, noticeAt: sentAt},
 		"cancelled " + id: {kind: cancelledKind, id: id},
 	} {
 		if c.String() != text || len(text) > 100 { // all that Systems Manager keeps
 			t.Errorf("%q, want %q", c, text)
 		}
-		if got, err := parseComment(text); err != nil || !got.at.Equal(c.at) || got.kind != c.kind || got.id != c.id {
+		if got, err := parseComment(text); err != nil || !got.at.Equal(c.at) || !got.noticeAt.Equal(c.noticeAt) || got.kind != c.kind || got.id != c.id {
 			t.Errorf("%q is read as %+v, %v", text, got, err)
 		}
 	}
 	// Never as of a later moment than it was sent.
-	c := comment{inventoryKind, id, sentAt.Add(999 * time.Microsecond)}
+	c := comment{kind: inventoryKind, id: id, at: sentAt.Add(999 * time.Microsecond)}
 	if got, err := parseComment(c.String()); err != nil || got.at.After(c.at) {
 		t.Errorf("%v, %v", got.at, err)
 	}
@@ -41,7 +41,7 @@ func TestCommentsComeBackAsTheyWereSent(t *testing.T) {
 func TestCommentsOfOthersAreNotOurs(t *testing.T) {
 	for _, text := range []string{
 		"", "close", "by hand", "close a b", "inventory a", "inventory a yesterday", "idle a", "idle a 1", "Close a",
-		"notify a", "notify a soon", "cancelled", "cancelled a 2026-11-23T19:01:02.123Z", " a", "noted a",
+		"notify a", "notify a 2026-11-23T19:01:02.123Z", "notify a soon mwtmsv1n", "notify a 2026-11-23T19:01:02.123Z -1", "notify a 2026-11-23T19:01:02.123Z é", "cancelled", "cancelled a 2026-11-23T19:01:02.123Z", " a", "noted a",
 		"inventory a 2026-11-23T19:01:02.123Z x", "inventory a 2026-11-23T19:01:02+01:00",
 	} {
 		if c, err := parseComment(text); !errors.Is(err, ErrNotOurs) {
@@ -50,7 +50,7 @@ func TestCommentsOfOthersAreNotOurs(t *testing.T) {
 	}
 }
 
-var asked = comment{inventoryKind, "inv1", sentAt}
+var asked = comment{kind: inventoryKind, id: "inv1", at: sentAt}
 
 const (
 	lineA = `{"id":"a","owner":"alice","name":"n","type":"virtual","created":"c","connections":2,"left":"l"}` + "\n"
@@ -152,7 +152,7 @@ func TestAnySurveyCanBeRead(t *testing.T) {
 		if len(inv.Sessions)+unreadable > lines || inv.HostID != "i-1" || inv.Complete && (failed != "" || unreadable > 0) {
 			t.Fatalf("%d lines: %+v, %q, %d unreadable", lines, inv, failed, unreadable)
 		}
-		report, _, _, _ := idle(comment{idleKind, "idle1", sentAt}, "i-1", output)
+		report, _, _, _ := idle(comment{kind: idleKind, id: "idle1", at: sentAt}, "i-1", output)
 		if report.HostID != "i-1" || report.ID != "idle1" {
 			t.Fatalf("%+v", report)
 		}
@@ -160,7 +160,7 @@ func TestAnySurveyCanBeRead(t *testing.T) {
 }
 
 func TestIdleReportIsRead(t *testing.T) {
-	c := comment{idleKind, "idle1", sentAt}
+	c := comment{kind: idleKind, id: "idle1", at: sentAt}
 	output := `{"id":"a","created":"c","result":"closed","minutes":61,"connections":0}
 {"id":"b","created":"d","result":"in-use","minutes":40,"connections":2}
 {"id":"c","created":"e","result":"failed","minutes":90,"connections":0,"reason":"dcv` + `\u0007` + ` is broken"}

@@ -86,7 +86,7 @@ const (
 // command. Those that are not connected have one of their own: if they are
 // refused, nobody else is.
 func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error) {
-	parts := inventoryParts{Broadcaster: b, comment: comment{inventoryKind, id, sentAt}}
+	parts := inventoryParts{Broadcaster: b, comment: comment{kind: inventoryKind, id: id, at: sentAt}}
 	var errs []error
 	for pages := nodePages(b.API, "tag:"+session.FleetTagKey, []string{b.FleetTag}); pages.HasMorePages(); {
 		if hosts >= maxInParts {

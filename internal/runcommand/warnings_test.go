@@ -3,17 +3,18 @@ package runcommand
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/session"
 )
 
-var notice = comment{kind: notifyKind, id: "n1", at: sentAt}
+var notice = comment{kind: notifyKind, id: "n1", at: sentAt, noticeAt: sentAt.Add(-time.Minute)}
 
 func TestEachLineOfAHostIsAWarning(t *testing.T) {
 	warning := func(id string, outcome session.WarningOutcome, reason string) session.Warning {
-		return session.Warning{HostID: fuzzedHost, NoticeID: "n1", SessionID: id, CloseAt: sentAt, Outcome: outcome, Reason: reason}
+		return session.Warning{HostID: fuzzedHost, NoticeID: "n1", SessionID: id, CloseAt: sentAt, At: sentAt.Add(-time.Minute), Outcome: outcome, Reason: reason}
 	}
 	inv, err := printed{notice.String(), strings.Join([]string{
 		`{"id":"s1","result":"warned","reason":"zenity"}`,

@@ -66,21 +66,23 @@ func New(p Parts, s Settings) *Handler {
 		Reconciler: &session.InventoryReconciler{
 			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
 		},
-		IdleRecorder: &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
-		Reaper:       reaper,
-		Log:          p.Log,
+		IdleRecorder:    &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
+		WarningRecorder: &session.WarningRecorder{Table: p.Table, Now: p.Now, Log: p.Log},
+		Reaper:          reaper,
+		Log:             p.Log,
 	}
 }
 
 // A Handler handles the queue that EventBridge fills with the news of hosts:
 // that one has finished its part of a command, or that it has stopped.
 type Handler struct {
-	Reader       *runcommand.Reader
-	Confirmer    *session.Confirmer
-	Reconciler   *session.InventoryReconciler
-	IdleRecorder *session.IdleRecorder
-	Reaper       *session.HostReaper
-	Log          *slog.Logger
+	Reader          *runcommand.Reader
+	Confirmer       *session.Confirmer
+	Reconciler      *session.InventoryReconciler
+	IdleRecorder    *session.IdleRecorder
+	WarningRecorder *session.WarningRecorder
+	Reaper          *session.HostReaper
+	Log             *slog.Logger
 }
 
 // hostEvent is what is read of the events; the Systems Manager user guide has
@@ -191,8 +193,8 @@ const answerTime = time.Second
 const hostTime = 2 * time.Second
 
 // work deals with each of the invocations and hosts, in their order, and returns
-// what failed: one read for each command, and one table write for all that its
-// hosts say of sessions that are being deleted.
+// what failed: one read for each command, and one table write for all that hosts
+// say of sessions that are being deleted, as for all that they say of notices.
 func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
@@ -213,8 +215,8 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	}
 
 	var (
-		reports []session.Report
-		from    []invocation
+		reports  heard[session.Report]
+		warnings heard[session.Warning]
 	)
 	reading, stop := session.EndEarlier(ctx, recordTime)
 	defer stop()
@@ -240,19 +242,19 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 			}
 			for _, r := range said {
 				r.CommandID = commandID
-				reports = append(reports, r)
-				from = append(from, inv)
+				reports.add(r, inv)
+			}
+			for _, w := range answer.Warnings {
+				w.CommandID = commandID
+				warnings.add(w, inv)
 			}
 			if !answer.Answered && answer.Status != "Success" {
 				unanswered = append(unanswered, hostID)
 			}
 		}
 	}
-	for i, err := range h.Confirmer.Apply(ctx, reports) {
-		if err != nil {
-			failures[from[i]] = err
-		}
-	}
+	reports.collect(h.Confirmer.Apply(ctx, reports.said), failures)
+	warnings.collect(h.WarningRecorder.Apply(ctx, warnings.said), failures)
 	asking, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()
 	checks, err := h.Reaper.Check(asking, unanswered)
@@ -268,60 +270,4 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 		}
 	}
 	return failures
-}
-
-// read reads what hosts answered to a command, in one share of the time.
-func (h *Handler) read(ctx context.Context, waiting int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
-	ctx, stop := session.Share(ctx, waiting, hostTime)
-	defer stop()
-	return h.Reader.Read(ctx, commandID, hostIDs)
-}
-
-// take hands a host's answer to those whom it concerns, who have its share of the
-// time. Reports to a close command are returned, to be recorded together.
-func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) ([]session.Report, error) {
-	ctx, stop := session.Share(ctx, waiting, hostTime)
-	defer stop()
-	switch {
-	case answer.Inventory != nil:
-		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)
-	case answer.Idle != nil:
-		return nil, h.IdleRecorder.Apply(ctx, *answer.Idle)
-	case answer.AttemptID != "" && !answer.Answered:
-		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host did not answer the close command ("+howItEnded(answer)+").")
-	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
-		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host's answer to the close command says nothing of this session ("+howItEnded(answer)+").", answer.Reports...)
-		return append(answer.Reports, missing...), err
-	}
-	return answer.Reports, nil
-}
-
-// howItEnded is Systems Manager's word for it, and what was said beside the
-// answer: where a script could not be run, the only words that tell why.
-func howItEnded(answer runcommand.Invocation) string {
-	if answer.Said == "" {
-		return "Systems Manager: " + answer.Status
-	}
-	return "Systems Manager: " + answer.Status + ": " + answer.Said
-}
-
-func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
-	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports))
-	if inventory := answer.Inventory; inventory != nil && !inventory.Complete {
-		log.Warn("inventory is not whole: what was read is listed, and nothing ends", "Sessions", len(inventory.Sessions),
-			"UnreadableLines", answer.Unreadable, "Metric", session.Count(session.InventoriesIncomplete, 1))
-		return
-	}
-	if !answer.Answered || answer.Unreadable > 0 {
-		unreachable := 0
-		if !answer.Answered && answer.Status != "Success" {
-			unreachable = 1
-		}
-		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed, "Said", answer.Said,
-			"Metric", session.Count(session.HostsUnreachable, unreachable))
-		return
-	}
-	log.Debug("host answered")
 }

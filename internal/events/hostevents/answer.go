@@ -1,0 +1,86 @@
+package hostevents
+
+import (
+	"context"
+
+	"dcv-session-broker/internal/runcommand"
+	"dcv-session-broker/internal/session"
+)
+
+// heard is what hosts say of sessions, to be recorded together, and where each of it
+// comes from.
+type heard[T any] struct {
+	said []T
+	from []invocation
+}
+
+func (h *heard[T]) add(said T, from invocation) {
+	h.said, h.from = append(h.said, said), append(h.from, from)
+}
+
+// collect adds what could not be recorded to the failures.
+func (h *heard[T]) collect(errs []error, failures map[invocation]error) {
+	for i, err := range errs {
+		if err != nil {
+			failures[h.from[i]] = err
+		}
+	}
+}
+
+// read reads what hosts answered to a command, in one share of the time.
+func (h *Handler) read(ctx context.Context, waiting int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
+	ctx, stop := session.Share(ctx, waiting, hostTime)
+	defer stop()
+	return h.Reader.Read(ctx, commandID, hostIDs)
+}
+
+// take hands a host's answer to those whom it concerns, who have its share of the
+// time. Reports to a close command are returned, to be recorded together.
+func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) ([]session.Report, error) {
+	ctx, stop := session.Share(ctx, waiting, hostTime)
+	defer stop()
+	switch {
+	case answer.Inventory != nil:
+		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)
+	case answer.Idle != nil:
+		return nil, h.IdleRecorder.Apply(ctx, *answer.Idle)
+	case answer.AttemptID != "" && !answer.Answered:
+		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+			"The host did not answer the close command ("+howItEnded(answer)+").")
+	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
+		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+			"The host's answer to the close command says nothing of this session ("+howItEnded(answer)+").", answer.Reports...)
+		return append(answer.Reports, missing...), err
+	}
+	return answer.Reports, nil
+}
+
+// howItEnded is Systems Manager's word for it, and what was said beside the
+// answer: where a script could not be run, the only words that tell why.
+func howItEnded(answer runcommand.Invocation) string {
+	if answer.Said == "" {
+		return "Systems Manager: " + answer.Status
+	}
+	return "Systems Manager: " + answer.Status + ": " + answer.Said
+}
+
+func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
+	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports)+len(answer.Warnings))
+	if inventory := answer.Inventory; inventory != nil && !inventory.Complete {
+		log.Warn("inventory is not whole: what was read is listed, and nothing ends", "Sessions", len(inventory.Sessions),
+			"UnreadableLines", answer.Unreadable, "Metric", session.Count(session.InventoriesIncomplete, 1))
+		return
+	}
+	// What a close command's answer lacks is recorded; that of a notice is only told here.
+	noticeCutOff := answer.NoticeID != "" && answer.Status != "Success"
+	if !answer.Answered || answer.Unreadable > 0 || noticeCutOff {
+		unreachable := 0
+		if !answer.Answered && answer.Status != "Success" {
+			unreachable = 1
+		}
+		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed, "Said", answer.Said,
+			"Metric", session.Count(session.HostsUnreachable, unreachable))
+		return
+	}
+	log.Debug("host answered")
+}
