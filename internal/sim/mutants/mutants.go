@@ -25,6 +25,7 @@ const (
 	cleaner        = "internal/session/cleaner.go"
 	cleanupTasks   = "internal/events/cleanup/cleanup.go"
 	hostEvents     = "internal/events/hostevents/hostevents.go"
+	hostAnswers    = "internal/events/hostevents/answer.go"
 	deleter        = "internal/session/deleter.go"
 	voidAfter      = "internal/runcommand/voidafter.go"
 	refusals       = "internal/session/refusal.go"

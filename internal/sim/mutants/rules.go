@@ -4,7 +4,7 @@ package main
 // small faults of what is read.
 var ruleBugs = []mutant{
 	{
-		name: "one host's answer may take all of a batch's time", promise: 8, file: hostEvents, tests: "internal/events",
+		name: "one host's answer may take all of a batch's time", promise: 8, file: hostAnswers, tests: "internal/events",
 		why: "one host whose sessions are slow to read sends all others' news to the dead-letter queue",
 		old: "ctx, stop := session.Share(ctx, waiting, hostTime)\n\tdefer stop()\n\tswitch {",
 		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\tswitch {",
