@@ -193,7 +193,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 				"InventorySentAt": map[string]string{"S": "2026-11-23T12:20:00.000Z"},
 				"CompleteAt":      map[string]string{"S": "2026-11-23T12:15:00.000Z"},
 			}}}}},
-			resources: map[string]string{"CloseDocument": "CloseDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
+			resources: map[string]string{"CloseDocument": "CloseDocument", "NotifyDocument": "NotifyDocument", "InventoryDocument": "InventoryDocument", "IdleDocument": "studio-IdleDocument-1"},
 			template:  processed(t),
 		}
 		a.serve(t)

@@ -24,45 +24,13 @@ if [ -z "${SSM_voidAfter+x}" ]; then SSM_voidAfter="{{ voidAfter }}"; fi
 export PATH="$PATH:/usr/bin:/bin"
 SESSIONS=$SSM_sessions LC_ALL=C awk -v start="$(date +%s)" -v void="$SSM_voidAfter" -v host="$AWS_SSM_INSTANCE_ID=" '
 #include shared/dcv.awk
+#include shared/listed.awk
 #include shared/closing.awk
-function say(i, result, why) {
-  why = reason(why)
-  if (why != "") why = "\",\"reason\":\"" why
-  print "{\"id\":\"" key[i] "\",\"result\":\"" result why "\"}"
-}
-
-# same says whether a session that was created at that time is the one that was asked for; with latest, created by then.
-function same(at, wanted, latest) {
-  if (latest) return at <= wanted
-  return at == wanted || at - at % 1e6 == wanted || wanted - wanted % 1e6 == at
-}
-
-# decode gives the bytes of a percent-encoded ID, or "" where dcv could not be given it: a leading "-" or a NUL.
-function decode(s,   r, i, c) {
-  while (i = index(s, "%")) {
-    if (!(c = byteOf[substr(s, i + 1, 2)])) return ""
-    r = r substr(s, 1, i - 1) charOf[c]; s = substr(s, i + 3)
-  }
-  return r s ~ /^-/ ? "" : r s
-}
-
-# ask adds what the parameter says of one session to closings. One that breaks the grammar gets no id.
-function ask(s,   part, at, i, k) {
-  k = split(s, part, "[/@~]"); at = part[k]; key[++closings] = part[1]
-  if (s !~ "^([A-Za-z0-9._%-]+/)?[A-Za-z0-9._%-]+[@~][0-9a-z]+$" || length(at) > 11) return
-  latest[closings] = s ~ /~/; s = decode(part[k - 1])
-  if (!named[s]++) id[closings] = s
-  for (i = 1; i <= length(at); i++) wanted[closings] = wanted[closings] * 36 + index("123456789abcdefghijklmnopqrstuvwxyz", substr(at, i, 1))
-}
+#include shared/asked.awk
 BEGIN {
   prepare(); unwanted = "\\\\"
-  clock = start += 0; void += 0; sessions = ENVIRON["SESSIONS"]
-  if (sessions ~ "[^A-Za-z0-9._%/@~=,;-]" || host == "=") exit
-  groups = split(sessions, group, ";")
-  for (i = 1; i <= groups; i++) if (index(group[i], host) == 1) {
-    count = split(substr(group[i], length(host) + 1), asked, ",")
-    for (j = 1; j <= count; j++) ask(asked[j])
-  }
+  clock = start += 0; void += 0
+  if (ENVIRON["SESSIONS"] !~ /:/) ask(ENVIRON["SESSIONS"], host)
   for (j = 1; j <= closings; j++) {
     i = (j + start) % closings + 1; s = id[i]
     if (!clock || clock > void) { say(i, "expired"); continue }

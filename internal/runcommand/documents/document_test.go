@@ -40,11 +40,6 @@ type document struct {
 	}
 }
 
-func closeDocument(t *testing.T) (document, []byte) {
-	t.Helper()
-	return documentOf(t, "CloseDocument")
-}
-
 // documentOf is a document as Systems Manager gets it, and its JSON.
 func documentOf(t *testing.T, name string) (document, []byte) {
 	t.Helper()
@@ -79,12 +74,6 @@ func field(n *yaml.Node, key string) *yaml.Node {
 }
 
 // script is a step's text as the agent writes it into a file.
-func script(t *testing.T, step string) string {
-	t.Helper()
-	d, _ := closeDocument(t)
-	return d.script(t, step)
-}
-
 func (d document) script(t *testing.T, step string) string {
 	t.Helper()
 	for _, s := range d.MainSteps {
@@ -96,22 +85,39 @@ func (d document) script(t *testing.T, step string) string {
 	return ""
 }
 
-func linuxScript(t *testing.T) string { return script(t, "linux") }
+// The documents that name sessions.
+var sessionDocuments = []string{"CloseDocument", "NotifyDocument"}
 
-// The whole document with the parameter pasted in, in both steps, must be below Systems Manager's 64 KB with room to
+// The whole document with its parameters pasted in, in both steps, must be below Systems Manager's 64 KB with room to
 // spare.
-func TestDocumentFitsWithItsParameter(t *testing.T) {
+func TestDocumentFitsWithItsParameters(t *testing.T) {
 	t.Parallel()
-	d, text := closeDocument(t)
-	pasted := strings.Count(string(text), "{{ sessions }}")
-	if total := len(text) + pasted*d.Parameters["sessions"].MaxChars; pasted != 2 || total > 60<<10 {
-		t.Errorf("%d bytes with the parameter pasted in %d times; at most %d and 2", total, pasted, 60<<10)
+	for _, name := range sessionDocuments {
+		d, text := documentOf(t, name)
+		total := len(text)
+		for parameter, p := range d.Parameters {
+			pasted := strings.Count(string(text), "{{ "+parameter+" }}")
+			if pasted != 2 {
+				t.Errorf("%s: %s is pasted in %d times", name, parameter, pasted)
+			}
+			total += pasted * p.MaxChars
+		}
+		if total > 60<<10 || d.Parameters["sessions"].MaxChars < 10_000 {
+			t.Errorf("%s: %d bytes with its parameters; at most %d", name, total, 60<<10)
+		}
 	}
 }
 
 func TestStepsAreForTheirPlatforms(t *testing.T) {
 	t.Parallel()
-	d, _ := closeDocument(t)
+	for _, name := range sessionDocuments {
+		checkSteps(t, name)
+	}
+}
+
+func checkSteps(t *testing.T, document string) {
+	t.Helper()
+	d, _ := documentOf(t, document)
 	if len(d.MainSteps) != 2 {
 		t.Fatalf("%d steps", len(d.MainSteps))
 	}
@@ -122,10 +128,10 @@ func TestStepsAreForTheirPlatforms(t *testing.T) {
 		s := d.MainSteps[i]
 		on := strings.Join(s.Precondition["StringEquals"], "=")
 		if s.Name != want.name || s.Action != want.action || on != "platformType="+want.platform || s.Inputs.TimeoutSeconds != "60" {
-			t.Errorf("step %d: %s, %s, %s, %s s", i, s.Name, s.Action, on, s.Inputs.TimeoutSeconds)
+			t.Errorf("%s, step %d: %s, %s, %s, %s s", document, i, s.Name, s.Action, on, s.Inputs.TimeoutSeconds)
 		}
 	}
-	if !strings.HasPrefix(linuxScript(t), "#!/bin/sh\n") {
+	if !strings.HasPrefix(d.script(t, "linux"), "#!/bin/sh\n") {
 		t.Error("the agent honours #! on the first line only")
 	}
 }
@@ -134,13 +140,20 @@ func TestStepsAreForTheirPlatforms(t *testing.T) {
 // look to Systems Manager like a reference to a parameter.
 func TestParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 	t.Parallel()
-	d, _ := closeDocument(t)
+	for _, name := range sessionDocuments {
+		checkFallbacks(t, name)
+	}
+}
+
+func checkFallbacks(t *testing.T, document string) {
+	t.Helper()
+	d, _ := documentOf(t, document)
 	fallbacks := map[string]string{
 		"linux":   `if [ -z "${SSM_NAME+x}" ]; then SSM_NAME="{{ NAME }}"; fi`,
 		"windows": `$NAME = $env:SSM_NAME; if ($null -eq $NAME) { $NAME = '{{ NAME }}' }`,
 	}
 	for step, fallback := range fallbacks {
-		text := script(t, step)
+		text := d.script(t, step)
 		for name, p := range d.Parameters {
 			if p.Type != "String" || p.InterpolationType != "ENV_VAR" {
 				t.Errorf("parameter %s: %s, %s", name, p.Type, p.InterpolationType)
@@ -158,21 +171,31 @@ func TestParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 // The patterns are checked by the API and once more by the agent, which is written in Go.
 func TestPatternsLeaveNothingThatQuotesCannotHold(t *testing.T) {
 	t.Parallel()
-	d, _ := closeDocument(t)
-	for name, example := range map[string]string{
-		"sessions":  "i-0123456789abcdef0=a@1,b%20c/d~zz;mi-0123456789abcdef0=console-i-1@0",
-		"voidAfter": "1785500000",
+	for document, examples := range map[string]map[string]string{
+		"CloseDocument": {
+			"sessions": "i-0123456789abcdef0=a@1,b%20c/d~zz;mi-0123456789abcdef0=console-i-1@0", "voidAfter": "1785500000",
+		},
+		"NotifyDocument": {
+			"sessions": "i-0123456789abcdef0=a@1:mrz0h4ow,b%20c/d~zz:1;mi-0123456789abcdef0=console-i-1@0:9", "text": "YQ==",
+			"closeAt": "1785500000", "voidAfter": "1785500000",
+		},
 	} {
-		pattern, err := regexp.Compile(d.Parameters[name].AllowedPattern)
-		if err != nil {
-			t.Fatal(err)
+		d, _ := documentOf(t, document)
+		if len(d.Parameters) != len(examples) {
+			t.Errorf("%s has %d parameters, wanted %d", document, len(d.Parameters), len(examples))
 		}
-		if !pattern.MatchString(example) {
-			t.Errorf("%s: %s is refused", name, example)
-		}
-		for _, c := range []string{`"`, "'", "`", "$", `\`, "{", "}", "\n", "\r", " ", "!", "&", "|", "<", "*", "é"} {
-			if pattern.MatchString(example+c+"1") || pattern.MatchString(c+example) || pattern.MatchString(example+c) {
-				t.Errorf("%s may contain %q", name, c)
+		for name, example := range examples {
+			pattern, err := regexp.Compile(d.Parameters[name].AllowedPattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !pattern.MatchString(example) {
+				t.Errorf("%s, %s: %s is refused", document, name, example)
+			}
+			for _, c := range []string{`"`, "'", "`", "$", `\`, "{", "}", "\n", "\r", " ", "!", "&", "|", "<", "*", "é"} {
+				if pattern.MatchString(example+c+"1") || pattern.MatchString(c+example) || pattern.MatchString(example+c) {
+					t.Errorf("%s, %s may contain %q", document, name, c)
+				}
 			}
 		}
 	}

@@ -38,7 +38,8 @@ type host struct {
 	dir      string // where the script runs
 	env      []string
 	stdin    string
-	mayWarn  bool // on standard error
+	mayWarn  bool              // on standard error
+	edit     *strings.Replacer // of the Linux script, or nil
 
 	// twin: what runs here runs on a Windows host in the same state too, and both must say the same.
 	twin         bool
@@ -233,6 +234,9 @@ func (h *host) hasTwin() bool {
 
 func (h *host) runLinux(script string, env []string) string {
 	h.t.Helper()
+	if h.edit != nil {
+		script = h.edit.Replace(script)
+	}
 	file := filepath.Join(h.t.TempDir(), "_script.sh")
 	h.write(file, script, 0o600)
 	// A script that hangs is killed; a loaded machine is given its time.

@@ -3,6 +3,7 @@
 # bound.
 $idleMinutes = $env:SSM_idleMinutes; if ($null -eq $idleMinutes) { $idleMinutes = '{{ idleMinutes }}' }
 #include shared/dcv.ps1
+#include shared/listed.ps1
 #include shared/closing.ps1
 #include shared/survey.ps1
 function Minutes($since) { [long][Math]::Max(0, [Math]::Floor(([DateTime]::UtcNow - $since).TotalMinutes)) }

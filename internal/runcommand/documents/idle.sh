@@ -22,6 +22,7 @@ if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi
 export PATH="$PATH:/usr/bin:/bin"
 MINUTES=$SSM_idleMinutes LC_ALL=C awk -v start="$(date +%s)" '
 #include shared/dcv.awk
+#include shared/listed.awk
 #include shared/closing.awk
 #include shared/survey.awk
 function fits(size, room) { if (used + size > room) return 0; used += size; return 1 }

@@ -23,7 +23,7 @@ func TestWindowsScriptsAreForPowerShell51(t *testing.T) {
 		t.Skip("there is no pwsh here; install PowerShell 7 to run this")
 	}
 	texts := append([]string{"$a = @(1 | ForEach-Object { $_ }); Start-Sleep 1"}, notPowerShell51...)
-	names := []string{"CloseDocument", "InventoryDocument", "IdleDocument"}
+	names := []string{"CloseDocument", "NotifyDocument", "InventoryDocument", "IdleDocument"}
 	for _, name := range names {
 		d, _ := documentOf(t, name)
 		texts = append(texts, d.script(t, "windows"))

@@ -29,7 +29,7 @@ func TestTemplateHasTheScriptsOfTheSources(t *testing.T) {
 	}
 	for _, pattern := range []string{"*.sh", "*.ps1"} {
 		scripts, err := fs.Glob(sources, pattern)
-		if err != nil || len(scripts) != 3 {
+		if err != nil || len(scripts) != 4 {
 			t.Errorf("%s: %q, %v", pattern, scripts, err)
 		}
 		for _, script := range scripts {

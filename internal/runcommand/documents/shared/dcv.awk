@@ -1,4 +1,4 @@
-# What the Linux scripts of all three documents share. POSIX awk: gawk, mawk and busybox each run it in the tests.
+# What the Linux scripts of all four documents share. POSIX awk: gawk, mawk and busybox each run it in the tests.
 
 # prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: none may stand in the program.
 function prepare(   i) {

@@ -1,4 +1,4 @@
-# What the Windows scripts of all three documents share. Run Command runs them by Windows PowerShell 5.1, so they have only
+# What the Windows scripts of all four documents share. Run Command runs them by Windows PowerShell 5.1, so they have only
 # what 5.1 has; the tests run them under PowerShell 7 on Linux, and nobody has yet run them on Windows.
 $ErrorActionPreference = 'Stop'
 trap { [Console]::Error.WriteLine($_); exit 0 }
@@ -11,25 +11,30 @@ if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type A
 # no call of dcv after 49.
 function InTime($limit) { if ($watch.ElapsedMilliseconds -ge $limit) { throw 'no time left' } }
 
-# Dcv runs the command. Its words about a failure have warnings last: one that a locale is not installed, for example, is
-# longer than a reason may be, and stands before it. No call lasts longer than 8 s.
-function Dcv($arguments) {
+# Run runs a program, with these bytes as its standard input. Its words about a failure have warnings last: one that a locale
+# is not installed, for example, is longer than a reason may be, and stands before it. A program that ended without reading
+# says why itself. No call lasts longer than 8 s.
+function Run($file, $arguments, $stdin) {
   InTime 49000
-  $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo $program, $arguments -Property @{
+  $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo $file, $arguments -Property @{
     UseShellExecute = $false; CreateNoWindow = $true
     RedirectStandardInput = $true; RedirectStandardOutput = $true; RedirectStandardError = $true
     StandardOutputEncoding = [Text.Encoding]::UTF8; StandardErrorEncoding = [Text.Encoding]::UTF8
   }))
-  $process.StandardInput.Close()
+  try {
+    if ($stdin) { $process.StandardInput.BaseStream.Write($stdin, 0, $stdin.Length) }
+    $process.StandardInput.Close()
+  } catch { }
   $out = $process.StandardOutput.ReadToEndAsync(); $err = $process.StandardError.ReadToEndAsync()
   if (-not ($process.WaitForExit(7000) -and $out.Wait(500) -and $err.Wait(500))) {
     try { $process.Kill() } catch { }
-    throw 'dcv took too long'
+    throw [IO.Path]::GetFileNameWithoutExtension($file) + ' took too long'
   }
   $words = "$($err.Result)`n$($out.Result)" -split '\r?\n'; $warning = 'warning|locale|ld[.]so'
   $words = @($words -notmatch $warning) + "(exit $($process.ExitCode))" + @($words -match $warning) -join ' '
   @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = $words }
 }
+function Dcv($arguments) { Run $program $arguments $null }
 
 # Query gives what dcv answers, or throws why it does not.
 function Query($arguments) {

@@ -1,0 +1,50 @@
+# What the Linux scripts share whose parameter names sessions. parameter.go of package runcommand has its grammar.
+
+# say prints a line about session i.
+function say(i, result, why) {
+  why = reason(why)
+  if (why != "") why = "\",\"reason\":\"" why
+  print "{\"id\":\"" key[i] "\",\"result\":\"" result why "\"}"
+}
+
+# same says whether a session that was created at that time is the one that was asked for; with latest, created by then.
+function same(at, wanted, latest) {
+  if (latest) return at <= wanted
+  return at == wanted || at - at % 1e6 == wanted || wanted - wanted % 1e6 == at
+}
+
+# decode gives the bytes of a percent-encoded ID, or "" where dcv could not be given it: a leading "-" or a NUL.
+function decode(s,   r, i, c) {
+  while (i = index(s, "%")) {
+    if (!(c = byteOf[substr(s, i + 1, 2)])) return ""
+    r = r substr(s, 1, i - 1) charOf[c]; s = substr(s, i + 3)
+  }
+  return r s ~ /^-/ ? "" : r s
+}
+
+# ask reads the parameter: it adds what it says of the sessions of this host, which is "HOST=", to closings. A session that
+# breaks the grammar gets no id.
+function ask(sessions, host,   i, j, groups, group, count, asked) {
+  if (sessions ~ "[^A-Za-z0-9._%/@~=,;:-]" || host == "=") return
+  groups = split(sessions, group, ";")
+  for (i = 1; i <= groups; i++) if (index(group[i], host) == 1) {
+    count = split(substr(group[i], length(host) + 1), asked, ",")
+    for (j = 1; j <= count; j++) askOne(asked[j])
+  }
+}
+function askOne(s,   part, k) {
+  k = split(s, part, "[/@~:]"); key[++closings] = part[1]
+  if (s !~ "^([A-Za-z0-9._%-]+/)?[A-Za-z0-9._%-]+[@~][0-9a-z]+(:[0-9a-z]+)?$") return
+  if (s ~ /:/) order[closings] = number(part[k--])
+  wanted[closings] = number(part[k])
+  if (wanted[closings] < 0 || order[closings] < 0) return
+  latest[closings] = s ~ /~/; s = decode(part[k - 1])
+  if (!named[s]++) id[closings] = s
+}
+
+# number gives that of a text in base 36; -1 where a double may not hold it.
+function number(s,   i, n) {
+  if (length(s) > 11) return -1
+  for (i = 1; i <= length(s); i++) n = n * 36 + index("123456789abcdefghijklmnopqrstuvwxyz", substr(s, i, 1))
+  return n + 0
+}

@@ -1,0 +1,42 @@
+# What the Windows scripts share whose parameter names sessions. parameter.go of package runcommand has its grammar.
+
+function Number($text) {
+  $number = [long]0
+  foreach ($digit in $text.ToCharArray()) { $number = $number * 36 + '0123456789abcdefghijklmnopqrstuvwxyz'.IndexOf($digit) }
+  $number
+}
+
+# Read gives what the parameter says of one session. Only IDs that no reader of a command line can take for anything else
+# between double quotes are given to dcv: letters, digits and _.:@+=,~- with spaces inside.
+function Read($asked) {
+  if ($asked -cnotmatch '^(?:[\w.%-]+/)?(?<id>[\w.%-]+)(?<how>[@~])(?<at>[0-9a-z]{1,11})(:(?<order>[0-9a-z]{1,11}))?\z') { throw 'no ID for dcv' }
+  $id = [Uri]::UnescapeDataString($Matches.id)
+  $session = @{ Id = $id; Latest = $Matches.how -ceq '~'; Wanted = Number $Matches.at; Order = Number "$($Matches.order)" }
+  if ($id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
+  $session
+}
+
+# Same says whether a session that was created at that time is the one that was asked for, or, where no time is known, not later.
+function Same($at, $session) {
+  $wanted = $session.Wanted
+  if ($session.Latest) { return $at -le $wanted }
+  $wanted -in $at, ($at - $at % 1000000) -or $at -eq $wanted - $wanted % 1000000
+}
+
+# Own gives what the parameter says of each session of this host.
+function Own {
+  $own = $env:AWS_SSM_INSTANCE_ID + '='
+  foreach ($group in $sessions.Split(';')) {
+    if ($own.Length -gt 1 -and $group.StartsWith($own, [StringComparison]::Ordinal)) { $group.Substring($own.Length).Split(',') }
+  }
+}
+
+# Say prints a line about one of them.
+function Say($asked, $result, $why) {
+  $why = Printable $why
+  if ($why) { $why = '","reason":"' + $why }
+  [Console]::Out.WriteLine('{"id":"' + ($asked -split '[/@~]')[0] + '","result":"' + $result + $why + '"}')
+}
+
+# Over says whether this time, in seconds since 1970, is over.
+function Over($time) { ([DateTime]::UtcNow.Ticks - $epoch) / 10000000 -ge [long]$time + 1 }
