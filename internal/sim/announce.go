@@ -9,36 +9,58 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// An ending is a write that ended a session, on its way through the pipe to the
-// bus.
-type ending struct {
-	id     string // of the stream's record
-	text   json.RawMessage
-	was    session.Session // when it had ended
-	at     time.Time
-	said   *endedsessions.Detail // as it was last announced
-	passed bool                  // the pipe's filter lets it through
+// A turn is a write that the pipe's filter lets through, or that is to be
+// announced, on its way through the pipe to the bus.
+type turn struct {
+	id      string // of the stream's record
+	text    json.RawMessage
+	kind    string          // the event's detail-type; "" if it is none
+	was, is session.Session // around the write
+	at      time.Time
+	said    *endedsessions.Detail // as it was last announced
 }
 
 // A pipeShard is a part of the stream as far as the pipe has not brought it to
 // the bus.
 type pipeShard struct {
-	endings []*ending
+	turns   []*turn
 	busy    bool
 	retryAt time.Time
 }
 
-// ends shows a write that ends a session to the pipe.
-func (w *world) ends(c memtable.Change, shard int) {
-	is := c.New.Session()
-	passed := deployment().pipeFilter.passes(c)
-	if is.State != session.Deleted || c.Old.Session().State == session.Deleted {
-		if passed {
-			w.breaks(3, "%s would be announced, but has not ended now", is.ID)
-		}
-		return
+// waits tells whether a deletion's close time is ahead, and nothing was closed yet.
+func waits(s session.Session) bool {
+	return s.State == session.Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
+}
+
+// kindOf is what others are to be told of a write.
+func kindOf(was, is session.Session) string {
+	switch {
+	case is.State == session.Deleted && was.State != session.Deleted:
+		return endedsessions.Ended
+	case waits(is) && !waits(was):
+		return endedsessions.Scheduled
+	case !waits(was) || is.State == session.Deleted:
+		return ""
+	case is.State != session.Deleting:
+		return endedsessions.Cancelled
+	case is.Confirmation == "" && is.CloseAt.Before(was.CloseAt):
+		return endedsessions.Rescheduled
 	}
-	if w.loss.writes && !passed { // a record that the table lacked
+	return ""
+}
+
+// becomes shows a write to the pipe, if its filter lets it through. Of those that
+// are not announced it lets through few: of deletions that wait.
+func (w *world) becomes(c memtable.Change, shard int) {
+	e := &turn{was: c.Old.Session(), is: c.New.Session(), at: w.now()}
+	passed := deployment().pipeFilter.passes(c)
+	e.kind = kindOf(e.was, e.is)
+	switch {
+	case e.kind == "" && !passed, w.loss.writes && !passed: // the latter is a record that the table lacked
+		return
+	case e.kind == "" && !waits(e.was):
+		w.breaks(3, "%s would be announced, but nothing of it is news", e.is.ID)
 		return
 	}
 	shown := c.Event(w.now(), streamARN)
@@ -47,18 +69,20 @@ func (w *world) ends(c memtable.Change, shard int) {
 	if err != nil {
 		panic(err)
 	}
-	e := &ending{id: shown.EventID, text: text, was: is, at: w.now(), passed: passed}
-	w.model.endings = append(w.model.endings, e)
+	e.id, e.text = shown.EventID, text
+	if e.kind != "" {
+		w.model.turns = append(w.model.turns, e)
+	}
 	if passed {
-		w.pipe[shard].endings = append(w.pipe[shard].endings, e)
+		w.pipe[shard].turns = append(w.pipe[shard].turns, e)
 	}
 }
 
-// pollPipe has the first endings of a shard announced, as a pipe does: what fails
+// pollPipe has the first writes of a shard announced, as a pipe does: what fails
 // comes again, all of it.
 func (w *world) pollPipe(s *pipeShard) {
 	source := deployment().pipe.Stream
-	batch := s.endings[:min(len(s.endings), source.BatchSize)]
+	batch := s.turns[:min(len(s.turns), source.BatchSize)]
 	records := make([]json.RawMessage, len(batch))
 	for i, e := range batch {
 		records[i] = e.text
@@ -85,62 +109,108 @@ func (w *world) pollPipe(s *pipeShard) {
 			again()
 			return
 		}
-		s.busy, s.endings = false, s.endings[len(batch):]
+		s.busy, s.turns = false, s.turns[len(batch):]
 	}, func(*invocation) { again() })
 	for _, e := range batch {
-		inv.calls.mostReads += w.mostReadsOf(e.was.HostID)
+		if e.kind == endedsessions.Ended {
+			inv.calls.mostReads += w.mostReadsOf(e.is.HostID)
+		}
 	}
-	w.say(inv, "is to announce %d ends", len(batch))
+	w.say(inv, "is to announce %d writes", len(batch))
 }
 
-// Promise 10, at least once: an end is announced under the same ID however often,
-// and says what has ended; and promise 3: nothing is announced that has not.
-func (w *world) announced(inv *invocation, batch []*ending, d endedsessions.Detail) {
-	w.seen.deeds[endAnnounced]++
-	w.say("bus", "%s: %s has ended (%s)", d.ID, d.SessionID, d.Confirmation)
-	var of *ending
+// Promise 10, at least once: what becomes of a session is announced under the same
+// ID however often, and as it is; and promise 3: nothing is announced that is not so.
+func (w *world) announced(inv *invocation, batch []*turn, d endedsessions.Detail) {
+	w.say("bus", "%s: %s of %s (%s)", d.ID, d.DetailType, d.SessionID, d.Confirmation)
+	var of *turn
 	for _, e := range batch {
 		if e.id == d.ID {
 			of = e
 		}
 	}
-	if of == nil {
-		w.breaks(3, "%s announces an end of %s, which the pipe has not shown it", inv, d.SessionID)
+	if of == nil || of.kind != d.DetailType {
+		w.breaks(3, "%s announces %q of %s, which the pipe has not shown it", inv, d.DetailType, d.SessionID)
 		return
 	}
-	if s := of.was; d.SessionID != s.ID || d.Owner != s.Owner || d.HostID != s.HostID || d.CreationTime != s.CreationTime ||
-		d.Confirmation != s.Confirmation || d.RequestID != s.DeletionRequestID || d.DeletedAt != session.FormatTime(s.DeletedAt) {
-		w.breaks(3, "%s announces of %s what is not so: %+v", inv, s.ID, d)
+	if said, was := told(d), of.tells(); said != was {
+		w.breaks(3, "%s announces of %s what is not so: %+v, and it is %+v", inv, of.is.ID, said, was)
 	}
 	if d.HostEmpty != nil && *d.HostEmpty {
 		if r := w.livesOn(d.HostID, inv.started); r != nil {
 			w.breaks(3, "%s announces that %s is empty, of which the table has %s (%s)", inv, d.HostID, r[session.AttrSessionID], r[session.AttrState])
 		}
 	}
+	if of.kind == endedsessions.Ended {
+		w.seen.deeds[endAnnounced]++
+	}
 	if of.said != nil {
-		w.seen.deeds[endAnnouncedAgain]++
+		if of.kind == endedsessions.Ended {
+			w.seen.deeds[endAnnouncedAgain]++
+		}
 		before, now := *of.said, d
 		before.HostEmpty, now.HostEmpty = nil, nil // that may change
 		if before != now {
-			w.breaks(10, "the end of %s is announced as another: %+v, %+v", d.SessionID, before, now)
+			w.breaks(10, "what becomes of %s is announced as something else: %+v, %+v", d.SessionID, before, now)
 		}
 	}
 	of.said = &d
 }
 
-// Promise 10: in the end every session that has ended is announced. The pipe
-// gives nothing up sooner than after 23 hours.
+// tidings are what must be right in an announcement.
+type tidings struct {
+	sessionID, owner, hostID, creationTime, requestID, requestedBy, reason string
+	confirmation                                                           session.Confirmation
+	closeAt, before, cancelledBy                                           string
+	requestedAt, cancelledAt, deletedAt                                    string
+	putBack                                                                bool
+}
+
+func told(d endedsessions.Detail) tidings {
+	return tidings{d.SessionID, d.Owner, d.HostID, d.CreationTime, d.RequestID, d.RequestedBy, d.Reason, d.Confirmation,
+		d.CloseAt, d.CloseAtBefore, d.CancelledBy, d.RequestedAt, d.CancelledAt, d.DeletedAt, d.PutBack}
+}
+
+// tells is what an announcement of the write is to say.
+func (e *turn) tells() tidings {
+	s := e.is
+	if e.kind == endedsessions.Cancelled {
+		s = e.was // without a trace of the deletion it would say little
+	}
+	of := tidings{sessionID: s.ID, owner: s.Owner, hostID: s.HostID, creationTime: s.CreationTime, requestID: s.DeletionRequestID,
+		requestedBy: s.DeletionRequestedBy, reason: s.DeletionReason, confirmation: s.Confirmation,
+		closeAt: tableTime(s.CloseAt), requestedAt: tableTime(s.DeletionRequestedAt), deletedAt: tableTime(s.DeletedAt)}
+	switch byCaller := e.is.CancelledBy != e.was.CancelledBy; {
+	case e.kind == endedsessions.Rescheduled:
+		of.before = tableTime(e.was.CloseAt)
+	case e.kind == endedsessions.Cancelled && byCaller:
+		of.cancelledBy, of.cancelledAt = e.is.CancelledBy, tableTime(e.is.CancelledAt)
+	case e.kind == endedsessions.Cancelled:
+		of.putBack = true
+	}
+	return of
+}
+
+func tableTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return session.FormatTime(t)
+}
+
+// Promise 10: in the end all is announced. The pipe gives nothing up sooner than
+// after 23 hours.
 func (w *world) allAreAnnounced() {
-	for _, e := range w.model.endings {
+	for _, e := range w.model.turns {
 		if e.said == nil && w.now().Sub(e.at) < deployment().pipe.Stream.MaxRecordAge {
-			w.breaks(10, "%s has ended at %s, which is not announced", e.was.ID, e.at.Format(time.TimeOnly))
+			w.breaks(10, "%q of %s at %s is not announced", e.kind, e.is.ID, e.at.Format(time.TimeOnly))
 		}
 	}
 }
 
 func (w *world) pipesIdle() bool {
 	for i := range w.pipe {
-		if len(w.pipe[i].endings) > 0 || w.pipe[i].busy {
+		if len(w.pipe[i].turns) > 0 || w.pipe[i].busy {
 			return false
 		}
 	}

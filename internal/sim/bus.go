@@ -90,7 +90,7 @@ func (w *world) polls() (polls []func()) {
 		}
 	}
 	for i := range w.pipe {
-		if s := &w.pipe[i]; !s.busy && len(s.endings) > 0 && !s.retryAt.After(w.now()) {
+		if s := &w.pipe[i]; !s.busy && len(s.turns) > 0 && !s.retryAt.After(w.now()) {
 			polls = append(polls, func() { w.pollPipe(s) })
 		}
 	}

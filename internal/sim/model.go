@@ -13,7 +13,7 @@ type model struct {
 	attempts map[string]map[string]*asked // by attempt and session
 	told     map[string]bool              // sessions whose open deletion somebody was told of
 	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
-	endings  []*ending                    // everything that has ended
+	turns    []*turn                      // everything that is to be announced
 	noted    map[string][]noted           // by host
 }
 

@@ -234,7 +234,7 @@ func (w *world) next() (next time.Time, ok bool) {
 		}
 	}
 	for i := range w.pipe {
-		if s := &w.pipe[i]; !s.busy && len(s.endings) > 0 {
+		if s := &w.pipe[i]; !s.busy && len(s.turns) > 0 {
 			consider(s.retryAt)
 		}
 	}

@@ -38,7 +38,7 @@ func (w *world) stream(id string, c memtable.Change) {
 	h := fnv.New32a()
 	h.Write([]byte(id))
 	shard := int(h.Sum32() % uint32(len(w.shards)))
-	w.ends(c, shard)
+	w.becomes(c, shard)
 	if !deployment().streamFilter.passes(c) {
 		return
 	}
@@ -56,7 +56,8 @@ const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream
 // A filter is what the template lets through of the stream to one function.
 type filter struct {
 	source template.StreamSource
-	attrs  []string // that it names
+	attrs  []string        // that it names
+	values map[string]bool // those of which it asks for more than whether they are there
 
 	mu    sync.Mutex
 	known map[string]bool
@@ -68,7 +69,11 @@ func (f *filter) passes(c memtable.Change) bool {
 	var kind strings.Builder
 	kind.WriteString(c.EventName)
 	for _, attr := range f.attrs {
-		fmt.Fprintf(&kind, "|%v|%v", c.Old[attr], c.New[attr])
+		was, is := c.Old[attr], c.New[attr]
+		if !f.values[attr] { // most have a value of their own, and the answers are kept
+			was, is = was != nil, is != nil
+		}
+		fmt.Fprintf(&kind, "|%v|%v", was, is)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,21 +92,26 @@ func (f *filter) passes(c memtable.Change) bool {
 }
 
 func newFilter(source template.StreamSource) *filter {
-	attrs := map[string]bool{}
+	attrs, values := map[string]bool{}, map[string]bool{}
 	for _, f := range source.Filters {
 		var filter struct {
-			DynamoDB struct{ NewImage, OldImage map[string]any } `json:"dynamodb"`
+			DynamoDB struct{ NewImage, OldImage map[string]map[string][]any } `json:"dynamodb"`
 		}
 		if err := json.Unmarshal([]byte(f.String()), &filter); err != nil {
 			panic(err)
 		}
-		for _, image := range []map[string]any{filter.DynamoDB.NewImage, filter.DynamoDB.OldImage} {
-			for attr := range image {
+		for _, image := range []map[string]map[string][]any{filter.DynamoDB.NewImage, filter.DynamoDB.OldImage} {
+			for attr, asked := range image {
 				attrs[attr] = true
+				for _, tests := range asked {
+					operator, _ := tests[0].(map[string]any)
+					_, onlyExists := operator["exists"]
+					values[attr] = values[attr] || !onlyExists || len(tests) > 1
+				}
 			}
 		}
 	}
-	return &filter{source: source, attrs: slices.Sorted(maps.Keys(attrs)), known: map[string]bool{}}
+	return &filter{source: source, attrs: slices.Sorted(maps.Keys(attrs)), values: values, known: map[string]bool{}}
 }
 
 func image(r session.Record) map[string]events.DynamoDBAttributeValue {

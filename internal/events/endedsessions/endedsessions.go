@@ -1,5 +1,7 @@
-// Package endedsessions is the function that announces the ends of sessions. It
-// reads the Sessions table, and changes nothing.
+// Package endedsessions is the function that announces what becomes of sessions:
+// their ends, and before that deletions with a grace period, how their close time
+// moves, and that they are cancelled. It reads the Sessions table, and changes
+// nothing.
 package endedsessions
 
 import (
@@ -38,7 +40,7 @@ func New(p Parts, s Settings) *Handler {
 }
 
 // A Handler is the enrichment of the pipe from the stream, filtered to the
-// writes that end a session, to the event bus.
+// writes that are announced and a few more, to the event bus.
 type Handler struct {
 	Index  session.Index
 	Getter session.Getter
@@ -46,48 +48,11 @@ type Handler struct {
 	Log    *slog.Logger
 }
 
-// A Detail announces the end of a session. What is not known, or was not so, is
-// left out. Times are as the table has them: RFC 3339, UTC, with milliseconds.
-type Detail struct {
-	// ID is that of the stream's record: the same, however often this end is
-	// announced.
-	ID        string `json:"Id"`
-	Stack     string
-	SessionID string `json:"SessionId"`
-	// DCVSessionID is the session's ID on its host, where that differs.
-	DCVSessionID string `json:"DcvSessionId,omitempty"`
-	Owner        string
-	HostID       string `json:"HostId,omitempty"`
-	Name         string `json:",omitempty"`
-	Type         string `json:",omitempty"`
-	// CreationTime is as the host reported it; with the ID it names the
-	// incarnation.
-	CreationTime string `json:",omitempty"`
-
-	Confirmation session.Confirmation
-	StateReason  string `json:",omitempty"`
-	RequestID    string `json:"RequestId,omitempty"`
-	// RequestedBy is whom the request's token speaks for; dcv-session-broker if
-	// nobody asked for it.
-	RequestedBy string `json:",omitempty"`
-	Force       bool
-
-	RequestedAt string `json:",omitempty"`
-	GivenUpAt   string `json:",omitempty"`
-	ConfirmedAt string `json:",omitempty"`
-	DeletedAt   string `json:",omitempty"`
-
-	// HostEmpty tells whether the table then had nothing more on the host, no
-	// session that lives and no deletion that is open; nil if that could not be
-	// read.
-	HostEmpty *bool `json:",omitempty"`
-}
-
 // readTime bounds what is read of the host: a table that hangs must not cost
 // the announcement.
 const readTime = 10 * time.Second
 
-// Handle answers a detail for each record. A pipe gives a function its batch as
+// Handle answers a detail for each record that is announced. A pipe gives a function its batch as
 // an array, of whatever size, and puts each element of the answered array on
 // the bus, or nothing for an empty one (EventBridge user guide, "Amazon
 // EventBridge Pipes batching and concurrency" and "Amazon EventBridge Pipes
@@ -100,25 +65,33 @@ func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Deta
 	details := make([]Detail, 0, len(records)) // nil would be no array
 	for _, text := range records {
 		d, err := e.read(text)
-		if err != nil {
-			e.Log.Error("session's end not announced: its stream record is not understood",
-				"EventId", d.ID, "SessionId", d.SessionID, "Cause", err)
+		switch {
+		case err != nil:
+			e.Log.Error("nothing is announced: a stream record is not understood", "EventId", d.ID, "SessionId", d.SessionID, "Cause", err)
+			continue
+		case d.DetailType == "":
 			continue
 		}
 		log := e.Log.With("SessionId", d.SessionID, "HostId", d.HostID, "Owner", d.Owner, "RequestId", d.RequestID)
+		if d.DetailType != Ended {
+			log.Info(logged[d.DetailType], "EventId", d.ID, "CloseAt", d.CloseAt)
+			details = append(details, d)
+			continue
+		}
 		if d.HostEmpty, err = e.hostEmpty(ctx, d.HostID); err != nil {
 			log.Warn("whether the host is empty cannot be read: the session's end is announced without it", "Cause", err)
 		}
 		if d.HostEmpty != nil {
 			log = log.With("HostEmpty", *d.HostEmpty)
 		}
-		log.Info("session's end goes to the event bus", "EventId", d.ID, "Confirmation", d.Confirmation)
+		log.Info(logged[Ended], "EventId", d.ID, "Confirmation", d.Confirmation)
 		details = append(details, d)
 	}
 	return details, nil
 }
 
-// read gives what it could read with an error, too.
+// read gives what it could read with an error, too. The detail of a write that is
+// not announced has no detail-type.
 func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	// A pipe shows a stream's record as Lambda does (EventBridge user guide, "Amazon
 	// DynamoDB stream as a source", example event).
@@ -126,20 +99,14 @@ func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	if err := json.Unmarshal(text, &shown); err != nil {
 		return Detail{ID: shown.EventID}, fmt.Errorf("stream record: %w", err)
 	}
-	s := sessionstream.ReadRecord(shown.Change.NewImage).Session()
-	d := Detail{
-		ID: shown.EventID, Stack: e.Stack,
-		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,
-		Confirmation: s.Confirmation, StateReason: s.StateReason,
-		RequestID: s.DeletionRequestID, RequestedBy: s.DeletionRequestedBy, Force: s.Force,
-		RequestedAt: timeText(s.DeletionRequestedAt), GivenUpAt: timeText(s.GivenUpAt),
-		ConfirmedAt: timeText(s.ConfirmedAt), DeletedAt: timeText(s.DeletedAt),
-	}
+	old := sessionstream.ReadRecord(shown.Change.OldImage).Session()
+	now := sessionstream.ReadRecord(shown.Change.NewImage).Session()
+	d := detailOf(shown.EventID, e.Stack, old, now)
 	switch {
 	case d.ID == "":
 		return d, errors.New("stream record without an eventID")
-	case s.ID == "" || s.State != session.Deleted:
-		return d, fmt.Errorf("stream record %s does not show a session that has ended", d.ID)
+	case now.ID == "" || d.DetailType == "" && !waits(old):
+		return d, fmt.Errorf("stream record %s shows nothing that is announced", d.ID)
 	}
 	return d, nil
 }
@@ -155,11 +122,4 @@ func (e *Handler) hostEmpty(ctx context.Context, hostID string) (*bool, error) {
 		return nil, err
 	}
 	return &empty, nil
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return session.FormatTime(t)
 }

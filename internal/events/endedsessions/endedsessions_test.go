@@ -18,7 +18,6 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
-	"dcv-session-broker/internal/template"
 )
 
 const (
@@ -78,10 +77,7 @@ func change(t *testing.T, pairs ...string) string {
 
 // The sample goes through the template's pipe, and becomes a plain detail.
 func TestSampleBecomesADetail(t *testing.T) {
-	project, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	project := loadTemplate(t)
 	var records []json.RawMessage
 	if err := json.Unmarshal([]byte(sample(t)), &records); err != nil || len(records) != 1 {
 		t.Fatalf("%d records, %v", len(records), err)
@@ -90,7 +86,7 @@ func TestSampleBecomesADetail(t *testing.T) {
 		t.Errorf("the pipe's filter: %v, %v", matches, err)
 	}
 	f := newTest()
-	want := `[{"Id":"a87ff679a2f3e71d9181a67b7542122c","Stack":"studio","SessionId":"SessionId123","Owner":"user1","HostId":"i-0123456789abcdef0",` +
+	want := `[{"Id":"a87ff679a2f3e71d9181a67b7542122c","DetailType":"DCV Session Ended","Stack":"studio","SessionId":"SessionId123","Owner":"user1","HostId":"i-0123456789abcdef0",` +
 		`"Type":"virtual","CreationTime":"2026-11-23T08:30:00.262883Z","Confirmation":"closed","RequestId":"0d2f1c9e-6c1b-4a57-9d6e-2f6f3b1c7a10",` +
 		`"RequestedBy":"1example23456789","Force":false,"RequestedAt":"2026-11-23T19:01:02.123Z","ConfirmedAt":"2026-11-23T19:01:04.901Z",` +
 		`"DeletedAt":"2026-11-23T19:01:05.203Z","HostEmpty":true}]`

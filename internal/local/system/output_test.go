@@ -202,8 +202,7 @@ func storyQuery(ts *testscript.TestScript, sessionID string) (insightsQuery, []s
 	return query, groups
 }
 
-// busEvents are the ends of sessions that were announced on the bus, and those
-// that the audit trail has.
+// busEvents are the announcements on the bus, and those that the audit trail has.
 type busEvents struct {
 	mu     sync.Mutex
 	events []json.RawMessage
@@ -224,7 +223,7 @@ func (e *busEvents) kept(logGroup string, event json.RawMessage) {
 	}
 }
 
-// of are the announcements of a session's end.
+// of are the announcements of a session.
 func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, audited []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -234,12 +233,12 @@ func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, 
 				Source     string
 				DetailType string `json:"detail-type"`
 				Detail     struct {
-					ID               string `json:"Id"`
-					Stack, SessionID string
+					ID                           string `json:"Id"`
+					DetailType, Stack, SessionID string
 				}
 			}
 			ts.Check(json.Unmarshal(event, &known))
-			if known.Source != "dcv-session-broker" || known.DetailType != "DCV Session Ended" || known.Detail.ID == "" || known.Detail.Stack != "local" {
+			if known.Source != "dcv-session-broker" || !strings.HasPrefix(known.DetailType, "DCV Session ") || known.Detail.DetailType != known.DetailType || known.Detail.ID == "" || known.Detail.Stack != "local" {
 				ts.Fatalf("event: %s", event)
 			}
 			if known.Detail.SessionID == sessionID {

@@ -67,7 +67,7 @@ import (
 //	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
 //	                                  there is none by now
 //	metric NAME[/REASON] N|>=N|none   waits until the functions' values of the metric add up to that
-//	announced SESSION N PATTERN...    waits until its end was announced N times, and holds the last against the
+//	announced SESSION N PATTERN...    waits until N events announce what becomes of it, and holds the last against the
 //	                                  patterns; the audit trail has them, too
 //	story SESSION [ATTR...]           prints what the template's StoryQuery finds of the session; without ATTR's
 //	                                  the level and the message

@@ -1,0 +1,141 @@
+package endedsessions
+
+import (
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// The detail-types of the events.
+const (
+	// Ended: the session is DELETED.
+	Ended = "DCV Session Ended"
+	// Scheduled: a deletion with a grace period has begun.
+	Scheduled = "DCV Session Deletion Scheduled"
+	// Rescheduled: its close time is earlier now.
+	Rescheduled = "DCV Session Deletion Rescheduled"
+	// Cancelled: it does not close the session.
+	Cancelled = "DCV Session Deletion Cancelled"
+)
+
+// logged is what the log says of each.
+var logged = map[string]string{
+	Ended:       "session's end goes to the event bus",
+	Scheduled:   "deletion with a grace period goes to the event bus",
+	Rescheduled: "deletion's earlier close time goes to the event bus",
+	Cancelled:   "deletion's cancel goes to the event bus",
+}
+
+// A Detail is what is announced. What is not known, or was not so, is left out.
+// Times are as the table has them: RFC 3339, UTC, with milliseconds.
+type Detail struct {
+	// ID is that of the stream's record: the same, however often the same write is
+	// announced.
+	ID string `json:"Id"`
+	// DetailType is the event's, which the pipe takes from here.
+	DetailType string
+	Stack      string
+	SessionID  string `json:"SessionId"`
+	// DCVSessionID is the session's ID on its host, where that differs.
+	DCVSessionID string `json:"DcvSessionId,omitempty"`
+	Owner        string
+	HostID       string `json:"HostId,omitempty"`
+	Name         string `json:",omitempty"`
+	Type         string `json:",omitempty"`
+	// CreationTime is as the host reported it; with the ID it names the
+	// incarnation.
+	CreationTime string `json:",omitempty"`
+
+	Confirmation session.Confirmation `json:",omitempty"`
+	StateReason  string               `json:",omitempty"`
+	RequestID    string               `json:"RequestId,omitempty"`
+	// RequestedBy is whom the request's token speaks for; dcv-session-broker if
+	// nobody asked for it.
+	RequestedBy string `json:",omitempty"`
+	// Reason is why, as the request says.
+	Reason string `json:",omitempty"`
+	Force  bool
+
+	// RequestedAt is when the deletion began. Later requests do not change it.
+	RequestedAt string `json:",omitempty"`
+
+	// The grace period: when closing begins, when it would have begun before a
+	// request for an earlier time, and when that request was. WarnedAt and Warning are
+	// as the table has them.
+	CloseAt       string `json:",omitempty"`
+	CloseAtBefore string `json:",omitempty"`
+	RescheduledAt string `json:",omitempty"`
+	WarnedAt      string `json:",omitempty"`
+	Warning       string `json:",omitempty"`
+
+	// CancelledBy is the request that cancelled the deletion. Nobody did where the
+	// broker has PutBack the record, since the host could not be told.
+	CancelledAt string `json:",omitempty"`
+	CancelledBy string `json:",omitempty"`
+	PutBack     bool   `json:",omitempty"`
+
+	GivenUpAt   string `json:",omitempty"`
+	ConfirmedAt string `json:",omitempty"`
+	DeletedAt   string `json:",omitempty"`
+
+	// HostEmpty tells whether the table then had nothing more on the host, no
+	// session that lives and no deletion that is open; nil if that could not be
+	// read. Only ends have it.
+	HostEmpty *bool `json:",omitempty"`
+}
+
+// waits tells whether the session has a deletion whose close time is ahead, as far
+// as the record says: no close was attempted yet.
+func waits(s session.Session) bool {
+	return s.State == session.Deleting && !s.CloseAt.IsZero() && s.Attempts == 0 && s.Confirmation == ""
+}
+
+// detailType is the kind of a write; "" if it is not announced. Each kind changes
+// what it is known by, so that no later write is taken for it.
+func detailType(old, now session.Session) string {
+	open := now.State == session.Deleting && now.Confirmation == ""
+	switch {
+	case now.State == session.Deleted && old.State != session.Deleted:
+		return Ended
+	case old.State != session.Deleting && waits(now):
+		return Scheduled
+	case waits(old) && open && now.CloseAt.Before(old.CloseAt):
+		return Rescheduled // and one that is to be closed now has its first attempt, too
+	case waits(old) && now.State != session.Deleting && now.State != session.Deleted:
+		return Cancelled
+	}
+	return ""
+}
+
+// detailOf tells of the record as the write left it; of a deletion that is
+// cancelled, as the write found it.
+func detailOf(id, stack string, old, now session.Session) Detail {
+	kind, s := detailType(old, now), now
+	if kind == Cancelled {
+		s = old
+	}
+	d := Detail{
+		ID: id, DetailType: kind, Stack: stack,
+		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,
+		Confirmation: s.Confirmation, StateReason: s.StateReason,
+		RequestID: s.DeletionRequestID, RequestedBy: s.DeletionRequestedBy, Reason: s.DeletionReason, Force: s.Force,
+		RequestedAt: timeText(s.DeletionRequestedAt), CloseAt: timeText(s.CloseAt), WarnedAt: timeText(s.WarnedAt), Warning: s.Warning,
+		GivenUpAt: timeText(s.GivenUpAt), ConfirmedAt: timeText(s.ConfirmedAt), DeletedAt: timeText(s.DeletedAt),
+	}
+	switch kind {
+	case Rescheduled:
+		d.CloseAtBefore, d.RescheduledAt = timeText(old.CloseAt), timeText(now.RepeatedAt)
+	case Cancelled:
+		if d.PutBack = now.CancelledBy == old.CancelledBy; !d.PutBack {
+			d.CancelledAt, d.CancelledBy = timeText(now.CancelledAt), now.CancelledBy
+		}
+	}
+	return d
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return session.FormatTime(t)
+}
