@@ -18,6 +18,7 @@ func (s *Sender) Close(ctx context.Context, attempt session.Attempt) []error {
 			comment:    comment{kind: closeKind, id: attempt.ID},
 			parameters: map[string]string{"voidAfter": strconv.FormatInt(part.voidAfter.Unix(), 10)},
 			items:      closingItems(attempt.Closings, part.closings),
+			maxChars:   maxClosingChars,
 			onSent:     attempt.OnSent,
 		})
 	}

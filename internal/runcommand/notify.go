@@ -33,7 +33,7 @@ func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 		if !known {
 			place = len(batches)
 			placeOf[key] = place
-			batches = append(batches, batch{document: s.NotifyDocument, comment: noticeComment(n), parameters: parameters})
+			batches = append(batches, batch{document: s.NotifyDocument, comment: noticeComment(n), parameters: parameters, maxChars: maxNoticeChars})
 		}
 		b := &batches[place]
 		b.items = append(b.items, item{i, n.HostID, encodeNotice(n)})

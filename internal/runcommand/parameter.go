@@ -11,10 +11,12 @@ const (
 	// maxHosts is SendCommand's limit of InstanceIds.
 	maxHosts = 50
 
-	// maxParameterChars is the `maxChars` of the document's parameter: text of
-	// the document and twice this (each step holds it) stay below 60 KB, and
-	// the service takes 64.
-	maxParameterChars = 22_000
+	// maxClosingChars and maxNoticeChars are the `maxChars` of the parameter
+	// `sessions` of the close and the notify document: text of the document and
+	// twice its parameters (each step holds them) stay below 60 KB, and the service
+	// takes 64.
+	maxClosingChars = 22_000
+	maxNoticeChars  = 13_000
 
 	// maxOutputChars is how much of a host's stdout GetCommandInvocation
 	// gives. lineChars is the longest line of a session but for its ID: the
@@ -55,7 +57,7 @@ func (c command) parameter() string {
 
 // split makes as few commands as the limits allow: ⌈hosts/50⌉ as long as the
 // parameters and each host's output fit.
-func split(items []item) []command {
+func split(items []item, maxChars int) []command {
 	// groupsOf has, for each host, its groups: one, or more where the answer
 	// to one would be cut.
 	var hosts []string
@@ -65,7 +67,7 @@ func split(items []item) []command {
 		if groupsOf[it.hostID] == nil {
 			hosts = append(hosts, it.hostID)
 		}
-		groupsOf[it.hostID] = add(groupsOf[it.hostID], it)
+		groupsOf[it.hostID] = add(groupsOf[it.hostID], it, maxChars)
 		rounds = max(rounds, len(groupsOf[it.hostID]))
 	}
 
@@ -78,7 +80,7 @@ func split(items []item) []command {
 				continue
 			}
 			g := groupsOf[hostID][round]
-			if len(cmd.groups) == maxHosts || len(cmd.groups) > 0 && chars+g.chars > maxParameterChars {
+			if len(cmd.groups) == maxHosts || len(cmd.groups) > 0 && chars+g.chars > maxChars {
 				commands = append(commands, cmd)
 				cmd, chars = command{}, 0
 			}
@@ -90,11 +92,11 @@ func split(items []item) []command {
 	return commands
 }
 
-func add(groups []group, it item) []group {
+func add(groups []group, it item, maxChars int) []group {
 	key := it.session[:strings.IndexAny(it.session, "/@~")]
 	chars, outputChars := len(it.session)+1, len(key)+lineChars+1
 	if n := len(groups); n == 0 ||
-		groups[n-1].chars+chars > maxParameterChars ||
+		groups[n-1].chars+chars > maxChars ||
 		groups[n-1].outputChars+outputChars > maxOutputChars {
 		groups = append(groups, group{hostID: it.hostID, chars: len(it.hostID) + 1})
 	}

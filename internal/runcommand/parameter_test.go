@@ -54,14 +54,14 @@ func TestNoMoreCommandsThanNeeded(t *testing.T) {
 		{"150 sessions on one host", 1, 149, long, 1},
 		{"more than a host can tell of in one output", 1, 1000, short, 6},
 	} {
-		if got := len(split(all(closings(tc.hosts, tc.onEach, tc.id)))); got != tc.want {
+		if got := len(split(all(closings(tc.hosts, tc.onEach, tc.id)), maxClosingChars)); got != tc.want {
 			t.Errorf("%s: %d commands, want %d", tc.name, got, tc.want)
 		}
 	}
 }
 
 func TestCommandsKeepEveryLimit(t *testing.T) {
-	check := limits(t)
+	check := limits(t, closeDocument)
 	wide := func(n int) string { return fmt.Sprintf("%05d", n) + strings.Repeat("é", 100) }
 	long := func(n int) string { return fmt.Sprintf("%0256d", n) }
 	for _, asked := range [][]session.Closing{
@@ -100,11 +100,45 @@ func TestCommandsKeepEveryLimit(t *testing.T) {
 	})
 }
 
+// Notices keep them, too, whatever the message: the longest of a caller's, and the
+// broker's line.
+func TestNoticesKeepEveryLimit(t *testing.T) {
+	check := limits(t, notifyDocument)
+	parameters := documentOf(t, notifyDocument).Parameters
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := rapid.IntRange(1, 120).Draw(t, "hosts")
+		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Notice {
+			n := session.Notice{
+				SessionID: rapid.StringN(1, 30, 256).Draw(t, "id"), NameOnHost: "console", HostID: hostID(rapid.IntRange(0, hosts-1).Draw(t, "host")),
+				At: sentAt.Add(time.Duration(rapid.IntRange(0, 1e9).Draw(t, "at"))), Text: rapid.StringN(0, 200, 800).Draw(t, "message") + strings.Repeat("x", 200),
+			}
+			if rapid.Bool().Draw(t, "incarnation") {
+				n.CreationTime = "2026-11-23T08:30:00.262883Z"
+			}
+			n.VoidAfter = n.At.Add(2 * time.Minute)
+			if !rapid.Bool().Draw(t, "of a cancel") {
+				n.CloseAt = n.At.Add(time.Hour)
+			}
+			for name, value := range noticeParameters(n) {
+				if p := parameters[name]; !p.AllowedPattern.MatchString(value) || p.MaxChars > 0 && len(value) > p.MaxChars {
+					t.Fatalf("%s is %q", name, value)
+				}
+			}
+			return n
+		}), 1, 600).Draw(t, "notices")
+		var items []item
+		for i, n := range asked {
+			items = append(items, item{i, n.HostID, encodeNotice(n)})
+		}
+		check(t, items)
+	})
+}
+
 // limits gives the check that commands ask each item once, of its host, and keep
 // the limits of the document and of Systems Manager.
-func limits(t *testing.T) func(t rapid.TB, items []item) {
-	parameter := closeParameter(t)
-	// The longest line that the close document prints for a session.
+func limits(t *testing.T, document string) func(t rapid.TB, items []item) {
+	parameter := documentOf(t, document).Parameters["sessions"]
+	// The longest line that a document prints for a session.
 	longest, err := json.Marshal(map[string]string{"id": "", "result": "replaced", "reason": strings.Repeat("x", 80)})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +148,7 @@ func limits(t *testing.T) func(t rapid.TB, items []item) {
 		for _, it := range items {
 			asked[it.place] = it
 		}
-		for _, cmd := range split(items) {
+		for _, cmd := range split(items, parameter.MaxChars) {
 			ids := map[string]bool{}
 			if len(cmd.groups) < 1 || len(cmd.groups) > 50 {
 				t.Fatalf("%d hosts", len(cmd.groups))
@@ -160,33 +194,36 @@ func limits(t *testing.T) func(t rapid.TB, items []item) {
 // A Systems Manager document is at most 64 KB with its parameters pasted in, in
 // each of its steps.
 func TestDocumentAndParametersFitTogether(t *testing.T) {
-	d := closeDocument(t)
-	if size := d.Size + len(d.Steps)*(maxParameterChars+12); size > 60<<10 {
-		t.Errorf("%d bytes", size)
-	}
-	if chars := closeParameter(t).MaxChars; chars != maxParameterChars {
-		t.Errorf("the document takes %d characters, commands have up to %d", chars, maxParameterChars)
+	for document, maxChars := range map[string]int{closeDocument: maxClosingChars, notifyDocument: maxNoticeChars} {
+		d := documentOf(t, document)
+		size := d.Size
+		for name, p := range d.Parameters {
+			size += len(d.Steps) * (max(p.MaxChars, 12) + len(name))
+		}
+		if size > 60<<10 {
+			t.Errorf("%s: %d bytes", document, size)
+		}
+		if chars := d.Parameters["sessions"].MaxChars; chars != maxChars {
+			t.Errorf("%s takes %d characters, commands have up to %d", document, chars, maxChars)
+		}
 	}
 }
 
-func closeDocument(t *testing.T) template.Document {
+const closeDocument, notifyDocument = "CloseDocument", "NotifyDocument"
+
+func documentOf(t *testing.T, logicalID string) template.Document {
 	t.Helper()
 	tmpl, err := template.Load("../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range tmpl.Documents() {
-		if d.LogicalID == "CloseDocument" {
+		if d.LogicalID == logicalID {
 			return d
 		}
 	}
-	t.Fatal("template.yaml has no CloseDocument")
+	t.Fatalf("template.yaml has no %s", logicalID)
 	panic("unreachable")
-}
-
-func closeParameter(t *testing.T) template.DocumentParameter {
-	t.Helper()
-	return closeDocument(t).Parameters["sessions"]
 }
 
 func TestEncodedIDComesBack(t *testing.T) {

@@ -48,6 +48,7 @@ type batch struct {
 	comment    comment
 	parameters map[string]string // all but the sessions
 	items      []item
+	maxChars   int // of the parameter `sessions`
 	// onSent, where it is there, is called for each item of a command that was taken.
 	onSent func(place int, commandID string)
 }
@@ -80,7 +81,7 @@ func (s *Sender) send(ctx context.Context, batches []batch, errs []error) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
 	for _, b := range batches {
-		for _, cmd := range split(b.items) {
+		for _, cmd := range split(b.items, b.maxChars) {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
