@@ -36,8 +36,9 @@ func environment(url string) []string {
 		"PATH": os.Getenv("PATH"), "HOME": "/nonexistent",
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_EC2": url,
-		"SESSIONS_TABLE": "Sessions", "HOSTS_TABLE": "Hosts", "CLOSE_DOCUMENT": "Close", "INVENTORY_DOCUMENT": "Inventory",
-		"IDLE_DOCUMENT": "Idle", "FLEET_TAG_VALUE": "default", "CALL_TIMEOUT_SECONDS": "60", "STACK": "bench",
+		"SESSIONS_TABLE": "Sessions", "HOSTS_TABLE": "Hosts",
+		"CLOSE_DOCUMENT": "Close", "NOTIFY_DOCUMENT": "Notify", "INVENTORY_DOCUMENT": "Inventory", "IDLE_DOCUMENT": "Idle",
+		"FLEET_TAG_VALUE": "default", "CALL_TIMEOUT_SECONDS": "60", "STACK": "bench",
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {

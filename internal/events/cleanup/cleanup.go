@@ -17,10 +17,11 @@ import (
 
 // Settings are what template.yaml sets for the function.
 type Settings struct {
-	SessionsTable, HostsTable                      string
-	CloseDocument, InventoryDocument, IdleDocument string
-	FleetTag                                       string
-	GiveUp, SilentAfter                            time.Duration
+	SessionsTable, HostsTable       string
+	CloseDocument, NotifyDocument   string
+	InventoryDocument, IdleDocument string
+	FleetTag                        string
+	GiveUp, SilentAfter             time.Duration
 	// CloseIdleAfter and StopEmptyAfter are 0 for never.
 	CloseIdleAfter, StopEmptyAfter time.Duration
 	EndStopped                     bool
@@ -32,6 +33,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 		SessionsTable:     env.Text("SESSIONS_TABLE"),
 		HostsTable:        env.Text("HOSTS_TABLE"),
 		CloseDocument:     env.Text("CLOSE_DOCUMENT"),
+		NotifyDocument:    env.Text("NOTIFY_DOCUMENT"),
 		InventoryDocument: env.Text("INVENTORY_DOCUMENT"),
 		IdleDocument:      env.Text("IDLE_DOCUMENT"),
 		FleetTag:          env.Text("FLEET_TAG_VALUE"),
@@ -73,15 +75,16 @@ func New(p Parts, s Settings) *Handler {
 	unresponsive := &session.UnresponsiveMarker{
 		Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 	}
+	hosts := &runcommand.Sender{
+		API: p.SystemsManager, CloseDocument: s.CloseDocument, NotifyDocument: s.NotifyDocument, FleetTag: s.FleetTag,
+		Answered: p.HostTable.Newest,
+	}
 	broadcaster := &runcommand.Broadcaster{
 		API: p.SystemsManager, InventoryDocument: s.InventoryDocument, IdleDocument: s.IdleDocument, FleetTag: s.FleetTag,
 	}
 	return &Handler{
 		Cleaner: &session.Cleaner{
-			Table: p.Table, Index: p.Index, Reaper: reaper,
-			Closer: &runcommand.Sender{
-				API: p.SystemsManager, CloseDocument: s.CloseDocument, FleetTag: s.FleetTag, Answered: p.HostTable.Newest,
-			},
+			Table: p.Table, Index: p.Index, Closer: hosts, Notifier: hosts, Reaper: reaper,
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: p.HostTable, Reaper: reaper, Log: p.Log},

@@ -18,7 +18,8 @@ import (
 
 // Settings are what template.yaml sets for the function.
 type Settings struct {
-	SessionsTable, HostsTable, CloseDocument, FleetTag string
+	SessionsTable, HostsTable               string
+	CloseDocument, NotifyDocument, FleetTag string
 	// MaxBatch is the most entries that one request may have.
 	MaxBatch  int
 	GiveUp    time.Duration
@@ -28,13 +29,14 @@ type Settings struct {
 // ReadSettings reads them; env keeps what is wrong with them.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
-		SessionsTable: env.Text("SESSIONS_TABLE"),
-		HostsTable:    env.Text("HOSTS_TABLE"),
-		CloseDocument: env.Text("CLOSE_DOCUMENT"),
-		FleetTag:      env.Text("FLEET_TAG_VALUE"),
-		MaxBatch:      env.Count("MAX_BATCH_SIZE", 1000),
-		GiveUp:        env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1),
-		ForceMode:     session.ForceMode(env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
+		SessionsTable:  env.Text("SESSIONS_TABLE"),
+		HostsTable:     env.Text("HOSTS_TABLE"),
+		CloseDocument:  env.Text("CLOSE_DOCUMENT"),
+		NotifyDocument: env.Text("NOTIFY_DOCUMENT"),
+		FleetTag:       env.Text("FLEET_TAG_VALUE"),
+		MaxBatch:       env.Count("MAX_BATCH_SIZE", 1000),
+		GiveUp:         env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1),
+		ForceMode:      session.ForceMode(env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
 	}
 }
 
@@ -51,10 +53,14 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	hosts := &runcommand.Sender{
+		API: p.SystemsManager, CloseDocument: s.CloseDocument, NotifyDocument: s.NotifyDocument, FleetTag: s.FleetTag,
+	}
 	return &Handler{
 		Deleter: &session.Deleter{
 			Table:        p.Table,
-			Closer:       &runcommand.Sender{API: p.SystemsManager, CloseDocument: s.CloseDocument, FleetTag: s.FleetTag},
+			Closer:       hosts,
+			Notifier:     hosts,
 			GiveUp:       s.GiveUp,
 			ForceMode:    s.ForceMode,
 			RefusedHosts: p.RefusedHosts,
