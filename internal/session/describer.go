@@ -132,11 +132,10 @@ func (d *Describer) look(ctx context.Context, q Query, after string, limit int) 
 		records, more, err = d.Reader.OnHost(ctx, q.HostID, after, limit)
 	case q.Owner != "":
 		records, more, err = d.Reader.Owned(ctx, q.Owner, after, limit)
-		if err == nil && (q.Details || slices.ContainsFunc(records, isDeleting)) {
-			// The index by-owner has not all of a record, nor whether a deletion waits.
-			seen, err = d.inTable(ctx, records)
-			return seen, more, err
+		if err == nil {
+			seen, err = d.inTable(ctx, records, q.Details)
 		}
+		return seen, more, err
 	default:
 		records, more, err = d.Reader.All(ctx, after, limit)
 	}
@@ -170,8 +169,6 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 	return seen, len(some) < len(ids), nil
 }
 
-func isDeleting(r Record) bool { return r.text(AttrState) == string(Deleting) }
-
 // shown is the session as it is shown: while its deletion waits for its close time it
 // can be used, and has the state that it had, with the time and the reason.
 func (s Session) shown(now time.Time) Session {
@@ -185,14 +182,30 @@ func (s Session) shown(now time.Time) Session {
 	return s
 }
 
-// inTable is the sessions of those records as the table has them.
-func (d *Describer) inTable(ctx context.Context, shown []Record) (seen []Session, err error) {
-	var ids []string
-	for _, r := range shown {
-		ids = append(ids, r.text(AttrSessionID))
+// inTable is the sessions of those records of the index by-owner, which has not all of
+// them: all as the table has them, or those whose deletion may wait.
+func (d *Describer) inTable(ctx context.Context, shown []Record, all bool) (seen []Session, err error) {
+	var (
+		ids []string
+		at  []int
+	)
+	for i, r := range shown {
+		seen = append(seen, r.Session())
+		if all || seen[i].State == Deleting {
+			ids, at = append(ids, seen[i].ID), append(at, i)
+		}
 	}
-	seen, _, err = d.lookUp(ctx, ids, "", len(ids))
-	return seen, err
+	if len(ids) == 0 {
+		return seen, nil
+	}
+	read, _, err := d.lookUp(ctx, ids, "", len(ids))
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range read {
+		seen[at[i]] = s
+	}
+	return seen, nil
 }
 
 func distinct(ids []string) []string {

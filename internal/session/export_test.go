@@ -45,3 +45,6 @@ func MarkForced(e Entry, req Request) Write {
 func MarkForcedBestEffort(e Entry, req Request, until time.Time) Write {
 	return markForced(deletion{Entry: e}, req, until)
 }
+
+// MarkWaiting is Mark with a grace period.
+func MarkWaiting(e Entry, req Request) Write { return markWaiting(deletion{Entry: e}, req) }

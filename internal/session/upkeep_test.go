@@ -98,7 +98,7 @@ func (u *upkeep) reaper() *session.HostReaper {
 
 func (u *upkeep) cleaner() *session.Cleaner {
 	return &session.Cleaner{
-		Table: u.table, Index: u, Closer: u.hosts, Reaper: u.reaper(), GiveUp: giveUp, Now: u.clock, NewID: u.newID, Log: u.logger(),
+		Table: u.table, Index: u, Closer: u.hosts, Notifier: u.hosts, Reaper: u.reaper(), GiveUp: giveUp, Now: u.clock, NewID: u.newID, Log: u.logger(),
 	}
 }
 

@@ -137,7 +137,8 @@ type hosts struct {
 	refuses map[string]string // why it is not asked
 	unclear map[string]bool   // the call has no clear answer
 	sent    []session.Attempt // what the hosts got
-	before  func()            // called before each Close
+	told    []session.Notice
+	before  func() // called before each Close
 }
 
 func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
@@ -199,7 +200,7 @@ func newWorld(t *testing.T, records ...session.Record) *world {
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&w.log, nil)) }
 
 func (w *world) deleter() *session.Deleter {
-	return &session.Deleter{Table: w.table, Closer: w.hosts, RefusedHosts: w.refused, GiveUp: giveUp, Log: w.logger()}
+	return &session.Deleter{Table: w.table, Closer: w.hosts, Notifier: w.hosts, RefusedHosts: w.refused, GiveUp: giveUp, Log: w.logger()}
 }
 
 func (w *world) delete(req session.Request) []session.Answer {
