@@ -6,8 +6,8 @@ var deletionBugs = []mutant{
 	{
 		name: "mark without its place in the index due", promise: 1, file: markRules,
 		why: "a crash after the mark leaves a deletion that cleanup never finds",
-		old: "set(w, AttrDueShard, dueShard(sessionID))",
-		new: "_ = sessionID",
+		old: "set(w, AttrDueShard, shard)",
+		new: "_ = shard",
 	},
 	{
 		name: "lease not written", promise: 1, file: markRules,
@@ -80,7 +80,7 @@ var deletionBugs = []mutant{
 	{
 		name: "another's attempt put back", promise: 2, file: markRules,
 		why: "a claim has taken the deletion over meanwhile",
-		old: "is(AttrAttemptID, req.ID),",
+		old: "is(AttrAttemptID, mark.Set[AttrAttemptID]),",
 		new: "",
 	},
 	{
@@ -132,9 +132,9 @@ var deletionBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "a repeated command is good for as long as is set today", promise: 5, file: deleter,
+		name: "a repeated command is good for as long as is set today", promise: 5, file: deleterSend,
 		why: "it outlives its deletion",
-		old: "requestedAt, until = del.seen.DeletionRequestedAt, tryUntil(del.seen, d.GiveUp)",
-		new: "requestedAt = del.seen.DeletionRequestedAt",
+		old: "tryUntil(del.is, d.GiveUp)",
+		new: "req.At.Add(d.GiveUp)",
 	},
 }

@@ -16,10 +16,10 @@ var hostBugs = []mutant{
 		new: "CreatedUntil: requestedAt.Add(1000 * time.Hour),",
 	},
 	{
-		name: "repeat means what came up since", promise: 5, file: deleter,
+		name: "repeat means what came up since", promise: 5, file: deleterSend,
 		why: "a repeated request moves the bound of the deletion that it repeats",
-		old: "if del.seen.State == Deleting && !del.force {",
-		new: "if del.seen.State == Deleted && !del.force {",
+		old: "attempt.add(del.is, del.is.DeletionRequestedAt,",
+		new: "attempt.add(del.is, req.At,",
 	},
 	{
 		name: "command without an end", promise: 5, file: voidAfter,

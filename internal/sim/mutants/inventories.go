@@ -12,8 +12,8 @@ var inventoryBugs = []mutant{
 	{
 		name: "listed again with traces of its end", promise: 9, file: inventoryRules,
 		why: "the record expires under a session that runs, or cannot be deleted any more",
-		old: "!stays && attr != AttrSessionID {",
-		new: "!stays && attr != AttrSessionID && attr != AttrExpiresAt && attr != AttrConfirmation {",
+		old: "!stays && attr != AttrSessionID &&",
+		new: "!stays && attr != AttrSessionID && attr != AttrExpiresAt && attr != AttrConfirmation &&",
 	},
 
 	// 10. At least once, in any order.

@@ -27,6 +27,7 @@ const (
 	hostEvents     = "internal/events/hostevents/hostevents.go"
 	hostAnswers    = "internal/events/hostevents/answer.go"
 	deleter        = "internal/session/deleter.go"
+	deleterSend    = "internal/session/deletersend.go"
 	voidAfter      = "internal/runcommand/voidafter.go"
 	refusals       = "internal/session/refusal.go"
 	deletions      = "internal/session/deletion.go"

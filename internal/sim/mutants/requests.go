@@ -6,40 +6,40 @@ var requestBugs = []mutant{
 	{
 		name: "owner dropped from the mark's condition", promise: 4, file: markRules,
 		why: "anybody deletes anybody's session",
-		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown),",
-		new: "is(AttrState, Ready, Creating, Unknown),",
+		old: "is(AttrOwner, del.Owner), is(AttrState, states...)",
+		new: "is(AttrState, states...)",
 	},
 	{
 		name: "owner dropped from the forced mark's condition", promise: 4, file: markRules,
 		why: "anybody deletes anybody's session by force",
-		old: "is(AttrOwner, d.owner),\n\t\t\tis(AttrState, Ready, Creating, Unknown, Deleting),",
-		new: "is(AttrState, Ready, Creating, Unknown, Deleting),",
+		old: "is(AttrState, states...), before(AttrCancelledAt, req.At)},",
+		new: "is(AttrState, states...), before(AttrCancelledAt, req.At)}[max(0, len(states)-3):], // four with force",
 	},
 	{
 		name: "wrong owner told that there is a session", promise: 4, file: deletions,
 		why: "the answer tells apart what must look the same",
-		old: "case !exists || s.Owner != del.owner:\n\t\tdel.fail(NotFound, nil)",
-		new: "case !exists:\n\t\tdel.fail(NotFound, nil)\n\tcase s.Owner != del.owner:\n\t\tdel.fail(\"The session belongs to somebody else\", nil)",
+		old: "case !exists || s.Owner != del.Owner:\n\t\tdel.fail(NotFound, nil)",
+		new: "case !exists:\n\t\tdel.fail(NotFound, nil)\n\tcase s.Owner != del.Owner:\n\t\tdel.fail(\"The session belongs to somebody else\", nil)",
 	},
 	{
 		name: "wrong owner told DELETING of an open deletion", promise: 4, file: deletions,
 		why: "the answer shows a stranger that the session exists",
-		old: "case !exists || s.Owner != del.owner:",
-		new: "case !exists || s.Owner != del.owner && s.State != Deleting:",
+		old: "case !exists || s.Owner != del.Owner:",
+		new: "case !exists || s.Owner != del.Owner && s.State != Deleting:",
 	},
 
 	// 6. Forced means forced.
 	{
 		name: "force sends commands", promise: 6, file: deleter,
 		why: "with purge a forced entry asks no host",
-		old: "case del.step == toRepeat, del.force && d.ForceMode != BestEffort:",
-		new: "case del.step == toRepeat:",
+		old: "case del.Force && d.ForceMode != BestEffort:",
+		new: "case del.Force && d.ForceMode == \"\":",
 	},
 	{
 		name: "force does not end an open deletion", promise: 6, file: markRules,
 		why: "it is to end at once also when an ordinary deletion is under way",
-		old: "is(AttrState, Ready, Creating, Unknown, Deleting),",
-		new: "is(AttrState, Ready, Creating, Unknown),",
+		old: "d.ifMeant(req, Ready, Creating, Unknown, Deleting)",
+		new: "d.ifMeant(req, Ready, Creating, Unknown)",
 	},
 	{
 		name: "forced, but not confirmed", promise: 6, file: markRules,
@@ -88,8 +88,8 @@ var requestBugs = []mutant{
 	{
 		name: "put back to something else", promise: 7, file: markRules,
 		why: "what the record said before the mark is lost",
-		old: "if v, had := old[attr]; had {",
-		new: "if v, had := old[attr]; had && attr != AttrStateReason && attr != AttrExpiresAt {",
+		old: "\t\tcase had:",
+		new: "\t\tcase had && attr != AttrStateReason && attr != AttrExpiresAt:",
 	},
 	{
 		name: "refusal answered though the deletion goes on", promise: 7, file: refusals,
@@ -122,7 +122,7 @@ var requestBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "refused hosts are not noted", promise: 7, file: deleter,
+		name: "refused hosts are not noted", promise: 7, file: deleterSend,
 		why: "nobody asks EC2 about them: a caller is refused for hours because of a host that is gone",
 		old: "ofHosts := hostsOf(refused)",
 		new: "ofHosts := hostsOf(nil)",
