@@ -216,6 +216,7 @@ func TestWarnings(t *testing.T) {
 		"warned of a deletion from before":       {waiting(), warning("notice-r0", at(600), at(-300), session.Warned), nil},
 		"not over warned":                        {waiting("WarnedAt", session.FormatTime(at(2)), "Warning", "warned"), warning("notice-r1", at(600), t0, session.Nobody), "warned"},
 		"warned, when closing has begun":         {waiting("Attempts", int64(1), "AttemptId", "a1", "Warning", "failed: no notice was answered"), warning("notice-r1", at(600), t0, session.Warned), "warned"},
+		"of a deletion that is over":             {waiting("State", "DELETED"), warning("notice-r1", at(600), t0, session.Warned), nil},
 		"another host's word":                    {with(waiting(), "HostId", hostB), warning("notice-r1", at(600), t0, session.Warned), nil},
 		"of a session whose deletion is no more": {ready("s1", alice, hostA), warning("notice-r1", at(600), t0, session.Warned), nil},
 	} {

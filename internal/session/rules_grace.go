@@ -179,7 +179,7 @@ const (
 // deletion's CloseAt counts whichever notice it was; anything else only for the
 // newest, and not once they were warned.
 func recordWarning(answer Warning, now time.Time) Write {
-	w := Write{SessionID: answer.SessionID, If: []Condition{is(AttrHostID, answer.HostID)}, Set: Record{}}
+	w := Write{SessionID: answer.SessionID, If: []Condition{is(AttrHostID, answer.HostID), is(AttrState, Deleting)}, Set: Record{}}
 	switch answer.Outcome {
 	case Warned:
 		w.If = append(w.If, is(AttrCloseAt, answer.CloseAt), before(AttrDeletionRequestedAt, answer.At.Add(time.Millisecond)), missing(AttrWarnedAt))
