@@ -214,6 +214,7 @@ func FuzzStreamRecord(f *testing.F) {
 	}
 	f.Add(text)
 	f.Add([]byte(`[{"eventID":"e1","dynamodb":{"NewImage":{"SessionId":{"S":"s1"},"State":{"S":"DELETED"},"Attempts":{"N":"1e999"},"Force":{"BOOL":true},"X":{"L":[]}}}},{},null]`))
+	f.Add([]byte(`[{"eventID":"e1","dynamodb":{"OldImage":{"State":{"S":"READY"}},"NewImage":{"SessionId":{"S":"s1"},"HostId":{"S":"h1"},"State":{"S":"DELETING"},"Attempts":{"N":"0"},"CloseAt":{"S":"2026-11-23T19:10:00.000Z"}}}}]`))
 	f.Fuzz(func(t *testing.T, batch []byte) {
 		var records []json.RawMessage
 		if json.Unmarshal(batch, &records) != nil {
@@ -224,7 +225,7 @@ func FuzzStreamRecord(f *testing.F) {
 			t.Fatalf("%d details of %d records, %v", len(details), len(records), err)
 		}
 		for _, d := range details {
-			if d.ID == "" || d.SessionID == "" || (d.HostEmpty == nil) != (d.HostID == "") {
+			if d.ID == "" || d.SessionID == "" || d.DetailType == "" || (d.HostEmpty != nil) != (d.DetailType == endedsessions.Ended && d.HostID != "") {
 				t.Errorf("%+v", d)
 			}
 		}

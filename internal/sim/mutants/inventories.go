@@ -62,8 +62,8 @@ var inventoryBugs = []mutant{
 	{
 		name: "end announced under another ID each time", promise: 10, file: announcements,
 		why: "what comes twice is taken for two ends",
-		old: "d := Detail{\n\t\tID: shown.EventID,",
-		new: "d := Detail{\n\t\tID: shown.EventID + time.Now().String(),",
+		old: "detailOf(shown.EventID,",
+		new: "detailOf(shown.EventID+time.Now().String(),",
 	},
 	{
 		name: "confirmed a second time", promise: 10, file: confirmRules,
