@@ -25,6 +25,11 @@ func (s Session) waits() bool {
 	return s.State == Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
 }
 
+// mayBePutBack tells whether the request that marked the deletion may still take it back.
+func (s Session) mayBePutBack(now time.Time) bool {
+	return now.Before(s.DeletionRequestedAt.Add(Lease))
+}
+
 // closingSince is when closing began, or begins.
 func (s Session) closingSince() time.Time {
 	if s.CloseAt.IsZero() {

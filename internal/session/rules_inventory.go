@@ -174,8 +174,14 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 	return w, true
 }
 
+// markUnresponsive is what a silent host means for a record: UNKNOWN, or once its deletion
+// is cancelled.
 func markUnresponsive(r Record, before, now time.Time) Write {
 	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
+	if r.Session().waits() {
+		set(&w, AttrStateBefore, Unknown)
+		return w
+	}
 	set(&w, AttrState, Unknown)
 	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+
 		" or longer: is it there, and do its agent and its DCV server work?")

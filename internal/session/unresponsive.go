@@ -151,15 +151,17 @@ func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, now 
 	return settled, nil
 }
 
-// markRecords marks those of a host's records that are READY, and
+// markRecords marks those of a host's records that are READY, or are so again when their
+// deletion is cancelled, and
 // tells how many it marked, and whether all of them are settled.
 func (um *UnresponsiveMarker) markRecords(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {
 	var writes []Write
 	settled = true
 	for _, r := range records {
 		switch s := r.Session(); {
-		case s.State == Ready:
+		case s.State == Ready, s.waits() && s.StateBefore == Ready && !s.mayBePutBack(now):
 			writes = append(writes, markUnresponsive(r, before, now))
+		case s.waits() && !s.mayBePutBack(now):
 		case s.State == Deleting && s.Confirmation == "":
 			settled = false // it may be put back yet
 		}

@@ -110,6 +110,24 @@ func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	u.has("s1", "State", "UNKNOWN")
 }
 
+// A deletion may wait for a day: its host is silent meanwhile as others are, and a
+// cancel gives UNKNOWN back until it answers again.
+func TestCancelOnASilentHostGivesUnknownBack(t *testing.T) {
+	u := newUpkeep(t)
+	u.take(inventory(hostA, t0, found("s1", alice)))
+	u.delete(request("r1", at(800), withGrace("s1", 24*time.Hour)))
+	u.markUnresponsive(at(911))
+	u.has("s1", "State", "DELETING", "StateBefore", "READY") // its request may put it back yet
+	u.markUnresponsive(at(1000))
+	u.has("s1", "State", "DELETING", "StateBefore", "UNKNOWN")
+	if silences, err := u.hostTable.Silences(t.Context(), []string{hostA}); err != nil || !silences[hostA].Silent {
+		t.Errorf("the host is not marked: %v, %v", silences, err)
+	}
+	u.cancel("c1", at(1100), "UNKNOWN")
+	u.take(inventory(hostA, at(1200), found("s1", alice)))
+	u.has("s1", "State", "READY", "StateReason", nil, "ExpiresAt", nil)
+}
+
 // An answer that shows less than all keeps the host, and what it shows, known.
 func TestCutInventoryIsAnAnswer(t *testing.T) {
 	u := newUpkeep(t)
