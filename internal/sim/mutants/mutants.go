@@ -51,6 +51,7 @@ const (
 	dryRuns        = "internal/httpapi/dryrun.go"
 	stopper        = "internal/session/stopper.go"
 	announcements  = "internal/events/endedsessions/endedsessions.go"
+	announced      = "internal/events/endedsessions/detail.go"
 )
 
 var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, scriptBugs)

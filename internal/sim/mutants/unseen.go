@@ -3,6 +3,24 @@ package main
 // Of what the simulation does not have: texts, spellings, and how much of them.
 var unseenBugs = []mutant{
 	{
+		name: "each write of a deletion that waits is announced as its mark", promise: 10, file: announced, tests: "internal/events/endedsessions",
+		why: "who listens tells the user again at each notice and inventory",
+		old: "case old.State != session.Deleting && waits(now):",
+		new: "case waits(now):",
+	},
+	{
+		name: "a close that was asked for now is not announced", promise: 10, file: announced, tests: "internal/events/endedsessions",
+		why: "who listens waits for a close time that is too late",
+		old: "case waits(old) && open && now.CloseAt.Before(old.CloseAt):",
+		new: "case waits(old) && open && waits(now) && now.CloseAt.Before(old.CloseAt):",
+	},
+	{
+		name: "a put-back is announced as a caller's cancel", promise: 3, file: announced, tests: "internal/events/endedsessions",
+		why: "the audit trail has a cancel that nobody asked for",
+		old: "now.CancelledBy == old.CancelledBy",
+		new: "now.CancelledBy == \"\"",
+	},
+	{
 		name: "dry runs are spelled in one way", promise: 5, file: dryRuns, tests: "internal/httpapi/deletesessions",
 		why: "?dryRun[]=true ends sessions",
 		old: `if key != "dryRun" && meansDryRun(key) {`,
