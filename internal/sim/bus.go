@@ -68,46 +68,47 @@ func (w *world) enqueue(event string) {
 
 // polls tells what Lambda may fetch now: from the queue, and from the stream.
 func (w *world) polls() (polls []func()) {
-	var visible []*message
 	now := w.now()
-	for _, m := range w.queue {
-		if !m.visibleAt.After(now) {
-			visible = append(visible, m)
-		}
-	}
+	visible := slices.ContainsFunc(w.queue, func(m *message) bool { return !m.visibleAt.After(now) })
 	busy := 0
 	for _, inv := range w.running {
 		if inv.function == "host-events" {
 			busy++
 		}
 	}
-	if len(visible) > 0 && busy < deployment().source.MaxConcurrency {
-		polls = append(polls, func() { w.pollQueue(visible) })
+	if visible && busy < deployment().source.MaxConcurrency {
+		polls = append(polls, w.pollQueue)
 	}
 	for i := range w.shards {
-		if s := &w.shards[i]; !s.busy && len(s.records) > 0 && !s.retryAt.After(w.now()) {
+		if s := &w.shards[i]; !s.busy && len(s.records) > 0 && !s.retryAt.After(now) {
 			polls = append(polls, func() { w.pollShard(s) })
 		}
 	}
 	for i := range w.pipe {
-		if s := &w.pipe[i]; !s.busy && len(s.turns) > 0 && !s.retryAt.After(w.now()) {
+		if s := &w.pipe[i]; !s.busy && len(s.turns) > 0 && !s.retryAt.After(now) {
 			polls = append(polls, func() { w.pollPipe(s) })
 		}
 	}
 	return polls
 }
 
-// pollQueue hands some of the messages to host-events.
-func (w *world) pollQueue(visible []*message) {
-	var batch []*message
+// pollQueue hands some of the visible messages to host-events.
+func (w *world) pollQueue() {
+	now := w.now()
+	visible, batch := make([]*message, 0, len(w.queue)), []*message(nil)
+	for _, m := range w.queue {
+		if !m.visibleAt.After(now) {
+			visible = append(visible, m)
+		}
+	}
 	for len(visible) > 0 && len(batch) < deployment().source.BatchSize {
 		i := 0
 		if w.meets(eventReordered) {
 			i = w.dice.below(len(visible))
 		}
 		m := visible[i]
-		visible = slices.Delete(slices.Clone(visible), i, i+1)
-		m.visibleAt = w.now().Add(deployment().queue.VisibilityTimeout)
+		visible = slices.Delete(visible, i, i+1)
+		m.visibleAt = now.Add(deployment().queue.VisibilityTimeout)
 		m.received++
 		batch = append(batch, m)
 		if w.dice.chance(25 * percent) {

@@ -177,10 +177,10 @@ type version struct {
 // listed under. Those that it does not show are nil.
 func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Record, liveHosts []string) {
 	all, liveHosts = slices.Clone(w.records()), slices.Clone(w.all.liveHosts)
-	now := w.now()
+	since := w.now().Add(-behind)
 	for i, r := range all {
 		v := w.all.versions[i]
-		if now.Sub(v.until) < behind && w.meets(indexStale) {
+		if v.until.After(since) && w.meets(indexStale) {
 			id := recordID(r)
 			if inv.stale == nil {
 				inv.stale = map[string]bool{}
