@@ -106,17 +106,17 @@ documents: ## Write the scripts that hosts run into template.yaml, from internal
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
-	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt vet lint shellcheck \
+	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint shellcheck \
 	  -- test-all -- sam-build sam-invoke operation clients schemathesis readme bench-quick validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
 	test -z "$$unformatted" || { echo "gofmt -w these:" $$unformatted; exit 1; }
 
-vet: ## Run go vet
+vet: ## Run go vet, which is a part of lint
 	@go vet ./...
 
-lint: ## Run golangci-lint (settings: .golangci.yml)
+lint: ## Run golangci-lint, go vet's analyzers among it (settings: .golangci.yml)
 	@"$$(.ci/tools/fetch golangci-lint)" run ./...
 
 shellcheck: ## Check the shell scripts, those that hosts run among them
