@@ -85,10 +85,8 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 		del.step, del.is = done, s
 	case !s.State.lives() && s.State != Deleting:
 		del.fail(NotFound, nil)
-	case !s.CancelledAt.Before(req.At) && !s.CancelledAt.IsZero():
-		del.fail(reasonCancelledSince, errNotAsAsked)
-	case del.notAsDescribed() != "":
-		del.fail(del.notAsDescribed(), errNotAsAsked)
+	case del.notAsAsked(req) != "":
+		del.fail(del.notAsAsked(req), errNotAsAsked)
 	case s.givenUpAndConfirmed() && !del.Force:
 		del.step = done
 	case s.State.lives():
@@ -126,9 +124,12 @@ func (del *deletion) earlierThan(open Session, req Request) bool {
 	return open.waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
 }
 
-// notAsDescribed is the reason where a precondition does not hold of the record.
-func (del *deletion) notAsDescribed() (reason string) {
+// notAsAsked is the reason where the deletion was cancelled since the request, or
+// where a precondition does not hold of the record.
+func (del *deletion) notAsAsked(req Request) (reason string) {
 	switch s := del.seen; {
+	case !s.CancelledAt.Before(req.At) && !s.CancelledAt.IsZero():
+		return reasonCancelledSince
 	case del.HostID != "" && s.HostID != del.HostID:
 		return fmt.Sprintf(reasonOtherHost, s.HostID, del.HostID)
 	case del.CreationTime != "" && !sameCreation(s.CreationTime, del.CreationTime):
@@ -137,18 +138,28 @@ func (del *deletion) notAsDescribed() (reason string) {
 	return ""
 }
 
-// predict is what the deletion's writes would come to: toSend where a refusal
-// of its host would take the mark back. An open deletion is never taken back,
-// and a forced one asks nobody, or does not depend on the answer.
-func (del *deletion) predict() {
-	switch {
+// predict is what the deletion's writes would come to, and which CloseAt the record
+// would have: toSend where a refusal of its host would take the mark back. An open
+// deletion is never taken back, and a forced one asks nobody, or does not depend on
+// the answer.
+func (del *deletion) predict(req Request) {
+	switch s := del.seen; {
 	case del.step == done:
-	case del.seen.State.lives() && !del.Force && !del.seen.givenUpAndConfirmed():
-		del.step = toSend
-	case del.seen.State.lives(), del.seen.State == Deleting:
-		del.step = done
-	default:
+	case !s.State.lives() && s.State != Deleting:
 		del.fail(NotFound, nil)
+	case del.notAsAsked(req) != "":
+		del.fail(del.notAsAsked(req), errNotAsAsked)
+	case s.State.lives() && !del.Force && !s.givenUpAndConfirmed():
+		del.step = toSend
+		if del.GracePeriod > 0 {
+			del.is.CloseAt = req.At.Add(del.GracePeriod)
+		}
+	case del.Force:
+		del.step = done
+	case del.earlierThan(s, req):
+		del.step, del.is.CloseAt = done, earlier(s.CloseAt, req.At.Add(del.GracePeriod))
+	default:
+		del.step, del.is.CloseAt = done, s.CloseAt
 	}
 }
 

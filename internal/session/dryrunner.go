@@ -48,7 +48,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	}
 	asked := map[string]bool{}
 	for _, del := range deletions {
-		del.predict()
+		del.predict(req)
 		if del.step == toSend {
 			asked[del.seen.HostID] = true
 		}
@@ -60,7 +60,7 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	var found []Session
 	for _, del := range deletions {
 		if del.reason != NotFound {
-			found = append(found, del.seen)
+			found = append(found, del.seen.shown(req.At))
 		}
 	}
 	seen, err := lastSeen(ctx, d.Notes, found)
@@ -75,9 +75,10 @@ func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error
 	answers := make([]DryAnswer, len(req.Entries))
 	for i, e := range req.Entries {
 		del := ofEntry[i]
-		answers[i].Answer = Answer{SessionID: e.SessionID, FailureReason: del.reason}
+		answers[i].Answer = del.answer(e)
 		if del.reason != NotFound {
-			answers[i].Session = &del.seen
+			hit := del.seen.shown(req.At)
+			answers[i].Session = &hit
 			answers[i].LastSeenAt = seen[del.SessionID]
 		}
 	}

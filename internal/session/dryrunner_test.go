@@ -56,10 +56,27 @@ func TestDryRunForetellsTheRealCall(t *testing.T) {
 		"forced": forcedRecord, "forced, to be closed": toCloseRecord, "ended, to be closed": closingRecord,
 		"given up, then confirmed": with(givenUpRecord, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(50))),
 		"without a state":          with(listedRecord, "State", nil), "unknown": nil,
+		"waiting": waitingRecord, "waiting, its time is past": with(waitingRecord, "CloseAt", session.FormatTime(at(30))),
+		"waited, then confirmed":  with(waitingRecord, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(50))),
+		"waited, is being closed": with(waitingRecord, "Attempts", int64(1), "CloseAt", session.FormatTime(at(30)), "TryUntil", session.FormatTime(at(3630))),
+		"cancelled since":         with(listedRecord, "CancelledAt", session.FormatTime(at(60)), "CancelledBy", "r6"),
+		"cancelled before":        with(listedRecord, "CancelledAt", session.FormatTime(at(59)), "CancelledBy", "r6"),
 	}
+	like := func(e session.Entry, host, creation string) session.Entry {
+		e.HostID, e.CreationTime, e.AsksCloseAt = host, creation, true
+		return e
+	}
+	asking, quiet := entry("s1", alice), withGrace("s1", time.Minute)
+	asking.AsksCloseAt, quiet.AsksCloseAt = true, false
 	entries := map[string][]session.Entry{
 		"ordinary": {entry("s1", alice)}, "forced": {forced("s1", alice)},
 		"another's": {entry("s1", mallory)}, "another's, forced": {forced("s1", mallory)},
+		"with a grace period": {withGrace("s1", time.Minute)}, "with a longer one": {withGrace("s1", time.Hour)},
+		"with one, unasked": {quiet}, "without one, asked": {asking},
+		"as described": {like(entry("s1", alice), hostA, "2026-11-23T08:30:00.262883Z")}, "to the second": {like(withGrace("s1", time.Minute), hostA, "2026-11-23T09:30:00+01:00")},
+		"of another host": {like(entry("s1", alice), hostB, "")}, "of another time": {like(entry("s1", alice), hostA, "2026-11-23T08:30:01Z")},
+		"of another host, forced": {like(forced("s1", alice), hostB, "")}, "forced, asked": {like(forced("s1", alice), "", "")},
+		"another's, of another host":       {like(entry("s1", mallory), hostB, "")},
 		"both ways, twice, with another's": {entry("s1", alice), forced("s1", alice), entry("s1", mallory), entry("s1", alice)},
 	}
 	for name, r := range records {
@@ -99,6 +116,18 @@ func TestDryRunForetellsTheRealCall(t *testing.T) {
 					})
 				}
 			}
+		}
+	}
+}
+
+// Until its close time a session can be used, and the dry run shows it as
+// describeSessions does.
+func TestDryRunShowsWhatWaitsAsUsable(t *testing.T) {
+	w := newWorld(t, waitingRecord)
+	for seconds, want := range map[float64]session.State{60: session.Ready, 600: session.Deleting} {
+		a := w.dryRun(request("r2", at(seconds), withGrace("s1", time.Hour)))[0]
+		if a.Session.State != want || !a.CloseAt.Equal(at(600)) {
+			t.Errorf("after %v seconds: %s, %+v", seconds, a.Session.State, a.Answer)
 		}
 	}
 }
