@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,9 +132,9 @@ func (del *deletion) notAsAsked(req Request) (reason string) {
 	case !s.CancelledAt.Before(req.At) && !s.CancelledAt.IsZero():
 		return reasonCancelledSince
 	case del.HostID != "" && s.HostID != del.HostID:
-		return fmt.Sprintf(reasonOtherHost, s.HostID, del.HostID)
+		return fmt.Sprintf(reasonOtherHost, cmp.Or(s.HostID, noneRecorded), del.HostID)
 	case del.CreationTime != "" && !sameCreation(s.CreationTime, del.CreationTime):
-		return fmt.Sprintf(reasonOtherIncarnation, s.CreationTime, del.CreationTime)
+		return fmt.Sprintf(reasonOtherIncarnation, cmp.Or(s.CreationTime, "an unknown time"), del.CreationTime)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -124,9 +125,7 @@ func recordRefusals(ctx context.Context, table Table, refusals []Report, now tim
 func refusalReason(cause error) string {
 	refusal := (*Refusal)(nil)
 	errors.As(cause, &refusal)
-	host := refusal.HostID
-	if host == "" {
-		host = "(none is recorded)"
-	}
-	return "The session's host " + host + " " + refusal.Reason + "." + reasonRefused
+	return "The session's host " + cmp.Or(refusal.HostID, noneRecorded) + " " + refusal.Reason + "." + reasonRefused
 }
+
+const noneRecorded = "(none is recorded)"

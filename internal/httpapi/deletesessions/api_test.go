@@ -40,7 +40,7 @@ func newAPI(t *testing.T) *api {
 	a.table.Put(session.Listed(session.Session{ID: "SessionId123", Owner: "user1", HostID: host, Type: "virtual"}))
 	log := slog.New(slog.NewTextHandler(&a.log, nil))
 	a.Handler = &deletesessions.Handler{
-		Deleter:  &session.Deleter{Table: a, Closer: a, RefusedHosts: memtable.NewHosts(), GiveUp: time.Hour, Log: log},
+		Deleter:  &session.Deleter{Table: a, Closer: a, Notifier: a, RefusedHosts: memtable.NewHosts(), GiveUp: time.Hour, Log: log},
 		MaxBatch: 1000,
 		Now:      func() time.Time { return now },
 		Log:      log,
@@ -62,6 +62,11 @@ func (a *api) Close(_ context.Context, attempt session.Attempt) []error {
 		return a.send(attempt)
 	}
 	return make([]error, len(attempt.Closings))
+}
+
+func (a *api) Notify(_ context.Context, notices []session.Notice) []error {
+	a.calls++
+	return make([]error, len(notices))
 }
 
 // Check knows what a laptop is, unless it knows nothing.

@@ -23,6 +23,9 @@ func FuzzDeleteSessions(f *testing.F) {
 		`[{"SessionId":"open","Owner":"user1","Force":true},{"SessionId":"over","Owner":"user1","Force":true}]`,
 		`[{"SessionId":"SessionId123","Owner":"user2"},{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"SessionId123","Owner":"user1","Force":true}]`,
 		`[{"SessionId":"<\u2028&>\\","Owner":"user1"},{"SessionId":"open","Owner":"user1","Force":null}]`,
+		`[{"SessionId":"SessionId123","Owner":"user1","GracePeriodSeconds":600,"Message":"m\"","Reason":"r"},{"SessionId":"open","Owner":"user1","GracePeriodSeconds":60}]`,
+		`[{"SessionId":"SessionId123","Owner":"user1","HostId":"i-0"},{"SessionId":"open","Owner":"user1","HostId":"i-0123456789abcdef0","Force":true}]`,
+		`[{"SessionId":"open","Owner":"user2","CreationTime":"2026-11-23T08:30:00Z"},{"SessionId":"SessionId123","Owner":"user1","CreationTime":"2026-11-23T08:30:00Z"}]`,
 		`[]`, `{}`, ``, "\ufeff[]", `[{"SessionId":"SessionId123","Owner":"user1"},7]`, `[{"SessionId":"SessionId123","Owner":"user1","Owner":"user1"}]`,
 	} {
 		f.Add(body, false, "")
@@ -69,7 +72,7 @@ func FuzzDeleteSessions(f *testing.F) {
 		body = strings.TrimPrefix(body, "\ufeff")
 		var entries []map[string]any
 		var got struct {
-			SuccessfulList   []struct{ SessionId, State string }
+			SuccessfulList   []struct{ SessionId, State, CloseAt string }
 			UnsuccessfulList []struct{ SessionId, FailureReason string }
 		}
 		if err := json.Unmarshal([]byte(body), &entries); err != nil {
@@ -78,30 +81,37 @@ func FuzzDeleteSessions(f *testing.F) {
 		if err := json.Unmarshal([]byte(resp.Body), &got); err != nil {
 			t.Fatal(err)
 		}
-		var deleting, failed []string // as it should be
+		var deleting, failed []map[string]any // as it should be
+		known := func(e map[string]any) bool {
+			return slices.Contains([]string{"SessionId123", "open"}, e["SessionId"].(string)) && e["Owner"] == "user1"
+		}
 		for _, e := range entries {
-			id := e["SessionId"].(string)
-			known := slices.Contains([]string{"SessionId123", "open"}, id) && e["Owner"] == "user1"
-			if known {
-				deleting = append(deleting, id)
+			// What is recorded has no creation time.
+			if known(e) && (e["HostId"] == nil || e["HostId"] == host) && e["CreationTime"] == nil {
+				deleting = append(deleting, e)
 			} else {
-				failed = append(failed, id)
+				failed = append(failed, e)
 			}
 		}
 		for _, s := range got.SuccessfulList {
-			if len(deleting) == 0 || s.SessionId != deleting[0] || s.State != "DELETING" {
-				t.Fatalf("%+v, and next is %q", s, deleting)
+			if len(deleting) == 0 || s.SessionId != deleting[0]["SessionId"] || s.State != "DELETING" {
+				t.Fatalf("%+v, and next is %v", s, deleting)
+			}
+			// What was open before has no grace period.
+			seconds, _ := deleting[0]["GracePeriodSeconds"].(float64)
+			if waits := seconds > 0 && s.SessionId == "SessionId123"; waits != (s.CloseAt != "") {
+				t.Errorf("%+v, for %v", s, deleting[0])
 			}
 			deleting = deleting[1:]
 		}
 		for _, u := range got.UnsuccessfulList {
-			if len(failed) == 0 || u.SessionId != failed[0] || u.FailureReason != session.NotFound {
-				t.Fatalf("%+v, and next is %q", u, failed)
+			if len(failed) == 0 || u.SessionId != failed[0]["SessionId"] || (u.FailureReason == session.NotFound) != !known(failed[0]) {
+				t.Fatalf("%+v, and next is %v", u, failed)
 			}
 			failed = failed[1:]
 		}
 		if len(deleting)+len(failed) > 0 {
-			t.Errorf("not answered: %q, %q", deleting, failed)
+			t.Errorf("not answered: %v, %v", deleting, failed)
 		}
 	})
 }

@@ -24,6 +24,7 @@ type Settings struct {
 	MaxBatch  int
 	GiveUp    time.Duration
 	ForceMode session.ForceMode
+	Defaults  Defaults
 }
 
 // ReadSettings reads them; env keeps what is wrong with them.
@@ -37,6 +38,10 @@ func ReadSettings(env *awsenv.Environment) Settings {
 		MaxBatch:       env.Count("MAX_BATCH_SIZE", 1000),
 		GiveUp:         env.Minutes("GIVE_UP_AFTER_MINUTES", 60, 1),
 		ForceMode:      session.ForceMode(env.OneOf("FORCE_MODE", string(session.Purge), string(session.BestEffort))),
+		Defaults: Defaults{
+			GracePeriod: awsenv.Parsed(env, "GRACE_PERIOD_SECONDS", session.ParseGracePeriod),
+			Message:     awsenv.Parsed(env, "GRACE_MESSAGE", session.ParseText),
+		},
 	}
 }
 
@@ -72,7 +77,7 @@ func New(p Parts, s Settings) *Handler {
 			HostChecker: &runcommand.Checker{API: p.SystemsManager, FleetTag: s.FleetTag},
 			Log:         p.Log,
 		},
-		MaxBatch: s.MaxBatch, Now: p.Now, Log: p.Log,
+		MaxBatch: s.MaxBatch, Defaults: s.Defaults, Now: p.Now, Log: p.Log,
 	}
 }
 
@@ -82,6 +87,7 @@ type Handler struct {
 	DryRunner *session.DryRunner
 	// MaxBatch is the most entries that one request may have.
 	MaxBatch int
+	Defaults Defaults
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -92,7 +98,9 @@ type deleteAnswer = httpapi.BatchAnswer[successful, unsuccessful]
 type successful struct {
 	SessionID string        `json:"SessionId"`
 	State     session.State `json:"State"`
-	Session   *hit          `json:"Session,omitempty"`
+	// CloseAt is there only for entries with a field that Session Manager has not.
+	CloseAt string `json:"CloseAt,omitempty"`
+	Session *hit   `json:"Session,omitempty"`
 }
 
 type unsuccessful struct {
@@ -118,7 +126,7 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 }
 
 func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest, id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse {
-	entries, faults := parseEntries(body, h.MaxBatch)
+	entries, faults := parseEntries(body, h.MaxBatch, h.Defaults)
 	dryRun, wrong := httpapi.ParseDryRun(req)
 	if faults = append(faults, wrong...); len(faults) > 0 {
 		return httpapi.BadRequest(log, id, faults)
@@ -140,7 +148,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	out := deleteAnswer{RequestID: id, DryRun: dryRun}
 	for _, a := range answers {
 		if a.FailureReason == "" {
-			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, hitOf(a)})
+			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, closeAt(a), hitOf(a)})
 		} else {
 			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason, hitOf(a)})
 		}
@@ -156,6 +164,14 @@ func (h *Handler) delete(ctx context.Context, req session.Request) ([]session.Dr
 		all[i].Answer = a
 	}
 	return all, err
+}
+
+// closeAt is the time as the record has it; "" for none.
+func closeAt(a session.DryAnswer) string {
+	if a.CloseAt.IsZero() {
+		return ""
+	}
+	return session.FormatTime(a.CloseAt)
 }
 
 // hitOf is nil for entries without a session of their owner, and outside of dry

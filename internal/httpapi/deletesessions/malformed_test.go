@@ -152,6 +152,7 @@ func TestAnyBodyHasItsAnswer(t *testing.T) {
 	pieces := rapid.SampledFrom([]string{
 		`[`, `]`, `{`, `}`, `,`, `:`, `"SessionId"`, `"Owner"`, `"Force"`, `"s"`, `""`, `"\ud800"`, `null`, `true`, `7`, "\x00", "\xff", ` `, `[]`,
 		`{"SessionId":"s","Owner":"o"}`, `{"SessionId":"SessionId123","Owner":"user1","Force":true}`,
+		`"GracePeriodSeconds"`, `"Message"`, `"HostId"`, `600`, `{"SessionId":"SessionId123","Owner":"user1","GracePeriodSeconds":600}`,
 	})
 	rapid.Check(t, func(rt *rapid.T) {
 		a := newAPI(t)

@@ -21,14 +21,16 @@ func TestSamplesAreUnderstood(t *testing.T) {
 		confirmation any
 		by           any
 	}{
-		"delete.json":           {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, client},
-		"delete-base64.json":    {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, "unknown"},
-		"delete-forced.json":    {200, deleted + `"UnsuccessfulList":[]}`, "forced", client},
-		"delete-dry-run.json":   {200, head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING","Session":{"State":"READY"`, nil, nil},
-		"delete-malformed.json": {400, `{"message":"The request is malformed`, nil, nil},
+		"delete.json":              {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, client},
+		"delete-base64.json":       {200, deleted + `"UnsuccessfulList":[{"SessionId":"SessionIdabc","FailureReason":"The requested dcvSession does not exist"}]}`, nil, "unknown"},
+		"delete-grace-period.json": {200, head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING","CloseAt":"2026-11-23T19:11:02.123Z"}],"UnsuccessfulList":[]}`, nil, client},
+		"delete-forced.json":       {200, deleted + `"UnsuccessfulList":[]}`, "forced", client},
+		"delete-dry-run.json":      {200, head + `"SuccessfulList":[{"SessionId":"SessionId123","State":"DELETING","Session":{"State":"READY"`, nil, nil},
+		"delete-malformed.json":    {400, `{"message":"The request is malformed`, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)
+			a.table.Put(session.Listed(session.Session{ID: "SessionId123", Owner: "user1", HostID: "i-0a1b2c3d4e5f60001", Type: "virtual"}))
 			a.DryRunner = &session.DryRunner{Getter: memtable.Reader{Table: a.table}, Notes: memtable.NewHosts(), HostChecker: a, Log: a.Log}
 			resp := a.serve(httpapitest.Sample(t, name))
 			if resp.StatusCode != want.status || !strings.HasPrefix(resp.Body, want.body) {
