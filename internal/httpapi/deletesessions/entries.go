@@ -26,10 +26,28 @@ func parseEntries(body []byte, maxBatch int, defaults Defaults) ([]session.Entry
 		faults = append(faults, contradictions(parsed, faults)...)
 	}
 	var entries []session.Entry
+	notices := map[notice]bool{}
 	for _, e := range parsed {
 		entries = append(entries, e.Entry)
+		if e.GracePeriod > 0 {
+			notices[notice{e.Message, e.GracePeriod}] = true
+		}
+	}
+	if len(notices) > maxNotices {
+		faults = append(faults, httpapi.Fault{Field: "body",
+			Reason: fmt.Sprintf("has %d different messages or grace periods; one request may have %d", len(notices), maxNotices)})
 	}
 	return entries, faults
+}
+
+// maxNotices is how many different texts one request may have hosts show: each is a
+// command of its own.
+const maxNotices = 16
+
+// A notice is what the text that users read depends on.
+type notice struct {
+	message     string
+	gracePeriod time.Duration
 }
 
 // A parsedEntry is an entry, and which of it is its own, not the stack's.

@@ -195,3 +195,25 @@ func TestAllFaultsFitIntoTheAnswer(t *testing.T) {
 		t.Errorf("%d faults in %d bytes", len(faults), size)
 	}
 }
+
+// Each text is a command of its own.
+func TestOneRequestHasFewMessages(t *testing.T) {
+	body := func(n int, fields string) []byte {
+		var entries []string
+		for i := range n {
+			entries = append(entries, fmt.Sprintf(`{"SessionId":"s%d","Owner":"o",%s}`, i, strings.ReplaceAll(fields, "#", fmt.Sprint(60+i))))
+		}
+		return []byte("[" + strings.Join(entries, ",") + "]")
+	}
+	const same = `"Message":"Goodbye","GracePeriodSeconds":60`
+	for fields, most := range map[string]int{same: 1000, `"Message":"#","GracePeriodSeconds":60`: 16, `"Message":"Goodbye","GracePeriodSeconds":#`: 16} {
+		if _, faults := parseEntries(body(most, fields), 1000, Defaults{}); len(faults) > 0 {
+			t.Errorf("%d of %s: %+v", most, fields, faults)
+		}
+		_, faults := parseEntries(body(most+1, fields), 2000, Defaults{})
+		want := "has 17 different messages or grace periods; one request may have 16"
+		if fields != same && (len(faults) != 1 || faults[0].Field != "body" || faults[0].Reason != want) {
+			t.Errorf("%d of %s: %+v", most+1, fields, faults)
+		}
+	}
+}
