@@ -128,11 +128,15 @@ show() {
   [ "$order" = "$notice" ] || fail "a newer notice came"
   takeAway
   uid=$user gid=$group
-  printf %s "$SSM_text" | base64 -d >"$file.text"
+  # xmessage breaks no lines.
+  fold='cat'
+  [ "$name" = zenity ] || fold='fold -s -w 80'
+  printf %s "$SSM_text" | base64 -d | $fold >"$file.text"
   exec 8<"$file.text"
   rm -f "$file.text"
+  # Labels of its own: a button "Cancel" would look as if it cancelled the close. All dialogs of zenity 3 and 4 take them.
   case $name in
-  zenity) set -- zenity --text-info --title="Amazon DCV session" --width=520 --height=260 ;;
+  zenity) set -- zenity --text-info --title="Amazon DCV session" --ok-label=OK --cancel-label="Hide this message" --width=600 --height=260 ;;
   *) set -- xmessage -title "Amazon DCV session" -center -buttons OK:0 -file - ;;
   esac
   set -- DISPLAY="$display" XAUTHORITY="$authority" HOME="$home" PATH="$PATH" LANG=C.UTF-8 timeout -k 5 "$seconds" "$@"
@@ -145,12 +149,13 @@ show() {
 }
 
 # settle SESSION ORDER PROGRAM KIND: answers shown if the program of that notice runs and has read the message, which it does
-# once the X server has let it in. The reader of the file at /proc is the program's parent, which shares its place in the text.
+# once the X server has let it in. The process of the record is timeout, which ends with the program, and shares its place in
+# the text.
 settle() {
   record "$1"
   [ "$order" = "$2" ] || fail "a newer notice came"
   place=$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/0" 2>/dev/null)
-  if ! alive || [ "${place:-0}" = 0 ]; then
+  if [ "${place:-0}" = 0 ]; then
     takeAway
     keep
     fail "$3 did not stay on the screen"

@@ -48,9 +48,9 @@ while case $1 in --reuid | --regid) shift ;; --*) ;; *) false ;; esac; do shift;
 exec "$@"`)
 		h.shim("stat", fmt.Sprintf(`[ "$2" = '%%u %%F' ] || exec %s "$@"
 if [ -h "$3" ]; then echo "%d symbolic link"; elif [ -f "$3" ]; then echo "%[2]d regular file"; else exit 1; fi`, program(t, "stat"), ownerID))
-		s.program("zenity", `cat >"$shown.text"; env >"$shown.env"; : >`+s.dir+`/read; exec `+program(t, "sleep")+` 600`)
-		h.shim("sleep", fmt.Sprintf(`[ "$1" = 2 ] || exit 0
-echo >>%[1]s/waits; i=0; until [ -e %[1]s/read ] || [ $i = 100 ]; do i=$((i + 1)); %[2]s 0.1; done; rm -f %[1]s/read`, s.dir, program(t, "sleep")))
+		s.program("zenity", `cat >"$shown.text"; env >"$shown.env"; exec `+program(t, "sleep")+` 600`)
+		s.shim("sleep", `[ "$1" = 2 ] || exit 0
+echo >>`+s.dir+`/waits`+s.untilRead())
 		h.write(filepath.Join(s.dir, "authority"), "", 0o600)
 		t.Cleanup(func() {
 			for _, pid := range s.pids() {
@@ -59,6 +59,22 @@ echo >>%[1]s/waits; i=0; until [ -e %[1]s/read ] || [ $i = 100 ]; do i=$((i + 1)
 		})
 		test(t, s)
 	})
+}
+
+// untilRead are shell commands that wait until every program has read its message or ended, in place of two seconds: on a
+// busy machine these are too few. A program that does neither leaves the file "never".
+func (s *screen) untilRead() string {
+	return `
+i=0
+while [ $i -lt 200 ] && [ ! -e ` + s.dir + `/never ]; do
+  waiting=
+  for file in ` + s.notices + `/*; do
+    read -r _ _ _ pid _ <"$file"
+    [ "$(sed -n 's/^pos:[[:space:]]*//p' /proc/$pid/fdinfo/0 2>/dev/null)" != 0 ] || waiting=1
+  done
+  [ -n "$waiting" ] || break
+  i=$((i + 1)); ` + program(s.t, "sleep") + ` 0.05
+done`
 }
 
 // owner is the user ID of the sessions' owner.
