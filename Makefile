@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test story sim bench bench-quick bench-flood profile documents ci fmt vet lint shellcheck test-all validate service-models \
+.PHONY: help run test story sim bench bench-quick bench-flood profile documents picture ci fmt vet lint shellcheck test-all validate service-models \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
   operate bench-program tools clean
 
@@ -100,6 +100,9 @@ bench-program: | build/
 
 documents: ## Write the scripts that hosts run into template.yaml, from internal/runcommand/documents
 	@go run ./internal/runcommand/documents/generate
+
+picture: ## Paint the window that warns users for README.md: as root, with what the tests on an X server need
+	@REQUIRE_ALL=1 go test -vet=off ./internal/runcommand/documents -count=1 -run '^TestWarningOnAnXServer$$' -args -picture=warning.png
 
 ##### All checks
 

@@ -27,12 +27,16 @@ function Keep($file, $order, $shown, $mark, $at) {
   $file.Flush()
 }
 
-# Show has msg show the text. It reads it from its standard input, as is documented; in which code page is not. The one here is
-# that of Windows's other commands: what it lacks becomes a question mark.
+# Show has msg show the text. It reads it from its standard input, as Microsoft documents; in which code page, nobody does. The
+# one here is that of Windows's other commands: what it lacks becomes a question mark. msg takes less than 256 characters
+# (Ansible's win_msg): of a longer text it gets the beginning and the last line, which has the time.
 function Show($seconds) {
+  $message = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($text))
+  $end = "`n`n" + ($message -split "`n")[-1]
+  if ($message.Length -gt 255 -and $end.Length -lt 200) { $message = $message.Substring(0, 252 - $end.Length) + '...' + $end }
   $page = [Text.Encoding]::GetEncoding([Globalization.CultureInfo]::CurrentCulture.TextInfo.OEMCodePage)
   if (-not $msg) { throw 'there is no msg.exe' }
-  $said = Run $msg "console /time:$seconds" $page.GetBytes([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($text)))
+  $said = Run $msg "console /time:$seconds" $page.GetBytes($message)
   if ($said.Code) { throw "msg: $($said.Words)" }
 }
 

@@ -65,6 +65,12 @@ func TestUserOfWindowsIsWarned(t *testing.T) {
 			}
 		}
 		s.wantNothingRun()
+		end := "This session will be closed at 2026-11-28 18:00 UTC, in 1440 minutes."
+		s.want(s.notifyOnWindows(strings.Repeat("x", 200)+"\n\n"+end, fmt.Sprint(now+600), notice("console", 9)), "console warned")
+		s.wantText(5, strings.Repeat("x", 255-5-len(end))+"...\n\n"+end)
+		longest := strings.Repeat("y", 255)
+		s.want(s.notifyOnWindows(longest, fmt.Sprint(now+600), notice("console", 10)), "console warned")
+		s.wantText(6, longest)
 	})
 }
 
