@@ -20,6 +20,7 @@ HOST_SETUP = {
     "CreateRole", "AttachRolePolicy", "CreateInstanceProfile", "AddRoleToInstanceProfile", "GetInstanceProfile",
     "AssociateIamInstanceProfile", "CreateTags",
 }
+RULE_SETUP = {"PutRolePolicy"}  # what lets EventBridge Scheduler invoke cleanup
 
 
 class Aws:
@@ -60,6 +61,14 @@ class Aws:
             answer = self.json(service, operation, json.loads(body))
             return 200, f"application/x-amz-json-1.{0 if service == 'AmazonSQS' else 1}", json.dumps(answer).encode()
         path = urllib.parse.unquote(urllib.parse.urlsplit(path).path)
+        if path.startswith("/2015-03-31/functions/") and method == "GET":
+            name = path.split("/")[3]
+            configuration = {"FunctionName": name, "FunctionArn": f"arn:aws:lambda:us-east-1:123456789012:function:{name}"}
+            return 200, "application/json", json.dumps({"Configuration": configuration}).encode()
+        if path.startswith("/schedules/"):
+            target = json.loads(body)["Target"]
+            self.invoked.append((target["Arn"], json.loads(target["Input"])))
+            return 200, "application/json", b'{"ScheduleArn": "arn:aws:scheduler:us-east-1:123456789012:schedule/default/rule"}'
         if path.startswith("/2015-03-31/functions/"):
             self.invoked.append((path.split("/")[3], json.loads(body)))
             return 200, "application/json", b"null"
@@ -72,7 +81,7 @@ class Aws:
         return status, "application/octet-stream", content
 
     def query(self, service, action, form):
-        if action in HOST_SETUP:
+        if action in HOST_SETUP | RULE_SETUP:
             return 200, response(action, "")
         if service == "STS" and action == "GetCallerIdentity":
             return 200, response(action, "<Account>123456789012</Account><Arn>arn:aws:iam::123456789012:user/local</Arn>")

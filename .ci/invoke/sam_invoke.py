@@ -245,6 +245,25 @@ class Story:
         host = next(h for h in self.fleet.control("GET", "hosts") if h["HostId"] == self.host_id)
         assert host["State"] == "running", f"a host was stopped, which is off by default: {host}"
 
+    def cleanup_close_dry_run(self):
+        self.session = self.fleet.start_session(self.host_id, "SessionId123", "user1")
+        self.list_session()
+        record = self.table.get("SessionId123") | {"CreationTime": "2026-11-22T08:30:00Z", "HostId": "i-0123456789abcdef0"}
+        self.table.put(**record | {"LiveHostId": "i-0123456789abcdef0"})
+        before, sent = self.table.get("SessionId123"), len(self.aws.command_ids)
+        answer = self.invoke("CleanupFunction", self.event("cleanup-close-dry-run"))
+        assert [(s["sessionId"], s["result"]) for s in answer["sessions"]] == [("SessionId123", "would delete")], answer
+        assert self.table.get("SessionId123") == before, "a dry run changed the record"
+        assert len(self.aws.command_ids) == sent, "a dry run sent a command"
+
+    def cleanup_close(self, event="cleanup-close", rule="rule MaxSessionHours"):
+        self.list_session()
+        self.table.put(**self.table.get("SessionId123") | {"CreationTime": time_text(datetime.timedelta(hours=13))})
+        answer = self.invoke("CleanupFunction", self.event(event))
+        assert [s["result"] for s in answer["sessions"] if s["sessionId"] == "SessionId123"] == ["deleting"], answer
+        record = self.table.get("SessionId123")
+        assert (record["State"], record["DeletionRequestedBy"], record["AttemptId"]) == ("DELETING", rule, answer["requestId"]), record
+
     def instance_stopped(self, host_id=None):
         event = self.event("instance-stopped")
         if host_id:
@@ -292,6 +311,9 @@ class Story:
             ("command-status.json of that inventory: lists what was not", self.command_status_of_that_inventory),
             ("cleanup-idle.json: every host is told", self.cleanup_idle),
             ("cleanup-stop.json: no host is stopped, unless that is switched on", self.cleanup_stop),
+            ("cleanup-close-dry-run.json: tells what would be deleted, and does nothing", self.cleanup_close_dry_run),
+            ("cleanup-close.json: a session of that age is marked, and its host told", self.cleanup_close),
+            ("cleanup-close-all.json: and so is every other", lambda: self.cleanup_close("cleanup-close-all", "rule new image")),
             ("instance-stopped.json as it stands, of a host without records: is no failure", self.instance_stopped),
             ("instance-stopped.json of a host that runs, then of one that stopped: its session ends",
              self.instance_really_stopped),

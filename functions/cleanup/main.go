@@ -26,6 +26,7 @@ func main() {
 	function := cleanup.New(cleanup.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
 		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable},
+		Reader:         dynamo.NewReader(db, settings.SessionsTable),
 		Hosts:          dynamo.HostLister{Client: db, Table: settings.SessionsTable},
 		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		SystemsManager: systemsManager,

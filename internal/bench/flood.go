@@ -67,7 +67,7 @@ func measureFlood(ctx context.Context, r *report) error {
 	)
 	for n, task := range []string{"deletions", "inventory"} {
 		tasks.Go(func() {
-			errs[n] = function.Handle(ctx, cleanup.Event{Task: task})
+			_, errs[n] = function.Handle(ctx, cleanup.Event{Task: task})
 			took[n] = time.Since(f.began)
 		})
 	}

@@ -104,9 +104,14 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 
 // cleanupFor is a run that has the time of ctx.
 func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
+	_, err := f.handler(closeIdleAfter).Handle(ctx, cleanup.Event{Task: task})
+	return err
+}
+
+func (f *fleetWorld) handler(closeIdleAfter time.Duration) *cleanup.Handler {
 	unresponsive := &session.UnresponsiveMarker{Table: f.failing(), Index: f, HostTable: f.hosts, Reaper: f.reaper(), Now: f.now, Log: f.logger()}
 	broadcaster := &runcommand.Broadcaster{API: f, InventoryDocument: "Inventory", IdleDocument: "Idle", FleetTag: "test"}
-	c := cleanup.Handler{
+	return &cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Closer: &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
@@ -117,9 +122,12 @@ func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter
 		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
 		Inventories:  &session.InventorySender{HostTable: f.hosts, Broadcaster: broadcaster, Now: f.now, NewID: awsenv.NewID, Log: f.logger()},
 		Broadcaster:  broadcaster,
-		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+		RuleRunner: &session.RuleRunner{
+			Table: f.failing(), Reader: memtable.Reader{Table: f.table}, GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+			Closer: &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
+		},
+		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
-	return c.Handle(ctx, cleanup.Event{Task: task})
 }
 
 func (f *fleetWorld) documents() (names []string) {

@@ -56,7 +56,7 @@ func TestSamplesAreUnderstood(t *testing.T) {
 }
 
 // cleanupSample sends one command: of a task, its document. Stopping empty hosts
-// sends none, and here finds none.
+// sends none, and here finds none; nor does a dry run of a rule.
 func cleanupSample(t *testing.T, text []byte) {
 	var event cleanup.Event
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -65,16 +65,24 @@ func cleanupSample(t *testing.T, text []byte) {
 	s := newSystem(t, 0, "")
 	s.now = func() time.Time { return t0.Add(2 * session.Lease) }
 	s.table.Put(open("SessionId123"))
+	s.table.Put(session.Listed(session.Session{
+		ID: "SessionIdabc", Owner: "user1", HostID: "i-0123456789abcdef0", Type: "virtual", CreationTime: "2026-11-22T08:30:00Z",
+	}))
 	var (
 		sent         sentDocuments
 		reaper       = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
 		unresponsive = &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()}
 	)
 	broadcaster := &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"}
+	closer := func(document string) *runcommand.Sender {
+		return &runcommand.Sender{API: &sent, CloseDocument: document, FleetTag: "test"}
+	}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
-			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
-			Closer: &runcommand.Sender{API: &sent, CloseDocument: "deletions", FleetTag: "test"},
+			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(), Closer: closer("deletions"),
+		},
+		RuleRunner: &session.RuleRunner{
+			Table: s.table, Reader: memtable.Reader{Table: s.table}, Closer: closer("close"), GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
@@ -87,11 +95,13 @@ func cleanupSample(t *testing.T, text []byte) {
 		},
 		SilentAfter: time.Hour, CloseIdleAfter: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 	}
-	if err := c.Handle(t.Context(), event); err != nil {
+	answer, err := c.Handle(t.Context(), event)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var want sentDocuments
-	if event.Task != "stop" {
+	rule, isRule := answer.(*cleanup.RuleAnswer)
+	if event.Task != "stop" && !(isRule && rule.DryRun) {
 		want = sentDocuments{event.Task}
 	}
 	if diff := cmp.Diff(want, sent); diff != "" {
@@ -99,6 +109,12 @@ func cleanupSample(t *testing.T, text []byte) {
 	}
 	if again := s.table.Get("SessionId123")["AttemptId"] != "r1"; again != (event.Task == "deletions") {
 		t.Errorf("record: %v", s.table.Get("SessionId123"))
+	}
+	if isRule != (event.Task == "close") || isRule && len(rule.Sessions) != 1 {
+		t.Errorf("answer: %+v", answer)
+	}
+	if marked := s.table.Get("SessionIdabc")["State"] == "DELETING"; marked != (isRule && !rule.DryRun) {
+		t.Errorf("record: %v", s.table.Get("SessionIdabc"))
 	}
 }
 

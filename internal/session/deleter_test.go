@@ -243,12 +243,12 @@ func TestTableThatAnswersForOneEntryIsNotDown(t *testing.T) {
 	w.expect(request("r1", t0, entry("s1", alice), entry("nobody's", alice)), session.ReasonNotRecorded, session.NotFound)
 }
 
-// Whoever is called like the broker has asked all the same: the record, and the
+// Whoever is called like the broker, or like a rule, has asked all the same: the record, and the
 // metrics of the deletion, say so.
 func TestCallerNamedLikeTheBroker(t *testing.T) {
 	for by, recorded := range map[string]string{
 		"dcv-session-broker": "caller dcv-session-broker", "caller dcv-session-broker": "caller caller dcv-session-broker",
-		"caller": "caller", "DCV-session-broker": "DCV-session-broker", "": "",
+		"rule nightly": "caller rule nightly", "rule": "rule", "caller": "caller", "DCV-session-broker": "DCV-session-broker", "": "",
 	} {
 		w := newWorld(t, listedRecord)
 		req := request("r1", t0, entry("s1", alice))

@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 25 a stack, of which 5 have values while
+// which it has values: these are 26 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -56,6 +56,9 @@ const (
 	HostsFellSilent Metric = "HostsFellSilent"
 	// HostsStopped: because nothing ran on them any more.
 	HostsStopped Metric = "HostsStopped"
+	// RuleRunsAtBound: runs of rules that reached a bound. A rule that does each time
+	// does not keep up.
+	RuleRunsAtBound Metric = "RuleRunsAtBound"
 	// MessagesReturned and RecordsReturned: what host-events could not process
 	// and gave back to its queue, and session-stream to the table's stream.
 	MessagesReturned Metric = "MessagesReturned"
@@ -98,6 +101,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, DeletionsCancelled, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped,
+	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
 	MessagesReturned, RecordsReturned,
 }

@@ -53,11 +53,11 @@ var cancelAttrs = []string{AttrCancelledAt, AttrCancelledBy, AttrNoticeAt}
 const requestedByBroker = "dcv-session-broker"
 
 // callerName is the caller as the record names it. Issuers let clients choose
-// names: one that is the broker's own must not read as if nobody had asked. The
-// same goes for a name that looks like one that was changed here.
+// names: one that is the broker's own, or a rule's, must not read as if nobody had
+// asked. The same goes for a name that looks like one that was changed here.
 func callerName(name string) string {
 	const caller = "caller "
-	if name == requestedByBroker || strings.HasPrefix(name, caller) {
+	if name == requestedByBroker || strings.HasPrefix(name, requestedByRule) || strings.HasPrefix(name, caller) {
 		return caller + name
 	}
 	return name

@@ -95,7 +95,7 @@ func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
 
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {
 	return cleanup.New(cleanup.Parts{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Hosts: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Hosts: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
 		Now: w.now, NewID: inv.newID, Log: w.log(inv),
 	}, inv.setup.read.cleanup)
 }
@@ -148,7 +148,7 @@ func (w *world) runTask(task string) {
 	w.seen.ran["task "+task]++
 	w.start("cleanup", func(inv *invocation) {
 		inv.task = task
-		_ = w.cleanup(inv).Handle(inv.ctx, cleanup.Event{Task: task})
+		_, _ = w.cleanup(inv).Handle(inv.ctx, cleanup.Event{Task: task})
 	}, func(inv *invocation) { w.taskDone(inv) }, func(*invocation) {})
 	w.say("scheduler", "runs cleanup: %s", task)
 }

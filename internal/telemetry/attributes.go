@@ -22,6 +22,7 @@ var Attributes = map[string]string{
 	"EventId":           "the stream's record, and the announcement that is made of it",
 	"InvocationId":      "Lambda's ID of the invocation, as on its own START and END lines",
 	"Task":              "cleanup's task",
+	"Bound":             "what a rule's run stopped at: its limit, the records that it looks at, its time",
 
 	// What happened.
 	"Outcome":      "what a host says it did with a session",
@@ -44,7 +45,9 @@ var Attributes = map[string]string{
 	"Waiting":         "deletions that wait for their close time",
 	"StillDue":        "due deletions that wait for the next run",
 	"StillQuiet":      "quiet hosts that wait for the next run",
-	"Looked":          "how many hosts were looked at",
+	"Looked":          "how many hosts, or records, were looked at",
+	"Marked":          "sessions that a rule's run began to delete",
+	"LeftAlone":       "sessions that a rule selects, and whose deletion a caller has cancelled not long ago",
 	"HostsLeft":       "hosts that wait for the next run",
 	"StillRefused":    "refused hosts that wait for the next run",
 	"Hosts":           "how many hosts",

@@ -20,27 +20,28 @@ func project(t *testing.T, params map[string]string) *template.Template {
 // deletion waits for always does.
 func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 	for _, c := range []struct {
-		idle, stop string
-		want       map[string]bool
+		idle, stop, hours string
+		want              map[string]bool
 	}{
-		{"0", "false", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": false}},
-		{"1", "false", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": false}},
-		{"0", "true", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": true}},
-		{"60", "true", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": true}},
+		{"0", "false", "0", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": false, "Close": false}},
+		{"1", "false", "0", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": false, "Close": false}},
+		{"0", "true", "0", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": true, "Close": false}},
+		{"0", "false", "12", map[string]bool{"Deletions": true, "Inventory": true, "Idle": false, "Stop": false, "Close": true}},
+		{"60", "true", "0", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": true, "Close": false}},
 	} {
 		enabled := map[string]bool{}
-		for _, f := range project(t, map[string]string{"CloseIdleAfterMinutes": c.idle, "StopEmptyHosts": c.stop}).Functions() {
+		for _, f := range project(t, map[string]string{"CloseIdleAfterMinutes": c.idle, "StopEmptyHosts": c.stop, "MaxSessionHours": c.hours}).Functions() {
 			for _, s := range f.Schedules {
 				enabled[s.Event] = s.Enabled
 			}
 		}
 		if !maps.Equal(enabled, c.want) {
-			t.Errorf("CloseIdleAfterMinutes=%s, StopEmptyHosts=%s: enabled: %v, want %v", c.idle, c.stop, enabled, c.want)
+			t.Errorf("CloseIdleAfterMinutes=%s, StopEmptyHosts=%s, MaxSessionHours=%s: enabled: %v, want %v", c.idle, c.stop, c.hours, enabled, c.want)
 		}
 	}
 	defaults := project(t, nil).Parameters()
-	if defaults["CloseIdleAfterMinutes"] != "0" || defaults["StopEmptyHosts"] != "false" {
-		t.Error("idle sessions are closed, or empty hosts are stopped, where nobody asked for it")
+	if defaults["CloseIdleAfterMinutes"] != "0" || defaults["StopEmptyHosts"] != "false" || defaults["MaxSessionHours"] != "0" {
+		t.Error("sessions are closed because they are idle or old, or empty hosts are stopped, where nobody asked for it")
 	}
 }
 

@@ -1,12 +1,14 @@
 // Package cleanup is the function behind the schedules: deletions that are due,
-// inventories, idle sessions, empty hosts.
+// inventories, idle sessions, empty hosts, sessions that end by rule.
 package cleanup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
@@ -52,6 +54,7 @@ type Parts struct {
 		session.Index
 		session.OpenIndex
 	}
+	Reader    session.Reader
 	Hosts     session.HostLister
 	HostTable interface {
 		session.HostTable
@@ -101,6 +104,9 @@ func New(p Parts, s Settings) *Handler {
 			Index: p.Index, Notes: p.HostTable, Instances: ec2state.NewStopper(p.EC2, s.FleetTag),
 			Grace: s.StopEmptyAfter, Now: p.Now, Log: p.Log,
 		},
+		RuleRunner: &session.RuleRunner{
+			Table: p.Table, Reader: p.Reader, Closer: hosts, GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
+		},
 		SilentAfter: s.SilentAfter, CloseIdleAfter: s.CloseIdleAfter, Now: p.Now, NewID: p.NewID, Log: p.Log,
 	}
 }
@@ -115,7 +121,8 @@ type Handler struct {
 	Inventories  *session.InventorySender
 	Broadcaster  *runcommand.Broadcaster
 	// Stopper stops empty hosts, if its Grace is not 0.
-	Stopper *session.Stopper
+	Stopper    *session.Stopper
+	RuleRunner *session.RuleRunner
 	// SilentAfter is how long a host may leave inventories unanswered.
 	SilentAfter time.Duration
 	// CloseIdleAfter is how long nobody uses a session before it is closed; 0
@@ -126,9 +133,18 @@ type Handler struct {
 	Log            *slog.Logger
 }
 
-// An Event names a task: "deletions", "inventory", "idle" or "stop".
+// An Event names a task: "deletions", "inventory", "idle", "stop" or "close".
 type Event struct {
 	Task string `json:"task"`
+
+	whole json.RawMessage // a rule is in it
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *Event) UnmarshalJSON(raw []byte) error {
+	e.whole = slices.Clone(raw)
+	type plain Event
+	return json.Unmarshal(raw, (*plain)(e))
 }
 
 // answerTime is kept from the end of the function's time for saying what came of
@@ -136,17 +152,21 @@ type Event struct {
 const answerTime = 2 * time.Second
 
 // Handle does the task. Every task may run at any time, any number of times,
-// also at once.
-func (c *Handler) Handle(ctx context.Context, event Event) error {
+// also at once. Only "close" has an answer: a *RuleAnswer.
+func (c *Handler) Handle(ctx context.Context, event Event) (answer any, err error) {
 	ctx, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()
-	err := c.do(ctx, event.Task)
+	if event.Task == "close" {
+		answer, err = c.closeByRule(ctx, event)
+	} else {
+		err = c.do(ctx, event.Task)
+	}
 	if err != nil {
 		c.Log.Error("task failed: the next run goes on", "Task", event.Task, "Cause", err)
-		return fmt.Errorf("task %q: %w", event.Task, err)
+		return nil, fmt.Errorf("task %q: %w", event.Task, err)
 	}
 	c.Log.Info("task done", "Task", event.Task)
-	return nil
+	return answer, nil
 }
 
 func (c *Handler) do(ctx context.Context, task string) error {
@@ -170,5 +190,5 @@ func (c *Handler) do(ctx context.Context, task string) error {
 		}
 		return c.Stopper.Stop(ctx)
 	}
-	return errors.New(`no such task: "deletions", "inventory", "idle" or "stop"`)
+	return errors.New(`no such task: "deletions", "inventory", "idle", "stop" or "close"`)
 }

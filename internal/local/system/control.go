@@ -89,7 +89,10 @@ func (sys *System) control(mux *http.ServeMux) {
 		if !ok {
 			return nil, errNoTask
 		}
-		if err := run(r.Context()); err != nil {
+		if r.PathValue("task") == "close" {
+			return sys.closeByRule(run, r)
+		}
+		if _, err := run(r.Context(), nil); err != nil {
 			return nil, err
 		}
 		switch parameters := sys.template.Parameters(); {
@@ -119,10 +122,11 @@ func (sys *System) control(mux *http.ServeMux) {
 var (
 	errNoAction     = errors.New("no such action: " + strings.Join(slices.Sorted(maps.Keys(hostActions)), ", "))
 	errNoRecord     = errors.New("the table has no such session")
-	errNoTask       = errors.New("no such task: deletions, inventory, idle or stop")
+	errNoTask       = errors.New("no such task: deletions, inventory, idle, stop or close")
 	errNoBroadcasts = errors.New("no such action: end or deliver")
 	errNotPost      = errors.New("only POST does that")
 	errBadAway      = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
+	errNoRule       = errors.New(`the body must be a rule, like those of events/cleanup-close*.json`)
 	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
 
@@ -134,7 +138,7 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
-	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadAway):
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadAway), errors.Is(err, errNoRule):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -144,6 +148,16 @@ func fromThisMachine(r *http.Request) bool {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)
 	return err == nil && ip != nil && ip.IsLoopback()
+}
+
+// closeByRule carries out the rule that is the body, without one that of MaxSessionHours.
+func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
+	event, err := io.ReadAll(r.Body)
+	if err != nil || len(event) == 0 && sys.template.Parameters()["MaxSessionHours"] == "0" || len(event) > 0 && !json.Valid(event) {
+		return nil, errNoRule
+	}
+	answer, err := run(r.Context(), event)
+	return json.RawMessage(answer), err
 }
 
 // putConnection has a user be connected, who does nothing from then on.

@@ -85,6 +85,9 @@ var failings = []failing{
 	{11, "a host has more sessions than one may have in the table", "host-events", "WARN",
 		"host is at its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
 
+	{11, "a rule selects more sessions than one run may mark", "cleanup", "WARN",
+		"rule stopped at a bound: the next run goes on", session.RuleRunsAtBound, "", "rule"},
+
 	{10, "host-events cannot write what it was told: it is told again", "host-events", "WARN",
 		"message goes back to the queue", session.MessagesReturned, "", "refused_writes"},
 	{10, "session-stream cannot write what it was shown: it is shown again", "session-stream", "WARN",

@@ -34,7 +34,9 @@ import (
 //	clock HOST DURATION               sets the host's clock off
 //	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
 //	advance DURATION                  sets the clock of the whole system on
-//	run TASK [N]                      deletions, inventory, idle or stop, now; N runs at once
+//	run TASK [N]                      deletions, inventory, idle, stop or close, now; N runs at once
+//	rule FILE [N]                     carries the rule out, N runs at once, and prints what each did with each session,
+//	                                  a line each, sorted, and where it stopped
 //	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
 //	await-host HOST STATE             waits until it is running or stopped
 //	await-running HOST SESSION...     waits until just these run there

@@ -143,7 +143,7 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 func commands() map[string]command {
 	cmds := map[string]func(*stage, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "broadcasts": cmdBroadcasts, "clock": cmdClock,
-		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
+		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "rule": cmdRule, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
 		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,

@@ -76,10 +76,13 @@ type System struct {
 	functions map[string]*delivery.Function
 	routes    map[string]*delivery.Function // by "METHOD /path"
 	streams   []*delivery.StreamPoller
-	tasks     map[string]func(context.Context) error // scheduled, by name
-	ahead     atomic.Int64                           // of the real time: nanoseconds
+	tasks     map[string]task // scheduled, by name
+	ahead     atomic.Int64    // of the real time: nanoseconds
 	stop      []func()
 }
+
+// A task is one of cleanup's. Without an event it gets its schedule's.
+type task func(ctx context.Context, event []byte) (answer []byte, err error)
 
 // now is the system's clock; Advance sets it on.
 func (sys *System) now() time.Time { return time.Now().Add(time.Duration(sys.ahead.Load())) }
@@ -102,7 +105,7 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 		queues:    map[string]*delivery.Queue{},
 		functions: map[string]*delivery.Function{},
 		routes:    map[string]*delivery.Function{},
-		tasks:     map[string]func(context.Context) error{},
+		tasks:     map[string]task{},
 	}
 	defer func() {
 		if err != nil {
@@ -273,9 +276,11 @@ func (sys *System) schedule(schedule template.Schedule, function *delivery.Funct
 	if err := json.Unmarshal([]byte(schedule.Input), &input); err != nil {
 		return fmt.Errorf("input: %w", err)
 	}
-	sys.tasks[input.Task] = func(ctx context.Context) error {
-		_, err := function.Invoke(ctx, []byte(schedule.Input))
-		return err
+	sys.tasks[input.Task] = func(ctx context.Context, event []byte) ([]byte, error) {
+		if len(event) == 0 {
+			event = []byte(schedule.Input)
+		}
+		return function.Invoke(ctx, event)
 	}
 	every, overridden := sys.opts.Every[input.Task]
 	if !overridden {

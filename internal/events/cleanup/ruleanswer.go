@@ -1,0 +1,60 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A RuleAnswer is what the function returns of a rule's run, for whoever invokes it by
+// hand: a schedule's answer nobody reads, and the log says the same.
+type RuleAnswer struct {
+	RequestID string `json:"requestId"`
+	Rule      string `json:"rule"`
+	DryRun    bool   `json:"dryRun"`
+	// Looked is how many records the run looked at.
+	Looked int `json:"looked"`
+	// StoppedAt is the bound that it stopped at, null if it looked at all sessions: its
+	// limit, 10,000 records, or the function's time.
+	StoppedAt *session.RuleBound `json:"stoppedAt"`
+	// LeftAlone is how many it left alone because a caller cancelled their deletion.
+	LeftAlone int           `json:"leftAlone"`
+	Sessions  []RuleSession `json:"sessions"`
+}
+
+// A RuleSession is a session that the rule selected.
+type RuleSession struct {
+	SessionID    string `json:"sessionId"`
+	Owner        string `json:"owner"`
+	HostID       string `json:"hostId"`
+	CreationTime string `json:"creationTime,omitempty"`
+	Connections  int64  `json:"connections"`
+	// Result is what became of it.
+	Result session.RuleDeed `json:"result"`
+}
+
+func (c *Handler) closeByRule(ctx context.Context, event Event) (*RuleAnswer, error) {
+	rule, faults := parseRule(event.whole)
+	if len(faults) > 0 {
+		return nil, errors.New("the event is not understood, and nothing was done: " + strings.Join(faults, "; "))
+	}
+	run, err := c.RuleRunner.Run(ctx, rule)
+	if err != nil {
+		return nil, err
+	}
+	answer := &RuleAnswer{
+		RequestID: run.RequestID, Rule: rule.Name, DryRun: rule.DryRun, Looked: run.Looked, LeftAlone: run.LeftAlone, Sessions: []RuleSession{},
+	}
+	if run.Bound != "" {
+		answer.StoppedAt = &run.Bound
+	}
+	for _, o := range run.Sessions {
+		answer.Sessions = append(answer.Sessions, RuleSession{
+			SessionID: o.Session.ID, Owner: o.Session.Owner, HostID: o.Session.HostID, CreationTime: o.Session.CreationTime,
+			Connections: o.Session.NumOfConnections, Result: o.Did,
+		})
+	}
+	return answer, nil
+}

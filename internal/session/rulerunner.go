@@ -1,0 +1,322 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// A RuleRunner carries out rules: it reads sessions, marks those that the rule
+// selects, as a request would, and has their hosts close them. Several runs at the
+// same time, of one rule or of many, delete each session once.
+type RuleRunner struct {
+	Table  Table
+	Reader Reader
+	Closer SessionCloser
+	// GiveUp is how long after its request a deletion of now on is tried.
+	GiveUp time.Duration
+	Now    func() time.Time
+	// NewID makes the IDs of runs: UUIDs.
+	NewID func() string
+	Log   *slog.Logger
+}
+
+const (
+	// maxRuleRecords is how many records one run looks at.
+	maxRuleRecords = 10_000
+	// rulePage is how many of them are read together.
+	rulePage = 250
+)
+
+// A RuleRun is what came of one run.
+type RuleRun struct {
+	// RequestID names the run, as a request's ID does.
+	RequestID string
+	// Looked is how many records it looked at, LeftAlone how many of those that the
+	// rule selects it left alone because a caller cancelled their deletion.
+	Looked, LeftAlone int
+	// Bound is the bound that it stopped at: there may be more sessions that the rule
+	// selects. "" if it looked at all of them.
+	Bound RuleBound
+	// Sessions are those that the rule selected.
+	Sessions []RuleOutcome
+}
+
+// A RuleBound bounds a run.
+type RuleBound string
+
+const (
+	BoundLimit   RuleBound = "limit"   // the rule's own
+	BoundRecords RuleBound = "records" // maxRuleRecords
+	BoundTime    RuleBound = "time"    // the function's
+)
+
+// A RuleOutcome is what a run did with a session.
+type RuleOutcome struct {
+	Session Session // as it was read
+	Did     RuleDeed
+}
+
+// A RuleDeed is what a run did with a session, for people.
+type RuleDeed string
+
+const (
+	WouldDelete RuleDeed = "would delete" // in a dry run
+	RuleMarked  RuleDeed = "deleting"
+	RuleMoved   RuleDeed = "left alone: it has changed since it was read"
+	RuleFailed  RuleDeed = "not recorded"
+	RuleUnclear RuleDeed = "not certain that it was recorded"
+)
+
+// Run does what the rule says with as many sessions as the limit; the next run goes
+// on with the rest. What it marks is in the table with a lease, so that the deletion
+// goes on whatever happens next. It fails if the table cannot be read, or took none
+// of the marks.
+func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
+	run := &RuleRun{RequestID: rr.NewID()}
+	req := Request{ID: run.RequestID, By: requestedByRule + rule.Name, At: rr.Now()}
+	log := rr.Log.With("RequestId", req.ID, "RequestedBy", req.By)
+	found, err := rr.find(ctx, rule, req.At, run)
+	if err != nil {
+		return run, fmt.Errorf("find the sessions of rule %q: %w", rule.Name, err)
+	}
+	for _, r := range found {
+		run.Sessions = append(run.Sessions, RuleOutcome{Session: r.Session(), Did: WouldDelete})
+	}
+	if rule.DryRun {
+		for _, o := range run.Sessions {
+			log.Info("rule would delete the session: a dry run changes nothing", "SessionId", o.Session.ID, "HostId", o.Session.HostID, "Owner", o.Session.Owner)
+		}
+	} else {
+		err = rr.mark(ctx, rule, req, found, run, log)
+		rr.close(ctx, req, run, log)
+	}
+	log = log.With("DryRun", rule.DryRun, "Looked", run.Looked, "Sessions", len(run.Sessions), "Marked", run.count(RuleMarked), "LeftAlone", run.LeftAlone)
+	if run.Bound != "" {
+		log.Warn("rule stopped at a bound: the next run goes on", "Bound", string(run.Bound), "Metric", Count(RuleRunsAtBound, 1))
+	} else {
+		log.Info("rule done: it has looked at all sessions")
+	}
+	return run, err
+}
+
+func (run *RuleRun) count(did RuleDeed) (n int) {
+	for _, o := range run.Sessions {
+		if o.Did == did {
+			n++
+		}
+	}
+	return n
+}
+
+// find reads records until it has one more than the rule may mark.
+func (rr *RuleRunner) find(ctx context.Context, rule Rule, now time.Time, run *RuleRun) (found []Record, err error) {
+	page := func() int { return min(rulePage, maxRuleRecords-run.Looked) }
+	for _, list := range rr.pagers(rule.Select, run.RequestID) {
+		for records, err := range around(ctx, list, run.RequestID, page) {
+			switch {
+			case err != nil:
+				return nil, err
+			case !timeFor(ctx, roundTime):
+				run.Bound = BoundTime
+				return found, nil
+			}
+			run.Looked += len(records)
+			selected, err := rr.selected(ctx, rule, records, now)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range selected {
+				switch {
+				case keptByCancel(r.Session(), now):
+					run.LeftAlone++
+				case len(found) == rule.Limit:
+					run.Bound = BoundLimit
+					return found, nil
+				default:
+					found = append(found, r)
+				}
+			}
+			if run.Looked == maxRuleRecords {
+				run.Bound = BoundRecords
+				return found, nil
+			}
+		}
+	}
+	return found, nil
+}
+
+// A pager lists records as Reader does, all or those of an index's collection.
+type pager func(ctx context.Context, after string, limit int) (records []Record, more bool, err error)
+
+// pagers are what is read for the selection: elsewhere first, each time.
+func (rr *RuleRunner) pagers(sel Selection, runID string) (all []pager) {
+	for _, hostID := range distinct(sel.HostIDs) {
+		all = append(all, func(ctx context.Context, after string, limit int) ([]Record, bool, error) {
+			return rr.Reader.OnHost(ctx, hostID, after, limit)
+		})
+	}
+	if len(all) == 0 {
+		for _, owner := range distinct(sel.Owners) {
+			all = append(all, func(ctx context.Context, after string, limit int) ([]Record, bool, error) {
+				return rr.Reader.Owned(ctx, owner, after, limit)
+			})
+		}
+	}
+	if len(all) == 0 {
+		return []pager{rr.Reader.All}
+	}
+	h := fnv.New32a()
+	h.Write([]byte(runID))
+	first := int(h.Sum32() % uint32(len(all)))
+	return slices.Concat(all[first:], all[:first])
+}
+
+// around lists all that a pager lists, page by page, from the one behind start to
+// the end, and from the beginning to start: to the first that it has shown before,
+// since the order is the table's own.
+func around(ctx context.Context, list pager, start string, page func() int) iter.Seq2[[]Record, error] {
+	return func(yield func([]Record, error) bool) {
+		shown := map[string]bool{}
+		isShown := func(r Record) bool { return shown[r.text(AttrSessionID)] }
+		for after, begun := start, false; ; {
+			records, more, err := list(ctx, after, page())
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(records) > 0 {
+				after = records[len(records)-1].text(AttrSessionID)
+			}
+			again := slices.IndexFunc(records, isShown)
+			if again >= 0 {
+				records = records[:again]
+			}
+			for _, r := range records {
+				shown[r.text(AttrSessionID)] = true
+			}
+			if len(records) > 0 && !yield(records, nil) || again >= 0 || !more && begun {
+				return
+			}
+			if !more {
+				after, begun = "", true
+			}
+		}
+	}
+}
+
+// selected are those of the records that the rule selects. The index by-owner has not
+// all of a record: what may be meant is read from the table.
+func (rr *RuleRunner) selected(ctx context.Context, rule Rule, records []Record, now time.Time) (selected []Record, err error) {
+	sel := rule.Select
+	if len(sel.Owners) > 0 && len(sel.HostIDs) == 0 {
+		var ids []string
+		for _, r := range records {
+			if r.Session().State == Ready {
+				ids = append(ids, r.text(AttrSessionID))
+			}
+		}
+		if len(ids) == 0 {
+			return nil, nil
+		}
+		if records, err = rr.Reader.Get(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range records {
+		if sel.meets(r.Session(), now) {
+			selected = append(selected, r)
+		}
+	}
+	return selected, nil
+}
+
+// mark marks what was found.
+func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []Record, run *RuleRun, log *slog.Logger) error {
+	writes := make([]Write, len(found))
+	for i, r := range found {
+		writes[i] = markByRule(r, req, rule, req.At.Add(rr.GiveUp))
+	}
+	results := rr.Table.Write(ctx, writes)
+	var unclear []int // written once more, and judged by the run's ID
+	for i, res := range results {
+		if errors.Is(res.Err, ErrUnclear) {
+			unclear = append(unclear, i)
+		}
+	}
+	again := make([]Write, len(unclear))
+	for n, i := range unclear {
+		again[n] = writes[i]
+	}
+	for n, res := range rr.Table.Write(ctx, again) {
+		res.MayLand = true
+		results[unclear[n]] = res
+	}
+	failed := 0
+	for i, res := range results {
+		o := &run.Sessions[i]
+		log := log.With("SessionId", o.Session.ID, "HostId", o.Session.HostID, "Owner", o.Session.Owner)
+		switch ours := res.Old.text(AttrDeletionRequestID) == req.ID; {
+		case res.Err == nil, errors.Is(res.Err, ErrCondition) && ours:
+			o.Did = RuleMarked
+			continue
+		case errors.Is(res.Err, ErrCondition):
+			o.Did = RuleMoved
+			log.Info("rule leaves the session alone: it has changed since it was read")
+			continue
+		case res.mayLand():
+			o.Did = RuleUnclear
+		default:
+			o.Did = RuleFailed
+		}
+		failed++
+		log.Warn("session not marked, as far as is known: the next run of the rule looks at it again", "Cause", res.Err)
+	}
+	if failed > 0 && failed == len(found) {
+		return ErrTableDown
+	}
+	return nil
+}
+
+// close has the hosts close what was marked. What is refused, or unclear, keeps its
+// lease: cleanup tries it again.
+func (rr *RuleRunner) close(ctx context.Context, req Request, run *RuleRun, log *slog.Logger) {
+	var (
+		marked  []Session
+		reports []Report
+		attempt = Attempt{ID: req.ID, At: req.At}
+	)
+	for _, o := range run.Sessions {
+		if o.Did == RuleMarked {
+			marked = append(marked, o.Session)
+			attempt.add(o.Session, req.At, req.At.Add(rr.GiveUp))
+		}
+	}
+	if len(marked) == 0 {
+		return
+	}
+	commandIDs := make([]string, len(marked))
+	attempt.OnSent = func(closing int, commandID string) { commandIDs[closing] = commandID }
+	for i, err := range rr.Closer.Close(ctx, attempt) {
+		s := marked[i]
+		log := log.With("SessionId", s.ID, "HostId", s.HostID, "Owner", s.Owner)
+		accepted := Count(DeletionsAccepted, 1)
+		switch refusal := (*Refusal)(nil); {
+		case err == nil:
+			log.Info("rule deletes the session: waiting for the host's answer", "CommandId", commandIDs[i], "Metric", accepted)
+		case errors.As(err, &refusal):
+			log.Warn("rule deletes the session, but its host was refused: tried again when the lease ends", "Cause", err,
+				"Metric", accepted, "Metric", Count(AttemptsFailed, 1), "Metric", Count(HostsUnreachable, 1))
+			reports = append(reports, refusal.report(req.ID, s.HostID, s.ID))
+		default:
+			log.Warn("rule deletes the session, but its command was not accepted: tried again when the lease ends", "Cause", err,
+				"Metric", accepted, "Metric", Count(AttemptsFailed, 1))
+		}
+	}
+	recordRefusals(ctx, rr.Table, reports, rr.Now(), log)
+}

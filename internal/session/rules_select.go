@@ -1,0 +1,88 @@
+package session
+
+import (
+	"slices"
+	"time"
+)
+
+// A Rule ends sessions that nobody names: those that it selects.
+type Rule struct {
+	// Name is for people: the deletions are requested by "rule NAME".
+	Name   string
+	Select Selection
+	// Reason is why the sessions are ended, for people and the audit trail.
+	Reason string
+	// DryRun tells what would be done, and changes nothing.
+	DryRun bool
+	// Limit is the most sessions that one run marks, 1 to MaxRuleLimit.
+	Limit int
+}
+
+const (
+	// DefaultRuleLimit is a rule's limit that does not say any.
+	DefaultRuleLimit = 100
+	// MaxRuleLimit bounds the records of one run that are in memory at one time, and
+	// the commands that it sends: more than these do not fit into its time.
+	MaxRuleLimit = 1000
+	// KeepCancelled is how long rules leave a session alone whose deletion a caller
+	// cancelled.
+	KeepCancelled = 24 * time.Hour
+)
+
+// requestedByRule stands before the rule's name in DeletionRequestedBy.
+const requestedByRule = "rule "
+
+// A Selection is the sessions that meet all of it; the zero one is all sessions.
+type Selection struct {
+	// Owners and HostIDs are the only ones meant, if there are any.
+	Owners, HostIDs []string
+	// Type is the only one meant, as hosts report it, if not empty.
+	Type string
+	// OlderThan is the least age, 0 for any: since the later of the creation that
+	// the host reported and the inventory that first saw the session. A host's clock
+	// that is behind makes no session old.
+	OlderThan time.Duration
+	// CreatedBefore is when they were created at the latest, as the host reported;
+	// zero for any. Where it reported nothing, the inventory that first saw the
+	// session counts.
+	CreatedBefore time.Time
+}
+
+// meets tells whether a rule that runs at that time means the session. What begins
+// later, or whose time is asked for and not known, is not meant.
+func (sel Selection) meets(s Session, now time.Time) bool {
+	created, named := parseCreation(s.CreationTime)
+	if !named {
+		created = s.FirstSeenAt
+	}
+	began := created
+	if s.FirstSeenAt.After(began) {
+		began = s.FirstSeenAt
+	}
+	return s.State == Ready && s.Confirmation == "" && !created.After(now) &&
+		(len(sel.Owners) == 0 || slices.Contains(sel.Owners, s.Owner)) &&
+		(len(sel.HostIDs) == 0 || slices.Contains(sel.HostIDs, s.HostID)) &&
+		(sel.Type == "" || s.Type == sel.Type) &&
+		(sel.OlderThan == 0 || !began.IsZero() && now.Sub(began) >= sel.OlderThan) &&
+		(sel.CreatedBefore.IsZero() || !created.IsZero() && created.Before(sel.CreatedBefore))
+}
+
+// keptByCancel tells whether a caller cancelled a deletion of this incarnation not
+// long ago.
+func keptByCancel(s Session, now time.Time) bool {
+	created, named := parseCreation(s.CreationTime)
+	return now.Sub(s.CancelledAt) < KeepCancelled && !(named && s.CancelledAt.Before(created))
+}
+
+// markByRule begins the deletion of a session that a rule selected, if it is as it was
+// read: on that host, in that incarnation, READY, and not cancelled since.
+func markByRule(read Record, req Request, rule Rule, tryUntil time.Time) Write {
+	s := read.Session()
+	w := mark(deletion{Entry: Entry{SessionID: s.ID, Owner: s.Owner, Reason: rule.Reason}}, req, tryUntil)
+	w.If = slices.DeleteFunc(w.If, func(c Condition) bool { return c.Attr == AttrState || c.Attr == AttrCancelledAt })
+	w.If = append(w.If, is(AttrState, Ready))
+	for _, attr := range []string{AttrHostID, AttrCreationTime, AttrFirstSeenAt, AttrCancelledAt} {
+		w.If = append(w.If, same(read, attr))
+	}
+	return w
+}
