@@ -60,6 +60,8 @@ func TestRuleThatIsNotUnderstoodDoesNothing(t *testing.T) {
 		`{"name": "n", "select": {"all": true}, "limit": 1001}`:                                "limit is not a whole number from 1 to 1000",
 		`{"name": "n", "select": {"all": true}, "limit": 1.5}`:                                 "limit is not a whole number from 1 to 1000",
 		`{"name": "", "select": {"all": true}}`:                                                "name is empty",
+		`{"name": "-a", "select": {"all": true}}`:                                              "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
+		`{"name": "a.b", "select": {"all": true}}`:                                             "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
 		`{"name": 7, "select": {"all": true}}`:                                                 "name is not a string",
 		`{"name": "a\nb", "select": {"all": true}}`:                                            "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
 		`{"name": "` + strings.Repeat("n", 65) + `", "select": {"all": true}}`:                 "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +21,6 @@ const (
 	maxHours = 100 * 366 * 24
 )
 
-// ruleName is what DeletionRequestedBy has after "rule ", and people search for.
-var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _-]{0,63}$`)
-
 // parseRule reads an event {"task": "close", ...} and names every fault of it. What is
 // not understood ends no session: a key that is spelled otherwise, a list that a
 // script left empty, or no condition at all would mean more sessions than its author did.
@@ -33,12 +29,7 @@ func parseRule(event json.RawMessage) (rule session.Rule, faults []string) {
 	o := parseObject(event, "", &faults)
 	o.take("task", func(json.RawMessage) string { return "" })
 	o.require("name", func(raw json.RawMessage) string {
-		return parseChosenText(raw, &rule.Name, func(text string) string {
-			if !ruleName.MatchString(text) {
-				return "is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit"
-			}
-			return ""
-		})
+		return parseChosenText(raw, &rule.Name, nameFault)
 	})
 	o.require("select", func(raw json.RawMessage) string {
 		rule.Select = parseSelection(raw, &faults)
@@ -60,6 +51,16 @@ func parseRule(event json.RawMessage) (rule session.Rule, faults []string) {
 	})
 	o.end()
 	return rule, faults
+}
+
+// nameFault tells what is wrong with a rule's name, which DeletionRequestedBy has and
+// people search for.
+func nameFault(name string) (fault string) {
+	const marks, others = " _-", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if len(name) > 64 || strings.Trim(name, others+marks) != "" || strings.Contains(marks, name[:1]) {
+		return "is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit"
+	}
+	return ""
 }
 
 func parseSelection(raw json.RawMessage, faults *[]string) (sel session.Selection) {
