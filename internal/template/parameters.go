@@ -127,12 +127,16 @@ func setParameter(n *yaml.Node, value string, isGiven bool) (parameter, error) {
 	return p, nil
 }
 
+// javaCharacter is how CloudFormation's Java writes a character by its number, which
+// Go writes otherwise.
+var javaCharacter = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
+
 func (d declaredParameter) check(value string) error {
 	if d.AllowedValues != nil && !slices.Contains(d.AllowedValues, value) {
 		return fmt.Errorf("%q is none of %s", value, strings.Join(d.AllowedValues, ", "))
 	}
 	if d.AllowedPattern != "" {
-		whole, err := regexp.Compile("^(?:" + d.AllowedPattern + ")$")
+		whole, err := regexp.Compile("^(?:" + javaCharacter.ReplaceAllString(d.AllowedPattern, `\x{$1}`) + ")$")
 		if err != nil {
 			return fmt.Errorf("AllowedPattern: %w", err)
 		}

@@ -21,7 +21,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 		Template: "../../../template.yaml", Dir: t.TempDir(),
 		Parameters: map[string]string{
 			"FleetTagValue": "studio", "MaxBatchSize": "5", "MaxSessionsPerHost": "4", "ForceMode": "best-effort", "EndSessionsOfStoppedHosts": "false",
-			"StopEmptyHosts": "true",
+			"StopEmptyHosts": "true", "GracePeriodSeconds": "540", "GraceMessage": "Save your work.",
 			// Each time differs from all others.
 			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
 		},
@@ -42,6 +42,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 	}{
 		{"MaxBatchSize", maxBatchIsKept},
 		{"GiveUpAfterMinutes and ForceMode", giveUpIsKept},
+		{"GracePeriodSeconds and GraceMessage", graceIsKept},
 		{"SilentAfterMinutes", silenceIsKept},
 		{"EndSessionsOfStoppedHosts", sessionsOfStoppedHostsAreKept},
 		{"FleetTagValue", fleetTagIsKept},
@@ -78,13 +79,14 @@ func (c built) run(task string) {
 	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/"+task, "")
 }
 
-// delete returns the answer. A session ID may have "/force" behind it.
+// delete returns the answer; it does without a grace period. A session ID may have
+// "/force" behind it.
 func (c built) delete(query string, sessionIDs ...string) string {
 	c.t.Helper()
 	var entries []string
 	for _, id := range sessionIDs {
 		id, force := strings.CutSuffix(id, "/force")
-		entries = append(entries, fmt.Sprintf(`{"SessionId":%q,"Owner":"user1","Force":%t}`, id, force))
+		entries = append(entries, fmt.Sprintf(`{"SessionId":%q,"Owner":"user1","Force":%t,"GracePeriodSeconds":0}`, id, force))
 	}
 	return c.want(http.StatusOK, http.MethodPost, "/deleteSessions"+query, "["+strings.Join(entries, ",")+"]")
 }
@@ -207,6 +209,15 @@ func maxSessionsAreKept(c built) {
 	}
 	if !listed(3) || listed(4) {
 		c.t.Errorf("of five sessions four are listed: %t, and the fifth: %t", listed(3), listed(4))
+	}
+}
+
+func graceIsKept(c built) {
+	c.start("waiting", 1)
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId":"waiting","Owner":"user1"}]`)
+	s := c.record("waiting").Session()
+	if period := s.CloseAt.Sub(s.DeletionRequestedAt); period != 9*time.Minute || s.Message != "Save your work." {
+		c.t.Errorf("closed after %v, with %q", period, s.Message)
 	}
 }
 
