@@ -1,6 +1,6 @@
 // Package fleet is a fleet of DCV hosts on one machine, and Systems Manager and EC2 in front of it. A host is a directory with
 // the state of its DCV server; a command runs the real script of template.yaml there, under sh, with a stand-in `dcv`
-// (dcv.sh). What is simulated is only what lies around the script: hosts that stop or cannot be reached, and Systems
+// (dcv.sh) and, for what shows messages to users, others (programs.go). What is simulated is only what lies around the script: hosts that stop or cannot be reached, and Systems
 // Manager with its limits, its defaults and its errors.
 //
 // A *Fleet has operations of the SDK's ssm.Client and ec2.Client under the same names, so it can stand where a client is
@@ -8,7 +8,6 @@
 package fleet
 
 import (
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,9 +26,6 @@ const (
 	account = "000000000000"
 	region  = "us-east-1"
 )
-
-//go:embed dcv.sh
-var dcv []byte
 
 // Options say what a fleet is made of.
 type Options struct {
@@ -123,7 +119,7 @@ func New(opts Options) (*Fleet, error) {
 	if f.slots <= 0 {
 		f.slots = 4
 	}
-	if err := writeExecutable(filepath.Join(dir, "bin", "dcv"), dcv); err != nil {
+	if err := f.writePrograms(); err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	if err := f.takeUpHosts(); err != nil {
@@ -143,6 +139,7 @@ func (f *Fleet) Close() {
 	}
 	for _, h := range f.hosts {
 		h.interrupt(errClosed)
+		_ = f.closeWindows(h.id) // or the file system fails: they end when their time is over
 	}
 	f.mu.Unlock()
 	f.scripts.Wait()

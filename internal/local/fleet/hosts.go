@@ -40,6 +40,8 @@ type Host struct {
 	State    State
 	Faults   []string  `json:",omitempty"` // what was done to it, and not yet undone: "silence", "break", ...
 	Sessions []Session // by ID
+	// Screen is what windows show to users, those of all of the host's sessions.
+	Screen []string `json:",omitempty"`
 }
 
 // Session is a session as its host's DCV server knows it.
@@ -132,7 +134,11 @@ func (f *Fleet) Hosts() ([]Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host %s: %w", id, err)
 		}
-		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Faults: f.faults(f.hosts[id]), Sessions: sessions})
+		shown, err := f.screen(id)
+		if err != nil {
+			return nil, fmt.Errorf("host %s: %w", id, err)
+		}
+		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Faults: f.faults(f.hosts[id]), Sessions: sessions, Screen: shown})
 	}
 	return hosts, nil
 }

@@ -44,6 +44,7 @@ func (f *Fleet) jobOf(i *invocation) *job {
 			"AWS_SSM_REGION_NAME=" + region,
 			"SSM_COMMAND_ID=" + c.id,
 			"DCV_STATE=" + f.StateDir(i.host.id),
+			"DCV_BROKER_NOTICES=" + f.noticesDir(i.host.id),
 		},
 		dir:   filepath.Join(dir, "orchestration", c.id),
 		noisy: i.host.Noisy,

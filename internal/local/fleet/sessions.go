@@ -191,6 +191,9 @@ func (f *Fleet) sessions(hostID string) ([]Session, error) {
 // endAll ends a host's sessions: they live in the memory of its DCV server. The files that make the server ill stay,
 // since a start does not mend it.
 func (f *Fleet) endAll(h *host) error {
+	if err := f.forgetNotices(h.id); err != nil {
+		return err
+	}
 	found, err := os.ReadDir(f.StateDir(h.id))
 	if err != nil {
 		return err
