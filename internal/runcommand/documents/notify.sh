@@ -4,7 +4,7 @@
 # notice, in milliseconds since 1970, in base 36. `text` is the whole message, UTF-8 in base64.
 # With a closeAt it is a warning, which is shown while somebody is connected, until then. With 0 it is the notice of a cancel,
 # which is shown only where a warning was. It prints {"id":ID as in the parameter,"result":RESULT,"reason":REASON}:
-#   warned   a program still ran two seconds after its start and has read the message; the reason is its name
+#   warned   a program still runs two seconds or more after its start, and has read the message; the reason is its name
 #   nobody   nobody is connected
 #   told     the notice of a cancel is shown, by the program in reason
 #   nothing  there is no warning to be taken away, so no notice of a cancel is shown
@@ -149,22 +149,27 @@ show() {
 }
 
 # settle SESSION ORDER PROGRAM KIND: answers shown if the program of that notice runs and has read the message, which it does
-# once the X server has let it in. The process of the record is timeout, which ends with the program, and shares its place in
-# the text.
+# once the X server has let it in: one that runs and has not is given five seconds more, for its libraries may come from a slow
+# disk. The process of the record is timeout, which ends with the program and shares its place in the text.
 settle() {
   record "$1"
+  exec 9>&-
+  for pause in 1 1 1 1 1; do [ "$(place)" != 0 ] || sleep "$pause"; done
+  record "$1"
   [ "$order" = "$2" ] || fail "a newer notice came"
-  place=$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/0" 2>/dev/null)
-  if [ "${place:-0}" = 0 ]; then
-    takeAway
+  if [ "$(place)" -gt 0 ]; then
+    program=$3
+    [ "$4" = cancel ] || mark=1
     keep
-    fail "$3 did not stay on the screen"
-  fi
-  program=$3
-  [ "$4" = cancel ] || mark=1
+    answer shown
+  fi 2>/dev/null
+  takeAway
   keep
-  answer shown
+  fail "$3 did not stay on the screen"
 }
+
+# place says how much of the message was read; nothing, if nobody is there to read it.
+place() { sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/0" 2>/dev/null; }
 
 case ${1-} in
 accept) accept "$2" "$3" "$4" "$5" ;;
