@@ -262,7 +262,7 @@ class Story:
         answer = self.invoke("CleanupFunction", self.event(event))
         assert [s["result"] for s in answer["sessions"] if s["sessionId"] == "SessionId123"] == ["deleting"], answer
         record = self.table.get("SessionId123")
-        assert (record["State"], record["DeletionRequestedBy"], record["AttemptId"]) == ("DELETING", rule, answer["requestId"]), record
+        assert (record["State"], record["DeletionRequestedBy"], record["DeletionRequestId"]) == ("DELETING", rule, answer["requestId"]), record
 
     def instance_stopped(self, host_id=None):
         event = self.event("instance-stopped")
@@ -313,7 +313,7 @@ class Story:
             ("cleanup-stop.json: no host is stopped, unless that is switched on", self.cleanup_stop),
             ("cleanup-close-dry-run.json: tells what would be deleted, and does nothing", self.cleanup_close_dry_run),
             ("cleanup-close.json: a session of that age is marked, and its host told", self.cleanup_close),
-            ("cleanup-close-all.json: and so is every other", lambda: self.cleanup_close("cleanup-close-all", "rule new image")),
+            ("cleanup-close-all.json: any session is marked, and its host told to warn the user", lambda: self.cleanup_close("cleanup-close-all", "rule new image")),
             ("instance-stopped.json as it stands, of a host without records: is no failure", self.instance_stopped),
             ("instance-stopped.json of a host that runs, then of one that stopped: its session ends",
              self.instance_really_stopped),

@@ -62,6 +62,11 @@ func TestRuleThatIsNotUnderstoodDoesNothing(t *testing.T) {
 		`{"name": "", "select": {"all": true}}`:                                                "name is empty",
 		`{"name": "-a", "select": {"all": true}}`:                                              "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
 		`{"name": "a.b", "select": {"all": true}}`:                                             "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
+		`{"name": "n", "select": {"all": true}, "gracePeriodSeconds": 59}`:                     "gracePeriodSeconds is neither 0 nor a whole number from 60 to 86400",
+		`{"name": "n", "select": {"all": true}, "gracePeriodSeconds": "60", "message": "m"}`:   "gracePeriodSeconds is neither 0 nor a whole number from 60 to 86400",
+		`{"name": "n", "select": {"all": true}, "message": "m"}`:                               "message would be shown to nobody, since there is no grace period",
+		`{"name": "n", "select": {"all": true}, "gracePeriodSeconds": 60, "message": "a\nb"}`:  "message has a control character",
+		`{"name": "n", "select": {"all": true}, "gracePeriodSeconds": 60, "message": ""}`:      "message is empty",
 		`{"name": 7, "select": {"all": true}}`:                                                 "name is not a string",
 		`{"name": "a\nb", "select": {"all": true}}`:                                            "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
 		`{"name": "` + strings.Repeat("n", 65) + `", "select": {"all": true}}`:                 "name is not 1 to 64 letters, digits, spaces, - and _, the first a letter or digit",
@@ -136,6 +141,43 @@ func TestRuleOfAnEvent(t *testing.T) {
 		}
 		if want {
 			f.has("s0", "DeletionRequestedBy", "rule the night")
+		}
+	}
+}
+
+// The stack's grace period and message are for rules that say nothing of them.
+func TestRuleWithAGracePeriod(t *testing.T) {
+	stacks := cleanup.RuleDefaults{GracePeriod: 10 * time.Minute, Message: "The stack's."}
+	for _, tc := range []struct {
+		keys     string
+		defaults cleanup.RuleDefaults
+		grace    time.Duration
+		message  any
+	}{
+		{``, cleanup.RuleDefaults{}, 0, nil},
+		{`, "gracePeriodSeconds": 60`, cleanup.RuleDefaults{}, time.Minute, nil},
+		{`, "message": "Mine.", "gracePeriodSeconds": 60`, cleanup.RuleDefaults{}, time.Minute, "Mine."},
+		{``, stacks, 10 * time.Minute, "The stack's."},
+		{`, "message": "Mine."`, stacks, 10 * time.Minute, "Mine."},
+		{`, "gracePeriodSeconds": 60`, stacks, time.Minute, "The stack's."},
+		{`, "gracePeriodSeconds": 0`, stacks, 0, nil},
+	} {
+		f := newFleetWorld(t)
+		f.ruleDefaults = tc.defaults
+		f.put("s0", hostID(0), "READY", "")
+		text, err := f.invoke(`{"task": "close", "name": "n", "select": {"all": true}` + tc.keys + `}`)
+		var answer cleanup.RuleAnswer
+		if json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Sessions) != 1 {
+			t.Fatalf("%s: %s, %v", tc.keys, text, err)
+		}
+		document, closeAt := "Close", any(nil)
+		if tc.grace > 0 {
+			document, closeAt = "Notify", session.FormatTime(f.now().Add(tc.grace))
+		}
+		f.has("s0", "CloseAt", closeAt)
+		f.has("s0", "Message", tc.message)
+		if told := answer.Sessions[0].CloseAt; len(f.sent) != 1 || f.documents()[0] != document || (told != nil) != (tc.grace > 0) || told != nil && session.FormatTime(*told) != closeAt {
+			t.Errorf("%s: sent %q, answered %s", tc.keys, f.documents(), text)
 		}
 	}
 }

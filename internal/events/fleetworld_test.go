@@ -33,6 +33,8 @@ type fleetWorld struct {
 	answers  []types.CommandInvocation
 	reads    int
 	hangs    bool // the indexes, and sending
+
+	ruleDefaults cleanup.RuleDefaults
 }
 
 func newFleetWorld(t *testing.T) *fleetWorld {
@@ -124,9 +126,11 @@ func (f *fleetWorld) handler(closeIdleAfter time.Duration) *cleanup.Handler {
 		Broadcaster:  broadcaster,
 		RuleRunner: &session.RuleRunner{
 			Table: f.failing(), Reader: memtable.Reader{Table: f.table}, GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
-			Closer: &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
+			Closer:   &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
+			Notifier: &runcommand.Sender{API: f, NotifyDocument: "Notify", FleetTag: "test"},
 		},
-		SilentAfter: time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
+		RuleDefaults: f.ruleDefaults,
+		SilentAfter:  time.Minute, CloseIdleAfter: closeIdleAfter, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 	}
 }
 

@@ -56,7 +56,8 @@ func TestSamplesAreUnderstood(t *testing.T) {
 }
 
 // cleanupSample sends one command: of a task, its document. Stopping empty hosts
-// sends none, and here finds none; nor does a dry run of a rule.
+// sends none, and here finds none; nor does a dry run of a rule. A rule with a grace
+// period tells users first.
 func cleanupSample(t *testing.T, text []byte) {
 	var event cleanup.Event
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -75,14 +76,14 @@ func cleanupSample(t *testing.T, text []byte) {
 	)
 	broadcaster := &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"}
 	closer := func(document string) *runcommand.Sender {
-		return &runcommand.Sender{API: &sent, CloseDocument: document, FleetTag: "test"}
+		return &runcommand.Sender{API: &sent, CloseDocument: document, NotifyDocument: "notify", FleetTag: "test"}
 	}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
 			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(), Closer: closer("deletions"),
 		},
 		RuleRunner: &session.RuleRunner{
-			Table: s.table, Reader: memtable.Reader{Table: s.table}, Closer: closer("close"), GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
+			Table: s.table, Reader: memtable.Reader{Table: s.table}, Closer: closer("close"), Notifier: closer("close"), GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
@@ -101,7 +102,11 @@ func cleanupSample(t *testing.T, text []byte) {
 	}
 	var want sentDocuments
 	rule, isRule := answer.(*cleanup.RuleAnswer)
-	if event.Task != "stop" && !(isRule && rule.DryRun) {
+	switch {
+	case event.Task == "stop", isRule && rule.DryRun:
+	case isRule && rule.Sessions[0].CloseAt != nil:
+		want = sentDocuments{"notify"}
+	default:
 		want = sentDocuments{event.Task}
 	}
 	if diff := cmp.Diff(want, sent); diff != "" {

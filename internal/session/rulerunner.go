@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -12,12 +11,14 @@ import (
 )
 
 // A RuleRunner carries out rules: it reads sessions, marks those that the rule
-// selects, as a request would, and has their hosts close them. Several runs at the
+// selects, as a request would, and has their hosts close them, or warn their users
+// if there is a grace period. Several runs at the
 // same time, of one rule or of many, delete each session once.
 type RuleRunner struct {
-	Table  Table
-	Reader Reader
-	Closer SessionCloser
+	Table    Table
+	Reader   Reader
+	Closer   SessionCloser
+	Notifier Notifier
 	// GiveUp is how long after its request a deletion of now on is tried.
 	GiveUp time.Duration
 	Now    func() time.Time
@@ -60,6 +61,10 @@ const (
 type RuleOutcome struct {
 	Session Session // as it was read
 	Did     RuleDeed
+	// CloseAt is when closing begins, or would, if there is a grace period.
+	CloseAt time.Time
+
+	marked Session // as the mark left it, if a command is to be sent
 }
 
 // A RuleDeed is what a run did with a session, for people.
@@ -86,7 +91,7 @@ func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
 		return run, fmt.Errorf("find the sessions of rule %q: %w", rule.Name, err)
 	}
 	for _, r := range found {
-		run.Sessions = append(run.Sessions, RuleOutcome{Session: r.Session(), Did: WouldDelete})
+		run.Sessions = append(run.Sessions, RuleOutcome{Session: r.Session(), Did: WouldDelete, CloseAt: rule.closeAt(req.At)})
 	}
 	if rule.DryRun {
 		for _, o := range run.Sessions {
@@ -94,7 +99,7 @@ func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
 		}
 	} else {
 		err = rr.mark(ctx, rule, req, found, run, log)
-		rr.close(ctx, req, run, log)
+		rr.send(ctx, req, run, log)
 	}
 	log = log.With("DryRun", rule.DryRun, "Looked", run.Looked, "Sessions", len(run.Sessions), "Marked", run.count(RuleMarked), "LeftAlone", run.LeftAlone)
 	if run.Bound != "" {
@@ -234,89 +239,4 @@ func (rr *RuleRunner) selected(ctx context.Context, rule Rule, records []Record,
 		}
 	}
 	return selected, nil
-}
-
-// mark marks what was found.
-func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []Record, run *RuleRun, log *slog.Logger) error {
-	writes := make([]Write, len(found))
-	for i, r := range found {
-		writes[i] = markByRule(r, req, rule, req.At.Add(rr.GiveUp))
-	}
-	results := rr.Table.Write(ctx, writes)
-	var unclear []int // written once more, and judged by the run's ID
-	for i, res := range results {
-		if errors.Is(res.Err, ErrUnclear) {
-			unclear = append(unclear, i)
-		}
-	}
-	again := make([]Write, len(unclear))
-	for n, i := range unclear {
-		again[n] = writes[i]
-	}
-	for n, res := range rr.Table.Write(ctx, again) {
-		res.MayLand = true
-		results[unclear[n]] = res
-	}
-	failed := 0
-	for i, res := range results {
-		o := &run.Sessions[i]
-		log := log.With("SessionId", o.Session.ID, "HostId", o.Session.HostID, "Owner", o.Session.Owner)
-		switch ours := res.Old.text(AttrDeletionRequestID) == req.ID; {
-		case res.Err == nil, errors.Is(res.Err, ErrCondition) && ours:
-			o.Did = RuleMarked
-			continue
-		case errors.Is(res.Err, ErrCondition):
-			o.Did = RuleMoved
-			log.Info("rule leaves the session alone: it has changed since it was read")
-			continue
-		case res.mayLand():
-			o.Did = RuleUnclear
-		default:
-			o.Did = RuleFailed
-		}
-		failed++
-		log.Warn("session not marked, as far as is known: the next run of the rule looks at it again", "Cause", res.Err)
-	}
-	if failed > 0 && failed == len(found) {
-		return ErrTableDown
-	}
-	return nil
-}
-
-// close has the hosts close what was marked. What is refused, or unclear, keeps its
-// lease: cleanup tries it again.
-func (rr *RuleRunner) close(ctx context.Context, req Request, run *RuleRun, log *slog.Logger) {
-	var (
-		marked  []Session
-		reports []Report
-		attempt = Attempt{ID: req.ID, At: req.At}
-	)
-	for _, o := range run.Sessions {
-		if o.Did == RuleMarked {
-			marked = append(marked, o.Session)
-			attempt.add(o.Session, req.At, req.At.Add(rr.GiveUp))
-		}
-	}
-	if len(marked) == 0 {
-		return
-	}
-	commandIDs := make([]string, len(marked))
-	attempt.OnSent = func(closing int, commandID string) { commandIDs[closing] = commandID }
-	for i, err := range rr.Closer.Close(ctx, attempt) {
-		s := marked[i]
-		log := log.With("SessionId", s.ID, "HostId", s.HostID, "Owner", s.Owner)
-		accepted := Count(DeletionsAccepted, 1)
-		switch refusal := (*Refusal)(nil); {
-		case err == nil:
-			log.Info("rule deletes the session: waiting for the host's answer", "CommandId", commandIDs[i], "Metric", accepted)
-		case errors.As(err, &refusal):
-			log.Warn("rule deletes the session, but its host was refused: tried again when the lease ends", "Cause", err,
-				"Metric", accepted, "Metric", Count(AttemptsFailed, 1), "Metric", Count(HostsUnreachable, 1))
-			reports = append(reports, refusal.report(req.ID, s.HostID, s.ID))
-		default:
-			log.Warn("rule deletes the session, but its command was not accepted: tried again when the lease ends", "Cause", err,
-				"Metric", accepted, "Metric", Count(AttemptsFailed, 1))
-		}
-	}
-	recordRefusals(ctx, rr.Table, reports, rr.Now(), log)
 }

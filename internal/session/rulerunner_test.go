@@ -32,7 +32,7 @@ func (w *world) runner(now time.Time) *session.RuleRunner {
 		return fmt.Sprintf("run-%d", runs)
 	}
 	return &session.RuleRunner{
-		Table: w.table, Reader: byOwnerLacks{memtable.Reader{Table: w.table.Table}}, Closer: w.hosts, GiveUp: giveUp,
+		Table: w.table, Reader: byOwnerLacks{memtable.Reader{Table: w.table.Table}}, Closer: w.hosts, Notifier: w.hosts, GiveUp: giveUp,
 		Now: func() time.Time { return now }, NewID: newID, Log: w.logger(),
 	}
 }
@@ -96,6 +96,44 @@ func TestRuleMarksAsARequestDoes(t *testing.T) {
 	w.has("s1", "State", "DELETED", "DeletionReason", "the night")
 }
 
+// With a grace period the mark is that of an entry with one, and the user is told.
+func TestRuleWithAGracePeriodWaitsAndTellsTheUser(t *testing.T) {
+	grace := func(r *session.Rule) {
+		r.GracePeriod, r.Message, r.Reason = 10*time.Minute, "Save your work.", "maintenance"
+	}
+	w := newWorld(t, with(ready("s1", alice, hostA), "NoticeAt", session.FormatTime(t0)), ready("s2", alice, hostB))
+	w.hosts.refuses[hostB] = offline
+	if dry := w.run(t0, func(r *session.Rule) { grace(r); r.DryRun = true }); len(dry.Sessions) != 2 || !dry.Sessions[0].CloseAt.Equal(at(600)) || len(w.hosts.told) > 0 {
+		t.Errorf("dry run: %+v, told %v", dry, w.closeTimes())
+	}
+	run := w.run(t0, grace)
+	w.is("s1", with(waitingRecord, "DeletionRequestId", "run-1", "DeletionRequestedBy", "rule nightly", "AttemptId", "notice-run-1", "NoticeId", "notice-run-1",
+		"NoticeAt", session.FormatTime(at(0.001))))
+	w.has("s2", "State", "DELETING", "Attempts", int64(0), "CloseAt", session.FormatTime(at(600)), "Warning", "failed: The host "+offline+".", "AttemptFailedAt", nil)
+	w.sent()
+	w.told("notice-run-1 " + session.FormatTime(at(600)))
+	for _, o := range run.Sessions {
+		if o.Did != session.RuleMarked || !o.CloseAt.Equal(at(600)) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if text := w.hosts.told[0].Text; !strings.HasPrefix(text, "Save your work.\n\n") {
+		t.Errorf("told %q", text)
+	}
+
+	// Cancelled, it is left alone for a day: by this rule and by others.
+	w.cancel("c1", at(60), "READY")
+	for _, change := range []func(*session.Rule){grace, func(*session.Rule) {}} {
+		if again := w.run(at(120), change); again.LeftAlone != 1 || len(again.Sessions) != 0 {
+			t.Errorf("after a cancel: %+v", again)
+		}
+	}
+	w.has("s1", "State", "READY")
+	if again := w.run(at(60+24*3600), grace); len(again.Sessions) != 1 {
+		t.Errorf("a day after: %+v", again)
+	}
+}
+
 func TestRuleSelectsWhatMeetsAllOfIt(t *testing.T) {
 	hour := func(hours float64) string { return session.FormatTime(at(-3600 * hours)) }
 	records := []session.Record{
@@ -146,7 +184,7 @@ func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 		{"Owner", mallory}, {"HostId", hostB}, {"CreationTime", "2026-11-23T19:01:01.000000Z"}, {"CreationTime", ""}, {"FirstSeenAt", session.FormatTime(t0)},
 		{"State", "UNKNOWN"}, {"State", "DELETED"}, {"State", "DELETING"}, {"Confirmation", "vanished"}, {"CancelledAt", session.FormatTime(at(-0.1))},
 	} {
-		for _, lost := range []fault{none, lostBefore} {
+		for n, lost := range []fault{none, lostBefore, none, lostBefore} {
 			w := newWorld(t, with(listedRecord, "FirstSeenAt", session.FormatTime(at(-3600))))
 			changed := with(w.table.Get("s1"), change...)
 			w.table.before = func(int, session.Write) { w.table.Put(changed) }
@@ -156,9 +194,10 @@ func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 				}
 				return none
 			}
-			run := w.run(t0, nil)
+			run := w.run(t0, func(r *session.Rule) { r.GracePeriod = time.Duration(n/2) * time.Minute })
 			w.is("s1", changed)
 			w.sent()
+			w.told()
 			if got := did(run)["s1"]; got != session.RuleMoved {
 				t.Errorf("%v: %s", change, got)
 			}
@@ -379,19 +418,25 @@ func TestRuleWhoseWritesFail(t *testing.T) {
 		{lostBefore, 2, session.RuleUnclear, "READY", nil, session.ErrTableDown},
 		{lostAfter, 2, session.RuleUnclear, "DELETING", nil, session.ErrTableDown}, // its lease sends it
 	} {
-		w := newWorld(t, listedRecord)
-		w.table.fault = func(n int, _ session.Write) fault {
-			if n <= tc.times {
-				return tc.fault
+		for _, grace := range []time.Duration{0, time.Minute} {
+			w := newWorld(t, listedRecord)
+			w.table.fault = func(n int, _ session.Write) fault {
+				if n <= tc.times {
+					return tc.fault
+				}
+				return none
 			}
-			return none
+			run, err := w.runner(t0).Run(t.Context(), session.Rule{Name: "nightly", Limit: 1, GracePeriod: grace})
+			if did(run)["s1"] != tc.deed || !errors.Is(err, tc.err) || tc.err == nil && err != nil {
+				t.Errorf("%+v, grace %s: %s, %v", tc, grace, did(run)["s1"], err)
+			}
+			w.has("s1", "State", tc.state)
+			if grace == 0 {
+				w.sent(tc.sent...)
+			} else if w.sent(); len(w.hosts.told) != len(tc.sent) {
+				t.Errorf("%+v: told %q", tc, w.closeTimes())
+			}
 		}
-		run, err := w.runner(t0).Run(t.Context(), session.Rule{Name: "nightly", Limit: 1})
-		if did(run)["s1"] != tc.deed || !errors.Is(err, tc.err) || tc.err == nil && err != nil {
-			t.Errorf("%+v: %s, %v", tc, did(run)["s1"], err)
-		}
-		w.has("s1", "State", tc.state)
-		w.sent(tc.sent...)
 	}
 }
 

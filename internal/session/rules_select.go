@@ -12,6 +12,9 @@ type Rule struct {
 	Select Selection
 	// Reason is why the sessions are ended, for people and the audit trail.
 	Reason string
+	// GracePeriod and Message are as an Entry's.
+	GracePeriod time.Duration
+	Message     string
 	// DryRun tells what would be done, and changes nothing.
 	DryRun bool
 	// Limit is the most sessions that one run marks, 1 to MaxRuleLimit.
@@ -28,6 +31,14 @@ const (
 	// cancelled.
 	KeepCancelled = 24 * time.Hour
 )
+
+// closeAt is when closing begins of what is marked now; zero without a grace period.
+func (r Rule) closeAt(now time.Time) time.Time {
+	if r.GracePeriod == 0 {
+		return time.Time{}
+	}
+	return now.Add(r.GracePeriod)
+}
 
 // requestedByRule stands before the rule's name in DeletionRequestedBy.
 const requestedByRule = "rule "
@@ -78,7 +89,11 @@ func keptByCancel(s Session, now time.Time) bool {
 // read: on that host, in that incarnation, READY, and not cancelled since.
 func markByRule(read Record, req Request, rule Rule, tryUntil time.Time) Write {
 	s := read.Session()
-	w := mark(deletion{Entry: Entry{SessionID: s.ID, Owner: s.Owner, Reason: rule.Reason}}, req, tryUntil)
+	del := deletion{Entry: Entry{SessionID: s.ID, Owner: s.Owner, GracePeriod: rule.GracePeriod, Message: rule.Message, Reason: rule.Reason}, seen: s}
+	w := mark(del, req, tryUntil)
+	if rule.GracePeriod > 0 {
+		w = markWaiting(del, req)
+	}
 	w.If = slices.DeleteFunc(w.If, func(c Condition) bool { return c.Attr == AttrState || c.Attr == AttrCancelledAt })
 	w.If = append(w.If, is(AttrState, Ready))
 	for _, attr := range []string{AttrHostID, AttrCreationTime, AttrFirstSeenAt, AttrCancelledAt} {

@@ -27,6 +27,7 @@ type Settings struct {
 	// CloseIdleAfter and StopEmptyAfter are 0 for never.
 	CloseIdleAfter, StopEmptyAfter time.Duration
 	EndStopped                     bool
+	RuleDefaults                   RuleDefaults
 }
 
 // ReadSettings reads them; env keeps what is wrong with them.
@@ -44,6 +45,10 @@ func ReadSettings(env *awsenv.Environment) Settings {
 		CloseIdleAfter:    env.Minutes("CLOSE_IDLE_AFTER_MINUTES", 0, 0),
 		StopEmptyAfter:    env.Minutes("STOP_EMPTY_AFTER_MINUTES", 0, 0),
 		EndStopped:        env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
+		RuleDefaults: RuleDefaults{
+			GracePeriod: awsenv.Parsed(env, "GRACE_PERIOD_SECONDS", session.ParseGracePeriod),
+			Message:     awsenv.Parsed(env, "GRACE_MESSAGE", session.ParseText),
+		},
 	}
 }
 
@@ -105,9 +110,10 @@ func New(p Parts, s Settings) *Handler {
 			Grace: s.StopEmptyAfter, Now: p.Now, Log: p.Log,
 		},
 		RuleRunner: &session.RuleRunner{
-			Table: p.Table, Reader: p.Reader, Closer: hosts, GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
+			Table: p.Table, Reader: p.Reader, Closer: hosts, Notifier: hosts, GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
-		SilentAfter: s.SilentAfter, CloseIdleAfter: s.CloseIdleAfter, Now: p.Now, NewID: p.NewID, Log: p.Log,
+		RuleDefaults: s.RuleDefaults,
+		SilentAfter:  s.SilentAfter, CloseIdleAfter: s.CloseIdleAfter, Now: p.Now, NewID: p.NewID, Log: p.Log,
 	}
 }
 
@@ -123,6 +129,8 @@ type Handler struct {
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper    *session.Stopper
 	RuleRunner *session.RuleRunner
+	// RuleDefaults are for rules that say nothing of a grace period.
+	RuleDefaults RuleDefaults
 	// SilentAfter is how long a host may leave inventories unanswered.
 	SilentAfter time.Duration
 	// CloseIdleAfter is how long nobody uses a session before it is closed; 0

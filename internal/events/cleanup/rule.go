@@ -21,11 +21,18 @@ const (
 	maxHours = 100 * 366 * 24
 )
 
+// RuleDefaults are the stack's grace period, and its message, for rules that say nothing
+// of them.
+type RuleDefaults struct {
+	GracePeriod time.Duration
+	Message     string
+}
+
 // parseRule reads an event {"task": "close", ...} and names every fault of it. What is
 // not understood ends no session: a key that is spelled otherwise, a list that a
 // script left empty, or no condition at all would mean more sessions than its author did.
-func parseRule(event json.RawMessage) (rule session.Rule, faults []string) {
-	rule.Limit = session.DefaultRuleLimit
+func parseRule(event json.RawMessage, defaults RuleDefaults) (rule session.Rule, faults []string) {
+	rule.Limit, rule.GracePeriod = session.DefaultRuleLimit, defaults.GracePeriod
 	o := parseObject(event, "", &faults)
 	o.take("task", func(json.RawMessage) string { return "" })
 	o.require("name", func(raw json.RawMessage) string {
@@ -35,11 +42,19 @@ func parseRule(event json.RawMessage) (rule session.Rule, faults []string) {
 		rule.Select = parseSelection(raw, &faults)
 		return ""
 	})
-	o.take("reason", func(raw json.RawMessage) string {
-		return parseChosenText(raw, &rule.Reason, func(text string) string {
-			_, fault := session.ParseText(text)
-			return fault
-		})
+	o.take("reason", func(raw json.RawMessage) string { return parseChosenText(raw, &rule.Reason, textFault) })
+	meant := true // the grace period is known
+	o.take("gracePeriodSeconds", func(raw json.RawMessage) (fault string) {
+		rule.GracePeriod, fault = session.ParseGracePeriod(string(raw))
+		meant = fault == ""
+		return fault
+	})
+	rule.Message = defaults.Message
+	o.take("message", func(raw json.RawMessage) string {
+		if rule.GracePeriod == 0 && meant {
+			return "would be shown to nobody, since there is no grace period"
+		}
+		return parseChosenText(raw, &rule.Message, textFault)
 	})
 	o.take("dryRun", func(raw json.RawMessage) string { return parseBool(raw, &rule.DryRun) })
 	o.take("limit", func(raw json.RawMessage) string {
@@ -51,6 +66,11 @@ func parseRule(event json.RawMessage) (rule session.Rule, faults []string) {
 	})
 	o.end()
 	return rule, faults
+}
+
+func textFault(text string) (fault string) {
+	_, fault = session.ParseText(text)
+	return fault
 }
 
 // nameFault tells what is wrong with a rule's name, which DeletionRequestedBy has and

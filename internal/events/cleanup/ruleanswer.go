@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"dcv-session-broker/internal/session"
 )
@@ -31,12 +32,14 @@ type RuleSession struct {
 	HostID       string `json:"hostId"`
 	CreationTime string `json:"creationTime,omitempty"`
 	Connections  int64  `json:"connections"`
+	// CloseAt is when closing begins, if there is a grace period.
+	CloseAt *time.Time `json:"closeAt,omitempty"`
 	// Result is what became of it.
 	Result session.RuleDeed `json:"result"`
 }
 
 func (c *Handler) closeByRule(ctx context.Context, event Event) (*RuleAnswer, error) {
-	rule, faults := parseRule(event.whole)
+	rule, faults := parseRule(event.whole, c.RuleDefaults)
 	if len(faults) > 0 {
 		return nil, errors.New("the event is not understood, and nothing was done: " + strings.Join(faults, "; "))
 	}
@@ -51,10 +54,14 @@ func (c *Handler) closeByRule(ctx context.Context, event Event) (*RuleAnswer, er
 		answer.StoppedAt = &run.Bound
 	}
 	for _, o := range run.Sessions {
-		answer.Sessions = append(answer.Sessions, RuleSession{
+		s := RuleSession{
 			SessionID: o.Session.ID, Owner: o.Session.Owner, HostID: o.Session.HostID, CreationTime: o.Session.CreationTime,
 			Connections: o.Session.NumOfConnections, Result: o.Did,
-		})
+		}
+		if !o.CloseAt.IsZero() {
+			s.CloseAt = &o.CloseAt
+		}
+		answer.Sessions = append(answer.Sessions, s)
 	}
 	return answer, nil
 }
