@@ -1,6 +1,7 @@
 """Clients generated from the contract, against the local system: what programs written for Session Manager do."""
 
 import contextlib
+import datetime
 import os
 import subprocess
 import unittest
@@ -166,6 +167,27 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual([s.session_id for s in real.successful_list], ["dry"])
         self.assertEqual(real.unsuccessful_list, foreseen.unsuccessful_list)
 
+    def test_grace_period_of_exactly_what_was_seen(self):
+        self.start("graceful")
+        (seen,) = describe(session_ids=["graceful"]).sessions
+        exactly = {"session_id": "graceful", "owner": "user1", "host_id": seen.server.id, "creation_time": seen.creation_time}
+
+        def delete_it(**fields):
+            return api().delete_sessions(body=[DeleteSessionRequestData(**exactly | fields)])
+
+        (refused,) = delete_it(host_id="i-00000000000000000").unsuccessful_list
+        self.assertIn(HOST, refused.failure_reason)
+        (refused,) = delete_it(creation_time=seen.creation_time - datetime.timedelta(seconds=1)).unsuccessful_list
+        self.assertIn("created at", refused.failure_reason)
+        asked = datetime.datetime.now(datetime.timezone.utc)
+        text = {"message": "Bitte speichern: \u00dcbergabe um 20:00 \U0001f4be", "reason": "maintenance"}
+        (waiting,) = delete_it(grace_period_seconds=600, **text).successful_list
+        self.assertAlmostEqual((waiting.close_at - asked).total_seconds(), 600, delta=60)
+        self.assertEqual(states("graceful"), {"graceful": "READY"})
+        (entry,) = delete(("graceful", "user1", None)).successful_list
+        self.assertIsNone(entry.close_at)
+        until("graceful is gone", lambda: are_gone("graceful"))
+
     def test_no_token_no_answer(self):
         self.start("guarded")
         entry = DeleteSessionRequestData(session_id="guarded", owner="user1")
@@ -218,6 +240,7 @@ class GoClientTest(unittest.TestCase):
     def test_go_client(self):
         folder = servers.ROOT / "build" / "clients" / "go"
         broker.start_session(HOST, "from-go", "gopher")
+        broker.start_session(HOST, "waiting-for-go", "gopher")
         environment = {"BROKER": broker.address, "TOKEN": TOKEN, "HOST_OF_SESSION": HOST}
         run = subprocess.run(
             ["go", "test", "-count=1", "./..."], cwd=folder, env=os.environ | environment, capture_output=True, text=True

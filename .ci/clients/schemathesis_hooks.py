@@ -22,12 +22,12 @@ ast.parse = parse_alone
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes what the contract calls valid so: it can count an ID's characters, but not its bytes, and only an answer
-    brings a NextToken."""
+    """Makes what the contract calls valid so: it can count an ID's characters, but not its bytes, it knows nothing of what
+    goes with what in entries, and only an answer brings a NextToken."""
     if not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, list):
-        case.body = [with_short_ids(entry) for entry in case.body]
+        case.body = list(without_contradictions(with_short_ids(entry) for entry in case.body))
     elif isinstance(case.body, dict):
         case.body = {name: value for name, value in case.body.items() if name != "NextToken"}
         if ids := case.body.get("SessionIds"):
@@ -37,8 +37,18 @@ def before_call(context, case, kwargs):
 
 
 def with_short_ids(fields):
-    ids = {name: shortened(fields[name]) for name in ("SessionId", "Owner", "Value") if isinstance(fields.get(name), str)}
+    ids = {name: shortened(fields[name]) for name in ("SessionId", "Owner", "Value", "HostId") if isinstance(fields.get(name), str)}
     return fields | ids
+
+
+def without_contradictions(entries):
+    """Force goes without a grace period, a message with one, and entries for one session ask for the same."""
+    first = {}
+    for entry in entries:
+        waits = entry.get("GracePeriodSeconds") and not entry.get("Force")
+        left_out = {"GracePeriodSeconds", "Message"} if not waits else {}
+        fit = {name: value for name, value in entry.items() if name not in left_out}
+        yield first.setdefault((entry["SessionId"], entry["Owner"]), fit)
 
 
 def shortened(text):

@@ -192,6 +192,19 @@ class Story:
         assert self.table.get("SessionId123") == before, "a dry run changed the record"
         assert len(self.aws.command_ids) == sent, "a dry run sent a command"
 
+    def delete_grace_period(self):
+        self.list_session()
+        sent = len(self.aws.command_ids)
+        status, body = self.answer("delete-grace-period")
+        [entry] = body["SuccessfulList"]
+        record = self.table.get("SessionId123")
+        assert (status, entry["State"], entry["CloseAt"]) == (200, "DELETING", record["CloseAt"]), (status, body, record)
+        assert (record["State"], record["Attempts"], record["Message"][:11]) == ("DELETING", 0, "Maintenance"), record
+        assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
+        invocations = wait_for_command(self.fleet.ssm_port, self.aws.command_ids[-1])
+        assert [i["DocumentName"] for i in invocations] == ["NotifyDocument"], invocations
+        assert self.fleet.host_of("SessionId123") != (None, None), "the session is closed before its time"
+
     def delete_forced(self):
         self.list_session()
         sent = len(self.aws.command_ids)
@@ -289,6 +302,7 @@ class Story:
         return [
             ("delete-malformed.json: every fault is named, nothing is done", self.delete_malformed),
             ("delete-dry-run.json: tells what the next one does, and does nothing", self.delete_dry_run),
+            ("delete-grace-period.json: waits, and its user is told", self.delete_grace_period),
             ("delete.json: marked, and the host told", self.delete),
             ("describe.json: DELETING", lambda: self.describe("describe", "DELETING")),
             ("describe-host.json: DELETING, with details", self.describe_host),

@@ -1,5 +1,6 @@
 // Package sessions_test uses the Go client that is generated from the contract,
-// against the local system at $BROKER, where the session from-go of gopher runs.
+// against the local system at $BROKER, where the sessions from-go and waiting-for-go
+// of gopher run.
 package sessions_test
 
 import (
@@ -78,6 +79,27 @@ func TestGoClientDeletesDescribesAndPages(t *testing.T) {
 	}
 	if !seen["from-go"] || !seen["design-review"] {
 		t.Errorf("sessions: %v", seen)
+	}
+}
+
+func TestGoClientIsToldWhenASessionIsClosed(t *testing.T) {
+	api, ctx := client(os.Getenv("TOKEN"))
+	query := sessions.NewDescribeSessionsRequestData()
+	query.SetSessionIds([]string{"waiting-for-go"})
+	found, _, err := api.DescribeSessions(ctx).Body(*query).Execute()
+	if err != nil || len(found.Sessions) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	entry := sessions.NewDeleteSessionRequestData("waiting-for-go", "gopher")
+	entry.SetGracePeriodSeconds(600)
+	entry.SetMessage("Please save your work.")
+	entry.SetCreationTime(*found.Sessions[0].CreationTime)
+	answer, _, err := api.DeleteSessions(ctx).Body([]sessions.DeleteSessionRequestData{*entry}).Execute()
+	if err != nil || len(answer.SuccessfulList) != 1 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	if left := time.Until(*answer.SuccessfulList[0].CloseAt); left < 9*time.Minute || left > 10*time.Minute {
+		t.Errorf("closed in %v", left)
 	}
 }
 
