@@ -109,8 +109,10 @@ func (o Object) otherSpelling(field string) (name string) {
 	return name
 }
 
+// spellsAlike is quick with most fields, which begin otherwise.
 func spellsAlike(other, field string) bool {
-	return len(other) >= len(field) && strings.EqualFold(withoutDashes.Replace(other), field)
+	other = strings.TrimLeft(other, "_-")
+	return len(other) >= len(field) && strings.EqualFold(other[:1], field[:1]) && strings.EqualFold(withoutDashes.Replace(other), field)
 }
 
 var withoutDashes = strings.NewReplacer("_", "", "-", "")

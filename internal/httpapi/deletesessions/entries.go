@@ -25,7 +25,7 @@ func parseEntries(body []byte, maxBatch int, defaults Defaults) ([]session.Entry
 	if slices.ContainsFunc(parsed, func(e parsedEntry) bool { return e.AsksCloseAt }) {
 		faults = append(faults, contradictions(parsed, faults)...)
 	}
-	var entries []session.Entry
+	entries := slices.Grow([]session.Entry(nil), len(parsed))
 	notices := map[notice]bool{}
 	for _, e := range parsed {
 		entries = append(entries, e.Entry)
