@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -19,15 +21,26 @@ type answered struct {
 	SessionID     string `json:"SessionId"`
 	State         string
 	FailureReason string
+	CloseAt       *time.Time
 }
 
 // The reasons that an entry can have but for a refused host. What is "not
 // certain" is so: then either may be true.
 const (
-	notFound    = "The requested dcvSession does not exist"
-	notRecorded = "The deletion could not be recorded, and nothing was changed. Repeat the call."
-	notCertain  = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
+	notFound           = "The requested dcvSession does not exist"
+	notRecorded        = "The deletion could not be recorded, and nothing was changed. Repeat the call."
+	cancelledMeanwhile = "The deletion was cancelled since this request began. Nothing was changed."
+	notCertain         = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
 )
+
+// attemptOf is the attempt that the request has begun for a session: to close it, or
+// to tell its users.
+func (w *world) attemptOf(r *request, id string) *asked {
+	if a := w.model.attempts[r.inv.id][id]; a != nil {
+		return a
+	}
+	return w.model.attempts["notice-"+r.inv.id][id]
+}
 
 // answered holds the promises to what a client is told.
 func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
@@ -63,6 +76,8 @@ func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
 		g := group{e.SessionID, e.Owner}
 		if reason := told[i].FailureReason; reason == "" {
 			w.answeredDeleting(r, g)
+			w.toldCloseTime(r, e, told[i].CloseAt)
+			w.tells(r, e.SessionID)
 		} else {
 			w.answeredUnsuccessful(r, g, reason)
 		}
@@ -88,7 +103,11 @@ func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 				w.breaks(7, "%s answers what cannot be read: %s", r.inv, (*list)[0])
 				return nil
 			}
-			if (list == &good) != (a.FailureReason == "" && a.State == string(session.Deleting)) || list == &bad && a.FailureReason == "" {
+			asAsked := session.State(a.State) == session.Deleting
+			if r.inv.cancels != nil {
+				asAsked = session.State(a.State) == session.Ready || session.State(a.State) == session.Unknown
+			}
+			if (list == &good) != (a.FailureReason == "" && asAsked) || list == &bad && a.FailureReason == "" {
 				w.breaks(7, "%s answers in the wrong list, or with the wrong state: %s", r.inv, (*list)[0])
 				return nil
 			}
@@ -177,7 +196,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 		w.breaks(7, "%s repeats what was refused minutes ago because of a host that is gone, and is told of %s: %q", r.inv, id, reason)
 	}
 	rec := w.table.Get(id)
-	if a := w.model.attempts[r.inv.id][id]; a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // it may have become another's meanwhile
+	if a := w.attemptOf(r, id); a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // it may have become another's meanwhile
 		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)
 	}
 	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {
@@ -197,6 +216,16 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 		}
 	case !r.owned[g]:
 		w.breaks(4, "%s tells %s of %s, who does not own it: %q", r.inv, g.owner, id, reason)
+	case reason == cancelledMeanwhile:
+		w.seen.deeds[cancelledSince]++
+		if rec.Session().CancelledAt.Before(r.at) {
+			w.breaks(7, "%s answers that the deletion of %s was cancelled since, and the last cancel was at %s", r.inv, id, rec.Session().CancelledAt)
+		}
+	case strings.HasPrefix(reason, "The session is on host"), strings.HasPrefix(reason, "The session was created at"):
+		w.seen.deeds[notAsDescribed]++
+		if e := r.asked[g]; e.HostID == "" && e.CreationTime == "" || rec.Session().HostID == e.HostID && rec.Session().CreationTime == e.CreationTime && w.unchangedSince(id).Before(r.at) {
+			w.breaks(7, "%s answers of %s: %q", r.inv, id, reason)
+		}
 	case !r.inv.faulty:
 		m := w.machine(rec.Session().HostID)
 		if m != nil && m.known() && m.tagged && m.platform != "macOS" && m.changed.Before(r.inv.started) {
@@ -210,12 +239,29 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 func (w *world) badBesideGood(r *request) {
 	var sent, refused bool
 	for id := range r.marked {
-		if a := w.model.attempts[r.inv.id][id]; a != nil {
+		if a := w.attemptOf(r, id); a != nil {
 			sent = sent || a.sent
 			refused = refused || a.putBack
 		}
 	}
 	if sent && refused {
 		w.seen.premises[8]++
+	}
+}
+
+// toldCloseTime holds an answer's close time to promise 12: whoever asks by a new field
+// is told the one that holds, and nobody else.
+func (w *world) toldCloseTime(r *request, e entry, told *time.Time) {
+	g := group{e.SessionID, e.Owner}
+	s := w.table.Get(e.SessionID).Session()
+	switch grace := r.grace[g]; {
+	case told == nil:
+		if d := w.model.deletions[e.SessionID]; e.isNew() && !r.inv.older && d != nil && waits(s) && d.requests[r.inv.id] {
+			w.breaks(12, "%s does not say when %s is closed", r.inv, e.SessionID)
+		}
+	case !e.isNew():
+		w.breaks(7, "%s answers of %s what nobody asked for: its close time", r.inv, e.SessionID)
+	case told.After(r.at.Add(grace).Add(time.Second)) && grace > 0:
+		w.breaks(12, "%s says that %s is closed at %s, and was asked for %s from %s on", r.inv, e.SessionID, told, grace, r.at)
 	}
 }

@@ -1,6 +1,10 @@
 package sim
 
-import "dcv-session-broker/internal/session"
+import (
+	"slices"
+
+	"dcv-session-broker/internal/session"
+)
 
 // Promise 11: what a run asks of others is bounded, by what the code and DESIGN say.
 // Each bound is counted where it was at risk: a bound that no run comes near
@@ -122,13 +126,14 @@ func (w *world) requestIsBounded(inv *invocation, r *request) {
 	hosts := map[string]bool{}
 	refused := false
 	for id := range r.marked {
-		if a := w.model.attempts[inv.id][id]; a != nil {
+		if a := w.attemptOf(r, id); a != nil {
 			hosts[a.hostID] = true
 			refused = refused || a.putBack
 		}
 	}
 	calls := inv.calls.sends + inv.calls.nodes
 	plain := !r.dryRun && !inv.faulty && !inv.refused && !refused && len(r.groups) > 0 && len(r.marked) == len(r.groups)
+	plain = plain && !inv.notifies && !slices.ContainsFunc(r.entries, entry.isNew)
 	if plain && len(inv.beaten) == 0 {
 		w.holds(plainRequest, inv, inv.calls.writes+inv.calls.reads+calls, 2)
 	}

@@ -29,12 +29,30 @@ type request struct {
 	gone   map[group]bool            // while it was under way, there was none of that owner to be deleted
 
 	ofGone bool // repeats one that was refused because of a host that is gone
+
+	grace map[group]time.Duration // as it is asked for, or set
+	asked map[group]entry         // one of each group: those that it has are alike in what is new
+
+	// Of cancels, by session: what it has cancelled, and what users are to be told.
+	cancelled map[string]*deletion
+	toTell    map[string]*notice
 }
 
 type entry struct {
-	SessionID string `json:"SessionId"`
-	Owner     string
-	Force     bool
+	SessionID    string `json:"SessionId"`
+	Owner        string
+	Force        bool   `json:",omitempty"`
+	GracePeriod  *int   `json:"GracePeriodSeconds,omitempty"`
+	Message      string `json:",omitempty"`
+	Reason       string `json:",omitempty"`
+	HostID       string `json:"HostId,omitempty"`
+	CreationTime string `json:",omitempty"`
+	RequestID    string `json:"RequestId,omitempty"` // of a cancel
+}
+
+// isNew tells whether the entry has a field that older brokers do not know.
+func (e entry) isNew() bool {
+	return e != entry{SessionID: e.SessionID, Owner: e.Owner, Force: e.Force}
 }
 
 type group struct{ sessionID, owner string }
@@ -48,8 +66,10 @@ func (w *world) client() {
 		w.ask(w.anyEntries(), true)
 	case n < 18:
 		w.askBadly()
-	case n < 45 && w.underWay() != nil: // somebody else wants the same
-		w.ask(w.underWay().entries, false)
+	case n < 18+w.setup.cancels:
+		w.anyCancel()
+	case n < 18+w.setup.cancels+22 && w.underWay() != nil: // somebody else wants the same
+		w.ask(w.likewise(w.underWay().entries), false)
 	default:
 		w.ask(w.anyEntries(), false)
 	}
@@ -63,6 +83,28 @@ func (w *world) underWay() *request {
 		}
 	}
 	return nil
+}
+
+// likewise asks for the same sessions, some of them with another grace period.
+func (w *world) likewise(entries []entry) []entry {
+	if w.setup.graceEntries == 0 || w.other.chance(50*percent) {
+		return entries
+	}
+	known := map[group]entry{}
+	var again []entry
+	for _, e := range entries {
+		g := group{e.SessionID, e.Owner}
+		if _, is := known[g]; !is && !e.Force {
+			e = entry{SessionID: e.SessionID, Owner: e.Owner}
+			w.addGrace(&e)
+			known[g] = e
+		}
+		if _, is := known[g]; is {
+			e = known[g]
+		}
+		again = append(again, e)
+	}
+	return again
 }
 
 func (w *world) anyEntries() (entries []entry) {
@@ -80,10 +122,15 @@ func (w *world) anyEntries() (entries []entry) {
 				e.Owner = "mallory"
 			}
 		}
+		if i := slices.IndexFunc(entries, func(o entry) bool { return o.SessionID == e.SessionID && o.Owner == e.Owner }); i >= 0 {
+			e = entries[i] // they must not differ in what follows
+		} else {
+			w.addGrace(&e)
+		}
 		entries = append(entries, e)
 		if w.dice.chance(10 * percent) {
 			again := e
-			again.Force = again.Force || w.dice.chance(30*percent)
+			again.Force = !e.isNew() && (again.Force || w.dice.chance(30*percent))
 			entries = append(entries, again)
 		}
 	}
@@ -97,16 +144,33 @@ func (w *world) ask(entries []entry, dryRun bool) *request {
 		panic(err)
 	}
 	r := w.newRequest()
-	r.entries, r.dryRun = entries, dryRun
+	r.dryRun = dryRun
+	r.asks(w, entries)
+	w.send(r, string(body))
+	return r
+}
+
+// asks notes what a request asks for, and of what.
+func (r *request) asks(w *world, entries []entry) {
+	r.entries = entries
 	for _, e := range entries {
 		g := group{e.SessionID, e.Owner}
 		r.groups[g] = r.groups[g] || e.Force
+		r.asked[g] = e
 		rec := w.table.Get(e.SessionID)
 		r.owned[g] = rec != nil && rec[session.AttrOwner] == e.Owner
 		r.gone[g] = !r.owned[g] || rec[session.AttrState] == string(session.Deleted)
 	}
-	w.send(r, string(body))
-	return r
+}
+
+// event is the request as API Gateway hands it over.
+func (r *request) event(body string) events.APIGatewayV2HTTPRequest {
+	req := events.APIGatewayV2HTTPRequest{Body: body}
+	if r.dryRun {
+		req.QueryStringParameters = map[string]string{"dryRun": "true"}
+		req.RawQueryString = "dryRun=true"
+	}
+	return req
 }
 
 // askBadly sends what is not a request; nothing may come of it.
@@ -121,22 +185,22 @@ func (w *world) newRequest() *request {
 	return &request{
 		at: w.now(), groups: map[group]bool{}, before: map[string]session.Record{},
 		owned: map[group]bool{}, gone: map[group]bool{}, denied: map[group]bool{}, marked: map[string]bool{},
+		grace: map[group]time.Duration{}, asked: map[group]entry{}, cancelled: map[string]*deletion{}, toTell: map[string]*notice{},
 	}
 }
 
 func (w *world) send(r *request, body string) {
-	req := events.APIGatewayV2HTTPRequest{Body: body}
-	if r.dryRun {
-		req.QueryStringParameters = map[string]string{"dryRun": "true"}
-		req.RawQueryString = "dryRun=true"
-	}
 	var resp events.APIGatewayV2HTTPResponse
 	w.start("delete-sessions", func(inv *invocation) {
 		r.inv, inv.request = inv, r
+		r.setGrace()
+		if inv.older && len(r.entries) > 0 {
+			body = asOlderBody(r.entries)
+		}
 		w.aside(inv, "deleteSessions (dry run: %t) %s", r.dryRun, body)
 		w.model.requests[inv.id] = r
 		var err error
-		resp, err = w.deleteSessions(inv).Handle(lambdaContext(inv), req)
+		resp, err = w.deleteSessions(inv).Handle(lambdaContext(inv), r.event(body))
 		if err != nil {
 			panic(err)
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/session"
 )
 
 // A document is a command document: its steps, and what a host does when it
@@ -33,7 +36,11 @@ type command struct {
 	endsAt time.Time
 	to     []string // the hosts that it names
 
-	attempt   string // of a close command
+	attempt   string    // of a close command
+	notice    string    // of a notice: its ID
+	closeAt   time.Time // of a warning, as its comment says
+	closesAt  int64     // the same, as the host is told
+	text      string    // of a notice
 	asks      map[string][]ask
 	voidAfter int64
 	surveyOf  time.Time // when an inventory or idle command says that it was sent
@@ -51,6 +58,8 @@ func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 		cmd.attempt = strings.TrimPrefix(cmd.comment, "close ")
 		cmd.asks = parseSessions(in.Parameters["sessions"][0])
 		cmd.voidAfter, _ = strconv.ParseInt(in.Parameters["voidAfter"][0], 10, 64)
+	case notifyDocument:
+		cmd.readNotice(in)
 	case idleDocument:
 		minutes, _ := strconv.Atoi(in.Parameters["idleMinutes"][0])
 		cmd.idle = time.Duration(minutes) * time.Minute
@@ -59,6 +68,23 @@ func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 		cmd.surveyOf, _ = time.Parse("2006-01-02T15:04:05.000Z", cmd.comment[strings.LastIndex(cmd.comment, " ")+1:])
 	}
 	return cmd
+}
+
+// readNotice reads what a notice says.
+func (c *command) readNotice(in *ssm.SendCommandInput) {
+	fields := strings.Fields(c.comment)
+	c.notice = fields[1]
+	if fields[0] == "notify" {
+		c.closeAt, _ = time.Parse(session.TimeFormat, fields[2])
+	}
+	text, err := base64.StdEncoding.DecodeString(in.Parameters["text"][0])
+	if err != nil {
+		panic(err)
+	}
+	c.text = string(text)
+	c.asks = parseSessions(in.Parameters["sessions"][0])
+	c.closesAt, _ = strconv.ParseInt(in.Parameters["closeAt"][0], 10, 64)
+	c.voidAfter, _ = strconv.ParseInt(in.Parameters["voidAfter"][0], 10, 64)
 }
 
 func (w *world) command(id string) *command {
@@ -100,15 +126,16 @@ type found struct {
 	created string
 }
 
-// An ask is one session that a host is to close: key is the session's ID as it
-// was sent, encoded.
+// An ask is one session that a host is to close, or whose users it is to tell: key is
+// the session's ID as it was sent, encoded.
 type ask struct {
 	key, sessionID, name string
 	created              time.Time // the incarnation, or, with latest, the last that may be meant
 	latest               bool
+	order                int64 // of a notice
 }
 
-// parseSessions reads the close document's parameter.
+// parseSessions reads the parameter of the close document, or of the notify document.
 func parseSessions(text string) map[string][]ask {
 	asks := map[string][]ask{}
 	for group := range strings.SplitSeq(text, ";") {
@@ -120,11 +147,17 @@ func parseSessions(text string) map[string][]ask {
 			if other {
 				a.name = decoded(name)
 			}
-			micros, err := strconv.ParseInt(token[at+1:], 36, 64)
+			incarnation, order, ordered := strings.Cut(token[at+1:], ":")
+			micros, err := strconv.ParseInt(incarnation, 36, 64)
 			if err != nil {
 				panic(err)
 			}
 			a.created = time.UnixMicro(micros).UTC()
+			if ordered {
+				if a.order, err = strconv.ParseInt(order, 36, 64); err != nil {
+					panic(err)
+				}
+			}
 			asks[hostID] = append(asks[hostID], a)
 		}
 	}

@@ -7,7 +7,7 @@ import "dcv-session-broker/internal/session"
 type Coverage struct {
 	faults      [faults]int
 	transitions [transitions]int
-	premises    [12]int // by promise: how often it could have been broken
+	premises    [13]int // by promise: how often it could have been broken
 	deeds       [deeds]int
 	bounds      [bounds]int    // of promise 11: how often each was at risk
 	ran         map[string]int // by function, and by task
@@ -28,6 +28,16 @@ const (
 	lostRecordListed
 	revivedEnds
 	goneRefused
+	deletionWaits
+	closeTimeMoved
+	userWarned
+	nobodyToWarn
+	userToldOfCancel
+	cancelAnswered
+	cancelTooLate
+	cancelledSince
+	notAsDescribed
+	oldBesideNew
 
 	deeds
 )
@@ -36,7 +46,10 @@ var deedNames = [deeds]string{"an empty host is stopped", "an end is announced",
 	"the ID of an ended record that has expired is another host's",
 	"a fleet is large", "a fleet is too large to be listed for a request", "a host has hundreds of sessions",
 	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again",
-	"a deletion is refused because of a host that is gone"}
+	"a deletion is refused because of a host that is gone",
+	"a deletion waits for its close time", "a close time is brought forward", "users are warned", "nobody is connected who could be warned",
+	"users are told that a deletion is cancelled", "a cancel is answered as a success", "a cancel is too late",
+	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {
@@ -122,6 +135,7 @@ const (
 	deletedListed
 	deletedExpires
 	unknownExpires
+	deletingCancelled
 
 	transitions
 )
@@ -129,13 +143,13 @@ const (
 var transitionNames = [transitions]string{
 	"[*] to READY", "READY to DELETING, asked", "READY to DELETING, gone", "DELETING to READY, put back", "DELETING to DELETED",
 	"DELETING to UNKNOWN", "READY to UNKNOWN", "UNKNOWN to READY", "UNKNOWN to DELETING", "UNKNOWN to DELETED", "DELETED to READY",
-	"DELETED to [*]", "UNKNOWN to [*]",
+	"DELETED to [*]", "UNKNOWN to [*]", "DELETING to what it was, cancelled",
 }
 
-var promiseNames = [12]string{
+var promiseNames = [13]string{
 	"", "durable before answered", "never taken back, never stuck", "DELETED is true", "owners only", "only what was asked",
 	"forced means forced", "answered once each", "one bad apple", "re-cached", "at least once, in any order",
-	"bounded",
+	"bounded", "warned",
 }
 
 // count counts a change of a record.
@@ -149,6 +163,7 @@ func (w *world) count(c change) {
 		note(readyMarked)
 	case was == session.Ready && is == session.Deleting:
 		note(readyEnded)
+	case c.by != nil && c.by.cancels != nil: // cancelledRightly counts it
 	case was == session.Deleting && is == session.Ready:
 		note(deletingPutBack)
 	case was == session.Deleting && is == session.Deleted:

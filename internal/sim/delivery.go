@@ -30,22 +30,26 @@ func (w *world) deliver(on *onHost) {
 func (w *world) begin(on *onHost) {
 	m := on.machine
 	w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
-	if on.command.document == closeDocument && w.meets(agentStalls) {
+	begin := w.documents[on.command.document].begin
+	if (on.command.document == closeDocument || on.command.document == notifyDocument) && w.meets(agentStalls) {
 		w.say(m.id, "FAULT: %s", agentStalls)
 		d := w.dice.between(time.Minute, 2*time.Hour)
+		if on.command.document == notifyDocument { // it is void soon
+			d = w.dice.between(5*time.Second, 150*time.Second)
+		}
 		if until := w.now().Add(d); until.After(w.stalledUntil) {
 			w.stalledUntil = until
 		}
 		w.after(d, func() {
 			if m.reachable() && !on.over {
-				w.closeSessions(on)
+				begin(on)
 			} else {
 				w.timesOut(on, "")
 			}
 		})
 		return
 	}
-	w.documents[on.command.document].begin(on)
+	begin(on)
 }
 
 // scriptTimeout is the documents' timeoutSeconds.

@@ -47,6 +47,7 @@ var deployment = sync.OnceValue(func() (d struct {
 		d.environments[f.Name] = f.Environment
 		d.timeouts[f.Name] = f.Timeout
 	}
+	d.timeouts["cancel-deletions"] = d.timeouts["delete-sessions"]
 	d.stream = function("session-stream").Streams[0]
 	d.streamFilter = newFilter(d.stream)
 	d.pipe = theTemplate().Pipes()[0]

@@ -121,12 +121,29 @@ func (w *world) described(inv *invocation, q listQuery, resp events.APIGatewayV2
 		if !q.Details && s.details != (details{}) {
 			w.breaks(7, "%s shows details of %s, and nobody asked", inv, s.ID)
 		}
+		if w.asBefore(inv, s.ID) {
+			w.showsState(inv, s, r.Session())
+		}
 		if q.Details && w.asBefore(inv, s.ID) {
 			w.detailed(inv, s, r)
 		}
 	}
 	if q.host != "" && shown.NextToken == "" {
 		w.allOfHost(inv, q, shown.Sessions)
+	}
+}
+
+// showsState: until its close time a session is shown as it was before its deletion, which
+// can be used; from then on as DELETING.
+func (w *world) showsState(inv *invocation, shown shownSession, s session.Session) {
+	switch {
+	case waits(s) && w.now().Before(s.CloseAt):
+		if shown.State != s.StateBefore {
+			w.breaks(12, "%s shows %s as %s, which can be used until %s", inv, s.ID, shown.State, s.CloseAt)
+		}
+	case waits(s) && inv.started.Before(s.CloseAt):
+	case shown.State != s.State:
+		w.breaks(7, "%s shows %s as %s, which is %s", inv, s.ID, shown.State, s.State)
 	}
 }
 

@@ -15,6 +15,7 @@ func (w *world) ourDocuments() map[string]document {
 	steps := []step{{"linux", "linux"}, {"windows", "windows"}}
 	return map[string]document{
 		closeDocument:     {steps, w.closeSessions},
+		notifyDocument:    {steps, w.notify},
 		inventoryDocument: {steps, w.inventory},
 		idleDocument:      {steps, w.closeIdle},
 	}

@@ -36,6 +36,7 @@ func (s setup) settings() (read settings) {
 		"MAX_SESSIONS_PER_HOST":         strconv.Itoa(s.maxSessions),
 		"CLOSE_IDLE_AFTER_MINUTES":      minutes(s.closeIdle),
 		"STOP_EMPTY_AFTER_MINUTES":      minutes(s.stopEmpty),
+		"GRACE_PERIOD_SECONDS":          strconv.Itoa(int(s.grace / time.Second)),
 	}
 	env := func(name string) *awsenv.Environment {
 		of := deployment().environments[name]

@@ -28,6 +28,7 @@ func (w *world) commandTaken(inv *invocation, cmd *command) {
 				w.seen.premises[10]++ // the SDK has sent it twice
 			}
 			at.sent = true
+			w.closesInTime(inv, a, at)
 			created, err := time.Parse(time.RFC3339Nano, at.creation)
 			switch {
 			case at.hostID != on.machine.id || at.name != a.name:
@@ -90,6 +91,8 @@ func (w *world) closesDesktop(on *onHost, a ask, d *desktop) {
 		w.breaks(5, "%s closes %q, but its deletion was over at %s", m.id, d.name, at.over.Format(time.TimeOnly))
 	case at.putBack:
 		w.breaks(7, "%s closes %q, though the request was answered that nothing was changed", m.id, d.name)
+	case at.of != nil && at.of.cancelled:
+		w.breaks(2, "%s closes %q, whose deletion was cancelled", m.id, d.name)
 	}
 }
 
@@ -124,6 +127,13 @@ func (w *world) taskDone(inv *invocation) {
 	for _, r := range w.records() {
 		s := r.Session()
 		end := inv.tryUntil(s)
+		if !inv.knows(s.DueShard) {
+			w.seen.deeds[oldBesideNew]++
+			continue
+		}
+		if waits(s) && s.CloseAt.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] {
+			w.breaks(12, "%s has left %s waiting, whose close time was %s", inv, s.ID, s.CloseAt)
+		}
 		if s.State == session.Deleting && s.Confirmation == "" && end.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] {
 			w.breaks(2, "%s has left %s DELETING, which was to be given up at %s", inv, s.ID, end)
 		}

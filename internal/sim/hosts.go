@@ -35,7 +35,8 @@ type machine struct {
 	working int // commands of ours that its agent's workers have
 
 	sessions []*desktop
-	newest   map[string]time.Time // by name: when the last of that name was created
+	newest   map[string]time.Time   // by name: when the last of that name was created
+	notices  map[string]*noticeFile // by name; nil: none
 }
 
 type machineState int
@@ -66,7 +67,10 @@ type desktop struct {
 	created           time.Time // the same by its host's clock
 	createdText       string
 	connections       int64
+	usedSince         time.Time // when a user last connected or left
 	left              string
+	window            *window // on its screen
+	newestRun         int     // of the notices that its host has taken
 }
 
 func (m *machine) isEC2() bool { return m.id[:2] == "i-" }
@@ -167,13 +171,16 @@ func (w *world) startDesktop(m *machine, name, kind string) {
 		return
 	}
 	m.newest[name] = now
-	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, startedAt: now, created: m.clock(now).Truncate(time.Microsecond)}
+	d := &desktop{machine: m, name: name, owner: oneOf(w.dice, owners), kind: kind, startedAt: now, usedSince: now, created: m.clock(now).Truncate(time.Microsecond)}
 	if m.whole {
 		d.created = d.created.Truncate(time.Second)
 		d.createdText = d.created.Format("2006-01-02T15:04:05Z")
 	} else {
 		d.created = d.created.Add(time.Duration(w.dice.below(999)+1) * time.Microsecond)
 		d.createdText = d.created.Format("2006-01-02T15:04:05.000000Z")
+	}
+	if w.other.chance(65 * percent) {
+		d.connections = 1
 	}
 	m.sessions = append(m.sessions, d)
 	w.say(m.id, "session %q of %s starts (%s)", name, d.owner, d.createdText)
@@ -235,6 +242,7 @@ func (w *world) use(m *machine) {
 		return
 	}
 	d := oneOf(w.dice, m.sessions)
+	d.usedSince = w.now()
 	if d.connections > 0 {
 		d.connections, d.left = 0, m.clock(w.now()).Format("2006-01-02T15:04:05.000000Z")
 		w.say(m.id, "the user of %q leaves", d.name)
@@ -288,7 +296,7 @@ func (w *world) power(m *machine) {
 func (w *world) turnOff(m *machine, how machineState) {
 	m.state, m.since = how, w.now()
 	if how != hibernated {
-		m.sessions = nil
+		m.sessions, m.notices = nil, nil
 	}
 	if how == terminated {
 		w.emitInstance(m, "terminated")

@@ -15,6 +15,13 @@ type model struct {
 	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
 	turns    []*turn                      // everything that is to be announced
 	noted    map[string][]noted           // by host
+
+	deletions  map[string]*deletion // by session: the newest
+	notices    map[noticeKey]*notice
+	noticed    int                  // so many writes had a notice follow them
+	oldShard   map[string]bool      // sessions that an older broker has put into a shard of its own
+	cancelFrom map[string]time.Time // by session: the newest cancel that was answered as a success began
+	dead       map[group]bool       // by session and request: of deletions whose cancel was answered
 }
 
 // asked is what an attempt may have done to one session.
@@ -24,12 +31,16 @@ type asked struct {
 	creation          string
 	requestedAt, over time.Time // from when, and until when
 	sent, putBack     bool
+	of                *deletion
+	notice            bool // users are told; nobody closes anything
 }
 
 func newModel() model {
 	return model{
 		requests: map[string]*request{}, attempts: map[string]map[string]*asked{},
 		told: map[string]bool{}, endedAt: map[string]time.Time{}, noted: map[string][]noted{},
+		deletions: map[string]*deletion{}, notices: map[noticeKey]*notice{}, oldShard: map[string]bool{},
+		cancelFrom: map[string]time.Time{}, dead: map[group]bool{},
 	}
 }
 
@@ -39,7 +50,9 @@ type change struct {
 	old     session.Record
 	new     session.Record
 	was, is session.Session
-	begins  bool // a deletion
+	begins  bool      // a deletion
+	moves   bool      // a deletion waits, and another request brings its close time forward
+	of      *deletion // that there was before; nil: none
 }
 
 // changed follows each change of the table, and holds the promises to it.
@@ -48,7 +61,10 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 		return
 	}
 	c := change{by: by, old: old, new: new, was: old.Session(), is: new.Session()}
-	c.begins = c.is.State == session.Deleting && c.is.DeletionRequestID != c.was.DeletionRequestID
+	another := c.is.State == session.Deleting && c.is.DeletionRequestID != c.was.DeletionRequestID
+	c.moves = another && waits(c.was) && c.is.Confirmation == "" && c.is.DeletionRequestedAt.Equal(c.was.DeletionRequestedAt)
+	c.begins = another && !c.moves
+	c.of = w.model.deletions[c.is.ID]
 	if new == nil {
 		w.expiredRightly(c)
 		return
@@ -60,6 +76,10 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 		return
 	}
 	w.setRight(c)
+	w.noteDeletion(c)
+	w.gracedRightly(c)
+	w.asDescribed(c)
+	w.notOfBeforeCancel(c)
 	w.hostIsBounded(c)
 	w.silentRightly(c)
 	w.durable(c)
@@ -80,7 +100,10 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 // deleted, while requests are under way.
 func (w *world) noteOwners(c change) {
 	for _, inv := range w.running {
-		if r := inv.request; r != nil {
+		for _, r := range []*request{inv.request, inv.cancels} {
+			if r == nil {
+				continue
+			}
 			for _, s := range []session.Session{c.was, c.is} {
 				g := group{s.ID, s.Owner}
 				if _, asks := r.groups[g]; asks {
@@ -123,7 +146,7 @@ func (w *world) noteAttempt(c change) {
 	}
 	of[c.is.ID] = &asked{
 		by: c.by, hostID: c.is.HostID, name: c.is.NameOnHost(), creation: c.is.CreationTime,
-		requestedAt: c.is.DeletionRequestedAt, over: over,
+		requestedAt: c.is.DeletionRequestedAt, over: over, of: w.model.deletions[c.is.ID], notice: waits(c.is),
 	}
 }
 

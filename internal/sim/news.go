@@ -25,6 +25,26 @@ func (w *world) newestInventoryCounts(c change) {
 	}
 }
 
+// Promise 12: what a host says of a user's warning is recorded, whichever notice of that
+// close time it was.
+func (w *world) warningsCount(inv *invocation, on *onHost) {
+	if on.command.closeAt.IsZero() || on.machine.lied || len(on.output) > 2000 {
+		return
+	}
+	for line := range strings.Lines(on.output) {
+		var said struct{ ID, Result string }
+		if json.Unmarshal([]byte(line), &said) != nil || said.Result != string(session.Warned) {
+			continue
+		}
+		id := decoded(said.ID)
+		s := w.table.Get(id).Session()
+		n := w.model.notices[noticeKey{id: on.command.notice, sessionID: id}]
+		if n != nil && n.of == w.model.deletions[id] && s.State == session.Deleting && s.CloseAt.Equal(on.command.closeAt) && s.Confirmation == "" && !warned(s) {
+			w.breaks(12, "%s has read that the users of %s were warned, and the record says %q", inv, id, s.Warning)
+		}
+	}
+}
+
 // Promise 8: whatever else a host prints, its good lines count. What it had
 // reported before host-events began to read, and read without a fault, is
 // confirmed, if it is of the current attempt and its news is in the batch: a
@@ -37,6 +57,9 @@ func (w *world) goodLinesCount(inv *invocation, batch []*message) {
 		announced := slices.ContainsFunc(batch, func(m *message) bool {
 			return strings.Contains(m.body, on.command.id) && strings.Contains(m.body, on.machine.id)
 		})
+		if announced && on.command.notice != "" && !inv.older && !inv.faultyOf[on.machine.id] && !on.finishedAt.After(inv.started) {
+			w.warningsCount(inv, on)
+		}
 		if inv.faultyOf[on.machine.id] || !announced || on.command.attempt == "" || on.finishedAt.After(inv.started) || len(on.output) > 2000 {
 			continue
 		}

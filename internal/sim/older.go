@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"dcv-session-broker/internal/local/agent"
@@ -17,6 +20,8 @@ import (
 //     it, computes from what is set today until when a deletion is tried;
 //   - the notes of refused hosts, the walk over hosts that have records, and the
 //     look for inventories that no host had: cleanup does nothing of the kind;
+//   - grace periods: what entries ask of them is ignored, cancels and notices are not
+//     known, and the leases of what waits stand in shards that nobody reads;
 //   - MaxSessionsPerHost: host-events lists whatever a host says;
 //   - that only standard output is an answer: with any noise host-events takes an
 //     inventory for cut.
@@ -41,6 +46,7 @@ var olderFault = map[string]fault{"delete-sessions": functionOlder, "cleanup": c
 func (s setup) asOlder() setup {
 	s.maxSessions = math.MaxInt32
 	s.read.hostEvents.MaxSessionsPerHost = s.maxSessions
+	s.grace, s.read.deleteSessions.Defaults.GracePeriod = 0, 0
 	return s
 }
 
@@ -48,8 +54,12 @@ func (s setup) asOlder() setup {
 func withoutNew(writes []session.Write) []session.Write {
 	old := make([]session.Write, len(writes))
 	for i, write := range writes {
-		write.Set = maps.Clone(write.Set)
-		delete(write.Set, session.AttrTryUntil)
+		write.Set = withoutNewAttrs(write.Set)
+		write.If = slices.DeleteFunc(slices.Clone(write.If), func(c session.Condition) bool { return slices.Contains(newAttrs, c.Attr) })
+		write.Remove = slices.DeleteFunc(slices.Clone(write.Remove), func(attr string) bool { return slices.Contains(newAttrs, attr) })
+		if _, relists := write.Set[session.AttrFirstSeenAt]; relists && !write.New { // it removes whatever it finds
+			write.Remove = append(write.Remove, newAttrs...)
+		}
 		old[i] = write
 	}
 	return old
@@ -58,10 +68,41 @@ func withoutNew(writes []session.Write) []session.Write {
 // shows is a record as a version knows it.
 func (inv *invocation) shows(r session.Record) session.Record {
 	if inv.older {
-		r = maps.Clone(r)
-		delete(r, session.AttrTryUntil)
+		r = withoutNewAttrs(r)
 	}
 	return r
+}
+
+// newAttrs are those that older brokers do not know.
+var newAttrs = []string{
+	session.AttrTryUntil, session.AttrDeletionReason, session.AttrCloseAt, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID,
+	session.AttrNoticeAt, session.AttrWarnedAt, session.AttrWarning, session.AttrCancelledAt, session.AttrCancelledBy,
+}
+
+func withoutNewAttrs(r session.Record) session.Record {
+	r = maps.Clone(r)
+	for _, attr := range newAttrs {
+		delete(r, attr)
+	}
+	return r
+}
+
+// asOlderBody is a request as an older function reads it.
+func asOlderBody(entries []entry) string {
+	var known []entry
+	for _, e := range entries {
+		known = append(known, entry{SessionID: e.SessionID, Owner: e.Owner, Force: e.Force})
+	}
+	body, err := json.Marshal(known)
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+// knows tells whether that version reads a shard of the index due.
+func (inv *invocation) knows(shard string) bool {
+	return !inv.older || !strings.HasPrefix(shard, "wait-")
 }
 
 // listed is a host's output in the list of a command's invocations.
@@ -79,4 +120,12 @@ func (inv *invocation) timeToTry(s session.Session) (until time.Time) {
 		until = s.DeletionRequestedAt.Add(inv.setup.giveUp)
 	}
 	return until
+}
+
+// comment is a command's as that version understands it: it does not know a notice's.
+func (inv *invocation) comment(c *command) string {
+	if inv.older && c.document == notifyDocument {
+		return "of something else"
+	}
+	return c.comment
 }

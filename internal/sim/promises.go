@@ -2,6 +2,7 @@ package sim
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -35,11 +36,15 @@ func (w *world) neverTakenBack(c change) {
 	case was.State == session.Deleting && is.State == session.Deleted:
 	case was.State == session.Deleting && is.State != session.Deleting && c.by.function == "delete-sessions":
 		w.takenBackRightly(c)
+	case was.State == session.Deleting && is.State != session.Deleting && c.by.cancels != nil:
+		w.cancelledRightly(c)
 	case was.State == session.Deleting && is.State == session.Unknown:
 		switch {
 		case was.Confirmation != "":
 			w.breaks(2, "%s is given up though it is confirmed (%s)", is.ID, was.Confirmation)
-		case w.now().Before(c.by.tryUntil(was)):
+		case waits(was):
+			w.breaks(2, "%s is given up without an attempt to close it", is.ID)
+		case w.now().Before(c.by.tryUntil(was)), !was.CloseAt.IsZero() && !w.model.oldShard[is.ID] && w.now().Before(was.TryUntil):
 			w.breaks(2, "%s is given up before its time", is.ID)
 		case is.StateReason == "":
 			w.breaks(2, "%s is given up without a reason", is.ID)
@@ -68,16 +73,16 @@ func (w *world) takenBackRightly(c change) {
 	was, id := c.was, c.is.ID
 	w.seen.premises[7]++
 	switch {
-	case was.AttemptID != c.by.id || was.DeletionRequestID != c.by.id:
+	case requestOf(was.AttemptID) != c.by.id || was.DeletionRequestID != c.by.id:
 		w.breaks(2, "%s takes back the deletion of %s, which is another's", c.by, id)
 	case was.Confirmation != "":
 		w.breaks(2, "%s takes back the deletion of %s, which is confirmed", c.by, id)
 	case w.model.told[id]:
 		w.breaks(2, "%s takes back the deletion of %s, of which somebody was told", c.by, id)
-	case !maps.Equal(c.new, c.by.request.before[id]):
+	case !asMarked(c.new, c.by.request.before[id]):
 		w.breaks(7, "%s takes back the deletion of %s, which is not as before:\n%v\n%v", c.by, id, c.by.request.before[id], c.new)
 	}
-	if a := w.model.attempts[c.by.id][id]; a != nil {
+	if a := w.model.attempts[was.AttemptID][id]; a != nil {
 		a.putBack = true
 		if a.sent {
 			w.breaks(7, "%s takes back the deletion of %s, but has sent its host a command", c.by, id)
@@ -85,11 +90,30 @@ func (w *world) takenBackRightly(c change) {
 	}
 }
 
+// asMarked compares a record with what it was before the mark that was taken back. The
+// order of notices stays, and cancels.
+func asMarked(is, before session.Record) bool {
+	is, before = maps.Clone(is), maps.Clone(before)
+	for _, attr := range []string{session.AttrNoticeAt, session.AttrCancelledAt, session.AttrCancelledBy} {
+		delete(is, attr)
+		delete(before, attr)
+	}
+	return maps.Equal(is, before)
+}
+
+// requestOf is the request, or the run, whose attempt that is.
+func requestOf(attemptID string) string { return strings.TrimPrefix(attemptID, "notice-") }
+
 // Promise 2: until when a deletion is tried, and its commands are good, is settled
-// by its mark, whatever is set since.
+// by its first close attempt, whatever is set since.
 func (w *world) triedAsLongAsSet(c change) {
 	was, is := c.was, c.is
 	switch {
+	case waits(is): // waitsRightly
+	case waits(was) && !c.begins && is.State == session.Deleting && is.Confirmation == "":
+		if !is.TryUntil.Equal(is.AttemptedAt.Add(c.by.setup.giveUp)) || is.AttemptedAt.Before(c.by.started) {
+			w.breaks(2, "%s is to be tried until %v from %v on, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.new[session.AttrAttemptedAt], c.by, c.by.setup.giveUp)
+		}
 	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(c.by.timeToTry(is)):
 		w.breaks(2, "%s is to be tried until %v, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.by, c.by.setup.giveUp)
 	case !c.begins && is.DeletionRequestID == was.DeletionRequestID && !is.TryUntil.Equal(was.TryUntil):
@@ -101,6 +125,9 @@ func (w *world) triedAsLongAsSet(c change) {
 // not say so, and older brokers do not know it: then the function's own setting
 // counts.
 func (inv *invocation) tryUntil(s session.Session) time.Time {
+	if waits(s) { // it has time for its first close attempt
+		return s.CloseAt.Add(inv.setup.giveUp)
+	}
 	if s.TryUntil.IsZero() || inv.older {
 		return s.DeletionRequestedAt.Add(inv.setup.giveUp)
 	}
@@ -185,6 +212,8 @@ func (w *world) confirmedRightly(c change) {
 func (w *world) ownersOnly(c change) {
 	s := c.is
 	switch r := c.by.request; {
+	case c.by.cancels != nil:
+		w.cancelsOwn(c)
 	case r == nil && c.by.function == "delete-sessions":
 		w.breaks(7, "%s changes %s, though it is not a request", c.by, s.ID)
 	case r != nil && (r.dryRun || r.bad):
@@ -286,6 +315,9 @@ func (w *world) claimedRightly(c change) {
 	c.by.claims(is.ID)
 	switch c.by.function {
 	case "delete-sessions":
+		if waits(was) {
+			break // an earlier close time: closeTimeHolds
+		}
 		if was.AttemptFailedAt.IsZero() || c.by.started.Sub(was.AttemptedAt) < 10*time.Second-time.Millisecond {
 			w.breaks(7, "%s claims %s, whose last attempt of %s has not failed, or is not ten seconds old", c.by, is.ID, was.AttemptedAt.Format(time.TimeOnly))
 		}
@@ -293,7 +325,7 @@ func (w *world) claimedRightly(c change) {
 		if was.NextAttemptAt.After(w.now()) {
 			w.breaks(10, "%s claims %s, whose lease is another's until %s", c.by, is.ID, was.NextAttemptAt.Format(time.TimeOnly))
 		}
-		if is.StateReason == "" {
+		if is.StateReason == "" && !waits(was) {
 			w.breaks(2, "%s tries %s again and does not say why", c.by, is.ID)
 		}
 	default:

@@ -11,9 +11,10 @@ import (
 
 // A backup is the Sessions table as it was, and what the model knew of it then.
 type backup struct {
-	records []session.Record
-	told    map[string]bool
-	endedAt map[string]time.Time
+	records   []session.Record
+	told      map[string]bool
+	endedAt   map[string]time.Time
+	deletions map[string]*deletion
 }
 
 // A loss is what a restored backup changed, as far as it must be set right.
@@ -66,7 +67,13 @@ func (w *world) loseHostsTable() {
 }
 
 func (w *world) backUp() backup {
-	return backup{slices.Clone(w.records()), maps.Clone(w.model.told), maps.Clone(w.model.endedAt)}
+	kept := backup{slices.Clone(w.records()), maps.Clone(w.model.told), maps.Clone(w.model.endedAt), map[string]*deletion{}}
+	for id, d := range w.model.deletions {
+		as := *d
+		as.requests, as.shown = maps.Clone(d.requests), maps.Clone(d.shown)
+		kept.deletions[id] = &as
+	}
+	return kept
 }
 
 // restore puts a backup's records into the table, and removes all others, while no
@@ -96,7 +103,9 @@ func (w *world) restore(kept backup) {
 			w.table.Delete(s.ID)
 		}
 	}
-	w.model.told, w.model.endedAt = kept.told, kept.endedAt
+	w.model.told, w.model.endedAt, w.model.deletions = kept.told, kept.endedAt, kept.deletions
+	clear(w.model.cancelFrom)
+	clear(w.model.dead)
 	w.loss.writes = true
 	w.look(nil)
 	w.loss.writes = false

@@ -26,6 +26,7 @@ type invocation struct {
 	// older: it is of a version before (older.go). olderDocument: it met a document
 	// that is older than itself.
 	older, olderDocument bool
+	notifies             bool            // it has sent a notice, or tried to
 	sent                 bool            // it has sent a command, or tried to
 	refused              bool            // Systems Manager has refused one
 	faultyOf             map[string]bool // a call about that host only did
@@ -33,6 +34,7 @@ type invocation struct {
 	done                 func()    // what follows when it has returned
 	failed               func()    // what follows when it was killed
 	request              *request  // of a client
+	cancels              *request  // of a client that cancels deletions
 	reads                []*onHost // the answers of hosts that it has read
 	asked                map[string]hostStatus
 	unmet                map[string]int       // writes that others were quicker than, by session

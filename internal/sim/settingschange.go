@@ -13,6 +13,7 @@ var (
 	inventoryPeriods = []time.Duration{2 * time.Minute, 5 * time.Minute}
 	idleTimes        = []time.Duration{3 * time.Minute, 10 * time.Minute}
 	emptyTimes       = []time.Duration{2 * time.Minute, 5 * time.Minute}
+	graceTimes       = []time.Duration{0, 0, 0, 2 * time.Minute, 10 * time.Minute}
 )
 
 // changeSettings updates the stack's parameters. Each function has them at a time
@@ -33,7 +34,7 @@ func (w *world) changeSettings() {
 	now := *s
 	w.say("deploy", "from now on give up after %s, %s, silent after %s, inventory every %s, idle %s, empty %s, stopped hosts end their sessions: %t, %d sessions a host",
 		now.giveUp, now.forceMode, now.silentAfter, now.inventoryEvery, now.closeIdle, now.stopEmpty, now.endStopped, now.maxSessions)
-	for _, function := range []string{"delete-sessions", "cleanup", "host-events", "session-stream", "describe-sessions", "ended-sessions"} {
+	for _, function := range []string{"delete-sessions", "cancel-deletions", "cleanup", "host-events", "session-stream", "describe-sessions", "ended-sessions"} {
 		w.after(w.dice.between(0, 2*time.Minute), func() {
 			if w.setupOf(function).change > now.change {
 				return // it has newer ones by now
@@ -59,6 +60,7 @@ func (w *world) changeSettings() {
 //     bound (hostIsBounded).
 //   - CloseIdleAfterMinutes: the command says what was set (idleAsSet).
 //   - StopEmptyAfterMinutes: a host has been empty for as long as is set (stopsHost).
+//   - GracePeriodSeconds: what was marked keeps its close time (closeTimeHolds).
 //
 // FleetTagValue does not change: its hosts get their new tag one by one, and until then
 // are hosts without the tag, which each run has. Nor does MaxBatchSize, whose
@@ -80,6 +82,9 @@ func (w *world) changeOthers(s *setup) {
 	}
 	if changes() {
 		s.closeIdle = oneOf(d, append([]time.Duration{0}, idleTimes...))
+	}
+	if changes() && s.graceEntries > 0 {
+		s.grace = oneOf(d, graceTimes)
 	}
 	if changes() {
 		s.stopEmpty = oneOf(d, append([]time.Duration{0}, emptyTimes...))

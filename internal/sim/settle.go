@@ -17,6 +17,7 @@ func (w *world) settle() {
 	w.sends.perSecond, w.reads.perSecond = 0, 0
 	w.aside("settle", "from now on nothing goes wrong")
 	calmFrom := w.now()
+	w.calmFrom = calmFrom
 	for i := range w.shards {
 		w.shards[i].retryAt = calmFrom
 	}
@@ -27,7 +28,7 @@ func (w *world) settle() {
 	}
 	open := w.openBestEffort()
 	tried := w.openOnWellHosts()
-	w.until(func() bool { return w.now().After(calmFrom.Add(3*time.Minute)) && !w.anyOpen() }, calmFrom.Add(w.setup.longestGiveUp+w.slack()))
+	w.allEnd()
 	w.allHaveEnded()
 	w.noneIsGivenUp(tried)
 	for _, m := range w.machines {

@@ -31,6 +31,9 @@ type setup struct {
 	losses                                                    losses
 	untagged                                                  int                      // so many hosts in a hundred of a large fleet lose their tag
 	olderFor                                                  map[string]time.Duration // from the beginning: until then that function is older
+	grace                                                     time.Duration            // of deletions that ask for none of their own
+	graceEntries                                              int                      // so many entries in a million ask for something of grace periods
+	cancels                                                   int                      // so many of a hundred requests cancel deletions
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -111,6 +114,10 @@ func (s *setup) large() bool { return s.hosts >= 50 }
 // widen draws what has come to the simulation later.
 func (s *setup) widen(d dice) {
 	s.changesAll = d.chance(50 * percent)
+	if d.chance(65 * percent) {
+		s.grace = oneOf(d, graceTimes)
+		s.graceEntries, s.cancels = oneOf(d, []int{30 * percent, 90 * percent}), oneOf(d, []int{10, 25, 40})
+	}
 	if d.chance(50*percent) && s.staleFor > time.Second {
 		s.dueStaleFor = s.staleFor
 	}
@@ -120,7 +127,7 @@ func (s *setup) widen(d dice) {
 			s.hosts, s.untagged = 330+d.below(70), max(s.untagged, 3)
 		}
 	}
-	if d.chance(5 * percent) {
+	if d.chance(7 * percent) {
 		s.olderFor = maps.Clone(s.olderFor)
 		if s.olderFor == nil {
 			s.olderFor = map[string]time.Duration{}

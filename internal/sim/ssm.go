@@ -24,6 +24,7 @@ type systemsManagerOf tableOf
 
 const (
 	closeDocument     = "CloseDocument"
+	notifyDocument    = "NotifyDocument"
 	inventoryDocument = "InventoryDocument"
 	idleDocument      = "IdleDocument"
 	fleetTag          = "default" // as FleetTagValue is
@@ -34,6 +35,7 @@ const (
 // whether there is another.
 func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandInput, options ...func(*ssm.Options)) (out *ssm.SendCommandOutput, err error) {
 	s.w.counts(&s.inv.calls.sends)
+	s.w.noticeTried(s.inv, in)
 	opts := ssm.Options{Retryer: standardRetryer}
 	for _, option := range options {
 		option(&opts)
@@ -144,7 +146,11 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 		w.after(w.dice.between(50*time.Millisecond, 2*time.Second), func() { w.deliver(on) })
 	}
 	w.commands = append(w.commands, cmd)
-	w.commandTaken(inv, cmd)
+	if cmd.document == notifyDocument {
+		w.noticeTaken(inv, cmd)
+	} else {
+		w.commandTaken(inv, cmd)
+	}
 	w.idleAsSet(inv, cmd)
 	return cmd, nil
 }

@@ -34,7 +34,7 @@ func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.Li
 			s.inv.reads = append(s.inv.reads, on)
 			listed := types.CommandInvocation{
 				CommandId: in.CommandId, InstanceId: aws.String(on.machine.id), DocumentName: aws.String(on.command.document),
-				Comment: aws.String(on.command.comment),
+				Comment: aws.String(s.inv.comment(on.command)),
 				Status:  types.CommandInvocationStatus(on.status), StatusDetails: aws.String(on.details),
 			}
 			if in.Details {

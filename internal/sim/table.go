@@ -228,6 +228,9 @@ func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.R
 // deletion is tried again, and given up, when it shows. It may also show what
 // has long moved on, of which no write lands then.
 func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
+	if !x.inv.knows(shard) {
+		return nil, nil
+	}
 	due, err := x.query(ctx, what, x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until

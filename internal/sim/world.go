@@ -21,7 +21,8 @@ type world struct {
 	bound        formerBound
 	transcript   *transcript // nil: none
 	began        time.Time
-	calm         bool           // nothing goes wrong any more
+	calm         bool // nothing goes wrong any more
+	calmFrom     time.Time
 	stalledUntil time.Time      // the latest that a stalled agent carries out a command
 	lastLook     bool           // the inventories that are compared with the hosts
 	changes      map[string]int // of the table, by session
