@@ -17,7 +17,7 @@ var (
 	reasonsIn = map[string]*regexp.Regexp{
 		"../session/rules_due.go":                    regexp.MustCompile(`Sprintf\("([^"]+)"`),
 		"../session/confirmer.go":                    regexp.MustCompile(`r\.Reason = "([^"]+)"`),
-		"../events/hostevents/hostevents.go":         regexp.MustCompile(`"(The host[^"]+) \("\+howItEnded`),
+		"../events/hostevents/answer.go":             regexp.MustCompile(`"(The host[^"]+) \("\+howItEnded`),
 		"../runcommand/isolate.go":                   regexp.MustCompile(`(?:return |Reason: )"((?:is|may|runs|was) [^"]+)"`),
 		"../runcommand/documents/close.sh":           regexp.MustCompile(`"failed", "([^"]+)"\)`),
 		"../runcommand/documents/shared/closing.awk": regexp.MustCompile(`(?:return|:) "(dcv [^"]+)"`),
