@@ -58,13 +58,16 @@ alive() {
   [ "$#" -ge 20 ] && [ "$1" != Z ] && [ "${20}" = "$started" ]
 }
 
-# asUser runs a command with the rights of a user, and with nothing of the environment of this script.
-asUser() { setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs env -i PATH="$PATH" LANG=C.UTF-8 "$@"; }
+# asUser runs a command with the rights of a user. It has nothing of this script: no environment, no file of a record, and no
+# output but for $(...). Whoever may look into a process of the user could use all of it.
+asUser() {
+  env -i PATH="$PATH" LANG=C.UTF-8 setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs "$@" </dev/null 2>/dev/null 9>&-
+}
 
 # takeAway ends the process of the record, with no other rights than it has itself.
 takeAway() {
   # shellcheck disable=SC2016
-  ! alive || asUser sh -c 'kill "$1"' sh "$pid"
+  ! alive || asUser sh -c 'kill "$1"' sh "$pid" >/dev/null
   pid=0 started=0
 }
 
@@ -108,6 +111,7 @@ console() {
 
 # show SESSION ORDER OWNER DISPLAY AUTHORITY TAKEN SECONDS: starts the program, and answers with its name.
 show() {
+  cd /
   if ! user=$(id -u "$3") || ! group=$(id -g "$3"); then fail "the owner is no user of this host"; fi
   # UID_MIN of login.defs(5) is 1000. Above it stand nobody and what systemd gives to greeters and services, for a
   # while: https://systemd.io/UIDS-GIDS/.
@@ -139,11 +143,12 @@ show() {
   zenity) set -- zenity --text-info --title="Amazon DCV session" --ok-label=OK --cancel-label="Hide this message" --width=600 --height=260 ;;
   *) set -- xmessage -title "Amazon DCV session" -center -buttons OK:0 -file - ;;
   esac
-  set -- DISPLAY="$display" XAUTHORITY="$authority" HOME="$home" PATH="$PATH" LANG=C.UTF-8 timeout -k 5 "$seconds" "$@"
+  set -- setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs setsid timeout -k 5 "$seconds" "$@"
   # A child that kept the output of this script open would keep the step until its time-out.
-  setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs setsid env -i "$@" <&8 >/dev/null 2>&1 8<&- 9>&- &
+  env -i DISPLAY="$display" XAUTHORITY="$authority" HOME="$home" PATH="$PATH" LANG=C.UTF-8 "$@" <&8 >/dev/null 2>&1 8<&- 9>&- &
   pid=$!
   started=$(cut -d ' ' -f 22 "/proc/$pid/stat")
+  started=${started:-0}
   keep
   answer "$name"
 }

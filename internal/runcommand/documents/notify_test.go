@@ -42,13 +42,31 @@ func TestUserIsWarned(t *testing.T) {
 				t.Errorf("a program runs with %s", rights)
 			}
 		}
-		if n := strings.Count(read(t, s.dir+"/waits"), "\n"); n != 1 {
-			t.Errorf("waited %d times for two sessions", n)
+		// Not even for a moment does the user see more of the script.
+		s.want(s.notify("next", soon, notice("a", 7)), "a warned")
+		if files := read(t, s.dir+"/rights.files"); recordIn(files, s.notices) {
+			t.Errorf("files are left open to the user: %s", files)
+		}
+		if env := read(t, s.dir+"/rights.env"); strings.Contains(env, "SSM_") || strings.Contains(env, "GTK_MODULES") {
+			t.Errorf("the user may see %s", env)
+		}
+		if n := strings.Count(read(t, s.dir+"/waits"), "\n"); n != 2 {
+			t.Errorf("waited %d times for two commands, one of two sessions", n)
 		}
 		if s.sessions()[0] != "a" || len(s.sessions()) != 2 {
 			t.Errorf("left: %q", s.sessions())
 		}
 	})
+}
+
+// recordIn says whether there is one among open files. The texts of messages are no records.
+func recordIn(files, notices string) bool {
+	for file := range strings.Lines(files) {
+		if strings.HasPrefix(file, notices) && !strings.Contains(file, ".text") {
+			return true
+		}
+	}
+	return false
 }
 
 func TestNobodyIsWarnedWhereNobodyIsConnected(t *testing.T) {

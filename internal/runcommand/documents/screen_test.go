@@ -32,6 +32,9 @@ const (
 // onEveryScreen runs a test on the hosts that onEveryHost takes, which have a screen.
 func onEveryScreen(t *testing.T, on func(*testing.T, func(*testing.T, *host)), test func(*testing.T, *screen)) {
 	on(t, func(t *testing.T, h *host) {
+		for _, name := range []string{"flock", "setsid", "sha256sum"} {
+			program(t, name) // of Linux
+		}
 		s := &screen{host: h, dir: t.TempDir(), notices: filepath.Join(t.TempDir(), "notices"), uid: ownerID}
 		h.twin = false
 		h.env = append(h.env, "DCV_BROKER_NOTICES="+s.notices)
@@ -43,7 +46,8 @@ func onEveryScreen(t *testing.T, on func(*testing.T, func(*testing.T, *host)), t
 		h.shim("sh", "exec "+shell+` "$@"`)
 		s.owner(ownerID)
 		h.shim("getent", `[ "$1" = passwd ] && echo "user1:x:$2:$2::`+s.dir+`:/bin/sh"`)
-		h.shim("setpriv", `echo "$*" >>`+s.dir+`/rights
+		h.shim("setpriv", `echo "$*" >>`+s.dir+`/rights; env >>`+s.dir+`/rights.env
+for file in /proc/$$/fd/*; do readlink $file; done >>`+s.dir+`/rights.files
 while case $1 in --reuid | --regid) shift ;; --*) ;; *) false ;; esac; do shift; done
 exec "$@"`)
 		h.shim("stat", fmt.Sprintf(`[ "$2" = '%%u %%F' ] || exec %s "$@"
