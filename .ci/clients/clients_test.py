@@ -11,7 +11,7 @@ import local_broker
 import servers
 import swagger_client
 from local_broker import TOKEN, until
-from swagger_client import ApiException, DeleteSessionRequestData, DescribeSessionsRequestData, ErrorResponse, KeyValuePair
+from swagger_client import ApiException, CancelDeletionRequestData, DeleteSessionRequestData, DescribeSessionsRequestData, ErrorResponse, KeyValuePair
 
 # What Research and Engineering Studio compares, to the letter.
 DOES_NOT_EXIST = "The requested dcvSession does not exist"
@@ -187,6 +187,16 @@ class PythonClientTest(unittest.TestCase):
         (entry,) = delete(("graceful", "user1", None)).successful_list
         self.assertIsNone(entry.close_at)
         until("graceful is gone", lambda: are_gone("graceful"))
+
+    def test_cancel(self):
+        self.start("kept")
+        entries = [CancelDeletionRequestData(session_id=session_id, owner="user1") for session_id in ("kept", "never-was")]
+        foreseen = api().cancel_deletions(body=entries, dry_run=True)
+        answer = api().cancel_deletions(body=entries)
+        self.assertEqual((foreseen.dry_run, answer.dry_run), (True, None))
+        self.assertEqual([(s.session_id, s.state) for s in answer.successful_list], [("kept", "READY")])
+        self.assertEqual([(s.session_id, s.failure_reason) for s in answer.unsuccessful_list], [("never-was", DOES_NOT_EXIST)])
+        self.assertEqual((foreseen.successful_list, foreseen.unsuccessful_list), (answer.successful_list, answer.unsuccessful_list))
 
     def test_no_token_no_answer(self):
         self.start("guarded")

@@ -6,6 +6,7 @@ import threading
 import schemathesis
 
 MAX_ID_BYTES = 256
+IDS = ("SessionId", "Owner", "RequestId", "HostId", "Value")
 
 # Until 3.11.8, CPython counts the depth of the syntax tree that it builds in one place for all threads, and ends with
 # a SystemError when two build one at once: https://github.com/python/cpython/issues/106905.
@@ -37,7 +38,7 @@ def before_call(context, case, kwargs):
 
 
 def with_short_ids(fields):
-    ids = {name: shortened(fields[name]) for name in ("SessionId", "Owner", "Value", "HostId") if isinstance(fields.get(name), str)}
+    ids = {name: shortened(fields[name]) for name in IDS if isinstance(fields.get(name), str)}
     return fields | ids
 
 

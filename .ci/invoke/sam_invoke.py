@@ -205,6 +205,31 @@ class Story:
         assert [i["DocumentName"] for i in invocations] == ["NotifyDocument"], invocations
         assert self.fleet.host_of("SessionId123") != (None, None), "the session is closed before its time"
 
+    def cancel(self, name, cancelled):
+        """Of a deletion whose close is ten minutes ahead."""
+        self.list_session()
+        listed, closes = self.table.get("SessionId123"), time_text(-datetime.timedelta(minutes=10))
+        waits = listed | {
+            "State": "DELETING", "StateBefore": "READY", "CloseAt": closes, "DeletionRequestedAt": time_text(),
+            "DeletionRequestId": "earlier", "AttemptId": "earlier", "Attempts": 0, "NextAttemptAt": closes, "DueLane": "wait-0",
+            "NoticeId": "earlier", "NoticeAt": time_text(datetime.timedelta(minutes=1)),
+        }
+        self.table.put(**waits)
+        sent = len(self.aws.command_ids)
+        status, body = self.answer(name, "CancelDeletionsFunction")
+        assert status == 200 and body.get("DryRun", False) is not cancelled, (status, body)
+        assert body["SuccessfulList"] == [{"SessionId": "SessionId123", "State": "READY"}], body
+        assert body["UnsuccessfulList"] == [NOT_THERE], body
+        record = self.table.get("SessionId123")
+        if not cancelled:
+            assert record == waits, "a dry run changed the record"
+            assert len(self.aws.command_ids) == sent, "a dry run sent a command"
+            return
+        assert record["CancelledBy"] == body["RequestId"], record
+        assert {name: record[name] for name in record if name not in ("CancelledAt", "CancelledBy", "NoticeAt")} == listed, record
+        [told] = wait_for_command(self.fleet.ssm_port, self.aws.command_ids[-1])
+        assert len(self.aws.command_ids) == sent + 1 and told["DocumentName"] == "NotifyDocument", (self.aws.command_ids, told)
+
     def delete_forced(self):
         self.list_session()
         sent = len(self.aws.command_ids)
@@ -316,6 +341,9 @@ class Story:
             ("describe-owner.json: DELETED", lambda: self.describe("describe-owner", "DELETED")),
             ("describe-all.json: DELETED", lambda: self.describe("describe-all", "DELETED")),
             ("delete-base64.json: as delete.json", lambda: self.delete("delete-base64")),
+            ("cancel-deletions-dry-run.json: tells what the next one does, and does nothing",
+             lambda: self.cancel("cancel-deletions-dry-run", False)),
+            ("cancel-deletions.json: the session is what it was, and its host told", lambda: self.cancel("cancel-deletions", True)),
             ("delete-forced.json: takes over, sends nothing", self.delete_forced),
             ("stream-forced.json as it stands: changes nothing",
              lambda: self.stream_record_of_another_attempt("stream-forced")),

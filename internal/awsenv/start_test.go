@@ -18,6 +18,7 @@ const (
 
 // services are those whose client a function is made of.
 var services = map[string][]string{
+	"cancel-deletions":  {"dynamodb", "ssm"},
 	"delete-sessions":   {"dynamodb", "ssm"},
 	"describe-sessions": {"dynamodb"},
 	"session-stream":    {"dynamodb"},

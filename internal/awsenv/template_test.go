@@ -13,6 +13,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
+	"dcv-session-broker/internal/httpapi/canceldeletions"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/template"
@@ -21,6 +22,7 @@ import (
 // readSettings reads what each function is set to. They are values that can be
 // compared.
 var readSettings = map[string]func(*awsenv.Environment) any{
+	"cancel-deletions":  func(e *awsenv.Environment) any { return canceldeletions.ReadSettings(e) },
 	"delete-sessions":   func(e *awsenv.Environment) any { return deletesessions.ReadSettings(e) },
 	"describe-sessions": func(e *awsenv.Environment) any { return describesessions.ReadSettings(e) },
 	"host-events":       func(e *awsenv.Environment) any { return hostevents.ReadSettings(e) },

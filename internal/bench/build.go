@@ -12,7 +12,7 @@ import (
 )
 
 // functionNames are the functions that are deployed.
-var functionNames = []string{"delete-sessions", "describe-sessions", "session-stream", "host-events", "ended-sessions", "cleanup"}
+var functionNames = []string{"delete-sessions", "cancel-deletions", "describe-sessions", "session-stream", "host-events", "ended-sessions", "cleanup"}
 
 // templateFile is what is deployed; the tests are in another directory.
 var templateFile = "template.yaml"

@@ -56,6 +56,7 @@ var limits = []struct {
 	{"CPU of Go", 5, math.Inf(1)},
 	{"CPU of Python", 5, math.Inf(1)},
 	{"cold start against hello-world, delete-sessions", 0, 1.3},
+	{"cold start against hello-world, cancel-deletions", 0, 1.3},
 	{"cold start against hello-world, describe-sessions", 0, 1.3},
 	{"cold start against hello-world, session-stream", 0, 1.3},
 	{"cold start against hello-world, ended-sessions", 0, 1.3},

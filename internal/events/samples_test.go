@@ -25,8 +25,8 @@ import (
 )
 
 // The samples in events/ that these handlers are invoked with do what they say.
-// (Those named delete... and describe... are read by the tests of httpapi, those named
-// ended... by those of endedsessions.)
+// (Those named delete..., cancel... and describe... are read by the tests of httpapi,
+// those named ended... by those of endedsessions.)
 func TestSamplesAreUnderstood(t *testing.T) {
 	files, err := filepath.Glob("../../events/*.json")
 	if err != nil || len(files) == 0 {

@@ -24,6 +24,16 @@ func client(token string) (*sessions.SessionsAPIService, context.Context) {
 func TestGoClientDeletesDescribesAndPages(t *testing.T) {
 	api, ctx := client(os.Getenv("TOKEN"))
 
+	entry := sessions.NewCancelDeletionRequestData("from-go", "gopher")
+	entry.SetRequestId("8ad032af-af29-4c99-936e-e19072ebd531")
+	cancelled, _, err := api.CancelDeletions(ctx).Body([]sessions.CancelDeletionRequestData{*entry}).Execute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := cancelled.SuccessfulList; len(l) != 1 || l[0].SessionId != "from-go" || l[0].State != "READY" {
+		t.Errorf("not being deleted: %+v", cancelled)
+	}
+
 	answer, _, err := api.DeleteSessions(ctx).Body([]sessions.DeleteSessionRequestData{
 		*sessions.NewDeleteSessionRequestData("from-go", "gopher"),
 		*sessions.NewDeleteSessionRequestData("missing", "gopher"),

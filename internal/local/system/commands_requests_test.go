@@ -52,9 +52,31 @@ func cmdDryRun(s *stage, ts *testscript.TestScript, args []string) {
 	s.printLists(ts, "/deleteSessions?dryRun=true", s.entriesOf(ts, args), hits)
 }
 
+func cmdCancel(s *stage, ts *testscript.TestScript, args []string) {
+	path := "/cancelDeletions"
+	if args[0] == "dry" {
+		path, args = path+"?dryRun=true", args[1:]
+	}
+	type cancel struct {
+		SessionID string `json:"SessionId"`
+		Owner     string
+		RequestID string `json:"RequestId,omitempty"`
+	}
+	var entries []cancel
+	for _, arg := range args {
+		parts := append(strings.Split(arg, "/"), "")
+		c := cancel{parts[0], parts[1], parts[2]}
+		if c.RequestID == "own" {
+			c.RequestID = s.record(ts, c.SessionID).Session().DeletionRequestID
+		}
+		entries = append(entries, c)
+	}
+	s.printLists(ts, path, entries, false)
+}
+
 // printLists prints the answers to a request's entries, and with hits what they
 // would hit.
-func (s *stage) printLists(ts *testscript.TestScript, path string, entries []entry, hits bool) {
+func (s *stage) printLists(ts *testscript.TestScript, path string, entries any, hits bool) {
 	body, _ := json.Marshal(entries)
 	status, answer, err := s.call("POST", path, "application/json", body)
 	ts.Check(err)

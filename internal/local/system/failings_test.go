@@ -99,6 +99,8 @@ var failings = []failing{
 var noFailure = map[session.Metric]string{
 	session.DeletionsAccepted:   "refused_host",
 	session.DeletionsForced:     "forced",
+	session.DeletionsCancelled:  "cancel",
+	session.WaitingDeletions:    "cancel_late",
 	session.HostsStopped:        "stop_empty",
 	session.InventoriesSent:     "inventory", // and none in throttled, which is what an alarm looks for
 	session.InventorySessions:   "inventory",

@@ -15,6 +15,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
+	"dcv-session-broker/internal/httpapi/canceldeletions"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/local/delivery"
@@ -31,6 +32,11 @@ var handlerOf = map[string]func(p parts) any{
 		return deletesessions.New(deletesessions.Parts{
 			Table: p.table, Getter: p.reader, Notes: p.hosts, RefusedHosts: p.hosts, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
 		}, settings).Handle
+	},
+	"cancel-deletions": func(p parts) any {
+		return canceldeletions.New(canceldeletions.Parts{
+			Table: p.table, Getter: p.reader, SystemsManager: p.systemsManager, Now: p.now, Log: p.log,
+		}, canceldeletions.ReadSettings(p.env)).Handle
 	},
 	"describe-sessions": func(p parts) any {
 		return describesessions.New(describesessions.Parts{Reader: p.reader, Notes: p.hosts, Now: p.now, Log: p.log}, describesessions.ReadSettings(p.env)).Handle

@@ -12,6 +12,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
+	"dcv-session-broker/internal/httpapi/canceldeletions"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/template"
@@ -23,6 +24,7 @@ var partsOf = map[string]struct {
 	of     reflect.Type
 	unused []string
 }{
+	"cancel-deletions":  {reflect.TypeFor[canceldeletions.Parts](), []string{"Write, new"}},
 	"delete-sessions":   {reflect.TypeFor[deletesessions.Parts](), []string{"Write, new"}},
 	"describe-sessions": {reflect.TypeFor[describesessions.Parts](), nil},
 	"host-events":       {reflect.TypeFor[hostevents.Parts](), []string{"Due", "AnsweredBefore"}},

@@ -43,6 +43,8 @@ import (
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,
 //	                                  first=N and last=N, by ID, the N of those that are READY
 //	dry-run [hits] SESSION/OWNER[/force]...  prints the same, of a dry run; with hits what each entry would hit
+//	cancel [dry] SESSION/OWNER[/REQUEST]...  prints the same, of a cancel, or of a dry run of one; REQUEST is the deletion's
+//	                                  RequestId, or "own", which it has in the table
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
 //	describe [SESSION...] [owner=OWNER] [tag:NAME=VALUE] [max=N]
 //	                                  prints a page, a session a line, and "more" if another follows;
@@ -87,7 +89,7 @@ func TestScenariosInMemory(t *testing.T) {
 // far longer than in memory: they use every function, and the table in each way
 // that the functions do. `make ci` runs all scenarios there.
 var onSlowSystems = []string{
-	"announced", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // no clock is set on
+	"announced", "cancel", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // no clock is set on
 	"again", "gave_up", "inventory", "lost_confirmation", "silent_host", "stop_empty_late",
 }
 

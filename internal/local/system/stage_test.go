@@ -144,7 +144,7 @@ func commands() map[string]command {
 	cmds := map[string]func(*stage, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "broadcasts": cmdBroadcasts, "clock": cmdClock,
 		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "rule": cmdRule, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
-		"delete": cmdDelete, "dry-run": cmdDryRun, "post": cmdPost,
+		"delete": cmdDelete, "dry-run": cmdDryRun, "cancel": cmdCancel, "post": cmdPost,
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts, "sent-once": cmdSentOnce,

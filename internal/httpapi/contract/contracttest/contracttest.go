@@ -47,7 +47,7 @@ var strict = sync.OnceValue(func() *openapi3.T {
 	return doc
 })
 
-var ofRequests = map[string]bool{"DeleteSessionRequestData": true, "DescribeSessionsRequestData": true, "KeyValuePair": true}
+var ofRequests = map[string]bool{"DeleteSessionRequestData": true, "CancelDeletionRequestData": true, "DescribeSessionsRequestData": true, "KeyValuePair": true}
 
 // Routes are the contract's, as "METHOD /path".
 func Routes() []string {
