@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"dcv-session-broker/internal/runcommand/ssmtest"
+	"dcv-session-broker/internal/template"
 )
 
 func TestSystemsManagerConforms(t *testing.T) {
@@ -36,9 +37,11 @@ func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 	w.sends.perSecond, w.reads.perSecond = opts.SendsPerSecond, opts.ReadsPerSecond
 	c := &conforming{w: w, inv: &invocation{function: "test", asked: map[string]hostStatus{}}}
 	linux, windows := step{"linux", "linux"}, step{"windows", "windows"}
+	w.declared = map[string]template.Document{ssmtest.Asking: {LogicalID: ssmtest.Asking, Parameters: ssmtest.Asked()}}
 	w.documents = map[string]document{
 		ssmtest.Both:    {[]step{linux, windows}, c.script},
 		ssmtest.OneStep: {[]step{linux}, c.script},
+		ssmtest.Asking:  {[]step{linux}, c.script},
 		ssmtest.Hanging: {[]step{linux}, func(on *onHost) {
 			c.runs++
 			stdout, stderr, since := c.stdout, c.stderr, on.machine.since

@@ -41,6 +41,7 @@ var deployment = sync.OnceValue(func() (d struct {
 	source       template.QueueSource
 	queue        template.Queue
 	tasks        []task
+	documents    map[string]template.Document
 }) {
 	d.timeouts, d.environments = map[string]time.Duration{}, map[string]map[string]string{}
 	for _, f := range theTemplate().Functions() {
@@ -48,6 +49,10 @@ var deployment = sync.OnceValue(func() (d struct {
 		d.timeouts[f.Name] = f.Timeout
 	}
 	d.timeouts["cancel-deletions"] = d.timeouts["delete-sessions"]
+	d.documents = map[string]template.Document{}
+	for _, document := range theTemplate().Documents() {
+		d.documents[document.LogicalID] = document
+	}
 	d.stream = function("session-stream").Streams[0]
 	d.streamFilter = newFilter(d.stream)
 	d.pipe = theTemplate().Pipes()[0]

@@ -128,6 +128,11 @@ func answer(status int, err error) error {
 // takeCommand is what Systems Manager does with the call when it arrives: one
 // host that it will not command fails the call for all.
 func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command, error) {
+	if declared, is := w.declared[aws.ToString(in.DocumentName)]; is {
+		if _, err := declared.Values(in.Parameters); err != nil {
+			return nil, &types.InvalidParameters{Message: aws.String(err.Error())}
+		}
+	}
 	to, err := w.receivers(in)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/template"
 )
 
 // A world is one run.
@@ -41,6 +42,7 @@ type world struct {
 	commands         []*command
 	inventoriesSent  []time.Time // as cleanup has them recorded; one in parts may have no command
 	documents        map[string]document
+	declared         map[string]template.Document // what of them the template says
 	sends, reads     rate
 	endBroadcasts    string        // how commands by tag end as a whole, if they do
 	hiddenFor        time.Duration // how long after SendCommand an invocation cannot be read
@@ -113,7 +115,7 @@ func newWorld(seed uint64) *world {
 		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
-	w.documents = w.ourDocuments()
+	w.documents, w.declared = w.ourDocuments(), deployment().documents
 	w.setup = newSetup(w.dice, w.other)
 	w.setup.read = w.setup.settings()
 	w.firstSetup, w.setups = w.setup, map[string]setup{}

@@ -52,6 +52,7 @@ func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
 		Documents: []template.Document{
 			{LogicalID: ssmtest.Both, Steps: []template.Step{linux, windows}},
 			{LogicalID: ssmtest.OneStep, Steps: []template.Step{linux}},
+			{LogicalID: ssmtest.Asking, Steps: []template.Step{linux}, Parameters: ssmtest.Asked()},
 			{LogicalID: ssmtest.Hanging, Steps: []template.Step{hanging}},
 		},
 		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },

@@ -86,6 +86,36 @@ func receivers(t *testing.T, create Factory) {
 	}
 }
 
+// Parameters are as the document declares them (user guide, "SSM document schemas": allowedPattern, allowedValues,
+// maxChars; API reference, SendCommand: InvalidParameters).
+func parameters(t *testing.T, create Factory) {
+	s := create(t, Options{})
+	id := addHosts(s, 1)[0]
+	s.Prints("", "", 0)
+	for what, given := range map[string]map[string][]string{
+		"none, of one that is required":  nil,
+		"one that is not declared":       {"name": {"a"}, "colour": {"red"}},
+		"one that the pattern excludes":  {"name": {"A"}},
+		"one that is too long":           {"name": {"abcdef"}},
+		"one that is none of its values": {"name": {"a"}, "greeting": {"bye"}},
+		"two values of a String":         {"name": {"a", "b"}},
+	} {
+		in := byID(Asking, id)
+		in.Parameters = given
+		if _, err := s.SendCommand(t.Context(), in); code(err) != "InvalidParameters" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if events := invocationEvents(s); len(events) > 0 {
+		t.Errorf("events: %+v", events)
+	}
+	for _, given := range []map[string][]string{{"name": {"abcde"}}, {"name": {""}, "greeting": {"hi"}}} {
+		in := byID(Asking, id)
+		in.Parameters = given
+		awaitStatus(t, s, send(t, s, in), id, succeeded)
+	}
+}
+
 // randomCalls changes hosts and sends commands to them, and holds what is answered against a small model.
 func randomCalls(t *testing.T, create Factory) {
 	rapid.Check(asTB(t), func(r *rapid.T) {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template"
 )
 
 // API is what the two simulations have of the SDK's clients.
@@ -39,7 +41,17 @@ const (
 	Both    = "Both"              // steps "linux" and "windows", each for its platform; prints what Prints said last
 	OneStep = "InventoryDocument" // only the step "linux"; else as Both
 	Hanging = "Hanging"           // step "linux" prints that, and then hangs until its time-out ends it
+	Asking  = "Asking"            // as OneStep, with the parameters of Asked
 )
+
+// Asked are the parameters of the document Asking.
+func Asked() map[string]template.DocumentParameter {
+	hello := "hello"
+	return map[string]template.DocumentParameter{
+		"name":     {AllowedPattern: regexp.MustCompile(`^[a-z]*$`), MaxChars: 5},
+		"greeting": {Default: &hello, AllowedValues: []string{"hello", "hi"}},
+	}
+}
 
 // A System is one simulation without hosts. Its fleet's tag is DcvFleet=FleetTag.
 type System interface {
@@ -103,6 +115,7 @@ func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))
 	for name, test := range map[string]func(*testing.T, Factory){
 		"SendCommand refuses a call as a whole":             refusals,
 		"SendCommand takes 50 hosts, and a tag":             receivers,
+		"SendCommand checks parameters":                     parameters,
 		"random calls":                                      randomCalls,
 		"statuses":                                          statuses,
 		"a command waits for its host":                      waits,
