@@ -138,9 +138,10 @@ show() {
   printf %s "$SSM_text" | base64 -d | $fold >"$file.text"
   exec 8<"$file.text"
   rm -f "$file.text"
-  # Labels of its own: a button "Cancel" would look as if it cancelled the close. All dialogs of zenity 3 and 4 take them.
+  # Labels of its own: a button "Cancel" would look as if it cancelled the close. All dialogs of zenity 3 and 4 take them
+  # (3.44 and 4.1.90 were tried). The longest message fits.
   case $name in
-  zenity) set -- zenity --text-info --title="Amazon DCV session" --ok-label=OK --cancel-label="Hide this message" --width=600 --height=260 ;;
+  zenity) set -- zenity --text-info --title="Amazon DCV session" --ok-label=OK --cancel-label="Hide this message" --width=600 --height=340 ;;
   *) set -- xmessage -title "Amazon DCV session" -center -buttons OK:0 -file - ;;
   esac
   set -- setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs setsid timeout -k 5 "$seconds" "$@"
