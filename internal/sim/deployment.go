@@ -48,7 +48,6 @@ var deployment = sync.OnceValue(func() (d struct {
 		d.environments[f.Name] = f.Environment
 		d.timeouts[f.Name] = f.Timeout
 	}
-	d.timeouts["cancel-deletions"] = d.timeouts["delete-sessions"]
 	d.documents = map[string]template.Document{}
 	for _, document := range theTemplate().Documents() {
 		d.documents[document.LogicalID] = document

@@ -12,6 +12,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/events/sessionstream"
+	"dcv-session-broker/internal/httpapi/canceldeletions"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 )
@@ -20,6 +21,7 @@ import (
 // the setup.
 type settings struct {
 	deleteSessions   deletesessions.Settings
+	cancelDeletions  canceldeletions.Settings
 	describeSessions describesessions.Settings
 	hostEvents       hostevents.Settings
 	endedSessions    endedsessions.Settings
@@ -49,6 +51,7 @@ func (s setup) settings() (read settings) {
 	}
 	for name, of := range map[string]func(*awsenv.Environment){
 		"delete-sessions":   func(e *awsenv.Environment) { read.deleteSessions = deletesessions.ReadSettings(e) },
+		"cancel-deletions":  func(e *awsenv.Environment) { read.cancelDeletions = canceldeletions.ReadSettings(e) },
 		"describe-sessions": func(e *awsenv.Environment) { read.describeSessions = describesessions.ReadSettings(e) },
 		"host-events":       func(e *awsenv.Environment) { read.hostEvents = hostevents.ReadSettings(e) },
 		"ended-sessions":    func(e *awsenv.Environment) { read.endedSessions = endedsessions.ReadSettings(e) },
@@ -71,6 +74,12 @@ func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, Notes: hostTableOf{w, inv}, RefusedHosts: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
 		Now: w.now, Log: w.log(inv),
 	}, inv.setup.read.deleteSessions)
+}
+
+func (w *world) cancelDeletions(inv *invocation) *canceldeletions.Handler {
+	return canceldeletions.New(canceldeletions.Parts{
+		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, Now: w.now, Log: w.log(inv),
+	}, inv.setup.read.cancelDeletions)
 }
 
 func (w *world) describeSessions(inv *invocation) *describesessions.Handler {
