@@ -54,6 +54,47 @@ func TestCancelGivesTheStateBack(t *testing.T) {
 	}
 }
 
+// A write that lands late is followed by its own notice: one that seems newer would take
+// away what users are told of a deletion that begins in between.
+func TestCancelWhoseFirstWriteLandsLateIsToldInItsOrder(t *testing.T) {
+	for _, marked := range []bool{false, true} {
+		w := newWorld(t, waitingRecord)
+		now := at(60)
+		var late session.Write
+		w.table.before = func(n int, wr session.Write) {
+			switch now = now.Add(10 * time.Second); n {
+			case 1:
+				late = wr
+			case 2:
+				w.table.Table.Write(t.Context(), []session.Write{late})
+				if marked {
+					r2 := request("r2", at(75), withGrace("s1", 10*time.Minute))
+					w.table.Table.Write(t.Context(), []session.Write{session.Mark(r2.Entries[0], r2)})
+					w.table.Put(with(w.table.Get("s1"), "NoticeId", "notice-r2", "NoticeAt", session.FormatTime(at(75))))
+				}
+			}
+		}
+		w.table.fault = func(n int, _ session.Write) fault {
+			if n == 1 {
+				return lostBefore
+			}
+			return none
+		}
+		c := w.canceller(at(0))
+		c.Now = func() time.Time { return now }
+		answers, err := c.Cancel(t.Context(), cancelOf("c1", session.CancelEntry{SessionID: "s1", Owner: alice}))
+		if err != nil || answers[0].FailureReason != "" {
+			t.Fatalf("%+v, %v", answers, err)
+		}
+		switch {
+		case marked && len(w.hosts.told) > 0:
+			t.Errorf("told after a newer mark: %+v", w.hosts.told)
+		case !marked && (len(w.hosts.told) != 1 || !w.hosts.told[0].At.Equal(at(60)) || !w.hosts.told[0].VoidAfter.Equal(at(180))):
+			t.Errorf("told %+v", w.hosts.told)
+		}
+	}
+}
+
 func TestCancelThatComesTooLateOrIsNotMeant(t *testing.T) {
 	closing := with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1", "AttemptedAt", session.FormatTime(at(601)))
 	for name, tc := range map[string]struct {

@@ -178,6 +178,13 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 		return
 	case s.CancelledBy == requestID: // our write, whose answer was lost
 		cn.done = true
+		switch {
+		case cn.notice == nil:
+		case s.NoticeID != "": // of a newer deletion: its users are told of that
+			cn.notice = nil
+		default: // the try that landed need not be the last
+			cn.notice.At, cn.notice.VoidAfter = s.NoticeAt, s.NoticeAt.Add(noticeLife)
+		}
 		return
 	}
 	if reason := cancelRefused(s, cn.CancelEntry, now); reason != "" {
