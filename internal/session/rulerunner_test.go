@@ -198,8 +198,10 @@ func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 			w.is("s1", changed)
 			w.sent()
 			w.told()
-			if got := did(run)["s1"]; got != session.RuleMoved {
-				t.Errorf("%v: %s", change, got)
+			// A write without an answer may land yet, should the session be as it was again.
+			want := map[fault]session.RuleDeed{none: session.RuleMoved, lostBefore: session.RuleUnclear}[lost]
+			if got := did(run)["s1"]; got != want {
+				t.Errorf("%v: %s, want %s", change, got, want)
 			}
 		}
 	}

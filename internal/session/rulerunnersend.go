@@ -42,7 +42,7 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 			} else {
 				log.Info("rule deletes the session: others have gone on with it already")
 			}
-		case errors.Is(res.Err, ErrCondition):
+		case errors.Is(res.Err, ErrCondition) && !res.MayLand:
 			o.Did = RuleMoved
 			log.Info("rule leaves the session alone: it has changed since it was read")
 		default:
@@ -50,7 +50,9 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 			if res.mayLand() {
 				o.Did = RuleUnclear
 			}
-			failed++
+			if !errors.Is(res.Err, ErrCondition) {
+				failed++
+			}
 			log.Warn("session not marked, as far as is known: the next run of the rule looks at it again", "Cause", res.Err)
 		}
 	}

@@ -38,6 +38,10 @@ const (
 	cancelledSince
 	notAsDescribed
 	oldBesideNew
+	ruleMarks
+	ruleOvertaken
+	ruleLeavesAlone
+	ruleStops
 
 	deeds
 )
@@ -49,7 +53,8 @@ var deedNames = [deeds]string{"an empty host is stopped", "an end is announced",
 	"a deletion is refused because of a host that is gone",
 	"a deletion waits for its close time", "a close time is brought forward", "users are warned", "nobody is connected who could be warned",
 	"users are told that a deletion is cancelled", "a cancel is answered as a success", "a cancel is too late",
-	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits"}
+	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits",
+	"a rule marks a session", "a session changes between a rule's read and its mark", "a rule leaves alone what a caller cancelled", "a rule stops at its limit"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {
@@ -76,7 +81,7 @@ func (c *Coverage) add(o Coverage) {
 }
 
 // rare is what only so many seeds are sure to see.
-var rare = map[deed]int{nodesUnlisted: 20_000}
+var rare = map[deed]int{nodesUnlisted: 20_000, ruleOvertaken: 20_000, ruleLeavesAlone: 20_000}
 
 // missing names what was not seen.
 func (c *Coverage) missing(seeds int) (missing []string) {

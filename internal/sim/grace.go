@@ -273,6 +273,8 @@ func (inv *invocation) graceOf(s session.Session) time.Duration {
 	switch {
 	case inv.request != nil:
 		return inv.request.grace[group{s.ID, s.Owner}]
+	case inv.rule != nil:
+		return inv.rule.grace
 	}
 	return 0
 }

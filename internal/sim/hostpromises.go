@@ -131,7 +131,7 @@ func (w *world) taskDone(inv *invocation) {
 			w.seen.deeds[oldBesideNew]++
 			continue
 		}
-		if waits(s) && s.CloseAt.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] {
+		if waits(s) && s.CloseAt.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] && inv.unmet[s.ID] == 0 {
 			w.breaks(12, "%s has left %s waiting, whose close time was %s", inv, s.ID, s.CloseAt)
 		}
 		if s.State == session.Deleting && s.Confirmation == "" && end.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] {

@@ -164,7 +164,7 @@ func (w *world) confirmedRightly(c change) {
 	was, is := c.was, c.is
 	if c.begins {
 		traces := []string{session.AttrGivenUpAt, session.AttrRepeatedAt, session.AttrAttemptFailedAt, session.AttrDeletedAt, session.AttrExpiresAt}
-		if !is.Force && c.by.request != nil { // others begin with a confirmation of their own
+		if !is.Force && (c.by.request != nil || c.by.rule != nil) { // others begin with a confirmation of their own
 			traces = append(traces, session.AttrConfirmation, session.AttrConfirmedAt, session.AttrCloseUntil)
 		}
 		for _, attr := range traces {
@@ -225,6 +225,8 @@ func (w *world) ownersOnly(c change) {
 		if r.denied[group{s.ID, s.Owner}] {
 			w.breaks(7, "%s changes %s after it has answered that nothing was changed", c.by, s.ID)
 		}
+	case c.by.rule != nil:
+		w.ruledRightly(c)
 	case c.begins && (s.Confirmation == "" || s.DeletionRequestedBy != "dcv-session-broker"):
 		w.breaks(4, "%s begins a deletion of %s, which nobody asked for", c.by, s.ID)
 	}

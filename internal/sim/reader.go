@@ -25,6 +25,7 @@ func (r readerOf) read(ctx context.Context, what string, read func(memtable.Read
 }
 
 func (r readerOf) Get(ctx context.Context, ids []string) (records []session.Record, err error) {
+	defer func() { r.inv.rule.reads(records) }()
 	err = r.read(ctx, fmt.Sprintf("get %d records", len(ids)), func(reader memtable.Reader) (err error) {
 		records, err = reader.Get(context.Background(), ids)
 		return err
@@ -42,10 +43,13 @@ func (r readerOf) Owned(ctx context.Context, owner, after string, limit int) (re
 
 // OnHost may show a record as it was a moment ago, as indexOf does.
 func (r readerOf) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
-	return indexOf(r).onHost(ctx, hostID, after, limit)
+	records, more, err := indexOf(r).onHost(ctx, hostID, after, limit)
+	r.inv.rule.reads(records)
+	return records, more, err
 }
 
 func (r readerOf) All(ctx context.Context, after string, limit int) (records []session.Record, more bool, err error) {
+	defer func() { r.inv.rule.reads(records) }()
 	err = r.read(ctx, "scan the table", func(reader memtable.Reader) (err error) {
 		records, more, err = reader.All(context.Background(), after, limit)
 		return err

@@ -13,6 +13,7 @@ func (w *world) plan() {
 	for _, t := range deployment().tasks {
 		w.every(w.setup.period(t), t.name)
 	}
+	w.planRules()
 	w.hourBegins = w.began
 	if w.meets(hourMissing) {
 		w.hourBegins = w.began.Add(w.dice.between(0, time.Hour))

@@ -34,6 +34,7 @@ type invocation struct {
 	done                 func()    // what follows when it has returned
 	failed               func()    // what follows when it was killed
 	request              *request  // of a client
+	rule                 *ruleRun  // of cleanup
 	cancels              *request  // of a client that cancels deletions
 	reads                []*onHost // the answers of hosts that it has read
 	asked                map[string]hostStatus

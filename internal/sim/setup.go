@@ -31,6 +31,7 @@ type setup struct {
 	losses                                                    losses
 	untagged                                                  int                      // so many hosts in a hundred of a large fleet lose their tag
 	olderFor                                                  map[string]time.Duration // from the beginning: until then that function is older
+	ruleEvery                                                 time.Duration            // how often a rule runs, if it does
 	grace                                                     time.Duration            // of deletions that ask for none of their own
 	graceEntries                                              int                      // so many entries in a million ask for something of grace periods
 	cancels                                                   int                      // so many of a hundred requests cancel deletions

@@ -15,6 +15,7 @@ import (
 type world struct {
 	dice         dice
 	other        dice  // for what has come to the simulation later
+	ruleDice     dice  // for rules, which came later still
 	setup        setup // as it is set now
 	firstSetup   setup
 	setups       map[string]setup // of functions that have got other settings since
@@ -111,7 +112,7 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		dice: newDice(seed), other: newOtherDice(seed), plans: map[string]int{}, began: time.Now(),
+		dice: newDice(seed), other: newOtherDice(seed), ruleDice: newRuleDice(seed), plans: map[string]int{}, began: time.Now(),
 		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
