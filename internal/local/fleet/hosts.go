@@ -40,8 +40,6 @@ type Host struct {
 	State    State
 	Faults   []string  `json:",omitempty"` // what was done to it, and not yet undone: "silence", "break", ...
 	Sessions []Session // by ID
-	// Screen is what windows show to users, those of all of the host's sessions.
-	Screen []string `json:",omitempty"`
 }
 
 // Session is a session as its host's DCV server knows it.
@@ -51,6 +49,7 @@ type Session struct {
 	Type  string // virtual or console
 	// CreationTime is RFC 3339 as this host's dcv prints it: with six decimals, or with none.
 	CreationTime string
+	Connections  int `json:",omitempty"`
 }
 
 // host is a machine. All but id is guarded by the fleet's lock.
@@ -134,11 +133,7 @@ func (f *Fleet) Hosts() ([]Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host %s: %w", id, err)
 		}
-		shown, err := f.screen(id)
-		if err != nil {
-			return nil, fmt.Errorf("host %s: %w", id, err)
-		}
-		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Faults: f.faults(f.hosts[id]), Sessions: sessions, Screen: shown})
+		hosts = append(hosts, Host{HostID: id, State: f.hosts[id].state(), Faults: f.faults(f.hosts[id]), Sessions: sessions})
 	}
 	return hosts, nil
 }

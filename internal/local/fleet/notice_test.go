@@ -53,11 +53,17 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 		t.Helper()
 		var got []string
 		for range 100 {
-			hosts, err := f.Hosts()
+			notices, err := f.Notices()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got = hosts[0].Screen; slices.Equal(got, shown) {
+			got = nil
+			for _, n := range notices {
+				if n.Shown {
+					got = append(got, n.Text)
+				}
+			}
+			if slices.Equal(got, shown) {
 				return
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -79,11 +85,11 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 		{false, "four", 5, soon, `{"id":"session-1","result":"nobody"}`, nil},
 		{true, "five", 6, soon, `{"id":"session-1","result":"warned","reason":"zenity"}`, []string{"five"}},
 	} {
-		away := time.Duration(0)
-		if !step.connected {
-			away = -1
+		users := 0
+		if step.connected {
+			users = 2
 		}
-		if err := f.Connect(host, "session-1", away); err != nil {
+		if err := f.Connect(host, "session-1", users, 0); err != nil {
 			t.Fatal(err)
 		}
 		if line := tell(notice(host, step.text, step.order, step.closeAt)); line != step.line {
@@ -102,6 +108,20 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 	// What a host had in memory is gone after a stop: an older notice is none.
 	f.do(f.Stop, host)
 	wantScreen()
+	notices, err := f.Notices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for _, n := range notices {
+		if n.HostID != host || n.SessionID != "session-1" || n.Owner != "user" || time.Since(n.At) > time.Hour || time.Until(n.At) > time.Second {
+			t.Errorf("%+v", n)
+		}
+		shown = append(shown, n.Text)
+	}
+	if want := []string{"two", "three", "cancelled", "five"}; !slices.Equal(shown, want) {
+		t.Errorf("%q, not %q", shown, want)
+	}
 	f.do(f.Start, host)
 	if line := tell(notice(host, "six", 1, soon)); strings.Contains(line, "newer") {
 		t.Error(line)

@@ -2,12 +2,7 @@ package fleet
 
 import (
 	"embed"
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 //go:embed dcv.sh
@@ -39,38 +34,4 @@ func (f *Fleet) writePrograms() error {
 		}
 	}
 	return nil
-}
-
-// noticesDir is where the notify script keeps what it knows of a host's notices, in memory.
-func (f *Fleet) noticesDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "notices") }
-
-// screenDir has a file for each window that is shown on a host.
-func (f *Fleet) screenDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "screen") }
-
-// screen is what a host's windows show.
-func (f *Fleet) screen(hostID string) (shown []string, err error) {
-	windows, err := os.ReadDir(f.screenDir(hostID))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, w := range windows {
-		text, err := os.ReadFile(filepath.Join(f.screenDir(hostID), w.Name()))
-		switch {
-		case strings.Contains(w.Name(), "."), errors.Is(err, fs.ErrNotExist): // it is not there yet, or no more
-		case err != nil:
-			return nil, err
-		default:
-			shown = append(shown, string(text))
-		}
-	}
-	slices.Sort(shown)
-	return shown, nil
-}
-
-// closeWindows ends what is shown on a host.
-func (f *Fleet) closeWindows(hostID string) error { return os.RemoveAll(f.screenDir(hostID)) }
-
-// forgetNotices ends a host's windows and forgets its notices, as when it stops.
-func (f *Fleet) forgetNotices(hostID string) error {
-	return errors.Join(f.closeWindows(hostID), os.RemoveAll(f.noticesDir(hostID)))
 }

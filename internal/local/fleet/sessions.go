@@ -83,9 +83,8 @@ func (f *Fleet) EndSession(hostID, sessionID string) error {
 	})
 }
 
-// Connect has somebody be connected to a session, who has done nothing for that long by the host's clock; nobody is with
-// a negative time.
-func (f *Fleet) Connect(hostID, sessionID string, away time.Duration) error {
+// Connect sets how many users are connected to a session. They have done nothing for that long by the host's clock.
+func (f *Fleet) Connect(hostID, sessionID string, users int, away time.Duration) error {
 	return f.change(func() error {
 		h, err := f.known(hostID)
 		if err != nil {
@@ -95,11 +94,15 @@ func (f *Fleet) Connect(hostID, sessionID string, away time.Duration) error {
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("host %s: session %s: %w", hostID, sessionID, ErrUnknownSession)
 		}
-		if away < 0 {
+		if users == 0 {
 			return removed(connectionsOf(file))
 		}
 		last := f.now().Add(h.ClockOffset - away).UTC().Format("2006-01-02T15:04:05.000000Z")
-		return writeWhole(connectionsOf(file), fmt.Appendf(nil, `[{"id": 1, "last-interaction-time": %q}]`, last), 0o644)
+		var connections []string
+		for id := range users {
+			connections = append(connections, fmt.Sprintf(`{"id": %d, "last-interaction-time": %q}`, id+1, last))
+		}
+		return writeWhole(connectionsOf(file), []byte("["+strings.Join(connections, ",\n ")+"]"), 0o644)
 	})
 }
 
@@ -117,12 +120,16 @@ func removed(file string) error {
 
 // sessionFile is where dcv.sh keeps a session.
 func (f *Fleet) sessionFile(hostID, sessionID string) string {
+	return filepath.Join(f.StateDir(hostID), sessionName(sessionID)+".json")
+}
+
+func sessionName(sessionID string) string {
 	name := hex.EncodeToString([]byte(sessionID))
 	if len(name) > 240 {
 		sum := sha256.Sum256([]byte(sessionID))
 		name = "sha256-" + hex.EncodeToString(sum[:])
 	}
-	return filepath.Join(f.StateDir(hostID), name+".json")
+	return name
 }
 
 // printed is a session as `dcv describe-session -j` prints it, blanks and all.
@@ -145,7 +152,7 @@ func printed(s Session) []byte {
 		{"storage-root", ""},
 		{"type", s.Type},
 		{"x11-display", ":0"},
-		{"x11-authority", "/run/user/1000/dcv/" + s.ID + ".xauth"},
+		{"x11-authority", "/run/user/1000/dcv/" + sessionName(s.ID) + ".xauth"}, // the stand-in for zenity finds the session by it
 	} {
 		value, _ := json.Marshal(field.value) // strings, a number and a list of strings: cannot fail
 		fmt.Fprintf(&b, "%s    %q : %s", separator, field.name, value)
@@ -166,26 +173,43 @@ func (f *Fleet) sessions(hostID string) ([]Session, error) {
 		if filepath.Ext(file.Name()) != ".json" {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(f.StateDir(hostID), file.Name()))
+		s, err := readSession(filepath.Join(f.StateDir(hostID), file.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a script has just closed it
 		}
 		if err != nil {
 			return nil, err
 		}
-		var s struct {
-			ID           string `json:"id"`
-			Owner        string `json:"owner"`
-			Type         string `json:"type"`
-			CreationTime string `json:"creation-time"`
-		}
-		if err := json.Unmarshal(content, &s); err != nil {
-			return nil, fmt.Errorf("%s: %w", file.Name(), err)
-		}
-		sessions = append(sessions, Session(s))
+		sessions = append(sessions, s)
 	}
 	slices.SortFunc(sessions, func(a, b Session) int { return strings.Compare(a.ID, b.ID) })
 	return sessions, nil
+}
+
+func readSession(file string) (Session, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return Session{}, err
+	}
+	var s struct {
+		ID           string `json:"id"`
+		Owner        string `json:"owner"`
+		Type         string `json:"type"`
+		CreationTime string `json:"creation-time"`
+		Connections  int    `json:"-"`
+	}
+	if err := json.Unmarshal(content, &s); err != nil {
+		return Session{}, fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	var connections []json.RawMessage
+	if content, err = os.ReadFile(connectionsOf(file)); err == nil {
+		err = json.Unmarshal(content, &connections)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Session{}, fmt.Errorf("%s: %w", filepath.Base(connectionsOf(file)), err)
+	}
+	s.Connections = len(connections)
+	return Session(s), nil
 }
 
 // endAll ends a host's sessions: they live in the memory of its DCV server. The files that make the server ill stay,

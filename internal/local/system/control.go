@@ -38,6 +38,7 @@ func (sys *System) control(mux *http.ServeMux) {
 		})
 	}
 	handle("GET /local/hosts", func(*http.Request) (any, error) { return sys.fleet.Hosts() })
+	handle("GET /local/notices", func(*http.Request) (any, error) { return sys.fleet.Notices() })
 	handle("GET /local/inventories", func(r *http.Request) (any, error) {
 		hosts, err := sys.fleet.Hosts()
 		if err != nil {
@@ -70,9 +71,9 @@ func (sys *System) control(mux *http.ServeMux) {
 		return nil, nil
 	})
 	handle("PUT /local/hosts/{host}/sessions/{session}", sys.putSession)
-	handle("PUT /local/hosts/{host}/sessions/{session}/connections", sys.putConnection)
+	handle("PUT /local/hosts/{host}/sessions/{session}/connections", sys.putConnections)
 	handle("DELETE /local/hosts/{host}/sessions/{session}/connections", func(r *http.Request) (any, error) {
-		return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), -1)
+		return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), 0, 0)
 	})
 	handle("DELETE /local/hosts/{host}/sessions/{session}", func(r *http.Request) (any, error) {
 		return nil, sys.fleet.EndSession(r.PathValue("host"), r.PathValue("session"))
@@ -125,7 +126,7 @@ var (
 	errNoTask       = errors.New("no such task: deletions, inventory, idle, stop or close")
 	errNoBroadcasts = errors.New("no such action: end or deliver")
 	errNotPost      = errors.New("only POST does that")
-	errBadAway      = errors.New(`the body must be {"Away": "10m"}, or nothing for no time`)
+	errBadUsers     = errors.New(`the body must be {"Connections": 0 to 100, "Away": "10m"}, or nothing for one that is not away`)
 	errNoRule       = errors.New(`the body must be a rule, like those of events/cleanup-close*.json`)
 	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
@@ -138,7 +139,7 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
-	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadAway), errors.Is(err, errNoRule):
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadUsers), errors.Is(err, errNoRule):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -160,19 +161,22 @@ func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	return json.RawMessage(answer), err
 }
 
-// putConnection has a user be connected, who does nothing from then on.
-func (sys *System) putConnection(r *http.Request) (any, error) {
-	want := struct{ Away string }{"0s"}
+// putConnections connects users to a session. They do nothing from then on.
+func (sys *System) putConnections(r *http.Request) (any, error) {
+	want := struct {
+		Connections int
+		Away        string
+	}{1, "0s"}
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&want); err != nil && err != io.EOF {
-		return nil, errBadAway
+		return nil, errBadUsers
 	}
 	away, err := time.ParseDuration(want.Away)
-	if err != nil || away < 0 {
-		return nil, errBadAway
+	if err != nil || away < 0 || want.Connections < 0 || want.Connections > 100 {
+		return nil, errBadUsers
 	}
-	return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), away)
+	return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), want.Connections, away)
 }
 
 // putSession starts a session on a host, and the host if it is new, and lists

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/session"
 )
 
@@ -178,6 +179,14 @@ func TestConnectedUser(t *testing.T) {
 	if d := since(); d < 10*time.Minute || d > 15*time.Minute {
 		t.Errorf("away for %s", d)
 	}
+	for n, there := range map[int]string{2: `"Connections":2}`, 1: `"Connections":1}`, 0: `Z"}`} {
+		c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", fmt.Sprintf(`{"Connections": %d}`, n))
+		if got := c.want(http.StatusOK, http.MethodGet, "/local/hosts", ""); !strings.Contains(got, there) {
+			t.Errorf("%d connections: %s", n, got)
+		}
+	}
+	gone()
+	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
 	for range 2 {
 		c.want(http.StatusNoContent, http.MethodDelete, session1+"/connections", "")
 		gone()
@@ -185,9 +194,45 @@ func TestConnectedUser(t *testing.T) {
 	c.want(http.StatusNoContent, http.MethodPut, session1+"/connections", "")
 	c.want(http.StatusNoContent, http.MethodDelete, session1, "") // the user goes with the session
 	gone()
-	for _, body := range []string{`{"Away": "-1m"}`, `{"Away": "long"}`, `{"Gone": "1m"}`, `[]`} {
+	for _, body := range []string{`{"Connections": -1}`, `{"Connections": 101}`, `{"Connections": "one"}`, `{"Away": "-1m"}`, `{"Away": "long"}`, `{"Gone": "1m"}`, `[]`} {
 		c.wantRefused(http.StatusBadRequest, http.MethodPut, session1+"/connections", body)
 	}
 	c.wantRefused(http.StatusNotFound, http.MethodPut, session1+"/connections", "")
 	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+nohow+"/sessions/s-1/connections", "")
+}
+
+// Who was warned of a deletion, and when, is what the host's screen showed.
+func TestNoticesAreWhatUsersWereShown(t *testing.T) {
+	c := newControlled(t)
+	if got := c.want(http.StatusOK, http.MethodGet, "/local/notices", ""); got != "[]" {
+		t.Errorf("before: %s", got)
+	}
+	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
+	c.put(host2, "s-2", `{"Owner": "user2"}`)
+	c.want(http.StatusNoContent, http.MethodPut, "/local/hosts/"+host1+"/sessions/console/connections", "")
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", fmt.Sprintf(`[
+		{"SessionId": "console-%s", "Owner": "user1", "GracePeriodSeconds": 600, "Message": "Please <save>."},
+		{"SessionId": "s-2", "Owner": "user2", "GracePeriodSeconds": 600, "Message": "Please <save>."}]`, host1))
+	notices := func() (all []fleet.Notice) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(c.want(http.StatusOK, http.MethodGet, "/local/notices", "")), &all); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	until := func(what string, there func([]fleet.Notice) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !there(notices()); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) { // only if something is broken
+				t.Fatal(what, notices())
+			}
+		}
+	}
+	until("nobody was warned", func(all []fleet.Notice) bool { return len(all) == 1 && all[0].Shown })
+	n := notices()[0]
+	if n.HostID != host1 || n.SessionID != "console" || n.Owner != "user1" || time.Since(n.At) > time.Minute || !strings.HasPrefix(n.Text, "Please <save>.\n") {
+		t.Errorf("%+v", n)
+	}
+	c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+host1+"/sessions/console", "") // its screen goes with it
+	until("a window without a screen", func(all []fleet.Notice) bool { return len(all) == 1 && !all[0].Shown })
 }
