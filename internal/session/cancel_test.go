@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -210,7 +211,7 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 
 	w = newWorld(t, waitingRecord)
 	w.table.fault = func(int, session.Write) fault { return refused }
-	if answers, err := w.canceller(at(1)).Cancel(t.Context(), cancelOf("c1", session.CancelEntry{SessionID: "s1", Owner: alice})); err != session.ErrTableDown {
+	if answers, err := w.canceller(at(1)).Cancel(t.Context(), cancelOf("c1", session.CancelEntry{SessionID: "s1", Owner: alice})); !errors.Is(err, session.ErrTableDown) {
 		t.Errorf("%v, %v", answers, err)
 	}
 }
