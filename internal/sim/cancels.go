@@ -219,6 +219,9 @@ var tracesOfDeletion = []string{
 // not where the answer of a forced mark was lost, and with it what the record was before.
 func (w *world) tells(r *request, id string) {
 	hurried := w.now().Sub(r.inv.started) > 15*time.Second || r.inv.request != nil && r.inv.faulty
+	if w.table.Get(id).Session().NoticeID != "" {
+		return // that of a newer deletion takes the older message away
+	}
 	if n := r.toTell[id]; n != nil && !n.tried && !hurried && w.machine(n.hostID) != nil {
 		w.breaks(12, "%s has taken the deletion of %s away, and does not tell its users", r.inv, id)
 	}

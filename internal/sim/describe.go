@@ -184,7 +184,7 @@ func (w *world) detailed(inv *invocation, s shownSession, r session.Record) {
 	since := func(n noted) bool {
 		return n.sentAt.Equal(s.LastSeenTime) && n.sentAt.After(of.FirstSeenAt) && n.sentAt.After(of.ObservedAt)
 	}
-	if !itsOwn && (of.State != session.Ready || !slices.ContainsFunc(w.model.noted[of.HostID], since)) {
+	if !itsOwn && (of.State != session.Ready && !waits(of) || !slices.ContainsFunc(w.model.noted[of.HostID], since)) {
 		w.breaks(7, "%s shows that %s was last seen at %v, and no inventory was sent then that it was in", inv, s.ID, s.LastSeenTime)
 	}
 }

@@ -17,6 +17,9 @@ const (
 	theTemplate    = "template.yaml"
 	markRules      = "internal/session/rules_mark.go"
 	confirmRules   = "internal/session/rules_confirm.go"
+	graceRules     = "internal/session/rules_grace.go"
+	cancelRules    = "internal/session/rules_cancel.go"
+	canceller      = "internal/session/canceller.go"
 	forceRules     = "internal/session/rules_force.go"
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
@@ -54,4 +57,4 @@ const (
 	announced      = "internal/events/endedsessions/detail.go"
 )
 
-var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, scriptBugs)
+var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, graceBugs, scriptBugs)
