@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -50,15 +51,15 @@ func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
 	var running []string
 	for _, h := range hosts {
 		for _, s := range h.Sessions {
-			running = append(running, h.HostID+" "+s.ID+" "+s.Owner+" "+s.Type)
+			running = append(running, fmt.Sprint(h.HostID, " ", s.ID, " ", s.Owner, " ", s.Type, " ", s.Connections))
 		}
 	}
 	if want := []string{
-		"i-0a1b2c3d4e5f60001 SessionId123 user1 virtual",
-		"i-0a1b2c3d4e5f60001 design-review user2 virtual",
-		"i-0a1b2c3d4e5f60002 console user3 console",
-		"i-0a1b2c3d4e5f60003 render-7 user1 virtual",
-		"i-0a1b2c3d4e5f60003 unlisted user4 virtual",
+		"i-0a1b2c3d4e5f60001 SessionId123 user1 virtual 0",
+		"i-0a1b2c3d4e5f60001 design-review user2 virtual 0",
+		"i-0a1b2c3d4e5f60002 console user3 console 1",
+		"i-0a1b2c3d4e5f60003 render-7 user1 virtual 1",
+		"i-0a1b2c3d4e5f60003 unlisted user4 virtual 0",
 	}; !slices.Equal(running, want) {
 		t.Errorf("running: %q", running)
 	}
@@ -92,7 +93,7 @@ func TestWelcomesStepsWork(t *testing.T) {
 	var welcome strings.Builder
 	printWelcome(&welcome, "127.0.0.1:8080", settings{})
 	steps := curl.FindAllStringSubmatch(welcome.String(), -1)
-	if len(steps) != strings.Count(welcome.String(), "curl ") || len(steps) != 9 {
+	if len(steps) != strings.Count(welcome.String(), "curl ") || len(steps) != 12 {
 		t.Fatalf("%d steps: %q", len(steps), steps)
 	}
 	do := func(n int) {
@@ -144,7 +145,31 @@ func TestWelcomesStepsWork(t *testing.T) {
 	do(5)
 	is("design-review", "DELETED")
 	do(6)
+	shown := func(id, text string) func() bool {
+		return func() bool {
+			var notices []fleet.Notice
+			get(t, api, "/local/notices", &notices)
+			return slices.ContainsFunc(notices, func(n fleet.Notice) bool {
+				return n.SessionID == id && n.Shown && strings.Contains(n.Text, text)
+			})
+		}
+	}
+	for id, dcvID := range map[string]string{"console-i-0a1b2c3d4e5f60002": "console", "render-7": "render-7"} {
+		until(id+"'s user is not shown the message", shown(dcvID, "Please save your work."))
+		until(id+"'s user is not warned", func() bool { return record(id, "Warning") == "warned (zenity)" })
+	}
 	do(7)
+	do(8)
+	is("render-7", "READY")
+	until("user1 is not told", shown("render-7", "will not be closed"))
+	sys.Advance(time.Minute)
+	if _, err := sys.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {
+		t.Fatal(err)
+	}
+	is("console-i-0a1b2c3d4e5f60002", "DELETED")
+	is("render-7", "READY")
+	do(9)
+	do(10)
 	until("the command has not ended", func() bool {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{"InstanceId": "i-0a1b2c3d4e5f60003"}`))
 		r.Header.Set("X-Amz-Target", "AmazonSSM.ListCommandInvocations")
@@ -154,7 +179,7 @@ func TestWelcomesStepsWork(t *testing.T) {
 		all := w.Body.String()
 		return strings.Contains(all, "close ") && !strings.Contains(all, `"InProgress"`) && !strings.Contains(all, `"Pending"`)
 	})
-	do(8)
+	do(11)
 	sys.Advance(3 * time.Minute)
 	is("render-7", "DELETING") // stuck
 	if _, err := sys.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {

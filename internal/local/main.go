@@ -151,6 +151,17 @@ A session that ends behind the broker's back is a ghost in the table, until the 
   curl -s -X DELETE http://%[1]s/local/hosts/i-0a1b2c3d4e5f60001/sessions/design-review
   curl -s -X POST http://%[1]s/local/cleanup/inventory
 
+Two desktops whose users are warned that these will be closed in a minute:
+
+  curl -s http://%[1]s/deleteSessions%[3]s -H 'Content-Type: application/json' -d '[
+    {"SessionId": "console-i-0a1b2c3d4e5f60002", "Owner": "user3", "GracePeriodSeconds": 60, "Message": "Please save your work."},
+    {"SessionId": "render-7", "Owner": "user1", "GracePeriodSeconds": 60, "Message": "Please save your work."}]'
+
+A few seconds later: what the users are shown, and a cancel of one deletion. The other desktop is closed when its minute is over:
+
+  curl -s http://%[1]s/local/notices
+  curl -s http://%[1]s/cancelDeletions%[3]s -H 'Content-Type: application/json' -d '[{"SessionId": "render-7", "Owner": "user1"}]'
+
 And a deletion that gets stuck, because the news of it is lost:
 
   curl -s -X POST http://%[1]s/local/hosts/i-0a1b2c3d4e5f60003/lose-events

@@ -2,16 +2,12 @@ package system
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -92,19 +88,6 @@ func cmdSentOnce(s *stage, ts *testscript.TestScript, args []string) {
 	if sent := s.system.calls.all()[args[0]]["ssm:SendCommand"]; sent == 0 || sent != len(commands) {
 		ts.Fatalf("%d calls of SendCommand, but the hosts ran %d commands", sent, len(commands))
 	}
-}
-
-// cmdConnect writes what the stand-in's list-connections prints.
-func cmdConnect(s *stage, ts *testscript.TestScript, args []string) {
-	file := filepath.Join(s.system.fleet.StateDir(args[2]), hex.EncodeToString([]byte(args[0]))+".connections")
-	if args[3] == "nobody" {
-		ts.Check(os.Remove(file))
-		return
-	}
-	away, err := time.ParseDuration(args[3])
-	ts.Check(err)
-	last := s.system.now().Add(-away).UTC().Format("2006-01-02T15:04:05.000000Z")
-	ts.Check(os.WriteFile(file, fmt.Appendf(nil, `[{"id": 1, "last-interaction-time": %q}]`, last), 0o644))
 }
 
 func cmdForgetCalls(s *stage, _ *testscript.TestScript, _ []string) { s.system.calls.reset() }

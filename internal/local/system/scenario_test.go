@@ -38,6 +38,8 @@ import (
 //	rule FILE [N]                     carries the rule out, N runs at once, and prints what each did with each session,
 //	                                  a line each, sorted, and where it stopped
 //	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
+//	await-screen HOST [PATTERN...]    waits until that is what users are shown, a window each, by age: "SESSION: TEXT"
+//	notices HOST                      prints all that they ever were shown, in this form
 //	await-host HOST STATE             waits until it is running or stopped
 //	await-running HOST SESSION...     waits until just these run there
 //	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,

@@ -148,7 +148,7 @@ func commands() map[string]command {
 		"describe": cmdDescribe, "describe-on": cmdDescribeOn, "described": cmdDescribed, "ask": cmdAsk, "large": cmdLarge,
 		"await": cmdAwait, "record": cmdRecord, "running": cmdRunning,
 		"calls": cmdCalls, "await-calls": cmdAwaitCalls, "forget-calls": cmdForgetCalls, "attempts": cmdAttempts, "sent-once": cmdSentOnce,
-		"connect": cmdConnect, "await-quiet": cmdAwaitQuiet,
+		"connect": cmdConnect, "notices": cmdNotices, "await-screen": cmdAwaitScreen, "await-quiet": cmdAwaitQuiet,
 		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"refuse": cmdRefuse, "allow": cmdAllow, "message": cmdMessage,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
