@@ -207,7 +207,7 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 			w.table.Put(with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1"))
 		}
 	}
-	w.cancel("c1", at(30), session.ReasonUnclear)
+	w.cancel("c1", at(30), session.ReasonCancelUnclear)
 
 	w = newWorld(t, waitingRecord)
 	w.table.fault = func(int, session.Write) fault { return refused }

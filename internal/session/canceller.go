@@ -61,7 +61,7 @@ func (c *Canceller) Cancel(ctx context.Context, req CancelRequest) ([]CancelAnsw
 	var notices []Notice
 	for _, cn := range all {
 		if !cn.done {
-			cn.fail(reasonUnclear, errors.New("the record kept changing, or the table does not answer"))
+			cn.fail(reasonCancelUnclear, errors.New("the record kept changing, or the table does not answer"))
 		}
 		tableDown = tableDown && cn.cause != nil
 		if cn.notice != nil && cn.reason == "" {
@@ -216,7 +216,7 @@ func (cn *cancellation) apply(res Result) {
 
 func (cn *cancellation) fail(reason string, cause error) {
 	if cn.mayLand {
-		reason = reasonUnclear
+		reason = reasonCancelUnclear
 	}
 	cn.done, cn.reason, cn.cause = true, reason, cause
 }

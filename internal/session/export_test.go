@@ -19,11 +19,12 @@ var (
 )
 
 const (
-	ReasonNotRecorded = reasonNotRecorded
-	ReasonUnclear     = reasonUnclear
-	ReasonRefused     = reasonRefused
-	PutBackTime       = putBackTime
-	AnswerTime        = answerTime
+	ReasonNotRecorded   = reasonNotRecorded
+	ReasonUnclear       = reasonUnclear
+	ReasonCancelUnclear = reasonCancelUnclear
+	ReasonRefused       = reasonRefused
+	PutBackTime         = putBackTime
+	AnswerTime          = answerTime
 )
 
 // PutBack undoes an entry's mark of the record old.

@@ -96,6 +96,7 @@ func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
 }
 
 const (
+	reasonCancelUnclear = "It is not certain that the cancel was recorded. Repeat the call: repeating is harmless."
 	reasonCancelEnded   = "Too late: the session is over."
 	reasonCancelGivenUp = "Too late: its close was sent, and was given up at %s. The session may end yet."
 	reasonCancelClosing = "Too late: its close was sent at %s."

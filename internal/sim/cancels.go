@@ -136,7 +136,7 @@ func (w *world) answeredCancelled(r *request, g group) {
 // nothing, and its reason is true.
 func (w *world) answeredNotCancelled(r *request, e entry, reason string) {
 	g := group{e.SessionID, e.Owner}
-	if reason == notCertain {
+	if reason == cancelNotCertain {
 		if !r.inv.faulty && r.inv.unmet[e.SessionID] < 5 {
 			w.breaks(7, "%s is not certain of %s, though no write failed", r.inv, e.SessionID)
 		}

@@ -69,6 +69,9 @@ var failings = []failing{
 	{7, "an entry cannot be done: its host is not connected", "delete-sessions", "WARN",
 		"entry refused: the caller is to repeat it when the host is back, or to force it", session.EntriesRefused, session.RefusedByHost, "refused_host"},
 
+	{7, "a precondition of an entry does not hold", "delete-sessions", "INFO",
+		"entry refused: what it asks for is no longer so", session.EntriesRefused, session.RefusedNotAsAsked, "preconditions"},
+
 	{8, "one host of fifty is not connected", "delete-sessions", "WARN",
 		"entry refused: the caller is to repeat it when the host is back, or to force it", session.HostsUnreachable, "", "refused_host"},
 	{8, "a message that nobody understands", "host-events", "ERROR",
