@@ -128,8 +128,8 @@ var graceBugs = []mutant{
 	{
 		name: "a cancel without an answer is refused", promise: 7, file: canceller,
 		why: "it has landed, and its caller is told that nothing was changed",
-		old: "if cn.mayLand {\n\t\treason = reasonUnclear",
-		new: "if cn.mayLand && reason == reasonUnclear {\n\t\treason = reasonUnclear",
+		old: "if cn.mayLand {\n\t\treason = reasonCancelUnclear",
+		new: "if cn.mayLand && reason == reasonCancelUnclear {\n\t\treason = reasonCancelUnclear",
 	},
 	{
 		name: "cancelled after its close time", promise: 7, file: cancelRules,
