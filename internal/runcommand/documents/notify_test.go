@@ -192,19 +192,23 @@ func TestVoidNoticeIsNotShown(t *testing.T) {
 		if exists(t, s.notices) {
 			t.Error("a void notice was noted")
 		}
-		s.want(s.notifyUntil("x", fmt.Sprint(now+1), fmt.Sprint(now), notice("a", 1)), "a warned")
+		s.want(s.notifyUntil("x", fmt.Sprint(now+600), fmt.Sprint(now), notice("a", 1)), "a warned")
 	})
 }
 
-// The window goes when closing begins.
+// The window goes when closing begins, and a cancel's notice after an hour.
 func TestWindowEndsAtCloseAt(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
+		const now = 1_800_000_000
+		s.clock(now, 0)
 		s.display("a", 1)
-		s.shim("timeout", `case $3 in 600) set -- -k 5 1 "$4" "$5" "$6" "$7" "$8" ;; esac; exec `+program(t, "timeout")+` "$@"`)
-		s.clock(1_800_000_000, 0)
-		s.want(s.notify("x", "1800000600", notice("a", 1)), "a warned")
-		s.wantWindows()
+		s.shim("timeout", `case $4 in zenity) echo "$3" >>`+s.dir+`/seconds ;; esac; exec `+program(t, "timeout")+` "$@"`)
+		s.want(s.notify("x", fmt.Sprint(now+600), notice("a", 1)), "a warned")
+		s.want(s.notify("y", "0", notice("a", 2)), "a told")
+		if got := read(t, s.dir+"/seconds"); got != "600\n3600\n" {
+			t.Errorf("the windows are there for so many seconds: %q", got)
+		}
 	})
 }
 
@@ -282,7 +286,7 @@ func TestNoticesAreAnsweredInTime(t *testing.T) {
 func TestStepThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
-		s.shortTimeout()
+		s.shim("timeout", `[ "$1 $2 $3 $4" != "-k 1 7 sh" ] || { shift 3; set -- -k 1 1 "$@"; }; exec `+program(t, "timeout")+` "$@"`)
 		s.display("a", 1)
 		s.display("b", 1)
 		s.shim("getent", "exec "+program(t, "sleep")+" 600")
