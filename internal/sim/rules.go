@@ -132,6 +132,8 @@ func (w *world) ruledRightly(c change) {
 		w.breaks(11, "%s marks more than %d sessions", c.by, r.event.Limit)
 	case is.DeletionRequestedBy != "rule nightly":
 		w.breaks(4, "%s marks %s for %q", c.by, is.ID, is.DeletionRequestedBy)
+	case is.CloseAt.IsZero() != (r.grace == 0):
+		w.breaks(12, "%s has %s closed at %v, and is to wait for %s", c.by, is.ID, c.new[session.AttrCloseAt], r.grace)
 	case !r.selects(was):
 		w.breaks(5, "%s marks %s, which it does not select", c.by, is.ID)
 	}
