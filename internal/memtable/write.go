@@ -100,6 +100,8 @@ func statementBytes(w session.Write) int {
 			n += len(` IS MISSING`)
 		case c.Op == session.Is && len(c.Values) > 1:
 			n += len(` IN []`) + 2*len(c.Values) - 1
+		case c.Op == session.Before:
+			n += len(`( IS MISSING OR <?)`) + quoted(c.Attr)
 		default:
 			n += len(`=?`)
 		}

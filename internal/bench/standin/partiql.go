@@ -17,7 +17,7 @@ type plan struct {
 
 type condition struct {
 	attr       string
-	op         string // "=", "<", "IN", "IS MISSING", "IS NOT MISSING"
+	op         string // "=", "IS MISSING OR <", "IN", "IS MISSING", "IS NOT MISSING"
 	parameters []int
 }
 
@@ -89,8 +89,8 @@ func (p *plan) met(item Item, parameters []json.RawMessage) bool {
 			met = !there
 		case "IS NOT MISSING":
 			met = there
-		case "<":
-			met = there && string(v) < string(parameters[c.parameters[0]])
+		case "IS MISSING OR <":
+			met = !there || string(v) < string(parameters[c.parameters[0]])
 		default:
 			for _, at := range c.parameters {
 				met = met || there && string(v) == string(parameters[at])
@@ -140,13 +140,17 @@ func (t *Table) plan(statement string) (*plan, error) {
 			p.set[attr] = value()
 		case word(` REMOVE "`):
 			p.remove = append(p.remove, name())
+		case word(` AND ("`):
+			c := condition{attr: name(), op: "IS MISSING OR <", parameters: []int{value()}}
+			if !word(` IS MISSING OR "` + c.attr + `"<?)`) {
+				return nil, fmt.Errorf("not understood at %q", text)
+			}
+			p.conditions = append(p.conditions, c)
 		case word(` WHERE "`), word(` AND "`):
 			c := condition{attr: name()}
 			switch {
 			case word("=?"):
 				c.op, c.parameters = "=", []int{value()}
-			case word("<?"):
-				c.op, c.parameters = "<", []int{value()}
 			case word(" IS MISSING"):
 				c.op = "IS MISSING"
 			case word(" IS NOT MISSING"):

@@ -47,6 +47,7 @@ func TestWritesAreAnsweredAsByATable(t *testing.T) {
 		{SessionID: "a", Set: set, If: []session.Condition{{Attr: "At", Op: session.Missing}}},
 		{SessionID: "a", Set: set, If: []session.Condition{{Attr: "N", Op: session.Exists}}},
 		{SessionID: "a", Set: set, If: []session.Condition{{Attr: "At", Op: session.Before, Values: []any{"2026"}}}},
+		{SessionID: "a", Set: session.Record{"Y": "z"}, If: []session.Condition{{Attr: "Gone", Op: session.Before, Values: []any{"2026"}}}},
 		{SessionID: "a", Set: set, If: []session.Condition{{Attr: "At", Op: session.Before, Values: []any{"2027"}}, is("State", "READY", "UNKNOWN"), is("Owner", `al"ice`)}},
 		{SessionID: "a", Set: session.Record{"Owner": "bob"}, Remove: []string{"N", "Gone"}, If: []session.Condition{is("State", "READY", "DELETING"), {Attr: "N", Op: session.Exists}}},
 		{SessionID: "a", Set: session.Record{"X": "y"}},
@@ -59,7 +60,7 @@ func TestWritesAreAnsweredAsByATable(t *testing.T) {
 			t.Errorf("%+v (-want +got):\n%s", w, diff)
 		}
 	}
-	if n := s.Calls()["BatchExecuteStatement"]; n != 8 {
+	if n := s.Calls()["BatchExecuteStatement"]; n != 9 {
 		t.Errorf("%d calls", n)
 	}
 }

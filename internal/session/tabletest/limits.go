@@ -107,9 +107,15 @@ func statementsTooLong(t *testing.T, s Subject) {
 		s.Delete("a")
 		wantBetweenOthers(t, s, fmt.Sprint("insert of ", n), session.Write{SessionID: "a", New: true, Set: session.Record{xs(n - insert): true}}, want)
 	}
+	// A name stands in some conditions twice.
+	s.Put(session.Record{id: "a"})
+	twice := len(`UPDATE "" REMOVE "A" WHERE "SessionId"=? AND ("" IS MISSING OR ""<?) RETURNING ALL OLD *`)
+	for n, want := range map[int]string{(longest - twice) / 2: "", (longest-twice)/2 + 1: "not written"} {
+		before := session.Condition{Attr: xs(n), Op: session.Before, Values: []any{"z"}}
+		wantBetweenOthers(t, s, fmt.Sprint("condition on a name of ", n), session.Write{SessionID: "a", If: []session.Condition{before}, Remove: []string{"A"}}, want)
+	}
 	// Bytes count, not characters; of all parts of a statement.
 	long := strings.Repeat("é", longest/2)
-	s.Put(session.Record{id: "a"})
 	for what, w := range map[string]session.Write{
 		"set":       {SessionID: "a", Set: session.Record{long: true}},
 		"remove":    {SessionID: "a", Remove: []string{long}},
