@@ -23,6 +23,10 @@ func (w *world) anyCancel() {
 	if len(all) == 0 {
 		return
 	}
+	if len(waiting) == 0 && w.dice.chance(35*percent) { // or most cancels would find nothing
+		w.ask(w.anyEntries(), false)
+		return
+	}
 	var entries []entry
 	if r := w.underWay(); r != nil && w.dice.chance(30*percent) { // while it is marked
 		entries = append(entries, entry{SessionID: r.entries[0].SessionID, Owner: r.entries[0].Owner})
@@ -127,7 +131,7 @@ func (w *world) answeredCancelled(r *request, g group) {
 		w.breaks(4, "%s answers %s that the deletion of %s is cancelled", r.inv, g.owner, id)
 	case s.State == session.Deleting && s.Confirmation == "" && d != nil && s.DeletionRequestedAt.Before(r.at) && w.unchangedSince(id).Before(r.at):
 		w.breaks(2, "%s answers that the deletion of %s is cancelled, and it goes on", r.inv, id)
-	case s.State == session.Unknown && !s.GivenUpAt.IsZero() && w.unchangedSince(id).Before(r.at):
+	case s.State == session.Unknown && !s.GivenUpAt.IsZero() && s.GivenUpAt.Before(r.at):
 		w.breaks(2, "%s answers that the deletion of %s is cancelled, which was given up, and may end it yet", r.inv, id)
 	}
 }

@@ -117,7 +117,8 @@ func (s *setup) widen(d dice) {
 	s.changesAll = d.chance(50 * percent)
 	if d.chance(65 * percent) {
 		s.grace = oneOf(d, graceTimes)
-		s.graceEntries, s.cancels = oneOf(d, []int{30 * percent, 90 * percent}), oneOf(d, []int{10, 25, 40})
+		s.graceEntries, s.cancels = oneOf(d, []int{60 * percent, 95 * percent}), oneOf(d, []int{20, 35, 50})
+		s.rates[messageFails] = oneOf(d, []int{0, 10 * percent, 30 * percent})
 	}
 	if d.chance(50*percent) && s.staleFor > time.Second {
 		s.dueStaleFor = s.staleFor
@@ -128,7 +129,7 @@ func (s *setup) widen(d dice) {
 			s.hosts, s.untagged = 330+d.below(70), max(s.untagged, 3)
 		}
 	}
-	if d.chance(7 * percent) {
+	if d.chance(10 * percent) {
 		s.olderFor = maps.Clone(s.olderFor)
 		if s.olderFor == nil {
 			s.olderFor = map[string]time.Duration{}
