@@ -86,6 +86,7 @@ type shownSession struct {
 type details struct {
 	DeletionRequestedAt, DeletionRequestedBy string
 	DeletionRequestID                        string `json:"DeletionRequestId"`
+	DeletionReason, CloseAt, Warning         string
 	Attempts                                 int64
 	AttemptedAt, NextAttemptAt, Confirmation string
 	LastSeenTime                             time.Time
@@ -172,6 +173,7 @@ func (w *world) detailed(inv *invocation, s shownSession, r session.Record) {
 	attempts, _ := r[session.AttrAttempts].(int64)
 	want := details{
 		DeletionRequestedAt: text(session.AttrDeletionRequestedAt), DeletionRequestedBy: text(session.AttrDeletionRequestedBy),
+		DeletionReason: text(session.AttrDeletionReason), CloseAt: text(session.AttrCloseAt), Warning: text(session.AttrWarning),
 		DeletionRequestID: text(session.AttrDeletionRequestID), Attempts: attempts, AttemptedAt: text(session.AttrAttemptedAt),
 		NextAttemptAt: text(session.AttrNextAttemptAt), Confirmation: text(session.AttrConfirmation), LastSeenTime: s.LastSeenTime,
 	}

@@ -40,6 +40,7 @@ func TestExamplesAreAnsweredAsTheContractSays(t *testing.T) {
 			"State": "UNKNOWN", "StateReason": "The host does not answer", "LiveHostId": "mi-0123456789abcdef0", "AttemptId": "r2",
 			"DeletionRequestedAt": "2026-11-23T19:01:02.123Z", "DeletionRequestedBy": "1example23456789",
 			"DeletionRequestId": "8ad032af-af29-4c99-936e-e19072ebd531", "Attempts": int64(9), "AttemptedAt": "2026-11-23T19:56:31.004Z",
+			"DeletionReason": "maintenance window", "CloseAt": "2026-11-23T19:11:02.123Z", "Warning": "nobody: no user was connected",
 			"FirstSeenAt": "2026-11-22T08:30:00.000Z", "ObservedAt": "2026-11-23T18:55:00.017Z",
 		})
 		a.FleetTag = "default"

@@ -75,6 +75,9 @@ type described struct {
 	DeletionRequestedAt string               `json:"DeletionRequestedAt,omitempty"`
 	DeletionRequestedBy string               `json:"DeletionRequestedBy,omitempty"`
 	DeletionRequestID   string               `json:"DeletionRequestId,omitempty"`
+	DeletionReason      string               `json:"DeletionReason,omitempty"`
+	CloseAt             string               `json:"CloseAt,omitempty"`
+	Warning             string               `json:"Warning,omitempty"`
 	Attempts            int64                `json:"Attempts,omitempty"`
 	AttemptedAt         string               `json:"AttemptedAt,omitempty"`
 	NextAttemptAt       string               `json:"NextAttemptAt,omitempty"`
@@ -191,6 +194,9 @@ func (d *described) addDetails(s session.Session, lastSeen time.Time) {
 	d.DeletionRequestedAt = written(s.DeletionRequestedAt)
 	d.DeletionRequestedBy = s.DeletionRequestedBy
 	d.DeletionRequestID = s.DeletionRequestID
+	d.DeletionReason = s.DeletionReason
+	d.CloseAt = written(s.CloseAt)
+	d.Warning = s.Warning
 	d.Attempts = s.Attempts
 	d.AttemptedAt = written(s.AttemptedAt)
 	d.NextAttemptAt = written(s.NextAttemptAt)

@@ -17,6 +17,7 @@ func deleting(t *testing.T) *describeAPI {
 		"SessionId": "s", "Owner": "user1", "HostId": "mi-0123456789abcdef0", "LiveHostId": "mi-0123456789abcdef0", "State": "DELETING",
 		"NumOfConnections": int64(0), "AttemptId": "secret", "DueLane": "1", "Force": true,
 		"DeletionRequestedAt": "2026-11-23T19:00:00.500Z", "DeletionRequestedBy": "1example23456789", "DeletionRequestId": "r1",
+		"DeletionReason": "maintenance", "CloseAt": "2026-11-23T19:00:29.000Z", "Warning": "warned (zenity)", "Message": "Goodbye",
 		"Attempts": int64(2), "AttemptedAt": "2026-11-23T19:00:30.000Z", "NextAttemptAt": "2026-11-23T19:02:30.000Z", "Confirmation": "closed",
 		"FirstSeenAt": "2026-11-23T18:00:00.000Z", "ObservedAt": "2026-11-23T18:30:00.250Z",
 	})
@@ -28,6 +29,7 @@ const deletingShown = `{"Id":"s","Owner":"user1","Server":{"Id":"mi-0123456789ab
 // A strict client refuses a field that it does not know.
 func TestDetailsAreShownOnlyToThoseWhoAsk(t *testing.T) {
 	const details = `,"DeletionRequestedAt":"2026-11-23T19:00:00.500Z","DeletionRequestedBy":"1example23456789","DeletionRequestId":"r1",` +
+		`"DeletionReason":"maintenance","CloseAt":"2026-11-23T19:00:29.000Z","Warning":"warned (zenity)",` +
 		`"Attempts":2,"AttemptedAt":"2026-11-23T19:00:30.000Z","NextAttemptAt":"2026-11-23T19:02:30.000Z","Confirmation":"closed",` +
 		`"LastSeenTime":"2026-11-23T18:30:00.250Z"`
 	for query, more := range map[string]string{
