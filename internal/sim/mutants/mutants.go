@@ -57,4 +57,4 @@ const (
 	announced      = "internal/events/endedsessions/detail.go"
 )
 
-var mutants = slices.Concat(deletionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, graceBugs, scriptBugs)
+var mutants = slices.Concat(deletionBugs, selectionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, graceBugs, scriptBugs)
