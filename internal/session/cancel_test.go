@@ -216,6 +216,22 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// An earlier time whose answer was lost may have told users what a cancel took back: nobody
+// says that nothing was changed.
+func TestEarlierTimeBeforeACancelIsNotCertain(t *testing.T) {
+	w := newWorld(t, waitingRecord)
+	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{2: lostAfter}[n] }
+	w.table.before = func(n int, _ session.Write) {
+		if n == 3 { // it is written once more
+			other := newWorld(t)
+			other.table.Table = w.table.Table
+			other.cancel("c1", at(20), "READY")
+		}
+	}
+	w.expect(request("r2", at(10), session.Entry{SessionID: "s1", Owner: alice, GracePeriod: time.Minute}), session.ReasonUnclear)
+	w.has("s1", "State", "READY", "CancelledBy", "c1")
+}
+
 // Of a claim and a cancel that have read the same record one lands.
 func TestCancelAgainstTheFirstAttempt(t *testing.T) {
 	u := newUpkeep(t, waitingRecord)

@@ -180,7 +180,7 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 		cn.done = true
 		switch {
 		case cn.notice == nil:
-		case s.NoticeID != "": // of a newer deletion: its users are told of that
+		case s.NoticeID != "", s.State == Deleting: // of a newer deletion: its users are told of that
 			cn.notice = nil
 		default: // the try that landed need not be the last
 			cn.notice.At, cn.notice.VoidAfter = s.NoticeAt, s.NoticeAt.Add(noticeLife)

@@ -115,8 +115,8 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 		}
 	}
 	c.send(ctx, attempt, closing)
-	c.notify(ctx, waiting, now)
 	c.write(ctx, late, attempt.ID, now)
+	c.notify(ctx, waiting, now) // last: what it costs is up to those who ask for grace periods
 }
 
 // write gives each of the due deletions its write, and returns what was claimed, as
@@ -204,7 +204,9 @@ func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) 
 		warnings []Warning
 		refused  []string
 	)
-	for i, err := range c.Notifier.Notify(ctx, notices) {
+	sending, stop := context.WithTimeout(ctx, noticeTime)
+	defer stop()
+	for i, err := range c.Notifier.Notify(sending, notices) {
 		s := waiting[i]
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "CloseAt", s.CloseAt)
 		refusal := (*Refusal)(nil)

@@ -119,7 +119,7 @@ func TestRepeatsOfADeletionThatWaits(t *testing.T) {
 			"DeletionRequestId", "r2", "DeletionRequestedBy", "arn:aws:iam::123456789012:user/r2", "AttemptId", "notice-r2", "NoticeId", "notice-r2",
 			"NoticeAt", session.FormatTime(at(60)), "NextAttemptAt", session.FormatTime(at(180)), "WarnedAt", nil, "Warning", nil),
 			[]string{"notice-r2 " + session.FormatTime(at(180))}, nil},
-		"now": {now, with(warned, "RepeatedAt", session.FormatTime(at(60)), "CloseAt", session.FormatTime(at(60)), "Attempts", int64(1),
+		"now": {now, with(warned, "RepeatedAt", session.FormatTime(at(60)), "CloseAt", session.FormatTime(at(60)), "Attempts", int64(1), "DeletionReason", nil,
 			"DeletionRequestId", "r2", "DeletionRequestedBy", "arn:aws:iam::123456789012:user/r2", "AttemptId", "r2", "AttemptedAt", session.FormatTime(at(60)),
 			"TryUntil", session.FormatTime(at(3660)), "NextAttemptAt", session.FormatTime(at(180)), "WarnedAt", nil, "Warning", nil), nil, []string{"r2: s1"}},
 	} {

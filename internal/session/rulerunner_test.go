@@ -218,7 +218,8 @@ func TestRuleLeavesAloneWhatACallerCancelled(t *testing.T) {
 		{session.FormatTime(at(-3600)), "2026-11-23T18:30:00Z", true}, // another incarnation's
 		{session.FormatTime(at(-3600)), "", false},                    // perhaps this one's
 	} {
-		w := newWorld(t, with(listedRecord, "CancelledAt", tc.cancelled, "CreationTime", tc.created))
+		w := newWorld(t, with(listedRecord, "CancelledAt", tc.cancelled, "CreationTime", tc.created,
+			"FirstSeenAt", session.FormatTime(at(-600))))
 		run := w.run(t0, nil)
 		if deleted := w.table.Get("s1")["State"] == "DELETING"; deleted != tc.deleted || run.LeftAlone == 1 == tc.deleted {
 			t.Errorf("%+v: %s, %+v", tc, w.table.Get("s1")["State"], run)

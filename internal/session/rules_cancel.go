@@ -37,7 +37,8 @@ func cancel(waiting Record, by string, now time.Time) Write {
 		set(&w, AttrStateReason, "Its host has not said for long what runs on it.")
 		set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
 	}
-	set(&w, AttrCancelledAt, later(now, s.CancelledAt))
+	// No earlier than what it cancels: the clock of the function that marked may be ahead.
+	set(&w, AttrCancelledAt, later(later(now, s.CancelledAt), later(s.DeletionRequestedAt, s.RepeatedAt)))
 	set(&w, AttrCancelledBy, by)
 	set(&w, AttrNoticeAt, laterNotice(s, now))
 	for _, attr := range deletionAttrs {

@@ -16,6 +16,9 @@ const (
 	noticePause = 2 * time.Minute
 	// lastNotice is how long before CloseAt users are told once more.
 	lastNotice = 5 * time.Minute
+	// noticeTime bounds the notices of one round of cleanup: each text is a command of
+	// its own.
+	noticeTime = 8 * time.Second
 	// noticeLife is how long after its write a notice may be shown.
 	noticeLife = 2 * time.Minute
 )
@@ -137,8 +140,11 @@ func takeOver(d deletion, req Request) Write {
 	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), is(AttrAttempts, 0), is(AttrCloseAt, open.CloseAt), missing(AttrConfirmation))
 	set(&w, AttrDeletionRequestID, req.ID)
 	set(&w, AttrDeletionRequestedBy, req.By)
-	setText(&w, AttrDeletionReason, d.Reason)
 	w.Remove = []string{AttrWarnedAt, AttrWarning}
+	if d.Reason == "" { // the other request's is not this one's
+		w.Remove = append(w.Remove, AttrDeletionReason)
+	}
+	setText(&w, AttrDeletionReason, d.Reason)
 	return w
 }
 
@@ -199,7 +205,7 @@ func recordWarning(answer Warning, now time.Time) Write {
 	default:
 		set(&w, AttrWarning, "failed: "+answer.Reason)
 	}
-	w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))
+	w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))
 	return w
 }
 
@@ -216,6 +222,7 @@ func notice(s Session, now time.Time) Notice {
 // noticeText is what users read: the message, and the broker's line. The minute is
 // rounded down, so that nobody is told a later time.
 func noticeText(message string, closeAt, now time.Time) string {
+	now = now.Truncate(time.Millisecond) // as CloseAt is
 	line := fmt.Sprintf("This session will be closed at %s UTC, ", closeAt.UTC().Format("2006-01-02 15:04"))
 	switch left := int(closeAt.Sub(now).Minutes()); left {
 	case 0:

@@ -82,7 +82,7 @@ func (sel Selection) meets(s Session, now time.Time) bool {
 // long ago.
 func keptByCancel(s Session, now time.Time) bool {
 	created, named := parseCreation(s.CreationTime)
-	return now.Sub(s.CancelledAt) < KeepCancelled && !(named && s.CancelledAt.Before(created))
+	return now.Sub(s.CancelledAt) < KeepCancelled && !(named && s.CancelledAt.Before(created) && s.CancelledAt.Before(s.FirstSeenAt))
 }
 
 // markByRule begins the deletion of a session that a rule selected, if it is as it was

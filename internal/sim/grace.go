@@ -71,7 +71,7 @@ func (w *world) noteNotice(c change) {
 	n := &notice{of: c.of, hostID: is.HostID, name: is.NameOnHost(), creation: is.CreationTime, closeAt: is.CloseAt, at: is.NoticeAt}
 	key := noticeKey{id: is.NoticeID, sessionID: is.ID}
 	switch taken := was.NoticeID != "" && is.NoticeID == ""; {
-	case taken && c.by.cancels != nil, taken && c.begins && is.Confirmation == session.Forced:
+	case taken && c.by.cancels != nil, taken && waits(was) && c.begins && is.Confirmation == session.Forced:
 		key, n.closeAt = noticeKey{id: was.NoticeID, sessionID: is.ID, cancel: true}, time.Time{}
 		if c.by.cancels == nil {
 			n.at = time.Time{}

@@ -34,7 +34,7 @@ var graceBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "a deletion that was given up can be cancelled", promise: 2, file: cancelRules,
+		name: "a deletion that was given up can be cancelled", promise: 2, file: cancelRules, tests: "internal/session",
 		why: "its host may close it yet",
 		old: "case !s.GivenUpAt.IsZero():",
 		new: "case !s.GivenUpAt.IsZero() && s.State == Deleted:",
@@ -126,7 +126,7 @@ var graceBugs = []mutant{
 		new: "case !s.CancelledAt.Before(req.At.Add(time.Hour)) && !s.CancelledAt.IsZero():",
 	},
 	{
-		name: "a cancel without an answer is refused", promise: 7, file: canceller,
+		name: "a cancel without an answer is refused", promise: 7, file: canceller, tests: "internal/session",
 		why: "it has landed, and its caller is told that nothing was changed",
 		old: "if cn.mayLand {\n\t\treason = reasonCancelUnclear",
 		new: "if cn.mayLand && reason == reasonCancelUnclear {\n\t\treason = reasonCancelUnclear",
@@ -144,7 +144,7 @@ var graceBugs = []mutant{
 		new: "case e.DeletionRequestID == \"-\":",
 	},
 	{
-		name: "an earlier close time without an answer is refused", promise: 7, file: deleter,
+		name: "an earlier close time without an answer is refused", promise: 7, file: deleter, tests: "internal/session",
 		why: "it lands after its caller was told that nothing was changed",
 		old: "(del.step == toMark || del.step == toBringForward) && res.mayLand()",
 		new: "del.step == toMark && res.mayLand()",
@@ -184,20 +184,20 @@ var graceBugs = []mutant{
 	{
 		name: "an answer to a notice moves the lease", promise: 12, file: graceRules,
 		why: "a host that answers puts its close off",
-		old: "is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))\n",
-		new: "is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))\n\tset(&w, AttrNextAttemptAt, now.Add(Lease))\n",
+		old: "is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))\n",
+		new: "is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))\n\tset(&w, AttrNextAttemptAt, now.Add(Lease))\n",
 	},
 	{
 		name: "an answer to any notice counts as the newest's", promise: 12, file: graceRules,
 		why: "that nobody was connected an hour ago is told of now",
-		old: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))",
-		new: "w.If = append(w.If, exists(AttrNoticeID), missing(AttrWarnedAt))",
+		old: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))",
+		new: "w.If = append(w.If, exists(AttrNoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))",
 	},
 	{
 		name: "not warned over warned", promise: 12, file: graceRules,
 		why: "the record says of users who were warned that nobody was",
-		old: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), missing(AttrWarnedAt))",
-		new: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID))",
+		old: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))",
+		new: "w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt))",
 	},
 	{
 		name: "warned by the newest notice only", promise: 12, file: graceRules,
@@ -224,10 +224,10 @@ var graceBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "told once, and never again", promise: 12, file: graceRules,
+		name: "told once, and never again", promise: 12, file: graceRules, tests: "internal/session",
 		why: "where the first notice was lost, a user's desktop is gone without a word",
 		old: "case s.WarnedAt.IsZero(), !now.Before(last) && s.NoticeAt.Before(last):",
-		new: "case s.State == Deleted:",
+		new: "case s.State == Deleted && last.IsZero():",
 	},
 	{
 		name: "a notice that no user could read is told as nothing", promise: 12, file: graceRules,
@@ -262,8 +262,8 @@ var graceBugs = []mutant{
 	{
 		name: "users are not told that force took their deletion away", promise: 12, file: deleter,
 		why: "a message that is no longer true stays on the screen",
-		old: "if del.seen.NoticeID != \"\" {",
-		new: "if del.seen.NoticeID == \"-\" {",
+		old: "if del.seen.waits() {",
+		new: "if del.seen.waits() && del.seen.NoticeID == \"-\" {",
 	},
 	{
 		name: "shown as DELETING while it can be used", promise: 12, file: "internal/session/describer.go",
