@@ -119,7 +119,7 @@ func (del *deletion) sent(err error) { del.step, del.cause, del.ordered = done, 
 // answer is what the caller is told of an entry of the deletion.
 func (del *deletion) answer(e Entry) Answer {
 	a := Answer{SessionID: e.SessionID, FailureReason: del.reason}
-	if del.reason == "" && e.AsksCloseAt {
+	if del.reason == "" && e.AsksCloseAt && del.is.Confirmation == "" { // else it is over
 		a.CloseAt = del.is.CloseAt
 	}
 	return a

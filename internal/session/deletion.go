@@ -160,7 +160,7 @@ func (del *deletion) predict(req Request) {
 	case del.earlierThan(s, req):
 		del.step, del.is.CloseAt = done, earlier(s.CloseAt, req.At.Add(del.GracePeriod))
 	default:
-		del.step, del.is.CloseAt = done, s.CloseAt
+		del.step, del.is = done, s
 	}
 }
 
