@@ -269,9 +269,12 @@ func TestACommandCanBeCancelled(t *testing.T) {
 	for _, id := range ids {
 		f.await(command, id, "Cancelled")
 	}
-	if diff := cmp.Diff([]string{"Pending", "InProgress", "Cancelling", "Cancelled"}, f.statuses(ids[0])); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	eventually(t, func() error { // the event follows the status
+		if diff := cmp.Diff([]string{"Pending", "InProgress", "Cancelling", "Cancelled"}, f.statuses(ids[0])); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
 	for what, in := range map[string]*ssm.CancelCommandInput{
 		"ValidationException": {CommandId: aws.String("x")},
 		"InvalidCommandId":    {CommandId: aws.String("00000000-0000-0000-0000-000000000000")},
