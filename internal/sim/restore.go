@@ -14,7 +14,7 @@ type backup struct {
 	records   []session.Record
 	told      map[string]bool
 	endedAt   map[string]time.Time
-	deletions map[string]*deletion
+	deletions map[string]keptDeletion
 }
 
 // A loss is what a restored backup changed, as far as it must be set right.
@@ -66,12 +66,18 @@ func (w *world) loseHostsTable() {
 	w.hostTable, w.hostsLostAt = memtable.NewHosts(), w.now()
 }
 
+// A keptDeletion is a deletion, and what was known of it at the backup. Notices are of the same one before and after.
+type keptDeletion struct {
+	of *deletion
+	as deletion
+}
+
 func (w *world) backUp() backup {
-	kept := backup{slices.Clone(w.records()), maps.Clone(w.model.told), maps.Clone(w.model.endedAt), map[string]*deletion{}}
+	kept := backup{slices.Clone(w.records()), maps.Clone(w.model.told), maps.Clone(w.model.endedAt), map[string]keptDeletion{}}
 	for id, d := range w.model.deletions {
 		as := *d
-		as.requests, as.shown = maps.Clone(d.requests), maps.Clone(d.shown)
-		kept.deletions[id] = &as
+		as.requests = maps.Clone(d.requests)
+		kept.deletions[id] = keptDeletion{d, as}
 	}
 	return kept
 }
@@ -103,7 +109,12 @@ func (w *world) restore(kept backup) {
 			w.table.Delete(s.ID)
 		}
 	}
-	w.model.told, w.model.endedAt, w.model.deletions = kept.told, kept.endedAt, kept.deletions
+	w.model.told, w.model.endedAt, w.model.deletions = kept.told, kept.endedAt, map[string]*deletion{}
+	for id, d := range kept.deletions {
+		d.as.shown = d.of.shown // on the screens it was all the same
+		*d.of = d.as
+		w.model.deletions[id] = d.of
+	}
 	clear(w.model.cancelFrom)
 	clear(w.model.dead)
 	w.loss.writes = true
