@@ -134,7 +134,7 @@ type logHandler struct {
 }
 
 func (h logHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return !h.inv.killed && h.Handler.Enabled(ctx, level)
+	return !h.inv.killed.Load() && h.Handler.Enabled(ctx, level)
 }
 
 func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 )
@@ -19,10 +20,12 @@ type invocation struct {
 	started  time.Time
 	ctx      context.Context
 	cancel   context.CancelFunc
-	killed   bool
-	task     string
-	faulty   bool // a call of its own met a fault
-	calls    calls
+	// killed is read by goroutines of its own, one of which may wait for the others: the race detector does not see that the
+	// scheduler waits for that one.
+	killed atomic.Bool
+	task   string
+	faulty bool // a call of its own met a fault
+	calls  calls
 	// older: it is of a version before (older.go). olderDocument: it met a document
 	// that is older than itself.
 	older, olderDocument bool
@@ -99,7 +102,7 @@ type parked struct {
 // park is where every call over a boundary waits. land is called by the
 // scheduler until it is done. An invocation that was killed ends here.
 func (w *world) park(inv *invocation, ctx context.Context, key string, land func() bool, torn func()) {
-	if inv.killed {
+	if inv.killed.Load() {
 		runtime.Goexit()
 	}
 	p := &parked{inv: inv, ctx: ctx, key: key, land: land, torn: torn, released: make(chan struct{})}
@@ -107,7 +110,7 @@ func (w *world) park(inv *invocation, ctx context.Context, key string, land func
 	w.parked = append(w.parked, p)
 	w.mu.Unlock()
 	<-p.released
-	if inv.killed {
+	if inv.killed.Load() {
 		runtime.Goexit()
 	}
 }
@@ -130,7 +133,7 @@ func (w *world) quiesce() {
 		for _, inv := range ended {
 			w.running = slices.DeleteFunc(w.running, func(r *invocation) bool { return r == inv })
 			inv.cancel()
-			if !inv.killed {
+			if !inv.killed.Load() {
 				w.say(inv, "returns")
 				w.callsAreBounded(inv)
 				inv.done()
@@ -142,7 +145,7 @@ func (w *world) quiesce() {
 // kill ends a function in mid-flight: what it was about to do is not done, or
 // is, but it never learns.
 func (w *world) kill(inv *invocation) {
-	inv.killed = true
+	inv.killed.Store(true)
 	w.parked = slices.DeleteFunc(w.parked, func(p *parked) bool {
 		if p.inv != inv {
 			return false

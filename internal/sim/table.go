@@ -259,7 +259,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 	faulty := x.inv.faulty
 	records, more, err := x.onHost(ctx, hostID, after, limit)
 	// It is a fault of that host's only: none of the others' news may suffer.
-	if err != nil && x.inv.function == "host-events" && x.inv.ctx.Err() == nil && !x.inv.killed {
+	if err != nil && x.inv.function == "host-events" && x.inv.ctx.Err() == nil && !x.inv.killed.Load() {
 		if x.inv.faulty = faulty; x.inv.faultyOf == nil {
 			x.inv.faultyOf = map[string]bool{}
 		}
