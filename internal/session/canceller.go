@@ -107,12 +107,7 @@ func (c *Canceller) read(ctx context.Context, all []*cancellation) error {
 	for _, cn := range all {
 		ids = append(ids, cn.SessionID)
 	}
-	slices.Sort(ids)
-	records, err := c.Getter.Get(ctx, slices.Compact(ids))
-	byID := map[string]Record{}
-	for _, r := range records {
-		byID[r.text(AttrSessionID)] = r
-	}
+	byID, err := getByID(ctx, c.Getter, ids)
 	for _, cn := range all {
 		cn.seen = byID[cn.SessionID]
 	}

@@ -29,6 +29,21 @@ type Getter interface {
 	Get(ctx context.Context, ids []string) ([]Record, error)
 }
 
+// getByID reads the records of the IDs, of which each may be there more than once.
+func getByID(ctx context.Context, getter Getter, ids []string) (map[string]Record, error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	records, err := getter.Get(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]Record, len(records))
+	for _, r := range records {
+		byID[r.text(AttrSessionID)] = r
+	}
+	return byID, nil
+}
+
 const (
 	// readAhead is how many IDs are read together at least: as many as one call
 	// of the table takes.
@@ -152,17 +167,12 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 	if len(some) == 0 {
 		return nil, false, nil
 	}
-	records, err := d.Reader.Get(ctx, some)
+	known, err := getByID(ctx, d.Reader, some)
 	if err != nil {
 		return nil, false, err
 	}
-	known := make(map[string]Session, len(records))
-	for _, r := range records {
-		s := r.Session()
-		known[s.ID] = s
-	}
 	for _, id := range some {
-		s := known[id]
+		s := known[id].Session()
 		s.ID = id
 		seen = append(seen, s)
 	}

@@ -91,19 +91,13 @@ func (d *DryRunner) read(ctx context.Context, deletions []*deletion) error {
 	for _, del := range deletions {
 		ids = append(ids, del.SessionID)
 	}
-	slices.Sort(ids)
-	records, err := d.Getter.Get(ctx, slices.Compact(ids))
+	byID, err := getByID(ctx, d.Getter, ids)
 	if err != nil {
 		return err
 	}
-	byID := map[string]Session{}
-	for _, r := range records {
-		s := r.Session()
-		byID[s.ID] = s
-	}
 	for _, del := range deletions {
-		s, exists := byID[del.SessionID]
-		if del.seen = s; !exists || s.Owner != del.Owner {
+		r, exists := byID[del.SessionID]
+		if del.seen = r.Session(); !exists || del.seen.Owner != del.Owner {
 			del.fail(NotFound, nil)
 		}
 	}
