@@ -41,11 +41,7 @@ func cancel(waiting Record, by string, now time.Time) Write {
 	set(&w, AttrCancelledAt, later(later(now, s.CancelledAt), later(s.DeletionRequestedAt, s.RepeatedAt)))
 	set(&w, AttrCancelledBy, by)
 	set(&w, AttrNoticeAt, laterNotice(s, now))
-	for _, attr := range deletionAttrs {
-		if _, stays := w.Set[attr]; !stays {
-			w.Remove = append(w.Remove, attr)
-		}
-	}
+	removeRest(&w)
 	return w
 }
 

@@ -68,9 +68,8 @@ func markWaiting(d deletion, req Request) Write {
 		state = d.seen.State
 	}
 	w := d.ifMeant(req, state)
-	w.If = append(w.If, missing(AttrConfirmation))
+	w.If = append(w.If, missing(AttrConfirmation), before(AttrNoticeAt, laterNotice(d.seen, req.At)))
 	notify(&w, d.seen, req.ID, req.At, req.At.Add(d.GracePeriod))
-	w.If = append(w.If, Condition{Attr: AttrNoticeAt, Op: Before, Values: []any{w.Set[AttrNoticeAt]}})
 	set(&w, AttrAttempts, 0)
 	set(&w, AttrStateBefore, state)
 	setText(&w, AttrMessage, d.Message)
@@ -114,10 +113,7 @@ func nextNotice(now, closeAt time.Time, warned bool) time.Time {
 func bringForward(d deletion, req Request) Write {
 	w := takeOver(d, req)
 	notify(&w, d.seen, req.ID, req.At, req.At.Add(d.GracePeriod))
-	if d.Message == "" {
-		w.Remove = append(w.Remove, AttrMessage)
-	}
-	setText(&w, AttrMessage, d.Message)
+	replaceText(&w, AttrMessage, d.Message)
 	return w
 }
 
@@ -141,10 +137,7 @@ func takeOver(d deletion, req Request) Write {
 	set(&w, AttrDeletionRequestID, req.ID)
 	set(&w, AttrDeletionRequestedBy, req.By)
 	w.Remove = []string{AttrWarnedAt, AttrWarning}
-	if d.Reason == "" { // the other request's is not this one's
-		w.Remove = append(w.Remove, AttrDeletionReason)
-	}
-	setText(&w, AttrDeletionReason, d.Reason)
+	replaceText(&w, AttrDeletionReason, d.Reason) // the other request's is not this one's
 	return w
 }
 

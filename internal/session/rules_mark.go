@@ -52,6 +52,15 @@ var cancelAttrs = []string{AttrCancelledAt, AttrCancelledBy, AttrNoticeAt}
 // requestedByBroker is the DeletionRequestedBy of what nobody asked for.
 const requestedByBroker = "dcv-session-broker"
 
+// removeRest removes what a deletion can leave in a record, and the write does not set.
+func removeRest(w *Write) {
+	for _, attr := range deletionAttrs {
+		if _, stays := w.Set[attr]; !stays {
+			w.Remove = append(w.Remove, attr)
+		}
+	}
+}
+
 // callerName is the caller as the record names it. Issuers let clients choose
 // names: one that is the broker's own, or a rule's, must not read as if nobody had
 // asked. The same goes for a name that looks like one that was changed here.
@@ -128,11 +137,7 @@ func beginRequested(w *Write, d deletion, req Request) {
 	set(w, AttrDeletionRequestedBy, req.By)
 	set(w, AttrForce, d.Force)
 	setText(w, AttrDeletionReason, d.Reason)
-	for _, attr := range deletionAttrs {
-		if _, stays := w.Set[attr]; !stays {
-			w.Remove = append(w.Remove, attr)
-		}
-	}
+	removeRest(w)
 }
 
 // putBack undoes the request's own mark: the record is again what it was. Not

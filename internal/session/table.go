@@ -107,6 +107,13 @@ func setText(w *Write, attr, text string) {
 	}
 }
 
+// replaceText is setText where another text may be there.
+func replaceText(w *Write, attr, text string) {
+	if setText(w, attr, text); text == "" {
+		w.Remove = append(w.Remove, attr)
+	}
+}
+
 // after is the record that the write makes of the one that it found.
 func (w Write) after(old Record) Record {
 	r := maps.Clone(old)

@@ -48,8 +48,8 @@ var graceBugs = []mutant{
 	{
 		name: "a cancel leaves the close time", promise: 2, file: cancelRules,
 		why: "the next deletion reads as if it waited",
-		old: "if _, stays := w.Set[attr]; !stays {",
-		new: "if _, stays := w.Set[attr]; !stays && attr != AttrCloseAt {",
+		old: "removeRest(&w)",
+		new: "set(&w, AttrCloseAt, s.CloseAt)\n\tremoveRest(&w)",
 	},
 	{
 		name: "cancelled to UNKNOWN without a reason", promise: 2, file: cancelRules,
@@ -172,8 +172,8 @@ var graceBugs = []mutant{
 	{
 		name: "an earlier close time keeps the lease", promise: 12, file: graceRules,
 		why: "nobody looks at it before the old one",
-		old: "if d.Message == \"\" {\n\t\tw.Remove = append(w.Remove, AttrMessage)",
-		new: "delete(w.Set, AttrNextAttemptAt)\n\tif d.Message == \"\" {\n\t\tw.Remove = append(w.Remove, AttrMessage)",
+		old: "replaceText(&w, AttrMessage, d.Message)",
+		new: "delete(w.Set, AttrNextAttemptAt)\n\treplaceText(&w, AttrMessage, d.Message)",
 	},
 	{
 		name: "an earlier close time keeps the warning", promise: 12, file: graceRules,
@@ -220,7 +220,7 @@ var graceBugs = []mutant{
 	{
 		name: "a mark's notice in any order", promise: 12, file: graceRules,
 		why: "its host takes it for an old one, and warns nobody",
-		old: "w.If = append(w.If, Condition{Attr: AttrNoticeAt, Op: Before, Values: []any{w.Set[AttrNoticeAt]}})\n",
+		old: ", before(AttrNoticeAt, laterNotice(d.seen, req.At))",
 		new: "",
 	},
 	{
