@@ -111,7 +111,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 			waiting = append(waiting, s)
 		default:
 			closing = append(closing, s)
-			attempt.add(s, s.DeletionRequestedAt, tryUntil(s, c.GiveUp))
+			attempt.add(s, c.GiveUp)
 		}
 	}
 	c.send(ctx, attempt, closing)
@@ -196,17 +196,13 @@ func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) 
 	if len(waiting) == 0 {
 		return
 	}
-	notices := make([]Notice, len(waiting))
-	for i, s := range waiting {
-		notices[i] = notice(s, now)
-	}
 	var (
 		warnings []Warning
 		refused  []string
 	)
 	sending, stop := context.WithTimeout(ctx, noticeTime)
 	defer stop()
-	for i, err := range c.Notifier.Notify(sending, notices) {
+	for i, err := range c.Notifier.Notify(sending, notices(waiting, now)) {
 		s := waiting[i]
 		log := c.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "CloseAt", s.CloseAt)
 		refusal := (*Refusal)(nil)

@@ -238,15 +238,15 @@ type Closing struct {
 	VoidAfter time.Time
 }
 
-// add adds the closing of a session whose deletion was requested at that time, and
-// is tried until then.
-func (a *Attempt) add(s Session, requestedAt, until time.Time) {
+// add adds the closing of a session, as the write of the attempt left it: what came up
+// after its deletion was requested was not meant. tryFor is for records of older brokers.
+func (a *Attempt) add(s Session, tryFor time.Duration) {
 	a.Closings = append(a.Closings, Closing{
 		SessionID:    s.ID,
 		NameOnHost:   s.NameOnHost(),
 		HostID:       s.HostID,
 		CreationTime: s.CreationTime,
-		CreatedUntil: requestedAt.Add(CreationTolerance),
-		VoidAfter:    until,
+		CreatedUntil: s.DeletionRequestedAt.Add(CreationTolerance),
+		VoidAfter:    tryUntil(s, tryFor),
 	})
 }

@@ -71,7 +71,7 @@ func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, 
 func (d *Deleter) close(ctx context.Context, req Request, closing []*deletion) {
 	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(i int, commandID string) { closing[i].commandID = commandID }}
 	for _, del := range closing {
-		attempt.add(del.is, del.is.DeletionRequestedAt, tryUntil(del.is, d.GiveUp))
+		attempt.add(del.is, d.GiveUp)
 	}
 	for i, err := range d.Closer.Close(ctx, attempt) {
 		closing[i].sent(err)

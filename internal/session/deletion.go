@@ -78,7 +78,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	switch {
 	case !exists || s.Owner != del.Owner:
 		del.fail(NotFound, nil)
-	case ours && toBeClosed && del.sendable(s, req):
+	case ours && toBeClosed && s.sendable(req.ID, del.GracePeriod):
 		// Our own write, whose first answer was lost. What the record was
 		// before is lost too, so it cannot be put back.
 		del.step, del.is = toSend, s
@@ -110,13 +110,14 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	}
 }
 
-// sendable tells whether a command of ours is still to be sent for an open deletion:
-// not if cleanup has sent a newer notice, or begun to close what we marked to wait.
-func (del *deletion) sendable(s Session, req Request) bool {
+// sendable tells whether the command of a request is still to be sent for an open
+// deletion of its own: not if cleanup has sent a newer notice, or has begun to close
+// what the request marked to wait.
+func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
 	if s.waits() {
-		return s.NoticeID == noticeAttempt(req.ID)
+		return s.NoticeID == noticeAttempt(requestID)
 	}
-	return del.GracePeriod == 0
+	return gracePeriod == 0
 }
 
 // earlierThan tells whether the entry asks for an earlier close time than an open

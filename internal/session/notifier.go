@@ -34,6 +34,15 @@ type Notice struct {
 	VoidAfter time.Time
 }
 
+// notices are those that follow the writes which left the sessions so.
+func notices(waiting []Session, now time.Time) []Notice {
+	all := make([]Notice, len(waiting))
+	for i, s := range waiting {
+		all[i] = notice(s, now)
+	}
+	return all
+}
+
 // A Warning is a host's word about one notice.
 type Warning struct {
 	HostID    string // by the sender, not by its text

@@ -37,7 +37,7 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 			o.Did, o.marked = RuleMarked, writes[i].after(res.Old).Session()
 		case errors.Is(res.Err, ErrCondition) && now.DeletionRequestID == req.ID:
 			o.Did = RuleMarked
-			if del := (&deletion{Entry: Entry{GracePeriod: rule.GracePeriod}}); now.Confirmation == "" && del.sendable(now, req) {
+			if now.Confirmation == "" && now.sendable(req.ID, rule.GracePeriod) {
 				o.marked = now
 			} else {
 				log.Info("rule deletes the session: others have gone on with it already")
@@ -88,7 +88,7 @@ func (rr *RuleRunner) close(ctx context.Context, req Request, closing []Session,
 	commandIDs := make([]string, len(closing))
 	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(i int, commandID string) { commandIDs[i] = commandID }}
 	for _, s := range closing {
-		attempt.add(s, s.DeletionRequestedAt, tryUntil(s, rr.GiveUp))
+		attempt.add(s, rr.GiveUp)
 	}
 	var reports []Report
 	for i, err := range rr.Closer.Close(ctx, attempt) {
@@ -111,12 +111,8 @@ func (rr *RuleRunner) close(ctx context.Context, req Request, closing []Session,
 }
 
 func (rr *RuleRunner) notify(ctx context.Context, req Request, waiting []Session, log *slog.Logger) {
-	notices := make([]Notice, len(waiting))
-	for i, s := range waiting {
-		notices[i] = notice(s, req.At)
-	}
 	var warnings []Warning
-	for i, err := range rr.Notifier.Notify(ctx, notices) {
+	for i, err := range rr.Notifier.Notify(ctx, notices(waiting, req.At)) {
 		s := waiting[i]
 		log := log.With("SessionId", s.ID, "HostId", s.HostID, "Owner", s.Owner, "CloseAt", s.CloseAt)
 		accepted := Count(DeletionsAccepted, 1)

@@ -134,7 +134,7 @@ var deletionBugs = []mutant{
 	{
 		name: "a repeated command is good for as long as is set today", promise: 5, file: deleterSend,
 		why: "it outlives its deletion",
-		old: "tryUntil(del.is, d.GiveUp)",
-		new: "req.At.Add(d.GiveUp)",
+		old: "attempt.add(del.is, d.GiveUp)",
+		new: "attempt.add(del.is, d.GiveUp)\n\t\tattempt.Closings[len(attempt.Closings)-1].VoidAfter = req.At.Add(d.GiveUp)",
 	},
 }

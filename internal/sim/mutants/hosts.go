@@ -12,14 +12,14 @@ var hostBugs = []mutant{
 	{
 		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
 		why: "a session that came up after the request is closed",
-		old: "CreatedUntil: requestedAt.Add(CreationTolerance),",
-		new: "CreatedUntil: requestedAt.Add(1000 * time.Hour),",
+		old: "CreatedUntil: s.DeletionRequestedAt.Add(CreationTolerance),",
+		new: "CreatedUntil: s.DeletionRequestedAt.Add(1000 * time.Hour),",
 	},
 	{
 		name: "repeat means what came up since", promise: 5, file: deleterSend,
 		why: "a repeated request moves the bound of the deletion that it repeats",
-		old: "attempt.add(del.is, del.is.DeletionRequestedAt,",
-		new: "attempt.add(del.is, req.At,",
+		old: "attempt.add(del.is, d.GiveUp)",
+		new: "attempt.add(del.is, d.GiveUp)\n\t\tattempt.Closings[len(attempt.Closings)-1].CreatedUntil = req.At.Add(CreationTolerance)",
 	},
 	{
 		name: "command without an end", promise: 5, file: voidAfter,
