@@ -94,7 +94,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 		if s.unanswered() {
 			unanswered = append(unanswered, s.HostID)
 		}
-		if s.unanswered() && !s.waits() && !now.Before(tryUntil(s, c.GiveUp)) {
+		if s.unanswered() && !s.Waits() && !now.Before(tryUntil(s, c.GiveUp)) {
 			late = append(late, r)
 		} else {
 			inTime = append(inTime, r)
@@ -107,7 +107,7 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	for _, s := range claimed {
 		switch {
 		case gone[s.HostID]:
-		case s.waits():
+		case s.Waits():
 			waiting = append(waiting, s)
 		default:
 			closing = append(closing, s)
@@ -145,7 +145,7 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 			claimed = append(claimed, writes[i].after(due[i]).Session())
 		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
-		case s.waits():
+		case s.Waits():
 			log.Debug("deletion waits for its close time", "CloseAt", s.CloseAt)
 		case s.unanswered():
 			log.Info("deletion waits for its end: it is too late for another attempt")

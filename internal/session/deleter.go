@@ -188,7 +188,7 @@ func (d *Deleter) accepted(del *deletion, w Write, old Record) {
 	case del.step == toRepeat:
 		del.step = done
 	case del.Force && d.ForceMode != BestEffort:
-		if del.seen.waits() {
+		if del.seen.Waits() {
 			was := del.seen
 			del.wasWaiting = &was
 		}

@@ -16,7 +16,7 @@ func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, 
 	for _, del := range deletions {
 		switch {
 		case del.step != toSend:
-		case del.is.waits():
+		case del.is.Waits():
 			waiting = append(waiting, del)
 		default:
 			closing = append(closing, del)
@@ -57,7 +57,7 @@ func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, 
 	for _, del := range refused {
 		refusal := (*Refusal)(nil)
 		errors.As(del.cause, &refusal)
-		if del.is.waits() {
+		if del.is.Waits() {
 			warnings = append(warnings, refusal.warning(del.is))
 		} else {
 			reports = append(reports, refusal.report(req.ID, del.is.HostID, del.SessionID))

@@ -114,7 +114,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 // deletion of its own: not if cleanup has sent a newer notice, or has begun to close
 // what the request marked to wait.
 func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
-	if s.waits() {
+	if s.Waits() {
 		return s.NoticeID == noticeAttempt(requestID)
 	}
 	return gracePeriod == 0
@@ -123,7 +123,7 @@ func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
 // earlierThan tells whether the entry asks for an earlier close time than an open
 // deletion waits for.
 func (del *deletion) earlierThan(open Session, req Request) bool {
-	return open.waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
+	return open.Waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
 }
 
 // notAsAsked is the reason where the deletion was cancelled since the request, or
@@ -184,7 +184,7 @@ func (del *deletion) log(log *slog.Logger, requestedBy string) {
 	case del.reason == "" && del.cause != nil:
 		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,
 			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))
-	case del.reason == "" && del.ordered && del.is.waits():
+	case del.reason == "" && del.ordered && del.is.Waits():
 		log.Info("deletion accepted: it waits for its close time", "CloseAt", del.is.CloseAt, "Reason", del.is.DeletionReason, "CommandId", del.commandID,
 			"Metric", accepted)
 	case del.reason == "" && !del.ordered:

@@ -182,7 +182,7 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 // shown is the session as it is shown: while its deletion waits for its close time it
 // can be used, and has the state that it had, with the time and the reason.
 func (s Session) shown(now time.Time) Session {
-	if s.waits() && now.Before(s.CloseAt) {
+	if s.Waits() && now.Before(s.CloseAt) {
 		s.State = s.StateBefore
 		s.StateReason = "It will be closed at " + s.CloseAt.UTC().Format(time.RFC3339) + "."
 		if s.DeletionReason != "" {

@@ -34,7 +34,7 @@ func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 		}
 		for _, r := range records {
 			switch s := r.Session(); {
-			case s.waits():
+			case s.Waits():
 				waiting++
 			case s.State == Deleting, s.givenUpAndConfirmed():
 				open++

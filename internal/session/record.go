@@ -65,6 +65,14 @@ const TimeFormat = "2006-01-02T15:04:05.000Z"
 // FormatTime is t as the table holds it.
 func FormatTime(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
+// TimeText is t as the table holds it, or "" for the zero time.
+func TimeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return FormatTime(t)
+}
+
 // Session reads the record. An attribute of an unexpected type counts as
 // missing: what a record lacks is dealt with where it is needed.
 func (r Record) Session() Session {

@@ -70,7 +70,7 @@ func (rr *RuleRunner) send(ctx context.Context, req Request, run *RuleRun, log *
 	for _, o := range run.Sessions {
 		switch {
 		case o.marked.ID == "":
-		case o.marked.waits():
+		case o.marked.Waits():
 			waiting = append(waiting, o.marked)
 		default:
 			closing = append(closing, o.marked)

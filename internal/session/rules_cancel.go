@@ -82,7 +82,7 @@ func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
 		return fmt.Sprintf(reasonCancelGivenUp, s.GivenUpAt.Format(time.RFC3339))
 	case s.State != Deleting:
 		return ""
-	case !s.waits():
+	case !s.Waits():
 		return fmt.Sprintf(reasonCancelClosing, s.AttemptedAt.Format(time.RFC3339))
 	case !now.Before(s.CloseAt):
 		return fmt.Sprintf(reasonCancelLate, s.CloseAt.Format(time.RFC3339))

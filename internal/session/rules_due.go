@@ -15,7 +15,7 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 		return dropLease(due)
 	case !s.unanswered():
 		return touch(due, now)
-	case s.waits():
+	case s.Waits():
 		return whileWaiting(due, attemptID, now, tryFor)
 	}
 	switch end := tryUntil(s, tryFor); {

@@ -23,8 +23,8 @@ const (
 	noticeLife = 2 * time.Minute
 )
 
-// waits tells whether the deletion waits for its CloseAt.
-func (s Session) waits() bool {
+// Waits tells whether the deletion waits for its CloseAt.
+func (s Session) Waits() bool {
 	return s.State == Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
 }
 

@@ -84,7 +84,7 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 		if s.State == Unknown && s.Confirmation == "" && s.GivenUpAt.Before(inv.SentAt) {
 			return relist(r, f, inv), true // it was given up, and still runs
 		}
-		if s.waits() && sameIncarnation {
+		if s.Waits() && sameIncarnation {
 			return update(r, f, inv)
 		}
 		return Write{}, false
@@ -143,7 +143,7 @@ func stillRuns(r Record, inv Inventory) (Write, bool) {
 	case s.State == Unknown && s.DeletionRequestID == "":
 		w.Remove = []string{AttrStateReason, AttrExpiresAt}
 		set(&w, AttrState, Ready)
-	case s.waits() && s.StateBefore == Unknown:
+	case s.Waits() && s.StateBefore == Unknown:
 		set(&w, AttrStateBefore, Ready)
 	default:
 		return Write{}, false
@@ -178,7 +178,7 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 // is cancelled.
 func markUnresponsive(r Record, before, now time.Time) Write {
 	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
-	if r.Session().waits() {
+	if r.Session().Waits() {
 		set(&w, AttrStateBefore, Unknown)
 		return w
 	}

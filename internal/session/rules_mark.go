@@ -199,7 +199,7 @@ func claimFailed(open Session, req Request) Write {
 // attempt has failed, some time ago, and another one has its whole lease before
 // the deletion is given up.
 func claimable(open Session, now time.Time, tryFor time.Duration) bool {
-	return !open.waits() && open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
+	return !open.Waits() && open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&
 		!now.Add(Lease).After(tryUntil(open, tryFor))
 }

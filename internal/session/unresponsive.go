@@ -159,9 +159,9 @@ func (um *UnresponsiveMarker) markRecords(ctx context.Context, records []Record,
 	settled = true
 	for _, r := range records {
 		switch s := r.Session(); {
-		case s.State == Ready, s.waits() && s.StateBefore == Ready && !s.mayBePutBack(now):
+		case s.State == Ready, s.Waits() && s.StateBefore == Ready && !s.mayBePutBack(now):
 			writes = append(writes, markUnresponsive(r, before, now))
-		case s.waits() && !s.mayBePutBack(now):
+		case s.Waits() && !s.mayBePutBack(now):
 		case s.State == Deleting && s.Confirmation == "":
 			settled = false // it may be put back yet
 		}

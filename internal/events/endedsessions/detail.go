@@ -1,10 +1,6 @@
 package endedsessions
 
-import (
-	"time"
-
-	"dcv-session-broker/internal/session"
-)
+import "dcv-session-broker/internal/session"
 
 // The detail-types of the events.
 const (
@@ -84,12 +80,6 @@ type Detail struct {
 	HostEmpty *bool `json:",omitempty"`
 }
 
-// waits tells whether the session has a deletion whose close time is ahead, as far
-// as the record says: no close was attempted yet.
-func waits(s session.Session) bool {
-	return s.State == session.Deleting && !s.CloseAt.IsZero() && s.Attempts == 0 && s.Confirmation == ""
-}
-
 // detailType is the kind of a write; "" if it is not announced. Each kind changes
 // what it is known by, so that no later write is taken for it.
 func detailType(old, now session.Session) string {
@@ -97,11 +87,11 @@ func detailType(old, now session.Session) string {
 	switch {
 	case now.State == session.Deleted && old.State != session.Deleted:
 		return Ended
-	case old.State != session.Deleting && waits(now):
+	case old.State != session.Deleting && now.Waits():
 		return Scheduled
-	case waits(old) && open && now.CloseAt.Before(old.CloseAt):
+	case old.Waits() && open && now.CloseAt.Before(old.CloseAt):
 		return Rescheduled // and one that is to be closed now has its first attempt, too
-	case waits(old) && now.State != session.Deleting && now.State != session.Deleted:
+	case old.Waits() && now.State != session.Deleting && now.State != session.Deleted:
 		return Cancelled
 	}
 	return ""
@@ -119,23 +109,16 @@ func detailOf(id, stack string, old, now session.Session) Detail {
 		SessionID: s.ID, DCVSessionID: s.DCVID, Owner: s.Owner, HostID: s.HostID, Name: s.Name, Type: s.Type, CreationTime: s.CreationTime,
 		Confirmation: s.Confirmation, StateReason: s.StateReason,
 		RequestID: s.DeletionRequestID, RequestedBy: s.DeletionRequestedBy, Reason: s.DeletionReason, Force: s.Force,
-		RequestedAt: timeText(s.DeletionRequestedAt), CloseAt: timeText(s.CloseAt), WarnedAt: timeText(s.WarnedAt), Warning: s.Warning,
-		GivenUpAt: timeText(s.GivenUpAt), ConfirmedAt: timeText(s.ConfirmedAt), DeletedAt: timeText(s.DeletedAt),
+		RequestedAt: session.TimeText(s.DeletionRequestedAt), CloseAt: session.TimeText(s.CloseAt), WarnedAt: session.TimeText(s.WarnedAt), Warning: s.Warning,
+		GivenUpAt: session.TimeText(s.GivenUpAt), ConfirmedAt: session.TimeText(s.ConfirmedAt), DeletedAt: session.TimeText(s.DeletedAt),
 	}
 	switch kind {
 	case Rescheduled:
-		d.CloseAtBefore, d.RescheduledAt = timeText(old.CloseAt), timeText(now.RepeatedAt)
+		d.CloseAtBefore, d.RescheduledAt = session.TimeText(old.CloseAt), session.TimeText(now.RepeatedAt)
 	case Cancelled:
 		if d.PutBack = now.CancelledBy == old.CancelledBy; !d.PutBack {
-			d.CancelledAt, d.CancelledBy = timeText(now.CancelledAt), now.CancelledBy
+			d.CancelledAt, d.CancelledBy = session.TimeText(now.CancelledAt), now.CancelledBy
 		}
 	}
 	return d
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return session.FormatTime(t)
 }

@@ -105,7 +105,7 @@ func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	switch {
 	case d.ID == "":
 		return d, errors.New("stream record without an eventID")
-	case now.ID == "" || d.DetailType == "" && !waits(old):
+	case now.ID == "" || d.DetailType == "" && !old.Waits():
 		return d, fmt.Errorf("stream record %s shows nothing that is announced", d.ID)
 	}
 	return d, nil

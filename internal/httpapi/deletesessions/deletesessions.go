@@ -148,7 +148,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	out := deleteAnswer{RequestID: id, DryRun: dryRun}
 	for _, a := range answers {
 		if a.FailureReason == "" {
-			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, closeAt(a), hitOf(a)})
+			out.SuccessfulList = append(out.SuccessfulList, successful{a.SessionID, session.Deleting, session.TimeText(a.CloseAt), hitOf(a)})
 		} else {
 			out.UnsuccessfulList = append(out.UnsuccessfulList, unsuccessful{a.SessionID, a.FailureReason, hitOf(a)})
 		}
@@ -164,14 +164,6 @@ func (h *Handler) delete(ctx context.Context, req session.Request) ([]session.Dr
 		all[i].Answer = a
 	}
 	return all, err
-}
-
-// closeAt is the time as the record has it; "" for none.
-func closeAt(a session.DryAnswer) string {
-	if a.CloseAt.IsZero() {
-		return ""
-	}
-	return session.FormatTime(a.CloseAt)
 }
 
 // hitOf is nil for entries without a session of their owner, and outside of dry

@@ -206,12 +206,7 @@ func (d *described) addDetails(s session.Session, lastSeen time.Time) {
 
 // written is a time that the broker wrote, as the table and the announcements have
 // it, or nothing.
-func written(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return dateTime(session.FormatTime(t))
-}
+func written(t time.Time) string { return dateTime(session.TimeText(t)) }
 
 // dateTime is a time as its host reported it, in UTC, or nothing: a session that
 // nobody has left yet has the time "", and one that a client cannot read would

@@ -104,8 +104,8 @@ var deletionBugs = []mutant{
 	{
 		name: "open deletions doubted with their host", promise: 2, file: unresponsive,
 		why: "they are UNKNOWN before the time to give up, without a word to their callers",
-		old: "case s.State == Ready, s.waits()",
-		new: "case s.State == Ready, s.State == Deleting, s.waits()",
+		old: "case s.State == Ready, s.Waits()",
+		new: "case s.State == Ready, s.State == Deleting, s.Waits()",
 	},
 	{
 		name: "closing after a force moves DeletedAt alone", promise: 2, file: forceRules,

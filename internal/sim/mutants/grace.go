@@ -78,8 +78,8 @@ var graceBugs = []mutant{
 	{
 		name: "an inventory takes back what waits", promise: 2, file: inventoryRules,
 		why: "a deletion that was answered DELETING is forgotten",
-		old: "if s.waits() && sameIncarnation {\n\t\t\treturn update(r, f, inv)",
-		new: "if s.waits() && sameIncarnation {\n\t\t\treturn relist(r, f, inv), true",
+		old: "if s.Waits() && sameIncarnation {\n\t\t\treturn update(r, f, inv)",
+		new: "if s.Waits() && sameIncarnation {\n\t\t\treturn relist(r, f, inv), true",
 	},
 	{
 		name: "claimed at its close time whatever it is by then", promise: 2, file: graceRules,
@@ -90,8 +90,8 @@ var graceBugs = []mutant{
 	{
 		name: "given up while it waits", promise: 2, file: "internal/session/rules_due.go",
 		why: "a deletion with a long grace period ends as UNKNOWN, without an attempt",
-		old: "case s.waits():",
-		new: "case s.waits() && now.Before(tryUntil(s, tryFor)):",
+		old: "case s.Waits():",
+		new: "case s.Waits() && now.Before(tryUntil(s, tryFor)):",
 	},
 
 	// 4, 5, 7.
@@ -262,13 +262,13 @@ var graceBugs = []mutant{
 	{
 		name: "users are not told that force took their deletion away", promise: 12, file: deleter,
 		why: "a message that is no longer true stays on the screen",
-		old: "if del.seen.waits() {",
-		new: "if del.seen.waits() && del.seen.NoticeID == \"-\" {",
+		old: "if del.seen.Waits() {",
+		new: "if del.seen.Waits() && del.seen.NoticeID == \"-\" {",
 	},
 	{
 		name: "shown as DELETING while it can be used", promise: 12, file: "internal/session/describer.go",
 		why: "Access Console lets nobody connect to it",
-		old: "if s.waits() && now.Before(s.CloseAt) {",
-		new: "if s.waits() && now.After(s.CloseAt) {",
+		old: "if s.Waits() && now.Before(s.CloseAt) {",
+		new: "if s.Waits() && now.After(s.CloseAt) {",
 	},
 }

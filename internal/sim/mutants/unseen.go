@@ -5,14 +5,14 @@ var unseenBugs = []mutant{
 	{
 		name: "each write of a deletion that waits is announced as its mark", promise: 10, file: announced, tests: "internal/events/endedsessions",
 		why: "who listens tells the user again at each notice and inventory",
-		old: "case old.State != session.Deleting && waits(now):",
-		new: "case waits(now):",
+		old: "case old.State != session.Deleting && now.Waits():",
+		new: "case now.Waits():",
 	},
 	{
 		name: "a close that was asked for now is not announced", promise: 10, file: announced, tests: "internal/events/endedsessions",
 		why: "who listens waits for a close time that is too late",
-		old: "case waits(old) && open && now.CloseAt.Before(old.CloseAt):",
-		new: "case waits(old) && open && waits(now) && now.CloseAt.Before(old.CloseAt):",
+		old: "case old.Waits() && open && now.CloseAt.Before(old.CloseAt):",
+		new: "case old.Waits() && open && now.Waits() && now.CloseAt.Before(old.CloseAt):",
 	},
 	{
 		name: "a put-back is announced as a caller's cancel", promise: 3, file: announced, tests: "internal/events/endedsessions",
