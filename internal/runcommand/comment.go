@@ -14,7 +14,7 @@ import (
 //	inventory ID SENDING-TIME
 //	idle ID SENDING-TIME
 //	notify NOTICE-ID CLOSE-AT NOTICE-ORDER
-//	cancelled NOTICE-ID
+//	cancelled NOTICE-ID (of any of its notices)
 //
 // It comes back with each invocation, no host can write it, and at 100
 // characters at most it is all that a command carries of its sender.

@@ -20,7 +20,8 @@ import (
 
 // Notify implements session.Notifier: notices that say the same go together. Of when
 // their writes were, the comment has the earliest: an answer must not seem to be one
-// to a later notice.
+// to a later notice. Cancels of many requests' deletions go together, too: nothing is
+// recorded of the answer, so its comment may have the ID of any of them.
 func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 	which, errs := sendable(notices, func(n session.Notice) string { return n.HostID })
 	var batches []batch
@@ -29,6 +30,9 @@ func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 		n := notices[i]
 		parameters := noticeParameters(n)
 		key := [...]string{n.ID, session.FormatTime(n.CloseAt), parameters["text"], parameters["voidAfter"]}
+		if n.CloseAt.IsZero() {
+			key[0] = ""
+		}
 		place, known := placeOf[key]
 		if !known {
 			place = len(batches)

@@ -205,7 +205,7 @@ func (w *world) cancelledRightly(c change) {
 	}
 	r.cancelled[is.ID] = c.of
 	if was.NoticeID != "" {
-		r.toTell[is.ID] = w.model.notices[noticeKey{id: was.NoticeID, sessionID: is.ID, cancel: true}]
+		r.toTell[is.ID] = w.model.notices[noticeKey{sessionID: is.ID, cancel: is.NoticeAt.UnixMilli()}]
 	}
 	w.model.told[is.ID], w.model.endedAt[is.ID] = false, w.now()
 }

@@ -37,7 +37,7 @@ type command struct {
 	to     []string // the hosts that it names
 
 	attempt   string    // of a close command
-	notice    string    // of a notice: its ID
+	notice    string    // of a warning: its ID
 	closeAt   time.Time // of a warning, as its comment says
 	closesAt  int64     // the same, as the host is told
 	text      string    // of a notice
@@ -73,8 +73,8 @@ func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 // readNotice reads what a notice says.
 func (c *command) readNotice(in *ssm.SendCommandInput) {
 	fields := strings.Fields(c.comment)
-	c.notice = fields[1]
 	if fields[0] == "notify" {
+		c.notice = fields[1]
 		c.closeAt, _ = time.Parse(session.TimeFormat, fields[2])
 	}
 	text, err := base64.StdEncoding.DecodeString(in.Parameters["text"][0])

@@ -25,15 +25,17 @@ type notice struct {
 	of                     *deletion
 	hostID, name, creation string
 	closeAt                time.Time // zero: of a cancel
-	at                     time.Time // NoticeAt; zero: not recorded
+	at                     time.Time // of the write
 	n                      int       // the writes that notices follow are counted
 	tried                  bool      // its command was to be sent
 }
 
-// noticeKey names a notice: a cancel's has the ID of the one that it takes away.
+// noticeKey names a notice: a warning by its ID, a cancel's by its order, since those of
+// many deletions are one command.
 type noticeKey struct {
-	id, sessionID string
-	cancel        bool
+	sessionID string
+	warning   string
+	cancel    int64 // in milliseconds since 1970
 }
 
 // warned tells whether the record says that its users were warned.
@@ -69,13 +71,14 @@ func (w *world) noteDeletion(c change) {
 func (w *world) noteNotice(c change) {
 	was, is := c.was, c.is
 	n := &notice{of: c.of, hostID: is.HostID, name: is.NameOnHost(), creation: is.CreationTime, closeAt: is.CloseAt, at: is.NoticeAt}
-	key := noticeKey{id: is.NoticeID, sessionID: is.ID}
+	key := noticeKey{sessionID: is.ID, warning: is.NoticeID}
 	switch taken := was.NoticeID != "" && is.NoticeID == ""; {
 	case taken && c.by.cancels != nil, taken && waits(was) && c.begins && is.Confirmation == session.Forced:
-		key, n.closeAt = noticeKey{id: was.NoticeID, sessionID: is.ID, cancel: true}, time.Time{}
-		if c.by.cancels == nil {
-			n.at = time.Time{}
+		n.closeAt = time.Time{}
+		if c.by.cancels == nil { // its order is not recorded
+			n.at = later(c.by.request.at, was.NoticeAt.Add(time.Millisecond))
 		}
+		key = noticeKey{sessionID: is.ID, cancel: n.at.UnixMilli()}
 		if r := c.by.request; r != nil && is.CloseUntil.IsZero() && !c.by.older {
 			r.toTell[is.ID] = n
 		}
@@ -94,7 +97,7 @@ func (w *world) noteNotice(c change) {
 
 // ofNewNotice tells a notice which deletion it is of, once that has begun.
 func (w *world) ofNewNotice(is session.Session) {
-	if n := w.model.notices[noticeKey{id: is.NoticeID, sessionID: is.ID}]; n != nil && is.NoticeID != "" {
+	if n := w.model.notices[noticeKey{sessionID: is.ID, warning: is.NoticeID}]; n != nil && is.NoticeID != "" {
 		n.of = w.model.deletions[is.ID]
 	}
 }

@@ -38,7 +38,7 @@ func (w *world) warningsCount(inv *invocation, on *onHost) {
 		}
 		id := decoded(said.ID)
 		s := w.table.Get(id).Session()
-		n := w.model.notices[noticeKey{id: on.command.notice, sessionID: id}]
+		n := w.model.notices[noticeKey{sessionID: id, warning: on.command.notice}]
 		if n != nil && n.of == w.model.deletions[id] && s.State == session.Deleting && s.CloseAt.Equal(on.command.closeAt) && s.Confirmation == "" && !warned(s) {
 			w.breaks(12, "%s has read that the users of %s were warned, and the record says %q", inv, id, s.Warning)
 		}

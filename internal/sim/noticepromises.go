@@ -27,7 +27,10 @@ func (w *world) noticeTried(inv *invocation, in *ssm.SendCommandInput) {
 }
 
 func (c *command) noticeKey(a ask) noticeKey {
-	return noticeKey{id: c.notice, sessionID: a.sessionID, cancel: c.closeAt.IsZero()}
+	if c.closeAt.IsZero() {
+		return noticeKey{sessionID: a.sessionID, cancel: a.order}
+	}
+	return noticeKey{sessionID: a.sessionID, warning: c.notice}
 }
 
 // noticeTaken holds what a notice asks to what its write has recorded: it names the
@@ -56,7 +59,6 @@ func (w *world) noticeTaken(inv *invocation, cmd *command) {
 				w.breaks(5, "%s has users of %s of %s told, not those of %s", inv, a.sessionID, a.created, n.creation)
 			case cmd.closeAt.After(n.closeAt), cmd.closesAt > n.closeAt.Add(time.Second).Unix() && !n.closeAt.IsZero(), cmd.saysAt().After(n.closeAt) && !n.closeAt.IsZero():
 				w.breaks(12, "%s has users of %s told that it is closed at %s (%q), and its write has %s", inv, a.sessionID, cmd.closeAt, cmd.text, n.closeAt)
-			case n.at.IsZero(): // of a deletion that was removed by force
 			case a.order != n.at.UnixMilli():
 				w.breaks(12, "%s has users of %s told, as of %d, and its write is of %d", inv, a.sessionID, a.order, n.at.UnixMilli())
 			case cmd.voidAfter > void.Unix():
