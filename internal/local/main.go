@@ -109,6 +109,9 @@ func serve(l net.Listener, h http.Handler) *http.Server {
 }
 
 func printStep(s system.Step) {
+	if s.From == s.To {
+		return
+	}
 	from, to := s.From, s.To
 	if from == "" {
 		from = "(new)"

@@ -25,11 +25,13 @@ func (sys *System) control(mux *http.ServeMux) {
 				writeMessage(w, http.StatusForbidden, "The control API answers to this machine only")
 				return
 			}
+			at := time.Now()
 			answer, err := f(r)
 			if err != nil {
 				writeMessage(w, statusOf(err), err.Error())
 				return
 			}
+			sys.tellAction(at, r)
 			if answer == nil {
 				w.WriteHeader(http.StatusNoContent)
 				return
@@ -225,7 +227,7 @@ func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) err
 	if there.Session().State == session.Deleting {
 		return nil
 	}
-	return sys.store.put(ctx, session.Listed(session.Session{
+	record := session.Listed(session.Session{
 		ID:           id,
 		DCVID:        s.ID,
 		Owner:        s.Owner,
@@ -233,5 +235,7 @@ func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) err
 		Type:         s.Type,
 		CreationTime: s.CreationTime,
 		FirstSeenAt:  now,
-	}))
+	})
+	sys.writers.wrote(ControlAPI, session.Write{SessionID: id, New: true, Set: record})
+	return sys.store.put(ctx, record)
 }

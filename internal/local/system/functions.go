@@ -95,8 +95,10 @@ func (sys *System) makeFunctions() error {
 		}
 		env := &awsenv.Environment{Getenv: func(name string) string { return f.Environment[name] }}
 		out := sys.output(f)
+		tables := sys.store.tables(f.Name)
+		tables.table = &watchedTable{tables.table, f.Name, &sys.writers}
 		handler := make(parts{
-			tables:         sys.store.tables(f.Name),
+			tables:         tables,
 			systemsManager: sys.systemsManager(f.Name),
 			env:            env,
 			now:            sys.now,
@@ -115,7 +117,7 @@ func (sys *System) makeFunctions() error {
 func (sys *System) output(f template.Function) *telemetry.Output {
 	stack := f.Environment["STACK"]
 	if sys.opts.Output == nil {
-		return telemetry.New(sys.opts.Log.Handler(), io.Discard, stack, sys.now)
+		return telemetry.New(sys.opts.Log.With("Function", f.Name).Handler(), io.Discard, stack, sys.now)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.Environment["LOG_LEVEL"])); err != nil {

@@ -1,42 +1,119 @@
 package system
 
 import (
+	"fmt"
+	"net/http"
 	"time"
 
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/streamevent"
 )
 
-// A Step is one change of a session's state, as the table's stream shows it.
+// A Step is one thing that somebody did: a change of a session, as the table's
+// stream shows it, or an action of the control API.
 type Step struct {
 	At            time.Time
+	By            string // the function, or ControlAPI; "" is not known
 	SessionID     string
 	HostID, Owner string
-	From, To      string // states; From is empty for a new record, To for a removed one
-	Why           string // the confirmation or the reason, if there is one
+	From, To      string // states; From is empty for a new record, To for a removed one, both for an action
+	Why           string // the confirmation, the reason, or what else was done
 }
 
-func stepOf(r streamevent.Record) (Step, bool) {
+// tellChange tells of a change of the table.
+func (sys *System) tellChange(r streamevent.Record) {
+	by := sys.writers.of(r)
+	if by == "" && int64(r.DynamoDB.ApproximateCreationDateTime) < sys.started.Unix() {
+		return // an earlier start's: a table that is kept has its stream from the beginning
+	}
+	step, tells := stepOf(r)
+	if !tells || sys.opts.Steps == nil {
+		return
+	}
+	if step.By = by; step.To == "" && r.UserIdentity == nil {
+		step.By = ControlAPI // no function removes a record
+	}
+	sys.opts.Steps(step)
+}
+
+func stepOf(r streamevent.Record) (step Step, tells bool) {
 	text := func(i streamevent.Item, attr string) string {
 		s, _ := i[attr]["S"].(string)
 		return s
 	}
 	is, was := r.DynamoDB.NewImage, r.DynamoDB.OldImage
-	step := Step{
-		At:   time.Now(),
-		From: text(was, session.AttrState),
-		To:   text(is, session.AttrState),
-		Why:  text(is, session.AttrConfirmation),
-	}
-	if step.Why == "" {
-		step.Why = text(is, session.AttrStateReason)
-	}
 	known := is
 	if known == nil {
 		known = was
 	}
-	step.SessionID = text(known, session.AttrSessionID)
-	step.HostID = text(known, session.AttrHostID)
-	step.Owner = text(known, session.AttrOwner)
-	return step, step.From != step.To
+	step = Step{
+		At:        time.Now(),
+		SessionID: text(known, session.AttrSessionID),
+		HostID:    text(known, session.AttrHostID),
+		Owner:     text(known, session.AttrOwner),
+		From:      text(was, session.AttrState),
+		To:        text(is, session.AttrState),
+	}
+	differs := func(attr string) bool { return text(is, attr) != "" && text(is, attr) != text(was, attr) }
+	switch {
+	case step.From != step.To && differs(session.AttrCancelledAt):
+		step.Why = "cancelled"
+	case step.From != step.To && step.To == string(session.Deleting) && text(is, session.AttrCloseAt) != "":
+		step.Why = "to be closed at " + clock(text(is, session.AttrCloseAt))
+	case step.From != step.To:
+		step.Why = text(is, session.AttrConfirmation)
+		if step.Why == "" {
+			step.Why = text(is, session.AttrStateReason)
+		}
+	case differs(session.AttrConfirmation):
+		step.Why = "confirmed: " + text(is, session.AttrConfirmation)
+	case differs(session.AttrStateReason):
+		step.Why = text(is, session.AttrStateReason)
+	case differs(session.AttrWarning):
+		step.Why = text(is, session.AttrWarning)
+	case step.To == string(session.Deleting) && differs(session.AttrCloseAt):
+		step.Why = "to be closed at " + clock(text(is, session.AttrCloseAt))
+	default:
+		attempts, _ := is[session.AttrAttempts]["N"].(string)
+		before, _ := was[session.AttrAttempts]["N"].(string)
+		if step.To != string(session.Deleting) || attempts == before {
+			return step, false
+		}
+		step.Why = fmt.Sprint("its host is told to close it, attempt ", attempts)
+	}
+	return step, true
+}
+
+// clock is a time of the table as people here read it.
+func clock(text string) string {
+	at, err := time.Parse(session.TimeFormat, text)
+	if err != nil {
+		return text
+	}
+	return at.Local().Format(time.TimeOnly)
+}
+
+// actions are what the control API's changing calls do, by their patterns. A host's
+// faults and cleanup's tasks say it by themselves.
+var actions = map[string]string{
+	"PUT /local/hosts/{host}/sessions/{session}":                "the session starts",
+	"DELETE /local/hosts/{host}/sessions/{session}":             "the session ends",
+	"PUT /local/hosts/{host}/sessions/{session}/connections":    "users connect",
+	"DELETE /local/hosts/{host}/sessions/{session}/connections": "users disconnect",
+	"DELETE /local/sessions/{session}":                          "the record is removed",
+	"POST /local/hosts/{host}/{action}":                         "",
+	"POST /local/cleanup/{task}":                                "cleanup runs ",
+	"POST /local/broadcasts/{action}":                           "broadcasts: ",
+}
+
+// tellAction tells of a call of the control API that was carried out.
+func (sys *System) tellAction(at time.Time, r *http.Request) {
+	what, changes := actions[r.Pattern]
+	if !changes || sys.opts.Steps == nil {
+		return
+	}
+	sys.opts.Steps(Step{
+		At: at, By: ControlAPI, HostID: r.PathValue("host"), SessionID: r.PathValue("session"),
+		Why: what + r.PathValue("action") + r.PathValue("task"),
+	})
 }

@@ -48,7 +48,8 @@ type Options struct {
 	GiveUpAfter time.Duration
 	SilentAfter time.Duration
 	Every       map[string]time.Duration
-	// Steps is told of each change of a session's state, in order.
+	// Steps is told of each thing that happens to a session, those of one session
+	// in order, and of each action of the control API.
 	Steps func(Step)
 	// Announced is told of each event of the system's own on the bus, and Kept of
 	// each that a rule has a log group keep; both may be nil.
@@ -72,6 +73,8 @@ type System struct {
 	bus       *delivery.Bus
 	store     store
 	calls     *calls
+	writers   writers
+	started   time.Time
 	queues    map[string]*delivery.Queue
 	functions map[string]*delivery.Function
 	routes    map[string]*delivery.Function // by "METHOD /path"
@@ -102,6 +105,7 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 	sys = &System{
 		opts:      opts,
 		calls:     &calls{observe: opts.observe},
+		started:   time.Now(),
 		queues:    map[string]*delivery.Queue{},
 		functions: map[string]*delivery.Function{},
 		routes:    map[string]*delivery.Function{},
@@ -294,9 +298,7 @@ func (sys *System) schedule(schedule template.Schedule, function *delivery.Funct
 
 // changed is told of each change of the table, in order.
 func (sys *System) changed(record streamevent.Record) {
-	if step, ok := stepOf(record); ok && sys.opts.Steps != nil {
-		sys.opts.Steps(step)
-	}
+	sys.tellChange(record)
 	text, err := json.Marshal(record)
 	if err != nil {
 		sys.opts.Log.Error("stream record without a JSON form", "Cause", err)

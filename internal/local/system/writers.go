@@ -1,0 +1,108 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+
+	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/streamevent"
+)
+
+// ControlAPI is who acts where a function does not.
+const ControlAPI = "control API"
+
+// writers know who made each change of the Sessions table, which its stream does
+// not say: they keep what is written until the stream shows it.
+type writers struct {
+	mu     sync.Mutex
+	writes map[string][]keptWrite // by session ID, in the order of writing
+}
+
+type keptWrite struct {
+	by     string
+	set    streamevent.Item
+	remove []string
+}
+
+// maxWritten is how many writes of one session are kept: the stream does not show
+// one that changed nothing.
+const maxWritten = 16
+
+func (w *writers) wrote(by string, write session.Write) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writes == nil {
+		w.writes = map[string][]keptWrite{}
+	}
+	kept := w.writes[write.SessionID]
+	if len(kept) == maxWritten {
+		kept = kept[1:]
+	}
+	w.writes[write.SessionID] = append(kept, keptWrite{by, streamevent.ItemOf(write.Set), write.Remove})
+}
+
+// failed forgets a write that changed nothing.
+func (w *writers) failed(by string, write session.Write) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	set := streamevent.ItemOf(write.Set)
+	w.take(write.SessionID, func(kept keptWrite) bool { return kept.by == by && reflect.DeepEqual(kept.set, set) })
+}
+
+// of is who made the change; "" is that it is not known.
+func (w *writers) of(r streamevent.Record) string {
+	id, _ := r.DynamoDB.Keys[session.AttrSessionID]["S"].(string)
+	is := r.DynamoDB.NewImage
+	if is == nil {
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.take(id, func(kept keptWrite) bool {
+		for attr, value := range kept.set {
+			if !reflect.DeepEqual(is[attr], value) {
+				return false
+			}
+		}
+		return !slices.ContainsFunc(kept.remove, func(attr string) bool { return is[attr] != nil })
+	}).by
+}
+
+// take takes the first write out that is meant, with the lock held.
+func (w *writers) take(id string, meant func(keptWrite) bool) (first keptWrite) {
+	kept := w.writes[id]
+	n := slices.IndexFunc(kept, meant)
+	if n < 0 {
+		return keptWrite{}
+	}
+	first = kept[n]
+	if kept = slices.Delete(kept, n, n+1); len(kept) == 0 {
+		delete(w.writes, id)
+	} else {
+		w.writes[id] = kept
+	}
+	return first
+}
+
+// watchedTable notes what a function writes.
+type watchedTable struct {
+	session.Table
+	by      string
+	writers *writers
+}
+
+func (t *watchedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
+	for _, w := range writes { // before it is written: the stream may be faster than the answer
+		t.writers.wrote(t.by, w)
+	}
+	results := t.Table.Write(ctx, writes)
+	for n, r := range results {
+		if (errors.Is(r.Err, session.ErrCondition) || errors.Is(r.Err, session.ErrNotWritten)) && !r.MayLand {
+			t.writers.failed(t.by, writes[n])
+		}
+	}
+	return results
+}
