@@ -163,7 +163,7 @@ clients: ## Generate a Python and a Go client from the contract, and run them ag
 schemathesis: ## Send the local system whatever the contract allows and forbids, for a minute
 	@.ci/clients/schemathesis
 
-readme: ## Run the commands of README.md and compare what they print
+readme: ## Run the commands of README.md and of the runbook, and compare what they print
 	@.ci/readme/check
 
 operation: ## Deploy to a stand-in for AWS, and run the operator's commands against the local system (after sam-build)

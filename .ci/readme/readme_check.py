@@ -1,12 +1,12 @@
-"""Runs the commands of README.md. A block of shell commands says how, in the word behind its language:
+"""Runs the commands of README.md and of the runbook. A block of shell commands says how, in the word behind its language:
 
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
-    sh aws      in order, in one shell, with the real aws command against a stand-in for AWS (.ci/aws/stand_in.py)
+    sh aws      in order, in one shell a file, with the real aws command against a stand-in for AWS (.ci/aws/stand_in.py)
     sh make     make and make run are run here; of the others make_commands.py knows the check of `make ci` that runs them
     text run    what `make run` has printed meanwhile, other lines in between
 
-What else README.md says of make, in its lines, must exist.
+What else these files say of make, in their lines, must exist.
 In what is printed, times and UUIDs stand for any, and "..." at the end of a text for any rest."""
 
 import json
@@ -21,6 +21,7 @@ import make_commands
 import stand_in
 from servers import ROOT, free_port, process
 
+FILES = ("README.md", "internal/operate/RUNBOOK.md")
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
@@ -99,10 +100,11 @@ class Check:
         self.run = 0
         self.commands = make_commands.Commands()
 
-    def fault(self, line, message):
-        self.faults.append(f"README.md:{line}: {message}")
+    def fault(self, place, message):
+        """place is a line of a file: FILE:LINE."""
+        self.faults.append(f"{place}: {message}")
 
-    def local(self, line, commands, told, address, patient):
+    def local(self, place, commands, told, address, patient):
         commands = commands.replace(WRITTEN_FOR, address)
         deadline = time.monotonic() + SECONDS_TO_WAIT
         while True:
@@ -112,32 +114,31 @@ class Check:
                 break
             time.sleep(0.2)
         if not right:
-            self.fault(line, f"exit status {status}, and printed\n{printed}{errors}")
+            self.fault(place, f"exit status {status}, and printed\n{printed}{errors}")
         self.run += 1
 
-    def make(self, line, commands):
+    def make(self, place, commands):
         for command in filter(str.strip, commands.splitlines()):
             for fault in self.commands.faults(command, True):
-                self.fault(line, fault)
+                self.fault(place, fault)
             if make_commands.parse(command) == ([], {}):
                 listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
                 if listed.returncode or "make run " not in listed.stdout:
-                    self.fault(line, f"make lists no targets: {listed.stdout}{listed.stderr}")
+                    self.fault(place, f"make lists no targets: {listed.stdout}{listed.stderr}")
         self.run += 1
 
-    def printed(self, line, told, output):
+    def printed(self, place, told, output):
         """output is a function for what `make run` has printed so far."""
         deadline = time.monotonic() + SECONDS_TO_WAIT
         while not in_order(told, output()):
             if time.monotonic() > deadline:
-                self.fault(line, f"make run has printed\n{output()}")
+                self.fault(place, f"make run has printed\n{output()}")
                 break
             time.sleep(0.2)
         self.run += 1
 
-    def aws(self, found):
-        """found is each block's line and commands."""
-        script = "\n".join(f"echo README.md:{line} >&2\n{commands}" for line, commands in found)
+    def aws(self, files):
+        """files is, for each file, each block's place and commands."""
         port, dynamodb_port = free_port(), free_port()
         address = f"http://127.0.0.1:{port}"
         settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN}
@@ -149,14 +150,15 @@ class Check:
             aws.stacks.outputs = outputs_of_the_template(address)
             aws.client_secret = SECRET
             aws.ports["DynamoDB_20120810"] = dynamodb_port
-            status, printed, errors = shell(script, **aws.environment() | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_PAGER": "", "HOME": folder})
+            for found in files:
+                script = "\n".join(f"echo {place} >&2\n{commands}" for place, commands in found)
+                status, printed, errors = shell(script, **aws.environment() | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_PAGER": "", "HOME": folder})
+                if status:
+                    self.fault(found[0][0], f"exit status {status}, and printed\n{printed}{errors}")
+                self.run += len(found)
         for name, payload in aws.invoked:
             if "task" not in payload:
-                self.fault(found[0][0], f"{name} is invoked with {payload}, which is no task")
-        if status:
-            self.fault(found[0][0], f"exit status {status}, and printed\n{printed}{errors}")
-        self.run += len(found)
-        return printed
+                self.fault("a block", f"{name} is invoked with {payload}, which is no task")
 
 
 def outputs_of_the_template(address):
@@ -170,37 +172,43 @@ def outputs_of_the_template(address):
     }
 
 
-def main():
-    check, of_aws = Check(), []
-    text = (ROOT / "README.md").read_text()
-    found = list(blocks(text))
+def check_file(check, file, output, address):
+    """Checks all of a file except its blocks for aws, which it returns."""
+    text = (ROOT / file).read_text()
+    found, of_aws = list(blocks(text)), []
     for line in nameless(text):
-        check.fault(line, "a block must say what is in it")
+        check.fault(f"{file}:{line}", "a block must say what is in it")
     for line, fault in check.commands.inline(text):
-        check.fault(line, fault)
+        check.fault(f"{file}:{line}", fault)
+    for n, (line, language, word, content) in enumerate(found):
+        place = f"{file}:{line}"
+        if (language, word) == ("text", "run"):
+            check.printed(place, content, output)
+        if language != "sh":
+            continue
+        follows = found[n + 1] if n + 1 < len(found) else None
+        told = (follows[1], follows[3]) if follows and follows[1] in ("json", "text") and not follows[2] else None
+        match word:
+            case "local" | "await":
+                check.local(place, content, told, address, word == "await")
+            case "make":
+                check.make(place, content)
+            case "aws":
+                of_aws.append((place, content))
+            case _:
+                check.fault(place, "a block of commands must say how it is checked (.ci/readme/readme_check.py)")
+    return of_aws
+
+
+def main():
+    check = Check()
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts") as output:
-            for n, (line, language, word, content) in enumerate(found):
-                if (language, word) == ("text", "run"):
-                    check.printed(line, content, output)
-                if language != "sh":
-                    continue
-                follows = found[n + 1] if n + 1 < len(found) else None
-                told = (follows[1], follows[3]) if follows and follows[1] in ("json", "text") and not follows[2] else None
-                match word:
-                    case "local" | "await":
-                        check.local(line, content, told, f"http://127.0.0.1:{port}", word == "await")
-                    case "make":
-                        check.make(line, content)
-                    case "aws":
-                        of_aws.append((line, content))
-                    case _:
-                        check.fault(line, "a block of commands must say how it is checked (.ci/readme/readme_check.py)")
-    if of_aws:
-        check.aws(of_aws)
+            of_aws = [check_file(check, file, output, f"http://127.0.0.1:{port}") for file in FILES]
+    check.aws(list(filter(None, of_aws)))
     print(*check.faults, sep="\n", end="\n" if check.faults else "")
-    print(f"README.md: {check.run} blocks of commands run, {len(check.faults)} faults")
+    print(f"{', '.join(FILES)}: {check.run} blocks of commands run, {len(check.faults)} faults")
     sys.exit(bool(check.faults) or check.run == 0)
 
 

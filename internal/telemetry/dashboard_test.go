@@ -293,31 +293,26 @@ func TestAlarmsGoToTheTopic(t *testing.T) {
 
 // Whoever is woken finds what to do, and the dashboard shows every alarm.
 func TestEveryAlarmNamesItsSection(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	runbook, err := os.ReadFile("../operate/RUNBOOK.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, onCall, found := strings.Cut(string(readme), "\n## On call")
-	if !found {
-		t.Fatal("README.md has no part for who is on call")
-	}
-	onCall, _, _ = strings.Cut(onCall, "\n## ")
 	tmpl := load(t, nil)
 	all := alarms(t, tmpl)
 	if len(all) < 10 {
 		t.Errorf("only %d alarms", len(all))
 	}
-	named := regexp.MustCompile(`README\.md, "([^"]+)"\.$`)
+	named := regexp.MustCompile(`RUNBOOK\.md, "([^"]+)"\.$`)
 	sections := map[string]bool{}
 	for id, a := range all {
 		name := named.FindStringSubmatch(a.AlarmDescription)
 		if name == nil {
-			t.Errorf("%s: names no section of README.md: %s", id, a.AlarmDescription)
+			t.Errorf("%s: names no section of RUNBOOK.md: %s", id, a.AlarmDescription)
 			continue
 		}
 		sections[name[1]] = true
-		if !strings.Contains(onCall, "\n### "+name[1]+"\n") {
-			t.Errorf("%s: README.md has no section %q under \"On call\"", id, name[1])
+		if !strings.Contains(string(runbook), "\n## "+name[1]+"\n") {
+			t.Errorf("%s: RUNBOOK.md has no section %q", id, name[1])
 		}
 	}
 	for _, w := range dashboard(t, tmpl) {

@@ -9,17 +9,17 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// README.md says what all metrics cost a month. The alarms' cost is in the figures
+// The runbook says what all metrics cost a month. The alarms' cost is in the figures
 // of make bench.
-func TestReadmeSaysWhatTheMetricsCost(t *testing.T) {
+func TestRunbookSaysWhatTheMetricsCost(t *testing.T) {
 	const metricMonth = 0.30 // dollars for a metric, and for each reason of one; internal/bench has its source
-	readme, err := os.ReadFile("../../README.md")
+	runbook, err := os.ReadFile("../operate/RUNBOOK.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	reasons := []string{session.RefusedNoSuchSession, session.RefusedByHost, session.RefusedNotRecorded, session.RefusedNotAsAsked}
 	told := fmt.Sprintf("$%.2f with all of them", metricMonth*float64(len(session.Metrics)+len(reasons)))
-	if !strings.Contains(string(readme), told) {
-		t.Errorf("README.md does not say: %s", told)
+	if !strings.Contains(string(runbook), told) {
+		t.Errorf("RUNBOOK.md does not say: %s", told)
 	}
 }

@@ -1,6 +1,7 @@
-package main
+package runbook_test
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,20 +12,20 @@ import (
 // What the table under "What StateReason says" is about: the files that make reasons, and where a reason stands in them.
 var (
 	makeReasons = []string{
-		"../session/*.go", "../events/hostevents/*.go", "../runcommand/*.go", "../local/agent/*.go", "../local/fleet/agent.go",
-		"../runcommand/documents/*.sh", "../runcommand/documents/shared/*.awk",
+		"../../session/*.go", "../../events/hostevents/*.go", "../../runcommand/*.go", "../../local/agent/*.go", "../../local/fleet/agent.go",
+		"../../runcommand/documents/*.sh", "../../runcommand/documents/shared/*.awk",
 	}
 	reasonsIn = map[string]*regexp.Regexp{
-		"../session/rules_due.go":                    regexp.MustCompile(`Sprintf\("([^"]+)"`),
-		"../session/confirmer.go":                    regexp.MustCompile(`r\.Reason = "([^"]+)"`),
-		"../events/hostevents/answer.go":             regexp.MustCompile(`"(The host[^"]+) \("\+howItEnded`),
-		"../runcommand/isolate.go":                   regexp.MustCompile(`(?:return |Reason: )"((?:is|may|runs|was) [^"]+)"`),
-		"../runcommand/documents/close.sh":           regexp.MustCompile(`"failed", "([^"]+)"\)`),
-		"../runcommand/documents/shared/closing.awk": regexp.MustCompile(`(?:return|:) "(dcv [^"]+)"`),
-		"../runcommand/documents/shared/dcv.awk":     regexp.MustCompile(`(?:words|whyBlank) = (?:code[^?]*\? )?"([^"]{4,})"`),
+		"../../session/rules_due.go":                    regexp.MustCompile(`Sprintf\("([^"]+)"`),
+		"../../session/confirmer.go":                    regexp.MustCompile(`r\.Reason = "([^"]+)"`),
+		"../../events/hostevents/answer.go":             regexp.MustCompile(`"(The host[^"]+) \("\+howItEnded`),
+		"../../runcommand/isolate.go":                   regexp.MustCompile(`(?:return |Reason: )"((?:is|may|runs|was) [^"]+)"`),
+		"../../runcommand/documents/close.sh":           regexp.MustCompile(`"failed", "([^"]+)"\)`),
+		"../../runcommand/documents/shared/closing.awk": regexp.MustCompile(`(?:return|:) "(dcv [^"]+)"`),
+		"../../runcommand/documents/shared/dcv.awk":     regexp.MustCompile(`(?:words|whyBlank) = (?:code[^?]*\? )?"([^"]{4,})"`),
 	}
 	// What the table under "Bounds" is about: the files that log, and lines which say that a bound was reached.
-	reachBounds = []string{"../session/*.go", "../events/hostevents/*.go", "../events/cleanup/*.go"}
+	reachBounds = []string{"../../session/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
 	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|due still)[^"]*)"`)
 
 	reasonRow = regexp.MustCompile(`(?m)^\| (\*.+?\*) \| .+ \|$`)
@@ -33,11 +34,11 @@ var (
 
 // Whoever is on call finds each reason that a record can have, and no other.
 func TestRunbookHasTheReasons(t *testing.T) {
-	_, table, found := strings.Cut(read(t, "../../README.md"), "\n### What StateReason says\n")
+	_, table, found := strings.Cut(read(t, "../RUNBOOK.md"), "\n## What StateReason says\n")
 	if !found {
-		t.Fatal("README.md does not say what StateReason says")
+		t.Fatal("RUNBOOK.md does not say what StateReason says")
 	}
-	table, _, _ = strings.Cut(table, "\n### ")
+	table, _, _ = strings.Cut(table, "\n## ")
 	var told []string
 	for _, row := range reasonRow.FindAllStringSubmatch(table, -1) {
 		for _, f := range fragment.FindAllStringSubmatch(row[1], -1) {
@@ -47,7 +48,7 @@ func TestRunbookHasTheReasons(t *testing.T) {
 	sources := readAll(t, makeReasons)
 	for _, f := range told {
 		if !strings.Contains(sources, strings.TrimSpace(f)) {
-			t.Errorf("README.md explains *%s*, which nothing says", f)
+			t.Errorf("RUNBOOK.md explains *%s*, which nothing says", f)
 		}
 	}
 	for file, reasons := range reasonsIn {
@@ -57,7 +58,7 @@ func TestRunbookHasTheReasons(t *testing.T) {
 		}
 		for _, reason := range all {
 			if !slices.ContainsFunc(told, func(f string) bool { return strings.Contains(reason[1], strings.TrimSpace(f)) }) {
-				t.Errorf("README.md does not explain %q of %s", reason[1], file)
+				t.Errorf("RUNBOOK.md does not explain %q of %s", reason[1], file)
 			}
 		}
 	}
@@ -65,9 +66,9 @@ func TestRunbookHasTheReasons(t *testing.T) {
 
 // Promise 11: whoever reads of a bound finds its log line, and the other way round.
 func TestRunbookHasTheBounds(t *testing.T) {
-	_, table, found := strings.Cut(read(t, "../../README.md"), "\n### Bounds\n")
+	_, table, found := strings.Cut(read(t, "../RUNBOOK.md"), "\n## Bounds\n")
 	if !found {
-		t.Fatal("README.md does not say which bounds there are")
+		t.Fatal("RUNBOOK.md does not say which bounds there are")
 	}
 	table, _, _ = strings.Cut(table, "\n## ")
 	sources := readAll(t, reachBounds)
@@ -75,7 +76,7 @@ func TestRunbookHasTheBounds(t *testing.T) {
 	for _, f := range fragment.FindAllStringSubmatch(table, -1) {
 		told = append(told, f[1])
 		if !strings.Contains(sources, f[1]) {
-			t.Errorf("README.md has the log line *%s*, which nothing writes", f[1])
+			t.Errorf("RUNBOOK.md has the log line *%s*, which nothing writes", f[1])
 		}
 	}
 	lines := atBound.FindAllStringSubmatch(sources, -1)
@@ -84,7 +85,7 @@ func TestRunbookHasTheBounds(t *testing.T) {
 	}
 	for _, line := range lines {
 		if !slices.ContainsFunc(told, func(f string) bool { return strings.Contains(line[1], f) }) {
-			t.Errorf("README.md does not tell which bound this line is about: %q", line[1])
+			t.Errorf("RUNBOOK.md does not tell which bound this line is about: %q", line[1])
 		}
 	}
 }
@@ -105,4 +106,13 @@ func readAll(t *testing.T, patterns []string) string {
 		}
 	}
 	return all.String()
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -1,0 +1,116 @@
+// Package runbook finds in the runbook what to do about a reason that a record, or an answer, has. The runbook is
+// internal/operate/RUNBOOK.md: people read it, and the program dcvbroker has it embedded, so that its text exists once.
+package runbook
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Runbook is what it says of reasons: the rows of its tables whose first column has phrases in italics.
+type Runbook struct {
+	rows     []row
+	noReason string // what to do where a deletion is open and has no reason
+}
+
+type row struct {
+	phrases []*regexp.Regexp
+	advice  string
+}
+
+// The first cell of the row about no reason at all.
+const noReason = "no reason at all"
+
+// Parse reads the runbook.
+//
+// A phrase in italics is a text that the code writes, and "..." in it stands for what differs. It may stand anywhere in a
+// reason; one of a single word must be the whole reason.
+func Parse(text string) (*Runbook, error) {
+	r := &Runbook{}
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 2 {
+			continue
+		}
+		first, advice := strings.TrimSpace(cells[0]), plain(strings.TrimSpace(cells[1]))
+		if first == noReason {
+			r.noReason = advice
+			continue
+		}
+		var phrases []*regexp.Regexp
+		for _, phrase := range Phrases(first) {
+			phrases = append(phrases, expression(phrase))
+		}
+		if len(phrases) > 0 {
+			r.rows = append(r.rows, row{phrases, advice})
+		}
+	}
+	if len(r.rows) == 0 || r.noReason == "" {
+		return nil, errors.New("the runbook has no rows of reasons, or none of no reason at all")
+	}
+	return r, nil
+}
+
+// Advice is what to do about a StateReason, a Warning or the reason of an answer, in plain text. Where the reason has
+// several parts, as the outcome and its cause, the advice has a line for each, in their order. An empty reason is that of
+// an open deletion without one. It is not ok if the runbook says nothing of the reason.
+func (r *Runbook) Advice(reason string) (text string, ok bool) {
+	if strings.TrimSpace(reason) == "" {
+		return r.noReason, true
+	}
+	type found struct {
+		at     int
+		advice string
+	}
+	var all []found
+	for _, row := range r.rows {
+		at := -1
+		for _, phrase := range row.phrases {
+			if place := phrase.FindStringIndex(reason); place != nil && (at < 0 || place[0] < at) {
+				at = place[0]
+			}
+		}
+		if at >= 0 {
+			all = append(all, found{at, row.advice})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return a.at - b.at })
+	var lines []string
+	for _, f := range all {
+		lines = append(lines, f.advice)
+	}
+	return strings.Join(lines, "\n"), len(lines) > 0
+}
+
+var (
+	italics = regexp.MustCompile(`\*([^*]+)\*`)
+	link    = regexp.MustCompile(`\[([^\]]+)\]\([^)]*\)`)
+)
+
+// Phrases are the texts in italics of a cell.
+func Phrases(cell string) (all []string) {
+	for _, match := range italics.FindAllStringSubmatch(cell, -1) {
+		all = append(all, match[1])
+	}
+	return all
+}
+
+// expression is a phrase as a regular expression.
+func expression(phrase string) *regexp.Regexp {
+	var parts []string
+	for part := range strings.SplitSeq(phrase, "...") {
+		parts = append(parts, regexp.QuoteMeta(part))
+	}
+	pattern := strings.Join(parts, ".+?")
+	if !strings.Contains(phrase, " ") {
+		pattern = "^" + pattern + "$"
+	}
+	return regexp.MustCompile(pattern)
+}
+
+// plain takes the marks of Markdown away.
+func plain(text string) string {
+	return strings.NewReplacer("`", "", "*", "").Replace(link.ReplaceAllString(text, "$1"))
+}
