@@ -57,7 +57,7 @@ func (c *Cleaner) ProcessDue(ctx context.Context) error {
 // failed is left to the next.
 func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {
 	var due []Record
-	for _, shard := range shards() {
+	for _, shard := range Shards() {
 		records, err := c.Index.Due(ctx, shard, now, duePage)
 		if err != nil {
 			return nil, fmt.Errorf("read the due deletions: %w", err)

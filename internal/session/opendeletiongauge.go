@@ -27,7 +27,7 @@ const gaugePage = 1000
 func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 	now := c.Now()
 	open, waiting, oldest := 0, 0, now
-	for _, shard := range shards() {
+	for _, shard := range Shards() {
 		records, err := c.Index.Open(ctx, shard, gaugePage)
 		if err != nil {
 			return fmt.Errorf("count the open deletions: %w", err)

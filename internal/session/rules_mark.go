@@ -215,8 +215,8 @@ func lease(w *Write, shard, attemptID string, now time.Time) {
 // dueShards spread the index of leases over several partitions.
 const dueShards = 4
 
-// shards are all shards of the index of leases.
-func shards() (all []string) {
+// Shards are all shards of the index of leases.
+func Shards() (all []string) {
 	for n := range dueShards {
 		shard := strconv.Itoa(n)
 		all = append(all, shard, waitingPrefix+shard)

@@ -39,19 +39,9 @@ func (sys *System) control(mux *http.ServeMux) {
 			writeJSON(w, http.StatusOK, answer)
 		})
 	}
+	sys.look(handle)
 	handle("GET /local/hosts", func(*http.Request) (any, error) { return sys.fleet.Hosts() })
 	handle("GET /local/notices", func(*http.Request) (any, error) { return sys.fleet.Notices() })
-	handle("GET /local/inventories", func(r *http.Request) (any, error) {
-		hosts, err := sys.fleet.Hosts()
-		if err != nil {
-			return nil, err
-		}
-		var ids []string
-		for _, h := range hosts {
-			ids = append(ids, h.HostID)
-		}
-		return sys.store.notes(r.Context(), ids)
-	})
 	handle("GET /local/sessions", func(r *http.Request) (any, error) {
 		all, err := sys.store.all(r.Context())
 		return append([]session.Record{}, all...), err
@@ -117,6 +107,8 @@ func (sys *System) control(mux *http.ServeMux) {
 	handle("/local/broadcasts/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
+	mux.Handle("/local/ssm/", toThisMachine(sys.SystemsManager()))
+	mux.Handle("/local/ec2/", toThisMachine(sys.EC2()))
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
 	})
@@ -145,6 +137,17 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
+}
+
+// toThisMachine serves a service's own protocol, which looks at no path.
+func toThisMachine(service http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !fromThisMachine(r) {
+			writeMessage(w, http.StatusForbidden, "The control API answers to this machine only")
+			return
+		}
+		service.ServeHTTP(w, r)
+	})
 }
 
 func fromThisMachine(r *http.Request) bool {

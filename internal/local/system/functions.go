@@ -117,7 +117,7 @@ func (sys *System) makeFunctions() error {
 func (sys *System) output(f template.Function) *telemetry.Output {
 	stack := f.Environment["STACK"]
 	if sys.opts.Output == nil {
-		return telemetry.New(sys.opts.Log.With("Function", f.Name).Handler(), io.Discard, stack, sys.now)
+		return telemetry.New(&keeper{log: sys.kept, function: f.Name, next: sys.opts.Log.With("Function", f.Name).Handler()}, io.Discard, stack, sys.now)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.Environment["LOG_LEVEL"])); err != nil {

@@ -30,8 +30,9 @@ type store interface {
 	// remove takes a record away, if there is one.
 	remove(ctx context.Context, id string) error
 	all(context.Context) ([]session.Record, error)
-	// notes are those of the Hosts table.
-	notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error)
+	// index and hosts are those of tables, and nobody counts their calls.
+	index() session.Index
+	hosts() localHosts
 	// follow tells of each change, in order, until it is stopped.
 	follow(func(streamevent.Record)) (stop func())
 }
@@ -138,9 +139,9 @@ func (s *memoryStore) remove(_ context.Context, id string) error {
 
 func (s *memoryStore) all(context.Context) ([]session.Record, error) { return s.memory.All(), nil }
 
-func (s *memoryStore) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
-	return s.memoryHosts.Notes(ctx, hostIDs)
-}
+func (s *memoryStore) index() session.Index { return s.memory }
+
+func (s *memoryStore) hosts() localHosts { return s.memoryHosts }
 
 func (s *memoryStore) follow(tell func(streamevent.Record)) (stop func()) {
 	feed := s.memory.Feed()
@@ -190,8 +191,12 @@ func (s *dynamoStore) remove(ctx context.Context, id string) error { return s.st
 
 func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
 
-func (s *dynamoStore) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
-	return dynamo.Hosts{Client: s.store.Client, Table: hostsName}.Notes(ctx, hostIDs)
+func (s *dynamoStore) index() session.Index {
+	return dynamo.Index{Client: s.store.Client, Table: tableName}
+}
+
+func (s *dynamoStore) hosts() localHosts {
+	return dynamo.Hosts{Client: s.store.Client, Table: hostsName}
 }
 
 func (s *dynamoStore) follow(tell func(streamevent.Record)) (stop func()) {

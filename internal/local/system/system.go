@@ -75,6 +75,7 @@ type System struct {
 	calls     *calls
 	writers   writers
 	started   time.Time
+	kept      *keptLog
 	queues    map[string]*delivery.Queue
 	functions map[string]*delivery.Function
 	routes    map[string]*delivery.Function // by "METHOD /path"
@@ -111,6 +112,7 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 		routes:    map[string]*delivery.Function{},
 		tasks:     map[string]task{},
 	}
+	sys.kept = &keptLog{now: sys.now}
 	defer func() {
 		if err != nil {
 			sys.Close()
