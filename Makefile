@@ -43,7 +43,7 @@ SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 .DEFAULT_GOAL := help
 .PHONY: help run test story sim bench bench-quick bench-flood profile documents picture ci fmt vet lint shellcheck test-all validate service-models \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
-  operate bench-program tools clean
+  dcvbroker bench-program tools clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -184,20 +184,23 @@ deploy: ## Build and deploy, guided the first time: STACK=name, ARCHITECTURE=arm
 	  GUIDED='$(GUIDED)' SAMCONFIG='$(SAMCONFIG)' \
 	  "$$(.ci/tools/fetch python)/bin/python" .ci/deployment/deploy.py --parameters $(PARAMETERS) --tags $(TAGS)
 
-smoke: operate ## Try a broker out, from token to DELETED: STACK=name, or URL=http://127.0.0.1:8080 for the local system
-	@build/operate smoke -stack '$(STACK)' -url '$(URL)'
+# The address of a system on one machine takes the place of the stack.
+SYSTEM = $(if $(URL),--url '$(URL)',--stack '$(STACK)')
 
-doctor: operate ## Say host by host what is missing, and the command that mends it: STACK=name, HOSTS='i-... i-...'
-	@build/operate doctor -stack '$(STACK)' -url '$(URL)' -hosts '$(HOSTS)'
+smoke: dcvbroker ## Try a broker out, from token to DELETED: STACK=name, or URL=http://127.0.0.1:8080 for the local system
+	@build/dcvbroker smoke $(SYSTEM)
 
-redrive: operate ## Put the dead letters of host-events back into its queue: STACK=name
-	@build/operate redrive -stack '$(STACK)'
+doctor: dcvbroker ## Say host by host what is missing, and the command that fixes it: STACK=name, HOSTS='i-... i-...'
+	@build/dcvbroker doctor $(SYSTEM) $(HOSTS)
 
-delete-stack: operate ## Delete a stack, after asking: STACK=name, CONFIRM=name, TABLE=delete if its table is to go too
-	@build/operate delete-stack -stack '$(STACK)' -table '$(TABLE)' -confirm '$(CONFIRM)'
+redrive: dcvbroker ## Put the dead letters of host-events back into its queue: STACK=name
+	@build/dcvbroker redrive --stack '$(STACK)'
 
-operate: | build/
-	@go build -o build/operate ./internal/operate
+delete-stack: dcvbroker ## Delete a stack, after asking: STACK=name, CONFIRM=name, TABLE=delete if its table is to go too
+	@build/dcvbroker delete-stack --stack '$(STACK)' --table '$(TABLE)' --confirm '$(CONFIRM)'
+
+dcvbroker: | build/ ## Build build/dcvbroker, the program for those who run a fleet
+	@go build -o build/dcvbroker ./internal/operate
 
 ##### The rest
 

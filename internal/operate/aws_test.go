@@ -34,7 +34,7 @@ func (a *account) serve(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": dynamodblocal.TestKey, "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"TOKEN": "", "TOKEN_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": "",
+		"TOKEN": "", "TOKEN_URL": "", "SCOPE": "", "DCVBROKER_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": "",
 	} {
 		t.Setenv(name, value)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,26 +17,22 @@ import (
 
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/local/system"
-	"dcv-session-broker/internal/operate/smoke"
 	"dcv-session-broker/internal/template"
 )
 
-// operate runs the command, and gives what it said, which must have nothing secret in it.
-func operate(t *testing.T, typed string, args ...string) (said string, err error) {
+// dcvbroker runs the program, and gives what it said, which must have nothing secret in it, and what it exits with.
+func dcvbroker(t *testing.T, typed string, args ...string) (said string, status int) {
 	t.Helper()
 	var out strings.Builder
-	o := operator{in: strings.NewReader(typed), out: &out, getenv: os.Getenv}
-	err = o.run(t.Context(), args)
+	p := program{in: strings.NewReader(typed), out: &out, err: &out, getenv: os.Getenv}
+	status = p.run(t.Context(), args)
 	said = out.String()
-	if err != nil {
-		said += "\n" + err.Error()
-	}
 	for _, secret := range []string{clientSecret, apiToken} {
 		if strings.Contains(said, secret) {
 			t.Errorf("%s is shown:\n%s", secret, said)
 		}
 	}
-	return said, err
+	return said, status
 }
 
 // startSystem starts the whole system on one machine.
@@ -75,9 +70,9 @@ func TestSmokeOnOneMachine(t *testing.T) {
 	for _, mode := range []string{"purge", "best-effort"} {
 		t.Run(mode, func(t *testing.T) {
 			_, url := startSystem(t, system.Options{Token: apiToken, Parameters: map[string]string{"ForceMode": mode}})
-			said, err := operate(t, "", "smoke", "-url", url+"/")
-			if err != nil || !strings.Contains(said, "the whole path works") {
-				t.Errorf("%v\n%s", err, said)
+			said, status := dcvbroker(t, "", "smoke", "--url", url+"/")
+			if status != exitDone || !strings.Contains(said, "the whole path works") {
+				t.Errorf("%d\n%s", status, said)
 			}
 			if records := get(t, url+"/local/sessions"); records != "[]" {
 				t.Errorf("left in the table: %s", records)
@@ -102,9 +97,9 @@ func TestSmokeOfAStack(t *testing.T) {
 	a.serve(t)
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
 
-	said, err := operate(t, "", "smoke", "-stack", stackName)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	said, status := dcvbroker(t, "", "smoke", "--stack", stackName)
+	if status != exitDone {
+		t.Fatalf("%d\n%s", status, said)
 	}
 	for _, want := range []string{"stack studio (UPDATE_COMPLETE), " + url, "call without it: refused", "DELETED (", "the whole path works"} {
 		if !strings.Contains(said, want) {
@@ -117,27 +112,27 @@ func TestSmokeOfAStack(t *testing.T) {
 
 	t.Run("with a token of one's own", func(t *testing.T) {
 		a.parameters["Issuer"] = "https://login.example.com"
-		if said, err := operate(t, "", "smoke", "-stack", stackName); err == nil || !strings.Contains(said, "set TOKEN to one") {
-			t.Errorf("%v\n%s", err, said)
+		if said, status := dcvbroker(t, "", "smoke", "--stack", stackName); status != exitNotRun || !strings.Contains(said, "set TOKEN to one") {
+			t.Errorf("%d\n%s", status, said)
 		}
 		t.Setenv("TOKEN", apiToken)
-		if said, err := operate(t, "", "smoke", "-stack", stackName); err != nil {
-			t.Errorf("%v\n%s", err, said)
+		if said, status := dcvbroker(t, "", "smoke", "--stack", stackName); status != exitDone {
+			t.Errorf("%d\n%s", status, said)
 		}
 		t.Setenv("TOKEN", "")
 		t.Setenv("TOKEN_URL", url+"/oauth2/token")
 		t.Setenv("CLIENT_ID", "any")
 		t.Setenv("CLIENT_SECRET", clientSecret)
-		if said, err := operate(t, "", "smoke", "-stack", stackName); err != nil {
-			t.Errorf("%v\n%s", err, said)
+		if said, status := dcvbroker(t, "", "smoke", "--stack", stackName); status != exitDone {
+			t.Errorf("%d\n%s", status, said)
 		}
 	})
 
 	t.Run("that does not work", func(t *testing.T) {
 		a.parameters["Issuer"], a.outputs["SessionsTableName"] = "", "AnotherTable"
-		said, err := operate(t, "", "smoke", "-stack", stackName)
-		if !errors.Is(err, smoke.ErrFailed) || !strings.Contains(said, "FAILED  list a test session: put smoke-") || !strings.Contains(said, "look at ") {
-			t.Errorf("%v\n%s", err, said)
+		said, status := dcvbroker(t, "", "smoke", "--stack", stackName)
+		if status != exitUnsuccessful || !strings.Contains(said, "FAILED  list a test session: put smoke-") || !strings.Contains(said, "look at ") {
+			t.Errorf("%d\n%s", status, said)
 		}
 	})
 }
@@ -152,21 +147,21 @@ func TestDoctorOnOneMachine(t *testing.T) {
 
 	t.Setenv("AWS_ENDPOINT_URL_SSM", "")
 	t.Setenv("AWS_ENDPOINT_URL_EC2", "")
-	doctor := []string{"doctor", "-url", url, "-template", "../../template.yaml"}
-	if said, err := operate(t, "", doctor...); err == nil || !strings.Contains(said, "SSM_PORT and EC2_PORT") {
-		t.Errorf("%v\n%s", err, said)
+	doctor := []string{"doctor", "--url", url, "--template", "../../template.yaml"}
+	if said, status := dcvbroker(t, "", doctor...); status != exitNotRun || !strings.Contains(said, "SSM_PORT and EC2_PORT") {
+		t.Errorf("%d\n%s", status, said)
 	}
 	t.Setenv("AWS_ENDPOINT_URL_SSM", systemsManager.URL)
 	t.Setenv("AWS_ENDPOINT_URL_EC2", instances.URL)
-	if said, err := operate(t, "", doctor...); err != nil || !strings.Contains(said, "0 faults") {
-		t.Errorf("%v\n%s", err, said)
+	if said, status := dcvbroker(t, "", doctor...); status != exitDone || !strings.Contains(said, "0 faults") {
+		t.Errorf("%d\n%s", status, said)
 	}
 	call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/silence", "")
-	if said, err := operate(t, "", doctor...); !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   i-00000000000000002 is ConnectionLost") {
-		t.Errorf("%v\n%s", err, said)
+	if said, status := dcvbroker(t, "", doctor...); status != exitUnsuccessful || !strings.Contains(said, "FAULT   i-00000000000000002 is ConnectionLost") {
+		t.Errorf("%d\n%s", status, said)
 	}
-	if said, err := operate(t, "", append(doctor, "-hosts", "i-00000000000000001")...); err != nil || !strings.Contains(said, "0 faults") {
-		t.Errorf("%v\n%s", err, said)
+	if said, status := dcvbroker(t, "", append(doctor, "i-00000000000000001")...); status != exitDone || !strings.Contains(said, "0 faults") {
+		t.Errorf("%d\n%s", status, said)
 	}
 
 	t.Run("a host with more sessions than an answer holds", func(t *testing.T) {
@@ -178,9 +173,9 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		for !strings.Contains(get(t, url+"/local/inventories"), `"`+host+`":{"SentAt":"2`) {
 			time.Sleep(20 * time.Millisecond)
 		}
-		said, err := operate(t, "", append(doctor, "-hosts", host)...)
-		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   "+host+" did not list all of its sessions in any of its inventories") {
-			t.Errorf("%v\n%s", err, said)
+		said, status := dcvbroker(t, "", append(doctor, host)...)
+		if status != exitUnsuccessful || !strings.Contains(said, "FAULT   "+host+" did not list all of its sessions in any of its inventories") {
+			t.Errorf("%d\n%s", status, said)
 		}
 	})
 
@@ -197,18 +192,18 @@ func TestDoctorOnOneMachine(t *testing.T) {
 			template:  processed(t),
 		}
 		a.serve(t)
-		said, err := operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
-		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") ||
+		said, status := dcvbroker(t, "", "doctor", "--stack", stackName, "--template", "../../template.yaml")
+		if status != exitUnsuccessful || !strings.Contains(said, "FAULT   IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(said, "2 faults") ||
 			!strings.Contains(said, "note    i-00000000000000001 did not list all of its sessions in its inventory of 2026-11-23 12:20:00 UTC") {
-			t.Errorf("%v\n%s", err, said)
+			t.Errorf("%d\n%s", status, said)
 		}
 		a.answers["BatchGetItem"] = map[string]any{}
 
 		call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/speak", "")
 		a.resources["IdleDocument"] = "IdleDocument"
-		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
-		if err != nil || !strings.Contains(said, "ok      CloseDocument (CloseDocument): version 1, as deployed") || strings.Contains(said, "note") {
-			t.Errorf("%v\n%s", err, said)
+		said, status = dcvbroker(t, "", "doctor", "--stack", stackName, "--template", "../../template.yaml")
+		if status != exitDone || !strings.Contains(said, "ok      CloseDocument (CloseDocument): version 1, as deployed") || strings.Contains(said, "note") {
+			t.Errorf("%d\n%s", status, said)
 		}
 
 		// It was deployed from what is not this checkout, which is newer.
@@ -216,22 +211,22 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		if err := os.WriteFile(newer, bytes.Replace(read(t), []byte("Closes the DCV sessions that"), []byte("Closes all DCV sessions that"), 1), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", newer)
-		if err != nil || !strings.Contains(said, "note    CloseDocument (CloseDocument) is as it was deployed (version 1), from another version than this checkout's") ||
+		said, status = dcvbroker(t, "", "doctor", "--stack", stackName, "--template", newer)
+		if status != exitDone || !strings.Contains(said, "note    CloseDocument (CloseDocument) is as it was deployed (version 1), from another version than this checkout's") ||
 			!strings.Contains(said, "ok      InventoryDocument") {
-			t.Errorf("%v\n%s", err, said)
+			t.Errorf("%d\n%s", status, said)
 		}
 
 		a.template = strings.Replace(a.template, "Closes the DCV sessions that", "Closes no DCV sessions that", 1)
-		said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml")
-		if !errors.Is(err, errFaults) || !strings.Contains(said, "FAULT   CloseDocument (CloseDocument) is not what the deployed template has") {
-			t.Errorf("%v\n%s", err, said)
+		said, status = dcvbroker(t, "", "doctor", "--stack", stackName, "--template", "../../template.yaml")
+		if status != exitUnsuccessful || !strings.Contains(said, "FAULT   CloseDocument (CloseDocument) is not what the deployed template has") {
+			t.Errorf("%d\n%s", status, said)
 		}
 
 		for _, other := range []string{`{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`, "Resources: {}"} {
 			a.template = other
-			if said, err = operate(t, "", "doctor", "-stack", stackName, "-template", "../../template.yaml"); err == nil || !strings.Contains(said, "the template of stack studio ") {
-				t.Errorf("%v\n%s", err, said)
+			if said, status = dcvbroker(t, "", "doctor", "--stack", stackName, "--template", "../../template.yaml"); status != exitNotRun || !strings.Contains(said, "the template of stack studio ") {
+				t.Errorf("%d\n%s", status, said)
 			}
 		}
 	})
@@ -279,9 +274,9 @@ func TestRedriveOfAStack(t *testing.T) {
 		},
 	}
 	a.serve(t)
-	said, err := operate(t, "", "redrive", "-stack", stackName)
-	if err != nil || !strings.Contains(said, "2 put back") || !slices.Contains(a.asked, "StartMessageMoveTask") {
-		t.Errorf("%v\n%s\n%q", err, said, a.asked)
+	said, status := dcvbroker(t, "", "redrive", "--stack", stackName)
+	if status != exitDone || !strings.Contains(said, "2 put back") || !slices.Contains(a.asked, "StartMessageMoveTask") {
+		t.Errorf("%d\n%s\n%q", status, said, a.asked)
 	}
 }
 
@@ -292,17 +287,17 @@ func TestDeleteStackAsksFirst(t *testing.T) {
 		sure  bool
 	}{
 		{"", nil, false}, {"y\n", nil, false}, {"another\n", nil, false}, {"studio\n", nil, true}, {" studio ", nil, true},
-		{"", []string{"-confirm", "studio"}, true}, {"studio\n", []string{"-confirm", "another"}, false},
+		{"", []string{"--confirm", "studio"}, true}, {"studio\n", []string{"--confirm", "another"}, false},
 	} {
 		a := &account{}
 		a.serve(t)
-		_, err := operate(t, c.typed, append([]string{"delete-stack", "-stack", stackName}, c.args...)...)
-		if deleted := slices.Contains(a.asked, "DeleteStack"); deleted != c.sure || err == nil {
-			t.Errorf("%q %q: deleted %v, %v", c.typed, c.args, deleted, err)
+		_, status := dcvbroker(t, c.typed, append([]string{"delete-stack", "--stack", stackName}, c.args...)...)
+		if deleted := slices.Contains(a.asked, "DeleteStack"); deleted != c.sure || status != exitNotRun {
+			t.Errorf("%q %q: deleted %v, %d", c.typed, c.args, deleted, status)
 		}
 	}
-	if _, err := operate(t, "", "delete-stack", "-table", "drop"); err == nil || !strings.Contains(err.Error(), `TABLE is "drop"`) {
-		t.Errorf("got %v", err)
+	if said, status := dcvbroker(t, "", "delete-stack", "--table", "drop"); status != exitNotRun || !strings.Contains(said, `invalid argument "drop" for "--table" flag: it can be keep, delete`) {
+		t.Errorf("%d\n%s", status, said)
 	}
 }
 
@@ -310,21 +305,25 @@ func TestWhatIsNotThereIsSaidToBeMissing(t *testing.T) {
 	a := &account{}
 	a.serve(t)
 	for _, command := range []string{"smoke", "doctor", "redrive", "delete-stack"} {
-		said, err := operate(t, "", command, "-stack", "nowhere", "-template", "../../template.yaml")
-		if err == nil || !strings.Contains(said, "there is no stack nowhere in this account and region") {
-			t.Errorf("%s: %v", command, err)
+		args := []string{command, "--stack", "nowhere"}
+		if command == "doctor" {
+			args = append(args, "--template", "../../template.yaml")
+		}
+		said, status := dcvbroker(t, "", args...)
+		if status != exitNotRun || !strings.Contains(said, "there is no stack nowhere in this account and region") {
+			t.Errorf("%s: %d\n%s", command, status, said)
 		}
 	}
-	if said, err := operate(t, "", "smoke", "-stack", stackName); err == nil || !strings.Contains(said, "has no output SessionsTableName") {
-		t.Errorf("%v", err)
+	if said, status := dcvbroker(t, "", "smoke", "--stack", stackName); status != exitNotRun || !strings.Contains(said, "has no output ApiUrl") {
+		t.Errorf("%d", status)
 	}
 	t.Setenv("AWS_REGION", "")
-	if _, err := operate(t, "", "redrive", "-stack", stackName); err == nil || !strings.Contains(err.Error(), "set AWS_REGION") {
-		t.Errorf("got %v", err)
+	if said, status := dcvbroker(t, "", "redrive", "--stack", stackName); status != exitNotRun || !strings.Contains(said, "set AWS_REGION") {
+		t.Errorf("%d\n%s", status, said)
 	}
-	for _, args := range [][]string{{}, {"fly"}, {"smoke", "-fast"}, {"smoke", "now"}} {
-		if _, err := operate(t, "", args...); !errors.Is(err, errUsage) {
-			t.Errorf("%q: %v", args, err)
+	for _, args := range [][]string{{"fly"}, {"smoke", "--fast"}, {"smoke", "now"}} {
+		if said, status := dcvbroker(t, "", args...); status != exitNotRun || !strings.Contains(said, "--help") {
+			t.Errorf("%q: %d\n%s", args, status, said)
 		}
 	}
 }

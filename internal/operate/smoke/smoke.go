@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/operate/token"
 	"dcv-session-broker/internal/session"
 )
 
@@ -29,17 +30,12 @@ type Records interface {
 	Remove(ctx context.Context, id string) error
 }
 
-// Tokens is where access tokens come from. What it returns is not shown, nor may be part of an error.
-type Tokens interface {
-	Token(context.Context) (string, error)
-}
-
 // A Check is one run.
 type Check struct {
 	// API is its address, without a / at the end.
 	API     string
 	HTTP    *http.Client
-	Tokens  Tokens
+	Tokens  token.Source
 	Records Records
 	// Guarded: the API must refuse who has no token.
 	Guarded bool
@@ -111,7 +107,7 @@ func (c *Check) take(ctx context.Context, steps []step) error {
 }
 
 func (c *Check) getToken(ctx context.Context) (string, error) {
-	token, err := c.Tokens.Token(ctx)
+	token, err := c.Tokens.Token(ctx, "")
 	if err != nil {
 		return "", err
 	}

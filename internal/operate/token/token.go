@@ -1,4 +1,5 @@
-package smoke
+// Package token is where access tokens for the API come from.
+package token
 
 import (
 	"context"
@@ -9,18 +10,31 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 )
 
+// A Source gives tokens. What it returns is not shown, and no part of an error.
+type Source interface {
+	// Token is a token to call the API with. refused is one that the API has just answered 401 to, or "": it is not
+	// given again.
+	Token(ctx context.Context, refused string) (string, error)
+}
+
 // Given is a token that the caller has already.
 type Given string
 
-// Token is Tokens'.
-func (g Given) Token(context.Context) (string, error) { return string(g), nil }
+// Token implements Source.
+func (g Given) Token(_ context.Context, refused string) (string, error) {
+	if refused == string(g) {
+		return "", errors.New("the API refused the token in TOKEN: set TOKEN to one that is still good, and for this API")
+	}
+	return string(g), nil
+}
 
-// Credentials get a token by client credentials (RFC 6749, section 4.4).
+// Credentials get a token by client credentials (RFC 6749, section 4.4), a new one for each call.
 type Credentials struct {
 	HTTP     *http.Client
 	URL      string
@@ -29,36 +43,46 @@ type Credentials struct {
 	Scope    string
 }
 
-// Token is Tokens'. An error has the issuer's error code, and nothing of what was sent.
-func (c Credentials) Token(ctx context.Context) (string, error) {
+// maxAnswerBytes is more than an issuer's answer has.
+const maxAnswerBytes = 1 << 20
+
+// Token implements Source.
+func (c Credentials) Token(ctx context.Context, _ string) (string, error) {
+	token, _, err := c.fetch(ctx)
+	return token, err
+}
+
+// fetch gets a token, and how long it is good. An error has the issuer's error code, and nothing of what was sent.
+func (c Credentials) fetch(ctx context.Context) (token string, lifetime time.Duration, err error) {
 	secret, err := c.Secret(ctx)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {c.Scope}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(secret)) // RFC 6749, section 2.3.1
 	resp, err := c.HTTP.Do(r)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer resp.Body.Close()
 	var answer struct {
 		AccessToken string `json:"access_token"`
+		ExpiresIn   int    `json:"expires_in"`
 		Error       string `json:"error"`
 	}
 	err = json.NewDecoder(io.LimitReader(resp.Body, maxAnswerBytes)).Decode(&answer)
 	switch {
 	case answer.Error != "":
-		return "", fmt.Errorf("%s answered %d, %s", c.URL, resp.StatusCode, answer.Error)
+		return "", 0, fmt.Errorf("%s answered %d, %s", c.URL, resp.StatusCode, answer.Error)
 	case resp.StatusCode != http.StatusOK || err != nil || answer.AccessToken == "":
-		return "", fmt.Errorf("%s answered %d, without a token", c.URL, resp.StatusCode)
+		return "", 0, fmt.Errorf("%s answered %d, without a token", c.URL, resp.StatusCode)
 	}
-	return answer.AccessToken, nil
+	return answer.AccessToken, time.Duration(answer.ExpiresIn) * time.Second, nil
 }
 
 // UserPools is Cognito's client.

@@ -1,0 +1,165 @@
+// Package api calls the broker's HTTP API as its clients do: with a token, a page at a time, and again where that is safe.
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/operate/token"
+)
+
+// A Client calls one API.
+type Client struct {
+	// URL is the API's address, without a / at the end.
+	URL    string
+	HTTP   *http.Client
+	Tokens token.Source
+	// Pause is before the first repeat of a call that had no answer, and twice as long before each further one.
+	Pause time.Duration
+}
+
+const (
+	// tries is how often a call is sent, at most.
+	tries = 4
+	// maxAnswerBytes is more than what Lambda answers.
+	maxAnswerBytes = 16 << 20
+)
+
+// A NoAnswerError is of a call whose outcome is not known: it was sent, perhaps more than once, and may have been carried
+// out.
+type NoAnswerError struct{ Err error }
+
+func (e *NoAnswerError) Error() string { return e.Err.Error() }
+func (e *NoAnswerError) Unwrap() error { return e.Err }
+
+// A RefusedError is an answer that says that nothing was done.
+type RefusedError struct {
+	Path    string
+	Status  int
+	Message string
+}
+
+func (e *RefusedError) Error() string {
+	text := fmt.Sprintf("%s answered %d: %s", e.Path, e.Status, e.Message)
+	switch e.Status {
+	case http.StatusUnauthorized:
+		text += ". The token is not good here: look at Issuer, Audience and Scope of the stack"
+	case http.StatusForbidden:
+		text += ". The token lacks the scope, which is the stack's parameter Scope"
+	case http.StatusNotFound:
+		text += ". Is this the address of a broker? It is the output ApiUrl of its stack"
+	}
+	return text
+}
+
+// post calls the API. Every call of this API may be repeated. repeated tells whether one was: then an earlier one may have been
+// carried out.
+func (c *Client) post(ctx context.Context, path string, request, answer any) (repeated bool, err error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return false, err
+	}
+	bearer, err := c.Tokens.Token(ctx, "")
+	if err != nil {
+		return false, fmt.Errorf("get an access token: %w", err)
+	}
+	pause, fresh := c.Pause, false
+	for try := 1; ; try++ {
+		err := c.once(ctx, path, bearer, body, answer)
+		var refused *RefusedError
+		switch {
+		case err == nil:
+			return repeated, nil
+		case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && !fresh:
+			// It was kept, and has expired, or was revoked.
+			fresh = true
+			if bearer, err = c.Tokens.Token(ctx, bearer); err != nil {
+				return repeated, fmt.Errorf("get an access token: %w", err)
+			}
+			try--
+			continue
+		case refused != nil && refused.Status != http.StatusTooManyRequests && refused.Status < 500:
+			return repeated, err
+		case refused == nil || refused.Status >= 500:
+			repeated = true
+		}
+		if try == tries || ctx.Err() != nil {
+			if repeated {
+				err = &NoAnswerError{err}
+			}
+			return repeated, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+func (c *Client) once(ctx context.Context, path, bearer string, body []byte, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+bearer)
+	resp, err := c.HTTP.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return &RefusedError{Path: path, Status: resp.StatusCode, Message: explanation(content)}
+	}
+	if err := json.Unmarshal(content, answer); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", path, err)
+	}
+	return nil
+}
+
+// explanation is what an answer other than 200 says, for people.
+func explanation(body []byte) string {
+	var answer struct {
+		Message   string `json:"message"`
+		RequestID string `json:"RequestId"`
+		Errors    []struct {
+			Index         *int
+			Field, Reason string
+		} `json:"errors"`
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
+		text := strings.Join(strings.Fields(string(body)), " ")
+		if len(text) > 300 {
+			text = text[:300] + "..."
+		}
+		return fmt.Sprintf("%q", text)
+	}
+	text := strings.TrimSuffix(answer.Message, ".")
+	for i, e := range answer.Errors {
+		if i == 5 {
+			text += fmt.Sprintf("; and %d more", len(answer.Errors)-i)
+			break
+		}
+		where := ""
+		if e.Index != nil {
+			where = fmt.Sprintf("entry %d: ", *e.Index)
+		}
+		text += fmt.Sprintf("; %s%s %s", where, e.Field, e.Reason)
+	}
+	if answer.RequestID != "" {
+		text += " (request " + answer.RequestID + ")"
+	}
+	return text
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/stack"
+	"dcv-session-broker/internal/operate/token"
+)
+
+// A connection is to one system: a stack, or an API.
+type connection struct {
+	API *api.Client
+	// Stack and AWS are of a stack; without one Stack is nil.
+	Stack *stack.Stack
+	AWS   aws.Config
+	// Control is the address of an API that need not be a stack's: if it is of a system on one machine, its control API is
+	// under /local/ there. It is "" of a stack.
+	Control string
+}
+
+// connect finds the system. Nothing is asked of its API yet.
+func (p *program) connect(ctx context.Context) (*connection, error) {
+	client := httpClient()
+	c := &connection{API: &api.Client{HTTP: client, Pause: 500 * time.Millisecond}, Control: p.url}
+	if p.url != "" {
+		c.API.URL = p.url
+		c.API.Tokens = p.tokensOfURL(client)
+		return c, nil
+	}
+	var err error
+	if c.AWS, c.Stack, err = p.deployed(ctx); err != nil {
+		return nil, err
+	}
+	if c.API.URL, err = c.Stack.Output("ApiUrl"); err != nil {
+		return nil, err
+	}
+	c.API.Tokens, err = p.tokensOfStack(c.AWS, c.Stack, client)
+	return c, err
+}
+
+// httpClient follows no redirect: the API has none, and a token goes nowhere else.
+func httpClient() *http.Client {
+	return &http.Client{
+		Timeout:       35 * time.Second, // the gateway hangs up after 30
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// sdk is the SDK's configuration. The system on one machine wants no credentials, but the SDK does.
+func (p *program) sdk(ctx context.Context) (aws.Config, error) {
+	var options []func(*config.LoadOptions) error
+	switch {
+	case p.url != "":
+		options = append(options, config.WithRegion("us-east-1"), config.WithCredentialsProvider(
+			aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+			})))
+	default:
+		if p.region != "" {
+			options = append(options, config.WithRegion(p.region))
+		}
+		if p.profile != "" {
+			options = append(options, config.WithSharedConfigProfile(p.profile))
+		}
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return cfg, fmt.Errorf("%w: is --profile, or AWS_PROFILE, one of aws configure list-profiles?", err)
+	}
+	if cfg.Region == "" {
+		return cfg, errors.New("no region is configured: give --region, or set AWS_REGION, or AWS_PROFILE to a profile that has one")
+	}
+	return cfg, nil
+}
+
+// deployed reads the stack.
+func (p *program) deployed(ctx context.Context) (aws.Config, *stack.Stack, error) {
+	cfg, err := p.sdk(ctx)
+	if err != nil {
+		return cfg, nil, err
+	}
+	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), p.stack)
+	return cfg, s, err
+}
+
+// ofStack refuses an address where only a stack will do.
+func (p *program) ofStack(verb string) error {
+	if p.url != "" {
+		return fmt.Errorf("%s is about a stack: give --stack in place of --url or DCVBROKER_URL", verb)
+	}
+	return nil
+}
+
+const defaultScope = "dcv-session-manager/sm_scope"
+
+// tokensOfURL are the caller's, if the environment has any, or else those of a system on one machine, where any client is
+// known and any secret is right.
+func (p *program) tokensOfURL(client *http.Client) token.Source {
+	scope := p.getenv("SCOPE")
+	if scope == "" {
+		scope = defaultScope
+	}
+	if own := p.ownTokens(scope, client); own != nil {
+		return own
+	}
+	return token.Credentials{
+		HTTP: client, URL: p.url + "/oauth2/token", ClientID: "any", Scope: scope,
+		Secret: func(context.Context) (string, error) { return "any", nil },
+	}
+}
+
+// ownTokens are those of the caller's environment, or nil.
+func (p *program) ownTokens(scope string, client *http.Client) token.Source {
+	if given := p.getenv("TOKEN"); given != "" {
+		return token.Given(given)
+	}
+	if address, id, secret := p.getenv("TOKEN_URL"), p.getenv("CLIENT_ID"), p.getenv("CLIENT_SECRET"); address != "" && id != "" && secret != "" {
+		return token.Credentials{HTTP: client, URL: address, ClientID: id, Scope: scope,
+			Secret: func(context.Context) (string, error) { return secret, nil }}
+	}
+	return nil
+}
+
+// tokensOfStack are the caller's, if the environment has any, or else those of the stack's user pool.
+func (p *program) tokensOfStack(cfg aws.Config, s *stack.Stack, client *http.Client) (token.Source, error) {
+	scope, err := s.Parameter("Scope")
+	if err != nil {
+		return nil, err
+	}
+	if own := p.ownTokens(scope, client); own != nil {
+		return own, nil
+	}
+	if issuer := s.Parameters["Issuer"]; issuer != "" {
+		return nil, fmt.Errorf("the stack's tokens are those of %s: set TOKEN to one, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET to where one can be had", issuer)
+	}
+	pool, err := s.Output("UserPoolId")
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.Output("ClientId")
+	if err != nil {
+		return nil, err
+	}
+	address, err := s.Output("TokenUrl")
+	if err != nil {
+		return nil, err
+	}
+	pools := cognitoidentityprovider.NewFromConfig(cfg)
+	return token.Credentials{HTTP: client, URL: address, ClientID: id, Scope: scope, Secret: token.SecretOf(pools, pool, id)}, nil
+}

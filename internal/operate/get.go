@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/sessions"
+	"dcv-session-broker/internal/session"
+)
+
+func (p *program) getCommand() *cobra.Command {
+	var s sessions.Selection
+	format := "table"
+	cmd := &cobra.Command{
+		Use:   "get [ID...]",
+		Short: "Lists sessions",
+		Long: `Lists sessions: those with one of the IDs, or all, that meet every flag.
+
+A session that was DELETED is shown for two days.`,
+		Example: `  dcvbroker get
+  dcvbroker get --owner user1 --state READY --older-than 12h
+  dcvbroker get SessionId123 -o json
+  dcvbroker get --host i-0a1b2c3d4e5f60001 -o wide`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			s.IDs = ids
+			c, err := p.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return p.get(cmd.Context(), c, s, format)
+		},
+	}
+	selectionFlags(cmd, &s)
+	stateFlag(cmd, &s)
+	choice(cmd, &format, "output", "o", []string{"table", "wide", "json", "csv"}, "how to show them")
+	return cmd
+}
+
+// selectionFlags are those that say which sessions are meant.
+func selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
+	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
+	cmd.Flags().StringVar(&s.Host, "host", "", "those that live on this host: i-... or mi-...")
+	cmd.Flags().DurationVar(&s.OlderThan, "older-than", 0, "those that were created longer ago than this: 90m, 12h")
+}
+
+func stateFlag(cmd *cobra.Command, s *sessions.Selection) {
+	states := []string{string(session.Creating), string(session.Ready), string(session.Deleting), string(session.Deleted), string(session.Unknown)}
+	choice(cmd, (*string)(&s.State), "state", "", states, "those in this state")
+}
+
+func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, format string) error {
+	found, missing, err := sessions.Find(ctx, c.API, s, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := p.show(found, format); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		fmt.Fprintln(p.err, "there is no session", strings.Join(missing, ", "))
+		return errUnsuccessful
+	}
+	if len(found) == 0 {
+		fmt.Fprintln(p.err, "no sessions are like that")
+	}
+	return nil
+}
+
+func (p *program) show(found []api.Session, format string) error {
+	switch format {
+	case "json":
+		return sessions.JSON(p.out, found)
+	case "csv":
+		return sessions.CSV(p.out, found)
+	}
+	if len(found) > 0 {
+		sessions.Table(found, format == "wide", time.Now()).Print(p.out, p.width)
+	}
+	return nil
+}

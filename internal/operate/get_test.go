@@ -1,0 +1,32 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"dcv-session-broker/internal/local/system"
+)
+
+func TestGetReadsAllPages(t *testing.T) {
+	_, url := startSystem(t, system.Options{Token: apiToken})
+	const all = 1100 // more than one page, and more IDs than one call may have
+	var ids []string
+	for i := range all {
+		ids = append(ids, fmt.Sprintf("s-%04d", i))
+		call(t, http.MethodPut, fmt.Sprintf("%s/local/hosts/i-%017d/sessions/%s", url, 1+i/400, ids[i]), `{"Owner": "user1"}`)
+	}
+	for name, args := range map[string][]string{"all": nil, "by ID": ids, "by owner": {"--owner", "user1"}} {
+		said, status := dcvbroker(t, "", append([]string{"get", "--url", url, "-o", "json"}, args...)...)
+		var got []struct{ Id, State string }
+		if err := json.Unmarshal([]byte(said), &got); err != nil || status != exitDone || len(got) != all {
+			t.Errorf("%s: %d, %v, %d sessions", name, status, err, len(got))
+		}
+	}
+	said, status := dcvbroker(t, "", "get", "--url", url, "--host", "i-00000000000000003")
+	if lines := strings.Count(said, "\n"); status != exitDone || lines != 1+300 {
+		t.Errorf("by host: %d, %d lines", status, lines)
+	}
+}

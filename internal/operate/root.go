@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// A program is one run of dcvbroker.
+type program struct {
+	in       io.Reader
+	out, err io.Writer // what was asked for, and what is said about it
+	getenv   func(string) string
+	// interactive: somebody sits there who can be asked.
+	interactive bool
+	// showProgress: err is a terminal, on which a line can be written again.
+	showProgress bool
+	// width is that of the terminal that out is, or 0.
+	width int
+
+	stack, url, region, profile string
+}
+
+// What a run ends with, for scripts.
+const (
+	exitDone         = 0
+	exitUnsuccessful = 1 // some of it: a session, a check
+	exitTimedOut     = 2
+	exitNotRun       = 3 // usage, credentials, no answer
+)
+
+// What a verb returns that has said already what is wrong.
+var (
+	errUnsuccessful = errors.New("some were unsuccessful")
+	errTimedOut     = errors.New("timed out")
+)
+
+// version is set when a release is built.
+var version = "devel"
+
+// run runs the program, and gives what it exits with.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.command()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errUnsuccessful):
+		return exitUnsuccessful
+	case errors.Is(err, errTimedOut):
+		return exitTimedOut
+	case ctx.Err() != nil:
+		fmt.Fprintln(p.err, "dcvbroker: interrupted. What was accepted goes on; dcvbroker get shows it")
+	default:
+		fmt.Fprintln(p.err, "dcvbroker:", err)
+	}
+	return exitNotRun
+}
+
+// command is the whole tree. Each verb is added here, in the order in which help lists them.
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dcvbroker",
+		Short: "Looks at and ends the sessions of dcv-session-broker",
+		Long: `Looks at and ends the sessions of dcv-session-broker.
+
+It speaks to a stack, which it finds as the AWS CLI does, or to the address of an API: --url, or the environment's
+DCVBROKER_URL. Access tokens are then those of TOKEN, or of TOKEN_URL, CLIENT_ID and CLIENT_SECRET (and SCOPE), or, for a
+stack, of its user pool.
+
+It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, and 3 if it could not run.`,
+		Example: `  dcvbroker get                                    # the stack dcv-session-broker
+  dcvbroker get --stack studio --profile work      # another one
+  dcvbroker get --url http://127.0.0.1:8080        # what make run has started`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.stack, "stack", "dcv-session-broker", "the deployed stack")
+	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack (default: DCVBROKER_URL)")
+	flags.StringVar(&p.region, "region", "", "the stack's region (default: as the AWS CLI)")
+	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration (default: as the AWS CLI)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		ofStack := cmd.Flags().Changed("stack")
+		if ofStack && p.url != "" {
+			return errors.New("--stack and --url name two systems: leave one out")
+		}
+		if p.url == "" && !ofStack {
+			p.url = p.getenv("DCVBROKER_URL")
+		}
+		p.url = strings.TrimRight(p.url, "/")
+		return nil
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		p.getCommand(),
+		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(),
+	)
+	return root
+}
+
+// noArgs is of a command that takes no arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	like := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		like = fmt.Sprintf(" (is it %s?)", strings.Join(near, ", "))
+	}
+	return fmt.Errorf("%s does not know %q%s: see %[1]s --help", cmd.CommandPath(), args[0], like)
+}
+
+// choice is a flag that has one of these values.
+func choice(cmd *cobra.Command, into *string, name, short string, values []string, usage string) {
+	cmd.Flags().VarP(&choiceValue{into, values}, name, short, usage+": "+strings.Join(values, ", "))
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+type choiceValue struct {
+	into   *string
+	values []string
+}
+
+func (v *choiceValue) String() string { return *v.into }
+func (v *choiceValue) Type() string   { return "string" }
+func (v *choiceValue) Set(given string) error {
+	for _, value := range v.values {
+		if strings.EqualFold(given, value) {
+			*v.into = value
+			return nil
+		}
+	}
+	return fmt.Errorf("it can be %s", strings.Join(v.values, ", "))
+}
+
+// pause is between two looks at what takes AWS minutes.
+const pause = 5 * time.Second

@@ -1,0 +1,45 @@
+// Package sessions finds the sessions that an operator means, and shows them.
+package sessions
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/session"
+)
+
+// A Selection says which sessions are meant: those that meet all that is set. Without anything it is all.
+type Selection struct {
+	IDs         []string
+	Owner, Host string
+	State       session.State
+	// OlderThan is since their creation by their hosts' clocks. A session whose creation is not known is not older.
+	OlderThan time.Duration
+}
+
+// Find has those sessions, and which of the IDs no session has.
+func Find(ctx context.Context, client *api.Client, s Selection, now time.Time) (found []api.Session, missing []string, err error) {
+	all, err := client.DescribeSessions(ctx, api.Query{IDs: s.IDs, Owner: s.Owner, Host: s.Host})
+	if err != nil {
+		return nil, nil, err
+	}
+	known := map[string]bool{}
+	for _, one := range all {
+		known[one.ID] = true
+		if s.State != "" && one.State != s.State {
+			continue
+		}
+		if created := api.Time(one.CreationTime); s.OlderThan > 0 && (created.IsZero() || now.Sub(created) <= s.OlderThan) {
+			continue
+		}
+		found = append(found, one)
+	}
+	for _, id := range s.IDs {
+		if !known[id] && !slices.Contains(missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	return found, missing, nil
+}

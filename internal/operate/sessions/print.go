@@ -1,0 +1,81 @@
+package sessions
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/table"
+)
+
+// Table is for people: what fits on a line of a terminal, or, if wide, more.
+func Table(all []api.Session, wide bool, now time.Time) table.Table {
+	t := table.Table{Head: []string{"SESSION", "OWNER", "HOST", "STATE", "AGE", "USERS"}}
+	if wide {
+		t.Head = append(t.Head, "TYPE", "SEEN", "CLOSES", "ATTEMPTS", "REQUESTED BY", "REASON")
+	}
+	for _, s := range all {
+		row := []string{s.ID, s.Owner, dash(s.HostID()), string(s.State), Since(s.CreationTime, now), strconv.FormatInt(s.NumOfConnections, 10)}
+		if wide {
+			row = append(row, dash(s.Type), Since(s.LastSeenTime, now), dash(s.CloseAt), strconv.FormatInt(s.Attempts, 10),
+				dash(s.DeletionRequestedBy), dash(s.StateReason))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// Since is how long ago one of an answer's times is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
+func Since(text string, now time.Time) string {
+	at := api.Time(text)
+	if at.IsZero() {
+		return "-"
+	}
+	const day = 24 * time.Hour
+	switch d := max(0, now.Sub(at)); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < day:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	}
+}
+
+// JSON is for programs: an array of describeSessions' sessions, with Details.
+func JSON(w io.Writer, all []api.Session) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(append([]api.Session{}, all...))
+}
+
+// CSV is for spreadsheets. Its columns have the names of describeSessions' fields.
+func CSV(w io.Writer, all []api.Session) error {
+	rows := [][]string{{
+		"Id", "Owner", "HostId", "Type", "State", "StateReason", "CreationTime", "LastDisconnectionTime", "NumOfConnections",
+		"DeletionRequestedAt", "DeletionRequestedBy", "DeletionRequestId", "DeletionReason", "CloseAt", "Warning", "Attempts",
+		"AttemptedAt", "NextAttemptAt", "Confirmation", "LastSeenTime",
+	}}
+	for _, s := range all {
+		rows = append(rows, []string{
+			s.ID, s.Owner, s.HostID(), s.Type, string(s.State), s.StateReason, s.CreationTime, s.LastDisconnectionTime,
+			strconv.FormatInt(s.NumOfConnections, 10), s.DeletionRequestedAt, s.DeletionRequestedBy, s.DeletionRequestID, s.DeletionReason,
+			s.CloseAt, s.Warning, strconv.FormatInt(s.Attempts, 10), s.AttemptedAt, s.NextAttemptAt, string(s.Confirmation), s.LastSeenTime,
+		})
+	}
+	return csv.NewWriter(w).WriteAll(rows)
+}

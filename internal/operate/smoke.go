@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/smoke"
+)
+
+func (p *program) smokeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "smoke",
+		Short: "Tries a broker out, from token to DELETED",
+		Long: `Tries a broker out from the outside: a record of a session that nobody has is deleted by force through the API, and
+followed until it is DELETED. No host is needed, and nothing is closed on one.`,
+		Example: `  dcvbroker smoke --stack studio
+  dcvbroker smoke --url http://127.0.0.1:8080`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := p.smoke(cmd.Context())
+			if errors.Is(err, smoke.ErrFailed) {
+				return errUnsuccessful
+			}
+			return err
+		},
+	}
+}
+
+func (p *program) smoke(ctx context.Context) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	check := &smoke.Check{
+		API: c.API.URL, HTTP: c.API.HTTP, Tokens: c.API.Tokens,
+		Pause: 200 * time.Millisecond, Patience: 2 * time.Minute, Out: p.out,
+	}
+	if c.Stack == nil {
+		check.Records = &smoke.Control{HTTP: c.API.HTTP, URL: c.Control}
+		return check.Run(ctx)
+	}
+	table, err := c.Stack.Output("SessionsTableName")
+	if err != nil {
+		return err
+	}
+	check.Records = smoke.Table{Client: dynamodb.NewFromConfig(c.AWS), Name: table}
+	check.Guarded = true
+	fmt.Fprintf(p.out, "stack %s (%s), %s\n", c.Stack.Name, c.Stack.Status, check.API)
+	return check.Run(ctx)
+}
