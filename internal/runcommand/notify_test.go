@@ -53,7 +53,7 @@ func notifying(t *testing.T, script string, hosts int) *systemsManager {
 func TestNoticeSaysAllThatHostsNeed(t *testing.T) {
 	sm := notifying(t, "exit 0\n", 2)
 	asked := notices(2)
-	asked[0].CreationTime = "" // none is recorded
+	asked[0].CreationTime, asked[0].CreatedUntil = "", noticeAt.Add(5*time.Second-time.Hour) // none is recorded: as of its request
 	asked[1].SessionID, asked[1].NameOnHost = "console-"+hostID(1), "console"
 	asked[1].At = asked[1].At.Add(time.Millisecond)
 	if errs := sm.sender().Notify(t.Context(), asked); !slices.Equal(errs, make([]error, 2)) {
@@ -67,8 +67,7 @@ func TestNoticeSaysAllThatHostsNeed(t *testing.T) {
 		MaxErrors:      aws.String("100%"),
 		MaxConcurrency: aws.String("100%"),
 		Parameters: map[string][]string{
-			// Five seconds later than the write.
-			"sessions":  {hostID(0) + "=s0~hofr5gpjjs:mwtmsv1n;" + hostID(1) + "=console-" + hostID(1) + "/console@hof9r7rbab:mwtmsv1o"},
+			"sessions":  {hostID(0) + "=s0~hofphxd1rs:mwtmsv1n;" + hostID(1) + "=console-" + hostID(1) + "/console@hof9r7rbab:mwtmsv1o"},
 			"text":      {"TWFpbnRlbmFuY2UgYmVnaW5zLgpTYXZlIHlvdXIgd29yay4="},
 			"closeAt":   {"1795461063"}, // not before
 			"voidAfter": {"1795460582"}, // not after

@@ -41,7 +41,7 @@ func TestCancelGivesTheStateBack(t *testing.T) {
 	w.cancel("c1", at(540), "READY")
 	w.is("s1", with(before, "CancelledAt", session.FormatTime(at(540)), "CancelledBy", "c1", "NoticeAt", session.FormatTime(at(540))))
 	w.told("notice-r1 "+session.FormatTime(at(600)), "notice-r1 ")
-	if n := w.hosts.told[1]; n.Text != "This session will not be closed. You can go on working." || !n.VoidAfter.Equal(at(660)) || !n.At.Equal(at(540)) {
+	if n := w.hosts.told[1]; n.Text != "This session will not be closed. You can go on working." || !n.VoidAfter.Equal(at(660)) || !n.At.Equal(at(540)) || !n.CreatedUntil.Equal(t0.Add(session.CreationTolerance)) {
 		t.Errorf("%+v", n)
 	}
 	w.cancel("c2", at(541), "READY") // twice

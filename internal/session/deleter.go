@@ -246,7 +246,7 @@ func (a *Attempt) add(s Session, tryFor time.Duration) {
 		NameOnHost:   s.NameOnHost(),
 		HostID:       s.HostID,
 		CreationTime: s.CreationTime,
-		CreatedUntil: s.DeletionRequestedAt.Add(CreationTolerance),
+		CreatedUntil: s.createdUntil(),
 		VoidAfter:    tryUntil(s, tryFor),
 	})
 }

@@ -78,7 +78,8 @@ func TestGracePeriodWaitsAndTellsTheUser(t *testing.T) {
 	w.is("s1", waitingRecord)
 	w.sent()
 	want := session.Notice{
-		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", ID: "notice-r1", At: t0, CloseAt: at(600),
+		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance),
+		ID: "notice-r1", At: t0, CloseAt: at(600),
 		Text:      "Save your work.\n\nThis session will be closed at 2026-11-23 19:11 UTC, in 10 minutes.",
 		VoidAfter: at(120),
 	}
@@ -250,6 +251,9 @@ func TestCleanupTellsAgainAndClosesAtCloseAt(t *testing.T) {
 		u.clean(at(when))
 	}
 	u.told("notice-a1 "+session.FormatTime(at(600)), "notice-a2 "+session.FormatTime(at(600)), "notice-a3 "+session.FormatTime(at(600)))
+	if n := u.hosts.told[2]; !n.CreatedUntil.Equal(at(session.CreationTolerance.Seconds())) { // not of this notice
+		t.Errorf("%+v", n)
+	}
 	u.sent()
 	u.has("s1", "State", "DELETING", "Attempts", int64(0), "CloseAt", session.FormatTime(at(600)))
 	u.clean(at(599.999))

@@ -159,7 +159,7 @@ func mayBeMeant(s Session, f Found) bool {
 	if _, recorded := parseCreation(s.CreationTime); ok && recorded {
 		return false
 	}
-	return !ok || !created.After(s.DeletionRequestedAt.Add(CreationTolerance))
+	return !ok || !created.After(s.createdUntil())
 }
 
 // firstSeen lets a record that no inventory has made (somebody put it there)

@@ -221,6 +221,10 @@ func (s Session) NameOnHost() string {
 	return s.ID
 }
 
+// createdUntil is the latest creation time of a session that its deletion may mean, where
+// no incarnation was recorded.
+func (s Session) createdUntil() time.Time { return s.DeletionRequestedAt.Add(CreationTolerance) }
+
 // unanswered tells whether a host's answer is still waited for.
 func (s Session) unanswered() bool { return s.Confirmation == "" || !s.CloseUntil.IsZero() }
 

@@ -25,6 +25,7 @@ type notice struct {
 	of                     *deletion
 	hostID, name, creation string
 	closeAt                time.Time // zero: of a cancel
+	requestedAt            time.Time // DeletionRequestedAt
 	at                     time.Time // of the write
 	n                      int       // the writes that notices follow are counted
 	tried                  bool      // its command was to be sent
@@ -70,11 +71,11 @@ func (w *world) noteDeletion(c change) {
 // noteNotice keeps which notice is to follow the write, in the order of the writes.
 func (w *world) noteNotice(c change) {
 	was, is := c.was, c.is
-	n := &notice{of: c.of, hostID: is.HostID, name: is.NameOnHost(), creation: is.CreationTime, closeAt: is.CloseAt, at: is.NoticeAt}
+	n := &notice{of: c.of, hostID: is.HostID, name: is.NameOnHost(), creation: is.CreationTime, closeAt: is.CloseAt, requestedAt: is.DeletionRequestedAt, at: is.NoticeAt}
 	key := noticeKey{sessionID: is.ID, warning: is.NoticeID}
 	switch taken := was.NoticeID != "" && is.NoticeID == ""; {
 	case taken && c.by.cancels != nil, taken && waits(was) && c.begins && is.Confirmation == session.Forced:
-		n.closeAt = time.Time{}
+		n.closeAt, n.requestedAt = time.Time{}, was.DeletionRequestedAt
 		if c.by.cancels == nil { // its order is not recorded
 			n.at = later(c.by.request.at, was.NoticeAt.Add(time.Millisecond))
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"dcv-session-broker/internal/session"
 )
 
 // noticeTried notes that a notice's command is to be sent, whatever comes of it.
@@ -57,6 +59,8 @@ func (w *world) noticeTaken(inv *invocation, cmd *command) {
 				w.breaks(5, "%s has %s tell the users of %q, but %s is %q on %s", inv, on.machine.id, a.name, a.sessionID, n.name, n.hostID)
 			case err == nil && (a.latest || !a.created.Equal(created)):
 				w.breaks(5, "%s has users of %s of %s told, not those of %s", inv, a.sessionID, a.created, n.creation)
+			case err != nil && (!a.latest || a.created.After(n.requestedAt.Add(session.CreationTolerance))):
+				w.breaks(5, "%s has users of %s told, as of %s, and its deletion was requested at %s", inv, a.sessionID, a.created, n.requestedAt)
 			case cmd.closeAt.After(n.closeAt), cmd.closesAt > n.closeAt.Add(time.Second).Unix() && !n.closeAt.IsZero(), cmd.saysAt().After(n.closeAt) && !n.closeAt.IsZero():
 				w.breaks(12, "%s has users of %s told that it is closed at %s (%q), and its write has %s", inv, a.sessionID, cmd.closeAt, cmd.text, n.closeAt)
 			case a.order != n.at.UnixMilli():

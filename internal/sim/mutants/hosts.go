@@ -12,8 +12,8 @@ var hostBugs = []mutant{
 	{
 		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
 		why: "a session that came up after the request is closed",
-		old: "CreatedUntil: s.DeletionRequestedAt.Add(CreationTolerance),",
-		new: "CreatedUntil: s.DeletionRequestedAt.Add(1000 * time.Hour),",
+		old: "CreatedUntil: s.createdUntil(),",
+		new: "CreatedUntil: s.createdUntil().Add(1000 * time.Hour),",
 	},
 	{
 		name: "repeat means what came up since", promise: 5, file: deleterSend,
