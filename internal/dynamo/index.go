@@ -44,7 +44,7 @@ func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Rec
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String("due"),
 		KeyConditionExpression: aws.String("#lane = :lane"),
-		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested, #attempts, #closeAt"),
+		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested, #attempts, #closeAt, #since"),
 		ExpressionAttributeNames: map[string]string{
 			"#lane":         session.AttrDueShard,
 			"#state":        session.AttrState,
@@ -53,6 +53,7 @@ func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Rec
 			"#requested":    session.AttrDeletionRequestedAt,
 			"#attempts":     session.AttrAttempts,
 			"#closeAt":      session.AttrCloseAt,
+			"#since":        session.AttrClosingSince,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(shard)},
 	}, limit)

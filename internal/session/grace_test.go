@@ -122,7 +122,7 @@ func TestRepeatsOfADeletionThatWaits(t *testing.T) {
 			[]string{"notice-r2 " + session.FormatTime(at(180))}, nil},
 		"now": {now, with(warned, "RepeatedAt", session.FormatTime(at(60)), "CloseAt", session.FormatTime(at(60)), "Attempts", int64(1), "DeletionReason", nil,
 			"DeletionRequestId", "r2", "DeletionRequestedBy", "arn:aws:iam::123456789012:user/r2", "AttemptId", "r2", "AttemptedAt", session.FormatTime(at(60)),
-			"TryUntil", session.FormatTime(at(3660)), "NextAttemptAt", session.FormatTime(at(180)), "WarnedAt", nil, "Warning", nil), nil, []string{"r2: s1"}},
+			"ClosingSince", session.FormatTime(at(60)), "TryUntil", session.FormatTime(at(3660)), "NextAttemptAt", session.FormatTime(at(180)), "WarnedAt", nil, "Warning", nil), nil, []string{"r2: s1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, warned)
@@ -282,6 +282,8 @@ func TestCleanupThatWasDownClosesAtItsFirstRun(t *testing.T) {
 	if len(u.hosts.sent) != 1 {
 		t.Errorf("sent %v", u.hosts.sent)
 	}
+	u.clean(at(103_600)) // nor does the outage count as tried
+	u.has("s1", "State", "UNKNOWN", "StateReason", "The host did not confirm within 1h0m0s that the session is closed (1 attempts). Last: Attempt 1 brought no answer.")
 }
 
 // A user who was warned is told once more, five minutes before.

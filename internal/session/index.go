@@ -54,6 +54,6 @@ func onHost(ctx context.Context, index Index, hostID string) iter.Seq2[[]Record,
 type OpenIndex interface {
 	// Open lists records of a shard, whenever they are due: the soonest due
 	// first, at most limit of them. Only their State, Confirmation, CloseUntil,
-	// DeletionRequestedAt, Attempts and CloseAt need be there.
+	// DeletionRequestedAt, Attempts, CloseAt and ClosingSince need be there.
 	Open(ctx context.Context, shard string, limit int) ([]Record, error)
 }

@@ -39,7 +39,7 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 		"2": {requested("UNKNOWN", 2*time.Minute, "Confirmation", "closed")},
 		"wait-1": {
 			with(requested("DELETING", 2*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Minute))),
-			with(requested("DELETING", 3*time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-2*time.Hour))),
+			with(requested("DELETING", 3*time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-150*time.Minute)), "ClosingSince", session.FormatTime(t0.Add(-2*time.Hour))),
 		},
 		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
 	}}

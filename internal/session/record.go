@@ -36,6 +36,7 @@ const (
 	AttrGivenUpAt             = "GivenUpAt"
 	AttrDeletionReason        = "DeletionReason"
 	AttrCloseAt               = "CloseAt"
+	AttrClosingSince          = "ClosingSince"
 	AttrStateBefore           = "StateBefore"
 	AttrMessage               = "Message"
 	AttrNoticeID              = "NoticeId"
@@ -107,6 +108,7 @@ func (r Record) Session() Session {
 		GivenUpAt:             r.time(AttrGivenUpAt),
 		DeletionReason:        r.text(AttrDeletionReason),
 		CloseAt:               r.time(AttrCloseAt),
+		ClosingSince:          r.time(AttrClosingSince),
 		StateBefore:           State(r.text(AttrStateBefore)),
 		Message:               r.text(AttrMessage),
 		NoticeID:              r.text(AttrNoticeID),

@@ -33,12 +33,12 @@ func (s Session) mayBePutBack(now time.Time) bool {
 	return now.Before(s.DeletionRequestedAt.Add(Lease))
 }
 
-// closingSince is when closing began, or begins.
+// closingSince is when closing began.
 func (s Session) closingSince() time.Time {
-	if s.CloseAt.IsZero() {
+	if s.ClosingSince.IsZero() {
 		return s.DeletionRequestedAt
 	}
-	return s.CloseAt
+	return s.ClosingSince
 }
 
 // lane is the deletion's shard of the index of leases. With a grace period it is one
@@ -142,11 +142,12 @@ func takeOver(d deletion, req Request) Write {
 }
 
 // beginClosing begins the first close attempt of a deletion that waited. TryUntil is
-// counted from here.
+// counted from here, which is long after CloseAt where cleanup was down.
 func beginClosing(w *Write, s Session, attemptID string, now time.Time, giveUp time.Duration) {
 	until := now.Add(giveUp)
 	set(w, AttrAttempts, 1)
 	lease(w, waitingShard(s.ID), attemptID, now)
+	set(w, AttrClosingSince, now)
 	set(w, AttrTryUntil, until)
 	set(w, AttrNextAttemptAt, nextAttempt(now, Lease, until))
 }

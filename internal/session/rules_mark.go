@@ -40,7 +40,7 @@ var deletionAttrs = []string{
 	AttrNextAttemptAt, AttrDueShard, AttrTryUntil,
 	AttrConfirmation, AttrConfirmedAt, AttrCloseUntil,
 	AttrGivenUpAt, AttrDeletedAt, AttrExpiresAt,
-	AttrDeletionReason, AttrCloseAt, AttrStateBefore, AttrMessage,
+	AttrDeletionReason, AttrCloseAt, AttrClosingSince, AttrStateBefore, AttrMessage,
 	AttrNoticeID, AttrWarnedAt, AttrWarning,
 }
 

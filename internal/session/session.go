@@ -179,10 +179,12 @@ type Session struct {
 	DeletionReason string
 
 	// The grace period: CloseAt is when closing begins; until then Attempts is 0,
-	// and a cancel gives StateBefore back. Message is what the user is shown.
-	CloseAt     time.Time
-	StateBefore State
-	Message     string
+	// and a cancel gives StateBefore back. ClosingSince is when it began. Message is
+	// what the user is shown.
+	CloseAt      time.Time
+	ClosingSince time.Time
+	StateBefore  State
+	Message      string
 
 	// NoticeID names the attempt that the newest notice is of, and NoticeAt is the
 	// time of the write that it follows. WarnedAt and Warning are when, and with

@@ -216,7 +216,7 @@ var tracesOfDeletion = []string{
 	session.AttrRepeatedAt, session.AttrAttemptID, session.AttrAttempts, session.AttrAttemptedAt, session.AttrAttemptFailedAt,
 	session.AttrNextAttemptAt, session.AttrDueShard, session.AttrTryUntil, session.AttrConfirmation, session.AttrConfirmedAt,
 	session.AttrCloseUntil, session.AttrGivenUpAt, session.AttrDeletedAt, session.AttrExpiresAt, session.AttrDeletionReason,
-	session.AttrCloseAt, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID, session.AttrWarnedAt, session.AttrWarning,
+	session.AttrCloseAt, session.AttrClosingSince, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID, session.AttrWarnedAt, session.AttrWarning,
 }
 
 // Promise 12: whoever may have been told of a close time is told that it does not hold;

@@ -75,7 +75,7 @@ func (inv *invocation) shows(r session.Record) session.Record {
 
 // newAttrs are those that older brokers do not know.
 var newAttrs = []string{
-	session.AttrTryUntil, session.AttrDeletionReason, session.AttrCloseAt, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID,
+	session.AttrTryUntil, session.AttrDeletionReason, session.AttrCloseAt, session.AttrClosingSince, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID,
 	session.AttrNoticeAt, session.AttrWarnedAt, session.AttrWarning, session.AttrCancelledAt, session.AttrCancelledBy,
 }
 

@@ -111,7 +111,7 @@ func (w *world) triedAsLongAsSet(c change) {
 	switch {
 	case waits(is): // waitsRightly
 	case waits(was) && !c.begins && is.State == session.Deleting && is.Confirmation == "":
-		if !is.TryUntil.Equal(is.AttemptedAt.Add(c.by.setup.giveUp)) || is.AttemptedAt.Before(c.by.started) {
+		if !is.TryUntil.Equal(is.AttemptedAt.Add(c.by.setup.giveUp)) || is.AttemptedAt.Before(c.by.started) || !is.ClosingSince.Equal(is.AttemptedAt) {
 			w.breaks(2, "%s is to be tried until %v from %v on, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.new[session.AttrAttemptedAt], c.by, c.by.setup.giveUp)
 		}
 	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(c.by.timeToTry(is)):

@@ -82,7 +82,7 @@ func openIsDueOrNot(t *testing.T, s IndexSubject) {
 		s.Put(session.Record{
 			session.AttrSessionID: id, "DueLane": shard, "NextAttemptAt": session.FormatTime(next),
 			"State": "DELETING", "Confirmation": "closed", "CloseUntil": "never", "DeletionRequestedAt": session.FormatTime(next.Add(-time.Hour)),
-			"Attempts": int64(1), "CloseAt": session.FormatTime(next.Add(-time.Minute)),
+			"Attempts": int64(1), "CloseAt": session.FormatTime(next.Add(-time.Minute)), "ClosingSince": session.FormatTime(next),
 		})
 	}
 	put("later", "1", noon.Add(time.Hour))
@@ -95,7 +95,7 @@ func openIsDueOrNot(t *testing.T, s IndexSubject) {
 			t.Fatal(err)
 		}
 		for _, r := range records {
-			if open := r.Session(); open.State != session.Deleting || open.Confirmation != session.Closed || open.DeletionRequestedAt.IsZero() || open.Attempts != 1 || open.CloseAt.IsZero() {
+			if open := r.Session(); open.State != session.Deleting || open.Confirmation != session.Closed || open.DeletionRequestedAt.IsZero() || open.Attempts != 1 || open.CloseAt.IsZero() || open.ClosingSince.IsZero() {
 				t.Errorf("at most %d: %v", limit, r)
 			}
 		}
