@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,6 +198,9 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 		w.has("s1", "State", "READY", "CancelledBy", "c1")
 		if len(w.hosts.told) != 1 {
 			t.Errorf("%s: told %v", name, w.hosts.told)
+		}
+		if log := w.log.String(); !strings.Contains(log, "deletion cancelled") || !strings.Contains(log, "DeletionRequestId=r1") || !strings.Contains(log, "DeletionsCancelled") {
+			t.Errorf("%s: log %s", name, log)
 		}
 	}
 	// Nobody is told that nothing was changed while a write of the cancel may land.

@@ -131,10 +131,11 @@ func (c *Canceller) DryRun(ctx context.Context, req CancelRequest) ([]CancelAnsw
 type cancellation struct {
 	CancelEntry
 
-	seen   Record // as it was read last; nil if there is none
-	state  State  // that the session has again
-	reason string // why it failed, for the caller
-	cause  error  // the same, for the log
+	seen   Record  // as it was read last; nil if there is none
+	was    Session // what the last write found
+	state  State   // that the session has again
+	reason string  // why it failed, for the caller
+	cause  error   // the same, for the log
 	done   bool
 	// notice takes back what the user was told, if the write lands.
 	notice *Notice
@@ -186,7 +187,7 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 		cn.fail(reason, nil)
 		return
 	}
-	cn.notice, cn.state = nil, s.State
+	cn.was, cn.notice, cn.state = s, nil, s.State
 	if s.State == Deleting {
 		cn.state = stateAgain(s)
 		if s.NoticeID != "" {
@@ -218,6 +219,9 @@ func (cn *cancellation) fail(reason string, cause error) {
 
 func (cn *cancellation) log(log *slog.Logger) {
 	s := cn.seen.Session()
+	if cn.reason == "" {
+		s = cn.was // the record may have been read since, where an answer was lost
+	}
 	log = log.With("SessionId", cn.SessionID, "HostId", s.HostID, "Owner", cn.Owner, "DeletionRequestId", s.DeletionRequestID)
 	switch {
 	case cn.reason == "" && s.State == Deleting:
