@@ -31,7 +31,7 @@ func TestAdvice(t *testing.T) {
 		{"a phrase within a reason", "The host is not connected.", startIt},
 		{"another phrase of the row", "The host is not known.", startIt},
 		{"what differs", "Given up after 1h (3 attempts).", "Call explain."},
-		{"what differs may not be nothing", "Given up after (3 attempts).", ""},
+		{"what differs may not be nothing", "Given up after  (3 attempts).", ""},
 		{"two parts, in the order of the reason", "Given up after 1h (3 attempts). Last: The host is not connected.", "Call explain.\n" + startIt},
 		{"the other order", "The host is not connected. Given up after 1h (3 attempts).", startIt + "\nCall explain."},
 		{"one word is the whole reason", "failed", "Look."},
