@@ -167,17 +167,17 @@ func (o *order) refuse(groups []group, cause error) {
 func reasonFor(code string) string {
 	switch code {
 	case invalidInstance:
-		return "is not connected to Systems Manager"
+		return session.NotConnected
 	case accessDenied:
-		return "may not be commanded (it lacks the tag " + session.FleetTagKey + ", or the broker the permission)"
+		return session.NotPermitted
 	case "UnsupportedPlatformType":
-		return "runs a platform on which sessions cannot be closed"
+		return session.WrongPlatform
 	}
-	return "was refused by Systems Manager"
+	return session.Refused
 }
 
 func unmanageable(hostID string) *session.Refusal {
-	return &session.Refusal{HostID: hostID, Reason: "is not one that Systems Manager can manage"}
+	return &session.Refusal{HostID: hostID, Reason: session.NotManageable}
 }
 
 const (

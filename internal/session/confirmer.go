@@ -146,7 +146,7 @@ func (r Report) withReason() Report {
 	switch {
 	case r.Reason != "":
 	case r.Outcome == OutcomeExpired:
-		r.Reason = "The command was void when the host ran it: is its clock ahead?"
+		r.Reason = reasonVoid
 	default:
 		r.Reason = string(r.Outcome)
 	}

@@ -58,20 +58,6 @@ type Answer struct {
 	CloseAt time.Time
 }
 
-// What callers read. NotFound is Session Manager's own sentence, to the letter:
-// clients compare it. It also answers for a session of somebody else.
-const (
-	NotFound = "The requested dcvSession does not exist"
-
-	reasonNotRecorded      = "The deletion could not be recorded, and nothing was changed. Repeat the call."
-	reasonUnclear          = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
-	reasonCancelledSince   = "The deletion was cancelled since this request began. Nothing was changed."
-	reasonOtherHost        = "The session is on host %s, not on %s. Nothing was changed."
-	reasonOtherIncarnation = "The session was created at %s, not at %s. Nothing was changed."
-
-	reasonRefused = " Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host."
-)
-
 // ErrTableDown is returned when the table answered for none of the entries.
 var ErrTableDown = errors.New("the sessions table took none of the entries")
 

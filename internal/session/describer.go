@@ -184,7 +184,7 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 func (s Session) shown(now time.Time) Session {
 	if s.Waits() && now.Before(s.CloseAt) {
 		s.State = s.StateBefore
-		s.StateReason = "It will be closed at " + s.CloseAt.UTC().Format(time.RFC3339) + "."
+		s.StateReason = fmt.Sprintf(reasonWaits, s.CloseAt.UTC().Format(time.RFC3339))
 		if s.DeletionReason != "" {
 			s.StateReason += " Reason: " + s.DeletionReason
 		}

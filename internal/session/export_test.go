@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // The rules and the words for callers, for tests that try them on a table. (The
 // tables import this package, so its tests with a table stand outside of it.)
@@ -22,10 +25,12 @@ const (
 	ReasonNotRecorded   = reasonNotRecorded
 	ReasonUnclear       = reasonUnclear
 	ReasonCancelUnclear = reasonCancelUnclear
-	ReasonRefused       = reasonRefused
 	PutBackTime         = putBackTime
 	AnswerTime          = answerTime
 )
+
+// ReasonRefused is what stands behind the host and the clause of its refusal.
+var ReasonRefused = strings.TrimPrefix(reasonRefused, "The session's host %s %s.")
 
 // PutBack undoes an entry's mark of the record old.
 func PutBack(old Record, req Request) Write {

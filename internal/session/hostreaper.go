@@ -144,9 +144,9 @@ func (hr *HostReaper) addIfItHasSessions(ctx context.Context, hostID string, now
 func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
-	reason := "Its host was terminated."
+	reason := reasonTerminated
 	if status == Stopped {
-		reason = "Its host was stopped."
+		reason = reasonStopped
 	}
 	end := evidence{id: hr.NewID(), confirmation: HostGone, reason: reason, before: asked, now: hr.Now()}
 	sessionsToo := status == Terminated || hr.EndStopped

@@ -57,7 +57,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 	gone := evidence{
 		id:           inv.ID,
 		confirmation: Vanished,
-		reason:       "Its host no longer runs it.",
+		reason:       reasonVanished,
 		before:       inv.SentAt,
 		now:          now,
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -11,8 +12,8 @@ import (
 // A Refusal says that a host was not, and will not be, asked.
 type Refusal struct {
 	HostID string
-	// Reason is for the caller of the API: a clause that begins with what the
-	// host is or is not ("is not connected to Systems Manager").
+	// Reason is for the caller of the API: a clause of reasons.go that says what the
+	// host is or is not, such as NotConnected.
 	Reason string
 	// Err is the cause, for the log.
 	Err error
@@ -31,7 +32,7 @@ func (r *Refusal) Unwrap() error { return r.Err }
 func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 	return Report{
 		HostID: hostID, AttemptID: attemptID, SessionID: sessionID,
-		Outcome: OutcomeUnanswered, Reason: "The host " + r.Reason + ".",
+		Outcome: OutcomeUnanswered, Reason: fmt.Sprintf(reasonHostRefused, r.Reason),
 	}
 }
 
@@ -39,7 +40,7 @@ func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 func (r *Refusal) warning(s Session) Warning {
 	return Warning{
 		HostID: s.HostID, NoticeID: s.NoticeID, SessionID: s.ID, CloseAt: s.CloseAt,
-		Outcome: NotWarned, Reason: "The host " + r.Reason + ".",
+		Outcome: NotWarned, Reason: fmt.Sprintf(reasonHostRefused, r.Reason),
 	}
 }
 
@@ -125,7 +126,7 @@ func recordRefusals(ctx context.Context, table Table, refusals []Report, now tim
 func refusalReason(cause error) string {
 	refusal := (*Refusal)(nil)
 	errors.As(cause, &refusal)
-	return "The session's host " + cmp.Or(refusal.HostID, noneRecorded) + " " + refusal.Reason + "." + reasonRefused
+	return fmt.Sprintf(reasonRefused, cmp.Or(refusal.HostID, noneRecorded), refusal.Reason)
 }
 
 const noneRecorded = "(none is recorded)"

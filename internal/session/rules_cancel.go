@@ -34,7 +34,7 @@ func cancel(waiting Record, by string, now time.Time) Write {
 	state := stateAgain(s)
 	set(&w, AttrState, state)
 	if state == Unknown {
-		set(&w, AttrStateReason, "Its host has not said for long what runs on it.")
+		set(&w, AttrStateReason, reasonLongSilent)
 		set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
 	}
 	// No earlier than what it cancels: the clock of the function that marked may be ahead.
@@ -91,15 +91,6 @@ func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
 	}
 	return ""
 }
-
-const (
-	reasonCancelUnclear = "It is not certain that the cancel was recorded. Repeat the call: repeating is harmless."
-	reasonCancelEnded   = "Too late: the session is over."
-	reasonCancelGivenUp = "Too late: its close was sent, and was given up at %s. The session may end yet."
-	reasonCancelClosing = "Too late: its close was sent at %s."
-	reasonCancelLate    = "Too late: its close time was %s."
-	reasonCancelOther   = "The session's deletion is another request's (%s). Nothing was changed."
-)
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

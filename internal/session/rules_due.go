@@ -46,7 +46,7 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 func unconfirmed(due Record, tryFor time.Duration) string {
 	s := due.Session()
 	tried := tryUntil(s, tryFor).Sub(s.closingSince())
-	reason := fmt.Sprintf("The host did not confirm within %s that the session is closed (%d attempts).", tried, s.Attempts)
+	reason := fmt.Sprintf(reasonUnconfirmed, tried, s.Attempts)
 	if last := strings.TrimPrefix(lastReason(due), removedByForce); last != "" {
 		reason += " Last: " + last
 	}
@@ -90,7 +90,7 @@ func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {
 func lastReason(due Record) string {
 	s := due.Session()
 	_, failed := due[AttrAttemptFailedAt]
-	reason := fmt.Sprintf("Attempt %d brought no answer.", s.Attempts)
+	reason := fmt.Sprintf(reasonNoAnswer, s.Attempts)
 	switch {
 	case failed:
 		return s.StateReason

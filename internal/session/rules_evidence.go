@@ -78,7 +78,7 @@ func (e evidence) closedIdle(records []Record, closed map[string]IdleSession) (w
 		if _, named := parseCreation(s.CreationTime); !ok || !named || !sameCreation(seen.CreationTime, s.CreationTime) {
 			continue
 		}
-		e.reason = fmt.Sprintf("Closed by its host: nobody had used it for %d minutes.", s.IdleMinutes)
+		e.reason = fmt.Sprintf(reasonClosedIdle, s.IdleMinutes)
 		if w, ok := e.endAny(r); ok {
 			writes = append(writes, w)
 		}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -13,13 +14,10 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 		return Write{}, false
 	}
 	if _, over := confirmations[r.Outcome]; over {
-		return finishClosing(res.Old, "Its host says: "+string(r.Outcome)+".", now), true
+		return finishClosing(res.Old, fmt.Sprintf(reasonHostSays, r.Outcome), now), true
 	}
 	return closeFailed(res.Old, r.withReason(), now), s.AttemptFailedAt.IsZero()
 }
-
-// removedByForce begins what is told of such a session.
-const removedByForce = "Removed by force. "
 
 // finishClosing ends the closing of a session that was removed by force: its host has
 // answered, or there is nothing left to close, or no time left. Only now it

@@ -173,13 +173,6 @@ func whileWaiting(due Record, attemptID string, now time.Time, giveUp time.Durat
 	return w
 }
 
-// What Warning says, but for "failed: " and the reason.
-const (
-	warnedOnScreen   = "warned"
-	nobodyConnected  = "nobody: no user was connected"
-	unansweredNotice = "failed: no notice was answered"
-)
-
 // recordWarning records what became of a notice. That users were warned of this
 // deletion's CloseAt counts whichever notice it was; anything else only for the
 // newest, and not once they were warned.
@@ -191,13 +184,13 @@ func recordWarning(answer Warning, now time.Time) Write {
 		set(&w, AttrWarnedAt, now)
 		set(&w, AttrWarning, warnedOnScreen)
 		if answer.Reason != "" {
-			set(&w, AttrWarning, warnedOnScreen+" ("+answer.Reason+")")
+			set(&w, AttrWarning, fmt.Sprintf(warnedBy, answer.Reason))
 		}
 		return w
 	case Nobody:
 		set(&w, AttrWarning, nobodyConnected)
 	default:
-		set(&w, AttrWarning, "failed: "+answer.Reason)
+		set(&w, AttrWarning, fmt.Sprintf(warningFailed, answer.Reason))
 	}
 	w.If = append(w.If, is(AttrNoticeID, answer.NoticeID), is(AttrCloseAt, answer.CloseAt), missing(AttrWarnedAt))
 	return w

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -183,8 +184,7 @@ func markUnresponsive(r Record, before, now time.Time) Write {
 		return w
 	}
 	set(&w, AttrState, Unknown)
-	set(&w, AttrStateReason, "Its host has not said what runs on it since "+before.UTC().Format(time.RFC3339)+
-		" or longer: is it there, and do its agent and its DCV server work?")
+	set(&w, AttrStateReason, fmt.Sprintf(reasonSilent, before.UTC().Format(time.RFC3339)))
 	set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
 	return w
 }

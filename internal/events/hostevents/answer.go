@@ -2,6 +2,7 @@ package hostevents
 
 import (
 	"context"
+	"fmt"
 
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -46,10 +47,10 @@ func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invoc
 		return nil, h.IdleRecorder.Apply(ctx, *answer.Idle)
 	case answer.AttemptID != "" && !answer.Answered:
 		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host did not answer the close command ("+howItEnded(answer)+").")
+			fmt.Sprintf(session.NotAnswered, howItEnded(answer)))
 	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
 		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
-			"The host's answer to the close command says nothing of this session ("+howItEnded(answer)+").", answer.Reports...)
+			fmt.Sprintf(session.NotMentioned, howItEnded(answer)), answer.Reports...)
 		return append(answer.Reports, missing...), err
 	}
 	return answer.Reports, nil

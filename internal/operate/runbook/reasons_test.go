@@ -7,59 +7,70 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dcv-session-broker/internal/operate/runbook"
+	"dcv-session-broker/internal/session"
 )
 
-// What the table under "What StateReason says" is about: the files that make reasons, and where a reason stands in them.
 var (
-	makeReasons = []string{
-		"../../session/*.go", "../../events/hostevents/*.go", "../../runcommand/*.go", "../../local/agent/*.go", "../../local/fleet/agent.go",
-		"../../runcommand/documents/*.sh", "../../runcommand/documents/shared/*.awk",
+	// The scripts that close sessions and warn users.
+	scriptsOfHosts = []string{
+		"../../runcommand/documents/close.*", "../../runcommand/documents/notify.*", "../../runcommand/documents/shared/*",
 	}
-	reasonsIn = map[string]*regexp.Regexp{
-		"../../session/rules_due.go":                    regexp.MustCompile(`Sprintf\("([^"]+)"`),
-		"../../session/confirmer.go":                    regexp.MustCompile(`r\.Reason = "([^"]+)"`),
-		"../../events/hostevents/answer.go":             regexp.MustCompile(`"(The host[^"]+) \("\+howItEnded`),
-		"../../runcommand/isolate.go":                   regexp.MustCompile(`(?:return |Reason: )"((?:is|may|runs|was) [^"]+)"`),
-		"../../runcommand/documents/close.sh":           regexp.MustCompile(`"failed", "([^"]+)"\)`),
-		"../../runcommand/documents/shared/closing.awk": regexp.MustCompile(`(?:return|:) "(dcv [^"]+)"`),
-		"../../runcommand/documents/shared/dcv.awk":     regexp.MustCompile(`(?:words|whyBlank) = (?:code[^?]*\? )?"([^"]{4,})"`),
+	// How Systems Manager says that a command ended, and what its agent says of a script that it could not run.
+	systemsManager = []string{"../../local/agent/output.go", "../../local/fleet/command.go", "../../local/fleet/agent_test.go"}
+	// A reason in a script.
+	inScripts = []*regexp.Regexp{
+		regexp.MustCompile(`(?:fail|return|failed",|words =|whyBlank =|[?:]) "([^"=]*[a-z] [a-z][^"=]*)"`), // sh and awk
+		regexp.MustCompile(`(?:throw|whyBlank =) '([^']*[a-z] [a-z][^']*)'`),                               // PowerShell
 	}
 	// What the table under "Bounds" is about: the files that log, and lines which say that a bound was reached.
 	reachBounds = []string{"../../session/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
 	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|due still)[^"]*)"`)
 
-	reasonRow = regexp.MustCompile(`(?m)^\| (\*.+?\*) \| .+ \|$`)
-	fragment  = regexp.MustCompile(`\*([^*]+)\*`)
+	fragment = regexp.MustCompile(`\*([^*]+)\*`)
+	variable = regexp.MustCompile(`\$\w+`)
 )
 
-// Whoever is on call finds each reason that a record can have, and no other.
+// The frame of a refused host's clause, which by itself says nothing.
+const ofRefusedHost = "The host …."
+
+// Whoever is on call finds each reason that the code writes, in its own words, and no other.
 func TestRunbookHasTheReasons(t *testing.T) {
-	_, table, found := strings.Cut(read(t, "../RUNBOOK.md"), "\n## What StateReason says\n")
-	if !found {
-		t.Fatal("RUNBOOK.md does not say what StateReason says")
+	text := read(t, "../RUNBOOK.md")
+	book, err := runbook.Parse(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	table, _, _ = strings.Cut(table, "\n## ")
-	var told []string
-	for _, row := range reasonRow.FindAllStringSubmatch(table, -1) {
-		for _, f := range fragment.FindAllStringSubmatch(row[1], -1) {
-			told = append(told, f[1])
+	told := book.Phrases()
+	written := append(reasons(t), string(session.OutcomeFailed)) // of a host that says no more
+	for _, reason := range written {
+		if !slices.Contains(told, reason) && reason != ofRefusedHost {
+			t.Errorf("RUNBOOK.md has no row of %q (reasons.go)", reason)
 		}
 	}
-	sources := readAll(t, makeReasons)
-	for _, f := range told {
-		if !strings.Contains(sources, strings.TrimSpace(f)) {
-			t.Errorf("RUNBOOK.md explains *%s*, which nothing says", f)
-		}
-	}
-	for file, reasons := range reasonsIn {
-		all := reasons.FindAllStringSubmatch(read(t, file), -1)
-		if len(all) == 0 {
-			t.Errorf("%s has no reasons any more", file)
-		}
-		for _, reason := range all {
-			if !slices.ContainsFunc(told, func(f string) bool { return strings.Contains(reason[1], strings.TrimSpace(f)) }) {
-				t.Errorf("RUNBOOK.md does not explain %q of %s", reason[1], file)
+	scripts := readAll(t, scriptsOfHosts)
+	said := 0
+	for _, pattern := range inScripts {
+		for _, match := range pattern.FindAllStringSubmatch(scripts, -1) {
+			said++
+			reason := strings.TrimSpace(variable.ReplaceAllString(match[1], "…"))
+			if _, ok := book.Advice(reason); !ok {
+				t.Errorf("RUNBOOK.md has no row of %q, which a script says", reason)
 			}
+		}
+	}
+	if said < 40 {
+		t.Errorf("%d reasons found in scripts: is this test blind?", said)
+	}
+	ofHosts := scripts
+	for _, file := range systemsManager {
+		ofHosts += read(t, file)
+	}
+	for _, phrase := range told {
+		ofHost := strings.Trim(strings.TrimPrefix(phrase, "Systems Manager: "), "…) ")
+		if !slices.Contains(written, phrase) && !strings.Contains(ofHosts, ofHost) {
+			t.Errorf("RUNBOOK.md has a row of *%s*, which nothing says", phrase)
 		}
 	}
 }

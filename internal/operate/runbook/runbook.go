@@ -16,8 +16,13 @@ type Runbook struct {
 }
 
 type row struct {
-	phrases []*regexp.Regexp
+	phrases []phrase
 	advice  string
+}
+
+type phrase struct {
+	text string
+	*regexp.Regexp
 }
 
 // The first cell of the row about no reason at all.
@@ -25,8 +30,8 @@ const noReason = "no reason at all"
 
 // Parse reads the runbook.
 //
-// A phrase in italics is a text that the code writes, and "..." in it stands for what differs. It may stand anywhere in a
-// reason; one of a single word must be the whole reason.
+// A phrase in italics is a text that the code writes, and "…" in it stands for what differs. It may stand anywhere in a
+// reason; one of a single word must be the whole reason, and one whose first word has a colon its beginning.
 func Parse(text string) (*Runbook, error) {
 	r := &Runbook{}
 	for line := range strings.Lines(text) {
@@ -39,9 +44,9 @@ func Parse(text string) (*Runbook, error) {
 			r.noReason = advice
 			continue
 		}
-		var phrases []*regexp.Regexp
-		for _, phrase := range Phrases(first) {
-			phrases = append(phrases, expression(phrase))
+		var phrases []phrase
+		for _, match := range italics.FindAllStringSubmatch(first, -1) {
+			phrases = append(phrases, phrase{match[1], expression(match[1])})
 		}
 		if len(phrases) > 0 {
 			r.rows = append(r.rows, row{phrases, advice})
@@ -89,10 +94,12 @@ var (
 	link    = regexp.MustCompile(`\[([^\]]+)\]\([^)]*\)`)
 )
 
-// Phrases are the texts in italics of a cell.
-func Phrases(cell string) (all []string) {
-	for _, match := range italics.FindAllStringSubmatch(cell, -1) {
-		all = append(all, match[1])
+// Phrases are the texts that it has rows of, with "…" for what differs.
+func (r *Runbook) Phrases() (all []string) {
+	for _, row := range r.rows {
+		for _, phrase := range row.phrases {
+			all = append(all, phrase.text)
+		}
 	}
 	return all
 }
@@ -100,12 +107,15 @@ func Phrases(cell string) (all []string) {
 // expression is a phrase as a regular expression.
 func expression(phrase string) *regexp.Regexp {
 	var parts []string
-	for part := range strings.SplitSeq(phrase, "...") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(phrase, "…"), "…") {
 		parts = append(parts, regexp.QuoteMeta(part))
 	}
 	pattern := strings.Join(parts, ".+?")
-	if !strings.Contains(phrase, " ") {
+	switch first, _, more := strings.Cut(phrase, " "); {
+	case !more:
 		pattern = "^" + pattern + "$"
+	case strings.HasSuffix(first, ":"):
+		pattern = "^" + pattern
 	}
 	return regexp.MustCompile(pattern)
 }

@@ -16,9 +16,11 @@ const example = `# Runbook
 | what it says | what to do |
 | --- | --- |
 | no reason at all | Wait. |
-| *Given up after ... (... attempts).* | Call ` + "`explain`" + `. |
+| *Given up after … (… attempts).* | Call ` + "`explain`" + `. |
 | *is not connected*, *is not known* | Start [the agent](#agent) of *that* host. |
 | *failed* | Look. |
+| *broken: …* | Mend it. |
+| *… is slow* | Be patient. |
 `
 
 func TestAdvice(t *testing.T) {
@@ -36,6 +38,9 @@ func TestAdvice(t *testing.T) {
 		{"the other order", "The host is not connected. Given up after 1h (3 attempts).", startIt + "\nCall explain."},
 		{"one word is the whole reason", "failed", "Look."},
 		{"one word within another reason", "dcv failed", ""},
+		{"a colon at the beginning", "broken: it rains", "Mend it."},
+		{"a colon elsewhere", "it is broken: it rains", ""},
+		{"what differs at the beginning", "The host is not known. Its disk is slow", startIt + "\nBe patient."},
 		{"no reason", "", "Wait."},
 		{"another table", "a line of the log", ""},
 		{"nothing of it", "It rains.", ""},

@@ -1,0 +1,158 @@
+package runbook_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dcv-session-broker/internal/session"
+)
+
+const reasonsFile = "../../session/reasons.go"
+
+// The packages that write reasons.
+var writers = []string{"../../session/*.go", "../../runcommand/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
+
+// Sentences there that are no reasons, although neither a log nor an error has them.
+var noReasons = []string{
+	// What stands for something in a reason, or between two of them.
+	"(none is recorded)", "an unknown time", " Last: ", " Reason: ", "Systems Manager: ",
+	// What users read on their screens (rules_grace.go).
+	"This session will be closed at %s UTC, ", "in less than a minute.", "in 1 minute.", "in %d minutes.",
+	"This session will not be closed. You can go on working.",
+	// What a run of a rule did (RuleDeed).
+	"would delete", "left alone: it has changed since it was read", "not recorded", "not certain that it was recorded",
+	// What others write.
+	"aws.ssm/EC2 Command Invocation Status-change Notification", "aws.ec2/EC2 Instance State-change Notification",
+	"\n---Output truncated---", "\n---Error truncated----", "Step execution skipped",
+}
+
+// Files that say what is wrong with a request, or with the event of a rule.
+var noWriters = []string{"../../session/graceperiod.go", "../../events/cleanup/rule.go"}
+
+var (
+	isSentence = regexp.MustCompile(`[a-z,:] [a-zA-Z%]`)
+	// What takes sentences for operators and programmers.
+	takesSentences = []string{"Debug", "Info", "Warn", "Error", "Errorf", "New", "panic", "MustCompile"}
+)
+
+// Whatever a record or an answer gives as a reason is a constant of one file, so that its list is whole.
+func TestReasonsAreConstantsOfOneFile(t *testing.T) {
+	for file, f := range parsed(t, writers) {
+		if file == reasonsFile || slices.Contains(noWriters, file) {
+			continue
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				name := called(n)
+				if name == "set" && len(n.Args) == 3 && isOneOf(n.Args[1], "AttrStateReason", "AttrWarning") {
+					isNoLiteral(t, file, n.Args[2])
+				}
+				return !slices.Contains(takesSentences, name)
+			case *ast.KeyValueExpr:
+				if isOneOf(n.Key, "Reason", "reason") {
+					isNoLiteral(t, file, n.Value)
+				}
+			case *ast.ImportSpec:
+				return false
+			case *ast.Field:
+				return n.Tag == nil
+			case *ast.BasicLit:
+				if text, _ := strconv.Unquote(n.Value); n.Kind == token.STRING && isSentence.MatchString(text) && !slices.Contains(noReasons, text) {
+					t.Errorf("%s has %q: if it is a reason, it belongs into reasons.go", file, text)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func called(call *ast.CallExpr) string {
+	switch fun := call.Fun.(type) {
+	case *ast.Ident:
+		return fun.Name
+	case *ast.SelectorExpr:
+		return fun.Sel.Name
+	}
+	return ""
+}
+
+func isOneOf(e ast.Expr, names ...string) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && slices.Contains(names, id.Name)
+}
+
+func isNoLiteral(t *testing.T, file string, e ast.Expr) {
+	t.Helper()
+	if lit, ok := e.(*ast.BasicLit); ok {
+		t.Errorf("%s gives the reason %s: it belongs into reasons.go", file, lit.Value)
+	}
+}
+
+// reasons are the constants of reasons.go, in the runbook's form: "…" for what differs.
+func reasons(t *testing.T) (all []string) {
+	t.Helper()
+	for _, f := range parsed(t, []string{reasonsFile}) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok {
+				for _, value := range spec.Values {
+					all = append(all, strings.TrimSpace(verb.ReplaceAllString(constant(t, value), "…")))
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
+
+var verb = regexp.MustCompile(`%[sd]`)
+
+func constant(t *testing.T, e ast.Expr) string {
+	t.Helper()
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	case *ast.BinaryExpr:
+		return constant(t, e.X) + constant(t, e.Y)
+	case *ast.Ident:
+		if e.Name == "FleetTagKey" {
+			return session.FleetTagKey
+		}
+	}
+	t.Fatalf("reasons.go has a constant that this test cannot read: %T", e)
+	return ""
+}
+
+// parsed are the files of those names by name, without tests.
+func parsed(t *testing.T, patterns []string) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[name] = f
+		}
+	}
+	return files
+}

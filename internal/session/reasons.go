@@ -1,0 +1,70 @@
+package session
+
+// Every text by which a record, or an answer, says why. Live records have them, and clients may compare them: a text that
+// is here stays to the letter. For each of them the runbook, internal/operate/RUNBOOK.md, says what to do: what is added here
+// is missing there until it does.
+
+// NotFound is Session Manager's own sentence: clients compare it. It also answers for a session of somebody else.
+const NotFound = "The requested dcvSession does not exist"
+
+// What callers are told of an entry that changed nothing, or may have.
+const (
+	reasonNotRecorded      = "The deletion could not be recorded, and nothing was changed. Repeat the call."
+	reasonUnclear          = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
+	reasonCancelledSince   = "The deletion was cancelled since this request began. Nothing was changed."
+	reasonOtherHost        = "The session is on host %s, not on %s. Nothing was changed."
+	reasonOtherIncarnation = "The session was created at %s, not at %s. Nothing was changed."
+	// Of its host, with the clause of a Refusal.
+	reasonRefused = "The session's host %s %s. Nothing was changed. Repeat the call when the host is back, or set Force to true to remove the session without its host."
+
+	reasonCancelUnclear = "It is not certain that the cancel was recorded. Repeat the call: repeating is harmless."
+	reasonCancelEnded   = "Too late: the session is over."
+	reasonCancelGivenUp = "Too late: its close was sent, and was given up at %s. The session may end yet."
+	reasonCancelClosing = "Too late: its close was sent at %s."
+	reasonCancelLate    = "Too late: its close time was %s."
+	reasonCancelOther   = "The session's deletion is another request's (%s). Nothing was changed."
+)
+
+// The clauses of a Refusal.
+const (
+	NotConnected  = "is not connected to Systems Manager"
+	NotPermitted  = "may not be commanded (it lacks the tag " + FleetTagKey + ", or the broker the permission)"
+	WrongPlatform = "runs a platform on which sessions cannot be closed"
+	NotManageable = "is not one that Systems Manager can manage"
+	Refused       = "was refused by Systems Manager"
+)
+
+// StateReason of a deletion. What a host says of itself stands there as it said it; see the runbook for what its scripts say.
+const (
+	reasonHostRefused = "The host %s."
+	reasonNoAnswer    = "Attempt %d brought no answer."
+	reasonVoid        = "The command was void when the host ran it: is its clock ahead?"
+	reasonUnconfirmed = "The host did not confirm within %s that the session is closed (%d attempts)."
+	// NotAnswered and NotMentioned have how the command ended.
+	NotAnswered  = "The host did not answer the close command (%s)."
+	NotMentioned = "The host's answer to the close command says nothing of this session (%s)."
+	// Before what became of closing a session that was removed by force.
+	removedByForce = "Removed by force. "
+	reasonHostSays = "Its host says: %s."
+	// What describeSessions shows while a deletion waits.
+	reasonWaits = "It will be closed at %s."
+)
+
+// StateReason of a session that nobody deleted.
+const (
+	reasonTerminated = "Its host was terminated."
+	reasonStopped    = "Its host was stopped."
+	reasonVanished   = "Its host no longer runs it."
+	reasonClosedIdle = "Closed by its host: nobody had used it for %d minutes."
+	reasonSilent     = "Its host has not said what runs on it since %s or longer: is it there, and do its agent and its DCV server work?"
+	reasonLongSilent = "Its host has not said for long what runs on it."
+)
+
+// Warning of a deletion.
+const (
+	warnedOnScreen   = "warned"
+	warnedBy         = "warned (%s)" // the program that shows it
+	nobodyConnected  = "nobody: no user was connected"
+	warningFailed    = "failed: %s" // what the host says, or why it was not asked
+	unansweredNotice = "failed: no notice was answered"
+)
