@@ -50,6 +50,7 @@ func startDemoFleet(ctx context.Context, control http.Handler) error {
 func call(ctx context.Context, control http.Handler, method, path, body string) (string, error) {
 	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:0"
+	r.Host = "127.0.0.1"
 	w := httptest.NewRecorder()
 	control.ServeHTTP(w, r)
 	if w.Code/100 != 2 {

@@ -107,6 +107,7 @@ func TestWelcomesStepsWork(t *testing.T) {
 		}
 		r := httptest.NewRequestWithContext(t.Context(), method, steps[n][2], strings.NewReader(body))
 		r.RemoteAddr = "127.0.0.1:0"
+		r.Host = "127.0.0.1"
 		w := httptest.NewRecorder()
 		if api.ServeHTTP(w, r); w.Code/100 != 2 {
 			t.Fatalf("%q: %d %s", steps[n][0], w.Code, w.Body)

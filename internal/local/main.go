@@ -77,6 +77,7 @@ func run(ctx context.Context, ahead time.Duration) (err error) {
 		return err
 	}
 	servers := []*http.Server{serve(api, sys.Handler())}
+	servers[0].RegisterOnShutdown(sys.EndStreams) // it waits for them
 	for _, service := range []struct {
 		port    string
 		handler http.Handler

@@ -105,6 +105,27 @@ func ItemOf(r session.Record) Item {
 	return item
 }
 
+// Record is the item as a record, without what no rule uses; nil stays nil.
+func (item Item) Record() session.Record {
+	if item == nil {
+		return nil
+	}
+	r := make(session.Record, len(item))
+	for attr, typed := range item {
+		for kind, v := range typed {
+			switch text, _ := v.(string); kind {
+			case "S", "BOOL":
+				r[attr] = v
+			case "N":
+				if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+					r[attr] = n
+				}
+			}
+		}
+	}
+	return r
+}
+
 // size is roughly DynamoDB's: names and texts by their bytes (developer guide,
 // "Item sizes and formats").
 func (item Item) size() int64 {

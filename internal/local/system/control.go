@@ -6,13 +6,13 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/page"
 	"dcv-session-broker/internal/session"
 )
 
@@ -21,12 +21,15 @@ import (
 func (sys *System) control(mux *http.ServeMux) {
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if !fromThisMachine(r) {
-				writeMessage(w, http.StatusForbidden, "The control API answers to this machine only")
+			if err := page.Guard(r); err != nil {
+				writeMessage(w, http.StatusForbidden, err.Error())
 				return
 			}
 			at := time.Now()
 			answer, err := f(r)
+			if r.Method != http.MethodGet {
+				sys.feed.Poke()
+			}
 			if err != nil {
 				writeMessage(w, statusOf(err), err.Error())
 				return
@@ -57,6 +60,9 @@ func (sys *System) control(mux *http.ServeMux) {
 		}
 		return nil, sys.store.remove(r.Context(), id)
 	})
+	mux.HandleFunc("GET /local/events", sys.stream)
+	handle("GET /local/stories/{session}", func(r *http.Request) (any, error) { return sys.stories.Of(r.PathValue("session")), nil })
+	handle("POST /local/clock", sys.setClock)
 	handle("GET /local/calls", func(*http.Request) (any, error) { return sys.calls.all(), nil })
 	handle("DELETE /local/calls", func(*http.Request) (any, error) {
 		sys.calls.reset()
@@ -121,6 +127,7 @@ var (
 	errNoBroadcasts = errors.New("no such action: end or deliver")
 	errNotPost      = errors.New("only POST does that")
 	errBadUsers     = errors.New(`the body must be {"Connections": 0 to 100, "Away": "10m"}, or nothing for one that is not away`)
+	errBadClock     = errors.New(`the body must be {"Ahead": "2m"}, 24h at most`)
 	errNoRule       = errors.New(`the body must be a rule, like those of events/cleanup-close*.json`)
 	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
 )
@@ -133,7 +140,7 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
-	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadUsers), errors.Is(err, errNoRule):
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadUsers), errors.Is(err, errBadClock), errors.Is(err, errNoRule):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -142,18 +149,12 @@ func statusOf(err error) int {
 // toThisMachine serves a service's own protocol, which looks at no path.
 func toThisMachine(service http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !fromThisMachine(r) {
-			writeMessage(w, http.StatusForbidden, "The control API answers to this machine only")
+		if err := page.Guard(r); err != nil {
+			writeMessage(w, http.StatusForbidden, err.Error())
 			return
 		}
 		service.ServeHTTP(w, r)
 	})
-}
-
-func fromThisMachine(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
 }
 
 // closeByRule carries out the rule that is the body, without one that of MaxSessionHours.
@@ -164,6 +165,22 @@ func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	}
 	answer, err := run(r.Context(), event)
 	return json.RawMessage(answer), err
+}
+
+// setClock sets the clock on.
+func (sys *System) setClock(r *http.Request) (any, error) {
+	var want struct{ Ahead string }
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&want); err != nil {
+		return nil, errBadClock
+	}
+	d, err := time.ParseDuration(want.Ahead)
+	if err != nil || d < 0 || d > 24*time.Hour {
+		return nil, errBadClock
+	}
+	sys.Advance(d)
+	return map[string]time.Time{"Now": sys.now()}, nil
 }
 
 // putConnections connects users to a session. They do nothing from then on.

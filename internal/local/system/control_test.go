@@ -46,6 +46,7 @@ func newControlled(t *testing.T) *controlled {
 func (c *controlled) from(remoteAddr, method, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(c.t.Context(), method, path, strings.NewReader(body))
 	r.RemoteAddr = remoteAddr
+	r.Host = "127.0.0.1:8080"
 	w := httptest.NewRecorder()
 	c.api.ServeHTTP(w, r)
 	return w
@@ -142,7 +143,7 @@ func TestControlAPIAnswersToThisMachineOnly(t *testing.T) {
 			{"POST", "/local/hosts/" + host1 + "/stop"}, {"POST", "/local/cleanup/deletions"},
 		} {
 			w := c.from(address, call[0], call[1], call[2])
-			wantMessage(t, w, http.StatusForbidden, "The control API answers to this machine only")
+			wantMessage(t, w, http.StatusForbidden, "this answers to this machine only")
 		}
 	}
 	if hosts := c.hosts(); len(hosts) != 1 || hosts[host1] != "running s-1" {

@@ -26,6 +26,7 @@ func (sys *System) tellChange(r streamevent.Record) {
 	if by == "" && int64(r.DynamoDB.ApproximateCreationDateTime) < sys.started.Unix() {
 		return // an earlier start's: a table that is kept has its stream from the beginning
 	}
+	sys.stories.Changed(sys.now(), by, r.DynamoDB.OldImage.Record().Session(), r.DynamoDB.NewImage.Record().Session())
 	step, tells := stepOf(r)
 	if !tells || sys.opts.Steps == nil {
 		return

@@ -18,6 +18,7 @@ import (
 	"dcv-session-broker/internal/httpapi/contract"
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/page"
 	"dcv-session-broker/internal/streamevent"
 	"dcv-session-broker/internal/template"
 )
@@ -81,7 +82,9 @@ type System struct {
 	routes    map[string]*delivery.Function // by "METHOD /path"
 	streams   []*delivery.StreamPoller
 	tasks     map[string]task // scheduled, by name
-	ahead     atomic.Int64    // of the real time: nanoseconds
+	feed      *page.Feed
+	stories   page.Stories
+	ahead     atomic.Int64 // of the real time: nanoseconds
 	stop      []func()
 }
 
@@ -113,6 +116,8 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 		tasks:     map[string]task{},
 	}
 	sys.kept = &keptLog{now: sys.now}
+	sys.feed = sys.newFeed()
+	sys.stop = append(sys.stop, sys.EndStreams)
 	defer func() {
 		if err != nil {
 			sys.Close()
@@ -149,10 +154,11 @@ func (sys *System) Close() {
 }
 
 // Handler is the HTTP API with its contract, the token endpoint for its
-// clients, and the control API under /local/.
+// clients, the control API under /local/, and the page at /.
 func (sys *System) Handler() http.Handler {
 	mux := http.NewServeMux()
 	sys.control(mux)
+	page.Register(mux)
 	mux.HandleFunc("GET /openapi.yaml", serveContract)
 	mux.HandleFunc("POST /oauth2/token", sys.issueToken)
 	mux.HandleFunc("/", sys.gateway)
@@ -301,6 +307,7 @@ func (sys *System) schedule(schedule template.Schedule, function *delivery.Funct
 // changed is told of each change of the table, in order.
 func (sys *System) changed(record streamevent.Record) {
 	sys.tellChange(record)
+	sys.feed.Poke()
 	text, err := json.Marshal(record)
 	if err != nil {
 		sys.opts.Log.Error("stream record without a JSON form", "Cause", err)

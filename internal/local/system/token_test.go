@@ -101,6 +101,7 @@ func TestEveryRouteOfTheSystemWantsTheToken(t *testing.T) {
 	// The control API is another thing: it looks at where a call comes from.
 	r := httptest.NewRequest(http.MethodGet, "/local/hosts", nil)
 	r.RemoteAddr = "127.0.0.1:4711"
+	r.Host = "127.0.0.1:8080"
 	w := httptest.NewRecorder()
 	if sys.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Errorf("the control API: %d %s", w.Code, w.Body)

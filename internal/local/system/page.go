@@ -1,0 +1,117 @@
+package system
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/page"
+	"dcv-session-broker/internal/session"
+)
+
+// The page is fed from what is there anyway: it is looked at while somebody reads,
+// after each change of the table and of the hosts, and once a second, since hosts
+// have a life of their own.
+const (
+	pageGap   = 100 * time.Millisecond
+	pageEvery = time.Second
+)
+
+// The bounds of what one host and all windows take on the page.
+const (
+	maxRunning = 100
+	maxWindows = 500
+)
+
+// hostItem is a host on the page: what really runs there, and what its inventories said.
+type hostItem struct {
+	fleet.Host
+	MoreSessions int        `json:",omitempty"` // that are left out
+	SentAt       *time.Time `json:",omitempty"`
+	CompleteAt   *time.Time `json:",omitempty"`
+}
+
+// notOnPage are attributes of records that tell a person nothing.
+var notOnPage = []string{session.AttrLiveHostID, session.AttrDueShard, session.AttrAttemptID, session.AttrNoticeID, session.AttrExpiresAt}
+
+func (sys *System) newFeed() *page.Feed {
+	return page.NewFeed(awsenv.NewID(), pageGap, pageEvery, sys.now, sys.onPage)
+}
+
+// onPage is all that the page shows.
+func (sys *System) onPage(ctx context.Context) ([]page.Item, error) {
+	items := []page.Item{{Kind: "about", Value: page.About{Local: true, Broker: "this machine", NeedsToken: sys.opts.Token != ""}}}
+	records, err := sys.store.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// What lives comes first: it is not to be left out.
+	slices.SortStableFunc(records, func(a, b session.Record) int { return ended(a) - ended(b) })
+	for _, r := range records {
+		shown := maps.Clone(r)
+		for _, attr := range notOnPage {
+			delete(shown, attr)
+		}
+		items = append(items, page.Item{Kind: "session", ID: r.Session().ID, Value: shown})
+	}
+	hosts, err := sys.fleet.Hosts()
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, h := range hosts {
+		ids = append(ids, h.HostID)
+	}
+	notes, err := sys.store.hosts().Notes(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		item := hostItem{Host: h, SentAt: known(notes[h.HostID].SentAt), CompleteAt: known(notes[h.HostID].CompleteAt)}
+		if more := len(h.Sessions) - maxRunning; more > 0 {
+			item.Sessions, item.MoreSessions = h.Sessions[:maxRunning], more
+		}
+		items = append(items, page.Item{Kind: "host", ID: h.HostID, Value: item})
+	}
+	windows, err := sys.fleet.Notices()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range windows[max(0, len(windows)-maxWindows):] {
+		items = append(items, page.Item{Kind: "notice", ID: n.HostID + " " + n.At.Format(time.RFC3339) + " " + n.SessionID, Value: n})
+	}
+	for function, counts := range sys.calls.all() {
+		items = append(items, page.Item{Kind: "calls", ID: function, Value: counts})
+	}
+	return items, nil
+}
+
+func ended(r session.Record) int {
+	if r.Session().State == session.Deleted {
+		return 1
+	}
+	return 0
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// stream is the feed as it is, for whoever may call the control API.
+func (sys *System) stream(w http.ResponseWriter, r *http.Request) {
+	if err := page.Guard(r); err != nil {
+		writeMessage(w, http.StatusForbidden, err.Error())
+		return
+	}
+	sys.feed.Stream(w, r)
+}
+
+// EndStreams ends what pages read, for which a server would wait when it ends.
+func (sys *System) EndStreams() { sys.feed.Close() }

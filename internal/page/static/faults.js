@@ -1,0 +1,25 @@
+// What can be done to a simulated host, in the control API's words: what does it, what undoes it, and what it means.
+
+export const faults = [
+  { group: "Power", does: "stop", says: "stops it: its sessions are lost" },
+  { group: "Power", does: "hibernate", says: "stops it and keeps its sessions" },
+  { group: "Power", does: "start", says: "starts it again" },
+  { group: "Systems Manager", does: "silence", undoes: "speak", says: "commands are taken for it, but reach it only later" },
+  { group: "Systems Manager", does: "disconnect", undoes: "reconnect", says: "commands that name it are refused" },
+  { group: "Systems Manager", does: "lose-events", undoes: "deliver-events", says: "the news that a command has finished is lost" },
+  { group: "Systems Manager", does: "untag", undoes: "tag", says: "the policy refuses commands for it" },
+  { group: "Systems Manager", does: "unmanage", undoes: "manage", says: "Systems Manager does not know it" },
+  { group: "DCV server", does: "break", undoes: "mend", says: "every dcv command fails" },
+  { group: "DCV server", does: "mute", undoes: "mend", says: "dcv prints nothing, does nothing and succeeds" },
+  { group: "DCV server", does: "flood", undoes: "mend", says: "dcv lists 600 sessions more at each call" },
+  { group: "DCV server", does: "none-as-text", undoes: "none-as-list", says: "without sessions dcv prints a sentence" },
+  { group: "DCV server", does: "none-as-newline", undoes: "none-as-list", says: "without sessions dcv prints a new line" },
+  { group: "DCV server", does: "none-as-nothing", undoes: "none-as-list", says: "without sessions dcv prints nothing" },
+  { group: "Agent", does: "no-exec", undoes: "mend-agent", says: "/var is mounted noexec: it can run no script" },
+  { group: "Agent", does: "fill-disk", undoes: "mend-agent", says: "its disk is full" },
+  { group: "Agent", does: "kill-worker", undoes: "mend-agent", says: "scripts run, their answers are lost" },
+  { group: "Agent", does: "make-noise", undoes: "stop-noise", says: "programs complain on standard error" },
+  { group: "Agent", does: "downgrade", undoes: "upgrade", says: "its agent is old" },
+  { group: "Instance", does: "take-profile", undoes: "give-profile", says: "it has no instance profile" },
+  { group: "Instance", does: "stop-when-empty", undoes: "keep-when-empty", says: "has the tag with which empty hosts are stopped" },
+];

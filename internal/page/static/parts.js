@@ -1,0 +1,71 @@
+// What panels are made of.
+
+import { element, write } from "./text.js";
+
+// section has a heading and children.
+export const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
+
+// act is a button that does something and says, where the panel has room for it, what came of it.
+export function act(label, does, options = {}) {
+  const made = element("button", {
+    type: "button", class: options.class ?? "", ...(options.title ? { title: options.title } : {}),
+    onclick: async () => {
+      made.setAttribute("aria-busy", "true");
+      try {
+        const answer = await does();
+        if (answer) outcome(made, answer);
+      } finally { made.removeAttribute("aria-busy"); }
+    },
+  }, label);
+  return made;
+}
+
+function outcome(button, answer) {
+  const at = button.closest("section")?.querySelector(".outcome");
+  if (!at) return;
+  at.dataset.ok = answer.ok;
+  write(at, answer.outcome);
+}
+
+// told is where a section says what came of its buttons. The page's own status line tells screen readers.
+export const told = () => element("p", { class: "outcome" });
+
+// facts is a list of names and values, of which those without one are not shown. set writes them.
+export function facts() {
+  const list = element("dl", { class: "facts" }), rows = new Map();
+  return {
+    list,
+    set(label, value) {
+      let row = rows.get(label);
+      if (!row) {
+        row = element("div", {}, element("dt", {}, label), element("dd"));
+        rows.set(label, row);
+        list.append(row);
+      }
+      const shown = value instanceof Node ? value.textContent : value ?? "", key = value instanceof Node ? value.dataset?.until ?? shown : shown;
+      row.hidden = shown === "";
+      const dd = row.lastChild;
+      if (dd.dataset.of === String(key)) return;
+      dd.dataset.of = String(key);
+      value instanceof Node ? dd.replaceChildren(value) : write(dd, shown);
+    },
+  };
+}
+
+// line is a command to copy.
+export function line(text) {
+  const copied = element("button", {
+    type: "button", class: "copy", "aria-label": "Copy: " + text,
+    onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        write(copied, "copied");
+      } catch { // the browser keeps the clipboard from the page: the line is marked to be copied by hand
+        getSelection().selectAllChildren(code);
+        write(copied, "marked");
+      }
+      setTimeout(() => write(copied, "copy"), 2000);
+    },
+  }, "copy"), code = element("code", { tabIndex: -1 }, text);
+  return element("div", { class: "line" }, code, copied);
+}
