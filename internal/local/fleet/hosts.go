@@ -148,8 +148,10 @@ func (f *Fleet) faults(h *host) (faults []string) {
 		name  string
 		there bool
 	}{
-		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged}, {"break", ill("broken")},
+		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged},
+		{"unmanage", h.Unmanaged}, {"take-profile", h.NoProfile}, {"downgrade", h.OldAgent}, {"break", ill("broken")},
 		{"mute", ill("mute")}, {"flood", ill("flood")}, {"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""}, {string(h.EmptyList), h.EmptyList != ""},
+		{"stop-when-empty", h.StopsWhenEmpty},
 	} {
 		if fault.there {
 			faults = append(faults, fault.name)

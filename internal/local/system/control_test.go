@@ -52,6 +52,14 @@ func (c *controlled) from(remoteAddr, method, path, body string) *httptest.Respo
 	return w
 }
 
+// with asks with headers that browsers send.
+func (c *controlled) with(method, path string, headers http.Header) *httptest.ResponseRecorder {
+	r, w := httptest.NewRequestWithContext(c.t.Context(), method, path, nil), httptest.NewRecorder()
+	r.RemoteAddr, r.Host, r.Header = "127.0.0.1:4711", "127.0.0.1:8080", headers
+	c.api.ServeHTTP(w, r)
+	return w
+}
+
 func (c *controlled) ask(method, path, body string) *httptest.ResponseRecorder {
 	return c.from("127.0.0.1:4711", method, path, body)
 }

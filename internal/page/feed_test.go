@@ -1,0 +1,211 @@
+package page
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A world is what a feed's source says.
+type world struct {
+	mu    sync.Mutex
+	items []Item
+	err   error
+	asked int
+}
+
+func (w *world) source(context.Context) ([]Item, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	return w.items, w.err
+}
+
+func sessions(n int, value string) (items []Item) {
+	for i := range n {
+		items = append(items, Item{"session", fmt.Sprint("s", i), value})
+	}
+	return items
+}
+
+func newFeed(items ...Item) (*Feed, *world) {
+	w := &world{items: items}
+	return NewFeed("first", 0, time.Hour, time.Now, w.source), w
+}
+
+// told collects, and is what a page is told then, frame by frame; held is what it has.
+func told(f *Feed, has *place, held map[string]string) (frames []frame) {
+	f.collect(context.Background())
+	for {
+		next := f.after(has)
+		if next.Whole {
+			clear(held)
+		}
+		for _, item := range next.Items {
+			if item.Value == nil {
+				delete(held, item.ID)
+			} else {
+				held[item.ID] = string(item.Value)
+			}
+		}
+		if frames = append(frames, next); !next.More {
+			return frames
+		}
+	}
+}
+
+func TestAPageIsToldWhatHasChanged(t *testing.T) {
+	f, w := newFeed(sessions(3, "READY")...)
+	held, has := map[string]string{}, place{}
+	if got := told(f, &has, held); len(got) != 1 || !got[0].Whole || len(held) != 3 {
+		t.Fatalf("at first: %+v", got)
+	}
+	w.items = append(sessions(2, "READY"), Item{"host", "h", "running"})
+	w.items[0].Value = "DELETING"
+	got := told(f, &has, held)
+	if len(got) != 1 || got[0].Whole || len(got[0].Items) != 3 || fmt.Sprint(held) != `map[h:"running" s0:"DELETING" s1:"READY"]` {
+		t.Errorf("after a change, one more and one less: %+v, %v", got, held)
+	}
+	if got := told(f, &has, held); len(got[0].Items) != 0 {
+		t.Errorf("nothing has changed: %+v", got)
+	}
+}
+
+// Snapshots come in parts, and a page that lags behind is told less, not more.
+func TestFramesAreBounded(t *testing.T) {
+	f, w := newFeed(sessions(maxItems+7, "READY")...)
+	held, has := map[string]string{}, place{}
+	got := told(f, &has, held)
+	if len(held) != maxItems || got[0].LeftOut["session"] != 7 {
+		t.Errorf("%d items, %v left out", len(held), got[0].LeftOut)
+	}
+	for round := range 20 { // 20 changes of each, of which the page sees one
+		w.items = sessions(600, fmt.Sprint("round ", round))
+		f.collect(t.Context())
+	}
+	for _, next := range told(f, &has, held) {
+		got = append(got, next)
+	}
+	for _, next := range got {
+		if len(next.Items) > itemsAFrame {
+			t.Errorf("a frame of %d items", len(next.Items))
+		}
+	}
+	if len(held) != 600 || held["s599"] != `"round 19"` {
+		t.Errorf("%d, %s", len(held), held["s599"])
+	}
+	if f.order.Len() > 600+maxRemoved || f.order.Len() != len(f.items) {
+		t.Errorf("%d items are remembered", f.order.Len())
+	}
+}
+
+// A page that missed that things went is told to begin again, in the middle of a
+// snapshot, too; one that did not is not.
+func TestAPageThatIsTooFarBehindBeginsAgain(t *testing.T) {
+	f, w := newFeed(sessions(maxItems, "READY")...)
+	held, has := map[string]string{}, place{}
+	told(f, &has, held)
+	halfway, part := place{}, f.after(&place{})
+	if part = f.after(&halfway); !part.More {
+		t.Fatalf("%+v", part)
+	}
+	w.items = sessions(10, "READY")
+	f.collect(t.Context())
+	if got := told(f, &has, held); !got[0].Whole || len(held) != 10 {
+		t.Errorf("%d are held", len(held))
+	}
+	held = map[string]string{"s4000": "", "s499": ""}
+	if got := told(f, &halfway, held); !got[0].Whole || len(held) != 10 {
+		t.Errorf("in the middle: %d are held", len(held))
+	}
+	w.items = sessions(9, "READY")
+	if got := told(f, &has, held); got[0].Whole || len(got[0].Items) != 1 {
+		t.Errorf("a page that is up to date: %+v", got)
+	}
+}
+
+func TestASourceThatFailsLeavesWhatWasKnown(t *testing.T) {
+	f, w := newFeed(sessions(2, "READY")...)
+	held, has := map[string]string{}, place{}
+	knownAt := told(f, &has, held)[0].KnownAt
+	w.err = errors.New("the table is away")
+	got := told(f, &has, held)
+	if len(held) != 2 || got[0].Problem != "the table is away" || !got[0].KnownAt.Equal(knownAt) {
+		t.Errorf("%+v, %v", got, held)
+	}
+}
+
+// However many pages read, the source is asked once in the gap.
+func TestPagesShareWhatIsAsked(t *testing.T) {
+	w := &world{items: sessions(1, "READY")}
+	f := NewFeed("e", time.Hour, time.Hour, time.Now, w.source)
+	for range 5 {
+		f.collect(t.Context())
+	}
+	if w.asked != 1 {
+		t.Errorf("asked %d times", w.asked)
+	}
+}
+
+func TestTheStream(t *testing.T) {
+	f, w := newFeed(sessions(1, "READY")...)
+	server := httptest.NewServer(http.HandlerFunc(f.Stream))
+	defer server.Close()
+	read := func() (*http.Response, *bufio.Scanner) {
+		resp, err := http.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, 1<<20)
+		return resp, lines
+	}
+	next := func(lines *bufio.Scanner) (f frame) {
+		for lines.Scan() {
+			if data, is := strings.CutPrefix(lines.Text(), "data: "); is {
+				if err := json.Unmarshal([]byte(data), &f); err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+		}
+		t.Fatal("the stream has ended")
+		return f
+	}
+	resp, lines := read()
+	if kind := resp.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Error(kind)
+	}
+	if first := next(lines); !first.Whole || first.Epoch != "first" || len(first.Items) != 1 {
+		t.Errorf("%+v", first)
+	}
+	w.mu.Lock()
+	w.items = sessions(2, "READY")
+	w.mu.Unlock()
+	f.Poke()
+	if then := next(lines); then.Whole || len(then.Items) != 1 || then.Items[0].ID != "s1" {
+		t.Errorf("%+v", then)
+	}
+	for range maxReaders - 1 {
+		_, more := read()
+		next(more)
+	}
+	if resp, _ := read(); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one page too many: %d", resp.StatusCode)
+	}
+	f.Close()
+	for lines.Scan() { // to its end
+	}
+	if resp, _ := read(); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after the end: %d", resp.StatusCode)
+	}
+}
