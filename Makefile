@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test story sim bench bench-quick bench-flood profile documents picture ci fmt vet lint shellcheck test-all validate service-models \
+.PHONY: help run test story sim bench bench-quick bench-flood profile documents picture ci fmt vet lint shellcheck test-all validate service-models page \
   mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
   dcvbroker bench-program tools clean
 
@@ -101,7 +101,8 @@ bench-program: | build/
 documents: ## Write the scripts that hosts run into template.yaml, from internal/runcommand/documents
 	@go run ./internal/runcommand/documents/generate
 
-picture: ## Paint the window that warns users for README.md: as root, with what the tests on an X server need
+picture: ## Paint the pictures of README.md: the page, and, as root, with what the tests on an X server need, a warning
+	@.ci/page/check picture
 	@REQUIRE_ALL=1 go test -vet=off ./internal/runcommand/documents -count=1 -run '^TestWarningOnAnXServer$$' -args -picture=warning.png
 
 ##### All checks
@@ -110,7 +111,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint shellcheck \
-	  -- test-all -- sam-build sam-invoke operation clients schemathesis readme bench-quick validate service-models -- nice sim fuzz
+	  -- test-all -- sam-build sam-invoke operation clients schemathesis page readme bench-quick validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
@@ -163,6 +164,9 @@ clients: ## Generate a Python and a Go client from the contract, and run them ag
 schemathesis: ## Send the local system whatever the contract allows and forbids, for a minute
 	@.ci/clients/schemathesis
 
+page: ## Open the page in Chromium, and work with it as a person would
+	@.ci/page/check
+
 readme: ## Run the commands of README.md and of the runbook, and compare what they print
 	@.ci/readme/check
 
@@ -204,7 +208,7 @@ dcvbroker: | build/ ## Build build/dcvbroker, the program for those who run a fl
 
 ##### The rest
 
-TOOLS := golangci-lint actionlint python clients readme dynamodb-local openapi-generator
+TOOLS := golangci-lint actionlint python clients readme page dynamodb-local openapi-generator
 
 tools: $(TOOLS:%=tool-%) ## Fetch all tools now rather than when they are first needed; with -j2 two at a time
 tool-%:

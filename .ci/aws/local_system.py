@@ -43,7 +43,7 @@ def running(**settings):
     """Settings are variables of `make run`, in addition to the ports."""
     with tempfile.TemporaryDirectory(prefix="local-system-") as folder:
         subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
-        port, ssm_port, ec2_port = free_port(), free_port(), free_port()
+        port, ssm_port, ec2_port = int(settings.get("PORT") or free_port()), free_port(), free_port()
         settings = {
             "PORT": str(port), "SSM_PORT": str(ssm_port), "EC2_PORT": str(ec2_port), "STORE": "memory", "STATE_DIR": f"{folder}/hosts",
         } | settings

@@ -135,7 +135,7 @@ function fillCard(card, { record, running, phase: is }) {
   const line = is.is === "waiting" ? record.CloseAt : is.lane === "closing" ? record.NextAttemptAt : "";
   if (more.dataset.of !== line + users) {
     more.dataset.of = line + users;
-    more.replaceChildren(line ? until(line, is.is === "waiting" ? "closes in " : "again in ", is.is === "waiting" ? "close time over for " : "lease over for ")
+    more.replaceChildren(line ? until(line, is.is === "waiting" ? "closes in " : "again in ", "due ", true)
       : users && is.lane !== "ended" ? `${users} connected` : "");
   }
 }

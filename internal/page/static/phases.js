@@ -7,7 +7,7 @@ export function phase(record, running) {
     case "DELETING":
       if (record.Confirmation) return { is: "closing", word: "DELETING", more: record.Confirmation, lane: "closing" };
       if (waits(record)) return { is: "waiting", word: "DELETING", more: "its users can still work", brief: "grace period", lane: "closing" };
-      if (record.StateReason) return { is: "stuck", word: "DELETING", more: "stuck", lane: "closing" };
+      if (record.StateReason) return { is: "stuck", word: "DELETING", more: "stuck", brief: "stuck", lane: "closing" };
       return { is: "closing", word: "DELETING", lane: "closing" };
     case "DELETED": return { is: "ended", word: "DELETED", more: record.Confirmation, lane: "ended" };
     case "UNKNOWN": return { is: "unknown", word: "UNKNOWN", lane: "here" };

@@ -49,11 +49,8 @@ async function ask(method, path, body, authorized) {
     method, body: body === undefined ? undefined : JSON.stringify(body), redirect: "error", credentials: "omit",
     headers: { ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...authorization(bearer) },
   });
-  let response = await once(secret() ?? token);
-  if (response.status === 401 && authorized && about().Local) {
-    token = await localToken();
-    response = await once(token);
-  }
+  if (authorized && about().Local && about().NeedsToken) token ??= await localToken();
+  const response = await once(secret() ?? token);
   const text = await response.text();
   let parsed = null;
   try { parsed = text ? JSON.parse(text) : null; } catch { parsed = { message: text }; }

@@ -20,10 +20,10 @@ export function build(at, open) {
   const gone = element("p", { class: "note", hidden: true });
   const body = element("div", { class: "panel-body" }, state, gone, known.list, element("p", { class: "on" }, "on ", there));
   if (at.listed) body.append(deletion(listed));
-  if (about().Local) body.append(onItsHost(host, id, listed));
   const stories = section("Its story", story);
   if (at.listed) stories.append(line(dcvbroker("explain", "--", id)));
   body.append(section("On its screen", screen), stories);
+  if (about().Local) body.append(onItsHost(host, id, listed));
   let told = "";
   const tell = async () => {
     const version = JSON.stringify(listed() ?? null);

@@ -41,6 +41,10 @@ export function span(milliseconds) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds / 3600) % 24} h`;
 }
 
+// brief is the same where room is scarce: 0:42, 3:05, 2 h 10 min.
+const brief = milliseconds => milliseconds >= 3600000 ? span(milliseconds)
+  : `${Math.floor(milliseconds / 60000)}:${String(Math.floor(milliseconds / 1000) % 60).padStart(2, "0")}`;
+
 // clock is when, for people here.
 export function clock(time) {
   const at = new Date(time);
@@ -50,14 +54,14 @@ export function clock(time) {
 }
 
 // until is a time that counts down, or says how long ago it was; see tick.
-export const until = (time, before = "in ", after = "due for ") =>
-  element("time", { dateTime: String(time), title: clock(time), "data-until": String(time), "data-before": before, "data-after": after });
+export const until = (time, before = "in ", after = "due for ", scarce = false) =>
+  element("time", { dateTime: String(time), title: clock(time), "data-until": String(time), "data-before": before, "data-after": after, "data-brief": String(scarce) });
 
 // tick brings all times that count up to date.
 export function tick(now) {
   for (const at of document.querySelectorAll("time[data-until]")) {
-    const left = Date.parse(at.dataset.until) - now;
-    write(at, left >= 0 ? at.dataset.before + span(left) : at.dataset.after + span(-left));
+    const left = Date.parse(at.dataset.until) - now, words = at.dataset.brief === "true" ? brief : span;
+    write(at, left >= 0 ? at.dataset.before + words(left) : at.dataset.after + words(-left));
   }
 }
 

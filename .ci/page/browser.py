@@ -1,0 +1,38 @@
+"""Chromium as Debian packages it, driven by Playwright, for the page's test and its picture."""
+
+import contextlib
+
+from playwright.sync_api import expect, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium-headless-shell"
+
+# Far longer than anything here takes: what is waited for comes, or something is broken.
+expect.set_options(timeout=60_000)
+
+
+@contextlib.contextmanager
+def chromium():
+    with sync_playwright() as playwright:
+        # As root, as in CI, its sandbox does not start; it shows nothing but this page.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def window(browser, address, **options):
+    """A window of its own on the page, with a list of what went wrong in it: errors, and what its policy forbade."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.wrong = []
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
+    page.goto(address)
+    expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    try:
+        yield page
+    finally:
+        context.close()
