@@ -91,9 +91,7 @@ func TestFramesAreBounded(t *testing.T) {
 		w.items = sessions(600, fmt.Sprint("round ", round))
 		f.collect(t.Context())
 	}
-	for _, next := range told(f, &has, held) {
-		got = append(got, next)
-	}
+	got = append(got, told(f, &has, held)...)
 	for _, next := range got {
 		if len(next.Items) > itemsAFrame {
 			t.Errorf("a frame of %d items", len(next.Items))
@@ -113,8 +111,8 @@ func TestAPageThatIsTooFarBehindBeginsAgain(t *testing.T) {
 	f, w := newFeed(sessions(maxItems, "READY")...)
 	held, has := map[string]string{}, place{}
 	told(f, &has, held)
-	halfway, part := place{}, f.after(&place{})
-	if part = f.after(&halfway); !part.More {
+	halfway := place{}
+	if part := f.after(&halfway); !part.More {
 		t.Fatalf("%+v", part)
 	}
 	w.items = sessions(10, "READY")
@@ -159,15 +157,15 @@ func TestTheStream(t *testing.T) {
 	f, w := newFeed(sessions(1, "READY")...)
 	server := httptest.NewServer(http.HandlerFunc(f.Stream))
 	defer server.Close()
-	read := func() (*http.Response, *bufio.Scanner) {
+	read := func() (status int, kind string, lines *bufio.Scanner) {
 		resp, err := http.Get(server.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { resp.Body.Close() })
-		lines := bufio.NewScanner(resp.Body)
+		lines = bufio.NewScanner(resp.Body)
 		lines.Buffer(nil, 1<<20)
-		return resp, lines
+		return resp.StatusCode, resp.Header.Get("Content-Type"), lines
 	}
 	next := func(lines *bufio.Scanner) (f frame) {
 		for lines.Scan() {
@@ -181,8 +179,8 @@ func TestTheStream(t *testing.T) {
 		t.Fatal("the stream has ended")
 		return f
 	}
-	resp, lines := read()
-	if kind := resp.Header.Get("Content-Type"); kind != "text/event-stream" {
+	_, kind, lines := read()
+	if kind != "text/event-stream" {
 		t.Error(kind)
 	}
 	if first := next(lines); !first.Whole || first.Epoch != "first" || len(first.Items) != 1 {
@@ -196,16 +194,16 @@ func TestTheStream(t *testing.T) {
 		t.Errorf("%+v", then)
 	}
 	for range maxReaders - 1 {
-		_, more := read()
+		_, _, more := read()
 		next(more)
 	}
-	if resp, _ := read(); resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("one page too many: %d", resp.StatusCode)
+	if status, _, _ := read(); status != http.StatusServiceUnavailable {
+		t.Errorf("one page too many: %d", status)
 	}
 	f.Close()
 	for lines.Scan() { // to its end
 	}
-	if resp, _ := read(); resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("after the end: %d", resp.StatusCode)
+	if status, _, _ := read(); status != http.StatusServiceUnavailable {
+		t.Errorf("after the end: %d", status)
 	}
 }
