@@ -60,7 +60,7 @@ func stepOf(r streamevent.Record) (step Step, tells bool) {
 	case step.From != step.To && differs(session.AttrCancelledAt):
 		step.Why = "cancelled"
 	case step.From != step.To && step.To == string(session.Deleting) && text(is, session.AttrCloseAt) != "":
-		step.Why = "to be closed at " + clock(text(is, session.AttrCloseAt))
+		step.Why = "closes at " + clock(text(is, session.AttrCloseAt))
 	case step.From != step.To:
 		step.Why = text(is, session.AttrConfirmation)
 		if step.Why == "" {
@@ -73,14 +73,14 @@ func stepOf(r streamevent.Record) (step Step, tells bool) {
 	case differs(session.AttrWarning):
 		step.Why = text(is, session.AttrWarning)
 	case step.To == string(session.Deleting) && differs(session.AttrCloseAt):
-		step.Why = "to be closed at " + clock(text(is, session.AttrCloseAt))
+		step.Why = "closes at " + clock(text(is, session.AttrCloseAt))
 	default:
 		attempts, _ := is[session.AttrAttempts]["N"].(string)
 		before, _ := was[session.AttrAttempts]["N"].(string)
 		if step.To != string(session.Deleting) || attempts == before {
 			return step, false
 		}
-		step.Why = fmt.Sprint("its host is told to close it, attempt ", attempts)
+		step.Why = fmt.Sprint("close attempt ", attempts)
 	}
 	return step, true
 }
