@@ -44,7 +44,9 @@ type Options struct {
 	// Port to listen on; 0 is a free one.
 	Port int
 	// DataDir keeps the tables in a file of that directory, where the next
-	// start finds them again. If it is empty they are in memory only.
+	// start finds them again. It is made if it is not there, and one server has
+	// it at a time: one that a killed program left behind is waited for. If it
+	// is empty the tables are in memory only.
 	DataDir string
 	// TablesByKey gives each access key tables of its own, as AWS gives each
 	// account; else all see the same.
@@ -87,6 +89,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 
+	data, err := lockDataDir(ctx, o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer data.Close() // the server has it, too
 	tries := 1
 	if o.Port == 0 {
 		// Between finding a port free and the server's taking it, another
@@ -98,7 +105,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := start(ctx, o, port, claim)
+		s, err := start(ctx, o, port, claim, data)
 		if tries--; err == nil || tries == 0 || ctx.Err() != nil {
 			return s, err
 		}
@@ -108,16 +115,18 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 // lifeline runs a command until it ends, or its own stdin does. The other end
 // of stdin is held by this process, and closed by the kernel however it dies,
 // so that no server outlives it. (Linux's parent-death signal would be sent
-// already when the thread ends that happened to start the server.)
+// already when the thread ends that happened to start the server.) Of these
+// processes only the server has 3 open, the lock of its data.
 const lifeline = `
-exec 3<&0
-"$@" </dev/null 3<&- &
+exec 4<&0
+"$@" </dev/null 4<&- &
 server=$!
-{ cat <&3; kill "$server"; } >/dev/null 2>&1 &
-exec 3<&-
+exec 3>&-
+{ cat <&4; kill "$server"; } >/dev/null 2>&1 &
+exec 4<&-
 wait "$server"`
 
-func start(ctx context.Context, o Options, port int, claim io.Closer) (*Server, error) {
+func start(ctx context.Context, o Options, port int, claim io.Closer, data *os.File) (*Server, error) {
 	args := []string{
 		"-c", lifeline, "dynamodb-local", "java",
 		// It is short-lived, and shares the machine with what it is used by.
@@ -143,6 +152,9 @@ func start(ctx context.Context, o Options, port int, claim io.Closer) (*Server, 
 		done:     make(chan struct{}),
 	}
 	s.process.Stderr = s.stderr
+	if data != nil {
+		s.process.ExtraFiles = []*os.File{data}
+	}
 	// A process group of its own: Ctrl-C in a terminal is for us, and we end
 	// the server when we no longer need it.
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -23,14 +23,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// parentVariable makes this test binary the parent of a server, to be killed.
+// parentVariable makes this test binary the parent of a server with that data
+// directory, to be killed.
 const parentVariable = "DYNAMODBLOCAL_TEST_PARENT"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(parentVariable) == "" {
+	dir := os.Getenv(parentVariable)
+	if dir == "" {
 		os.Exit(m.Run())
 	}
-	s, err := dynamodblocal.Start(context.Background(), dynamodblocal.Options{})
+	s, err := dynamodblocal.Start(context.Background(), dynamodblocal.Options{DataDir: dir})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -191,8 +193,9 @@ func TestTwoAtOnce(t *testing.T) {
 
 func TestServerDiesWithItsParent(t *testing.T) {
 	dynamodblocal.ForTest(t)
+	dir := t.TempDir()
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), parentVariable+"=1")
+	parent.Env = append(os.Environ(), parentVariable+"="+dir)
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +208,10 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	if err != nil || !up(endpoint) {
 		t.Fatalf("the parent said %q, %v", line, err)
 	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = dynamodblocal.Start(short, dynamodblocal.Options{DataDir: dir})
+	wantErr(t, err, nil, "another DynamoDB Local has the tables in "+dir)
 	parent.Process.Kill()
 	parent.Wait()
 	wantDown(t, endpoint)
