@@ -7,6 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS_TO_START = 60
@@ -18,14 +20,20 @@ def free_port():
         return s.getsockname()[1]
 
 
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
+def answers(port):
+    """The local system takes its port before it has started; then it answers."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=SECONDS_TO_START)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
 def process(what, command, port, **environment):
-    """Runs a server until the end of the block; it has started when it listens on the port. Yields a function for what it
+    """Runs a server until the end of the block; it has started when it answers HTTP on the port. Yields a function for what it
     has printed so far."""
     with tempfile.NamedTemporaryFile("w+") as output:
         printed = pathlib.Path(output.name).read_text
@@ -34,7 +42,7 @@ def process(what, command, port, **environment):
         )
         try:
             deadline = time.monotonic() + SECONDS_TO_START
-            while not listens(port):
+            while not answers(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"{what} does not start:\n{printed()[-3000:]}")
                 time.sleep(0.2)

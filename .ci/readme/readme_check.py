@@ -3,6 +3,7 @@
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
     sh aws      in order, in one shell a file, with the real aws command against a stand-in for AWS (.ci/aws/stand_in.py)
+    sh try      run by internal/local (TestWhatReadmeHasToTry), which sets the clock ahead
     sh make     make and make run are run here; of the others make_commands.py knows the check of `make ci` that runs them
     text run    what `make run` has printed meanwhile, other lines in between
 
@@ -191,6 +192,8 @@ def check_file(check, file, output, address):
         match word:
             case "local" | "await":
                 check.local(place, content, told, address, word == "await")
+            case "try":
+                pass
             case "make":
                 check.make(place, content)
             case "aws":

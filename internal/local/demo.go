@@ -22,18 +22,8 @@ var demoFleet = []struct {
 	{"i-0a1b2c3d4e5f60003", "unlisted", `{"Owner": "user4", "Type": "virtual", "Registered": false}`, false},
 }
 
-// startDemoFleet starts the fleet through the control API, as anyone could. A
-// system that was started before keeps what it has.
+// startDemoFleet starts the fleet through the control API, as anyone could.
 func startDemoFleet(ctx context.Context, control http.Handler) error {
-	for _, what := range []string{"/local/hosts", "/local/sessions"} {
-		found, err := call(ctx, control, http.MethodGet, what, "")
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(found) != "[]" {
-			return nil
-		}
-	}
 	for _, s := range demoFleet {
 		path := "/local/hosts/" + s.host + "/sessions/" + s.session
 		_, err := call(ctx, control, http.MethodPut, path, s.body)

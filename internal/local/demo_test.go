@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,8 +77,8 @@ func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
 	}
 }
 
-// The welcome's steps, one after the other, do what it says of them.
-func TestWelcomesStepsWork(t *testing.T) {
+// README.md's commands under "What to try", one after the other, do what it says of them.
+func TestWhatReadmeHasToTry(t *testing.T) {
 	sys, err := system.New(t.Context(), system.Options{
 		Template: "../../template.yaml", Dir: t.TempDir(),
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
@@ -90,10 +91,11 @@ func TestWelcomesStepsWork(t *testing.T) {
 	if err := startDemoFleet(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
-	var welcome strings.Builder
-	printWelcome(&welcome, "127.0.0.1:8080", settings{})
-	steps := curl.FindAllStringSubmatch(welcome.String(), -1)
-	if len(steps) != strings.Count(welcome.String(), "curl ") || len(steps) != 12 {
+	readme := read(t, "../../README.md")
+	_, toTry, _ := strings.Cut(readme, "\n### What to try\n")
+	toTry, _, _ = strings.Cut(toTry, "\n### ")
+	steps := curl.FindAllStringSubmatch(toTry, -1)
+	if len(steps) != strings.Count(toTry, "curl ") || len(steps) != 11 || strings.Count(toTry, "\n```sh try\n") != strings.Count(readme, "\n```sh try\n") {
 		t.Fatalf("%d steps: %q", len(steps), steps)
 	}
 	do := func(n int) {
@@ -136,16 +138,14 @@ func TestWelcomesStepsWork(t *testing.T) {
 		until(id+" is not "+state, func() bool { return record(id, "State") == state })
 	}
 	do(0)
-	is("SessionId123", "DELETED")
 	do(1)
 	do(2)
-	do(3)
 	is("unlisted", "READY")
-	do(4)
+	do(3)
 	is("design-review", "READY") // a ghost
-	do(5)
+	do(4)
 	is("design-review", "DELETED")
-	do(6)
+	do(5)
 	shown := func(id, text string) func() bool {
 		return func() bool {
 			var notices []fleet.Notice
@@ -159,8 +159,8 @@ func TestWelcomesStepsWork(t *testing.T) {
 		until(id+"'s user is not shown the message", shown(dcvID, "Please save your work."))
 		until(id+"'s user is not warned", func() bool { return record(id, "Warning") == "warned (zenity)" })
 	}
+	do(6)
 	do(7)
-	do(8)
 	is("render-7", "READY")
 	until("user1 is not told", shown("render-7", "will not be closed"))
 	sys.Advance(time.Minute)
@@ -169,8 +169,8 @@ func TestWelcomesStepsWork(t *testing.T) {
 	}
 	is("console-i-0a1b2c3d4e5f60002", "DELETED")
 	is("render-7", "READY")
+	do(8)
 	do(9)
-	do(10)
 	until("the command has not ended", func() bool {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{"InstanceId": "i-0a1b2c3d4e5f60003"}`))
 		r.Header.Set("X-Amz-Target", "AmazonSSM.ListCommandInvocations")
@@ -180,7 +180,7 @@ func TestWelcomesStepsWork(t *testing.T) {
 		all := w.Body.String()
 		return strings.Contains(all, "close ") && !strings.Contains(all, `"InProgress"`) && !strings.Contains(all, `"Pending"`)
 	})
-	do(11)
+	do(10)
 	sys.Advance(3 * time.Minute)
 	is("render-7", "DELETING") // stuck
 	if _, err := sys.Invoke(t.Context(), "cleanup", []byte(`{"task": "deletions"}`)); err != nil {
@@ -192,42 +192,32 @@ func TestWelcomesStepsWork(t *testing.T) {
 	}
 }
 
-// curl is a call as the welcome prints it: method, path and body.
+// curl is a call as README.md prints it: method, path and body.
 var curl = regexp.MustCompile(`(?s)curl -s (?:-X (\w+) )?http://127\.0\.0\.1:8080(\S+)(?: -H '[^']*')?(?: -d '([^']*)')?`)
 
-func TestSystemStartedBeforeKeepsWhatItHas(t *testing.T) {
+func TestWhatAnEarlierStartLeftIsFound(t *testing.T) {
 	dir := t.TempDir()
+	want := func(api http.Handler, want state) {
+		t.Helper()
+		if got, err := find(t.Context(), api); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, not %+v", got, err, want)
+		}
+	}
 	first := startSystem(t, dir)
+	want(first, state{})
 	if _, err := call(t.Context(), first, http.MethodPut, "/local/hosts/i-00000000000000001/sessions/mine", `{"Owner": "user1"}`); err != nil {
 		t.Fatal(err)
 	}
-	hosts, sessions := get(t, first, "/local/hosts", nil), get(t, first, "/local/sessions", nil)
-	if err := startDemoFleet(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	if get(t, first, "/local/hosts", nil) != hosts || get(t, first, "/local/sessions", nil) != sessions {
-		t.Error("the demo fleet was added")
-	}
-
-	again := startSystem(t, dir) // the hosts of before, and nothing in the table
-	if err := startDemoFleet(t.Context(), again); err != nil {
-		t.Fatal(err)
-	}
-	if got := get(t, again, "/local/hosts", nil); got != hosts {
-		t.Errorf("%s, not %s", got, hosts)
-	}
+	want(first, state{Hosts: 1, Running: 1, Records: 1})
+	want(startSystem(t, dir), state{Hosts: 1, Running: 1}) // the table is in memory
 }
 
 func TestDemoFleetThatCannotBeStartedIsAnError(t *testing.T) {
-	for broken, answer := range map[string]int{http.MethodGet: http.StatusForbidden, http.MethodPut: http.StatusBadRequest} {
-		api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == broken {
-				w.WriteHeader(answer)
-			}
-			w.Write([]byte("[]"))
-		})
-		if err := startDemoFleet(t.Context(), api); err == nil || !strings.Contains(err.Error(), broken+" /local/hosts") {
-			t.Errorf("%s fails: %v", broken, err)
-		}
+	refusing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	if err := startDemoFleet(t.Context(), refusing); err == nil || !strings.Contains(err.Error(), "PUT /local/hosts") {
+		t.Error(err)
+	}
+	if _, err := find(t.Context(), refusing); err == nil || !strings.Contains(err.Error(), "GET /local/hosts") {
+		t.Error(err)
 	}
 }

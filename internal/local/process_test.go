@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -25,12 +27,56 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		err = run(context.Background(), ahead)
 	}
-	fmt.Fprintln(os.Stderr, "local:", err)
-	os.Exit(1)
+	fail(err)
+}
+
+// A process is the program, running by itself.
+type process struct {
+	api  string // its address
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	text strings.Builder // what it has printed
 }
 
 // startLocal starts the program as a process of its own.
 func startLocal(t *testing.T, ahead time.Duration, env ...string) (api string, kill func()) {
+	t.Helper()
+	p := startProcess(t, ahead, env...)
+	return p.api, p.kill
+}
+
+func startProcess(t *testing.T, ahead time.Duration, env ...string) *process {
+	t.Helper()
+	p := &process{cmd: localCommand(t, ahead, env...)}
+	p.cmd.Stderr = os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for p.api == "" && lines.Scan() {
+		p.add(lines.Text())
+		p.api, _ = strings.CutPrefix(lines.Text(), "  API     ")
+		if p.api == lines.Text() {
+			p.api = ""
+		}
+	}
+	if p.api == "" {
+		p.kill()
+		t.Fatal("the system did not start")
+	}
+	go func() {
+		for lines.Scan() {
+			p.add(lines.Text())
+		}
+	}()
+	return p
+}
+
+func localCommand(t *testing.T, ahead time.Duration, env ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -38,33 +84,42 @@ func startLocal(t *testing.T, ahead time.Duration, env ...string) (api string, k
 	}
 	cmd := exec.Command(program)
 	cmd.Dir = "../.." // where template.yaml is
-	cmd.Env = append(append(os.Environ(), aheadVariable+"="+ahead.String(), "PORT=0"), env...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill = func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), "The API is at "); ok {
-			api, _, _ = strings.Cut(rest, ",")
-			go io.Copy(io.Discard, out)
-			return api, kill
-		}
-	}
-	kill()
-	t.Fatal("the system did not start")
-	return "", nil
+	cmd.Env = append(append(os.Environ(), aheadVariable+"="+ahead.String(), "PORT=0", "LOG=-", "LOG_LEVEL=warn"), env...)
+	return cmd
 }
 
-// request is an answer with status 200, or why there is none.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+func (p *process) add(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text.WriteString(line + "\n")
+}
+
+func (p *process) printed() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// wantPrinted waits for each of these.
+func (p *process) wantPrinted(t *testing.T, want ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		missing := slices.DeleteFunc(slices.Clone(want), func(text string) bool { return strings.Contains(p.printed(), text) })
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q is not printed in\n%s", missing, p.printed())
+		}
+	}
+}
+
+// request is an answer that is no error, or why there is none.
 func request(ctx context.Context, method, url, body string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -77,7 +132,7 @@ func request(ctx context.Context, method, url, body string) (string, error) {
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
+	if err == nil && resp.StatusCode/100 != 2 {
 		err = fmt.Errorf("%s %s: %d %s", method, url, resp.StatusCode, answer)
 	}
 	return string(answer), err

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // settings are read from the environment; README.md lists them.
@@ -20,7 +22,9 @@ type settings struct {
 	dynamoDBPort int
 	stateDir     string
 	token        string // that the API wants; "": none
+	log          string // file; "" is one under build/, "-" standard error
 	logLevel     slog.Level
+	columns      int                      // of the terminal; 0: it is asked
 	forceMode    string                   // "": the template's
 	giveUpAfter  time.Duration            // 0: the template's
 	silentAfter  time.Duration            // 0: the template's
@@ -38,7 +42,8 @@ func readSettings() (settings, error) {
 		store:    env("STORE", "memory"),
 		stateDir: env("STATE_DIR", ""),
 		token:    env("TOKEN", ""),
-		logLevel: slog.LevelWarn,
+		log:      env("LOG", ""),
+		logLevel: slog.LevelInfo,
 	}
 	var errs []error
 	switch s.store {
@@ -90,6 +95,13 @@ func readSettings() (settings, error) {
 			s.every[task] = d
 		}
 	}
+	if columns := env("COLUMNS", ""); columns != "" {
+		n, err := strconv.ParseUint(columns, 10, 16)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("COLUMNS is %q; it must be a number of characters", columns))
+		}
+		s.columns = int(n)
+	}
 	if level := env("LOG_LEVEL", ""); level != "" {
 		if err := s.logLevel.UnmarshalText([]byte(level)); err != nil {
 			errs = append(errs, fmt.Errorf("LOG_LEVEL is %q; it can be debug, info, warn or error", level))
@@ -108,14 +120,15 @@ func env(name, ifUnset string) string {
 	return ifUnset
 }
 
-// dir is where the simulated hosts live: a directory of its own that is
-// removed at the end, or STATE_DIR, which is kept.
-func (s settings) dir() (dir string, remove func(), err error) {
-	if s.stateDir != "" {
-		return s.stateDir, func() {}, nil
+// width is how many characters a line of the story may have.
+func (s settings) width() int {
+	if s.columns > 0 {
+		return s.columns
 	}
-	dir, err = os.MkdirTemp("", "dcv-session-broker-")
-	return dir, func() { os.RemoveAll(dir) }, err
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 132 // a file
 }
 
 // parameters are those of the template that differ from its defaults.
