@@ -45,7 +45,7 @@ def running(**settings):
         subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
         port, ssm_port, ec2_port = int(settings.get("PORT") or free_port()), free_port(), free_port()
         settings = {
-            "PORT": str(port), "SSM_PORT": str(ssm_port), "EC2_PORT": str(ec2_port), "STORE": "memory", "STATE_DIR": f"{folder}/hosts",
+            "PORT": str(port), "SSM_PORT": str(ssm_port), "EC2_PORT": str(ec2_port), "STORE": "memory", "STATE_DIR": f"{folder}/hosts", "LOG": "-", "LOG_LEVEL": "warn",
         } | settings
         with process("the local system", [f"{folder}/local"], port, **settings):
             yield LocalSystem(port, ssm_port, ec2_port)

@@ -142,7 +142,7 @@ class Check:
         """files is, for each file, each block's place and commands."""
         port, dynamodb_port = free_port(), free_port()
         address = f"http://127.0.0.1:{port}"
-        settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN}
+        settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN, "LOG": os.devnull}
         with (
             process("make run", ["make", "run"], port, **settings), tempfile.TemporaryDirectory() as folder,
             stand_in.running() as aws,
@@ -207,7 +207,7 @@ def main():
     check = Check()
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts") as output:
+        with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts", LOG=f"{folder}/log") as output:
             of_aws = [check_file(check, file, output, f"http://127.0.0.1:{port}") for file in FILES]
     check.aws(list(filter(None, of_aws)))
     print(*check.faults, sep="\n", end="\n" if check.faults else "")
