@@ -105,6 +105,7 @@ var actions = map[string]string{
 	"POST /local/hosts/{host}/{action}":                         "",
 	"POST /local/cleanup/{task}":                                "cleanup runs ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",
+	"POST /local/clock":                                         "the clock is set on",
 }
 
 // tellAction tells of a call of the control API that was carried out.

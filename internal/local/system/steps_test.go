@@ -3,6 +3,8 @@ package system
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -117,5 +119,21 @@ func TestChangesOfAnEarlierStartAreNotTold(t *testing.T) {
 	}
 	if got := told(); len(got) != 1 {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestEachActionOfTheControlAPIIsTold(t *testing.T) {
+	source, err := os.ReadFile("control.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := regexp.MustCompile(`handle\("((?:PUT|POST|DELETE) [^"]+)"`).FindAllSubmatch(source, -1)
+	for _, p := range patterns {
+		if _, told := actions[string(p[1])]; !told && string(p[1]) != "DELETE /local/calls" {
+			t.Errorf("%s is told of by nothing", p[1])
+		}
+	}
+	if len(patterns) != len(actions)+1 {
+		t.Errorf("%d patterns, %d actions and a call that forgets calls", len(patterns), len(actions))
 	}
 }
