@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,9 +32,8 @@ type connection struct {
 // connect finds the system. Nothing is asked of its API yet.
 func (p *program) connect(ctx context.Context) (*connection, error) {
 	client := httpClient()
-	c := &connection{API: &api.Client{HTTP: client, Pause: 500 * time.Millisecond}, Control: p.url}
+	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: 500 * time.Millisecond}, Control: p.url}
 	if p.url != "" {
-		c.API.URL = p.url
 		c.API.Tokens = p.tokensOfURL(client)
 		return c, nil
 	}
@@ -44,8 +44,18 @@ func (p *program) connect(ctx context.Context) (*connection, error) {
 	if c.API.URL, err = c.Stack.Output("ApiUrl"); err != nil {
 		return nil, err
 	}
-	c.API.Tokens, err = p.tokensOfStack(c.AWS, c.Stack, client)
+	c.API.Tokens, err = p.tokensOfStack(c, client)
 	return c, err
+}
+
+// batch is how many entries one request may have; of an address it is not known, and found out.
+func (c *connection) batch() int {
+	if c.Stack != nil {
+		if n, err := strconv.Atoi(c.Stack.Parameters["MaxBatchSize"]); err == nil && n > 0 {
+			return n
+		}
+	}
+	return api.DefaultBatch
 }
 
 // httpClient follows no redirect: the API has none, and a token goes nowhere else.
@@ -110,34 +120,37 @@ func (p *program) tokensOfURL(client *http.Client) token.Source {
 	if scope == "" {
 		scope = defaultScope
 	}
-	if own := p.ownTokens(scope, client); own != nil {
+	if own := p.ownTokens(p.url, scope, client); own != nil {
 		return own
 	}
-	return token.Credentials{
+	local := p.cached(p.url, token.Credentials{
 		HTTP: client, URL: p.url + "/oauth2/token", ClientID: "any", Scope: scope,
 		Secret: func(context.Context) (string, error) { return "any", nil },
-	}
+	})
+	local.Dir = "" // they cost nothing
+	return local
 }
 
 // ownTokens are those of the caller's environment, or nil.
-func (p *program) ownTokens(scope string, client *http.Client) token.Source {
+func (p *program) ownTokens(address, scope string, client *http.Client) token.Source {
 	if given := p.getenv("TOKEN"); given != "" {
 		return token.Given(given)
 	}
-	if address, id, secret := p.getenv("TOKEN_URL"), p.getenv("CLIENT_ID"), p.getenv("CLIENT_SECRET"); address != "" && id != "" && secret != "" {
-		return token.Credentials{HTTP: client, URL: address, ClientID: id, Scope: scope,
-			Secret: func(context.Context) (string, error) { return secret, nil }}
+	if issuer, id, secret := p.getenv("TOKEN_URL"), p.getenv("CLIENT_ID"), p.getenv("CLIENT_SECRET"); issuer != "" && id != "" && secret != "" {
+		return p.cached(address, token.Credentials{HTTP: client, URL: issuer, ClientID: id, Scope: scope,
+			Secret: func(context.Context) (string, error) { return secret, nil }})
 	}
 	return nil
 }
 
 // tokensOfStack are the caller's, if the environment has any, or else those of the stack's user pool.
-func (p *program) tokensOfStack(cfg aws.Config, s *stack.Stack, client *http.Client) (token.Source, error) {
+func (p *program) tokensOfStack(c *connection, client *http.Client) (token.Source, error) {
+	s := c.Stack
 	scope, err := s.Parameter("Scope")
 	if err != nil {
 		return nil, err
 	}
-	if own := p.ownTokens(scope, client); own != nil {
+	if own := p.ownTokens(c.API.URL, scope, client); own != nil {
 		return own, nil
 	}
 	if issuer := s.Parameters["Issuer"]; issuer != "" {
@@ -155,6 +168,16 @@ func (p *program) tokensOfStack(cfg aws.Config, s *stack.Stack, client *http.Cli
 	if err != nil {
 		return nil, err
 	}
-	pools := cognitoidentityprovider.NewFromConfig(cfg)
-	return token.Credentials{HTTP: client, URL: address, ClientID: id, Scope: scope, Secret: token.SecretOf(pools, pool, id)}, nil
+	pools := cognitoidentityprovider.NewFromConfig(c.AWS)
+	return p.cached(c.API.URL, token.Credentials{
+		HTTP: client, URL: address, ClientID: id, Scope: scope, Secret: token.SecretOf(pools, pool, id),
+	}), nil
+}
+
+// cached keeps the tokens for one API: each is billed.
+func (p *program) cached(address string, from token.Credentials) *token.Cache {
+	return &token.Cache{
+		From: from, API: address, Dir: p.cacheDir, Now: p.now,
+		Note: func(why string) { fmt.Fprintln(p.err, "note:", why) },
+	}
 }

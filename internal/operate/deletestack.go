@@ -41,7 +41,7 @@ func (p *program) deleteStackCommand() *cobra.Command {
 					}
 					return p.ask(question)
 				},
-				Pause: pause,
+				Pause: slowPause,
 				Out:   p.out,
 			}
 			return t.Run(cmd.Context())

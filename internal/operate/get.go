@@ -4,18 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/deletion"
 	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/session"
 )
 
 func (p *program) getCommand() *cobra.Command {
 	var s sessions.Selection
-	format := "table"
+	format, watch := "table", false
 	cmd := &cobra.Command{
 		Use:   "get [ID...]",
 		Short: "Lists sessions",
@@ -25,12 +25,19 @@ A session that was DELETED is shown for two days.`,
 		Example: `  dcvbroker get
   dcvbroker get --owner user1 --state READY --older-than 12h
   dcvbroker get SessionId123 -o json
-  dcvbroker get --host i-0a1b2c3d4e5f60001 -o wide`,
+  dcvbroker get --host i-0a1b2c3d4e5f60001 -o wide
+  dcvbroker get --owner user1 --watch`,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			s.IDs = ids
 			c, err := p.connect(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if watch {
+				if format != "table" && format != "wide" {
+					return fmt.Errorf("--watch shows a table: leave -o %s out", format)
+				}
+				return p.watch(cmd.Context(), c, s, format)
 			}
 			return p.get(cmd.Context(), c, s, format)
 		},
@@ -38,6 +45,7 @@ A session that was DELETED is shown for two days.`,
 	selectionFlags(cmd, &s)
 	stateFlag(cmd, &s)
 	choice(cmd, &format, "output", "o", []string{"table", "wide", "json", "csv"}, "how to show them")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each session again that changes")
 	return cmd
 }
 
@@ -54,7 +62,7 @@ func stateFlag(cmd *cobra.Command, s *sessions.Selection) {
 }
 
 func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, format string) error {
-	found, missing, err := sessions.Find(ctx, c.API, s, time.Now())
+	found, missing, err := sessions.Find(ctx, c.API, s, p.now())
 	if err != nil {
 		return err
 	}
@@ -71,6 +79,33 @@ func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, 
 	return nil
 }
 
+// watch shows the sessions, and each again that changes, until it is interrupted.
+func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection, format string) error {
+	shown := map[string]string{}
+	first := true
+	for {
+		found, _, err := sessions.Find(ctx, c.API, s, p.now())
+		switch {
+		case ctx.Err() != nil:
+			return nil // that is how it ends
+		case err != nil:
+			return err
+		}
+		changed := sessions.Changed(shown, found)
+		t := sessions.Table(changed, format == "wide", p.now())
+		if !first {
+			t.Head = nil
+		}
+		if len(changed) > 0 {
+			first = false
+			t.Print(p.out, p.width)
+		}
+		if deletion.Sleep(ctx, 2*p.pause) != nil {
+			return nil
+		}
+	}
+}
+
 func (p *program) show(found []api.Session, format string) error {
 	switch format {
 	case "json":
@@ -79,7 +114,7 @@ func (p *program) show(found []api.Session, format string) error {
 		return sessions.CSV(p.out, found)
 	}
 	if len(found) > 0 {
-		sessions.Table(found, format == "wide", time.Now()).Print(p.out, p.width)
+		sessions.Table(found, format == "wide", p.now()).Print(p.out, p.width)
 	}
 	return nil
 }

@@ -7,23 +7,37 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
+
+	"dcv-session-broker/internal/operate/token"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := program{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
-		interactive:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
-		showProgress: term.IsTerminal(int(os.Stderr.Fd())),
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: time.Now, pause: time.Second,
+		interactive: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
+		width:       width(os.Stdout), errWidth: width(os.Stderr),
 	}
-	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		p.width = width
+	var err error
+	if p.cacheDir, err = token.Dir(); err != nil {
+		fmt.Fprintln(os.Stderr, "note: tokens are not kept, and may be billed each time:", err)
 	}
 	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// width is that of a terminal; 0 if the file is none.
+func width(f *os.File) int {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }

@@ -24,7 +24,7 @@ import (
 func dcvbroker(t *testing.T, typed string, args ...string) (said string, status int) {
 	t.Helper()
 	var out strings.Builder
-	p := program{in: strings.NewReader(typed), out: &out, err: &out, getenv: os.Getenv}
+	p := program{in: strings.NewReader(typed), out: &out, err: &out, getenv: os.Getenv, now: time.Now, pause: 20 * time.Millisecond}
 	status = p.run(t.Context(), args)
 	said = out.String()
 	for _, secret := range []string{clientSecret, apiToken} {

@@ -16,12 +16,15 @@ type program struct {
 	in       io.Reader
 	out, err io.Writer // what was asked for, and what is said about it
 	getenv   func(string) string
+	now      func() time.Time
 	// interactive: somebody sits there who can be asked.
 	interactive bool
-	// showProgress: err is a terminal, on which a line can be written again.
-	showProgress bool
-	// width is that of the terminal that out is, or 0.
-	width int
+	// width and errWidth are those of the terminals that out and err are, or 0.
+	width, errWidth int
+	// pause is between the first looks at what takes the broker seconds.
+	pause time.Duration
+	// cacheDir is where tokens are kept; "" keeps none.
+	cacheDir string
 
 	stack, url, region, profile string
 }
@@ -39,6 +42,27 @@ var (
 	errUnsuccessful = errors.New("some were unsuccessful")
 	errTimedOut     = errors.New("timed out")
 )
+
+// worst is the error that a run ends with of several: what could not be run, then what timed out, then what was unsuccessful.
+func worst(errs ...error) (worst error) {
+	rank := func(err error) int {
+		switch {
+		case err == nil:
+			return 0
+		case errors.Is(err, errUnsuccessful):
+			return 1
+		case errors.Is(err, errTimedOut):
+			return 2
+		}
+		return 3
+	}
+	for _, err := range errs {
+		if rank(err) > rank(worst) {
+			worst = err
+		}
+	}
+	return worst
+}
 
 // version is set when a release is built.
 var version = "devel"
@@ -106,8 +130,8 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		p.getCommand(),
-		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(),
+		p.getCommand(), p.deleteCommand(), p.cancelCommand(), p.drainCommand(),
+		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(), p.versionCommand(),
 	)
 	return root
 }
@@ -147,5 +171,12 @@ func (v *choiceValue) Set(given string) error {
 	return fmt.Errorf("it can be %s", strings.Join(v.values, ", "))
 }
 
-// pause is between two looks at what takes AWS minutes.
-const pause = 5 * time.Second
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Says which version this is", Example: "  dcvbroker version", Args: noArgs,
+		Run: func(*cobra.Command, []string) { fmt.Fprintln(p.out, "dcvbroker", version) },
+	}
+}
+
+// slowPause is between two looks at what takes AWS minutes.
+const slowPause = 5 * time.Second

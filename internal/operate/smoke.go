@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcv-session-broker/internal/operate/smoke"
+	"dcv-session-broker/internal/operate/token"
 )
 
 func (p *program) smokeCommand() *cobra.Command {
@@ -39,6 +40,9 @@ func (p *program) smoke(ctx context.Context) error {
 	check := &smoke.Check{
 		API: c.API.URL, HTTP: c.API.HTTP, Tokens: c.API.Tokens,
 		Pause: 200 * time.Millisecond, Patience: 2 * time.Minute, Out: p.out,
+	}
+	if cache, ok := c.API.Tokens.(*token.Cache); ok {
+		check.Tokens = cache.From // to get one is what is tried out
 	}
 	if c.Stack == nil {
 		check.Records = &smoke.Control{HTTP: c.API.HTTP, URL: c.Control}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,8 @@ type RefusedError struct {
 	Path    string
 	Status  int
 	Message string
+	// WholeBody: the fault is not one entry's.
+	WholeBody bool
 }
 
 func (e *RefusedError) Error() string {
@@ -121,7 +124,7 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 		return fmt.Errorf("read the answer of %s: %w", path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return &RefusedError{Path: path, Status: resp.StatusCode, Message: explanation(content)}
+		return refusal(path, resp.StatusCode, content)
 	}
 	if err := json.Unmarshal(content, answer); err != nil {
 		return fmt.Errorf("the answer of %s cannot be read: %w", path, err)
@@ -129,37 +132,41 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 	return nil
 }
 
-// explanation is what an answer other than 200 says, for people.
-func explanation(body []byte) string {
+// refusal is an answer other than 200, for people.
+func refusal(path string, status int, body []byte) *RefusedError {
+	e := &RefusedError{Path: path, Status: status}
+	type fault struct {
+		Index         *int
+		Field, Reason string
+	}
 	var answer struct {
-		Message   string `json:"message"`
-		RequestID string `json:"RequestId"`
-		Errors    []struct {
-			Index         *int
-			Field, Reason string
-		} `json:"errors"`
+		Message   string  `json:"message"`
+		RequestID string  `json:"RequestId"`
+		Errors    []fault `json:"errors"`
 	}
 	if json.Unmarshal(body, &answer) != nil || answer.Message == "" {
 		text := strings.Join(strings.Fields(string(body)), " ")
 		if len(text) > 300 {
 			text = text[:300] + "..."
 		}
-		return fmt.Sprintf("%q", text)
+		e.Message = fmt.Sprintf("%q", text)
+		return e
 	}
-	text := strings.TrimSuffix(answer.Message, ".")
-	for i, e := range answer.Errors {
+	e.Message = strings.TrimSuffix(answer.Message, ".")
+	for i, f := range answer.Errors {
 		if i == 5 {
-			text += fmt.Sprintf("; and %d more", len(answer.Errors)-i)
+			e.Message += fmt.Sprintf("; and %d more", len(answer.Errors)-i)
 			break
 		}
 		where := ""
-		if e.Index != nil {
-			where = fmt.Sprintf("entry %d: ", *e.Index)
+		if f.Index != nil {
+			where = fmt.Sprintf("entry %d: ", *f.Index)
 		}
-		text += fmt.Sprintf("; %s%s %s", where, e.Field, e.Reason)
+		e.Message += fmt.Sprintf("; %s%s %s", where, f.Field, f.Reason)
 	}
+	e.WholeBody = slices.ContainsFunc(answer.Errors, func(f fault) bool { return f.Index == nil && f.Field == "body" })
 	if answer.RequestID != "" {
-		text += " (request " + answer.RequestID + ")"
+		e.Message += " (request " + answer.RequestID + ")"
 	}
-	return text
+	return e
 }

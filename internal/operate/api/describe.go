@@ -51,6 +51,12 @@ func (s Session) HostID() string {
 	return s.Server.ID
 }
 
+// Waits tells whether the session is being deleted, and waits for its close time. Until then describeSessions shows the state
+// that it had before.
+func (s Session) Waits() bool {
+	return s.CloseAt != "" && s.Attempts == 0 && s.State != session.Deleting && s.State != session.Deleted
+}
+
 // Time reads one of the times of an answer; the zero time if there is none.
 func Time(text string) time.Time {
 	at, err := time.Parse(time.RFC3339, text)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,14 +16,21 @@ import (
 
 // Table is for people: what fits on a line of a terminal, or, if wide, more.
 func Table(all []api.Session, wide bool, now time.Time) table.Table {
+	waits := slices.ContainsFunc(all, api.Session.Waits)
 	t := table.Table{Head: []string{"SESSION", "OWNER", "HOST", "STATE", "AGE", "USERS"}}
+	if waits {
+		t.Head = append(t.Head, "CLOSES")
+	}
 	if wide {
-		t.Head = append(t.Head, "TYPE", "SEEN", "CLOSES", "ATTEMPTS", "REQUESTED BY", "REASON")
+		t.Head = append(t.Head, "TYPE", "SEEN", "ATTEMPTS", "REQUESTED BY", "REASON")
 	}
 	for _, s := range all {
 		row := []string{s.ID, s.Owner, dash(s.HostID()), string(s.State), Since(s.CreationTime, now), strconv.FormatInt(s.NumOfConnections, 10)}
+		if waits {
+			row = append(row, until(s, now))
+		}
 		if wide {
-			row = append(row, dash(s.Type), Since(s.LastSeenTime, now), dash(s.CloseAt), strconv.FormatInt(s.Attempts, 10),
+			row = append(row, dash(s.Type), Since(s.LastSeenTime, now), strconv.FormatInt(s.Attempts, 10),
 				dash(s.DeletionRequestedBy), dash(s.StateReason))
 		}
 		t.Rows = append(t.Rows, row)
@@ -42,8 +51,20 @@ func Since(text string, now time.Time) string {
 	if at.IsZero() {
 		return "-"
 	}
+	return short(now.Sub(at))
+}
+
+// until is how long it is until a session is closed that waits for that.
+func until(s api.Session, now time.Time) string {
+	if !s.Waits() {
+		return "-"
+	}
+	return "in " + short(api.Time(s.CloseAt).Sub(now))
+}
+
+func short(d time.Duration) string {
 	const day = 24 * time.Hour
-	switch d := max(0, now.Sub(at)); {
+	switch d = max(0, d); {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:
@@ -53,6 +74,31 @@ func Since(text string, now time.Time) string {
 	default:
 		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
 	}
+}
+
+// Changed are the sessions that are not as they were shown, and notes them as shown. What an inventory brings every few minutes,
+// when they were last seen, is no change. A session that is not there any more is shown once more, without a state.
+func Changed(shown map[string]string, found []api.Session) (changed []api.Session) {
+	there := map[string]bool{}
+	for _, s := range found {
+		there[s.ID] = true
+		s.LastSeenTime = ""
+		text, err := json.Marshal(s)
+		if err != nil {
+			panic(err) // texts always have a JSON form
+		}
+		if shown[s.ID] != string(text) {
+			shown[s.ID] = string(text)
+			changed = append(changed, s)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(shown)) {
+		if !there[id] {
+			delete(shown, id)
+			changed = append(changed, api.Session{ID: id, State: "(gone)"})
+		}
+	}
+	return changed
 }
 
 // JSON is for programs: an array of describeSessions' sessions, with Details.

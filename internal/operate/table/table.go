@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Table has a head, and rows with as many cells.
+// A Table has a head, which may be left out, and rows with as many cells.
 type Table struct {
 	Head []string
 	Rows [][]string
@@ -17,16 +17,23 @@ type Table struct {
 
 // Print writes the table. If width is not 0, no line is longer: the widest columns are cut, and end in an ellipsis.
 func (t Table) Print(w io.Writer, width int) {
-	rows := make([][]string, 0, len(t.Rows)+1)
-	for _, row := range append([][]string{t.Head}, t.Rows...) {
+	var rows [][]string
+	all := t.Rows
+	if t.Head != nil {
+		all = append([][]string{t.Head}, t.Rows...)
+	}
+	for _, row := range all {
 		cells := make([]string, len(row))
 		for i, cell := range row {
 			cells[i] = Plain(cell)
 		}
 		rows = append(rows, cells)
 	}
-	widths := make([]int, len(t.Head))
+	var widths []int
 	for _, row := range rows {
+		for len(widths) < len(row) {
+			widths = append(widths, 0)
+		}
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/sessions"
+	"dcv-session-broker/internal/operate/table"
+	"dcv-session-broker/internal/session"
+)
+
+func (p *program) cancelCommand() *cobra.Command {
+	var s sessions.Selection
+	request, yes := "", false
+	cmd := &cobra.Command{
+		Use:   "cancel ID... | --owner OWNER | --host HOST",
+		Short: "Takes deletions back that wait for their close time",
+		Long: `Takes deletions back that have a grace period, until closing begins: of the sessions with these IDs, or of all that meet
+every flag and wait for their close time. Whoever was warned is told that the desktop stays.`,
+		Example: `  dcvbroker cancel SessionId123
+  dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if s.IDs = ids; len(ids) == 0 && s.Owner == "" && s.Host == "" {
+				return fmt.Errorf("nothing says which deletions: name IDs, or give --owner or --host: see %s --help", cmd.CommandPath())
+			}
+			return p.cancel(cmd.Context(), s, request, yes)
+		},
+	}
+	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
+	cmd.Flags().StringVar(&s.Host, "host", "", "those on this host")
+	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request with this RequestId")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (p *program) cancel(ctx context.Context, s sessions.Selection, request string, yes bool) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	named := len(s.IDs) > 0
+	found, missing, err := sessions.Find(ctx, c.API, s, p.now())
+	if err != nil {
+		return err
+	}
+	if !named { // of others there is nothing to take back
+		var waiting []api.Session
+		for _, one := range found {
+			if one.Waits() {
+				waiting = append(waiting, one)
+			}
+		}
+		found = waiting
+	}
+	for _, id := range missing {
+		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
+	}
+	if len(found) == 0 && len(missing) == 0 {
+		fmt.Fprintln(p.err, "no deletion there waits for its close time: nothing to cancel")
+		return nil
+	}
+	if !named {
+		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
+		if len(found) > 1 && !yes {
+			if err := p.confirm(fmt.Sprintf("Take these %d deletions back?", len(found))); err != nil {
+				return err
+			}
+		}
+	}
+	var entries []api.CancelEntry
+	for _, one := range found {
+		entries = append(entries, api.CancelEntry{SessionID: one.ID, Owner: one.Owner, RequestID: request})
+	}
+	outcomes, err := c.API.CancelDeletions(ctx, entries, c.batch())
+	unknown, failed := 0, len(missing)
+	for _, o := range outcomes {
+		switch {
+		case o.Accepted:
+			fmt.Fprintln(p.out, table.Plain(o.SessionID), o.State)
+		case o.Unknown:
+			unknown++
+			fmt.Fprintf(p.err, "%s: unanswered: %s\n", table.Plain(o.SessionID), table.Plain(o.Reason))
+		default:
+			failed++
+			fmt.Fprintf(p.err, "%s: %s\n", table.Plain(o.SessionID), strings.TrimSuffix(table.Plain(o.Reason), "."))
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case unknown > 0:
+		return errors.New("of some cancels it is not known whether they were recorded, since no answer came: repeat the command, which is harmless")
+	case failed > 0:
+		return errUnsuccessful
+	}
+	return nil
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/operate/sessions"
+	"dcv-session-broker/internal/operate/table"
+	"dcv-session-broker/internal/session"
+)
+
+// A deleteRun is what delete was asked to do.
+type deleteRun struct {
+	selection         sessions.Selection
+	request           deletion.Request
+	grace             time.Duration
+	dryRun, yes, wait bool
+	timeout           time.Duration
+}
+
+func (p *program) deleteCommand() *cobra.Command {
+	var r deleteRun
+	cmd := &cobra.Command{
+		Use:   "delete ID... | --owner OWNER | --host HOST | --older-than AGE",
+		Short: "Deletes sessions",
+		Long: `Deletes sessions: those with one of the IDs, or those that meet every flag.
+
+It shows what it will hit, asks if that is more than one session, and deletes exactly what it has shown: a session that has
+taken the ID of one meanwhile is left alone, and reported. What is DELETED already counts as ended.`,
+		Example: `  dcvbroker delete SessionId123
+  dcvbroker delete --owner user1 --dry-run
+  dcvbroker delete --older-than 12h --grace 10m --message 'Please save your work.' --reason 'nightly' --yes
+  dcvbroker delete --host i-0a1b2c3d4e5f60001 --wait --timeout 30m`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			r.selection.IDs = ids
+			if cmd.Flags().Changed("grace") {
+				r.request.Grace = &r.grace
+			}
+			if err := r.check(); err != nil {
+				return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+			}
+			return p.delete(cmd.Context(), r)
+		},
+	}
+	selectionFlags(cmd, &r.selection)
+	requestFlags(cmd, &r.request, &r.grace)
+	cmd.Flags().BoolVar(&r.request.Force, "force", false, "end the records immediately, even if their hosts do not answer")
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would become of each session")
+	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&r.wait, "wait", false, "wait until all have ended")
+	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Minute, "how long to wait, from the latest close time on")
+	return cmd
+}
+
+// requestFlags are those that say how sessions are deleted.
+func requestFlags(cmd *cobra.Command, r *deletion.Request, grace *time.Duration) {
+	cmd.Flags().DurationVar(grace, "grace", 0, "how long they can still be used: 0, or 1m to 24h (default: the stack's)")
+	cmd.Flags().StringVar(&r.Message, "message", "", "what their users are shown until then")
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, for people and the audit trail")
+}
+
+func (r *deleteRun) check() error {
+	s := r.selection
+	switch {
+	case len(s.IDs) == 0 && s.Owner == "" && s.Host == "" && s.OlderThan == 0:
+		return errors.New("nothing says which sessions: name IDs, or give --owner, --host or --older-than")
+	case r.request.Force && (r.request.Grace != nil && *r.request.Grace > 0 || r.request.Message != ""):
+		return errors.New("--force ends sessions immediately: leave --grace and --message out")
+	case s.OlderThan < 0 || r.timeout < 0:
+		return errors.New("a time is negative")
+	}
+	return checkGrace(r.request.Grace)
+}
+
+func checkGrace(grace *time.Duration) error {
+	if grace == nil || *grace == 0 {
+		return nil
+	}
+	if *grace < time.Minute || *grace > 24*time.Hour || *grace%time.Second != 0 {
+		return fmt.Errorf("--grace %v is neither 0 nor whole seconds from 1m to 24h", *grace)
+	}
+	return nil
+}
+
+func (p *program) delete(ctx context.Context, r deleteRun) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	found, missing, err := sessions.Find(ctx, c.API, r.selection, p.now())
+	if err != nil {
+		return err
+	}
+	var hit []api.Session
+	for _, s := range found {
+		switch {
+		case s.State != session.Deleted:
+			hit = append(hit, s)
+		case len(r.selection.IDs) > 0:
+			fmt.Fprintln(p.err, s.ID, "is DELETED already")
+		}
+	}
+	for _, id := range missing {
+		fmt.Fprintf(p.err, "%s: %s\n", id, session.NotFound)
+	}
+	var left error
+	if len(missing) > 0 {
+		left = errUnsuccessful
+	}
+	if len(hit) == 0 {
+		if len(r.selection.IDs) == 0 {
+			fmt.Fprintln(p.err, "no sessions are like that: nothing to delete")
+		}
+		return left
+	}
+	d := &deletion.Deleter{API: c.API, Batch: c.batch()}
+	if r.dryRun {
+		return worst(p.dryRun(ctx, d, r.request, hit), left)
+	}
+	sessions.Table(hit, false, p.now()).Print(p.err, p.errWidth)
+	if len(hit) > 1 && !r.yes {
+		if err := p.confirm(fmt.Sprintf("Delete these %d sessions?", len(hit))); err != nil {
+			return err
+		}
+	}
+	items, err := d.Start(ctx, r.request, hit)
+	progress := &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}
+	if err != nil || !r.wait {
+		return worst(p.accepted(items, progress, err), left)
+	}
+	w := deletion.Waiter{Deleter: d, Progress: progress, Timeout: r.timeout, Pause: p.pause, Now: p.now}
+	timedOut, err := w.Wait(ctx, items)
+	if err != nil {
+		return err
+	}
+	return worst(p.waited(items, timedOut), left)
+}
+
+// dryRun shows what would become of each session.
+func (p *program) dryRun(ctx context.Context, d *deletion.Deleter, r deletion.Request, hit []api.Session) error {
+	outcomes, err := d.DryRun(ctx, r, hit)
+	if err != nil {
+		return err
+	}
+	t := table.Table{Head: []string{"SESSION", "OWNER", "HOST", "STATE", "USERS", "WOULD"}}
+	failed := 0
+	for i, o := range outcomes {
+		s, would := hit[i], "be deleted"
+		switch {
+		case !o.Accepted:
+			would = "not be deleted: " + o.Reason
+			failed++
+		case !o.CloseAt.IsZero():
+			would = "be closed at " + o.CloseAt.Local().Format("2006-01-02 15:04:05")
+		}
+		t.Rows = append(t.Rows, []string{s.ID, s.Owner, s.HostID(), string(s.State), strconv.FormatInt(s.NumOfConnections, 10), would})
+	}
+	t.Print(p.out, p.width)
+	fmt.Fprintf(p.err, "dry run: nothing was changed; %d of %d would be deleted\n", len(outcomes)-failed, len(outcomes))
+	if failed > 0 {
+		return errUnsuccessful
+	}
+	return nil
+}
+
+// accepted tells of each session whether its deletion was accepted. err is why some were not requested.
+func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, err error) error {
+	for _, item := range items {
+		if item.Status != deletion.Open && item.Status != deletion.Ended {
+			continue
+		}
+		line := table.Plain(item.Seen.ID) + " " + string(item.Status)
+		if !item.CloseAt.IsZero() {
+			line += ", closes at " + item.CloseAt.Local().Format("2006-01-02 15:04:05")
+		}
+		fmt.Fprintln(p.out, line)
+	}
+	for _, item := range items {
+		if item.Status == deletion.Unsuccessful || item.Status == deletion.Unanswered {
+			progress.Say(fmt.Sprintf("%s: %s: %s", table.Plain(item.Seen.ID), item.Status, table.Plain(item.Why)))
+		}
+	}
+	if unsent := deletion.Count(items, deletion.NotSent); unsent > 0 && unsent < len(items) {
+		fmt.Fprintf(p.err, "%d sessions were not requested\n", unsent)
+	}
+	if err != nil {
+		return err
+	}
+	return result(items)
+}
+
+// result is what a run ends with that does not wait any longer.
+func result(items []*deletion.Item) error {
+	if n := deletion.Count(items, deletion.Unanswered); n > 0 {
+		return fmt.Errorf("of %d deletions it is not known whether they were recorded, since no answer came: repeat the command, which is harmless", n)
+	}
+	if deletion.Count(items, deletion.Unsuccessful, deletion.NotSent) > 0 {
+		return errUnsuccessful
+	}
+	return nil
+}
+
+// waited tells what is left after waiting.
+func (p *program) waited(items []*deletion.Item, timedOut bool) error {
+	if !timedOut {
+		return result(items)
+	}
+	for _, item := range items {
+		if item.Status == deletion.Open {
+			fmt.Fprintf(p.err, "%s: still DELETING: %s\n", table.Plain(item.Seen.ID), table.Plain(item.Why))
+		}
+	}
+	fmt.Fprintln(p.err, "timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")
+	return errTimedOut
+}
+
+// confirm asks, and is an error unless the answer is yes.
+func (p *program) confirm(question string) error {
+	if !p.interactive {
+		return errors.New("this must be confirmed, and there is no terminal to ask on: give --yes")
+	}
+	answer, err := p.ask(question + " [y/N] ")
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return errors.New("not confirmed: nothing was changed")
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package deletion
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/operate/table"
+)
+
+// Progress tells how deletions go: a line for each session that fails, and of the others a bar, or, where a line cannot be
+// written again, a line whenever their number changes.
+type Progress struct {
+	Out io.Writer
+	// Width is that of the terminal that Out is, or 0.
+	Width int
+	Now   func() time.Time
+
+	told   map[*Item]bool
+	last   string
+	onLine bool
+}
+
+// Show tells what is new of the items.
+func (p *Progress) Show(items []*Item) {
+	if p.told == nil {
+		p.told = map[*Item]bool{}
+	}
+	for _, item := range items {
+		if (item.Status == Unsuccessful || item.Status == Unanswered) && !p.told[item] {
+			p.told[item] = true
+			p.Say(fmt.Sprintf("%s: %s: %s", table.Plain(item.Seen.ID), item.Status, table.Plain(item.Why)))
+		}
+	}
+	if len(items) == 0 {
+		return
+	}
+	all, ended, failed := len(items), Count(items, Ended), Count(items, Unsuccessful, Unanswered, NotSent)
+	line := fmt.Sprintf("%d of %d ended", ended, all)
+	if failed > 0 {
+		line += fmt.Sprintf(", %d unsuccessful", failed)
+	}
+	if wait := LatestClose(items).Sub(p.Now()); wait > 0 {
+		line += ", closing " + clock(LatestClose(items), p.Now())
+		if p.Width > 0 {
+			line += fmt.Sprintf(" (in %v)", wait.Round(time.Second))
+		}
+	}
+	if p.Width > 0 {
+		line = bar(ended+failed, all) + " " + line
+	}
+	p.Line(line)
+}
+
+// Line shows how far all is, in place of what it showed before.
+func (p *Progress) Line(line string) {
+	switch {
+	case line == p.last:
+	case p.Width > 0:
+		shown := []rune(line)
+		fmt.Fprintf(p.Out, "\r\x1b[K%s", string(shown[:min(len(shown), p.Width-1)])) // a longer one could not be written again
+		p.onLine = true
+	default:
+		fmt.Fprintln(p.Out, line)
+	}
+	p.last = line
+}
+
+// Say is a line that stays.
+func (p *Progress) Say(line string) {
+	p.Finish()
+	fmt.Fprintln(p.Out, line)
+	p.last = ""
+}
+
+// Finish ends the line of the bar.
+func (p *Progress) Finish() {
+	if p.onLine {
+		fmt.Fprintln(p.Out)
+		p.onLine = false
+	}
+}
+
+const barWidth = 20
+
+func bar(done, all int) string {
+	full := barWidth
+	if all > 0 {
+		full = barWidth * done / all
+	}
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
+}
+
+// clock is a time for people: of their day, with the date if it is another one.
+func clock(at, now time.Time) string {
+	at = at.Local()
+	if at.Format(time.DateOnly) == now.Local().Format(time.DateOnly) {
+		return "at " + at.Format(time.TimeOnly)
+	}
+	return "at " + at.Format("2006-01-02 15:04")
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/operate/doctor"
+	"dcv-session-broker/internal/operate/drain"
+	"dcv-session-broker/internal/operate/sessions"
+	"dcv-session-broker/internal/session"
+)
+
+func (p *program) drainCommand() *cobra.Command {
+	var (
+		request deletion.Request
+		grace   time.Duration
+		timeout time.Duration
+		yes     bool
+	)
+	cmd := &cobra.Command{
+		Use:   "drain HOST",
+		Short: "Deletes all that runs on a host, until the host says that nothing does",
+		Long: `Deletes all that lives on a host, and what comes up there meanwhile, and goes on until nothing runs there: until a complete
+inventory that was sent after the last session ended has none. Inventories are sent every few minutes (InventoryMinutes).
+
+New sessions are not kept away from the host: that is for whoever starts them.`,
+		Example: `  dcvbroker drain i-0a1b2c3d4e5f60001
+  dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --message 'Maintenance at noon. Please save your work.' --yes`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("drain takes one host: see %s --help", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("grace") {
+				request.Grace = &grace
+			}
+			if err := checkGrace(request.Grace); err != nil {
+				return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+			}
+			return p.drain(cmd.Context(), args[0], request, yes, timeout)
+		},
+	}
+	requestFlags(cmd, &request, &grace)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time on")
+	return cmd
+}
+
+func (p *program) drain(ctx context.Context, host string, request deletion.Request, yes bool, timeout time.Duration) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	notes, err := c.notes()
+	if err != nil {
+		return err
+	}
+	known, err := notes.Notes(ctx, []string{host})
+	if err != nil {
+		return fmt.Errorf("read what inventories say of %s: %w: drain needs the Hosts table of a stack (--stack), or a system on one machine", host, err)
+	}
+	found, _, err := sessions.Find(ctx, c.API, sessions.Selection{Host: host}, p.now())
+	if err != nil {
+		return err
+	}
+	if _, answered := known[host]; !answered && len(found) == 0 {
+		return fmt.Errorf("no session lives on %s, and no inventory is known that it answered: is that its ID, and what does dcvbroker doctor %[1]s say?", host)
+	}
+	if len(found) > 0 {
+		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
+	} else {
+		fmt.Fprintf(p.err, "nothing lives on %s\n", host)
+	}
+	if !yes {
+		if err := p.confirm(fmt.Sprintf("Delete all that runs on %s, and what comes up there meanwhile?", host)); err != nil {
+			return err
+		}
+	}
+	d := drain.Drain{
+		Host: host, Deleter: &deletion.Deleter{API: c.API, Batch: c.batch()}, Request: request, Notes: notes,
+		Progress: &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}, Timeout: timeout, Pause: p.pause, Now: p.now,
+	}
+	failed, timedOut, err := d.Run(ctx, found)
+	switch {
+	case err != nil:
+		return err
+	case timedOut:
+		fmt.Fprintf(p.err, "timed out: dcvbroker get --host %s shows what still lives there, dcvbroker doctor %[1]s what is wrong with the host\n", host)
+		return errTimedOut
+	case failed > 0:
+		fmt.Fprintf(p.err, "%s is not drained: %d deletions were unsuccessful\n", host, failed)
+		return errUnsuccessful
+	}
+	fmt.Fprintf(p.out, "%s is drained: nothing runs there\n", host)
+	return nil
+}
+
+// notes are what inventories have said of hosts.
+func (c *connection) notes() (session.HostNotes, error) {
+	if c.Stack == nil {
+		return doctor.Control{HTTP: &http.Client{Timeout: 10 * time.Second}, URL: c.Control}, nil
+	}
+	name, err := c.Stack.Output("HostsTableName")
+	if err != nil {
+		return nil, err
+	}
+	return dynamo.Hosts{Client: dynamodb.NewFromConfig(c.AWS), Table: name}, nil
+}

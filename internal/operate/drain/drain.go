@@ -1,0 +1,131 @@
+// Package drain ends all that runs on a host, and what comes up there meanwhile, until the host itself says that nothing does.
+package drain
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/session"
+)
+
+// A Drain is of one host.
+type Drain struct {
+	Host     string
+	Deleter  *deletion.Deleter
+	Request  deletion.Request
+	Notes    session.HostNotes
+	Progress *deletion.Progress
+	// Timeout counts from the latest close time, and again from the last session's end.
+	Timeout time.Duration
+	// Pause is between two looks.
+	Pause time.Duration
+	Now   func() time.Time
+
+	items []*deletion.Item
+	asked map[incarnation]bool
+	// quiet is since when nothing has lived on the host, as far as was seen; zero while something does.
+	quiet time.Time
+}
+
+// An incarnation is a session as it was seen: another one may take its ID.
+type incarnation struct{ id, created string }
+
+// Run deletes what was seen, and then whatever lives on the host, until the newest inventory of the host is complete, has no
+// session, and was sent after the last one ended. timedOut is true if that takes too long, and failed how many deletions
+// were unsuccessful, after which it does not go on.
+func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedOut bool, err error) {
+	d.asked = map[incarnation]bool{}
+	latest := d.Now() // of what the time-out counts from
+	for {
+		before := deletion.Count(d.items, deletion.Open)
+		if err := d.request(ctx, seen); err != nil {
+			return 0, false, err
+		}
+		if err := d.Deleter.Look(ctx, d.items); err != nil {
+			return 0, false, err
+		}
+		open := deletion.Count(d.items, deletion.Open)
+		if d.quiet.IsZero() || before != open {
+			d.Progress.Show(d.items)
+		}
+		failed := deletion.Count(d.items, deletion.Unsuccessful, deletion.Unanswered)
+		if failed > 0 && open == 0 {
+			d.Progress.Finish()
+			return failed, false, nil
+		}
+		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
+			return 0, false, fmt.Errorf("see what lives on %s, whose deletions go on: %w", d.Host, err)
+		}
+		latest = deletion.Later(latest, deletion.LatestClose(d.items))
+		switch {
+		case open > 0 || len(seen) > 0:
+			d.quiet = time.Time{}
+		case d.quiet.IsZero():
+			d.quiet = d.Now()
+			latest = deletion.Later(latest, d.quiet)
+		}
+		if !d.quiet.IsZero() {
+			empty, err := d.empty(ctx)
+			if empty || err != nil {
+				d.Progress.Finish()
+				return 0, false, err
+			}
+		}
+		if d.Now().After(latest.Add(d.Timeout)) {
+			d.Progress.Finish()
+			return failed, true, nil
+		}
+		if err := deletion.Sleep(ctx, d.Pause); err != nil {
+			d.Progress.Finish()
+			return 0, false, err
+		}
+	}
+}
+
+// request deletes what is new.
+func (d *Drain) request(ctx context.Context, seen []api.Session) error {
+	var fresh []api.Session
+	for _, s := range seen {
+		one := incarnation{s.ID, s.CreationTime}
+		if s.State != session.Deleted && !d.asked[one] { // one that was removed by force is still being closed
+			d.asked[one] = true
+			fresh = append(fresh, s)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if len(d.items) > 0 {
+		for _, s := range fresh {
+			d.Progress.Say(fmt.Sprintf("%s came up meanwhile: it is deleted, too", s.ID))
+		}
+	}
+	items, err := d.Deleter.Start(ctx, d.Request, fresh)
+	d.items = append(d.items, items...)
+	return err
+}
+
+// empty tells whether the host has said that nothing runs on it, since nothing lives there.
+func (d *Drain) empty(ctx context.Context) (bool, error) {
+	notes, err := d.Notes.Notes(ctx, []string{d.Host})
+	if err != nil {
+		return false, fmt.Errorf("read what inventories say of %s: %w", d.Host, err)
+	}
+	note := notes[d.Host]
+	if note.SentAt.After(d.quiet) && !note.EmptySince.IsZero() {
+		return true, nil
+	}
+	line := "nothing lives there; waiting for a complete inventory sent after " + d.quiet.Format(time.TimeOnly)
+	switch {
+	case !note.SentAt.After(d.quiet):
+	case note.CompleteAt.Before(note.SentAt):
+		line += ". The one of " + note.SentAt.Local().Format(time.TimeOnly) + " was not complete"
+	default:
+		line += ". The one of " + note.SentAt.Local().Format(time.TimeOnly) + " has sessions that are not listed yet, or cannot be"
+	}
+	d.Progress.Line(line)
+	return false, nil
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dcv-session-broker/internal/local/system"
+)
+
+// The transcripts of testdata type dcvbroker against a system on one machine, each its own. Their commands:
+//
+//	dcvbroker ARGS...          runs it; without "!" it must exit with 0
+//	exits STATUS               compares what the last one exited with
+//	answer TEXT                is typed on the terminal of the next one, which without this has none
+//	begin ARGS..., finish      the same, but beside what comes between
+//	says N PATTERN             waits until what has begun has said so on stderr N times
+//	control METHOD PATH [BODY] asks the control API; PATH is without /local/
+//	await SESSION STATE        waits until its record has that state
+//	running HOST [SESSION...]  compares what really runs there, by ID
+//	advance DURATION           sets the clock of the whole system on
+func TestTranscripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			s := &stage{ctx: t.Context()}
+			if err := s.start(env); err != nil {
+				return err
+			}
+			env.Values[stageKey{}] = s
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
+			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "control": onStage((*stage).control),
+			"await": onStage((*stage).await), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
+		},
+	})
+}
+
+// A stage is the system of one transcript.
+type stage struct {
+	ctx    context.Context
+	sys    *system.System
+	url    string
+	ahead  atomic.Int64 // of the real time
+	typed  string
+	status int
+	beside *begun
+}
+
+type stageKey struct{}
+
+func onStage(do func(*stage, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		do(ts.Value(stageKey{}).(*stage), ts, neg, args)
+	}
+}
+
+func (s *stage) start(env *testscript.Env) (err error) {
+	s.sys, err = system.New(s.ctx, system.Options{
+		Template: "../../template.yaml", Dir: env.WorkDir + "/.hosts",
+		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
+	})
+	if err != nil {
+		return err
+	}
+	env.Defer(s.sys.Close)
+	server := httptest.NewServer(s.sys.Handler())
+	env.Defer(server.Close)
+	s.url = server.URL
+	return nil
+}
+
+// run runs dcvbroker as one types it who has set DCVBROKER_URL.
+func (s *stage) run(ts *testscript.TestScript, args []string) func(out, err io.Writer) int {
+	typed := s.typed
+	s.typed = ""
+	return func(out, err io.Writer) int {
+		p := program{
+			in: strings.NewReader(typed), out: out, err: err, interactive: typed != "", pause: 20 * time.Millisecond,
+			now:    func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
+			getenv: func(name string) string { return map[string]string{"DCVBROKER_URL": s.url}[name] },
+		}
+		return p.run(s.ctx, args)
+	}
+}
+
+func (s *stage) dcvbroker(ts *testscript.TestScript, neg bool, args []string) {
+	s.status = s.run(ts, args)(ts.Stdout(), ts.Stderr())
+	if neg != (s.status != exitDone) {
+		ts.Fatalf("exited with %d", s.status)
+	}
+}
+
+func (s *stage) exits(ts *testscript.TestScript, _ bool, args []string) {
+	if strconv.Itoa(s.status) != args[0] {
+		ts.Fatalf("exited with %d", s.status)
+	}
+}
+
+func (s *stage) answer(_ *testscript.TestScript, _ bool, args []string) {
+	s.typed = strings.Join(args, " ") + "\n"
+}
+
+func (s *stage) begin(ts *testscript.TestScript, _ bool, args []string) {
+	run := s.run(ts, args)
+	b := &begun{ended: make(chan int, 1)}
+	s.beside = b
+	go func() { b.ended <- run(&b.out, &b.err) }()
+}
+
+func (s *stage) finish(ts *testscript.TestScript, neg bool, _ []string) {
+	select {
+	case s.status = <-s.beside.ended:
+		_, _ = io.WriteString(ts.Stdout(), s.beside.out.String())
+		_, _ = io.WriteString(ts.Stderr(), s.beside.err.String())
+	case <-time.After(time.Minute):
+		ts.Fatalf("it is still running, and said\n%s", s.beside.err.String())
+	}
+	if neg != (s.status != exitDone) {
+		ts.Fatalf("exited with %d", s.status)
+	}
+}
+
+func (s *stage) says(ts *testscript.TestScript, _ bool, args []string) {
+	times, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	pattern := regexp.MustCompile("(?m)" + args[1])
+	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.beside.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("it said\n%s", s.beside.err.String())
+		}
+	}
+}
+
+// What has begun runs beside the transcript.
+type begun struct {
+	out, err said
+	ended    chan int
+}
+
+// said is what was written, which can be read at the same time.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(text)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *stage) ask(ts *testscript.TestScript, method, path, body string) string {
+	r, err := http.NewRequestWithContext(s.ctx, method, s.url+"/local/"+path, strings.NewReader(body))
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode/100 != 2 {
+		ts.Fatalf("%d %s", resp.StatusCode, content)
+	}
+	return string(content)
+}
+
+func (s *stage) control(ts *testscript.TestScript, _ bool, args []string) {
+	body := ""
+	if len(args) > 2 {
+		body = args[2]
+	}
+	_, _ = io.WriteString(ts.Stdout(), s.ask(ts, args[0], args[1], body))
+}
+
+func (s *stage) await(ts *testscript.TestScript, _ bool, args []string) {
+	id, state := args[0], args[1]
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, record, found := strings.Cut(s.ask(ts, http.MethodGet, "sessions", ""), `"SessionId":"`+id+`"`); found {
+			if _, now, _ := strings.Cut(record, `"State":"`); strings.HasPrefix(now, state+`"`) {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is not %s: %s", id, state, s.ask(ts, http.MethodGet, "sessions", ""))
+		}
+	}
+}
+
+func (s *stage) running(ts *testscript.TestScript, _ bool, args []string) {
+	var hosts []struct {
+		HostId   string
+		Sessions []struct{ Id string }
+	}
+	ts.Check(json.Unmarshal([]byte(s.ask(ts, http.MethodGet, "hosts", "")), &hosts))
+	var there []string
+	for _, h := range hosts {
+		if h.HostId == args[0] {
+			for _, one := range h.Sessions {
+				there = append(there, one.Id)
+			}
+		}
+	}
+	if got, want := strings.Join(there, " "), strings.Join(args[1:], " "); got != want {
+		ts.Fatalf("%q run on %s", got, args[0])
+	}
+}
+
+func (s *stage) advance(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.ahead.Add(int64(d))
+	s.sys.Advance(d)
+}
