@@ -111,7 +111,7 @@ func (inv invocation) compare(other invocation) int {
 // it.
 func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	messages := map[invocation][]events.SQSMessage{} // an event may be delivered twice
-	response := events.SQSEventResponse{}
+	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // not null
 	fail := func(messageID string) {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: messageID})
 	}

@@ -47,7 +47,7 @@ func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (event
 	for i, r := range event.Records {
 		seen[i] = ReadRecord(r.Change.NewImage)
 	}
-	response := events.DynamoDBEventResponse{}
+	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}} // not null
 	for i, err := range s.Finisher.Finish(ctx, seen) {
 		if err != nil {
 			s.Log.Warn("stream record is to be shown again", "SessionId", seen[i].Session().ID, "Cause", err,
