@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -21,7 +22,7 @@ func lambda(t *testing.T) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
-		"CALL_TIMEOUT_SECONDS": "", "AWS_ENDPOINT_URL_SSM": "",
+		"CALL_TIMEOUT_SECONDS": "", "AWS_ENDPOINT_URL_SSM": "", "AWS_ENDPOINT_URL": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -39,14 +40,19 @@ func client(t *testing.T, timeout time.Duration, serve http.HandlerFunc) *ssm.Cl
 	})
 }
 
+// As the SDK reads them where its configuration is not made by hand: the service's own comes first.
 func TestEndpointIsAWSsOwnUnlessItIsSet(t *testing.T) {
-	t.Setenv("AWS_ENDPOINT_URL_SSM", "")
-	if e := awsenv.SystemsManager.Config().BaseEndpoint; e != nil {
-		t.Errorf("empty: %q", *e)
-	}
-	t.Setenv("AWS_ENDPOINT_URL_SSM", "http://localhost:1")
-	if e := awsenv.SystemsManager.Config().BaseEndpoint; e == nil || *e != "http://localhost:1" {
-		t.Errorf("set: %v", e)
+	for _, c := range []struct{ ofService, ofAll, want string }{
+		{"", "", ""},
+		{"http://localhost:1", "", "http://localhost:1"},
+		{"", "http://localhost:2", "http://localhost:2"},
+		{"http://localhost:1", "http://localhost:2", "http://localhost:1"},
+	} {
+		t.Setenv("AWS_ENDPOINT_URL_SSM", c.ofService)
+		t.Setenv("AWS_ENDPOINT_URL", c.ofAll)
+		if got := aws.ToString(awsenv.SystemsManager.Config().BaseEndpoint); got != c.want {
+			t.Errorf("%q, and %q for all: %q", c.ofService, c.ofAll, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package awsenv
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -72,11 +73,11 @@ func (s Service) Config() aws.Config {
 	}
 }
 
-// endpoint is the one that AWS_ENDPOINT_URL_<Name> names, or nil for AWS's own.
-// The variable is the SDK's; it is read here since the configuration is made by
-// hand.
+// endpoint is the one that AWS_ENDPOINT_URL_<Name> names, or AWS_ENDPOINT_URL for
+// all services, or nil for AWS's own. The variables are the SDK's; they are read
+// here since the configuration is made by hand.
 func (s Service) endpoint() *string {
-	if url := os.Getenv("AWS_ENDPOINT_URL_" + s.Name); url != "" {
+	if url := cmp.Or(os.Getenv("AWS_ENDPOINT_URL_"+s.Name), os.Getenv("AWS_ENDPOINT_URL")); url != "" {
 		return aws.String(url)
 	}
 	return nil
