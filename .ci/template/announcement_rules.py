@@ -65,7 +65,7 @@ def done_by(pipe):
     table = referred(p["Source"])
     for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
         yield f"dynamodb:{action}", text_of(p["Source"])
-    yield "dynamodb:ListStreams", text_of({"Fn::Sub": f"${{{table}.Arn}}/stream/*"})
+    yield "dynamodb:ListStreams", text_of("*")
     yield "lambda:InvokeFunction", text_of(p.get("Enrichment"))
     yield "events:PutEvents", text_of(p["Target"])
     yield "sqs:SendMessage", text_of(parameters_of(pipe).get("DeadLetterConfig", {}).get("Arn"))

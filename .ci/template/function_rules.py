@@ -16,6 +16,7 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ssm:GetCommandInvocation": "is asked by the ID of a command, which is no resource",
     "ssm:ListCommandInvocations": "as GetCommandInvocation",
     "ssm:ListCommands": "lists commands: whether the last inventories reached any host",
+    "dynamodb:ListStreams": "whether a stream can be named is not certain",
     "ec2:DescribeInstances": "lists instances: which of the hosts are gone. No Describe of EC2 knows a resource",
 }
 
@@ -23,7 +24,6 @@ ACTIONS_WITHOUT_RESOURCE = {
 OPEN_RESOURCES = {
     ":instance/*": "the fleet's nodes, narrowed by their tag",
     ":managed-instance/*": "the fleet's nodes outside EC2, narrowed by their tag",
-    "/stream/*": "the table's streams, past ones among them",
 }
 NARROWED = (":instance/*", ":managed-instance/*")
 

@@ -159,7 +159,7 @@ func neededByLambda(f template.Function, logGroup string) []grant {
 			some = append(some, grant{action, s.Table + ".StreamArn", ""})
 		}
 		some = append(some,
-			grant{"dynamodb:ListStreams", s.Table + ".Arn/stream/*", ""},
+			grant{"dynamodb:ListStreams", "*", ""},
 			grant{"sqs:SendMessage", s.OnFailureQueue + ".Arn", ""})
 	}
 	return some
