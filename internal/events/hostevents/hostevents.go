@@ -110,7 +110,7 @@ func (inv invocation) compare(other invocation) int {
 // be worked off goes back to the queue; in the end the dead-letter queue keeps
 // it.
 func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	messages := map[invocation][]events.SQSMessage{} // an event may be delivered twice
+	messages := map[invocation][]events.SQSMessage{}                                       // an event may be delivered twice
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // not null
 	fail := func(messageID string) {
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: messageID})
