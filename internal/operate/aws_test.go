@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,9 +16,10 @@ import (
 // An account is CloudFormation with one stack, and the user pool's client that belongs to it, over the wire.
 type account struct {
 	outputs, parameters, resources map[string]string
-	template                       string         // as CloudFormation has processed it
-	answers                        map[string]any // what SQS and DynamoDB answer, by operation
-	asked                          []string
+	template                       string // as CloudFormation has processed it
+	// answers are what services of JSON answer, by operation: a value, or what makes one of the request, and a status.
+	answers map[string]any
+	asked   []string
 }
 
 const (
@@ -47,6 +49,12 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var answer any = a.answers[operation]
 		if service == "AWSCognitoIdentityProviderService" {
 			answer = map[string]any{"UserPoolClient": map[string]string{"ClientSecret": clientSecret}}
+		}
+		if of, isFunc := answer.(func(request []byte) (int, any)); isFunc {
+			body, _ := io.ReadAll(r.Body)
+			status, made := of(body)
+			answer = made
+			w.WriteHeader(status)
 		}
 		_ = json.NewEncoder(w).Encode(answer)
 		return

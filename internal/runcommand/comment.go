@@ -78,3 +78,13 @@ func decodeOrder(text string) (noticeAt time.Time, err error) {
 	}
 	return time.UnixMilli(millis).UTC(), err
 }
+
+// AttemptOf is the attempt that a command belongs to, a close or a notice, by its
+// comment.
+func AttemptOf(text string) (attemptID string, ok bool) {
+	c, err := parseComment(text)
+	if err != nil || c.kind != closeKind && c.kind != notifyKind {
+		return "", false
+	}
+	return c.id, true
+}

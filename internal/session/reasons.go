@@ -37,7 +37,7 @@ const (
 // StateReason of a deletion. What a host says of itself stands there as it said it; see the runbook for what its scripts say.
 const (
 	reasonHostRefused = "The host %s."
-	reasonNoAnswer    = "Attempt %d brought no answer."
+	NoAnswer          = "Attempt %d brought no answer."
 	reasonVoid        = "The command was void when the host ran it: is its clock ahead?"
 	reasonUnconfirmed = "The host did not confirm within %s that the session is closed (%d attempts)."
 	// NotAnswered and NotMentioned have how the command ended.

@@ -90,7 +90,7 @@ func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {
 func lastReason(due Record) string {
 	s := due.Session()
 	_, failed := due[AttrAttemptFailedAt]
-	reason := fmt.Sprintf(reasonNoAnswer, s.Attempts)
+	reason := fmt.Sprintf(NoAnswer, s.Attempts)
 	switch {
 	case failed:
 		return s.StateReason

@@ -113,8 +113,10 @@ func (sys *System) control(mux *http.ServeMux) {
 	handle("/local/broadcasts/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
-	mux.Handle("/local/ssm/", toThisMachine(sys.SystemsManager()))
-	mux.Handle("/local/ec2/", toThisMachine(sys.EC2()))
+	for _, end := range []string{"", "/"} { // SDKs differ
+		mux.Handle("/local/ssm"+end, toThisMachine(sys.SystemsManager()))
+		mux.Handle("/local/ec2"+end, toThisMachine(sys.EC2()))
+	}
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
 	})

@@ -64,7 +64,7 @@ func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, 
 		for _, d := range sys.template.Documents() {
 			documents[d.LogicalID] = json.RawMessage(d.Content)
 		}
-		return map[string]any{"Parameters": sys.template.Parameters(), "Documents": documents}, nil
+		return map[string]any{"Now": sys.now(), "Parameters": sys.template.Parameters(), "Documents": documents}, nil
 	})
 }
 

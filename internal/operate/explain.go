@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/story"
+)
+
+func (p *program) explainCommand() *cobra.Command {
+	format, since := "text", 24*time.Hour
+	cmd := &cobra.Command{
+		Use:   "explain SESSION",
+		Short: "Tells the whole story of a session and its deletion, and what to do now",
+		Long: `Tells the whole story of a session and its deletion, in order: who asked for it, what was tried, what its host
+said, what its users were told, what happens next and when, and what to do now.
+
+It reads the tables of the stack, what Systems Manager says of the host and the command, and what functions have
+logged. What your credentials may not read is left out, and said. It needs dynamodb:BatchGetItem on the table of
+sessions, and for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
+ssm:ListCommandInvocations and logs:FilterLogEvents. It changes nothing.
+
+It exits with 1 if there is no such session.`,
+		Example: `  dcvbroker explain SessionId123
+  dcvbroker explain console-i-0a1b2c3d4e5f60001 --stack studio
+  dcvbroker explain SessionId123 --url http://127.0.0.1:8080 -o json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.explain(cmd.Context(), args[0], since, format)
+		},
+	}
+	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are looked at for a session that nobody deletes")
+	choice(cmd, &format, "output", "o", []string{"text", "json"}, "how to show it")
+	return cmd
+}
+
+func (p *program) explain(ctx context.Context, sessionID string, since time.Duration, format string) error {
+	system, err := p.system(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := system.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	book, err := readRunbook()
+	if err != nil {
+		return err
+	}
+	teller := &story.Teller{System: system, Advice: book.Advice, Since: since, Now: now}
+	told, err := teller.Tell(ctx, sessionID)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(told)
+	} else {
+		told.Print(p.out, now())
+	}
+	if err == nil && !told.Found {
+		return errUnsuccessful
+	}
+	return err
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"dcv-session-broker/internal/local/system"
+	"dcv-session-broker/internal/operate/story"
+	"dcv-session-broker/internal/operate/stuck"
+)
+
+// hostOf is a host of the local system.
+func hostOf(n int) string { return fmt.Sprintf("i-%017d", n) }
+
+// awaitRecord waits until the record of a session has that text.
+func awaitRecord(t *testing.T, url, sessionID, text string) {
+	t.Helper()
+	record := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if record = get(t, url+"/local/sessions/"+sessionID); strings.Contains(record, text) {
+			return
+		}
+	}
+	t.Fatalf("%q is not in %s", text, record)
+}
+
+// explained is a story that the program tells, which for people has the same in it.
+func explained(t *testing.T, sessionID string, args ...string) (told story.Story, text string, status int) {
+	t.Helper()
+	said, status := dcvbroker(t, "", append([]string{"explain", sessionID, "-o", "json"}, args...)...)
+	if err := json.Unmarshal([]byte(said), &told); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	text, _ = dcvbroker(t, "", append([]string{"explain", sessionID}, args...)...)
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(line) > 81 {
+			t.Errorf("more than 80 columns: %s", line)
+		}
+	}
+	plain := func(text string) string {
+		return agoPattern.ReplaceAllString(strings.Join(strings.Fields(text), " "), "then")
+	}
+	for _, want := range slices.Concat([]string{told.Summary}, told.Why, told.Do, told.NotLookedAt) {
+		if !strings.Contains(plain(text), plain(want)) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	return told, text, status
+}
+
+// agoPattern is how far a time is, which two runs of the program may tell differently.
+var agoPattern = regexp.MustCompile(`(in \d+ \w+|\d+ seconds?|\d+ \w+ ago|now)\b`)
+
+// wantIn looks for the texts in one text, one behind the other.
+func wantIn(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	rest := strings.Join(strings.Fields(text), " ")
+	for _, want := range wants {
+		_, behind, found := strings.Cut(rest, want)
+		if !found {
+			t.Errorf("%q is not in, or not behind what was before it:\n%s", want, text)
+			return
+		}
+		rest = behind
+	}
+}
+
+// From a deletion that is stuck to its cause it is one command, whatever the host's fault is; and stuck lists them all.
+func TestExplainTellsTheCauseOfEachFault(t *testing.T) {
+	sys, url := startSystem(t, system.Options{})
+	faults := []string{"silence", "break", "lose-events", "disconnect"}
+	var entries []string
+	for n, fault := range faults {
+		call(t, http.MethodPut, url+"/local/hosts/"+hostOf(n+1)+"/sessions/of-"+fault, `{"Owner": "user1"}`)
+		entries = append(entries, fmt.Sprintf(`{"SessionId": "of-%s", "Owner": "user1"}`, fault))
+	}
+	for n, fault := range []string{"silence", "break", "lose-events", "break"} {
+		call(t, http.MethodPost, url+"/local/hosts/"+hostOf(n+1)+"/"+fault, "")
+	}
+	if said, status := dcvbroker(t, "", "stuck", "--url", url); status != exitDone || !strings.Contains(said, "Nothing is stuck; 0 more on their way, 0 wait") {
+		t.Errorf("%d\n%s", status, said)
+	}
+	call(t, http.MethodPost, url+"/deleteSessions", "["+strings.Join(entries, ",")+"]")
+	awaitRecord(t, url, "of-break", "AttemptFailedAt")
+	awaitRecord(t, url, "of-disconnect", "AttemptFailedAt")
+	if said, status := dcvbroker(t, "", "stuck", "--url", url); status != exitUnsuccessful || !strings.Contains(said, "2 stuck; 2 more on their way") {
+		t.Errorf("%d\n%s", status, said)
+	}
+	told, _, _ := explained(t, "of-silence", "--url", url)
+	if want := []string{"Systems Manager has not delivered the command of attempt 1 yet (Delayed).", "Systems Manager does not reach " + hostOf(1) + ": it is ConnectionLost"}; len(told.Why) != 2 ||
+		told.Why[0] != want[0] || !strings.HasPrefix(told.Why[1], want[1]) {
+		t.Errorf("of-silence, before its command times out: %q", told.Why)
+	}
+	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(4)+"/mend", "")
+	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(4)+"/disconnect", "")
+	sys.Advance(2 * time.Minute)
+	awaitRecord(t, url, "of-silence", "AttemptFailedAt")
+	call(t, http.MethodPost, url+"/local/cleanup/deletions", "")
+	awaitRecord(t, url, "of-break", `"Attempts":2`)
+	awaitRecord(t, url, "of-break", "AttemptFailedAt")
+
+	for fault, want := range map[string]struct {
+		causes []string // each begins so
+		advice string
+	}{
+		"silence": {[]string{"The host did not answer the close command (Systems Manager: DeliveryTimedOut).",
+			"Systems Manager has not delivered the command of attempt 2 yet (Delayed).", "Systems Manager does not reach " + hostOf(1) + ": it is ConnectionLost"},
+			"The command did not reach the host: is it running"},
+		"break": {[]string{"Could not connect to the DCV server: is dcvserver running? (exit 1)"}, "systemctl status dcvserver"},
+		"lose-events": {[]string{"Attempt 1 brought no answer.", "The news of an attempt was lost: Systems Manager says that its command has ended (Success), " +
+			"and the broker was not told."}, "CommandStatusRule"},
+		"disconnect": {[]string{"The host is not connected to Systems Manager.", "Systems Manager does not know " + hostOf(4)},
+			"is its agent, does it reach Systems Manager?"},
+	} {
+		told, text, status := explained(t, "of-"+fault, "--url", url)
+		if !slices.EqualFunc(told.Why, want.causes, strings.HasPrefix) || status != exitDone || len(told.NotLookedAt) > 0 {
+			t.Errorf("%s: %d\n%q", fault, status, told.Why)
+		}
+		wantIn(t, text, "DELETING for 2 minutes, and not confirmed: attempt 2.", "local asked for its deletion, request ",
+			"delete-sessions: deletion accepted: waiting for the host's answer", "Attempt 2 to have its host close it began.", "cleanup: ",
+			"What happens next", "Attempt 3", "It is given up", "Why", "What to do", want.advice, "dcvbroker doctor "+told.Record["HostId"].(string))
+	}
+
+	said, status := dcvbroker(t, "", "stuck", "--url", url, "-o", "json")
+	var list stuck.List
+	if err := json.Unmarshal([]byte(said), &list); err != nil || status != exitUnsuccessful || len(list.Deletions) != 4 || !list.Complete {
+		t.Fatalf("%d, %v\n%s", status, err, said)
+	}
+	said, _ = dcvbroker(t, "", "stuck", "--url", url)
+	for _, d := range list.Deletions {
+		if d.Attempts != 2 || d.Reason == "" || d.Advice == "" || d.AgeSeconds < 120 || !d.NextAttemptAt.Before(d.GiveUpAt) {
+			t.Errorf("%+v", d)
+		}
+		wantIn(t, said, d.SessionID+" of user1 on "+d.HostID+": for 2 minutes, 2 attempts", "why "+d.Reason, "next attempt ", "given up in 57 minutes")
+	}
+}
+
+// What is not stuck has its story, too: it waits, was put back, has ended, was given up, or is not there.
+func TestExplainWhatIsNotStuck(t *testing.T) {
+	sys, url := startSystem(t, system.Options{GiveUpAfter: 4 * time.Minute})
+	start := func(host int, id string) {
+		t.Helper()
+		call(t, http.MethodPut, url+"/local/hosts/"+hostOf(host)+"/sessions/"+id, `{"Owner": "user1"}`)
+	}
+	remove := func(id, more string) {
+		t.Helper()
+		call(t, http.MethodPost, url+"/deleteSessions", `[{"SessionId": "`+id+`", "Owner": "user1"`+more+`}]`)
+	}
+	want := func(id string, status int, texts ...string) {
+		t.Helper()
+		_, text, got := explained(t, id, "--url", url)
+		if got != status {
+			t.Errorf("%s: %d\n%s", id, got, text)
+		}
+		wantIn(t, text, texts...)
+	}
+	start(1, "idle")
+	want("idle", exitDone, "idle of user1 on "+hostOf(1)+": READY, and nobody deletes it.", "An inventory listed it.")
+
+	start(1, "waiting")
+	remove("waiting", `, "GracePeriodSeconds": 600, "Reason": "maintenance", "Message": "Save your work."`)
+	awaitRecord(t, url, "waiting", `"Warning"`)
+	want("waiting", exitDone, "DELETING, and waits for its close time,", `Reason: "maintenance". Closing begins at`, `"Save your work."`,
+		"What became of that: nobody: no user was connected", "What happens next", "asked again to tell its users", "Closing begins", "dcvbroker cancel waiting")
+	call(t, http.MethodPost, url+"/cancelDeletions", `[{"SessionId": "waiting", "Owner": "user1"}]`)
+	want("waiting", exitDone, "READY, and nobody deletes it", "Its deletion was cancelled, by request ", "cancel-deletions: deletion cancelled")
+
+	start(2, "put-back")
+	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(2)+"/disconnect", "")
+	remove("put-back", "")
+	want("put-back", exitDone, "READY, and nobody deletes it", "entry refused", "Why", "A deletion was asked for", "nothing was changed", "is not connected",
+		"What to do", "is its agent, does it reach Systems Manager?")
+
+	start(1, "forced")
+	remove("forced", `, "Force": true`)
+	awaitRecord(t, url, "forced", `"DELETED"`)
+	want("forced", exitDone, "DELETED ", "by force", "Confirmed (forced)", "DELETED.", "The record expires.")
+
+	start(3, "given-up")
+	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(3)+"/lose-events", "")
+	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(3)+"/break", "")
+	remove("given-up", "")
+	for range 2 {
+		sys.Advance(4 * time.Minute)
+		call(t, http.MethodPost, url+"/local/cleanup/deletions", "")
+	}
+	want("given-up", exitDone, "UNKNOWN: its deletion was given up", "The session may still run.", "It was given up: The host did not confirm within 4m0s",
+		"What happens next", "The record expires, unless the host answers", "Why", "What to do", "delete it again: dcvbroker delete given-up")
+
+	call(t, http.MethodDelete, url+"/local/sessions/given-up", "")
+	want("given-up", exitUnsuccessful, "There is no record of given-up.", "cleanup: ERROR: deletion given up", "Its record is gone")
+	start(3, "console")
+	want("console", exitUnsuccessful, "There is no record of console.", "console-"+hostOf(3)+" of user1 on "+hostOf(3)+": READY", "console-<HostId>")
+	want("idle-"+hostOf(2), exitUnsuccessful, "There is no record of idle-"+hostOf(2), "idle of user1 on "+hostOf(1)+": READY")
+
+	if said, status := dcvbroker(t, "", "explain", "idle", "--url", "http://127.0.0.1:1"); status != exitNotRun || !strings.Contains(said, "make run starts it") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}

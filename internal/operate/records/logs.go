@@ -1,0 +1,152 @@
+package records
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+)
+
+// LogEvents is CloudWatch Logs' client.
+type LogEvents interface {
+	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
+}
+
+// Logs are the functions' log groups.
+type Logs struct {
+	Events LogEvents
+	// Groups are the groups' names, by the functions'.
+	Groups map[string]string
+}
+
+// A search reads so many pages of a group, and lasts so long, at most: a page looks at a megabyte, and may find nothing.
+const (
+	maxLogPages = 20
+	maxLogTime  = 20 * time.Second
+)
+
+// GroupsOf are the log groups of functions among a stack's resources, whose physical names are given by logical ID. They
+// are called /aws/lambda/STACK/FUNCTION.
+func GroupsOf(resources map[string]string) map[string]string {
+	groups := map[string]string{}
+	for id, name := range resources {
+		if strings.HasSuffix(id, "LogGroup") && strings.HasPrefix(name, "/aws/lambda/") {
+			groups[name[strings.LastIndexByte(name, '/')+1:]] = name
+		}
+	}
+	return groups
+}
+
+// Lines implements System. All groups are searched side by side.
+func (l Logs) Lines(ctx context.Context, about Search) (lines []Line, missing []string) {
+	ctx, cancel := context.WithTimeout(ctx, maxLogTime)
+	defer cancel()
+	var (
+		group  sync.WaitGroup
+		mu     sync.Mutex
+		denied []string
+	)
+	for _, function := range slices.Sorted(maps.Keys(l.Groups)) {
+		group.Go(func() {
+			found, note, err := l.search(ctx, function, about)
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, found...)
+			switch {
+			case Denied(err):
+				denied = append(denied, l.Groups[function])
+			case err != nil:
+				missing = append(missing, fmt.Sprintf("the log of %s: %v", function, err))
+			case note != "":
+				missing = append(missing, note)
+			}
+		})
+	}
+	group.Wait()
+	if len(denied) > 0 {
+		slices.Sort(denied)
+		missing = append(missing, "the functions' logs: your credentials lack the permission logs:FilterLogEvents on "+strings.Join(denied, ", "))
+	}
+	slices.Sort(missing)
+	slices.SortStableFunc(lines, func(a, b Line) int { return a.At.Compare(b.At) })
+	return lines, missing
+}
+
+// search reads the group of one function, as far as the bounds go.
+func (l Logs) search(ctx context.Context, function string, about Search) (lines []Line, note string, err error) {
+	in := &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: aws.String(l.Groups[function]), FilterPattern: aws.String(about.pattern()), StartTime: aws.Int64(about.From.UnixMilli()),
+		EndTime: aws.Int64(about.To.UnixMilli()),
+	}
+	for range maxLogPages {
+		out, err := l.Events.FilterLogEvents(ctx, in)
+		switch gone := (*types.ResourceNotFoundException)(nil); {
+		case errors.As(err, &gone):
+			return lines, "", nil // nothing was ever logged there
+		case errors.Is(err, context.DeadlineExceeded):
+			return lines, fmt.Sprintf("the log of %s beyond what was read in %s", function, maxLogTime), nil
+		case err != nil:
+			return lines, "", err
+		}
+		for _, event := range out.Events {
+			if line, ok := ParseLine([]byte(aws.ToString(event.Message)), function); ok && about.means(line) {
+				lines = append(lines, line)
+			}
+		}
+		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
+			return lines, "", nil
+		}
+	}
+	return lines, fmt.Sprintf("the log of %s beyond its first %d pages", function, maxLogPages), nil
+}
+
+// pattern finds the lines among those that are JSON. A * in a value stands for anything, so what is found is looked at
+// again.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+func (s Search) pattern() string {
+	terms := []string{fmt.Sprintf("($.SessionId = %s)", quote(s.SessionID))}
+	for _, id := range s.RequestIDs {
+		terms = append(terms, fmt.Sprintf("(($.RequestId = %s) && ($.SessionId NOT EXISTS))", quote(id)))
+	}
+	return "{ " + strings.Join(terms, " || ") + " }"
+}
+
+// quote is a value in a pattern. No session ID of DCV's has a quote or a backslash; where one is, anything may stand.
+func quote(value string) string {
+	return `"` + strings.NewReplacer(`"`, "*", `\`, "*").Replace(value) + `"`
+}
+
+// means tells whether a line is one of those that are searched.
+func (s Search) means(line Line) bool {
+	if id, _ := line.Attributes["SessionId"].(string); id != "" {
+		return id == s.SessionID
+	}
+	request, _ := line.Attributes["RequestId"].(string)
+	return slices.Contains(s.RequestIDs, request)
+}
+
+// ParseLine reads a line as functions write it: JSON with time, level and msg. Others of a log group, such as Lambda's own,
+// are none.
+func ParseLine(text []byte, function string) (Line, bool) {
+	line := Line{Function: function}
+	if json.Unmarshal(text, &line.Attributes) != nil {
+		return line, false
+	}
+	take := func(key string) string {
+		value, _ := line.Attributes[key].(string)
+		delete(line.Attributes, key)
+		return value
+	}
+	at, err := time.Parse(time.RFC3339Nano, take("time"))
+	line.At, line.Level, line.Message = at, take("level"), take("msg")
+	return line, err == nil && line.Message != ""
+}

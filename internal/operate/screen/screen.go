@@ -1,0 +1,83 @@
+// Package screen writes texts and times for people at a terminal of 80 columns.
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Width is that of the narrowest terminal that texts are written for.
+const Width = 80
+
+// Distance is how far a time is from now, in one unit: "12 minutes ago", "in 2 hours".
+func Distance(at, now time.Time) string {
+	d := now.Sub(at)
+	switch {
+	case d <= -time.Second/2:
+		return "in " + Length(-d)
+	case d < time.Second/2:
+		return "now"
+	}
+	return Length(d) + " ago"
+}
+
+// Length is a duration in one unit, of which there are two at least where there is a smaller one.
+func Length(d time.Duration) string {
+	const day = 24 * time.Hour
+	n, unit := int(d.Round(time.Second).Seconds()), "second"
+	switch {
+	case d >= 2*day:
+		n, unit = int(d/day), "day"
+	case d >= 2*time.Hour:
+		n, unit = int(d/time.Hour), "hour"
+	case d >= 2*time.Minute:
+		n, unit = int(d/time.Minute), "minute"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}
+
+// Clock is a time in UTC, and how far it is from now.
+func Clock(at, now time.Time) string {
+	return at.UTC().Format("2006-01-02 15:04:05 UTC") + " (" + Distance(at, now) + ")"
+}
+
+// Wrap breaks a text at its spaces into lines that are no longer than width, where its words allow that. It has no trace of
+// characters that would move the cursor or change the direction of text: hosts and callers may have written it.
+func Wrap(text string, width int) (lines []string) {
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		line := ""
+		for word := range strings.FieldsSeq(Plain(paragraph)) {
+			if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+				lines = append(lines, line)
+				line = ""
+			}
+			if line != "" {
+				line += " "
+			}
+			line += word
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Indent is a wrapped text of which each line but the first begins with the indentation.
+func Indent(text string, indentation int) string {
+	return strings.Join(Wrap(text, Width-indentation), "\n"+strings.Repeat(" ", indentation))
+}
+
+// Plain is a text without what would move the cursor, or change the direction of text.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}

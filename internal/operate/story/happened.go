@@ -1,0 +1,134 @@
+package story
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/operate/screen"
+	"dcv-session-broker/internal/session"
+)
+
+// happened is what the record, the Hosts table and Systems Manager say has happened, in order. A record has the last of
+// each thing: what came before is in the functions' logs.
+func happened(s *subject) (events []Event) {
+	add := func(at time.Time, format string, args ...any) {
+		if !at.IsZero() {
+			events = append(events, Event{At: at, Text: fmt.Sprintf(format, args...)})
+		}
+	}
+	created, _ := time.Parse(time.RFC3339Nano, s.CreationTime)
+	add(created, "The session was created, by its host's clock.")
+	add(s.FirstSeenAt, "An inventory listed it.")
+	switch {
+	case s.CancelledBy != "":
+		add(s.CancelledAt, "Its deletion was cancelled, by request %s.", s.CancelledBy)
+	default:
+		add(s.CancelledAt, "A cancel found no deletion. No request from before it deletes the session.")
+	}
+	add(s.DeletionRequestedAt, "%s", requested(s))
+	add(s.RepeatedAt, "Another request was told that this deletion is under way: it is not put back any more.")
+	if s.NoticeID != "" {
+		add(s.NoticeAt, "Its host was asked to tell its users%s.", ofWarning(s))
+	}
+	add(s.WarnedAt, "Its users were told: %s.", s.Warning)
+	if asksHost := s.Confirmation != session.Forced || !s.CloseUntil.IsZero(); asksHost && s.Attempts > 0 {
+		add(s.AttemptedAt, "%s", attempted(s))
+	}
+	if s.command != nil {
+		add(s.command.SentAt, "Systems Manager took the command of that attempt (%s).", s.command.ID)
+	}
+	if s.State != session.Unknown {
+		add(s.AttemptFailedAt, "Attempt %d failed: %s", s.Attempts, s.StateReason)
+	}
+	add(s.GivenUpAt, "It was given up: %s", s.StateReason)
+	add(s.ConfirmedAt, "%s", confirmed(s))
+	add(s.DeletedAt, "DELETED.")
+	if s.known && s.State != session.Deleted {
+		add(s.host.SentAt, "The newest inventory was sent that %s has answered%s.", s.HostID, incomplete(s))
+	}
+	inOrder(events)
+	return events
+}
+
+// inOrder sorts events by their times, which records hold in milliseconds.
+func inOrder(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int {
+		return a.At.Truncate(time.Millisecond).Compare(b.At.Truncate(time.Millisecond))
+	})
+}
+
+// requested is who asked for the deletion, and what for.
+func requested(s *subject) string {
+	who, request := s.DeletionRequestedBy, ""
+	if s.DeletionRequestID != "" {
+		request = ", request " + s.DeletionRequestID
+	}
+	var text string
+	switch {
+	case who == "dcv-session-broker":
+		return "The broker found that the session is over: nobody asked for a deletion."
+	case strings.HasPrefix(who, "rule "):
+		text = fmt.Sprintf("The %s began its deletion", who)
+	default:
+		text = fmt.Sprintf("%s asked for its deletion%s", orUnknown(who, "Somebody whose token names nobody"), request)
+	}
+	if s.Force {
+		text += ", by force"
+	}
+	text += "."
+	if s.DeletionReason != "" {
+		text += fmt.Sprintf(" Reason: %q.", s.DeletionReason)
+	}
+	if !s.CloseAt.IsZero() {
+		text += fmt.Sprintf(" Closing begins at %s: the grace period.", s.CloseAt.UTC().Format(time.TimeOnly))
+	}
+	if s.Message != "" {
+		text += fmt.Sprintf(" Message to its users: %q.", s.Message)
+	}
+	return text
+}
+
+// ofWarning is what became of a notice, where it has no time of its own.
+func ofWarning(s *subject) string {
+	if s.Warning == "" || !s.WarnedAt.IsZero() {
+		return ""
+	}
+	return ". What became of that: " + s.Warning
+}
+
+func attempted(s *subject) string {
+	text := fmt.Sprintf("Attempt %d to have its host close it began", s.Attempts)
+	if s.Attempts > 1 && s.AttemptFailedAt.IsZero() && s.StateReason != "" {
+		text += ". Of the one before: " + s.StateReason
+		return text
+	}
+	return text + "."
+}
+
+// confirmed is what lets the deletion end.
+func confirmed(s *subject) string {
+	how := map[session.Confirmation]string{
+		session.Closed:   "The host closed the session.",
+		session.Absent:   "The host listed its sessions, and this one was not among them.",
+		session.Replaced: "The host has a newer session of that name; the one to be deleted is gone.",
+		session.Forced:   "The caller asked for the record to go, whatever the host does.",
+		session.HostGone: "EC2 says that the host is terminated, or was stopped.",
+		session.Vanished: "An inventory of the host does not have the session.",
+	}[s.Confirmation]
+	if s.StateReason != "" {
+		how += " " + s.StateReason
+	}
+	return fmt.Sprintf("Confirmed (%s): %s", s.Confirmation, how)
+}
+
+func incomplete(s *subject) string {
+	switch {
+	case s.host.CompleteAt.Equal(s.host.SentAt):
+		return ""
+	case s.host.CompleteAt.IsZero():
+		return ", none of them with all of its sessions"
+	}
+	return ", but not with all of its sessions; the last one with all was sent " + screen.Distance(s.host.CompleteAt, s.now)
+}

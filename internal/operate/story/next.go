@@ -1,0 +1,49 @@
+package story
+
+import (
+	"fmt"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// late is how much later than planned an attempt may begin: cleanup runs each minute.
+const late = 2 * time.Minute
+
+// next is what will happen, in order, if nothing changes.
+func next(s *subject) (events []Event) {
+	add := func(at time.Time, format string, args ...any) {
+		if !at.IsZero() {
+			events = append(events, Event{At: at, Text: fmt.Sprintf(format, args...)})
+		}
+	}
+	end, expires := s.end(), time.Time{}
+	if s.ExpiresAt > 0 {
+		expires = time.Unix(s.ExpiresAt, 0)
+	}
+	switch {
+	case s.Waits():
+		if s.NextAttemptAt.Before(s.CloseAt) {
+			add(s.NextAttemptAt, "Its host is asked again to tell its users.")
+		}
+		add(s.CloseAt, "Closing begins: its host is told to close it.")
+	case s.open():
+		if s.NextAttemptAt.Before(end) || end.IsZero() {
+			add(s.NextAttemptAt, "Attempt %d, unless the host answers before.", s.Attempts+1)
+		}
+		if s.State == session.Deleted {
+			add(end, "Its host is not told to close it any more.")
+		} else {
+			add(end, "It is given up: UNKNOWN, unless it is confirmed before.")
+		}
+	case s.Confirmation != "" && s.State != session.Deleted:
+		add(s.NextAttemptAt, "session-stream is shown the record again, unless it ends before.")
+	case s.State == session.Unknown:
+		add(expires, "The record expires, unless the host answers an inventory before: then the session is READY, or, if it does not run, DELETED.")
+	}
+	if s.State == session.Deleted {
+		add(expires, "The record expires.")
+	}
+	inOrder(events)
+	return events
+}

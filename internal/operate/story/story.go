@@ -1,0 +1,272 @@
+// Package story tells what has become of a session and its deletion, in order: who asked for it, what was tried, what its
+// host said, what its users were told, what happens next and when, and what to do now.
+package story
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dcv-session-broker/internal/operate/records"
+	"dcv-session-broker/internal/operate/screen"
+	"dcv-session-broker/internal/session"
+)
+
+// A Teller tells stories of one system's sessions.
+type Teller struct {
+	System records.System
+	// Advice is what the runbook says of a reason.
+	Advice func(reason string) (text string, ok bool)
+	// Since is how far back the functions' logs are looked at where the session's record does not say.
+	Since time.Duration
+	Now   func() time.Time
+}
+
+// A Story is that of one session.
+type Story struct {
+	SessionID string
+	// Found is whether there is a record of it. Without one Matches are the sessions that may be meant, by their IDs.
+	Found   bool
+	Matches []Match `json:",omitempty"`
+	// Summary is what the session is, and how far.
+	Summary string
+	// Happened is in the order of time, and so is Next, as far as anything is known of it now.
+	Happened []Event
+	Next     []Event `json:",omitempty"`
+	// Why are the causes that are known of what is not as it should be, and Do what to do about that.
+	Why []string `json:",omitempty"`
+	Do  []string `json:",omitempty"`
+	// NotLookedAt is what could not be.
+	NotLookedAt []string       `json:",omitempty"`
+	Record      session.Record `json:",omitempty"`
+}
+
+// An Event is something that has happened, or will.
+type Event struct {
+	At time.Time
+	// By is the function that has logged it; "" if the record, or another source, says so.
+	By   string `json:",omitempty"`
+	Text string
+}
+
+// A subject is what is known of the session.
+type subject struct {
+	session.Session
+	giveUp  time.Duration
+	host    records.Host
+	known   bool // the host
+	node    *records.Node
+	managed bool // Systems Manager was asked for node
+	// command is that of the current attempt, first that of the first one, if that is another.
+	command, first *records.Command
+	asked          bool // and for commands
+	now            time.Time
+}
+
+// Tell tells the story of a session. An error means that its record could not be read.
+func (t *Teller) Tell(ctx context.Context, sessionID string) (*Story, error) {
+	found, err := t.System.Get(ctx, []string{sessionID})
+	if err != nil {
+		return nil, fmt.Errorf("read the record of %s: %w", sessionID, err)
+	}
+	story := &Story{SessionID: sessionID, Happened: []Event{}}
+	if len(found) == 0 {
+		return story, t.unknown(ctx, story)
+	}
+	s := &subject{Session: found[0].Session(), giveUp: t.System.GiveUpAfter(), now: t.Now()}
+	story.Found, story.Record = true, found[0]
+	t.lookAtHost(ctx, story, s)
+	story.Summary = summary(s)
+	story.Happened = happened(s)
+	story.Next = next(s)
+	story.Why = why(s)
+	story.Do = t.advice(s)
+	t.addLines(ctx, story, s.logged())
+	return story, nil
+}
+
+// lookAtHost asks what is known of the host, and of the command of the attempt. What cannot be asked is noted.
+func (t *Teller) lookAtHost(ctx context.Context, story *Story, s *subject) {
+	if s.HostID == "" || s.State == session.Deleted && s.CloseUntil.IsZero() {
+		return
+	}
+	var err error
+	if s.host, s.known, err = t.System.Host(ctx, s.HostID); err != nil {
+		story.missing("what the Hosts table has of "+s.HostID, err)
+	}
+	if s.node, err = t.System.Node(ctx, s.HostID); err != nil {
+		story.missing("whether Systems Manager reaches "+s.HostID, err)
+	}
+	s.managed = err == nil
+	if !s.open() || s.AttemptID == "" {
+		return
+	}
+	since := s.DeletionRequestedAt
+	if s.Waits() {
+		since = s.NoticeAt
+	}
+	commands, err := t.System.Commands(ctx, s.HostID, []string{s.AttemptID, s.DeletionRequestID}, since)
+	if err != nil {
+		story.missing("the commands for "+s.HostID, err)
+		return
+	}
+	s.asked = true
+	if c, sent := commands[s.AttemptID]; sent {
+		s.command = &c
+	}
+	if c, sent := commands[s.DeletionRequestID]; sent && s.AttemptID != s.DeletionRequestID {
+		s.first = &c
+	}
+}
+
+func (story *Story) missing(what string, err error) {
+	story.NotLookedAt = append(story.NotLookedAt, what+": "+err.Error())
+}
+
+// open tells whether something is still to be done on the host.
+func (s *subject) open() bool {
+	return s.State == session.Deleting && s.Confirmation == "" || !s.CloseUntil.IsZero() && s.DueShard != ""
+}
+
+// end is when the deletion is given up, or the closing of what was removed by force.
+func (s *subject) end() time.Time {
+	switch {
+	case !s.CloseUntil.IsZero():
+		return s.CloseUntil
+	case !s.TryUntil.IsZero() || s.giveUp == 0 || s.Waits():
+		return s.TryUntil
+	}
+	return s.DeletionRequestedAt.Add(s.giveUp)
+}
+
+// logged says which lines of the functions' logs belong to the story.
+func (s *subject) logged() records.Search {
+	about := records.Search{SessionID: s.ID, To: s.now.Add(time.Minute)}
+	for _, id := range []string{s.DeletionRequestID, s.CancelledBy} {
+		if id != "" {
+			about.RequestIDs = append(about.RequestIDs, id)
+		}
+	}
+	about.From = s.DeletionRequestedAt
+	if about.From.IsZero() || !s.CancelledAt.IsZero() && s.CancelledAt.Before(about.From) {
+		about.From = s.CancelledAt
+	}
+	if !about.From.IsZero() {
+		about.From = about.From.Add(-time.Minute)
+	}
+	if !s.DeletedAt.IsZero() && s.CloseUntil.IsZero() {
+		about.To = s.DeletedAt.Add(10 * time.Minute)
+	}
+	return about
+}
+
+// maxLines is how many lines of the logs a story has: the last ones.
+const maxLines = 60
+
+// addLines puts what functions have logged into the story.
+func (t *Teller) addLines(ctx context.Context, story *Story, about records.Search) {
+	if about.From.IsZero() {
+		about.From = t.Now().Add(-t.Since)
+	}
+	lines, missing := t.System.Lines(ctx, about)
+	story.NotLookedAt = append(story.NotLookedAt, missing...)
+	if len(lines) > maxLines {
+		story.NotLookedAt = append(story.NotLookedAt, fmt.Sprintf(
+			"%d earlier lines of the functions' logs: CloudWatch Logs Insights has a query for all, \"story of a session\"", len(lines)-maxLines))
+		lines = lines[len(lines)-maxLines:]
+	}
+	t.addRefusal(story, lines)
+	for _, line := range lines {
+		story.Happened = append(story.Happened, Event{At: line.At, By: line.Function, Text: said(line)})
+	}
+	inOrder(story.Happened)
+}
+
+// addRefusal tells why nobody deletes the session though somebody asked for it: the record of a deletion that was put back has
+// no trace of it.
+func (t *Teller) addRefusal(story *Story, lines []records.Line) {
+	state, _ := story.Record[session.AttrState].(string)
+	if state != string(session.Ready) && state != string(session.Unknown) {
+		return
+	}
+	for _, line := range slices.Backward(lines) {
+		switch {
+		case strings.HasPrefix(line.Message, "entry refused"), strings.HasPrefix(line.Message, "entry failed"):
+			story.Why = append(story.Why, fmt.Sprintf("A deletion was asked for %s, and nothing was changed: %s",
+				screen.Distance(line.At, t.Now()), said(line)))
+			cause, _ := line.Attributes["Cause"].(string)
+			if text, ok := t.Advice(cause); cause != "" && ok {
+				story.Do = append(story.Do, sentences(text)...)
+			}
+			return
+		case strings.HasPrefix(line.Message, "deletion cancelled"), strings.HasPrefix(line.Message, "deletion given up"), strings.HasPrefix(line.Message, "session listed"):
+			return
+		}
+	}
+}
+
+// toldOfLines are the attributes of a line that are part of a story, in this order.
+var toldOfLines = []string{"Reason", "Cause", "Status", "Outcome", "Confirmation", "CommandId", "Said", "Panic"}
+
+// said is a line for people.
+func said(line records.Line) string {
+	text := line.Message
+	if line.Level != "INFO" && line.Level != "DEBUG" {
+		text = line.Level + ": " + text
+	}
+	var with []string
+	for _, name := range toldOfLines {
+		if v, there := line.Attributes[name]; there && v != "" {
+			with = append(with, fmt.Sprintf("%s: %v", name, v))
+		}
+	}
+	if len(with) > 0 {
+		text += " (" + strings.Join(with, "; ") + ")"
+	}
+	return text
+}
+
+// summary is one sentence of what the session is.
+func summary(s *subject) string {
+	text := s.ID
+	if s.NameOnHost() != s.ID {
+		text += " (" + s.NameOnHost() + " on its host)"
+	}
+	text += fmt.Sprintf(" of %s on %s: ", s.Owner, orUnknown(s.HostID, "a host that is not known"))
+	ago := func(at time.Time) string { return screen.Length(s.now.Sub(at)) }
+	switch {
+	case s.Waits():
+		return text + fmt.Sprintf("DELETING, and waits for its close time, %s. Until then it can be used, and its deletion can be cancelled.", screen.Clock(s.CloseAt, s.now))
+	case s.State == session.Deleting && s.Confirmation != "":
+		return text + fmt.Sprintf("DELETING for %s, confirmed (%s), and not ended yet.", ago(s.DeletionRequestedAt), s.Confirmation)
+	case s.State == session.Deleting:
+		return text + fmt.Sprintf("DELETING for %s, and not confirmed: attempt %d.", ago(s.closingSince()), s.Attempts)
+	case s.State == session.Deleted && !s.CloseUntil.IsZero() && s.DueShard != "":
+		return text + fmt.Sprintf("DELETED by force, and its host is still to close it until %s.", screen.Clock(s.CloseUntil, s.now))
+	case s.State == session.Deleted:
+		return text + fmt.Sprintf("DELETED %s (%s).", screen.Distance(s.DeletedAt, s.now), s.Confirmation)
+	case s.State == session.Unknown && !s.GivenUpAt.IsZero():
+		return text + fmt.Sprintf("UNKNOWN: its deletion was given up %s. The session may still run.", screen.Distance(s.GivenUpAt, s.now))
+	case s.State == session.Unknown:
+		return text + "UNKNOWN: nobody deletes it, and its host has not said whether it runs."
+	default:
+		return text + fmt.Sprintf("%s, and nobody deletes it.", s.State)
+	}
+}
+
+// closingSince is when closing began.
+func (s *subject) closingSince() time.Time {
+	if s.CloseAt.IsZero() {
+		return s.DeletionRequestedAt
+	}
+	return s.CloseAt
+}
+
+func orUnknown(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

@@ -1,0 +1,134 @@
+package story
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/operate/records"
+	"dcv-session-broker/internal/session"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// open is a deletion, requested ten minutes ago, whose fourth attempt began a minute ago.
+func open(change func(*subject)) *subject {
+	s := &subject{
+		Session: session.Session{
+			ID: "s-1", Owner: "user1", HostID: "i-1", State: session.Deleting, DeletionRequestedAt: now.Add(-10 * time.Minute), DeletionRequestedBy: "client",
+			DeletionRequestID: "request", AttemptID: "attempt", Attempts: 4, AttemptedAt: now.Add(-time.Minute), NextAttemptAt: now.Add(7 * time.Minute),
+			DueShard: "1", TryUntil: now.Add(50 * time.Minute),
+		},
+		known: true, managed: true, asked: true, node: &records.Node{Ping: "Online"}, now: now,
+		command: &records.Command{ID: "command", SentAt: now.Add(-time.Minute), Status: "InProgress"},
+	}
+	change(s)
+	return s
+}
+
+// What cannot be brought about from outside: each is told, with what happens next and what to do.
+func TestWhatIsTold(t *testing.T) {
+	teller := &Teller{Advice: func(reason string) (string, bool) { return "the runbook on " + reason, reason != "new" }}
+	for _, c := range []struct {
+		name               string
+		change             func(*subject)
+		summary            string
+		happened, next, do []string // each is in one of them
+		why                []string // each begins so
+	}{
+		{
+			"under way", func(*subject) {}, "DELETING for 10 minutes, and not confirmed: attempt 4.",
+			[]string{"client asked for its deletion, request request.", "Attempt 4 to have its host close it began.", "took the command of that attempt (command)"},
+			[]string{"Attempt 5, unless", "It is given up"}, []string{"Wait: nothing has failed yet.", "dcvbroker delete s-1 --force"},
+			[]string{"The host has the command of attempt 4 since 2026-11-23 11:59:00 UTC"},
+		}, {
+			"the last attempt", func(s *subject) { s.NextAttemptAt = s.TryUntil }, "attempt 4.", nil, []string{"It is given up"}, nil,
+			[]string{"The host has the command"},
+		}, {
+			"of an older release", func(s *subject) { s.TryUntil, s.giveUp = time.Time{}, time.Hour }, "attempt 4.", nil, []string{"Attempt 5", "It is given up"}, nil,
+			[]string{"The host has the command"},
+		}, {
+			"cleanup does not run", func(s *subject) { s.NextAttemptAt = now.Add(-10 * time.Minute) }, "attempt 4.",
+			nil, nil, []string{"Cleanup does not run"}, []string{"Cleanup should have worked on it 10 minutes ago", "The host has the command"},
+		}, {
+			"session-stream does not run", func(s *subject) { s.Confirmation, s.ConfirmedAt = session.Absent, now.Add(-time.Minute) },
+			"DELETING for 10 minutes, confirmed (absent), and not ended yet.", []string{"Confirmed (absent): The host listed its sessions"},
+			[]string{"session-stream is shown the record again"}, []string{"look at its log and its failure queue"},
+			[]string{"The host is done: session-stream has not ended the record since 2026-11-23 11:59:00 UTC"},
+		}, {
+			"the command was not sent", func(s *subject) { s.command = nil }, "attempt 4.", nil, nil, nil,
+			[]string{"Systems Manager shows no command of attempt 4"},
+		}, {
+			"the news is lost", func(s *subject) { s.command.Status, s.command.Ended = "Failed", true }, "attempt 4.", nil, nil,
+			[]string{"The runbook on Attempt 4 brought no answer."}, []string{"The news of an attempt was lost: Systems Manager says that its command has ended (Failed)"},
+		}, {
+			"the news is on its way", func(s *subject) {
+				s.command.Status, s.command.Ended, s.command.SentAt = "Success", true, now.Add(-10*time.Second)
+			}, "attempt 4.", nil, nil, nil, nil,
+		}, {
+			"a reason that the runbook lacks", func(s *subject) { s.StateReason, s.AttemptFailedAt = "new", now }, "attempt 4.",
+			[]string{"Attempt 4 failed: new"}, nil, []string{"The runbook does not speak of this reason"}, []string{"new"},
+		}, {
+			"a silent host", func(s *subject) {
+				s.command, s.asked, s.host = nil, false, records.Host{Silence: session.Silence{Silent: true, AnsweredAt: now.Add(-time.Hour)}}
+			}, "attempt 4.", nil, nil, nil, []string{"i-1 has not answered inventories since 2026-11-23 11:00:00 UTC (60 minutes ago)."},
+		}, {
+			"a host that is gone", func(s *subject) { s.command, s.asked, s.node = nil, false, nil }, "attempt 4.", nil, nil, []string{"dcvbroker doctor i-1"},
+			[]string{"Systems Manager does not know i-1"},
+		}, {
+			"removed by force, to be closed", func(s *subject) {
+				s.State, s.Force, s.Confirmation, s.DeletedAt = session.Deleted, true, session.Forced, now.Add(-9*time.Minute)
+				s.CloseUntil, s.ExpiresAt = now.Add(time.Hour), now.Add(48*time.Hour).Unix()
+			}, "DELETED by force, and its host is still to close it until", []string{"by force", "Attempt 4"},
+			[]string{"Attempt 5", "not told to close it any more", "The record expires."}, nil, []string{"The host has the command"},
+		}, {
+			"by a rule", func(s *subject) { s.DeletionRequestedBy = "rule nightly" }, "attempt 4.", []string{"The rule nightly began its deletion."}, nil, nil,
+			[]string{"The host has the command"},
+		}, {
+			"nobody asked", func(s *subject) { s.DeletionRequestedBy = "dcv-session-broker" }, "attempt 4.", []string{"nobody asked for a deletion"}, nil, nil,
+			[]string{"The host has the command"},
+		}, {
+			"a host that says nothing", func(s *subject) {
+				s.Session = session.Session{ID: "s-1", Owner: "user1", HostID: "i-1", State: session.Unknown, StateReason: "The host has not said", ExpiresAt: now.Add(time.Hour).Unix()}
+			}, "UNKNOWN: nobody deletes it", nil, []string{"The record expires, unless the host answers"}, []string{"The runbook on The host has not said"},
+			[]string{"The host has not said"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(c.change)
+			if got := summary(s); !strings.Contains(got, c.summary) {
+				t.Errorf("summary %q, not %q", got, c.summary)
+			}
+			has := func(what string, all, wants []string) {
+				t.Helper()
+				for _, want := range wants {
+					if !strings.Contains(strings.Join(all, "\n"), want) {
+						t.Errorf("%s: %q is not in %q", what, want, all)
+					}
+				}
+			}
+			has("happened", texts(happened(s)), c.happened)
+			has("next", texts(next(s)), c.next)
+			has("do", teller.advice(s), c.do)
+			if len(c.next) > 0 && len(next(s)) != len(c.next) {
+				t.Errorf("next: %q", texts(next(s)))
+			}
+			causes := why(s)
+			if len(causes) != len(c.why) {
+				t.Fatalf("why: %q", causes)
+			}
+			for i, want := range c.why {
+				if !strings.HasPrefix(causes[i], want) {
+					t.Errorf("why: %q, not %q", causes[i], want)
+				}
+			}
+		})
+	}
+}
+
+func texts(events []Event) (all []string) {
+	for _, e := range events {
+		all = append(all, e.Text)
+	}
+	return all
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/stuck"
+)
+
+func (p *program) stuckCommand() *cobra.Command {
+	format := "text"
+	cmd := &cobra.Command{
+		Use:   "stuck",
+		Short: "Lists the deletions that do not get on, the oldest first, and what to do",
+		Long: `Lists the deletions that do not get on, the oldest first: their reason, host and attempts, what happens next, and
+what to do. Stuck is a deletion of which an attempt failed or brought no answer, or which nobody has worked on in
+time; so is a session that was removed by force and is still to be closed. Those that wait for their close time
+are only counted.
+
+It reads the index of open deletions, not the whole table, and the records themselves. It needs dynamodb:Query on
+the index due, and dynamodb:BatchGetItem on the table of sessions. It changes nothing.
+
+It exits with 1 if something is stuck.`,
+		Example: `  dcvbroker stuck
+  dcvbroker stuck -o json | jq -r '.Deletions[].SessionId'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.listStuck(cmd.Context(), format) },
+	}
+	choice(cmd, &format, "output", "o", []string{"text", "json"}, "how to show them")
+	return cmd
+}
+
+func (p *program) listStuck(ctx context.Context, format string) error {
+	system, err := p.system(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := system.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	book, err := readRunbook()
+	if err != nil {
+		return err
+	}
+	lister := &stuck.Lister{System: system, Advice: book.Advice, Now: now}
+	list, err := lister.List(ctx)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		err = list.JSON(p.out)
+	} else {
+		list.Print(p.out, now())
+	}
+	if err == nil && len(list.Deletions) > 0 {
+		return errUnsuccessful
+	}
+	return err
+}
