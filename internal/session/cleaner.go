@@ -139,10 +139,15 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
-		case claims && ours:
-			claimed = append(claimed, res.Old.Session())
 		case claims:
-			claimed = append(claimed, writes[i].after(due[i]).Session())
+			is := writes[i].after(due[i]).Session()
+			if ours {
+				is = res.Old.Session()
+			}
+			if s.Waits() && is.notWarned() {
+				log.Warn("session is closed without a warning to its user", "Reason", is.Warning, "Metric", Count(UsersNotWarned, 1))
+			}
+			claimed = append(claimed, is)
 		case s.unanswered() && became[AttrStateReason] != nil && became[AttrNextAttemptAt] == nil:
 			log.Error("session removed by force may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case s.Waits():

@@ -106,7 +106,12 @@ func sendAllClear(ctx context.Context, notifier Notifier, notices []Notice, log 
 	for i, err := range notifier.Notify(ctx, notices) {
 		log := log.With("SessionId", notices[i].SessionID, "HostId", notices[i].HostID)
 		if err != nil {
-			log.Warn("user may still read that the session will be closed: its host was not told", "Cause", err)
+			unreachable := 0
+			if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+				unreachable = 1
+			}
+			log.Warn("user may still read that the session will be closed: its host was not told", "Cause", err,
+				"Metric", Count(HostsUnreachable, unreachable))
 		} else {
 			log.Info("user is told that the session will not be closed")
 		}

@@ -267,6 +267,9 @@ func TestCleanupTellsAgainAndClosesAtCloseAt(t *testing.T) {
 	if c := u.hosts.sent[0].Closings[0]; !c.VoidAfter.Equal(at(4200)) || !c.CreatedUntil.Equal(at(session.CreationTolerance.Seconds())) {
 		t.Errorf("%+v", c)
 	}
+	if log := u.log.String(); strings.Count(log, "session is closed without a warning to its user") != 1 || !strings.Contains(log, "UsersNotWarned") {
+		t.Errorf("log: %s", log)
+	}
 	// From here on it is as any deletion.
 	u.report(at(610), closed(hostA, r.Session().AttemptID, "s1"))
 	u.has("s1", "Confirmation", "closed", "DueLane", "1")
@@ -279,6 +282,9 @@ func TestCleanupThatWasDownClosesAtItsFirstRun(t *testing.T) {
 	u := newUpkeep(t, with(waitingRecord, "WarnedAt", session.FormatTime(at(3)), "Warning", "warned"))
 	u.clean(at(100_000))
 	u.has("s1", "State", "DELETING", "Attempts", int64(1), "TryUntil", session.FormatTime(at(103_600)), "Warning", "warned")
+	if log := u.log.String(); strings.Contains(log, "without a warning") {
+		t.Errorf("log: %s", log)
+	}
 	if len(u.hosts.sent) != 1 {
 		t.Errorf("sent %v", u.hosts.sent)
 	}

@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 26 a stack, of which 5 have values while
+// which it has values: these are 28 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -18,7 +18,8 @@ const (
 	DeletionsCancelled Metric = "DeletionsCancelled"
 	// EntriesRefused: deletions answered as unsuccessful, by Refused...
 	EntriesRefused Metric = "EntriesRefused"
-	// DeletedAfterSeconds: from the request to DELETED.
+	// DeletedAfterSeconds: from the request, or with a grace period the first close
+	// attempt, to DELETED.
 	DeletedAfterSeconds Metric = "DeletedAfterSeconds"
 	// AttemptsPerDeletion: how many it took.
 	AttemptsPerDeletion Metric = "AttemptsPerDeletion"
@@ -34,6 +35,9 @@ const (
 	// WaitingDeletions: those that wait for their close time, as cleanup finds
 	// them; no value where there are none.
 	WaitingDeletions Metric = "WaitingDeletions"
+	// UsersNotWarned: sessions whose closing began at their close time, though their
+	// hosts could not warn a user, or did not say so.
+	UsersNotWarned Metric = "UsersNotWarned"
 	// InventoriesSent: to the whole fleet. No value for long means that nobody
 	// asks the hosts.
 	InventoriesSent Metric = "InventoriesSent"
@@ -101,6 +105,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, DeletionsCancelled, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
+	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, UsersNotWarned, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
 	MessagesReturned, RecordsReturned,
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -171,6 +172,12 @@ func whileWaiting(due Record, attemptID string, now time.Time, giveUp time.Durat
 		set(&w, AttrNextAttemptAt, nextNotice(now, s.CloseAt, true))
 	}
 	return w
+}
+
+// notWarned tells whether the deletion is being closed, and its users could not be
+// warned, or nobody said so.
+func (s Session) notWarned() bool {
+	return s.Attempts > 0 && strings.HasPrefix(s.Warning, string(NotWarned))
 }
 
 // recordWarning records what became of a notice. That users were warned of this

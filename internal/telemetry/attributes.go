@@ -37,9 +37,9 @@ var Attributes = map[string]string{
 
 	// How much.
 	"Attempts":        "attempts of the deletion so far",
-	"AfterSeconds":    "from the deletion's request to its end",
+	"AfterSeconds":    "from the deletion's request, or with a grace period its first close attempt, to its end",
 	"AgeSeconds":      "how old the inventory is",
-	"OldestSeconds":   "how long ago the oldest open deletion was requested",
+	"OldestSeconds":   "how long ago the closing of the oldest open deletion began",
 	"EmptySeconds":    "since when the host's inventories have had no session",
 	"Open":            "open deletions",
 	"Waiting":         "deletions that wait for their close time",

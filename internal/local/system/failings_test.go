@@ -91,6 +91,11 @@ var failings = []failing{
 	{11, "a rule selects more sessions than one run may mark", "cleanup", "WARN",
 		"rule stopped at a bound: the next run goes on", session.RuleRunsAtBound, "", "rule"},
 
+	{12, "a host answers no notice before the close time", "cleanup", "WARN",
+		"session is closed without a warning to its user", session.UsersNotWarned, "", "grace_outage"},
+	{12, "the host of a session whose deletion is cancelled is not connected", "cancel-deletions", "WARN",
+		"user may still read that the session will be closed: its host was not told", session.HostsUnreachable, "", "cancel_refused"},
+
 	{10, "host-events cannot write what it was told: it is told again", "host-events", "WARN",
 		"message goes back to the queue", session.MessagesReturned, "", "refused_writes"},
 	{10, "session-stream cannot write what it was shown: it is shown again", "session-stream", "WARN",
@@ -153,7 +158,7 @@ func TestEachPromisesFailureIsSeen(t *testing.T) {
 			t.Errorf("promise %d, %s: %s does not look for the metric %s %s", f.promise, f.wrong, f.scenario, f.metric, f.reason)
 		}
 	}
-	for promise := 1; promise <= 11; promise++ {
+	for promise := 1; promise <= 12; promise++ {
 		if !promises[promise] {
 			t.Errorf("nothing shows that promise %d is at risk", promise)
 		}
