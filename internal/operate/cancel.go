@@ -24,6 +24,7 @@ func (p *program) cancelCommand() *cobra.Command {
 every flag and wait for their close time. Whoever was warned is told that the desktop stays.`,
 		Example: `  dcvbroker cancel SessionId123
   dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes`,
+		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			if s.IDs = ids; len(ids) == 0 && s.Owner == "" && s.Host == "" {
 				return fmt.Errorf("nothing says which deletions: name IDs, or give --owner or --host: see %s --help", cmd.CommandPath())

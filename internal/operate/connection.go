@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/stack"
@@ -32,7 +33,7 @@ type connection struct {
 // connect finds the system. Nothing is asked of its API yet.
 func (p *program) connect(ctx context.Context) (*connection, error) {
 	client := httpClient()
-	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: 500 * time.Millisecond}, Control: p.url}
+	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2}, Control: p.url}
 	if p.url != "" {
 		c.API.Tokens = p.tokensOfURL(client)
 		return c, nil
@@ -100,6 +101,9 @@ func (p *program) deployed(ctx context.Context) (aws.Config, *stack.Stack, error
 		return cfg, nil, err
 	}
 	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), p.stack)
+	if failed := (*smithy.OperationError)(nil); errors.As(err, &failed) && !stack.Missing(err) {
+		err = fmt.Errorf("%w: whose credentials these are, and whether they are good, aws sts get-caller-identity tells", err)
+	}
 	return cfg, s, err
 }
 
@@ -128,7 +132,18 @@ func (p *program) tokensOfURL(client *http.Client) token.Source {
 		Secret: func(context.Context) (string, error) { return "any", nil },
 	})
 	local.Dir = "" // they cost nothing
-	return local
+	return localTokens{local}
+}
+
+// localTokens say what else may be meant by an address where none can be had.
+type localTokens struct{ token.Source }
+
+func (l localTokens) Token(ctx context.Context, refused string) (string, error) {
+	got, err := l.Source.Token(ctx, refused)
+	if err != nil {
+		err = fmt.Errorf("%w: is a system running there, which make run starts? For another API set TOKEN, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET", err)
+	}
+	return got, err
 }
 
 // ownTokens are those of the caller's environment, or nil.

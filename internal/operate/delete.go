@@ -39,6 +39,7 @@ taken the ID of one meanwhile is left alone, and reported. What is DELETED alrea
   dcvbroker delete --owner user1 --dry-run
   dcvbroker delete --older-than 12h --grace 10m --message 'Please save your work.' --reason 'nightly' --yes
   dcvbroker delete --host i-0a1b2c3d4e5f60001 --wait --timeout 30m`,
+		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			r.selection.IDs = ids
 			if cmd.Flags().Changed("grace") {

@@ -39,6 +39,7 @@ New sessions are not kept away from the host: that is for whoever starts them.`,
 			}
 			return nil
 		},
+		ValidArgsFunction: p.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("grace") {
 				request.Grace = &grace

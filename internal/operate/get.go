@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"dcv-session-broker/internal/operate/api"
-	"dcv-session-broker/internal/operate/deletion"
 	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/session"
 )
@@ -27,6 +27,7 @@ A session that was DELETED is shown for two days.`,
   dcvbroker get SessionId123 -o json
   dcvbroker get --host i-0a1b2c3d4e5f60001 -o wide
   dcvbroker get --owner user1 --watch`,
+		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			s.IDs = ids
 			c, err := p.connect(cmd.Context())
@@ -83,27 +84,25 @@ func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, 
 func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection, format string) error {
 	shown := map[string]string{}
 	first := true
-	for {
+	for ctx.Err() == nil { // that is how it ends
 		found, _, err := sessions.Find(ctx, c.API, s, p.now())
-		switch {
-		case ctx.Err() != nil:
-			return nil // that is how it ends
-		case err != nil:
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		changed := sessions.Changed(shown, found)
-		t := sessions.Table(changed, format == "wide", p.now())
-		if !first {
-			t.Head = nil
-		}
-		if len(changed) > 0 {
+		if changed := sessions.Changed(shown, found); err == nil && len(changed) > 0 {
+			t := sessions.Table(changed, format == "wide", p.now())
+			if !first {
+				t.Head = nil
+			}
 			first = false
 			t.Print(p.out, p.width)
 		}
-		if deletion.Sleep(ctx, 2*p.pause) != nil {
-			return nil
+		select {
+		case <-ctx.Done():
+		case <-time.After(2 * p.pause):
 		}
 	}
+	return nil
 }
 
 func (p *program) show(found []api.Session, format string) error {

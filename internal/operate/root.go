@@ -106,26 +106,18 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
   dcvbroker get --url http://127.0.0.1:8080        # what make run has started`,
 		Version:       version,
 		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// How far a verb may be from what was typed, to be proposed.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       noArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.stack, "stack", "dcv-session-broker", "the deployed stack")
 	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack (default: DCVBROKER_URL)")
 	flags.StringVar(&p.region, "region", "", "the stack's region (default: as the AWS CLI)")
 	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration (default: as the AWS CLI)")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		ofStack := cmd.Flags().Changed("stack")
-		if ofStack && p.url != "" {
-			return errors.New("--stack and --url name two systems: leave one out")
-		}
-		if p.url == "" && !ofStack {
-			p.url = p.getenv("DCVBROKER_URL")
-		}
-		p.url = strings.TrimRight(p.url, "/")
-		return nil
-	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.address(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
@@ -135,6 +127,22 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(), p.versionCommand(),
 	)
 	return root
+}
+
+// address says which system is meant: that of a flag goes before that of the environment.
+func (p *program) address(cmd *cobra.Command) error {
+	stackGiven := cmd.Flags().Changed("stack")
+	if stackGiven && p.url != "" {
+		return errors.New("--stack and --url name two systems: leave one out")
+	}
+	if p.url == "" && !stackGiven {
+		p.url = p.getenv("DCVBROKER_URL")
+	}
+	p.url = strings.TrimRight(p.url, "/")
+	if p.url != "" && !strings.HasPrefix(p.url, "http://") && !strings.HasPrefix(p.url, "https://") {
+		return fmt.Errorf("%q is no address: it begins with http:// or https://", p.url)
+	}
+	return nil
 }
 
 // noArgs is of a command that takes no arguments.

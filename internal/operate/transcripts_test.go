@@ -25,8 +25,8 @@ import (
 //	dcvbroker ARGS...          runs it; without "!" it must exit with 0
 //	exits STATUS               compares what the last one exited with
 //	answer TEXT                is typed on the terminal of the next one, which without this has none
-//	begin ARGS..., finish      the same, but beside what comes between
-//	says N PATTERN             waits until what has begun has said so on stderr N times
+//	begin ARGS..., finish      the same, but beside what comes between; interrupt is typed meanwhile
+//	says N PATTERN             waits until what has begun has said so N times
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
 //	running HOST [SESSION...]  compares what really runs there, by ID
@@ -44,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
-			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "control": onStage((*stage).control),
+			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "control": onStage((*stage).control),
 			"await": onStage((*stage).await), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
 		},
 	})
@@ -85,21 +85,21 @@ func (s *stage) start(env *testscript.Env) (err error) {
 }
 
 // run runs dcvbroker as one types it who has set DCVBROKER_URL.
-func (s *stage) run(ts *testscript.TestScript, args []string) func(out, err io.Writer) int {
+func (s *stage) run(args []string) func(ctx context.Context, out, err io.Writer) int {
 	typed := s.typed
 	s.typed = ""
-	return func(out, err io.Writer) int {
+	return func(ctx context.Context, out, err io.Writer) int {
 		p := program{
 			in: strings.NewReader(typed), out: out, err: err, interactive: typed != "", pause: 20 * time.Millisecond,
 			now:    func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 			getenv: func(name string) string { return map[string]string{"DCVBROKER_URL": s.url}[name] },
 		}
-		return p.run(s.ctx, args)
+		return p.run(ctx, args)
 	}
 }
 
 func (s *stage) dcvbroker(ts *testscript.TestScript, neg bool, args []string) {
-	s.status = s.run(ts, args)(ts.Stdout(), ts.Stderr())
+	s.status = s.run(args)(s.ctx, ts.Stdout(), ts.Stderr())
 	if neg != (s.status != exitDone) {
 		ts.Fatalf("exited with %d", s.status)
 	}
@@ -115,12 +115,16 @@ func (s *stage) answer(_ *testscript.TestScript, _ bool, args []string) {
 	s.typed = strings.Join(args, " ") + "\n"
 }
 
-func (s *stage) begin(ts *testscript.TestScript, _ bool, args []string) {
-	run := s.run(ts, args)
+func (s *stage) begin(_ *testscript.TestScript, _ bool, args []string) {
+	run := s.run(args)
 	b := &begun{ended: make(chan int, 1)}
 	s.beside = b
-	go func() { b.ended <- run(&b.out, &b.err) }()
+	ctx, cancel := context.WithCancel(s.ctx)
+	b.interrupt = cancel
+	go func() { b.ended <- run(ctx, &b.out, &b.err) }()
 }
+
+func (s *stage) interrupt(*testscript.TestScript, bool, []string) { s.beside.interrupt() }
 
 func (s *stage) finish(ts *testscript.TestScript, neg bool, _ []string) {
 	select {
@@ -139,7 +143,7 @@ func (s *stage) says(ts *testscript.TestScript, _ bool, args []string) {
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	pattern := regexp.MustCompile("(?m)" + args[1])
-	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.beside.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.beside.out.String()+s.beside.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("it said\n%s", s.beside.err.String())
 		}
@@ -150,6 +154,8 @@ func (s *stage) says(ts *testscript.TestScript, _ bool, args []string) {
 type begun struct {
 	out, err said
 	ended    chan int
+
+	interrupt func()
 }
 
 // said is what was written, which can be read at the same time.

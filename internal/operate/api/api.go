@@ -95,7 +95,7 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 		}
 		if try == tries || ctx.Err() != nil {
 			if repeated {
-				err = &NoAnswerError{err}
+				err = &NoAnswerError{fmt.Errorf("no answer from %s to %d calls: %w: is the address right, and is it up?", c.URL, try, err)}
 			}
 			return repeated, err
 		}

@@ -31,7 +31,7 @@ func Read(ctx context.Context, client Client, name string) (*Stack, error) {
 	out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if err != nil {
 		if Missing(err) {
-			return nil, fmt.Errorf("there is no stack %s in this account and region: name another with STACK=..., or deploy it with make deploy", name)
+			return nil, fmt.Errorf("there is no stack %s in this account and region: name another with --stack (make: STACK=...), --region or --profile, or deploy it with make deploy", name)
 		}
 		return nil, fmt.Errorf("describe stack %s: %w", name, err)
 	}

@@ -67,8 +67,11 @@ func TestTokenIsKeptForItsHour(t *testing.T) {
 	now := time.Now()
 	clock := func() time.Time { return now }
 	for range 3 {
-		if r := start(t, dir, address, clock); r.get(t, "") != "t0ken-1" || r.get(t, "") != "t0ken-1" {
-			t.Error("the token was not kept")
+		r := start(t, dir, address, clock)
+		for range 2 {
+			if got := r.get(t, ""); got != "t0ken-1" {
+				t.Errorf("the token was not kept: %s", got)
+			}
 		}
 	}
 	files, err := os.ReadDir(dir)

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/session"
+)
+
+// patience is how long somebody who has pressed the tabulator waits.
+const patience = 2 * time.Second
+
+// completeIDs proposes the IDs of sessions that are not DELETED.
+func (p *program) completeIDs(cmd *cobra.Command, given []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return p.complete(cmd, given, begun, func(s api.Session) string { return s.ID })
+}
+
+// completeHosts proposes the hosts of sessions.
+func (p *program) completeHosts(cmd *cobra.Command, given []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(given) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.complete(cmd, nil, begun, api.Session.HostID)
+}
+
+// complete asks an address only: a stack takes seconds to be found, and its tokens are billed.
+func (p *program) complete(cmd *cobra.Command, given []string, begun string, of func(api.Session) string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const files = cobra.ShellCompDirectiveNoFileComp
+	if err := p.address(cmd); err != nil || p.url == "" || p.getenv("TOKEN_URL") != "" {
+		return nil, files
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), patience)
+	defer cancel()
+	c, err := p.connect(ctx)
+	if err != nil {
+		return nil, files
+	}
+	all, err := c.API.DescribeSessions(ctx, api.Query{})
+	if err != nil {
+		return nil, files
+	}
+	var proposed []string
+	for _, s := range all {
+		if name := of(s); s.State != session.Deleted && strings.HasPrefix(name, begun) && !slices.Contains(given, name) {
+			proposed = append(proposed, name)
+		}
+	}
+	slices.Sort(proposed)
+	return slices.Compact(proposed), files
+}

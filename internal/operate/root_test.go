@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/local/system"
+)
+
+func TestHelpOfEachVerbShowsExamples(t *testing.T) {
+	for _, verb := range (&program{}).command().Commands() {
+		if verb.Example == "" || !strings.HasPrefix(strings.TrimSpace(verb.Example), "dcvbroker "+verb.Name()) {
+			t.Errorf("%s has no example", verb.Name())
+		}
+		said, status := dcvbroker(t, "", verb.Name(), "--help")
+		if status != exitDone || !strings.Contains(said, "Examples:\n  dcvbroker "+verb.Name()) || !strings.Contains(said, "--stack") {
+			t.Errorf("%s: %d\n%s", verb.Name(), status, said)
+		}
+	}
+	said, status := dcvbroker(t, "")
+	if status != exitDone || !strings.Contains(said, "exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, and 3 if it could not run") {
+		t.Errorf("%d\n%s", status, said)
+	}
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		if said, status := dcvbroker(t, "", args...); status != exitDone || !strings.Contains(said, version) {
+			t.Errorf("%d\n%s", status, said)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if said, status := dcvbroker(t, "", "completion", shell); status != exitDone || !strings.Contains(said, "dcvbroker") {
+			t.Errorf("%s: %d\n%s", shell, status, said)
+		}
+	}
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/design-review", `{"Owner": "user2"}`)
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/render-7", `{"Owner": "user2"}`)
+	for typed, want := range map[string]string{
+		"get -o ":                                   "table wide json csv",
+		"get --state D":                             "CREATING READY DELETING DELETED UNKNOWN", // shells choose
+		"delete --url " + url + " ren":              "render-7",
+		"cancel --url " + url + " render-7 ":        "design-review",
+		"drain --url " + url + " i-":                demoHost,
+		"drain --url " + url + " " + demoHost + " ": "",
+		"get --url http://127.0.0.1:1 ":             "",
+		"get --stack studio ":                       "", // would take seconds
+		"delete-stack --table ":                     "keep delete",
+		"del":                                       "delete delete-stack",
+	} {
+		said, _ := dcvbroker(t, "", append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(typed, " ")...)...)
+		var got []string
+		for _, line := range strings.Split(said, "\n") {
+			if line == "" || strings.HasPrefix(line, ":") || strings.HasPrefix(line, "Completion ended") {
+				continue
+			}
+			got = append(got, line)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %q", typed, got)
+		}
+	}
+}
+
+// Every error says what to do next.
+func TestErrorsNameTheNextStep(t *testing.T) {
+	a := &account{}
+	a.serve(t)
+	none := httptest.NewServer(http.NotFoundHandler())
+	defer none.Close()
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
+	for _, c := range []struct {
+		typed, next string
+	}{
+		{"gte", "(is it get?): see dcvbroker --help"},
+		{"get --olderthan 1h", "see dcvbroker get --help"},
+		{"get --older-than yesterday", "see dcvbroker get --help"},
+		{"get -o yaml", "it can be table, wide, json, csv: see dcvbroker get --help"},
+		{"get --state GONE", "it can be CREATING, READY, DELETING, DELETED, UNKNOWN: see dcvbroker get --help"},
+		{"get --stack studio --url " + url, "leave one out"},
+		{"get --url 127.0.0.1:8080", "it begins with http:// or https://"},
+		{"get --url http://127.0.0.1:1", "is a system running there, which make run starts?"},
+		{"get --url " + none.URL, "set TOKEN, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET"},
+		{"get --stack nowhere", "name another with --stack"},
+		{"get", "name another with --stack"},
+		{"get --stack studio", "is it a stack of this template"},
+		{"get --profile nobody", "is --profile, or AWS_PROFILE, one of aws configure list-profiles?"},
+		{"delete", "name IDs, or give --owner, --host or --older-than: see dcvbroker delete --help"},
+		{"delete s-1 --grace 5s", "from 1m to 24h: see dcvbroker delete --help"},
+		{"delete s-1 --grace 10m --force", "leave --grace and --message out: see dcvbroker delete --help"},
+		{"cancel", "see dcvbroker cancel --help"},
+		{"drain", "see dcvbroker drain --help"},
+		{"drain a b", "see dcvbroker drain --help"},
+		{"drain --url " + url + " " + demoHost, "give --yes"},
+		{"redrive --url " + url, "give --stack"},
+		{"delete-stack --url " + url, "give --stack"},
+		{"smoke now", "see dcvbroker smoke --help"},
+	} {
+		said, status := dcvbroker(t, "", strings.Fields(c.typed)...)
+		if status != exitNotRun || !strings.HasPrefix(lastLine(said), "dcvbroker: ") || !strings.HasSuffix(lastLine(said), c.next) {
+			if !strings.Contains(lastLine(said), c.next) {
+				t.Errorf("%s: %d\n%s", c.typed, status, said)
+			}
+		}
+	}
+	t.Setenv("TOKEN", "t")
+	if said, status := dcvbroker(t, "", "get", "--url", none.URL); status != exitNotRun || !strings.Contains(said, "It is the output ApiUrl of its stack") {
+		t.Errorf("%d\n%s", status, said)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	if said, status := dcvbroker(t, "", "get"); status != exitNotRun || !strings.Contains(said, "aws sts get-caller-identity tells") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}
+
+func lastLine(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	return lines[len(lines)-1]
+}
+
+// No verb needs a checkout.
+func TestEachVerbRunsFromAnEmptyFolder(t *testing.T) {
+	_, url := startSystem(t, system.Options{Every: map[string]time.Duration{"deletions": -1, "inventory": 200 * time.Millisecond, "idle": -1}})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
+	t.Chdir(t.TempDir())
+	t.Setenv("DCVBROKER_URL", url)
+	for _, typed := range []string{
+		"get", "delete s-1 --grace 10m", "cancel s-1", "delete s-1 --wait", "smoke", "drain " + demoHost + " --yes", "version", "completion bash", "help get",
+	} {
+		if said, status := dcvbroker(t, "", strings.Fields(typed)...); status != exitDone {
+			t.Errorf("%s: %d\n%s", typed, status, said)
+		}
+	}
+	ofStack := []string{"delete-stack", "redrive"}
+	for _, verb := range (&program{}).command().Commands() { // doctor, explain and stuck have tests of their own
+		if !slices.Contains(append(ofStack, "get", "delete", "cancel", "smoke", "drain", "version", "completion", "help", "doctor", "explain", "stuck", "page"), verb.Name()) {
+			t.Errorf("%s is not run", verb.Name())
+		}
+	}
+	a := &account{}
+	a.serve(t)
+	for _, verb := range ofStack {
+		if said, status := dcvbroker(t, "", verb, "--stack", "nowhere"); status != exitNotRun || !strings.Contains(said, "there is no stack nowhere") {
+			t.Errorf("%s: %d\n%s", verb, status, said)
+		}
+	}
+}
+
+// What programs read does not change without README.md, which lists the fields.
+func TestJSONIsAsDocumented(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/a", `{"Owner": "user1"}`)
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/b", `{"Owner": "user1"}`)
+	dcvbroker(t, "", "delete", "a", "--url", url, "--grace", "10m", "--reason", "maintenance", "--yes")
+	var all []map[string]any
+	said, _ := dcvbroker(t, "", "get", "a", "--url", url, "-o", "json")
+	if err := json.Unmarshal([]byte(said), &all); err != nil || len(all) != 1 {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for field, want := range map[string]any{
+		"Id": "a", "Owner": "user1", "State": "READY", "Type": "VIRTUAL", "NumOfConnections": 0.0, "DeletionReason": "maintenance", "DeletionRequestedBy": "local",
+	} {
+		if all[0][field] != want {
+			t.Errorf("%s is %v", field, all[0][field])
+		}
+	}
+	if host := all[0]["Server"].(map[string]any)["Id"]; host != demoHost {
+		t.Errorf("Server.Id is %v", host)
+	}
+	if said, status := dcvbroker(t, "", "get", "--owner", "nobody", "--url", url, "-o", "json"); status != exitDone || !strings.HasPrefix(said, "[]\n") {
+		t.Errorf("%d\n%s", status, said)
+	}
+	said, _ = dcvbroker(t, "", "get", "--url", url, "-o", "csv")
+	if lines := strings.Split(said, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "Id,Owner,HostId,Type,State,") || !strings.HasPrefix(lines[1], "a,user1,"+demoHost+",VIRTUAL,READY,") {
+		t.Errorf("%s", said)
+	}
+}
+
+func TestTableFitsANarrowTerminal(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	long := strings.Repeat("long-", 15)
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/"+long, `{"Owner": "`+strings.Repeat("o", 30)+`"}`)
+	for _, width := range []int{60, 80} {
+		var out strings.Builder
+		p := program{out: &out, err: &out, now: time.Now, getenv: func(string) string { return "" }, width: width}
+		p.run(t.Context(), []string{"get", "--url", url})
+		for _, line := range strings.Split(out.String(), "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("%d columns: %q", width, line)
+			}
+		}
+		if !strings.Contains(out.String(), " READY ") {
+			t.Errorf("%d columns hide the state:\n%s", width, &out)
+		}
+	}
+}
