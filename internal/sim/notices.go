@@ -151,7 +151,7 @@ func (w *world) takesNotice(on *onHost, a ask, d *desktop, file *noticeFile) (of
 	if file.order == a.order && file.shown {
 		return nil, true, "", ""
 	}
-	cancel, warned := cmd.closeAt.IsZero(), file.warned
+	cancel, warned := cmd.closeAt.IsZero(), file.warned || d.window != nil && !file.shown // or it may have been read
 	*file = noticeFile{order: a.order, warned: warned && !cancel && d.connections > 0, created: d.created}
 	d.window = nil
 	of = w.runsNotice(on, a, d)

@@ -80,6 +80,8 @@ accept() {
   [ "$order" -le "$3" ] || fail "a newer notice was here before"
   [ "$created" = "$2" ] || mark=0
   if [ "$order" = "$3" ] && [ "$program" != - ]; then answer again "$program"; fi
+  # A warning that settle has not judged yet may have been read.
+  if [ "$program" = - ] && alive && [ "$(place)" -gt 0 ]; then mark=1; fi 2>/dev/null
   takeAway
   warned=$mark
   [ "$4" = warning ] || mark=0

@@ -212,6 +212,30 @@ func TestWindowEndsAtCloseAt(t *testing.T) {
 	})
 }
 
+// A user may have read a warning of which nobody has seen yet that it stays: the cancel is told.
+func TestCancelIsToldToWhomIsBeingWarned(t *testing.T) {
+	t.Parallel()
+	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
+		s.display("a", 1)
+		sleep := program(t, "sleep")
+		s.shim("sleep", `[ "$1" = 2 ] || exit 0`+s.untilRead()+`
+mkdir `+s.dir+`/settling 2>/dev/null || exit 0
+while [ ! -e `+s.dir+`/cancelled ]; do `+sleep+` 0.05; done`)
+		first := make(chan []line)
+		go func() { first <- s.notify("one", soon, notice("a", 1)) }()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(s.dir + "/settling"); err == nil || time.Now().After(deadline) {
+				break
+			}
+		}
+		s.want(s.notify("cancelled", "0", notice("a", 2)), "a told")
+		s.write(s.dir+"/cancelled", "", 0o600)
+		s.wantReason(<-first, "a newer notice came")
+		s.wantWindows(2)
+		s.want(s.notify("cancelled", "0", notice("a", 3)), "a nothing")
+	})
+}
+
 func TestWindowThatDoesNotStayIsNoWarning(t *testing.T) {
 	t.Parallel()
 	for what, script := range map[string]string{
