@@ -22,7 +22,7 @@ def chromium():
 
 
 @contextlib.contextmanager
-def window(browser, address, **options):
+def window(browser, address, state="live", **options):
     """A window of its own on the page, with a list of what went wrong in it: errors, and what its policy forbade."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
     context.set_default_timeout(60_000)
@@ -31,7 +31,7 @@ def window(browser, address, **options):
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
     page.goto(address)
-    expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    expect(page.locator("#link")).to_have_attribute("data-state", state)
     try:
         yield page
     finally:

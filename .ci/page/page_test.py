@@ -1,11 +1,15 @@
 """The page of the local system in Chromium: what a person sees and does there."""
 
 import contextlib
+import os
 import re
+import subprocess
+import tempfile
 import unittest
 
 import local_system
 from browser import chromium, expect, window
+from servers import ROOT
 
 TOKEN = "token-of-the-test"
 HOST = "i-0a1b2c3d4e5f60003"  # of the demo fleet, with render-7 and a session that is not listed
@@ -160,6 +164,46 @@ class PageTest(unittest.TestCase):
         page.locator(".column:visible .card").click()
         expect(page.locator("#panel")).to_contain_text("person137")
         self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth"), 360)
+
+
+class PageOfAStackTest(unittest.TestCase):
+    """What dcvbroker page serves, here of an API as a stack's."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{folder}/dcvbroker", "./internal/operate"], cwd=ROOT, check=True)
+        program = subprocess.Popen(
+            [f"{folder}/dcvbroker", "page", "--url", broker.address, "--every", "2s"], cwd=folder, env=os.environ | {"TOKEN": TOKEN},
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for end in (program.stdout.close, program.wait, program.terminate):
+            cls.addClassCleanup(end)
+        cls.address = program.stdout.readline().strip()
+
+    def test_a_deletion_is_asked_about_and_seen(self):
+        host = "i-0000000000000000c"
+        broker.start_session(host, "of-a-stack", "user1")
+        page = self.enterContext(window(browser, self.address))
+        self.addCleanup(lambda: self.assertEqual(page.wrong, []))
+        self.assertNotIn("#", page.url)
+        page.locator(".card", has_text="of-a-stack").click()
+        panel = page.locator("#panel")
+        expect(panel.get_by_role("button", name="Connect a user")).to_have_count(0)
+        panel.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("button", name="Keep it").click()
+        expect(page.locator("#requests-count")).to_have_text("0")
+        panel.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.locator(".ended")).to_contain_text(["of-a-stack"])
+        self.assertIsNone(broker.host_of("of-a-stack")[0])
+        page.locator(".column", has_text=host).get_by_role("button", name=host).click()
+        expect(panel).to_contain_text("Drain it")
+        expect(panel.get_by_role("button", name="silence")).to_have_count(0)
+
+    def test_without_its_secret(self):
+        page = self.enterContext(window(browser, self.address.partition("#")[0], state="locked"))
+        expect(page.locator("#link")).to_contain_text("open the address that dcvbroker printed")
+        expect(page.locator(".card")).to_have_count(0)
 
 
 class RestartTest(unittest.TestCase):

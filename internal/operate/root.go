@@ -123,7 +123,7 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 	})
 	root.AddCommand(
 		p.getCommand(), p.deleteCommand(), p.cancelCommand(), p.drainCommand(),
-		p.explainCommand(), p.stuckCommand(),
+		p.explainCommand(), p.stuckCommand(), p.pageCommand(),
 		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(), p.versionCommand(),
 	)
 	return root

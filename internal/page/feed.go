@@ -30,6 +30,8 @@ type About struct {
 	Local      bool     // hosts are simulated, and the control API makes them fail
 	Broker     string   // whose sessions these are, for people
 	NeedsToken bool     // the API wants one
+	Explains   bool     // sessions' stories are told at length
+	Missing    string   `json:",omitempty"` // what cannot be shown, and why
 	Address    string   `json:",omitempty"` // of the API, if it is not the page's server
 	Arguments  []string `json:",omitempty"` // with which dcvbroker finds the broker, if it is not --url of the page's server
 }
@@ -62,6 +64,7 @@ type Feed struct {
 	problem   string                      // why it has not since
 	readers   int
 	poke      chan struct{} // closed when there may be something new
+	dirty     bool          // there may be
 	closed    bool
 }
 
@@ -88,6 +91,7 @@ func NewFeed(epoch string, gap, every time.Duration, now func() time.Time, sourc
 func (f *Feed) Poke() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.dirty = true
 	if f.readers > 0 && !f.closed {
 		close(f.poke)
 		f.poke = make(chan struct{})
@@ -128,18 +132,24 @@ func (f *Feed) leave() {
 	f.readers--
 }
 
-// collect asks the source, unless it was asked just now. Several readers share an
-// answer.
+// collect asks the source, if its time has come. Several readers share an answer.
 func (f *Feed) collect(ctx context.Context) {
 	f.collecting.Lock()
 	defer f.collecting.Unlock()
-	if time.Since(f.collected) < f.rest() {
+	f.mu.Lock()
+	dirty := f.dirty
+	f.dirty = false // what comes now may be missed
+	f.mu.Unlock()
+	since := time.Since(f.collected)
+	if since < f.rest() || !dirty && since < f.every {
+		f.again(dirty)
 		return
 	}
 	began := time.Now()
 	items, err := f.source(ctx)
 	if ctx.Err() != nil {
-		return // the reader has gone: the next one asks again
+		f.again(true) // the reader has gone: the next one asks
+		return
 	}
 	f.collected, f.took = time.Now(), time.Since(began)
 	f.mu.Lock()
@@ -150,6 +160,13 @@ func (f *Feed) collect(ctx context.Context) {
 	}
 	f.problem, f.knownAt = "", f.now()
 	f.take(items)
+}
+
+// again leaves a poke to the next collection.
+func (f *Feed) again(dirty bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dirty = f.dirty || dirty
 }
 
 // rest is how long the source is left alone after it was asked.

@@ -41,9 +41,16 @@ func newFeed(items ...Item) (*Feed, *world) {
 	return NewFeed("first", 0, time.Hour, time.Now, w.source), w
 }
 
-// told collects, and is what a page is told then, frame by frame; held is what it has.
-func told(f *Feed, has *place, held map[string]string) (frames []frame) {
+// look has the feed ask its source.
+func look(f *Feed) {
+	f.took = 0 // or a slow machine would rest
+	f.Poke()
 	f.collect(context.Background())
+}
+
+// told looks, and is what a page is told then, frame by frame; held is what it has.
+func told(f *Feed, has *place, held map[string]string) (frames []frame) {
+	look(f)
 	for {
 		next := f.after(has)
 		if next.Whole {
@@ -89,7 +96,7 @@ func TestFramesAreBounded(t *testing.T) {
 	}
 	for round := range 20 { // 20 changes of each, of which the page sees one
 		w.items = sessions(600, fmt.Sprint("round ", round))
-		f.collect(t.Context())
+		look(f)
 	}
 	got = append(got, told(f, &has, held)...)
 	for _, next := range got {
@@ -116,7 +123,7 @@ func TestAPageThatIsTooFarBehindBeginsAgain(t *testing.T) {
 		t.Fatalf("%+v", part)
 	}
 	w.items = sessions(10, "READY")
-	f.collect(t.Context())
+	look(f)
 	if got := told(f, &has, held); !got[0].Whole || len(held) != 10 {
 		t.Errorf("%d are held", len(held))
 	}
@@ -141,14 +148,42 @@ func TestASourceThatFailsLeavesWhatWasKnown(t *testing.T) {
 	}
 }
 
-// However many pages read, the source is asked once in the gap.
+// However many pages read, the source is asked once in a while, or when there may be
+// something new; in the gap never.
 func TestPagesShareWhatIsAsked(t *testing.T) {
-	w := &world{items: sessions(1, "READY")}
-	f := NewFeed("e", time.Hour, time.Hour, time.Now, w.source)
-	for range 5 {
-		f.collect(t.Context())
+	for _, c := range []struct {
+		gap   time.Duration
+		pokes bool
+		want  int
+	}{{0, false, 1}, {0, true, 5}, {time.Hour, true, 1}} {
+		w := &world{items: sessions(1, "READY")}
+		f := NewFeed("e", c.gap, time.Hour, time.Now, w.source)
+		for range 5 {
+			if c.pokes {
+				f.Poke()
+			}
+			f.took = 0
+			f.collect(t.Context())
+		}
+		if w.asked != c.want {
+			t.Errorf("%+v: asked %d times", c, w.asked)
+		}
 	}
-	if w.asked != 1 {
+}
+
+// A poke in the gap is carried out after it, and so is one whose reader has gone.
+func TestNoPokeIsLost(t *testing.T) {
+	f, w := newFeed(sessions(1, "READY")...)
+	look(f)
+	f.Poke()
+	f.gap = time.Hour
+	f.collect(t.Context())
+	f.gap, f.took = 0, 0
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.collect(gone)
+	f.took = 0
+	if f.collect(t.Context()); w.asked != 3 {
 		t.Errorf("asked %d times", w.asked)
 	}
 }

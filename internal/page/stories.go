@@ -115,7 +115,7 @@ func ofDeletion(was, is session.Session) (says []string) {
 		if is.CancelledAt.After(was.CancelledAt) {
 			say("the deletion is cancelled")
 		} else {
-			say("the deletion is put back")
+			say("the deletion is taken back")
 		}
 	}
 	if !is.CloseAt.IsZero() && !is.CloseAt.Equal(was.CloseAt) {

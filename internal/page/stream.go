@@ -20,6 +20,9 @@ type frame struct {
 	Items   []*stamped
 }
 
+// heartbeat is how often a page is told that the server is there, at least.
+const heartbeat = 5 * time.Second
+
 // writeWithin is how long a page may take to read a frame.
 const writeWithin = 10 * time.Second
 
@@ -64,16 +67,22 @@ func (f *Feed) Stream(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-poke:
-		case <-time.After(f.every):
+		case <-time.After(min(f.every, heartbeat)):
 		}
-		if !sleep(r, f.pause()) {
+		if !sleep(r, min(f.pause(), heartbeat)) {
 			return
 		}
 	}
 }
 
-// pause is how long the source is still to be left alone.
+// pause is how long the source is still to be left alone, if it is to be asked.
 func (f *Feed) pause() time.Duration {
+	f.mu.Lock()
+	dirty := f.dirty
+	f.mu.Unlock()
+	if !dirty {
+		return 0
+	}
 	f.collecting.Lock()
 	defer f.collecting.Unlock()
 	return f.rest() - time.Since(f.collected)

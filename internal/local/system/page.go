@@ -33,6 +33,7 @@ type hostItem struct {
 	MoreSessions int        `json:",omitempty"` // that are left out
 	SentAt       *time.Time `json:",omitempty"`
 	CompleteAt   *time.Time `json:",omitempty"`
+	EmptySince   *time.Time `json:",omitempty"`
 }
 
 // notOnPage are attributes of records that tell a person nothing.
@@ -71,7 +72,8 @@ func (sys *System) onPage(ctx context.Context) ([]page.Item, error) {
 		return nil, err
 	}
 	for _, h := range hosts {
-		item := hostItem{Host: h, SentAt: known(notes[h.HostID].SentAt), CompleteAt: known(notes[h.HostID].CompleteAt)}
+		n := notes[h.HostID]
+		item := hostItem{Host: h, SentAt: known(n.SentAt), CompleteAt: known(n.CompleteAt), EmptySince: known(n.EmptySince)}
 		if more := len(h.Sessions) - maxRunning; more > 0 {
 			item.Sessions, item.MoreSessions = h.Sessions[:maxRunning], more
 		}

@@ -10,10 +10,14 @@ export const status = () => ({ link, problem, leftOut, restarts, heardAt });
 
 // The secret comes behind the address's #, which is not sent to any server, and goes from the address at once.
 const key = "dcvbroker-secret";
-if (location.hash.length > 1 && !document.getElementById(location.hash.slice(1))) {
+function keepSecret() {
+  if (location.hash.length < 2 || document.getElementById(location.hash.slice(1))) return false;
   sessionStorage.setItem(key, location.hash.slice(1));
   history.replaceState(null, "", location.pathname);
+  return true;
 }
+keepSecret();
+addEventListener("hashchange", () => { if (keepSecret()) location.reload(); });
 export const secret = () => sessionStorage.getItem(key);
 export const authorization = token => token ? { Authorization: "Bearer " + token } : {};
 

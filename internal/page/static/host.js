@@ -3,8 +3,9 @@
 import { about, hosts } from "./feed.js";
 import { onHost, trouble } from "./board.js";
 import { faults } from "./faults.js";
-import { act, facts, line, section, told } from "./parts.js";
-import { control, dcvbroker } from "./requests.js";
+import { act, facts, howFields, section, told } from "./parts.js";
+import { control, drain } from "./requests.js";
+import { sure } from "./sure.js";
 import { clock, element, name, write } from "./text.js";
 
 export function build(at, open) {
@@ -12,14 +13,15 @@ export function build(at, open) {
   const list = element("ul", { class: "names" });
   const body = element("div", { class: "panel-body" }, state, known.list, section("Sessions", list));
   const buttons = new Map();
+  body.append(draining(id));
   if (about().Local) body.append(...faultSections(id, buttons), newSession(id));
-  else body.append(section("Empty it", element("p", { class: "note" }, "Deletes what runs there, and waits until nothing does:"), line(dcvbroker("drain", id, "--grace", "10m"))));
   const update = () => {
     const host = hosts.get(id), wrong = trouble(host);
     state.dataset.is = wrong.length ? "stuck" : "ready";
     write(state, wrong.join(", ") || host?.State || "as far as is known, well");
     known.set("Last answer", host?.SentAt ? "to the inventory of " + clock(host.SentAt) : "to no inventory yet");
     known.set("Last whole answer", host?.CompleteAt ? "to that of " + clock(host.CompleteAt) : "");
+    known.set("Empty", host?.EmptySince ? "by its inventories since " + clock(host.EmptySince) : "");
     for (const [does, button] of buttons) {
       const on = host?.Faults?.includes(does) ?? false;
       button.setAttribute("aria-pressed", String(on));
@@ -33,6 +35,22 @@ export function build(at, open) {
     if (!all.length) list.replaceChildren(element("li", { class: "none" }, "none"));
   };
   return { title: [name(id)], body, update };
+}
+
+// draining deletes all that lives there: what comes up afterwards is for another click, or for dcvbroker drain.
+function draining(id) {
+  const { fields, how } = howFields();
+  const living = () => onHost(id).filter(s => s.record && s.phase.lane !== "ended").map(s => s.record);
+  return section("Drain it", fields, element("div", { class: "buttons" },
+    act("Delete all of them", async () => {
+      const all = living();
+      if (!all.length) return { ok: true, outcome: "nothing is listed there" };
+      const names = all.slice(0, 5).map(r => `${r.SessionId} of ${r.Owner}`).join(", ") + (all.length > 5 ? ` and ${all.length - 5} more` : "");
+      if (!about().Local && !await sure(`Delete all ${all.length} sessions of ${id}?`, names, "Delete all")) return null;
+      return drain(id, all, how());
+    }, { class: "danger" }),
+    act("Dry run", () => living().length ? drain(id, living(), { ...how(), dryRun: true }) : null)),
+  told());
 }
 
 function faultSections(id, buttons) {

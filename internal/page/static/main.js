@@ -83,8 +83,10 @@ function link() {
   write(at("link"), problem && link === "live" ? "old: " + problem : links[link] + (restarts && link === "live" ? " · the server was started again" : ""));
   write(at("broker"), feed.about().Broker ?? "");
   const left = Object.entries(leftOut).map(([kind, n]) => `${n} ${kind}s`).join(" and ");
-  at("board-note").hidden = !left;
-  write(at("board-note"), left && `There is too much to show: ${left} are left out, ended sessions first.`);
+  const missing = feed.about().Missing;
+  const notes = [left && `There is too much to show: ${left} are left out, ended sessions first.`, missing && `It is not known ${missing}`].filter(Boolean);
+  at("board-note").hidden = !notes.length;
+  write(at("board-note"), notes.join(" "));
 }
 
 onRequest(request => {

@@ -52,6 +52,22 @@ export function facts() {
   };
 }
 
+const graces = [[0, "none: now"], [60, "1 minute"], [300, "5 minutes"], [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"]];
+
+// howFields ask how something is deleted; how says it.
+export function howFields() {
+  const grace = element("select", { id: "grace" }, ...graces.map(([seconds, says]) => element("option", { value: seconds }, says)));
+  const message = element("input", { id: "message", maxLength: 200, placeholder: "Please save your work.", disabled: true });
+  const reason = element("input", { id: "reason", maxLength: 200, placeholder: "maintenance" });
+  grace.addEventListener("change", () => { message.disabled = grace.value === "0"; });
+  return {
+    fields: element("div", { class: "fields" },
+      element("label", { for: "grace" }, "Grace period"), grace, element("label", { for: "message" }, "Message to its users"), message,
+      element("label", { for: "reason" }, "Reason, for the record"), reason),
+    how: () => ({ grace: Number(grace.value), message: message.value.trim(), reason: reason.value.trim() }),
+  };
+}
+
 // line is a command to copy.
 export function line(text) {
   const copied = element("button", {

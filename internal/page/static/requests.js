@@ -92,20 +92,43 @@ function entry(record) {
   return made;
 }
 
-// remove deletes a session: how is { force, grace (seconds), message, reason, dryRun }.
+// asHow adds to an entry, and to dcvbroker's words, how the session is deleted: { force, grace (seconds), message, reason, dryRun }.
+function asHow(made, words, how) {
+  if (how.force) { made.Force = true; words.push("--force"); }
+  if (how.grace && !how.force) { made.GracePeriodSeconds = how.grace; words.push("--grace", how.grace % 60 ? how.grace + "s" : how.grace / 60 + "m"); }
+  if (how.message && how.grace && !how.force) { made.Message = how.message; words.push("--message", how.message); }
+  if (how.reason) { made.Reason = how.reason; words.push("--reason", how.reason); }
+  return made;
+}
+
+const deletePath = how => "/deleteSessions" + (how.dryRun ? "?dryRun=true" : "");
+
+// remove deletes a session.
 export function remove(record, how = {}) {
-  const body = entry(record), words = [];
-  if (how.force) { body.Force = true; words.push("--force"); }
-  if (how.grace && !how.force) { body.GracePeriodSeconds = how.grace; words.push("--grace", how.grace % 60 ? how.grace + "s" : how.grace / 60 + "m"); }
-  if (how.message && how.grace && !how.force) { body.Message = how.message; words.push("--message", how.message); }
-  if (how.reason) { body.Reason = how.reason; words.push("--reason", how.reason); }
+  const words = [], body = [asHow(entry(record), words, how)], path = deletePath(how);
   words.push(how.dryRun ? "--dry-run" : "--yes");
-  const path = "/deleteSessions" + (how.dryRun ? "?dryRun=true" : "");
   const title = (how.dryRun ? "dry run of deleting " : how.force ? "delete by force " : "delete ") + record.SessionId;
   return send({
-    title, path, body: [body], authorized: true, judge: judgedEntry,
-    lines: [curl("POST", path, [body], true), dcvbroker("delete", ...words, "--", record.SessionId)],
+    title, path, body, authorized: true, judge: judgedEntry,
+    lines: [curl("POST", path, body, true), dcvbroker("delete", ...words, "--", record.SessionId)],
   });
+}
+
+// drain deletes all of a host's sessions that are seen. dcvbroker's line goes on until nothing runs there.
+export function drain(host, records, how = {}) {
+  const words = [], body = records.map((record, i) => asHow(entry(record), i ? [] : words, how)), path = deletePath(how);
+  return send({
+    title: (how.dryRun ? "dry run of deleting all of " : "delete all of ") + host, path, body, authorized: true, judge: judgedEntries,
+    lines: [curl("POST", path, body, true),
+      how.dryRun ? dcvbroker("delete", "--host", host, ...words, "--dry-run") : dcvbroker("drain", host, ...words, "--yes")],
+  });
+}
+
+function judgedEntries(answer) {
+  const done = answer.body?.SuccessfulList, failed = answer.body?.UnsuccessfulList;
+  if (!answer.ok || !done) return judged(answer);
+  const reasons = [...new Set(failed.map(f => f.FailureReason))].join("; ");
+  return [`${answer.body.DryRun ? "dry run: " : ""}${done.length} DELETING` + (failed.length ? `, ${failed.length} not: ${reasons}` : ""), !failed.length];
 }
 
 export function cancel(record) {

@@ -3,12 +3,10 @@
 import { about, notices, sessions } from "./feed.js";
 import { onHost } from "./board.js";
 import { keyOf, waits } from "./phases.js";
-import { act, facts, line, section, told } from "./parts.js";
+import { act, facts, howFields, line, section, told } from "./parts.js";
 import { cancel, control, dcvbroker, read, remove } from "./requests.js";
 import { sure } from "./sure.js";
 import { clock, element, name, until, write } from "./text.js";
-
-const graces = [[0, "none: now"], [60, "1 minute"], [300, "5 minutes"], [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"]];
 
 export function build(at, open) {
   const { host, session: id } = at;
@@ -21,6 +19,7 @@ export function build(at, open) {
   const body = element("div", { class: "panel-body" }, state, gone, known.list, element("p", { class: "on" }, "on ", there));
   if (at.listed) body.append(deletion(listed));
   const stories = section("Its story", story);
+  if (at.listed && about().Explains) stories.append(...explanation(id));
   if (at.listed) stories.append(line(dcvbroker("explain", "--", id)));
   body.append(section("On its screen", screen), stories);
   if (about().Local) body.append(onItsHost(host, id, listed));
@@ -69,28 +68,30 @@ function describe(known, r, is) {
 }
 
 function deletion(record) {
-  const grace = element("select", { id: "grace" }, ...graces.map(([seconds, says]) => element("option", { value: seconds }, says)));
-  const message = element("input", { id: "message", maxLength: 200, placeholder: "Please save your work." });
-  const reason = element("input", { id: "reason", maxLength: 200, placeholder: "maintenance" });
-  const how = () => ({ grace: Number(grace.value), message: message.value.trim(), reason: reason.value.trim() });
+  const { fields, how } = howFields();
   const wanted = async (title, more) => {
     const r = record();
-    if (!r) return null;
-    if (!about().Local && !await sure(title + " " + r.SessionId + "?", `The session of ${r.Owner} on ${r.HostId}. ${more.says}`, title)) return null;
+    if (!r || !about().Local && !await sure(`${title} ${r.SessionId}?`, `The session of ${r.Owner} on ${r.HostId}. ${more.says}`, title)) return null;
     return remove(r, { ...how(), ...more });
   };
-  grace.addEventListener("change", () => { message.disabled = grace.value === "0"; });
-  message.disabled = true;
-  return section("End it",
-    element("div", { class: "fields" },
-      element("label", { for: "grace" }, "Grace period"), grace, element("label", { for: "message" }, "Message to its users"), message,
-      element("label", { for: "reason" }, "Reason, for the record"), reason),
+  return section("End it", fields,
     element("div", { class: "buttons" },
       act("Delete", () => wanted("Delete", { says: "Its host closes it." }), { class: "primary" }),
       act("Dry run", () => record() && remove(record(), { ...how(), dryRun: true })),
       act("Cancel deletion", () => record() && cancel(record())),
       act("Delete by force", () => wanted("Delete by force", { force: true, says: "Its record goes, whatever its host does." }), { class: "danger" })),
     told());
+}
+
+// explanation is what dcvbroker explain says, where the server can be asked.
+function explanation(id) {
+  const text = element("pre", { class: "explanation", hidden: true, tabIndex: 0, "aria-label": "Explanation" });
+  const button = act("Explain it", async () => {
+    try { write(text, (await read("/local/explanations/" + encodeURIComponent(id))).Text, "\n"); } catch (e) { write(text, e.message); }
+    text.hidden = false;
+    return null;
+  });
+  return [element("div", { class: "buttons" }, button), text];
 }
 
 function onItsHost(host, id, record) {

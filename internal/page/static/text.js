@@ -6,8 +6,8 @@ const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\
 
 const escaped = c => "\\u{" + c.codePointAt(0).toString(16) + "}";
 
-// plain is a text as a person may see it.
-export const plain = text => String(text ?? "").replace(unseen, escaped);
+// plain is a text as a person may see it. Some of what is not seen may be kept: "\n" where lines are shown as such.
+export const plain = (text, kept = "") => String(text ?? "").replace(unseen, c => c === kept ? c : escaped(c));
 
 // element makes one: properties that begin with on are listeners, those with - and role are attributes.
 export function element(name, properties = {}, ...children) {
@@ -24,8 +24,8 @@ export function element(name, properties = {}, ...children) {
 }
 
 // write sets an element's text, if it is another one: a screen reader is told of changes only.
-export function write(at, text) {
-  const shown = plain(text);
+export function write(at, text, kept) {
+  const shown = plain(text, kept);
   if (at.textContent !== shown) at.textContent = shown;
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/spf13/cobra"
+
+	"dcv-session-broker/internal/dynamo"
+	"dcv-session-broker/internal/operate/page"
+	shown "dcv-session-broker/internal/page"
+	"dcv-session-broker/internal/session"
+)
+
+func (p *program) pageCommand() *cobra.Command {
+	port, every := 0, 10*time.Second
+	cmd := &cobra.Command{
+		Use:   "page",
+		Short: "Shows the sessions on a page in your browser, and deletes them there",
+		Long: `Serves a page on this machine, on which sessions are seen, explained, deleted and their deletions cancelled: of the stack,
+with your credentials and your token. It prints the page's address, and goes on until it is interrupted.
+
+Whoever has the address can do on it what you can: behind its # stands a secret that is good until this ends. Other
+machines, other users of this one and pages of other sites get nothing.
+
+While the page is open it lists all sessions every few seconds. That costs what describeSessions costs: --every says how
+often.`,
+		Example: `  dcvbroker page
+  dcvbroker page --stack studio --every 30s
+  dcvbroker page --url http://127.0.0.1:8080 --port 8081`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if every < 2*time.Second || every > time.Hour {
+				return fmt.Errorf("--every is %v; it can be 2s to 1h", every)
+			}
+			return p.page(cmd.Context(), port, every)
+		},
+	}
+	cmd.Flags().IntVar(&port, "port", 0, "where the page is (default: a free port)")
+	cmd.Flags().DurationVar(&every, "every", every, "how often the sessions are listed while the page is open")
+	return cmd
+}
+
+func (p *program) page(ctx context.Context, port int, every time.Duration) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	options := page.Options{API: c.API, About: p.aboutPage(c), Every: every, Notes: c.notes}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("%w (choose another port with --port, or leave it out)", err)
+	}
+	served := page.New(options)
+	server := &http.Server{Handler: served.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server.RegisterOnShutdown(served.Close)
+	fmt.Fprintf(p.err, "The page of %s, until you press Ctrl-C. Keep its address to yourself: who has it can delete sessions.\n", options.About.Broker)
+	fmt.Fprintf(p.out, "http://%s/#%s\n", l.Addr(), served.Secret)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	shutdown, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	server.Shutdown(shutdown)
+	return nil
+}
+
+// aboutPage is what the page has to know of the system, and how dcvbroker finds it again.
+func (p *program) aboutPage(c *connection) shown.About {
+	about := shown.About{Broker: "the stack " + p.stack, NeedsToken: true, Address: c.API.URL, Arguments: []string{"--stack", p.stack}}
+	if c.Stack == nil {
+		about.Broker, about.Arguments = p.url, []string{"--url", p.url}
+	}
+	for _, flag := range []struct{ name, value string }{{"--region", p.region}, {"--profile", p.profile}} {
+		if flag.value != "" && c.Stack != nil {
+			about.Arguments = append(about.Arguments, flag.name, flag.value)
+		}
+	}
+	return about
+}
+
+// notes are what the Hosts table has of hosts, of a stack or of a system on one machine. Another API has none.
+func (c *connection) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	if c.Stack == nil {
+		return c.localNotes(ctx)
+	}
+	table, err := c.Stack.Output("HostsTableName")
+	if err != nil {
+		return nil, err
+	}
+	return dynamo.Hosts{Client: dynamodb.NewFromConfig(c.AWS), Table: table}.Notes(ctx, hostIDs)
+}
+
+func (c *connection) localNotes(ctx context.Context) (map[string]session.HostNote, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Control+"/local/inventories", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.API.HTTP.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New("the API is not that of a system on one machine")
+	}
+	notes := map[string]session.HostNote{}
+	return notes, json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(&notes)
+}

@@ -1,0 +1,116 @@
+package page
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	shown "dcv-session-broker/internal/page"
+
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/session"
+)
+
+// A host on the page.
+type host struct {
+	HostID     string     `json:"HostId"`
+	SentAt     *time.Time `json:",omitempty"`
+	CompleteAt *time.Time `json:",omitempty"`
+	EmptySince *time.Time `json:",omitempty"`
+}
+
+// read is what there is, as the page shows it. It keeps what has changed since the last time for the sessions' stories.
+func (p *Page) read(ctx context.Context) ([]shown.Item, error) {
+	all, err := p.API.DescribeSessions(ctx, api.Query{})
+	if err != nil {
+		return nil, err
+	}
+	// What lives comes first: it is not to be left out.
+	slices.SortStableFunc(all, func(a, b api.Session) int { return cmp.Compare(ended(a), ended(b)) })
+	about := p.About
+	var items []shown.Item
+	var hostIDs []string
+	now := map[string]session.Session{}
+	for _, s := range all {
+		record := recordOf(s)
+		items = append(items, shown.Item{Kind: "session", ID: s.ID, Value: record})
+		now[s.ID] = record.Session()
+		if id := s.HostID(); id != "" && ended(s) == 0 {
+			hostIDs = append(hostIDs, id)
+		}
+	}
+	slices.Sort(hostIDs)
+	hostIDs = slices.Compact(hostIDs)
+	notes := map[string]session.HostNote{}
+	if p.Notes != nil {
+		if notes, err = p.Notes(ctx, hostIDs); err != nil {
+			about.Missing = fmt.Sprintf("when hosts last answered: %v", err)
+		}
+	}
+	for _, id := range hostIDs {
+		n := notes[id]
+		items = append(items, shown.Item{Kind: "host", ID: id, Value: host{id, known(n.SentAt), known(n.CompleteAt), known(n.EmptySince)}})
+	}
+	p.tell(now)
+	return append(items, shown.Item{Kind: "about", Value: about}), nil
+}
+
+func (p *Page) tell(now map[string]session.Session) {
+	at := time.Now()
+	if p.last != nil {
+		for id, is := range now {
+			if was := p.last[id]; was != is {
+				p.stories.Changed(at, "", was, is)
+			}
+		}
+		for id, was := range p.last {
+			if _, there := now[id]; !there {
+				p.stories.Changed(at, "", was, session.Session{})
+			}
+		}
+	}
+	p.last = now
+}
+
+func ended(s api.Session) int {
+	if s.State == session.Deleted {
+		return 1
+	}
+	return 0
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// recordOf is a session as the table has it, as far as the API says it.
+func recordOf(s api.Session) session.Record {
+	state := s.State
+	// Until its close time the API shows a session's deletion under the state that it had.
+	if s.CloseAt != "" && s.DeletionRequestedAt != "" && s.Attempts == 0 && s.Confirmation == "" && state != session.Deleted {
+		state = session.Deleting
+	}
+	r := session.Record{session.AttrNumOfConnections: s.NumOfConnections}
+	for attr, text := range map[string]string{
+		session.AttrSessionID: s.ID, session.AttrName: s.Name, session.AttrOwner: s.Owner, session.AttrHostID: s.HostID(),
+		session.AttrType: strings.ToLower(s.Type), session.AttrState: string(state), session.AttrStateReason: s.StateReason,
+		session.AttrCreationTime: s.CreationTime, session.AttrDeletionRequestedAt: s.DeletionRequestedAt,
+		session.AttrDeletionRequestedBy: s.DeletionRequestedBy, session.AttrDeletionRequestID: s.DeletionRequestID,
+		session.AttrDeletionReason: s.DeletionReason, session.AttrCloseAt: s.CloseAt, session.AttrWarning: s.Warning,
+		session.AttrAttemptedAt: s.AttemptedAt, session.AttrNextAttemptAt: s.NextAttemptAt, session.AttrConfirmation: string(s.Confirmation),
+	} {
+		if text != "" {
+			r[attr] = text
+		}
+	}
+	if s.Attempts > 0 {
+		r[session.AttrAttempts] = s.Attempts
+	}
+	return r
+}
