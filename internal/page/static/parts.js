@@ -24,11 +24,12 @@ function outcome(button, answer) {
   const at = button.closest("section")?.querySelector(".outcome");
   if (!at) return;
   at.dataset.ok = answer.ok;
-  write(at, answer.outcome);
+  at.replaceChildren(element("p", {}, answer.outcome), ...(answer.lines ?? []).map(line));
 }
 
-// told is where a section says what came of its buttons. The page's own status line tells screen readers.
-export const told = () => element("p", { class: "outcome" });
+// told is where a section says what came of its buttons, and how a terminal does the same. The page's own status line tells
+// screen readers.
+export const told = () => element("div", { class: "outcome" });
 
 // facts is a list of names and values, of which those without one are not shown. set writes them.
 export function facts() {

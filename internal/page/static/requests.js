@@ -41,7 +41,7 @@ async function send({ title, method = "POST", path, body, lines = [], authorized
     [request.outcome, request.ok, answer] = ["no answer: " + e.message, false, { ok: false }];
   }
   noted(request);
-  return { ...answer, outcome: request.outcome, ok: request.ok };
+  return { ...answer, outcome: request.outcome, ok: request.ok, lines };
 }
 
 async function ask(method, path, body, authorized) {
