@@ -10,8 +10,11 @@ import (
 	"dcv-session-broker/internal/operate/story"
 )
 
+// sinceYesterday is how far back the logs are looked at where nothing else is said.
+const sinceYesterday = 24 * time.Hour
+
 func (p *program) explainCommand() *cobra.Command {
-	format, since := "text", 24*time.Hour
+	format, since := "text", sinceYesterday
 	cmd := &cobra.Command{
 		Use:   "explain SESSION",
 		Short: "Tells the whole story of a session and its deletion, and what to do now",
@@ -37,20 +40,28 @@ It exits with 1 if there is no such session.`,
 	return cmd
 }
 
-func (p *program) explain(ctx context.Context, sessionID string, since time.Duration, format string) error {
+// teller tells the stories of the system's sessions.
+func (p *program) teller(ctx context.Context, since time.Duration) (*story.Teller, error) {
 	system, err := p.system(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now, err := system.Clock(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	book, err := readRunbook()
 	if err != nil {
+		return nil, err
+	}
+	return &story.Teller{System: system, Advice: book.Advice, Since: since, Now: now}, nil
+}
+
+func (p *program) explain(ctx context.Context, sessionID string, since time.Duration, format string) error {
+	teller, err := p.teller(ctx, since)
+	if err != nil {
 		return err
 	}
-	teller := &story.Teller{System: system, Advice: book.Advice, Since: since, Now: now}
 	told, err := teller.Tell(ctx, sessionID)
 	if err != nil {
 		return err
@@ -61,7 +72,7 @@ func (p *program) explain(ctx context.Context, sessionID string, since time.Dura
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(told)
 	} else {
-		told.Print(p.out, now())
+		told.Print(p.out, teller.Now())
 	}
 	if err == nil && !told.Found {
 		return errUnsuccessful

@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/spf13/cobra"
 
-	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/page"
 	shown "dcv-session-broker/internal/page"
-	"dcv-session-broker/internal/session"
 )
 
 func (p *program) pageCommand() *cobra.Command {
@@ -54,7 +49,11 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	if err != nil {
 		return err
 	}
-	options := page.Options{API: c.API, About: p.aboutPage(c), Every: every, Notes: c.notes}
+	notes, err := c.notes()
+	if err != nil {
+		return err
+	}
+	options := page.Options{API: c.API, About: p.aboutPage(c), Every: every, Notes: notes, Explain: p.explanation}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("%w (choose another port with --port, or leave it out)", err)
@@ -77,9 +76,24 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	return nil
 }
 
+// explanation is what dcvbroker explain says of a session.
+func (p *program) explanation(ctx context.Context, sessionID string) (string, error) {
+	teller, err := p.teller(ctx, sinceYesterday)
+	if err != nil {
+		return "", err
+	}
+	told, err := teller.Tell(ctx, sessionID)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	told.Print(&text, teller.Now())
+	return text.String(), nil
+}
+
 // aboutPage is what the page has to know of the system, and how dcvbroker finds it again.
 func (p *program) aboutPage(c *connection) shown.About {
-	about := shown.About{Broker: "the stack " + p.stack, NeedsToken: true, Address: c.API.URL, Arguments: []string{"--stack", p.stack}}
+	about := shown.About{Broker: "the stack " + p.stack, NeedsToken: true, Explains: true, Address: c.API.URL, Arguments: []string{"--stack", p.stack}}
 	if c.Stack == nil {
 		about.Broker, about.Arguments = p.url, []string{"--url", p.url}
 	}
@@ -89,33 +103,4 @@ func (p *program) aboutPage(c *connection) shown.About {
 		}
 	}
 	return about
-}
-
-// notes are what the Hosts table has of hosts, of a stack or of a system on one machine. Another API has none.
-func (c *connection) notes(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error) {
-	if c.Stack == nil {
-		return c.localNotes(ctx)
-	}
-	table, err := c.Stack.Output("HostsTableName")
-	if err != nil {
-		return nil, err
-	}
-	return dynamo.Hosts{Client: dynamodb.NewFromConfig(c.AWS), Table: table}.Notes(ctx, hostIDs)
-}
-
-func (c *connection) localNotes(ctx context.Context) (map[string]session.HostNote, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Control+"/local/inventories", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.API.HTTP.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New("the API is not that of a system on one machine")
-	}
-	notes := map[string]session.HostNote{}
-	return notes, json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(&notes)
 }

@@ -25,7 +25,7 @@ type Options struct {
 	API   *api.Client
 	About shown.About
 	// Notes are what the Hosts table has of hosts; nil where there is none.
-	Notes func(ctx context.Context, hostIDs []string) (map[string]session.HostNote, error)
+	Notes session.HostNotes
 	// Explain tells a session's story as dcvbroker explain does; nil where it cannot be told.
 	Explain func(ctx context.Context, sessionID string) (string, error)
 	// Every is how often what there is, is read while the page is open.

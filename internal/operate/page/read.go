@@ -46,7 +46,7 @@ func (p *Page) read(ctx context.Context) ([]shown.Item, error) {
 	hostIDs = slices.Compact(hostIDs)
 	notes := map[string]session.HostNote{}
 	if p.Notes != nil {
-		if notes, err = p.Notes(ctx, hostIDs); err != nil {
+		if notes, err = p.Notes.Notes(ctx, hostIDs); err != nil {
 			about.Missing = fmt.Sprintf("when hosts last answered: %v", err)
 		}
 	}
