@@ -84,7 +84,7 @@ case $1 in
 close-session) : >"$DCV_STATE/closing"; %s ;;
 list-sessions) if [ -e "$DCV_STATE/closing" ]; then %s; else %s; fi ;;
 esac
-exec sh %s "$@"`, stubborn, illness(h.Then), illness(h.DCV), standIn))
+. %s`, stubborn, illness(h.Then), illness(h.DCV), standIn))
 }
 
 // illness is what a dcv does in that state to list-sessions.

@@ -156,7 +156,13 @@ list-sessions)
   fi
   none=$DCV_STATE/none-text
   [ -z "$json" ] || none=$DCV_STATE/none
-  if [ -e "$none" ]; then cat "$none"; else print_sessions; fi
+  if [ -e "$none" ]; then
+    cat "$none"
+  elif [ -n "$json" ]; then
+    echo "[]"
+  else
+    echo "There are no sessions available."
+  fi
   ;;
 describe-session)
   locate "$operand"

@@ -74,7 +74,9 @@ while [ $i -lt 200 ] && [ ! -e ` + s.dir + `/never ]; do
   waiting=
   for file in ` + s.notices + `/*; do
     read -r _ _ _ pid _ <"$file"
-    [ "$(sed -n 's/^pos:[[:space:]]*//p' /proc/$pid/fdinfo/0 2>/dev/null)" != 0 ] || waiting=1
+    place=
+    { read -r _ place </proc/$pid/fdinfo/0; } 2>/dev/null
+    [ "$place" != 0 ] || waiting=1
   done
   [ -n "$waiting" ] || break
   i=$((i + 1)); ` + program(s.t, "sleep") + ` 0.05
