@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -11,8 +10,8 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/deletion"
-	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/operate/drain"
+	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/session"
 )
@@ -108,7 +107,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 // notes are what inventories have said of hosts.
 func (c *connection) notes() (session.HostNotes, error) {
 	if c.Stack == nil {
-		return doctor.Control{HTTP: &http.Client{Timeout: 10 * time.Second}, URL: c.Control}, nil
+		return records.Local{HTTP: httpClient(), URL: c.Control}, nil
 	}
 	name, err := c.Stack.Output("HostsTableName")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"dcv-session-broker/internal/dynamo"
@@ -18,7 +19,8 @@ import (
 // system is what is known of the sessions beside the API: of the stack, or of the system on one machine.
 func (p *program) system(ctx context.Context) (records.System, error) {
 	if p.url != "" {
-		return p.local(ctx)
+		l, _, err := p.local(ctx)
+		return l, err
 	}
 	cfg, s, err := p.deployed(ctx)
 	if err != nil {
@@ -52,13 +54,22 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 }
 
 // local is the system on one machine.
-func (p *program) local(ctx context.Context) (records.Local, error) {
-	cfg, err := p.sdk(ctx)
-	l := records.Local{HTTP: httpClient(), URL: p.url, SystemsManager: records.SystemsManager{Client: p.localSystemsManager(cfg)}}
-	return l, err
+func (p *program) local(ctx context.Context) (l localSystem, cfg aws.Config, err error) {
+	if cfg, err = p.sdk(ctx); err != nil {
+		return l, cfg, err
+	}
+	l.Client = ssm.NewFromConfig(cfg, func(o *ssm.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ssm") })
+	l.Local = records.Local{HTTP: httpClient(), URL: p.url, SystemsManager: records.SystemsManager{Client: l.Client}}
+	return l, cfg, nil
 }
 
-// localSystemsManager is the simulated one, beside the control API.
-func (p *program) localSystemsManager(cfg aws.Config) *ssm.Client {
-	return ssm.NewFromConfig(cfg, func(o *ssm.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ssm") })
+// A localSystem is that of one machine, with its simulated Systems Manager.
+type localSystem struct {
+	records.Local
+	Client *ssm.Client
+}
+
+// localEC2 is the simulated one, beside the control API.
+func (p *program) localEC2(cfg aws.Config) *ec2.Client {
+	return ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ec2") })
 }

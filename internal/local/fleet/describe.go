@@ -121,3 +121,16 @@ func (f *Fleet) information(h *host) types.InstanceInformation {
 		SourceId:         aws.String(h.id),
 	}
 }
+
+// GetServiceSetting is Systems Manager's, of one setting: Default Host Management Configuration.
+func (f *Fleet) GetServiceSetting(_ context.Context, in *ssm.GetServiceSettingInput, _ ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error) {
+	const id = "/ssm/managed-instance/default-ec2-instance-management-role"
+	if deref(in.SettingId) != id {
+		return nil, &types.ServiceSettingNotFound{}
+	}
+	setting := types.ServiceSetting{SettingId: in.SettingId, SettingValue: aws.String("$None"), Status: aws.String("Default")}
+	if f.defaultManagement {
+		setting.SettingValue, setting.Status = aws.String("service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole"), aws.String("Customized")
+	}
+	return &ssm.GetServiceSettingOutput{ServiceSetting: &setting}, nil
+}

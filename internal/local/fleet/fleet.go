@@ -44,6 +44,8 @@ type Options struct {
 	Log  *slog.Logger
 	// OldAgent: the hosts' agents are older than 3.3.2746.0 and paste every parameter into the script.
 	OldAgent bool
+	// DefaultHostManagement: Systems Manager manages instances without an instance profile, too.
+	DefaultHostManagement bool
 	// Parallel is how many scripts run at once in the whole fleet; 4 unless given. A script that takes long (one that
 	// hangs) stops counting after a moment, so that it holds up nobody else's.
 	Parallel int
@@ -64,9 +66,11 @@ type Fleet struct {
 	emit          func(json.RawMessage)
 	log           *slog.Logger
 	oldAgent      bool
-	delay         time.Duration
-	scripts       sync.WaitGroup
-	power         sync.Mutex // held while a host stops or starts, which takes a while
+
+	defaultManagement bool
+	delay             time.Duration
+	scripts           sync.WaitGroup
+	power             sync.Mutex // held while a host stops or starts, which takes a while
 
 	mu       sync.Mutex
 	hosts    map[string]*host
@@ -96,13 +100,15 @@ func New(opts Options) (*Fleet, error) {
 		emit:      opts.Emit,
 		log:       opts.Log,
 		oldAgent:  opts.OldAgent,
-		delay:     opts.InvocationDelay,
-		hosts:     map[string]*host{},
-		gone:      map[string]*host{},
-		commands:  map[string]*command{},
-		slots:     opts.Parallel,
-		sends:     rate{perSecond: opts.SendsPerSecond},
-		reads:     rate{perSecond: opts.ReadsPerSecond},
+
+		defaultManagement: opts.DefaultHostManagement,
+		delay:             opts.InvocationDelay,
+		hosts:             map[string]*host{},
+		gone:              map[string]*host{},
+		commands:          map[string]*command{},
+		slots:             opts.Parallel,
+		sends:             rate{perSecond: opts.SendsPerSecond},
+		reads:             rate{perSecond: opts.ReadsPerSecond},
 	}
 	for _, d := range opts.Documents {
 		f.documents[d.LogicalID] = d

@@ -26,6 +26,7 @@ func (f *Fleet) Handler() http.Handler {
 		"DescribeInstanceInformation": operation(f.DescribeInstanceInformation),
 		"GetCommandInvocation":        operation(f.GetCommandInvocation),
 		"GetDocument":                 operation(f.GetDocument),
+		"GetServiceSetting":           operation(f.GetServiceSetting),
 		"ListCommands":                operation(f.ListCommands),
 		"ListCommandInvocations":      operation(f.ListCommandInvocations),
 		"SendCommand":                 operation(f.SendCommand),

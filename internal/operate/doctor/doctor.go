@@ -1,6 +1,6 @@
 // Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, and in what the
 // Hosts table has of their inventories, changing nothing and sending no command. What it finds it says with the command
-// that mends it.
+// that fixes it, and it says what it does not look at.
 package doctor
 
 import (
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/operate/screen"
 	"dcv-session-broker/internal/session"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -23,6 +24,7 @@ type SystemsManager interface {
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 	DescribeDocument(context.Context, *ssm.DescribeDocumentInput, ...func(*ssm.Options)) (*ssm.DescribeDocumentOutput, error)
 	GetDocument(context.Context, *ssm.GetDocumentInput, ...func(*ssm.Options)) (*ssm.GetDocumentOutput, error)
+	GetServiceSetting(context.Context, *ssm.GetServiceSettingInput, ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error)
 }
 
 // EC2 is its client.
@@ -45,6 +47,8 @@ type Doctor struct {
 	// Named are hosts that belong to the fleet whether or not they are tagged: how one finds out what a single host lacks.
 	// Without any, all that are tagged are examined.
 	Named []string
+	// Now is the broker's clock.
+	Now func() time.Time
 }
 
 // A Document is one that the stack has its hosts run.
@@ -52,8 +56,6 @@ type Document struct {
 	LogicalID string
 	Name      string // in Systems Manager
 	Content   string // what the template has that was deployed: JSON
-	// Checkout is what this checkout's template.yaml has; "" is not compared.
-	Checkout string
 }
 
 // A Finding is about a host, a document, or the fleet as a whole.
@@ -62,7 +64,7 @@ type Finding struct {
 	// Fault: the broker cannot work with it. Otherwise it is worth knowing, no more.
 	Fault bool
 	Says  string
-	// Mends is the command that mends it, if a command can.
+	// Mends is the command that fixes it, if a command can.
 	Mends string
 }
 
@@ -71,6 +73,8 @@ type Report struct {
 	Findings []Finding
 	// Well are the hosts and documents that nothing is wrong with, each with what is known of it.
 	Well []string
+	// NotLookedAt is what the report says nothing of.
+	NotLookedAt []string
 }
 
 // Faults is how many of the findings are faults.
@@ -84,10 +88,11 @@ func (r *Report) Faults() int {
 	return n
 }
 
-// Print writes the report for people, each finding with the command that mends it below.
+// Print writes the report for people, each finding with the command that fixes it below.
 func (r *Report) Print(w io.Writer) {
+	const indentation = 8
 	for _, line := range r.Well {
-		fmt.Fprintln(w, "ok      "+line)
+		fmt.Fprintln(w, "ok      "+screen.Indent(line, indentation))
 	}
 	for _, f := range r.Findings {
 		mark, about := "note    ", f.About
@@ -97,12 +102,16 @@ func (r *Report) Print(w io.Writer) {
 		if about == "" {
 			about = "the fleet"
 		}
-		fmt.Fprintf(w, "%s%s %s\n", mark, about, f.Says)
-		for _, line := range strings.Split(f.Mends, "\n") {
+		fmt.Fprintln(w, mark+screen.Indent(about+" "+f.Says, indentation))
+		for _, line := range strings.Split(f.Mends, "\n") { // to be copied: it is not wrapped
 			if line != "" {
 				fmt.Fprintln(w, "          "+line)
 			}
 		}
+	}
+	fmt.Fprintln(w, "Not looked at:")
+	for _, what := range r.NotLookedAt {
+		fmt.Fprintln(w, "  - "+screen.Indent(what, 4))
 	}
 	fmt.Fprintf(w, "%d faults\n", r.Faults())
 }
@@ -117,7 +126,7 @@ func (r *Report) note(about, mends, format string, args ...any) {
 
 // Examine looks at everything. An error means that it could not: something was not allowed, or not answered.
 func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
-	r := &Report{}
+	r := &Report{NotLookedAt: notLookedAt()}
 	for _, document := range d.Documents {
 		if err := d.examineDocument(ctx, r, document); err != nil {
 			return nil, err
@@ -132,8 +141,10 @@ func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read when inventories of the hosts were complete: %w", err)
 	}
+	fleet := &fleet{newest: newest(notes), management: d.management(ctx, r, hosts)}
+	d.examineFleet(r, fleet)
 	for _, id := range ids {
-		d.examineHost(r, hosts[id], notes[id])
+		d.examineHost(r, fleet, hosts[id], notes[id])
 	}
 	if len(hosts) == 0 {
 		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", session.FleetTagKey, d.TagValue)
@@ -143,6 +154,32 @@ func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 			some(untagged), session.FleetTagKey, d.TagValue)
 	}
 	return r, nil
+}
+
+// notLookedAt is what a report never tells, and what does.
+func notLookedAt() []string {
+	return []string{
+		"whether the functions run, are called, and may do what they must: the stack's alarms and the functions' logs tell",
+		"whether callers get a token and are let in: dcvbroker smoke tries it",
+		"the DCV server beyond the list of its sessions, its licence, what users see, and whether they can be warned: no command is sent to a host",
+		"nodes outside EC2 (mi-...) that are not registered any more: nothing lists them",
+	}
+}
+
+// A fleet is what is known of all hosts together.
+type fleet struct {
+	newest     time.Time // when the newest inventory was sent that one of them has answered
+	management management
+}
+
+// newest is the sending time of the newest inventory that any host has answered.
+func newest(notes map[string]session.HostNote) (at time.Time) {
+	for _, note := range notes {
+		if note.SentAt.After(at) {
+			at = note.SentAt
+		}
+	}
+	return at
 }
 
 // some names a few of many.

@@ -52,15 +52,6 @@ func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Docume
 			version, aws.ToString(described.Hash))
 		return nil
 	}
-	if document.Checkout != "" {
-		if same, err = sameContent(document.Content, document.Checkout); err != nil {
-			return fmt.Errorf("document %s: %w", document.Name, err)
-		}
-		if !same {
-			r.note(about, "", "is as it was deployed (version %s), from another version than this checkout's template.yaml", version)
-			return nil
-		}
-	}
 	r.Well = append(r.Well, fmt.Sprintf("%s: version %s, as deployed", about, version))
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"dcv-session-broker/internal/operate/screen"
 	"dcv-session-broker/internal/session"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -138,7 +139,7 @@ func instances(page *ec2.DescribeInstancesOutput) (all []ec2types.Instance) {
 }
 
 // examineHost names everything that a host lacks; a stopped one is only mentioned.
-func (d *Doctor) examineHost(r *Report, h *host, note session.HostNote) {
+func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote) {
 	before := len(r.Findings)
 	if h.managed == nil && h.isInstance() && h.instance == nil {
 		r.fault(h.id, "", "does not exist in this account and region")
@@ -152,11 +153,11 @@ func (d *Doctor) examineHost(r *Report, h *host, note session.HostNote) {
 		r.note(h.id, "aws ec2 start-instances --instance-ids "+h.id, "is %s, and was not looked at further", h.instance.State.Name)
 		return
 	case h.managed == nil:
-		d.unmanaged(r, h)
+		d.unmanaged(r, h, f.management)
 		return
 	case h.managed.PingStatus != types.PingStatusOnline:
-		r.fault(h.id, restartAgent(h.managed.PlatformType), "is %s: Systems Manager last heard of its agent at %s. On the host, with a way to Systems Manager's endpoints (port 443):",
-			h.managed.PingStatus, heard(h.managed))
+		r.fault(h.id, restartAgent(h.managed.PlatformType), "is %s: Systems Manager last heard of its agent at %s.%s On the host, with a way to Systems Manager's endpoints (port 443):",
+			h.managed.PingStatus, heard(h.managed), beyondEC2(h.managed))
 	}
 	switch platform := h.managed.PlatformType; {
 	case platform != types.PlatformTypeLinux && platform != types.PlatformTypeWindows:
@@ -165,22 +166,23 @@ func (d *Doctor) examineHost(r *Report, h *host, note session.HostNote) {
 		r.note(h.id, "aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids "+h.id,
 			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed beside it", aws.ToString(h.managed.AgentVersion))
 	}
-	d.examineInventories(r, h, note)
+	how := d.examineProfile(r, h, f.management)
+	d.examineInventories(r, f, h, note)
 	if len(r.Findings) == before {
-		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged", h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion)))
+		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged%s; its dcv listed all of its sessions at %s",
+			h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion), how, screen.Clock(note.CompleteAt, d.Now())))
 	}
 }
 
 // unmanaged is for a running host that Systems Manager does not know.
-func (d *Doctor) unmanaged(r *Report, h *host) {
+func (d *Doctor) unmanaged(r *Report, h *host, m management) {
 	const policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 	if !h.isInstance() {
-		r.fault(h.id, "", "is not registered with Systems Manager in this account and region: activate it anew (aws ssm create-activation)")
+		r.fault(h.id, "aws ssm create-activation --iam-role ROLE --registration-limit 1", "is not registered with Systems Manager in this account and region: activate it again, and register its agent with that")
 		return
 	}
-	if h.instance.IamInstanceProfile == nil {
-		r.fault(h.id, "aws ec2 associate-iam-instance-profile --instance-id "+h.id+" --iam-instance-profile Name=PROFILE",
-			"is not managed by Systems Manager: it has no instance profile (one whose role has the policy AmazonSSMManagedInstanceCore; README.md, \"Deploying\", makes it)")
+	if h.hasNoProfile() {
+		d.withoutProfile(r, h, m)
 		return
 	}
 	profile := aws.ToString(h.instance.IamInstanceProfile.Arn)

@@ -7,7 +7,6 @@ import (
 
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/memtable"
-	"dcv-session-broker/internal/session"
 )
 
 // What a host's inventories lack is told, and that it has lasted.
@@ -23,8 +22,9 @@ func TestAHostWhoseInventoriesAreNeverCompleteIsFound(t *testing.T) {
 	}{
 		{"complete", "ccc", "", false, "", ""},
 		{"complete again", "iiiic", "", false, "", ""},
-		{"silent", "cc....", "", false, "", ""},
-		{"none yet", "", "", false, "", ""},
+		{"one or two unanswered", "cc..", "", false, "", ""},
+		{"three unanswered", "cc...", "", true, "has left each inventory unanswered that was sent after 2026-11-23 12:10:00 UTC (16 minutes ago)", ""},
+		{"none yet", "...", "", false, "has answered no inventory, so nobody knows whether its dcv answers. One is sent every 5 minutes", ""},
 		{"never complete", "i", "", true, "in any of its inventories, up to the one of 2026-11-23 12:05:00 UTC", sessions},
 		{"never complete, Windows", "iii", "Windows", true, "in any of its inventories, up to the one of 2026-11-23 12:15:00 UTC", windows},
 		{"one incomplete", "ci", "", false, "in its inventory of 2026-11-23 12:10:00 UTC; in that of 2026-11-23 12:05:00 UTC it did", ""},
@@ -33,8 +33,8 @@ func TestAHostWhoseInventoriesAreNeverCompleteIsFound(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSurgery(t, well, ill)
-			hosts := memtable.NewHosts()
-			s.Notes = hosts
+			s.hosts = memtable.NewHosts()
+			s.Notes = s.hosts
 			if c.platform != "" {
 				if err := (*fleet.Fleet).SetPlatform(s.Fleet, ill, c.platform); err != nil {
 					t.Fatal(err)
@@ -47,13 +47,10 @@ func TestAHostWhoseInventoriesAreNeverCompleteIsFound(t *testing.T) {
 					if id == ill && answer == '.' {
 						continue
 					}
-					if _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{
-						HostID: id, InventoryID: at.String(), SentAt: at, At: at, Sessions: 3, Complete: complete,
-					}); err != nil {
-						t.Fatal(err)
-					}
+					s.answer(t, id, at, complete)
 				}
 			}
+			s.Now = func() time.Time { return at.Add(time.Minute) }
 			r := s.examine(t)
 			if c.says == "" {
 				if len(r.Findings) > 0 {
@@ -69,5 +66,19 @@ func TestAHostWhoseInventoriesAreNeverCompleteIsFound(t *testing.T) {
 				t.Errorf("found %+v", got)
 			}
 		})
+	}
+}
+
+// Where no host answers any more, it is not the hosts.
+func TestAFleetThatAnswersNoInventoriesIsFound(t *testing.T) {
+	s := newSurgery(t, well, ill)
+	now := time.Now()
+	s.Now = func() time.Time { return now.Add(14 * time.Minute) }
+	if r := s.examine(t); len(r.Findings) > 0 {
+		t.Errorf("found %+v", r.Findings)
+	}
+	s.Now = func() time.Time { return now.Add(16 * time.Minute) }
+	if r := s.examine(t); len(r.Findings) != 1 || r.Findings[0].About != "" || !r.Findings[0].Fault || !strings.Contains(r.Findings[0].Says, "has answered no inventory that was sent after") {
+		t.Errorf("found %+v", r.Findings)
 	}
 }

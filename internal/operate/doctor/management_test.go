@@ -1,0 +1,70 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+
+	"dcv-session-broker/internal/local/fleet"
+	"dcv-session-broker/internal/operate/doctor"
+)
+
+// With Default Host Management Configuration a host needs no instance profile, and not to be managed has other causes.
+func TestHostsManagedByDefault(t *testing.T) {
+	s := newSurgeryOf(t, fleet.Options{DefaultHostManagement: true}, well, ill)
+	if err := s.TakeProfile(well); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.TakeProfile(ill), s.Unmanage(ill)); err != nil {
+		t.Fatal(err)
+	}
+	r := s.examine(t)
+	if !strings.Contains(strings.Join(r.Well, "\n"), well+": Linux, agent 3.3.3572.0, online, tagged, by Default Host Management Configuration") {
+		t.Errorf("well: %q", r.Well)
+	}
+	if len(r.Findings) != 1 || !r.Findings[0].Fault || !strings.Contains(r.Findings[0].Says, "its agent does not run, or is older than 3.2.582.0") {
+		t.Errorf("found %+v", r.Findings)
+	}
+	s.EC2 = withoutMetadata{s.EC2}
+	if r = s.examine(t); len(r.Findings) != 1 || r.Findings[0].Mends != "aws ec2 modify-instance-metadata-options --instance-id "+ill+" --http-endpoint enabled --http-tokens required" {
+		t.Errorf("found %+v", r.Findings)
+	}
+	// Where it cannot be asked, that is said, and guessed at nowhere.
+	before := len(r.NotLookedAt)
+	s.SystemsManager = secretive{s.SystemsManager}
+	r = s.examine(t)
+	if len(r.NotLookedAt) != before+1 || !strings.Contains(r.NotLookedAt[before], "lack the permission ssm:GetServiceSetting") {
+		t.Errorf("not looked at: %q", r.NotLookedAt)
+	}
+	if len(r.Findings) != 1 || strings.Contains(r.Findings[0].Says, "Default Host") || !strings.Contains(strings.Join(r.Well, "\n"), "online, tagged, without an instance profile") {
+		t.Errorf("found %+v, %q", r.Findings, r.Well)
+	}
+}
+
+// withoutMetadata is an EC2 whose instances have their metadata service switched off.
+type withoutMetadata struct{ doctor.EC2 }
+
+func (e withoutMetadata) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	out, err := e.EC2.DescribeInstances(ctx, in, opts...)
+	if err == nil {
+		for _, r := range out.Reservations {
+			for i := range r.Instances {
+				r.Instances[i].MetadataOptions = &ec2types.InstanceMetadataOptionsResponse{HttpEndpoint: ec2types.InstanceMetadataEndpointStateDisabled}
+			}
+		}
+	}
+	return out, err
+}
+
+// secretive is a Systems Manager that tells no settings.
+type secretive struct{ doctor.SystemsManager }
+
+func (secretive) GetServiceSetting(context.Context, *ssm.GetServiceSettingInput, ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error) {
+	return nil, &smithy.GenericAPIError{Code: "AccessDeniedException"}
+}
