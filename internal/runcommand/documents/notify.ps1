@@ -12,13 +12,17 @@ $cancel = $closeAt -ceq '0'
 $msg = [IO.Path]::Combine([Environment]::SystemDirectory, 'msg.exe')
 if (-not [IO.File]::Exists($msg)) { $msg = @(Get-Command msg.exe -Type Application -EA 0)[0].Path }
 
-# Record opens the file of a session, which no other script can use meanwhile: ORDER SHOWN MARK CREATED, where SHOWN is 1 if the
+# Record opens the file of a session, once no other script uses it, which none can meanwhile: ORDER SHOWN MARK CREATED, where SHOWN is 1 if the
 # newest notice was shown. Its folder is one of this script's account, which only administrators may write.
 function Record($id) {
   $folder = [IO.Path]::Combine([Environment]::GetFolderPath('LocalApplicationData', 'Create'), 'dcv-session-broker')
   $folder = [IO.Directory]::CreateDirectory($folder).FullName
   $hash = [Security.Cryptography.SHA256]::Create().ComputeHash([Text.Encoding]::UTF8.GetBytes($id))
-  [IO.File]::Open([IO.Path]::Combine($folder, [BitConverter]::ToString($hash)), 'OpenOrCreate', 'ReadWrite', 'None')
+  $path = [IO.Path]::Combine($folder, [BitConverter]::ToString($hash))
+  for ($try = 1; ; $try++) {
+    try { return [IO.File]::Open($path, 'OpenOrCreate', 'ReadWrite', 'None') } catch { if ($try -gt 5) { throw } }
+    [Threading.Thread]::Sleep(1000)
+  }
 }
 function Keep($file, $order, $shown, $mark, $at) {
   $line = [Text.Encoding]::ASCII.GetBytes("$order $shown $mark $at")

@@ -4,8 +4,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // onWindowsScreen is a Windows host: the stand-in for msg.exe keeps what it was given.
@@ -107,14 +110,27 @@ func TestNoticesOfWindowsFollowTheSameRules(t *testing.T) {
 		s.want(s.notifyOnWindows("y", "0", incarnation("a", later)+":b"), "a nothing")
 		s.describe("a", later, created)
 
+		// A cancel waits for the script that shows the warning, and has the file.
+		s.want(s.notifyOnWindows("x", closeAt, notice("a", 12)), "a warned")
+		files, err := filepath.Glob(s.notices + "/dcv-session-broker/*")
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%q, %v", files, err)
+		}
+		other, err := os.Open(files[0])
+		if err != nil || syscall.Flock(int(other.Fd()), syscall.LOCK_EX) != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(1500*time.Millisecond, func() { _ = other.Close() })
+		s.want(s.notifyOnWindows("y", "0", notice("a", 13)), "a told")
+
 		s.shim("msg.exe", `echo "Error 5 getting session names" >&2; exit 1`)
-		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 12)), "msg: Error 5 getting session names")
+		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 14)), "msg: Error 5 getting session names")
 		s.server(fileOf("a")+".connections", "none")
-		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 13)), "dcv list-connections: unreadable answer")
+		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 15)), "dcv list-connections: unreadable answer")
 		if err := os.Remove(s.bin + "/msg.exe"); err != nil {
 			t.Fatal(err)
 		}
 		s.connect("a", 1)
-		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 14)), "there is no msg.exe")
+		s.wantReason(s.notifyOnWindows("x", closeAt, notice("a", 16)), "there is no msg.exe")
 	})
 }
