@@ -62,5 +62,11 @@ class PrintedTest(unittest.TestCase):
         self.assertEqual(list(readme_check.nameless("```sh make\nmake\n```\n\n```\nprinted\n```\n")), [5])
 
 
+class LinksTest(unittest.TestCase):
+    def test_what_leads_nowhere(self):
+        text = "# On call: what now?\n[a](#on-call-what-now) [b](../../README.md#try-it) [c](https://example.com#x)\n[d](#off-call) [e](../../README.md#tri-it)\n[f](nothing.md)\n"
+        self.assertEqual(list(readme_check.dead_links("internal/operate/RUNBOOK.md", text)), [(3, "#off-call"), (3, "../../README.md#tri-it"), (4, "nothing.md")])
+
+
 if __name__ == "__main__":
     unittest.main()

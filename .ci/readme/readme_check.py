@@ -50,6 +50,22 @@ def nameless(text):
     return (line for line, language in fences[::2] if not language)
 
 
+def anchors(text):
+    """What GitHub calls the headings of a text in links."""
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*?) *$", text, re.MULTILINE)}
+
+
+def dead_links(file, text):
+    """The links of a file to files and headings of this project that are not there, with their lines."""
+    for match in re.finditer(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = match[1].partition("#")
+        if ":" in path:
+            continue
+        target = (ROOT / file).parent / path if path else ROOT / file
+        if not target.exists() or anchor and anchor not in anchors(target.read_text() if path else text):
+            yield text[: match.start()].count("\n") + 1, match[1]
+
+
 def in_order(told, printed):
     """Whether each line that is told is printed, one after the other."""
     lines = iter(printed.splitlines())
@@ -109,7 +125,7 @@ class Check:
         commands = commands.replace(WRITTEN_FOR, address)
         deadline = time.monotonic() + SECONDS_TO_WAIT
         while True:
-            status, printed, errors = shell(commands)
+            status, printed, errors = shell(commands, DCVBROKER_URL=address)
             right = status == 0 and (told is None or matches(*told, printed))
             if right or not patient or time.monotonic() > deadline:
                 break
@@ -181,6 +197,8 @@ def check_file(check, file, output, address):
         check.fault(f"{file}:{line}", "a block must say what is in it")
     for line, fault in check.commands.inline(text):
         check.fault(f"{file}:{line}", fault)
+    for line, link in dead_links(file, text):
+        check.fault(f"{file}:{line}", f"leads nowhere: {link}")
     for n, (line, language, word, content) in enumerate(found):
         place = f"{file}:{line}"
         if (language, word) == ("text", "run"):

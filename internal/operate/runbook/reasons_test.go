@@ -101,6 +101,26 @@ func TestRunbookHasTheBounds(t *testing.T) {
 	}
 }
 
+// before stands in front of the name of each.
+var before = map[string]string{"widget": `"title": "`, "query": "/"}
+
+// Whoever is told to look for a line of a log, or at a widget of the dashboard, finds it.
+func TestRunbookQuotesWhatIsThere(t *testing.T) {
+	text := read(t, "../RUNBOOK.md")
+	deployed := read(t, "../../../template.yaml")
+	for what, in := range map[string]string{"line": readAll(t, reachBounds), "widget": deployed, "query": deployed} {
+		quoted := regexp.MustCompile(`[^-]`+what+`\s"([^"]+)"`).FindAllStringSubmatch(text, -1)
+		if len(quoted) == 0 {
+			t.Errorf("RUNBOOK.md quotes no %s", what)
+		}
+		for _, match := range quoted {
+			if name := strings.Join(strings.Fields(match[1]), " "); !strings.Contains(in, before[what]+name) {
+				t.Errorf("RUNBOOK.md has the %s %q, which is nowhere", what, name)
+			}
+		}
+	}
+}
+
 // readAll is the text of all files of those names, without tests.
 func readAll(t *testing.T, patterns []string) string {
 	t.Helper()
