@@ -41,7 +41,7 @@ func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 	first.kill()
 	again := startProcess(t, 0, "STORE=memory", "STATE_DIR="+dir)
 	defer again.kill()
-	again.wantPrinted(t, "3 hosts with 5 sessions found, kept in "+dir, "i-0a1b2c3d4e5f60001: silence\n", "cleanup runs inventory", "  unlisted ")
+	again.wantPrinted(t, "3 hosts with 5 sessions found, kept in "+dir, "i-0a1b2c3d4e5f60001: silence\n", "cleanup: inventory", "  unlisted ")
 }
 
 func TestKilledSystemFindsItsTableAgain(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"dcv-session-broker/internal/page"
 )
@@ -56,6 +58,11 @@ func TestThePageShowsSessionsThatLiveFirst(t *testing.T) {
 		c.want(200, http.MethodPut, "/local/hosts/"+host1+"/sessions/"+id, `{"Owner": "user1"}`)
 	}
 	c.want(200, http.MethodPost, "/deleteSessions", `[{"SessionId": "a", "Owner": "user1", "Force": true}]`)
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(c.want(200, http.MethodGet, "/local/sessions/a", ""), `"DELETED"`); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a is not DELETED")
+		}
+	}
 	items, err := c.system.onPage(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,9 @@ func (sys *System) tellChange(r streamevent.Record) {
 	if step.By = by; step.To == "" && r.UserIdentity == nil {
 		step.By = ControlAPI // no function removes a record
 	}
+	if step.Why == "" && step.By == "delete-sessions" && step.From == string(session.Deleting) {
+		step.Why = "taken back: refused" // and answered as unsuccessful
+	}
 	sys.opts.Steps(step)
 }
 
@@ -71,7 +74,7 @@ func stepOf(r streamevent.Record) (step Step, tells bool) {
 	case differs(session.AttrStateReason):
 		step.Why = text(is, session.AttrStateReason)
 	case differs(session.AttrWarning):
-		step.Why = text(is, session.AttrWarning)
+		step.Why = "notice: " + text(is, session.AttrWarning)
 	case step.To == string(session.Deleting) && differs(session.AttrCloseAt):
 		step.Why = "closes at " + clock(text(is, session.AttrCloseAt))
 	default:
@@ -103,9 +106,9 @@ var actions = map[string]string{
 	"DELETE /local/hosts/{host}/sessions/{session}/connections": "users disconnect",
 	"DELETE /local/sessions/{session}":                          "the record is removed",
 	"POST /local/hosts/{host}/{action}":                         "",
-	"POST /local/cleanup/{task}":                                "cleanup runs ",
+	"POST /local/cleanup/{task}":                                "cleanup: ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",
-	"POST /local/clock":                                         "the clock is set on",
+	"POST /local/clock":                                         "clock set on",
 }
 
 // tellAction tells of a call of the control API that was carried out.

@@ -77,9 +77,14 @@ func TestStepsSayWhoActs(t *testing.T) {
 	)
 
 	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "two", "Owner": "user1", "GracePeriodSeconds": 600, "Message": "Bye."}]`)
-	wantTold(t, told, "delete-sessions:"+two+"READY>DELETING closes at ", "host-events:"+two+"DELETING>DELETING nobody")
+	wantTold(t, told, "delete-sessions:"+two+"READY>DELETING closes at ", "host-events:"+two+"DELETING>DELETING notice: nobody")
 	c.want(http.StatusOK, http.MethodPost, "/cancelDeletions", `[{"SessionId": "two", "Owner": "user1"}]`)
 	wantTold(t, told, "cancel-deletions:"+two+"DELETING>READY cancelled")
+
+	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/disconnect", "")
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "two", "Owner": "user1"}]`)
+	wantTold(t, told, "delete-sessions:"+two+"DELETING>READY taken back: refused")
+	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/reconnect", "")
 
 	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/break", "")
 	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "two", "Owner": "user1"}]`)
@@ -87,7 +92,7 @@ func TestStepsSayWhoActs(t *testing.T) {
 	c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/mend", "")
 	c.system.Advance(3 * time.Minute)
 	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/deletions", "")
-	wantTold(t, told, "control API:    > cleanup runs deletions", "cleanup:"+two+"DELETING>DELETING close attempt 2", "session-stream:"+two+"DELETING>DELETED closed")
+	wantTold(t, told, "control API:    > cleanup: deletions", "cleanup:"+two+"DELETING>DELETING close attempt 2", "session-stream:"+two+"DELETING>DELETED closed")
 
 	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/two", "")
 	wantTold(t, told, "control API: two   > the record is removed", "control API:"+two+"DELETED> ")
