@@ -47,7 +47,7 @@ func startLocal(t *testing.T, ahead time.Duration, env ...string) (api string, k
 
 func startProcess(t *testing.T, ahead time.Duration, env ...string) *process {
 	t.Helper()
-	p := &process{cmd: localCommand(t, ahead, env...)}
+	p := &process{cmd: localCommand(t, t.Context(), ahead, env...)}
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -76,13 +76,13 @@ func startProcess(t *testing.T, ahead time.Duration, env ...string) *process {
 	return p
 }
 
-func localCommand(t *testing.T, ahead time.Duration, env ...string) *exec.Cmd {
+func localCommand(t *testing.T, ctx context.Context, ahead time.Duration, env ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program)
+	cmd := exec.CommandContext(ctx, program)
 	cmd.Dir = "../.." // where template.yaml is
 	cmd.Env = append(append(os.Environ(), aheadVariable+"="+ahead.String(), "PORT=0", "LOG=-", "LOG_LEVEL=warn"), env...)
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/local/system"
@@ -29,7 +30,9 @@ func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 		{"STATE_DIR=" + dir, fmt.Sprintf("STATE_DIR=%s is in use by process %d at %s", dir, first.cmd.Process.Pid, first.api)},
 		{"PORT=" + port, "127.0.0.1:" + port + " is taken by a system that make run has started before"},
 	} {
-		said, err := localCommand(t, 0, "STORE=memory", c.variable).CombinedOutput()
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Second) // else it runs on
+		said, err := localCommand(t, short, 0, "STORE=memory", c.variable).CombinedOutput()
+		cancel()
 		if err == nil || !strings.HasPrefix(string(said), "make run: "+c.want) {
 			t.Errorf("a second start: %v: %s, not %s", err, said, c.want)
 		}
