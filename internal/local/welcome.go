@@ -87,7 +87,9 @@ In another terminal:
 
   export DCVBROKER_URL=%s
   build/dcvbroker get
-  build/dcvbroker smoke
+  build/dcvbroker delete SessionId123 --wait
+  build/dcvbroker explain SessionId123
+  build/dcvbroker stuck
   build/dcvbroker --help
 
 README.md, "What to try", goes on from here. Ctrl-C ends the system.

@@ -104,7 +104,7 @@ var actions = map[string]string{
 	"DELETE /local/hosts/{host}/sessions/{session}":             "the session ends",
 	"PUT /local/hosts/{host}/sessions/{session}/connections":    "users connect",
 	"DELETE /local/hosts/{host}/sessions/{session}/connections": "users disconnect",
-	"DELETE /local/sessions/{session}":                          "the record is removed",
+	"DELETE /local/sessions/{session}":                          "record removed",
 	"POST /local/hosts/{host}/{action}":                         "",
 	"POST /local/cleanup/{task}":                                "cleanup: ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",

@@ -95,7 +95,7 @@ func TestStepsSayWhoActs(t *testing.T) {
 	wantTold(t, told, "control API:    > cleanup: deletions", "cleanup:"+two+"DELETING>DELETING close attempt 2", "session-stream:"+two+"DELETING>DELETED closed")
 
 	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/two", "")
-	wantTold(t, told, "control API: two   > the record is removed", "control API:"+two+"DELETED> ")
+	wantTold(t, told, "control API: two   > record removed", "control API:"+two+"DELETED> ")
 	for _, step := range told() {
 		if strings.HasPrefix(step, ": ") {
 			t.Errorf("nobody did it: %s", step)
