@@ -50,6 +50,8 @@ class Build:
 
     def __init__(self, folder):
         self.template = pathlib.Path(folder, "template.yaml")
+        if not self.template.exists():
+            sys.exit(f"deploy: {folder} has no template.yaml: BUILT is a folder that a release was unpacked into")
         self.content = yaml_parse(self.template.read_text())
         self.architectures = self.content["Parameters"]["Architecture"]["AllowedValues"]
 

@@ -92,6 +92,12 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual(second["parameters"], {"Architecture": "arm64", "LogLevel": "debug"})
         self.assertEqual(set(second["names"]), {"Architecture", "LogLevel"} | set(first["names"]))
 
+    def test_a_folder_that_nothing_was_built_in(self):
+        refused = self.run_in_aws("make", "deploy", "STACK=studio", "BUILT=nope", f"SAMCONFIG={self.samconfig}")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("deploy: nope has no template.yaml", refused.stderr)
+        self.assertNotIn("Traceback", refused.stderr)
+
     def test_what_is_deployed_is_what_was_checked(self):
         self.check_template(self.deploy()["template"], "arm64")
 
