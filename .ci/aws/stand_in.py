@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import http.server
 import json
+import re
 import threading
 import urllib.parse
 
@@ -29,6 +30,7 @@ class Aws:
         self.stacks = CloudFormation(lambda key: self.objects[BUCKET + key.split(BUCKET, 1)[1]])
         self.dead_letters = self.put_back = 0
         self.client_secret = ""  # of the stack's client
+        self.regions = set()  # that calls were signed for
         self.invoked = []  # function and payload of each call of Lambda
         self.ports = {}  # of services on this machine, which answer in place of the stand-in
         self.command_ids = []  # commands that Systems Manager on this machine took
@@ -47,6 +49,8 @@ class Aws:
 
     def answer(self, method, path, headers, body):
         """The status, the content type and the body of the answer."""
+        if signed := re.search(r"Credential=[^/]+/\d+/([^/]+)/", headers.get("Authorization", "")):
+            self.regions.add(signed[1])
         service, _, operation = headers.get("X-Amz-Target", "").partition(".")
         form = {}
         if not service and headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):

@@ -3,7 +3,7 @@
 The first time, at a terminal, SAM asks for the region and each parameter, and keeps the answers in samconfig.toml, in a
 section named after the stack. From then on that section is what is deployed: parameters and tags given to make are taken
 into it. Where there is none (a pipeline, say), parameters that are not given stay as they are in the stack, or are the
-template's defaults.
+template's defaults. The region is the environment's, if it names one, as for every other command.
 """
 
 import argparse
@@ -91,6 +91,8 @@ def main():
     tags = TAGS_OF_ALL | section.tags | dict(given.tags)
     guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
 
+    region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # of which SAM knows the second, and only if none is saved
+
     architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     if folder := variable("BUILT"):
         build = Build(folder)
@@ -109,6 +111,8 @@ def main():
         "--config-file", str(pathlib.Path(file).resolve()), "--config-env", stack if section.exists or guided else "default",
         "--no-fail-on-empty-changeset", "--tags", *quoted(tags), "--parameter-overrides", *quoted(parameters),
     ]
+    if region:
+        command += ["--region", region]
     if not guided and not sys.stdin.isatty():
         command.append("--no-confirm-changeset")  # nobody is there to be asked
     if guided:

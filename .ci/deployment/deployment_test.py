@@ -39,9 +39,9 @@ class DeploymentTest(unittest.TestCase):
         self.samconfig = shutil.copy(ROOT / "samconfig.toml", folder)
         self.aws = self.enterContext(stand_in.running())
 
-    def run_in_aws(self, *command, answers=""):
+    def run_in_aws(self, *command, answers="", **variables):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment(), input=answers, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment() | variables, input=answers, capture_output=True, text=True, timeout=300)
 
     def of_no_functions(self):
         """A build of this template whose functions are empty, where only what is asked for matters. SAM reads a template five
@@ -53,9 +53,9 @@ class DeploymentTest(unittest.TestCase):
         (build / "template.yaml").write_text(json.dumps(template_expansion.read(BUILT)))
         return build
 
-    def deploy(self, *settings, built=".aws-sam/arm64", answers=""):
+    def deploy(self, *settings, built=".aws-sam/arm64", answers="", **variables):
         """The change set that it comes to, which is executed."""
-        done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers)
+        done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers, **variables)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
         self.assertIs(self.aws.stacks.deployed["studio"], self.aws.stacks.change_sets[-1], done.stdout)
         return self.aws.stacks.change_sets[-1]
@@ -73,7 +73,10 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual((changed["type"], changed["parameters"]), ("UPDATE", wanted))
         self.assertEqual(changed["tags"], {"Project": "dcv-session-broker", "CostCenter": "42"})
 
-        again = self.deploy(built=build)
+        # The region is the environment's, as for every other command, and not the one that was saved.
+        self.aws.regions.clear()
+        again = self.deploy(built=build, AWS_REGION="eu-central-2")
+        self.assertEqual(self.aws.regions, {"eu-central-2"})
         self.assertEqual((again["parameters"], again["tags"]), (wanted, changed["tags"]))
 
         own = self.deploy("PARAMETERS=Issuer=https://login.example.com Audience=one,two Scope=desktops", built=build)
