@@ -12,6 +12,8 @@ import pathlib
 import subprocess
 import sys
 
+import boto3
+import botocore.exceptions
 import tomlkit
 from samcli.cli.types import CfnParameterOverridesType, CfnTags
 from samcli.yamlhelper import yaml_dump, yaml_parse
@@ -80,6 +82,20 @@ class Section:
             self.file.write_text(tomlkit.dumps(self.document))
 
 
+def check_credentials(region, profile, guided):
+    """Ends the program if nothing can be deployed: a build takes minutes."""
+    try:
+        session = boto3.Session(region_name=region, profile_name=profile)
+        if session.get_credentials() is None:
+            sys.exit("deploy: there are no credentials for AWS: set AWS_PROFILE, or log in (aws sso login)")
+        if session.region_name:
+            session.client("sts").get_caller_identity()
+        elif not guided:  # else SAM asks for it
+            sys.exit("deploy: there is no region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as refusal:
+        sys.exit(f"deploy: AWS did not take the credentials: {refusal}")
+
+
 def main():
     arguments = argparse.ArgumentParser()
     for what in ("parameters", "tags"):
@@ -92,6 +108,7 @@ def main():
     guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
 
     region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # of which SAM knows the second, and only if none is saved
+    check_credentials(region or section.settings.get("region"), section.settings.get("profile"), guided)
 
     architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     if folder := variable("BUILT"):

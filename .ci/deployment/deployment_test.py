@@ -95,6 +95,18 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual(second["parameters"], {"Architecture": "arm64", "LogLevel": "debug"})
         self.assertEqual(set(second["names"]), {"Architecture", "LogLevel"} | set(first["names"]))
 
+    def test_what_is_missing_is_said_before_anything_is_built(self):
+        for variables, said in (
+            ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, "no credentials"),
+            ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "no region"),
+            ({"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "did not take the credentials"),
+        ):
+            with self.subTest(said):
+                refused = self.run_in_aws("make", "deploy", "STACK=studio", f"SAMCONFIG={self.samconfig}", **variables)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertRegex(refused.stderr, f"(?m)^deploy: .*{said}")
+                self.assertNotIn("Build", refused.stdout + refused.stderr)
+
     def test_a_folder_that_nothing_was_built_in(self):
         refused = self.run_in_aws("make", "deploy", "STACK=studio", "BUILT=nope", f"SAMCONFIG={self.samconfig}")
         self.assertNotEqual(refused.returncode, 0)
