@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +27,20 @@ logged. What your credentials may not read is left out, and said. It needs dynam
 sessions, and for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
 ssm:ListCommandInvocations and logs:FilterLogEvents. It changes nothing.
 
+With -o json it is an object: SessionID, Found, Matches (sessions that may be meant), Summary, Happened and Next (each
+with At, By and Text), Why, Do, NotLookedAt, and Record, the table's own. A list without elements may be left out.
+
 It exits with 1 if there is no such session.`,
 		Example: `  dcvbroker explain SessionId123
   dcvbroker explain console-i-0a1b2c3d4e5f60001 --stack studio
   dcvbroker explain SessionId123 --url http://127.0.0.1:8080 -o json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("explain takes one session: see %s --help", cmd.CommandPath())
+			}
+			return nil
+		},
+		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.explain(cmd.Context(), args[0], since, format)
 		},

@@ -13,7 +13,6 @@ import (
 
 	"dcv-session-broker/internal/local/system"
 	"dcv-session-broker/internal/operate/story"
-	"dcv-session-broker/internal/operate/stuck"
 )
 
 // hostOf is a host of the local system.
@@ -69,76 +68,6 @@ func wantIn(t *testing.T, text string, wants ...string) {
 			return
 		}
 		rest = behind
-	}
-}
-
-// From a deletion that is stuck to its cause it is one command, whatever the host's fault is; and stuck lists them all.
-func TestExplainTellsTheCauseOfEachFault(t *testing.T) {
-	sys, url := startSystem(t, system.Options{})
-	faults := []string{"silence", "break", "lose-events", "disconnect"}
-	var entries []string
-	for n, fault := range faults {
-		call(t, http.MethodPut, url+"/local/hosts/"+hostOf(n+1)+"/sessions/of-"+fault, `{"Owner": "user1"}`)
-		entries = append(entries, fmt.Sprintf(`{"SessionId": "of-%s", "Owner": "user1"}`, fault))
-	}
-	for n, fault := range []string{"silence", "break", "lose-events", "break"} {
-		call(t, http.MethodPost, url+"/local/hosts/"+hostOf(n+1)+"/"+fault, "")
-	}
-	if said, status := dcvbroker(t, "", "stuck", "--url", url); status != exitDone || !strings.Contains(said, "Nothing is stuck; 0 more on their way, 0 wait") {
-		t.Errorf("%d\n%s", status, said)
-	}
-	call(t, http.MethodPost, url+"/deleteSessions", "["+strings.Join(entries, ",")+"]")
-	awaitRecord(t, url, "of-break", "AttemptFailedAt")
-	awaitRecord(t, url, "of-disconnect", "AttemptFailedAt")
-	if said, status := dcvbroker(t, "", "stuck", "--url", url); status != exitUnsuccessful || !strings.Contains(said, "2 stuck; 2 more on their way") {
-		t.Errorf("%d\n%s", status, said)
-	}
-	told, _, _ := explained(t, "of-silence", "--url", url)
-	if want := []string{"Systems Manager has not delivered the command of attempt 1 yet (Delayed).", "Systems Manager does not reach " + hostOf(1) + ": it is ConnectionLost"}; len(told.Why) != 2 ||
-		told.Why[0] != want[0] || !strings.HasPrefix(told.Why[1], want[1]) {
-		t.Errorf("of-silence, before its command times out: %q", told.Why)
-	}
-	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(4)+"/mend", "")
-	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(4)+"/disconnect", "")
-	sys.Advance(2 * time.Minute)
-	awaitRecord(t, url, "of-silence", "AttemptFailedAt")
-	call(t, http.MethodPost, url+"/local/cleanup/deletions", "")
-	awaitRecord(t, url, "of-break", `"Attempts":2`)
-	awaitRecord(t, url, "of-break", "AttemptFailedAt")
-
-	for fault, want := range map[string]struct {
-		causes []string // each begins so
-		advice string
-	}{
-		"silence": {[]string{"The host did not answer the close command (Systems Manager: DeliveryTimedOut).",
-			"Systems Manager has not delivered the command of attempt 2 yet (Delayed).", "Systems Manager does not reach " + hostOf(1) + ": it is ConnectionLost"},
-			"The command did not reach the host: is it running"},
-		"break": {[]string{"Could not connect to the DCV server: is dcvserver running? (exit 1)"}, "systemctl status dcvserver"},
-		"lose-events": {[]string{"Attempt 1 brought no answer.", "The news of an attempt was lost: Systems Manager says that its command has ended (Success), " +
-			"and the broker was not told."}, "CommandStatusRule"},
-		"disconnect": {[]string{"The host is not connected to Systems Manager.", "Systems Manager does not know " + hostOf(4)},
-			"is its agent, does it reach Systems Manager?"},
-	} {
-		told, text, status := explained(t, "of-"+fault, "--url", url)
-		if !slices.EqualFunc(told.Why, want.causes, strings.HasPrefix) || status != exitDone || len(told.NotLookedAt) > 0 {
-			t.Errorf("%s: %d\n%q", fault, status, told.Why)
-		}
-		wantIn(t, text, "DELETING for 2 minutes, and not confirmed: attempt 2.", "local asked for its deletion, request ",
-			"delete-sessions: deletion accepted: waiting for the host's answer", "Attempt 2 to have its host close it began.", "cleanup: ",
-			"What happens next", "Attempt 3", "It is given up", "Why", "What to do", want.advice, "dcvbroker doctor "+told.Record["HostId"].(string))
-	}
-
-	said, status := dcvbroker(t, "", "stuck", "--url", url, "-o", "json")
-	var list stuck.List
-	if err := json.Unmarshal([]byte(said), &list); err != nil || status != exitUnsuccessful || len(list.Deletions) != 4 || !list.Complete {
-		t.Fatalf("%d, %v\n%s", status, err, said)
-	}
-	said, _ = dcvbroker(t, "", "stuck", "--url", url)
-	for _, d := range list.Deletions {
-		if d.Attempts != 2 || d.Reason == "" || d.Advice == "" || d.AgeSeconds < 120 || !d.NextAttemptAt.Before(d.GiveUpAt) {
-			t.Errorf("%+v", d)
-		}
-		wantIn(t, said, d.SessionID+" of user1 on "+d.HostID+": for 2 minutes, 2 attempts", "why "+d.Reason, "next attempt ", "given up in 57 minutes")
 	}
 }
 

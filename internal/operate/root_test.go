@@ -50,6 +50,7 @@ func TestCompletion(t *testing.T) {
 		"get --state D":                             "CREATING READY DELETING DELETED UNKNOWN", // shells choose
 		"delete --url " + url + " ren":              "render-7",
 		"cancel --url " + url + " render-7 ":        "design-review",
+		"explain --url " + url + " ren":             "render-7",
 		"drain --url " + url + " i-":                demoHost,
 		"drain --url " + url + " " + demoHost + " ": "",
 		"get --url http://127.0.0.1:1 ":             "",
@@ -104,6 +105,12 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"drain --url " + url + " " + demoHost, "give --yes"},
 		{"redrive --url " + url, "give --stack"},
 		{"delete-stack --url " + url, "give --stack"},
+		{"explain", "see dcvbroker explain --help"},
+		{"explain s-1 --url http://127.0.0.1:1", "make run starts it"},
+		{"explain s-1 --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
+		{"stuck --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
+		{"stuck all", "see dcvbroker stuck --help"},
+		{"doctor --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
 		{"smoke now", "see dcvbroker smoke --help"},
 	} {
 		said, status := dcvbroker(t, "", strings.Fields(c.typed)...)
@@ -137,14 +144,14 @@ func TestEachVerbRunsFromAnEmptyFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("DCVBROKER_URL", url)
 	for _, typed := range []string{
-		"get", "delete s-1 --grace 10m", "cancel s-1", "delete s-1 --wait", "smoke", "drain " + demoHost + " --yes", "version", "completion bash", "help get",
+		"get", "explain s-1", "stuck", "doctor", "delete s-1 --grace 10m", "cancel s-1", "delete s-1 --wait", "smoke", "drain " + demoHost + " --yes", "version", "completion bash", "help get",
 	} {
 		if said, status := dcvbroker(t, "", strings.Fields(typed)...); status != exitDone {
 			t.Errorf("%s: %d\n%s", typed, status, said)
 		}
 	}
 	ofStack := []string{"delete-stack", "redrive"}
-	for _, verb := range (&program{}).command().Commands() { // doctor, explain and stuck have tests of their own
+	for _, verb := range (&program{}).command().Commands() {
 		if !slices.Contains(append(ofStack, "get", "delete", "cancel", "smoke", "drain", "version", "completion", "help", "doctor", "explain", "stuck", "page"), verb.Name()) {
 			t.Errorf("%s is not run", verb.Name())
 		}

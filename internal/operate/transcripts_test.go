@@ -29,6 +29,7 @@ import (
 //	says N PATTERN             waits until what has begun has said so N times
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
+//	await-reason SESSION PATTERN  waits until its StateReason fits
 //	running HOST [SESSION...]  compares what really runs there, by ID
 //	advance DURATION           sets the clock of the whole system on
 func TestTranscripts(t *testing.T) {
@@ -45,7 +46,7 @@ func TestTranscripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
 			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "control": onStage((*stage).control),
-			"await": onStage((*stage).await), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
+			"await": onStage((*stage).await), "await-reason": onStage((*stage).awaitReason), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
 		},
 	})
 }
@@ -208,6 +209,20 @@ func (s *stage) await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s is not %s: %s", id, state, s.ask(ts, http.MethodGet, "sessions", ""))
+		}
+	}
+}
+
+func (s *stage) awaitReason(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		var record struct{ StateReason string }
+		ts.Check(json.Unmarshal([]byte(s.ask(ts, http.MethodGet, "sessions/"+args[0], "")), &record))
+		if pattern.MatchString(record.StateReason) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the reason of %s is %q", args[0], record.StateReason)
 		}
 	}
 }

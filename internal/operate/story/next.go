@@ -28,7 +28,10 @@ func next(s *subject) (events []Event) {
 		}
 		add(s.CloseAt, "Closing begins: its host is told to close it.")
 	case s.open():
-		if s.NextAttemptAt.Before(end) || end.IsZero() {
+		switch {
+		case s.now.After(s.NextAttemptAt):
+			add(s.NextAttemptAt, "The next run of cleanup works on it.")
+		case s.NextAttemptAt.Before(end) || end.IsZero():
 			add(s.NextAttemptAt, "Attempt %d, unless the host answers before.", s.Attempts+1)
 		}
 		if s.State == session.Deleted {

@@ -109,16 +109,17 @@ func (t *Teller) advice(s *subject) (do []string) {
 	}
 	if reason != "" && (closing || s.State == session.Unknown || !s.CloseUntil.IsZero()) {
 		if text, ok := t.Advice(reason); ok {
-			do = append(do, sentences(text)...)
+			do = append(do, sentences(strings.ReplaceAll(text, "doctor HOST", "doctor "+s.HostID))...)
 		} else {
 			do = append(do, "The runbook does not speak of this reason: look at the functions' logs.")
 		}
 	}
-	if closing && reason == "" && !s.overdue() {
+	if closing && reason == "" && !s.overdue() && len(ofHost(s)) == 0 {
 		do = append(do, "Wait: nothing has failed yet.")
 	}
-	if s.HostID != "" && (closing || s.State == session.Unknown) {
-		do = append(do, "What the host lacks, and the command that fixes it: dcvbroker doctor "+s.HostID)
+	toDoctor := "dcvbroker doctor " + s.HostID
+	if told := strings.Contains(strings.Join(do, "\n"), toDoctor); !told && s.HostID != "" && (closing || s.State == session.Unknown) {
+		do = append(do, "What the host lacks, and the command that fixes it: "+toDoctor)
 	}
 	if closing && s.now.Sub(s.closingSince()) > session.Lease {
 		do = append(do, "If the record must go now, whatever the host does: dcvbroker delete "+s.ID+" --force")

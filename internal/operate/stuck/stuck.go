@@ -173,13 +173,17 @@ func (d Deletion) head(now time.Time) string {
 }
 
 func (d Deletion) next(now time.Time) string {
+	attempt := "attempt " + screen.Clock(d.NextAttemptAt, now)
+	if now.After(d.NextAttemptAt) {
+		attempt = "attempt in the next run of cleanup"
+	}
 	switch {
 	case d.Confirmation != "":
 		return "shown to session-stream again " + screen.Clock(d.NextAttemptAt, now)
 	case !d.GiveUpAt.IsZero() && !d.NextAttemptAt.Before(d.GiveUpAt):
 		return "given up " + screen.Clock(d.GiveUpAt, now)
 	case d.GiveUpAt.IsZero():
-		return "attempt " + screen.Clock(d.NextAttemptAt, now)
+		return attempt
 	}
-	return "attempt " + screen.Clock(d.NextAttemptAt, now) + ", given up " + screen.Distance(d.GiveUpAt, now)
+	return attempt + ", given up " + screen.Distance(d.GiveUpAt, now)
 }
