@@ -182,7 +182,7 @@ build-%:
 	@$(LAMBDA_BUILD) GOOS=linux GOARCH=$(GOARCH_OF_$(ARCHITECTURE)) \
 	  go build -o build/$(ARCHITECTURE)/$*/bootstrap ./functions/$*
 
-release: | build/ ## Build for both processors twice, compare, and pack what is then deployed without building
+release: | build/ ## Build for both processors, and dcvbroker for PLATFORMS='linux/arm64 ...', twice, compare, and pack
 	@.ci/deployment/release
 
 deploy: ## Build and deploy, guided the first time: STACK=name, ARCHITECTURE=arm64, PARAMETERS='Key=Value ...', TAGS=...

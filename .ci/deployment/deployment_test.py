@@ -151,7 +151,7 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual(template_expansion.lint(json.dumps(expanded, sort_keys=True)), [])
 
     def test_a_release_is_deployed_as_it_is(self):
-        for archive in sorted((ROOT / "build" / "release").glob("*.tar.gz")):
+        for archive in sorted((ROOT / "build" / "release").glob("dcv-session-broker-*.tar.gz")):
             architecture = "x86_64" if "x86_64" in archive.name else "arm64"
             with self.subTest(archive.name), tarfile.open(archive) as packed:
                 packed.extractall(self.folder, filter="data")
@@ -165,7 +165,7 @@ class DeploymentTest(unittest.TestCase):
                 self.assertIn(f"was built for {architecture}", refused.stderr)
                 for parameter in (template_expansion.read(change_set["template"])["Parameters"]["Architecture"],):
                     self.assertEqual(parameter["AllowedValues"], [architecture])
-        self.assertEqual(len(list((ROOT / "build" / "release").glob("*.tar.gz"))), 2)
+        self.assertEqual(len(list((ROOT / "build" / "release").glob("dcv-session-broker-*.tar.gz"))), 2)
 
 
 def processor(program):

@@ -1,8 +1,9 @@
-"""`make smoke` and `make doctor` against the system on one machine, `make redrive` and `make delete-stack` against a stand-in
+"""`dcvbroker` from an empty folder, `make smoke` and `make doctor` against the system on one machine, `make redrive` and `make delete-stack` against a stand-in
 for AWS, as an operator types them."""
 
 import os
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -26,6 +27,25 @@ class OperatorTest(unittest.TestCase):
     def setUp(self):
         self.system = self.enterContext(local_system.idle())
         self.url = f"URL={self.system.address}"
+
+    def test_dcvbroker(self):
+        self.assertEqual(make("dcvbroker").returncode, 0)
+        empty = self.enterContext(tempfile.TemporaryDirectory())
+
+        def dcvbroker(*arguments):
+            environment = {"PATH": os.environ["PATH"], "HOME": empty, "DCVBROKER_URL": self.system.address}
+            return subprocess.run([ROOT / "build" / "dcvbroker", *arguments], cwd=empty, env=environment, capture_output=True, text=True, timeout=60)
+
+        done = dcvbroker("get", "SessionId123")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, rf"(?m)^SessionId123  user1  {HOST}  READY ")
+        done = dcvbroker("delete", "SessionId123", "SessionIdabc", "--wait")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("SessionIdabc: The requested dcvSession does not exist\n", done.stderr)
+        self.assertIn("1 of 1 ended\n", done.stderr)
+        self.assertEqual(dcvbroker("delete", "--host", OTHER, "--older-than", "0s").returncode, 0)
+        self.assertEqual(dcvbroker("get", "--url", "http://127.0.0.1:1").returncode, 3)
+        self.assertEqual(os.listdir(empty), [])
 
     def test_smoke(self):
         before = self.system.control("GET", "sessions")

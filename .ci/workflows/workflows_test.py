@@ -88,7 +88,10 @@ class WorkflowsTest(unittest.TestCase):
         said = "\n".join(scripts(self.read("release.yml")))
         self.assertIn("make release", said)
         self.assertIn("build/release/*", said)
-        self.assertNotIn("SAME_CACHE", said)
+        for shortcut in ("SAME_CACHE", "PLATFORMS"):
+            self.assertNotIn(shortcut, said)
+        made = (ROOT / ".ci" / "deployment" / "release").read_text()
+        self.assertIn("PLATFORMS:-" + " ".join(f"{system}/{processor}" for system in ("linux", "darwin", "windows") for processor in ("amd64", "arm64")), made)
         self.assertEqual(self.read("release.yml")[True], {"push": {"tags": ["v*"]}})
 
     def test_nothing_is_released_unchecked(self):
