@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcv-session-broker/internal/local/system"
+	"dcv-session-broker/internal/operate/api"
 )
 
 func TestHelpOfEachVerbShowsExamples(t *testing.T) {
@@ -151,7 +155,7 @@ func TestEachVerbRunsFromAnEmptyFolder(t *testing.T) {
 		}
 	}
 	ofStack := []string{"delete-stack", "redrive"}
-	for _, verb := range (&program{}).command().Commands() {
+	for _, verb := range (&program{}).command().Commands() { // page has a test of its own
 		if !slices.Contains(append(ofStack, "get", "delete", "cancel", "smoke", "drain", "version", "completion", "help", "doctor", "explain", "stuck", "page"), verb.Name()) {
 			t.Errorf("%s is not run", verb.Name())
 		}
@@ -185,6 +189,23 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	}
 	if host := all[0]["Server"].(map[string]any)["Id"]; host != demoHost {
 		t.Errorf("Server.Id is %v", host)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, documented, _ := strings.Cut(string(readme), "`get -o json` is an array")
+	documented, _, _ = strings.Cut(documented, "`-o csv`")
+	var names, listed []string
+	for field := range reflect.TypeFor[api.Session]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(documented, -1) {
+		listed = append(listed, name[1])
+	}
+	if !slices.Equal(names, listed) {
+		t.Errorf("fields:    %q\nREADME.md: %q", names, listed)
 	}
 	if said, status := dcvbroker(t, "", "get", "--owner", "nobody", "--url", url, "-o", "json"); status != exitDone || !strings.HasPrefix(said, "[]\n") {
 		t.Errorf("%d\n%s", status, said)
