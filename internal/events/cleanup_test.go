@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/session"
 )
 
@@ -43,6 +46,19 @@ func TestIdleSessionsAreNotClosedUnlessAsked(t *testing.T) {
 	}
 	if err := f.cleanup("idle", time.Hour); err != nil || !slices.Equal(f.documents(), []string{"Idle"}) {
 		t.Errorf("%v, sent %q", err, f.documents())
+	}
+}
+
+// Idle closing has the grace period and the message of the stack's parameters.
+func TestIdleUsersAreWarnedAsTheStackIsSet(t *testing.T) {
+	f := newFleetWorld(t)
+	f.ruleDefaults = cleanup.RuleDefaults{GracePeriod: 15 * time.Minute, Message: "Save"}
+	if err := f.cleanup("idle", time.Hour); err != nil || len(f.sent) != 1 {
+		t.Fatalf("%v, sent %q", err, f.documents())
+	}
+	want := map[string][]string{"idleMinutes": {"60"}, "warnSeconds": {"900"}, "message": {"U2F2ZQ=="}}
+	if diff := cmp.Diff(want, f.sent[0].Parameters); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package runcommand
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,10 +36,17 @@ func (b *Broadcaster) Inventory(ctx context.Context, id string, sentAt time.Time
 	return b.send(ctx, b.InventoryDocument, comment{kind: inventoryKind, id: id, at: sentAt}, nil)
 }
 
-// CloseIdle has the hosts close sessions that nobody has used for that long.
-func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, after time.Duration) error {
-	minutes := strconv.Itoa(int(after / time.Minute))
-	return b.send(ctx, b.IdleDocument, comment{kind: idleKind, id: id, at: sentAt}, map[string][]string{"idleMinutes": {minutes}})
+// CloseIdle has the hosts close sessions that nobody has used for so long. Without
+// a warning the document's defaults hold: none is given.
+func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, limit session.IdleLimit) error {
+	parameters := map[string][]string{"idleMinutes": {strconv.Itoa(int(limit.After / time.Minute))}}
+	if warn := limit.WarnBefore(); warn > 0 {
+		parameters["warnSeconds"] = []string{strconv.Itoa(int(warn / time.Second))}
+		if limit.Message != "" {
+			parameters["message"] = []string{base64.StdEncoding.EncodeToString([]byte(limit.Message))}
+		}
+	}
+	return b.send(ctx, b.IdleDocument, comment{kind: idleKind, id: id, at: sentAt}, parameters)
 }
 
 func (b *Broadcaster) send(ctx context.Context, document string, c comment, parameters map[string][]string) error {

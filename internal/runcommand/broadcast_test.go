@@ -41,8 +41,14 @@ func TestOneCommandAsksTheWholeFleet(t *testing.T) {
 	if err := api.broadcaster().Inventory(t.Context(), attemptID, sentAt); err != nil {
 		t.Fatal(err)
 	}
-	if err := api.broadcaster().CloseIdle(t.Context(), attemptID, sentAt, 90*time.Minute); err != nil {
-		t.Fatal(err)
+	for _, limit := range []session.IdleLimit{
+		{After: 90 * time.Minute, Message: "unused"},
+		{After: 90 * time.Minute, GracePeriod: 15 * time.Minute, Message: "Save your work: é"},
+		{After: time.Minute, GracePeriod: time.Minute},
+	} {
+		if err := api.broadcaster().CloseIdle(t.Context(), attemptID, sentAt, limit); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want := func(document, comment string, parameters map[string][]string) *ssm.SendCommandInput {
 		return &ssm.SendCommandInput{
@@ -54,6 +60,10 @@ func TestOneCommandAsksTheWholeFleet(t *testing.T) {
 	if diff := cmp.Diff([]*ssm.SendCommandInput{
 		want("Inventory", "inventory "+attemptID+" 2026-11-23T19:01:02.123Z", nil),
 		want("Idle", "idle "+attemptID+" 2026-11-23T19:01:02.123Z", map[string][]string{"idleMinutes": {"90"}}),
+		want("Idle", "idle "+attemptID+" 2026-11-23T19:01:02.123Z", map[string][]string{
+			"idleMinutes": {"90"}, "warnSeconds": {"900"}, "message": {"U2F2ZSB5b3VyIHdvcms6IMOp"},
+		}),
+		want("Idle", "idle "+attemptID+" 2026-11-23T19:01:02.123Z", map[string][]string{"idleMinutes": {"1"}, "warnSeconds": {"30"}}),
 	}, api.sent, cmpopts.IgnoreUnexported(ssm.SendCommandInput{}, types.Target{})); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)
 	}

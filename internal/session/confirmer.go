@@ -129,6 +129,8 @@ const (
 	OutcomeUnanswered Outcome = "unanswered"
 	// OutcomeInUse: a session that was to be closed for being idle is in use.
 	OutcomeInUse Outcome = "in-use"
+	// OutcomeWarned: such a session's users are shown when it will be closed.
+	OutcomeWarned Outcome = "warned"
 )
 
 // A Report is a host's word about one session of an attempt.

@@ -18,7 +18,7 @@ type IdleReport struct {
 // An IdleSession is one decision of a host.
 type IdleSession struct {
 	NameOnHost, CreationTime string
-	// Outcome is OutcomeClosed, OutcomeInUse or OutcomeFailed.
+	// Outcome is OutcomeClosed, OutcomeInUse, OutcomeWarned or OutcomeFailed.
 	Outcome                       Outcome
 	IdleMinutes, NumOfConnections int64
 	Reason                        string

@@ -45,6 +45,7 @@ type command struct {
 	voidAfter int64
 	surveyOf  time.Time // when an inventory or idle command says that it was sent
 	idle      time.Duration
+	warn      time.Duration // so long before, users are told; zero: never
 }
 
 // newCommand reads what a call asks for.
@@ -63,6 +64,10 @@ func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 	case idleDocument:
 		minutes, _ := strconv.Atoi(in.Parameters["idleMinutes"][0])
 		cmd.idle = time.Duration(minutes) * time.Minute
+		if seconds, given := in.Parameters["warnSeconds"]; given {
+			n, _ := strconv.Atoi(seconds[0])
+			cmd.warn = time.Duration(n) * time.Second
+		}
 		fallthrough
 	case inventoryDocument:
 		cmd.surveyOf, _ = time.Parse("2006-01-02T15:04:05.000Z", cmd.comment[strings.LastIndex(cmd.comment, " ")+1:])

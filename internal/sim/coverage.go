@@ -42,6 +42,7 @@ const (
 	ruleOvertaken
 	ruleLeavesAlone
 	ruleStops
+	idleClosedAfterWarning
 
 	deeds
 )
@@ -54,7 +55,8 @@ var deedNames = [deeds]string{"an empty host is stopped", "an end is announced",
 	"a deletion waits for its close time", "a close time is brought forward", "users are warned", "nobody is connected who could be warned",
 	"users are told that a deletion is cancelled", "a cancel is answered as a success", "a cancel is too late",
 	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits",
-	"a rule marks a session", "a session changes between a rule's read and its mark", "a rule leaves alone what a caller cancelled", "a rule stops at its limit"}
+	"a rule marks a session", "a session changes between a rule's read and its mark", "a rule leaves alone what a caller cancelled", "a rule stops at its limit",
+	"a session is closed for being idle whose users were warned"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

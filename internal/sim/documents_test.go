@@ -29,10 +29,15 @@ func TestModelSaysWhatTheScriptsSay(t *testing.T) {
 		rounds = 5 // of 100 cases
 	}
 	for name, command := range map[string]func(*rapid.T, scriptedHost) *ssm.SendCommandInput{
-		"close":     genClose,
-		"inventory": func(*rapid.T, scriptedHost) *ssm.SendCommandInput { return genSurvey(inventoryDocument, 0) },
+		"close": genClose,
+		"inventory": func(*rapid.T, scriptedHost) *ssm.SendCommandInput {
+			return genSurvey(inventoryDocument, session.IdleLimit{})
+		},
 		"idle": func(t *rapid.T, _ scriptedHost) *ssm.SendCommandInput {
-			return genSurvey(idleDocument, rapid.IntRange(1, 180).Draw(t, "idle minutes"))
+			return genSurvey(idleDocument, session.IdleLimit{
+				After:       time.Duration(rapid.IntRange(1, 180).Draw(t, "idle minutes")) * time.Minute,
+				GracePeriod: time.Duration(rapid.SampledFrom([]int{0, 60, 1200, 3600, 3600}).Draw(t, "grace period")) * time.Second,
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +82,9 @@ type scriptedSession struct {
 	Decimals          int
 	Connections       int
 	LeftAgo           time.Duration // negative: nobody has left it
+	Away              time.Duration // who is connected does nothing for so long; negative: they are there
+	Tried             time.Duration // so long before that it was tried to warn them; negative: never
+	Until             time.Duration // from now, the session stays for that
 	ComesBack         bool          // as another incarnation
 }
 
@@ -86,6 +94,11 @@ const scriptedID = "i-0123456789abcdef0"
 var began = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (h scriptedHost) now() time.Time { return began.Add(h.After) }
+
+// ago is so long before, as dcv prints it.
+func (h scriptedHost) ago(d time.Duration) time.Time {
+	return h.now().Add(-d).Truncate(time.Microsecond)
+}
 
 func printed(at time.Time, decimals int) string {
 	if decimals == 0 {
@@ -125,7 +138,14 @@ var (
 			Kind: rapid.SampledFrom([]string{"virtual", "console"}).Draw(t, "kind"), Age: genAge.Draw(t, "age"),
 			Decimals: rapid.SampledFrom([]int{0, 3, 6}).Draw(t, "decimals"), LeftAgo: -1,
 			Connections: rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "connections"),
-			ComesBack:   rapid.IntRange(0, 4).Draw(t, "comes back") == 0,
+			ComesBack:   rapid.IntRange(0, 4).Draw(t, "comes back") == 0, Away: -1,
+		}
+		if s.Connections > 0 && rapid.IntRange(0, 2).Draw(t, "is away") > 0 {
+			s.Away = genAge.Draw(t, "away for")
+		}
+		if s.Tried = -1; s.Away >= 0 && rapid.Bool().Draw(t, "tried to warn") {
+			s.Tried = max(0, s.Away+rapid.SampledFrom([]time.Duration{0, 0, time.Microsecond, -time.Microsecond, time.Minute, -time.Minute}).Draw(t, "of another idle time"))
+			s.Until = time.Duration(rapid.IntRange(-2, 2).Draw(t, "until")) * time.Second
 		}
 		if rapid.Bool().Draw(t, "was left") {
 			s.LeftAgo = genAge.Draw(t, "left ago")
@@ -182,13 +202,13 @@ func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
 }
 
 // genSurvey is an inventory, or with a limit the closing of idle sessions.
-func genSurvey(document string, idleMinutes int) *ssm.SendCommandInput {
+func genSurvey(document string, limit session.IdleLimit) *ssm.SendCommandInput {
 	var sent capture
 	b := &runcommand.Broadcaster{API: &sent, InventoryDocument: inventoryDocument, IdleDocument: idleDocument, FleetTag: fleetTag}
 	if document == inventoryDocument {
 		_ = b.Inventory(context.Background(), "n", began)
 	} else {
-		_ = b.CloseIdle(context.Background(), "n", began, time.Duration(idleMinutes)*time.Minute)
+		_ = b.CloseIdle(context.Background(), "n", began, limit)
 	}
 	return sent.input
 }
@@ -209,7 +229,7 @@ func (h scriptedHost) simulate(t *testing.T, in *ssm.SendCommandInput) (lines, l
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(1)
 		w.calm = true
-		m := &machine{id: scriptedID, platform: "linux", tagged: true, dcv: h.DCV, newest: map[string]time.Time{}}
+		m := &machine{id: scriptedID, platform: "linux", tagged: true, dcv: h.DCV, noUsers: true, idleTries: map[string]idleTry{}, newest: map[string]time.Time{}}
 		w.machines = []*machine{m}
 		time.Sleep(h.After)
 		add := func(s scriptedSession, created, left string, connections int) *desktop {
@@ -222,7 +242,14 @@ func (h scriptedHost) simulate(t *testing.T, in *ssm.SendCommandInput) (lines, l
 		}
 		var all []*desktop
 		for _, s := range h.Sessions {
-			all = append(all, add(s, h.created(s), h.left(s), s.Connections))
+			d := add(s, h.created(s), h.left(s), s.Connections)
+			if s.Away >= 0 {
+				d.away = h.ago(s.Away)
+			}
+			if s.Tried >= 0 {
+				m.idleTries[s.Name] = idleTry{d.created, h.ago(s.Tried), h.now().Add(s.Until).Unix()}
+			}
+			all = append(all, d)
 		}
 		on := &onHost{command: newCommand(in, w.now()), machine: m, said: map[string]string{}}
 		w.deliver(on)

@@ -37,6 +37,9 @@ type machine struct {
 	sessions []*desktop
 	newest   map[string]time.Time   // by name: when the last of that name was created
 	notices  map[string]*noticeFile // by name; nil: none
+
+	idleTries map[string]idleTry // by name
+	noUsers   bool               // its user database knows nobody
 }
 
 type machineState int
@@ -68,6 +71,7 @@ type desktop struct {
 	createdText       string
 	connections       int64
 	usedSince         time.Time // when a user last connected or left
+	away              time.Time // since when, by its host's clock, its user is connected and does nothing; zero: they are there
 	left              string
 	window            *window // on its screen
 	newestRun         int     // of the notices that its host has taken
@@ -181,6 +185,7 @@ func (w *world) startDesktop(m *machine, name, kind string) {
 	}
 	if w.other.chance(65 * percent) {
 		d.connections = 1
+		w.goesAway(d)
 	}
 	m.sessions = append(m.sessions, d)
 	w.say(m.id, "session %q of %s starts (%s)", name, d.owner, d.createdText)
@@ -236,22 +241,6 @@ func (w *world) live() {
 	kinds[w.dice.weighted(weights)].do(m)
 }
 
-// use has somebody connect to a session, or leave it.
-func (w *world) use(m *machine) {
-	if len(m.sessions) == 0 || m.state != running {
-		return
-	}
-	d := oneOf(w.dice, m.sessions)
-	d.usedSince = w.now()
-	if d.connections > 0 {
-		d.connections, d.left = 0, m.clock(w.now()).Format("2006-01-02T15:04:05.000000Z")
-		w.say(m.id, "the user of %q leaves", d.name)
-	} else {
-		d.connections = 1
-		w.say(m.id, "the user of %q connects", d.name)
-	}
-}
-
 // ill makes a host ill in some way, or well again.
 func (w *world) ill(m *machine, how fault, toggle func(), was bool) {
 	toggle()
@@ -296,7 +285,7 @@ func (w *world) power(m *machine) {
 func (w *world) turnOff(m *machine, how machineState) {
 	m.state, m.since = how, w.now()
 	if how != hibernated {
-		m.sessions, m.notices = nil, nil
+		m.sessions, m.notices, m.idleTries = nil, nil, nil
 	}
 	if how == terminated {
 		w.emitInstance(m, "terminated")

@@ -46,7 +46,7 @@ var olderFault = map[string]fault{"delete-sessions": functionOlder, "cleanup": c
 func (s setup) asOlder() setup {
 	s.maxSessions = math.MaxInt32
 	s.read.hostEvents.MaxSessionsPerHost = s.maxSessions
-	s.grace, s.read.deleteSessions.Defaults.GracePeriod = 0, 0
+	s.grace, s.read.deleteSessions.Defaults.GracePeriod, s.read.cleanup.RuleDefaults.GracePeriod = 0, 0, 0
 	return s
 }
 

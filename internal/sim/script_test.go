@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,19 +11,30 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"pgregory.net/rapid"
+
+	"dcv-session-broker/internal/template"
 )
 
-// scriptOf is the Linux step of one of template.yaml's documents.
-func scriptOf(document string) string {
+// documentNamed is one of template.yaml's documents.
+func documentNamed(name string) template.Document {
 	for _, d := range theTemplate().Documents() {
-		for _, s := range d.Steps {
-			if d.LogicalID == document && s.Platform == "Linux" {
-				return s.Script
-			}
+		if d.LogicalID == name {
+			return d
+		}
+	}
+	panic("sim: template.yaml has no document " + name)
+}
+
+// scriptOf is its Linux step.
+func scriptOf(document string) string {
+	for _, s := range documentNamed(document).Steps {
+		if s.Platform == "Linux" {
+			return s.Script
 		}
 	}
 	panic("sim: template.yaml has no Linux step of " + document)
@@ -39,10 +51,13 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 	command := exec.CommandContext(t.Context(), "sh", file)
 	command.Dir = dir
 	command.Env = []string{
-		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "DCV_STATE=" + filepath.Join(dir, "dcv"), "AWS_SSM_INSTANCE_ID=" + scriptedID,
+		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "DCV_STATE=" + filepath.Join(dir, "dcv"), "AWS_SSM_INSTANCE_ID=" + scriptedID, "DCV_BROKER_NOTICES=" + filepath.Join(dir, "notices"),
 	}
-	for name, values := range in.Parameters {
-		command.Env = append(command.Env, "SSM_"+name+"="+values[0])
+	document := documentNamed(aws.ToString(in.DocumentName))
+	values, err := document.Values(in.Parameters)
+	must(t, err)
+	for name, value := range values {
+		command.Env = append(command.Env, "SSM_"+name+"="+value)
 	}
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -58,12 +73,23 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 func (h scriptedHost) install(t *rapid.T, dir string) {
 	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "dcv"), 0o700))
+	must(t, os.MkdirAll(filepath.Join(dir, "notices"), 0o700))
 	for _, s := range h.Sessions {
 		file := filepath.Join(dir, "dcv", hex.EncodeToString([]byte(s.Name)))
 		write(t, file+".json", described(s, h.created(s), h.left(s)), 0o600)
 		if s.Connections > 0 {
-			connections := slices.Repeat([]string{`{"id":1,"last-interaction-time":""}`}, s.Connections)
+			used := ""
+			if s.Away >= 0 {
+				used = printed(h.ago(s.Away), 6)
+			}
+			connections := slices.Repeat([]string{`{"id":1,"last-interaction-time":"` + used + `"}`}, s.Connections)
 			write(t, file+".connections", "["+strings.Join(connections, ",")+"]\n", 0o600)
+		}
+		if s.Tried >= 0 {
+			created, err := time.Parse(time.RFC3339Nano, h.created(s))
+			must(t, err)
+			line := fmt.Sprintf("%d - 0 0 0 0 0 %d %d\n", h.ago(s.Tried).UnixMicro(), created.UnixMicro(), h.now().Add(s.Until).Unix())
+			write(t, filepath.Join(dir, "notices", fmt.Sprintf("%x.idle", sha256.Sum256([]byte(s.Name)))), line, 0o600)
 		}
 		if s.ComesBack {
 			write(t, file+".next", described(s, h.recreated(s), ""), 0o600)
@@ -79,6 +105,7 @@ func (h scriptedHost) install(t *rapid.T, dir string) {
 	}
 	shim(t, dir, "date", fmt.Sprint("echo ", h.now().Unix()))
 	shim(t, dir, "sleep", "exit 0")
+	shim(t, dir, "id", `[ $# = 1 ] || exit 1; exec /usr/bin/id "$@"`)
 	shim(t, dir, "dcv", fmt.Sprintf(`
 case $1 in
 close-session) : >"$DCV_STATE/closing"; %s ;;

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"testing"
 
+	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
 )
 
@@ -70,6 +71,18 @@ func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
 		}
 		if rules != 1 {
 			t.Errorf("%d rules write the audit trail", rules)
+		}
+	}
+}
+
+// Users are warned two runs before the idle limit, at least: the domain must know how
+// often idle sessions are looked for.
+func TestIdleRunsComeAsOftenAsTheDomainSays(t *testing.T) {
+	for _, f := range project(t, nil).Functions() {
+		for _, s := range f.Schedules {
+			if s.Event == "Idle" && s.Every != session.IdleRunEvery {
+				t.Errorf("every %s in the template, every %s in the domain", s.Every, session.IdleRunEvery)
+			}
 		}
 	}
 }

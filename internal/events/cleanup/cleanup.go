@@ -129,7 +129,8 @@ type Handler struct {
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper    *session.Stopper
 	RuleRunner *session.RuleRunner
-	// RuleDefaults are for rules that say nothing of a grace period.
+	// RuleDefaults are for rules that say nothing of a grace period, and for idle
+	// closing.
 	RuleDefaults RuleDefaults
 	// SilentAfter is how long a host may leave inventories unanswered.
 	SilentAfter time.Duration
@@ -190,7 +191,9 @@ func (c *Handler) do(ctx context.Context, task string) error {
 			c.Log.Info("idle sessions are not closed: CLOSE_IDLE_AFTER_MINUTES is 0")
 			return nil
 		}
-		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)
+		return c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), session.IdleLimit{
+			After: c.CloseIdleAfter, GracePeriod: c.RuleDefaults.GracePeriod, Message: c.RuleDefaults.Message,
+		})
 	case "stop":
 		if c.Stopper.Grace == 0 {
 			c.Log.Info("empty hosts are not stopped: STOP_EMPTY_AFTER_MINUTES is 0")

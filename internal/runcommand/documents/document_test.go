@@ -3,6 +3,7 @@ package documents_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -28,6 +29,7 @@ var resources = sync.OnceValues(func() (*yaml.Node, error) {
 type document struct {
 	Parameters map[string]struct {
 		Type, InterpolationType, AllowedPattern string
+		Default                                 *string
 		MaxChars                                int
 	}
 	MainSteps []struct {
@@ -83,6 +85,17 @@ func (d document) script(t *testing.T, step string) string {
 	}
 	t.Fatalf("the document has no step %s", step)
 	return ""
+}
+
+// complete adds the defaults of the parameters that are not given.
+func (d document) complete(given map[string]string) map[string]string {
+	all := maps.Clone(given)
+	for name, p := range d.Parameters {
+		if _, isGiven := given[name]; !isGiven && p.Default != nil {
+			all[name] = *p.Default
+		}
+	}
+	return all
 }
 
 // The documents that name sessions.

@@ -72,7 +72,8 @@ func (h *host) clock(start, step int) {
 	h.hasClock, h.clockStep = true, step
 	counter := filepath.Join(h.bin, "clock")
 	h.write(counter, strconv.Itoa(start)+"\n", 0o600)
-	h.shim("date", fmt.Sprintf(`read -r now <%[1]s; echo "$now"; echo $((now + %d)) >%[1]s`, counter, step))
+	h.shim("date", fmt.Sprintf(`[ "$1" != -u ] || exec `+program(h.t, "date")+` "$@"
+read -r now <%[1]s; echo "$now"; echo $((now + %d)) >%[1]s`, counter, step))
 }
 
 // noSleep makes the script's waits take no time.
@@ -200,6 +201,7 @@ func (h *host) execute(document string, parameters map[string]string) string {
 	}
 	linux, windows := d.script(h.t, "linux"), d.script(h.t, "windows")
 	broken := false
+	parameters = d.complete(parameters)
 	for name, value := range parameters {
 		broken = broken || name == "sessions" && !regexp.MustCompile(d.Parameters[name].AllowedPattern).MatchString(value)
 		if h.oldAgent {

@@ -1,15 +1,22 @@
 # Closes the sessions of this host that nobody used for so many minutes: idle.sh says by which rules, and what it prints.
 # Here texts are escaped again. A Windows host has one session, so each is seen through by itself, and its line needs no
 # bound.
+# Where the users of a session are warned, nothing takes the message away before its time but they themselves.
 $idleMinutes = $env:SSM_idleMinutes; if ($null -eq $idleMinutes) { $idleMinutes = '{{ idleMinutes }}' }
+$warnSeconds = $env:SSM_warnSeconds; if ($null -eq $warnSeconds) { $warnSeconds = '{{ warnSeconds }}' }
+$message = $env:SSM_message; if ($null -eq $message) { $message = '{{ message }}' }
+$suffix = '.idle'
 #include shared/dcv.ps1
 #include shared/listed.ps1
 #include shared/closing.ps1
 #include shared/survey.ps1
+#include shared/notice.ps1
 function Minutes($since) { [long][Math]::Max(0, [Math]::Floor(([DateTime]::UtcNow - $since).TotalMinutes)) }
+function Second($time) { [long][Math]::Floor(($time.Ticks - $epoch) / 10000000) }
+function Seconds($since) { (Second ([DateTime]::UtcNow)) - (Second $since) }
 
 # Look sets $now to how long a session was not used and by how many it is used, with a note if dcv contradicts itself. It
-# asks for the connections where they matter, with $ask always.
+# asks for the connections where they matter, with $ask always. Last is when it was used.
 function Look($session, $ask) {
   $now.Minutes = 0; $now.Note = ''
   $made = At $session.'creation-time'; $last = $made; $counted = "$($session.'num-of-connections')"
@@ -17,7 +24,7 @@ function Look($session, $ask) {
   if ($counted -cnotmatch '^[0-9]{1,6}\z') { throw 'its connections are unreadable' }
   if ($last -lt $made) { $last = $made }
   $counted = [int]$counted; $now.Connections = $counted
-  if ($ask -or ($counted -and (Minutes $made) * 2 -gt $limit)) {
+  if ($ask -or ($counted -and (Seconds $made) * 2 -ge $limit * 60)) {
     InTime 40000
     $all = Ask ('list-connections "' + $session.id + '" -j') '[]'
     if ($all.Count -ne $counted) {
@@ -34,6 +41,27 @@ function Look($session, $ask) {
     }
   }
   $now.Minutes = Minutes $last
+  $now.Last = $last
+}
+
+# Warn tries to tell the users of a session, which was created at that time, once for the idle time that began at Last. It
+# gives until when the session stays, if that was tried before.
+function Warn($id, $at) {
+  $since = $now.Last.Ticks - $epoch
+  $file = Record $id
+  try {
+    $order, $shown, $closes, $created = (New-Object IO.StreamReader $file).ReadToEnd() -split ' '
+    if ($created -and [long]$created -eq $at -and [long]$order -ge $since) { return [long]$closes }
+    $clock = Second ([DateTime]::UtcNow)
+    $closes = [long][Math]::Max((Second $now.Last) + $limit * 60, $clock + [Math]::Ceiling($ahead / 2))
+    Keep $file $since 0 $closes $at
+    $minutes = [Math]::Floor(($closes - $clock) / 60)
+    $left = switch ($minutes) { 0 { 'less than a minute' } 1 { '1 minute' } default { "$minutes minutes" } }
+    $time = (New-Object DateTime ($epoch + $closes * 10000000)).ToString('yyyy-MM-dd HH:mm', [CultureInfo]::InvariantCulture)
+    $text = "This session will be closed at $time UTC, in $left, unless it is used before."
+    if ($message) { $text = (Text $message) + "`n`n" + $text }
+    Show $text ($closes - $clock)
+  } catch { throw "not warned: $_" } finally { $file.Close() }
 }
 
 # Judge closes a session if it is idle. It gives the result, or throws the reason. dcv is given the IDs that it is given
@@ -41,20 +69,32 @@ function Look($session, $ask) {
 function Judge($session) {
   if ($session.id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
   Look $session $false
-  if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
+  if ($now.Note) { return 'in-use' }
+  $tried = [DateTime]::MinValue
+  if ($ahead -and $now.Connections -and (Seconds $now.Last) -ge $limit * 60 - $ahead) {
+    $now.Near = $true
+    InTime 40000
+    $stays = Warn $session.id (Microseconds $session.'creation-time')
+    if ($null -eq $stays) { return 'warned' }
+    if ((Second ([DateTime]::UtcNow)) -lt $stays) { return 'in-use' }
+    $tried = $now.Last
+  }
+  if ($now.Minutes -lt $limit) { return 'in-use' }
   $now.Near = $true
   InTime 40000
   $at = At $session.'creation-time'
   $again = (Ask ('describe-session "' + $session.id + '" -j') '{}')[0]
   if (-not [string]::Equals([string]$again.id, [string]$session.id) -or (At $again.'creation-time') -ne $at) { throw 'another session has its ID by now' }
   Look $again $true
-  if ($now.Note -or $now.Minutes -lt $limit) { return 'in-use' }
+  if ($now.Note -or $now.Minutes -lt $limit -or $ahead -and $now.Connections -and $now.Last -gt $tried) { return 'in-use' }
   InTime 40000
   CloseSession $session.id (Microseconds $session.'creation-time')
 }
 try {
   if ($idleMinutes -cnotmatch '^[0-9]{1,6}\z' -or [int]$idleMinutes -lt 1) { throw 'idleMinutes is no number of minutes' }
   $limit = [int]$idleMinutes
+  if ($warnSeconds -cnotmatch '^[0-9]{1,6}\z') { throw 'warnSeconds is no number of seconds' }
+  $ahead = [int]$warnSeconds
   $sessions = Ask 'list-sessions -j' '[]'
   Gone no-such-session
 } catch {
@@ -63,9 +103,9 @@ try {
 }
 foreach ($session in $sessions) {
   if ($session.id -isnot [string]) { continue }
-  $now = @{ Minutes = 0; Connections = 0; Note = ''; Near = $false }
+  $now = @{ Minutes = 0; Connections = 0; Note = ''; Near = $false; Last = [DateTime]::MinValue }
   $why = ''
-  try { $result = Judge $session; if ($now.Note) { $why = Reason $now.Note } } catch { $result = 'failed'; $why = Reason $_ }
+  try { $result = Judge $session; if ($now.Note) { $why = Reason $now.Note } elseif ($result -ceq 'warned') { $why = 'msg' } } catch { $result = 'failed'; $why = Reason $_ }
   if ($result -ceq 'in-use' -and -not ($why -or $now.Near -or $now.Minutes * 2 -gt $limit)) { continue }
   if ($why) { $why = ',"reason":"' + $why + '"' }
   $created = Quote $session.'creation-time'

@@ -8,23 +8,69 @@
 # A session idle for long enough is looked at once more right before it is closed, with describe-session and
 # list-connections, and must be the same one (creation time); then it is listed until it is gone. Whatever cannot be read
 # leaves its session alone.
+#
+# With warnSeconds its users are told first, and a session with connections is closed only if that was tried before. It is
+# tried once for one idle time, at the first run so many seconds or less before the limit. An idle time lasts for as long as
+# nobody uses the session: the last connection with a newer last-interaction-time begins another. The host keeps for which it
+# was tried, and until when the session stays: to the limit, and for half of warnSeconds at least, which counts where a run came
+# late. A try that fails is one, too: nothing else would ever close a session without a display. A host that was started again,
+# and one that cannot keep it, has not tried: it does now. A window goes when the session is used again, at the next run, or
+# at its time; where nobody is connected any more it is closed as without warnSeconds.
+# Such a window is none of a deletion with a grace period: both are shown where both are to come.
+#
 # It prints a line for each session that was to be closed, could not be judged, or is half-way there:
 #   {"id":ID,"created":CREATION-TIME,"result":RESULT,"minutes":IDLE,"connections":N,"reason":REASON}
 #   closed    gone after the close
 #   in-use    left alone
-#   failed    left alone or still there, for that reason
+#   warned    left alone, and its users are shown when it will be closed, by the program in reason
+#   failed    left alone or still there, for that reason; also where its users could not be warned
 # the texts but the reason as dcv printed them, and last {"end":NUMBER OF SESSIONS}. A list that fails or cannot be read is
 # {"failed":REASON}. Lines of sessions left alone are dropped when they would take half of the 24,000 characters that
 # Systems Manager keeps; the lines of the closed always have their room.
 # No call of dcv lasts longer than 8 s; after 40 s none begins but those that tell what became of what was closed, and none
 # after 49 s: so each line is printed within 57 s. Another session begins each time, so that some that always hang do not keep the rest from its turn.
-if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi
+
 export PATH="$PATH:/usr/bin:/bin"
-MINUTES=$SSM_idleMinutes LC_ALL=C awk -v start="$(date +%s)" '
+suffix=.idle
+message() {
+  case $(($1 / 60)) in
+  0) left='less than a minute' ;;
+  1) left='1 minute' ;;
+  *) left="$(($1 / 60)) minutes" ;;
+  esac
+  printf %s "$SSM_message" | base64 -d
+  [ -z "$SSM_message" ] || printf '\n\n'
+  at=$(date -u -d "@$(($(date +%s) + $1))" '+%Y-%m-%d %H:%M')
+  printf 'This session will be closed at %s UTC, in %s, unless it is used before.' "$at" "$left"
+}
+
+#include shared/notice.sh
+
+# idle SESSION CREATED SINCE UNTIL: answers until when the session stays, if it was tried to warn for the idle time that
+# began at SINCE. Else it notes that it is tried now, or with 0 that it is not, takes the older window away, and answers new.
+idle() {
+  record "$1"
+  if [ "$created" = "$2" ] && [ "$order" -ge "$3" ]; then answer "$until"; fi
+  takeAway
+  tidy
+  order=$3 program=- mark=0 created=$2 until=$4
+  [ "$until" != 0 ] || order=0
+  keep
+  answer new
+}
+if [ "${1-}" = idle ]; then idle "$2" "$3" "$4" "$5"; fi
+
+if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi
+if [ -z "${SSM_warnSeconds+x}" ]; then SSM_warnSeconds="{{ warnSeconds }}"; fi
+if [ -z "${SSM_message+x}" ]; then SSM_message="{{ message }}"; fi
+SELF=$0 NOTICES=$notices
+export SELF NOTICES SSM_message
+MINUTES=$SSM_idleMinutes AHEAD=$SSM_warnSeconds LC_ALL=C awk -v start="$(date +%s)" '
 #include shared/dcv.awk
 #include shared/listed.awk
 #include shared/closing.awk
 #include shared/survey.awk
+#include shared/screen.awk
 function fits(size, room) { if (used + size > room) return 0; used += size; return 1 }
 function say(i, result, why,   s) {
   s = member[i, "creation-time"]; if (s !~ /^"/) s = "\""
@@ -38,6 +84,7 @@ function since(at) { at = int((clock - int(at / 1e6)) / 60); return at > 0 ? at 
 
 # look sets minutes and connections, for how long the session in member[i] was not used and how many use it, and note if
 # dcv contradicts itself. It asks for the connections where they matter, with ask always. argument is the ID for the shell.
+# last is when it was used, in microseconds.
 # It returns why nothing is known, or "".
 function look(i, argument, ask,   t, n, why) {
   made = when(member[i, "creation-time"]); n = member[i, "num-of-connections"]; t = member[i, "last-disconnection-time"]
@@ -45,7 +92,7 @@ function look(i, argument, ask,   t, n, why) {
   if (made < 0 || last < 0 || n !~ /^[0-9]+$/ || length(n) > 6) return "its times or connections are unreadable"
   if (last < made) last = made
   connections = n += 0
-  if (ask || n && since(made) * 2 > limit) {
+  if (ask || n && (clock - int(made / 1e6)) * 2 >= limit * 60) {
     if (clock >= start + 40) return "no time left"
     if ((why = read("list-connections " argument " -j", 0)) != "") return why
     if (objects - before != n) {
@@ -66,16 +113,40 @@ function look(i, argument, ask,   t, n, why) {
   return ""
 }
 
+# records notes for which idle times it was tried, by the creation times of their sessions: not to call a step for the others.
+function records(   command, line, field) {
+  command = "cat " shellQuote(ENVIRON["NOTICES"]) "/*.idle 2>/dev/null"
+  while (ahead && (command | getline line) > 0) { split(line, field, " "); if (field[1] + 0) order[field[8]] = field[1] + 0 }
+}
+
+# warn tries to tell the users of session i, which was created at that time, once for the idle time that began at last. stays
+# is until when the session stays, if that was tried before. It returns why it could not be tried, or "".
+function warn(i, argument, at,   why, closes) {
+  closes = int(last / 1e6) + limit * 60
+  if (closes < clock + ahead / 2) closes = int(clock + ahead / 2 + 0.5)
+  window[i] = argument " " sprintf("%.0f", last)
+  why = step(40, "idle " argument " " sprintf("%.0f", at) " " sprintf("%.0f", last) " " closes)
+  if (why == "" && reply != "new") { stays = reply + 0; warned = last; return "" }
+  if (why == "") why = show(i, at, 40, closes - clock)
+  return why == "" ? "" : "not warned: " why
+}
+
 # judge closes session i if it is idle. It returns why it could not be judged, or "".
 function judge(i, argument,   why, at) {
   why = look(i, argument, 0); at = made
-  if (why != "" || note != "" || minutes < limit) return why
+  if (why != "" || note != "") return why
+  if (ahead && connections && clock - int(last / 1e6) >= limit * 60 - ahead) {
+    near = 1
+    if ((why = warn(i, argument, at)) != "" || !stays || clock < stays) return why
+  } else if ((sprintf("%.0f", at) in order) && order[sprintf("%.0f", at)] < last)
+    step(40, "idle " argument " " sprintf("%.0f", at) " " sprintf("%.0f", last) " 0")
+  if (minutes < limit) return ""
   near = 1
   if (clock >= start + 40) return "no time left"
   if ((why = read("describe-session " argument " -j", 1)) != "") return why
   if (unquote(member[objects, "id"]) != id[i] || when(member[objects, "creation-time"]) != at) return "another session has its ID by now"
   why = look(objects, argument, 1)
-  if (why != "" || note != "" || minutes < limit) return why
+  if (why != "" || note != "" || minutes < limit || ahead && connections && last > warned) return why
   if (clock >= start + 40) return "no time left"
   if (!fits(length(member[i, "id"]) + length(member[i, "creation-time"]) + 200, 23500)) return "no room left for its line"
   closeSession(i, at)
@@ -85,19 +156,28 @@ BEGIN {
   prepare(); clock = start += 0; limit = ENVIRON["MINUTES"]
   if (!start) why = "no clock"
   else if (limit !~ /^[0-9]+$/ || (limit += 0) < 1) why = "idleMinutes is no number of minutes"
+  else if ((ahead = ENVIRON["AHEAD"]) !~ /^[0-9]+$/) why = "warnSeconds is no number of seconds"
+  ahead += 0
   survey(why)
+  elsewhere(1, count)
+  records()
   for (j = 1; j <= count; j++) {
     i = turn(j, start)
     if (member[i, "id"] !~ /^"/) continue
-    minutes = connections = near = 0; note = ""
+    minutes = connections = near = stays = warned = 0; note = ""
     if (id[i] ~ /^(-|$)/ || index(id[i], charOf[192] charOf[128]) || named[id[i]] > 1) why = "no ID for dcv, or named twice"
     else why = judge(i, shellQuote(id[i]))
     figures[i] = ",\"minutes\":" minutes ",\"connections\":" connections
-    if (i in was) continue
+    if (i in was || i in program) continue
     if (why != "") say(i, "failed", why)
     else if (near || note != "" || minutes * 2 > limit) say(i, "in-use", note)
   }
   awaitClosed(count)
+  if (shown && clock < start + 49) system("sleep 2")
+  for (i = 1; i <= count; i++) if (i in program) {
+    why = settled(i, "warning")
+    say(i, why == "" ? "warned" : "failed", why == "" ? program[i] : "not warned: " why)
+  }
   print "{\"end\":" count "}"
 }'
 exit 0

@@ -17,11 +17,16 @@ const idleLimit = "60"
 // idle runs the script of IdleDocument.
 func (h *host) idle(idleMinutes string) survey {
 	h.t.Helper()
-	s := h.readSurvey(h.execute("IdleDocument", map[string]string{"idleMinutes": idleMinutes}))
+	return h.readIdle(h.execute("IdleDocument", map[string]string{"idleMinutes": idleMinutes}))
+}
+
+func (h *host) readIdle(said string) survey {
+	h.t.Helper()
+	s := h.readSurvey(said)
 	slices.SortFunc(s.lines, func(a, b surveyLine) int { return strings.Compare(*a.ID, *b.ID) })
 	for _, l := range s.lines {
-		if !slices.Contains([]string{"closed", "in-use", "failed"}, l.Result) || l.Created == nil || l.Minutes == nil ||
-			l.Connections == nil || l.Result == "closed" && l.Reason != "" || l.Result == "failed" && l.Reason == "" {
+		if !slices.Contains([]string{"closed", "in-use", "warned", "failed"}, l.Result) || l.Created == nil || l.Minutes == nil ||
+			l.Connections == nil || l.Result == "closed" && l.Reason != "" || (l.Result == "failed" || l.Result == "warned") && l.Reason == "" {
 			h.t.Errorf("not a line for the broker: %+v in %s", l, s.text)
 		}
 	}

@@ -9,40 +9,8 @@ $voidAfter = $env:SSM_voidAfter; if ($null -eq $voidAfter) { $voidAfter = '{{ vo
 #include shared/listed.ps1
 #include shared/asked.ps1
 $cancel = $closeAt -ceq '0'
-$msg = [IO.Path]::Combine([Environment]::SystemDirectory, 'msg.exe')
-if (-not [IO.File]::Exists($msg)) { $msg = @(Get-Command msg.exe -Type Application -EA 0)[0].Path }
-
-# Record opens the file of a session, once no other script uses it, which none can meanwhile: ORDER SHOWN MARK CREATED, where SHOWN is 1 if the
-# newest notice was shown. Its folder is one of this script's account, which only administrators may write.
-function Record($id) {
-  $folder = [IO.Path]::Combine([Environment]::GetFolderPath('LocalApplicationData', 'Create'), 'dcv-session-broker')
-  $folder = [IO.Directory]::CreateDirectory($folder).FullName
-  $hash = [Security.Cryptography.SHA256]::Create().ComputeHash([Text.Encoding]::UTF8.GetBytes($id))
-  $path = [IO.Path]::Combine($folder, [BitConverter]::ToString($hash))
-  for ($try = 1; ; $try++) {
-    try { return [IO.File]::Open($path, 'OpenOrCreate', 'ReadWrite', 'None') } catch { if ($try -gt 5) { throw } }
-    [Threading.Thread]::Sleep(1000)
-  }
-}
-function Keep($file, $order, $shown, $mark, $at) {
-  $line = [Text.Encoding]::ASCII.GetBytes("$order $shown $mark $at")
-  $file.SetLength(0)
-  $file.Write($line, 0, $line.Length)
-  $file.Flush()
-}
-
-# Show has msg show the text. It reads it from its standard input, as Microsoft documents; in which code page, nobody does. The
-# one here is that of Windows's other commands: what it lacks becomes a question mark. msg takes less than 256 characters
-# (Ansible's win_msg): of a longer text it gets the beginning and the last line, which has the time.
-function Show($seconds) {
-  $message = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($text))
-  $end = "`n`n" + ($message -split "`n")[-1]
-  if ($message.Length -gt 255 -and $end.Length -lt 200) { $message = $message.Substring(0, 252 - $end.Length) + '...' + $end }
-  $page = [Text.Encoding]::GetEncoding([Globalization.CultureInfo]::CurrentCulture.TextInfo.OEMCodePage)
-  if (-not $msg) { throw 'there is no msg.exe' }
-  $said = Run $msg "console /time:$seconds" $page.GetBytes($message)
-  if ($said.Code) { throw "msg: $($said.Words)" }
-}
+$suffix = ''
+#include shared/notice.ps1
 
 # Notify gives the result, or throws the reason.
 function Notify($asked) {
@@ -71,7 +39,7 @@ function Notify($asked) {
     Keep $file $session.Order 0 $mark $at
     if (-not $people) { return 'nobody' }
     if ($cancel -and -not $warned) { return 'nothing' }
-    Show $left
+    Show (Text $text) $left
     if ($cancel) { Keep $file $session.Order 1 0 $at; return 'told' }
     Keep $file $session.Order 1 1 $at
     'warned'

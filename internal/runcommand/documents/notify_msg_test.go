@@ -33,19 +33,24 @@ func (s *screen) notifyOnWindows(text, closeAt string, sessions ...string) []lin
 
 func (s *screen) notifyOnWindowsUntil(text, closeAt, voidAfter string, sessions ...string) []line {
 	s.t.Helper()
-	d, _ := documentOf(s.t, "NotifyDocument")
-	script, env := d.script(s.t, "windows"), append([]string{"AWS_SSM_INSTANCE_ID=" + hostID}, s.env...)
-	for name, value := range map[string]string{
+	return noticeLines(s.t, s.executeOnWindows("NotifyDocument", map[string]string{
 		"sessions": "i-1=a@1:1;" + hostID + "=" + strings.Join(sessions, ","), "text": base64.StdEncoding.EncodeToString([]byte(text)),
 		"closeAt": closeAt, "voidAfter": voidAfter,
-	} {
+	}), closeAt)
+}
+
+func (s *screen) executeOnWindows(document string, parameters map[string]string) string {
+	s.t.Helper()
+	d, _ := documentOf(s.t, document)
+	script, env := d.script(s.t, "windows"), append([]string{"AWS_SSM_INSTANCE_ID=" + hostID}, s.env...)
+	for name, value := range d.complete(parameters) {
 		if s.oldAgent {
 			script = strings.ReplaceAll(script, "{{ "+name+" }}", value)
 		} else {
 			env = append(env, "SSM_"+name+"="+value)
 		}
 	}
-	return noticeLines(s.t, s.runWindows(script, env), closeAt)
+	return s.runWindows(script, env)
 }
 
 func TestUserOfWindowsIsWarned(t *testing.T) {

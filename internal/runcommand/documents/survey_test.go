@@ -144,19 +144,27 @@ func TestSurveyDocumentsAreFitForSystemsManager(t *testing.T) {
 	}
 }
 
-func TestIdleMinutesAreReadFromTheEnvironmentFirst(t *testing.T) {
+func TestIdleParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 	t.Parallel()
 	d, _ := documentOf(t, "IdleDocument")
-	p := d.Parameters["idleMinutes"]
-	if len(d.Parameters) != 1 || p.Type != "String" || p.InterpolationType != "ENV_VAR" || p.AllowedPattern != "^[0-9]{1,6}$" {
+	patterns := map[string]string{"idleMinutes": "^[0-9]{1,6}$", "warnSeconds": "^[0-9]{1,5}$", "message": "^[A-Za-z0-9+/=]*$"}
+	if len(d.Parameters) != len(patterns) {
 		t.Errorf("%+v", d.Parameters)
 	}
-	for step, fallback := range map[string]string{
-		"linux":   `if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi`,
-		"windows": `$idleMinutes = $env:SSM_idleMinutes; if ($null -eq $idleMinutes) { $idleMinutes = '{{ idleMinutes }}' }`,
-	} {
-		if strings.Count(d.script(t, step), fallback+"\n") != 1 {
-			t.Errorf("step %s does not read it by\n\t%s", step, fallback)
+	for name, pattern := range patterns {
+		p := d.Parameters[name]
+		// A function that is older than warnings does not send what they need.
+		optional := name != "idleMinutes"
+		if p.Type != "String" || p.InterpolationType != "ENV_VAR" || p.AllowedPattern != pattern || optional != (p.Default != nil) {
+			t.Errorf("%s: %+v", name, p)
+		}
+		for step, fallback := range map[string]string{
+			"linux":   `if [ -z "${SSM_` + name + `+x}" ]; then SSM_` + name + `="{{ ` + name + ` }}"; fi`,
+			"windows": `$` + name + ` = $env:SSM_` + name + `; if ($null -eq $` + name + `) { $` + name + ` = '{{ ` + name + ` }}' }`,
+		} {
+			if strings.Count(d.script(t, step), fallback+"\n") != 1 {
+				t.Errorf("step %s does not read %s by\n\t%s", step, name, fallback)
+			}
 		}
 	}
 }

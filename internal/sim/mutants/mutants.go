@@ -31,6 +31,7 @@ const (
 	hostAnswers    = "internal/events/hostevents/answer.go"
 	deleter        = "internal/session/deleter.go"
 	deleterSend    = "internal/session/deletersend.go"
+	idleLimit      = "internal/session/idlelimit.go"
 	voidAfter      = "internal/runcommand/voidafter.go"
 	refusals       = "internal/session/refusal.go"
 	deletions      = "internal/session/deletion.go"

@@ -36,8 +36,26 @@ var ruleBugs = []mutant{
 	{
 		name: "idle sessions closed sooner than is set", promise: 5, file: cleanupTasks,
 		why: "a desktop is closed whose user had time left",
-		old: "c.Now(), c.CloseIdleAfter)",
-		new: "c.Now(), c.CloseIdleAfter-time.Minute)",
+		old: "After: c.CloseIdleAfter, Grace",
+		new: "After: c.CloseIdleAfter - time.Minute, Grace",
+	},
+	{
+		name: "idle sessions closed without a warning", promise: 5, file: cleanupTasks,
+		why: "a user who left a desktop open loses it without a word",
+		old: "GracePeriod: c.RuleDefaults.GracePeriod, Message",
+		new: "GracePeriod: 0, Message",
+	},
+	{
+		name: "users warned whatever the idle limit is", promise: 5, file: idleLimit,
+		why: "who did nothing for a minute is told that the desktop will be closed",
+		old: "return min(max(l.GracePeriod, 2*IdleRunEvery), l.After/2)",
+		new: "return max(l.GracePeriod, 2*IdleRunEvery)",
+	},
+	{
+		name: "users warned after the last idle run before the limit", promise: 5, file: idleLimit,
+		why: "no run comes between the warning's time and the limit",
+		old: "max(l.GracePeriod, 2*IdleRunEvery)",
+		new: "l.GracePeriod",
 	},
 	{
 		name: "silent sooner than is set", promise: 9, file: unresponsive,
@@ -87,7 +105,7 @@ var ruleBugs = []mutant{
 		name: "idle sessions closed by two commands", promise: 11, file: cleanupTasks,
 		why: "a run costs twice as many calls",
 		old: "return c.Broadcaster.CloseIdle(",
-		new: "_ = c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), c.CloseIdleAfter)\n\t\treturn c.Broadcaster.CloseIdle(",
+		new: "_ = c.Broadcaster.CloseIdle(ctx, c.NewID(), c.Now(), session.IdleLimit{After: c.CloseIdleAfter})\n\t\treturn c.Broadcaster.CloseIdle(",
 	},
 	{
 		name: "an empty host looked at again and again before it is stopped", promise: 11, file: stopper,
@@ -123,6 +141,12 @@ var ruleBugs = []mutant{
 
 // Of what the scripts do on Linux hosts. They stand in the template more than once.
 var scriptBugs = []mutant{
+	{
+		name: "a warning of another idle time counts", promise: 5, file: theTemplate, tests: "internal/runcommand/documents",
+		why: "a user who came back and went away again loses the desktop without a word",
+		old: "if [ \"$created\" = \"$2\" ] && [ \"$order\" -ge \"$3\" ]; then answer \"$until\"; fi",
+		new: "if [ \"$created\" = \"$2\" ]; then answer \"$until\"; fi",
+	},
 	{
 		name: "a session that is still listed fails with (exit 0)", promise: 2, file: theTemplate, tests: "internal/runcommand/documents",
 		why: "the reason of a record tells nobody anything",
