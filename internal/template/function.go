@@ -49,6 +49,12 @@ func (t *Template) addFunction(p *properties) {
 	variables := environment.object("Variables")
 	environment.end()
 	for _, name := range slices.Sorted(maps.Keys(variables.fields)) {
+		// CloudFormation makes a text of a number; others that read a template need not.
+		if v, _ := variables.get(name); v != nil {
+			if _, is := v.(string); !is {
+				variables.fail(name, "%v is not a text: quote it", v)
+			}
+		}
 		f.Environment[name] = variables.text(name)
 	}
 

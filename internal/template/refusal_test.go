@@ -31,6 +31,7 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 
 		{"a property of a function", "Handler: bootstrap", "ImageUri: x", "Worker: ImageUri: is not supported"},
 		{"a name of its own", "Handler: bootstrap", "FunctionName: x", "Worker: FunctionName"},
+		{"a variable that is a number", "[ClosesIdle, 'on', 'off']", "[ClosesIdle, 'on', 0]", "Worker: Environment.Variables.SWITCH: 0 is not a text: quote it"},
 		{"a time-out that Lambda does not have", "Timeout: 20", "Timeout: 1000", "Worker: Timeout: 1000 is not between"},
 		{"a queue that hides too short", "!If [Live, 180, 60]", "!If [Live, 180, 19]", "Worker: Events.Messages: Queue shows a message again after 19s"},
 		{"an event type", "Type: HttpApi\n          Properties: {ApiId: !Ref Api, Method: ANY", "Type: Api\n          Properties: {ApiId: !Ref Api, Method: ANY", `Worker: Events.Any.Type: "Api"`},
