@@ -70,7 +70,7 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 // install makes the host in a directory: its sessions, its clock, which stands
 // still, and its dcv. A dcv that hangs exits here as `timeout` does of one; the
 // tests of runcommand/documents wait for it.
-func (h scriptedHost) install(t *rapid.T, dir string) {
+func (h scriptedHost) install(t rapid.TB, dir string) {
 	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "dcv"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "notices"), 0o700))
@@ -142,7 +142,7 @@ func described(s scriptedSession, created, left string) string {
 }
 
 // remaining are the sessions that are still on the host.
-func (h scriptedHost) remaining(t *rapid.T, dir string) (left []string) {
+func (h scriptedHost) remaining(t rapid.TB, dir string) (left []string) {
 	files, err := filepath.Glob(filepath.Join(dir, "dcv", "*.json"))
 	must(t, err)
 	for _, file := range files {
@@ -159,16 +159,16 @@ func (h scriptedHost) remaining(t *rapid.T, dir string) (left []string) {
 	return left
 }
 
-func shim(t *rapid.T, dir, name, script string) {
+func shim(t rapid.TB, dir, name, script string) {
 	write(t, filepath.Join(dir, "bin", name), "#!/bin/sh\n"+script+"\n", 0o700)
 }
 
-func write(t *rapid.T, path, content string, mode os.FileMode) {
+func write(t rapid.TB, path, content string, mode os.FileMode) {
 	t.Helper()
 	must(t, os.WriteFile(path, []byte(content), mode))
 }
 
-func must(t *rapid.T, err error) {
+func must(t rapid.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
