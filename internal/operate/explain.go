@@ -27,9 +27,6 @@ logged. What your credentials may not read is left out, and said. It needs dynam
 sessions, and for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
 ssm:ListCommandInvocations and logs:FilterLogEvents. It changes nothing.
 
-With -o json it is an object: SessionID, Found, Matches (sessions that may be meant), Summary, Happened and Next (each
-with At, By and Text), Why, Do, NotLookedAt, and Record, the table's own. A list without elements may be left out.
-
 It exits with 1 if there is no such session.`,
 		Example: `  dcvbroker explain SessionId123
   dcvbroker explain console-i-0a1b2c3d4e5f60001 --stack studio

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,8 @@ import (
 
 	"dcv-session-broker/internal/local/system"
 	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/story"
+	"dcv-session-broker/internal/operate/stuck"
 )
 
 func TestHelpOfEachVerbShowsExamples(t *testing.T) {
@@ -194,19 +197,30 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, documented, _ := strings.Cut(string(readme), "`get -o json` is an array")
-	documented, _, _ = strings.Cut(documented, "`-o csv`")
-	var names, listed []string
-	for field := range reflect.TypeFor[api.Session]().Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		names = append(names, name)
+	// documented compares fields with those that are listed between two texts of README.md.
+	documented := func(from, to string, types ...reflect.Type) {
+		t.Helper()
+		_, text, _ := strings.Cut(string(readme), from)
+		text, _, _ = strings.Cut(text, to)
+		var names, listed []string
+		for _, structure := range types {
+			for field := range structure.Fields() {
+				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+				names = append(names, cmp.Or(name, field.Name))
+			}
+		}
+		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(text, -1) {
+			listed = append(listed, name[1])
+		}
+		slices.Sort(names)
+		slices.Sort(listed)
+		if !slices.Equal(names, listed) {
+			t.Errorf("fields:    %q\nREADME.md: %q", names, listed)
+		}
 	}
-	for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(documented, -1) {
-		listed = append(listed, name[1])
-	}
-	if !slices.Equal(names, listed) {
-		t.Errorf("fields:    %q\nREADME.md: %q", names, listed)
-	}
+	documented("`get -o json` is an array", "`-o csv`", reflect.TypeFor[api.Session]())
+	documented("`stuck -o json` is an object", "`explain -o json`", reflect.TypeFor[stuck.List](), reflect.TypeFor[stuck.Deletion]())
+	documented("`explain -o json` is an object", "Tokens are billed", reflect.TypeFor[story.Story](), reflect.TypeFor[story.Event]())
 	if said, status := dcvbroker(t, "", "get", "--owner", "nobody", "--url", url, "-o", "json"); status != exitDone || !strings.HasPrefix(said, "[]\n") {
 		t.Errorf("%d\n%s", status, said)
 	}

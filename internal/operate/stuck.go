@@ -21,10 +21,6 @@ are only counted.
 It reads the index of open deletions, not the whole table, and the records themselves. It needs dynamodb:Query on
 the index due, and dynamodb:BatchGetItem on the table of sessions. It changes nothing.
 
-With -o json it is an object: Deletions, each with SessionId, Owner, HostId, RequestedBy, Since, AgeSeconds, Attempts,
-AttemptedAt, NextAttemptAt, GiveUpAt, Confirmation, Reason, Advice, and RemovedByForce; OnTheirWay and Waiting, which
-are counts; and Complete, which is false if there are more than were looked at.
-
 It exits with 1 if something is stuck.`,
 		Example: `  dcvbroker stuck
   dcvbroker stuck -o json | jq -r '.Deletions[].SessionId'`,

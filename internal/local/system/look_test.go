@@ -20,7 +20,7 @@ func TestLooking(t *testing.T) {
 		t.Errorf("open: %s", open)
 	}
 	c.system.Advance(time.Hour)
-	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "s-1", "Owner": "user1"}]`)
+	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "s-1", "Owner": "user1"}, {"SessionId": "s-2", "Owner": "user1"}]`)
 
 	var record map[string]any
 	var open []map[string]any
@@ -38,7 +38,7 @@ func TestLooking(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if record["State"] != "DELETING" || len(open) != 1 || open[0]["SessionId"] != "s-1" {
+	if record["State"] != "DELETING" || len(open) != 2 || open[0]["State"] != "DELETING" {
 		t.Errorf("record %v, open %v", record, open)
 	}
 	if settings.Parameters["InventoryMinutes"] == "" || settings.Documents["CloseDocument"].SchemaVersion != "2.2" {
@@ -57,7 +57,7 @@ func TestLooking(t *testing.T) {
 	if at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(lines[0]["time"])); err != nil || time.Until(at) < 50*time.Minute {
 		t.Errorf("a line has the time %v: not the system's clock", lines[0]["time"])
 	}
-	if said := c.want(http.StatusOK, http.MethodGet, "/local/log?session=s-2", ""); said != "[]" {
+	if said := c.want(http.StatusOK, http.MethodGet, "/local/log?session=s-3", ""); said != "[]" {
 		t.Errorf("lines of another session: %s", said)
 	}
 }

@@ -26,7 +26,7 @@ type Teller struct {
 
 // A Story is that of one session.
 type Story struct {
-	SessionID string
+	SessionID string `json:"SessionId"`
 	// Found is whether there is a record of it. Without one Matches are the sessions that may be meant, by their IDs.
 	Found   bool
 	Matches []Match `json:",omitempty"`

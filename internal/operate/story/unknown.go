@@ -12,8 +12,10 @@ import (
 
 // A Match is a session that may be meant by an ID that none has.
 type Match struct {
-	SessionID, Owner, HostID string
-	State                    session.State
+	SessionID string `json:"SessionId"`
+	Owner     string
+	HostID    string `json:"HostId"`
+	State     session.State
 }
 
 // hostAtEnd is an ID that ends like a host's.
