@@ -46,7 +46,7 @@ func happened(s *subject) (events []Event) {
 	add(s.ConfirmedAt, "%s", confirmed(s))
 	add(s.DeletedAt, "DELETED.")
 	if s.known && s.State != session.Deleted {
-		add(s.host.SentAt, "The newest inventory was sent that %s has answered%s.", s.HostID, incomplete(s))
+		add(s.host.SentAt, "The newest inventory was sent that %s has answered, at %s%s.", s.HostID, s.host.AnsweredAt.UTC().Format(time.TimeOnly), incomplete(s))
 	}
 	inOrder(events)
 	return events

@@ -73,6 +73,11 @@ func TestWhatIsTold(t *testing.T) {
 				s.command, s.asked, s.host = nil, false, records.Host{Silence: session.Silence{Silent: true, AnsweredAt: now.Add(-time.Hour)}}
 			}, "attempt 4.", nil, nil, nil, []string{"i-1 has not answered inventories since 2026-11-23 11:00:00 UTC (60 minutes ago)."},
 		}, {
+			"an inventory that was cut", func(s *subject) {
+				s.host.SentAt, s.host.AnsweredAt, s.host.CompleteAt = now.Add(-3*time.Minute), now.Add(-170*time.Second), now.Add(-8*time.Minute)
+			}, "attempt 4.", []string{"i-1 has answered, at 11:57:10, but not with all of its sessions; the last one with all was sent 8 minutes ago."}, nil, nil,
+			[]string{"The host has the command"},
+		}, {
 			"a host that is gone", func(s *subject) { s.command, s.asked, s.node = nil, false, nil }, "attempt 4.", nil, nil, []string{"dcvbroker doctor i-1"},
 			[]string{"Systems Manager does not know i-1"},
 		}, {
