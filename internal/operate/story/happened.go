@@ -36,7 +36,11 @@ func happened(s *subject) (events []Event) {
 	if asksHost := s.Confirmation != session.Forced || !s.CloseUntil.IsZero(); asksHost && s.Attempts > 0 {
 		add(s.AttemptedAt, "%s", attempted(s))
 	}
-	if s.command != nil {
+	switch {
+	case s.command == nil:
+	case s.Waits():
+		add(s.command.SentAt, "Systems Manager took the command with that notice (%s).", s.command.ID)
+	default:
 		add(s.command.SentAt, "Systems Manager took the command of that attempt (%s).", s.command.ID)
 	}
 	if s.State != session.Unknown {

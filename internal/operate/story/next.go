@@ -23,8 +23,12 @@ func next(s *subject) (events []Event) {
 	}
 	switch {
 	case s.Waits():
-		if s.NextAttemptAt.Before(s.CloseAt) {
+		switch {
+		case !s.NextAttemptAt.Before(s.CloseAt):
+		case s.WarnedAt.IsZero():
 			add(s.NextAttemptAt, "Its host is asked again to tell its users.")
+		default:
+			add(s.NextAttemptAt, "Cleanup looks at it: its users are told once more shortly before the close.")
 		}
 		add(s.CloseAt, "Closing begins: its host is told to close it.")
 	case s.open():

@@ -78,6 +78,13 @@ func TestWhatIsTold(t *testing.T) {
 			}, "attempt 4.", []string{"i-1 has answered, at 11:57:10, but not with all of its sessions; the last one with all was sent 8 minutes ago."}, nil, nil,
 			[]string{"The host has the command"},
 		}, {
+			"users were warned", func(s *subject) {
+				s.Attempts, s.CloseAt, s.NoticeID, s.NoticeAt = 0, now.Add(20*time.Minute), "attempt", now.Add(-time.Minute)
+				s.WarnedAt, s.Warning = now.Add(-50*time.Second), "warned (zenity)"
+			}, "DELETING, and waits for its close time, 2026-11-23 12:20:00 UTC (in 20 minutes).",
+			[]string{"Its host was asked to tell its users.", "Its users were told: warned (zenity).", "took the command with that notice (command)"},
+			[]string{"told once more shortly before", "Closing begins"}, []string{"Nothing. To take it back: dcvbroker cancel s-1"}, nil,
+		}, {
 			"a host that is gone", func(s *subject) { s.command, s.asked, s.node = nil, false, nil }, "attempt 4.", nil, nil, []string{"dcvbroker doctor i-1"},
 			[]string{"Systems Manager does not know i-1"},
 		}, {
