@@ -30,6 +30,15 @@ func everyKind() []kind {
 	return kinds
 }
 
+// eachOnce has each sh once, and each awk.
+func eachOnce() []kind {
+	var kinds []kind
+	for i, shell := range shells {
+		kinds = append(kinds, kind{shell.program, shell.option, awks[i]})
+	}
+	return kinds
+}
+
 // usualKind is the first that this machine has. Without any, it is one that makes a test say what to install.
 func usualKind() kind {
 	kinds := everyKind()
@@ -40,24 +49,28 @@ func usualKind() kind {
 	}))]
 }
 
-// alwaysOnEveryHost runs a test with each sh and each awk of this machine. It is for the few tests that run most lines of
-// a script.
+// alwaysOnEveryHost runs a test on hosts with each sh and with each awk, and with REQUIRE_ALL=1 on those with each pair of
+// them. It is for the few tests that run most lines of a script.
 func alwaysOnEveryHost(t *testing.T, test func(*testing.T, *host)) {
-	for _, k := range everyKind() {
+	kinds := eachOnce()
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		kinds = everyKind()
+	}
+	for _, k := range kinds {
 		on(t, k, test)
 	}
 }
 
-// onEveryHost runs a test with each sh and with each awk, with REQUIRE_ALL=1; else on the usual host, which finds most faults.
-// The two have nothing to do with each other that alwaysOnEveryHost, with each pair of them, would not see: a script is
+// onEveryHost runs a test on hosts with each sh and with each awk, with REQUIRE_ALL=1; else on the usual host, which finds most
+// faults. The two have nothing to do with each other that alwaysOnEveryHost, with each pair of them, would not see: a script is
 // awk, between a few lines of sh that hand parameters over, and what awk starts it starts with /bin/sh.
 func onEveryHost(t *testing.T, test func(*testing.T, *host)) {
-	if os.Getenv("REQUIRE_ALL") != "1" {
-		on(t, usualKind(), test)
-		return
+	kinds := []kind{usualKind()}
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		kinds = eachOnce()
 	}
-	for i, shell := range shells {
-		on(t, kind{shell.program, shell.option, awks[i]}, test)
+	for _, k := range kinds {
+		on(t, k, test)
 	}
 }
 
