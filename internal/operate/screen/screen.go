@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"dcv-session-broker/internal/operate/table"
 )
 
 // Width is that of the narrowest terminal that texts are written for.
@@ -52,7 +53,7 @@ func Clock(at, now time.Time) string {
 func Wrap(text string, width int) (lines []string) {
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
-		for word := range strings.FieldsSeq(Plain(paragraph)) {
+		for word := range strings.FieldsSeq(table.Plain(paragraph)) {
 			if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 				lines = append(lines, line)
 				line = ""
@@ -70,14 +71,4 @@ func Wrap(text string, width int) (lines []string) {
 // Indent is a wrapped text of which each line but the first begins with the indentation.
 func Indent(text string, indentation int) string {
 	return strings.Join(Wrap(text, Width-indentation), "\n"+strings.Repeat(" ", indentation))
-}
-
-// Plain is a text without what would move the cursor, or change the direction of text.
-func Plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
 }

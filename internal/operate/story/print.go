@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/operate/screen"
+	"dcv-session-broker/internal/operate/table"
 )
 
 // Print writes the story for people.
@@ -15,7 +16,7 @@ func (story *Story) Print(w io.Writer, now time.Time) {
 		fmt.Fprintln(w, line)
 	}
 	for _, m := range story.Matches {
-		fmt.Fprintln(w, "  "+screen.Plain(fmt.Sprintf("%s of %s on %s: %s", m.SessionID, m.Owner, m.HostID, m.State)))
+		fmt.Fprintln(w, "  "+table.Plain(fmt.Sprintf("%s of %s on %s: %s", m.SessionID, m.Owner, m.HostID, m.State)))
 	}
 	printEvents(w, "What happened (UTC)", story.Happened, now)
 	printEvents(w, "What happens next (UTC)", story.Next, now)

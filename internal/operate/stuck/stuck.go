@@ -13,6 +13,7 @@ import (
 
 	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/screen"
+	"dcv-session-broker/internal/operate/table"
 	"dcv-session-broker/internal/session"
 )
 
@@ -145,7 +146,7 @@ func (list *List) Print(w io.Writer, now time.Time) {
 		}
 	}
 	if len(list.Deletions) > 0 {
-		fmt.Fprintf(w, "\nThe whole story of one: dcvbroker explain %s\n", screen.Plain(list.Deletions[0].SessionID))
+		fmt.Fprintf(w, "\nThe whole story of one: dcvbroker explain %s\n", table.Plain(list.Deletions[0].SessionID))
 	}
 }
 
