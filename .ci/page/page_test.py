@@ -17,11 +17,20 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202e'$(touch x)\""
 
 
 def setUpModule():
-    global broker, browser
+    global broker, browser, programs
     running = contextlib.ExitStack()
     unittest.addModuleCleanup(running.close)
+    programs = running.enter_context(tempfile.TemporaryDirectory())
+    subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{programs}/dcvbroker", "./internal/operate"], cwd=ROOT, check=True)
     browser = running.enter_context(chromium())
     broker = running.enter_context(local_system.running(TOKEN=TOKEN, DELETIONS_EVERY="24h", INVENTORY_EVERY="24h"))
+
+
+def paste(line):
+    """What a line that the page shows prints in a terminal."""
+    environment = os.environ | {"TOKEN": TOKEN, "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", line], cwd=programs, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
 
 
 class PageTest(unittest.TestCase):
@@ -139,8 +148,10 @@ class PageTest(unittest.TestCase):
         expect(page.locator("#said")).to_contain_text("dry run: DELETING")
         self.assertEqual(page.locator("img").count(), 0)
         self.assertNotIn("\u202e", page.locator("body").inner_text())
-        line = page.locator("#requests code").nth(1).inner_text()
-        self.assertTrue(line.endswith(r"""-- $'<img src=x>\U0000202e\'$(x)"'"""), line)
+        curl, dcvbroker = page.locator("#requests code").all_inner_texts()
+        self.assertEqual(paste(curl)[1].count('"DryRun":true'), 1)
+        self.assertEqual(paste(dcvbroker)[0], 0, paste(dcvbroker)[1])
+        self.assertEqual(os.listdir(programs), ["dcvbroker"])
 
     def test_dark_and_light(self):
         grounds = set()
@@ -171,10 +182,8 @@ class PageOfAStackTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{folder}/dcvbroker", "./internal/operate"], cwd=ROOT, check=True)
         program = subprocess.Popen(
-            [f"{folder}/dcvbroker", "page", "--url", broker.address, "--every", "2s"], cwd=folder, env=os.environ | {"TOKEN": TOKEN},
+            [f"{programs}/dcvbroker", "page", "--url", broker.address, "--every", "2s"], cwd=programs, env=os.environ | {"TOKEN": TOKEN},
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for end in (program.stdout.close, program.wait, program.terminate):
             cls.addClassCleanup(end)
@@ -200,6 +209,15 @@ class PageOfAStackTest(unittest.TestCase):
         expect(panel.get_by_label("Explanation")).to_contain_text("What happened")
         page.locator(".column", has_text=host).get_by_role("button", name=host).click()
         expect(panel).to_contain_text("Drain it")
+        drained = "i-0000000000000000d"
+        broker.start_session(drained, "drained", "user1")
+        page.locator(".column", has_text=drained).get_by_role("button", name=drained).click()
+        panel.get_by_role("button", name="Dry run", exact=True).click()
+        expect(page.locator("#said")).to_contain_text("dry run: 1 DELETING")
+        for line in panel.locator(".outcome code").all_inner_texts():
+            status, printed = paste(line)
+            self.assertEqual(status, 0, printed)
+            self.assertIn("drained", printed)
         expect(panel.get_by_role("button", name="silence")).to_have_count(0)
 
     def test_without_its_secret(self):
