@@ -67,6 +67,9 @@ func ask(t *testing.T, method, url, body string, change func(*http.Request)) (st
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") == "text/event-stream" {
+		return resp.StatusCode, "" // it does not end
+	}
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
