@@ -1,10 +1,12 @@
-"""Chromium as Debian packages it, driven by Playwright, for the page's test and its picture."""
+"""Chromium, driven by Playwright, for the page's test and its picture."""
 
 import contextlib
+import shutil
 
 from playwright.sync_api import expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium-headless-shell"
+# Debian's, or what machines of GitHub's have: Ubuntu packages none.
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 
 # Far longer than anything here takes: what is waited for comes, or something is broken.
 expect.set_options(timeout=60_000)
@@ -12,6 +14,8 @@ expect.set_options(timeout=60_000)
 
 @contextlib.contextmanager
 def chromium():
+    if not CHROMIUM:
+        raise SystemExit("there is no chromium-headless-shell, chromium or google-chrome: as root, .ci/tools/fetch debian installs the first")
     with sync_playwright() as playwright:
         # As root, as in CI, its sandbox does not start; it shows nothing but this page.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -71,10 +71,7 @@ export function quote(word) {
   const printed = word.replace(unseen, "");
   if (printed === word) return "'" + word.replaceAll("'", "'\\''") + "'";
   // $'...' of bash and zsh: what is copied has nothing in it that a terminal would obey.
-  return "$'" + word.replace(/[\\']/g, "\\$&").replace(unseen, c => {
-    const code = c.codePointAt(0);
-    return code < 0x80 ? "\\x" + code.toString(16).padStart(2, "0") : "\\U" + code.toString(16).padStart(8, "0");
-  }) + "'";
+  return "$'" + word.replace(/[\\']/g, "\\$&").replace(unseen, c => "\\U" + c.codePointAt(0).toString(16).padStart(8, "0")) + "'";
 }
 
 // json is a value for a request, without anything that is not seen.
