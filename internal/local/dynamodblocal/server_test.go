@@ -128,48 +128,6 @@ func TestAllReadsEveryPage(t *testing.T) {
 	}
 }
 
-func TestStopAndFindAgain(t *testing.T) {
-	dynamodblocal.ForTest(t)
-	o := dynamodblocal.Options{DataDir: t.TempDir()}
-	record := session.Record{"SessionId": "a", "State": "DELETING"}
-	var streamARN string
-	for round := range 2 {
-		server, err := dynamodblocal.Start(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, stream := store(t, server.Endpoint(), "Kept")
-		if round == 0 {
-			streamARN = stream
-			err = s.Put(t.Context(), record)
-		} else {
-			if stream != streamARN {
-				t.Errorf("the stream is another: %s, was %s", stream, streamARN)
-			}
-			var got session.Record
-			got, err = s.Get(t.Context(), "a")
-			if diff := cmp.Diff(record, got); diff != "" {
-				t.Errorf("found again (-want +got):\n%s", diff)
-			}
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-		select {
-		case <-server.Done():
-		default:
-			t.Error("stopped, but not done")
-		}
-		wantDown(t, server.Endpoint())
-		if err := server.Stop(); err != nil {
-			t.Errorf("stopped again: %v", err)
-		}
-	}
-}
-
 // Two at once have a server each.
 func TestTwoAtOnce(t *testing.T) {
 	shared := dynamodblocal.ForTest(t)
@@ -188,7 +146,15 @@ func TestTwoAtOnce(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
+	select {
+	case <-server.Done():
+	default:
+		t.Error("stopped, but not done")
+	}
 	wantDown(t, server.Endpoint())
+	if err := server.Stop(); err != nil {
+		t.Errorf("stopped again: %v", err)
+	}
 }
 
 func TestServerDiesWithItsParent(t *testing.T) {
