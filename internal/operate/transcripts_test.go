@@ -26,6 +26,7 @@ import (
 //	exits STATUS               compares what the last one exited with
 //	answer TEXT                is typed on the terminal of the next one, which without this has none
 //	begin ARGS..., finish      the same, but beside what comes between; interrupt is typed meanwhile
+//	goes-on                    sees that what has begun does not end
 //	says N PATTERN             waits until what has begun has said so N times
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
@@ -45,7 +46,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
-			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "control": onStage((*stage).control),
+			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "goes-on": onStage((*stage).goesOn), "control": onStage((*stage).control),
 			"await": onStage((*stage).await), "await-reason": onStage((*stage).awaitReason), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
 		},
 	})
@@ -137,6 +138,14 @@ func (s *stage) finish(ts *testscript.TestScript, neg bool, _ []string) {
 	}
 	if neg != (s.status != exitDone) {
 		ts.Fatalf("exited with %d", s.status)
+	}
+}
+
+// goesOn leaves it the time for some looks.
+func (s *stage) goesOn(ts *testscript.TestScript, _ bool, _ []string) {
+	time.Sleep(200 * time.Millisecond)
+	if len(s.beside.ended) > 0 {
+		ts.Fatalf("it has ended, and said\n%s", s.beside.err.String())
 	}
 }
 

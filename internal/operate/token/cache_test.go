@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +152,9 @@ func TestWhatOthersCanReadIsNotUsed(t *testing.T) {
 				return err
 			}
 			return os.Symlink(elsewhere, dir)
+		},
+		"a pipe": func(_ *testing.T, _, file string) error { // which nobody writes to
+			return errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600))
 		},
 		"corrupt": func(t *testing.T, _, file string) error { return os.WriteFile(file, []byte(`{"Token": "t0`), 0o600) },
 		"empty":   func(t *testing.T, _, file string) error { return os.WriteFile(file, nil, 0o600) },

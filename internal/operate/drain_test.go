@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/local/system"
+	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/operate/drain"
+	"dcv-session-broker/internal/operate/token"
+	"dcv-session-broker/internal/session"
+)
+
+// noted is what inventories say of every host.
+type noted session.HostNote
+
+func (n noted) Notes(_ context.Context, hostIDs []string) (map[string]session.HostNote, error) {
+	notes := map[string]session.HostNote{}
+	for _, id := range hostIDs {
+		notes[id] = session.HostNote(n)
+	}
+	return notes, nil
+}
+
+// A host may run what the table does not list: only its own word ends a drain.
+func TestOnlyAnEmptyInventoryEndsADrain(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	client := &api.Client{URL: url, HTTP: http.DefaultClient, Tokens: token.Given("any")}
+	later := time.Now().Add(time.Hour)
+	for name, c := range map[string]struct {
+		note    session.HostNote
+		drained bool
+		says    string
+	}{
+		"it is empty":            {session.HostNote{SentAt: later, CompleteAt: later, EmptySince: later.Add(-time.Minute)}, true, ""},
+		"it has other sessions":  {session.HostNote{SentAt: later, CompleteAt: later, OccupiedAt: later}, false, "has sessions that are not listed yet, or cannot be"},
+		"it was not complete":    {session.HostNote{SentAt: later, CompleteAt: later.Add(-time.Minute)}, false, "was not complete"},
+		"it was empty before":    {session.HostNote{SentAt: later.Add(-2 * time.Hour), EmptySince: later.Add(-3 * time.Hour)}, false, "waiting for a complete inventory sent after"},
+		"it has never said what": {session.HostNote{}, false, "waiting for a complete inventory sent after"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			d := drain.Drain{
+				Host: demoHost, Deleter: &deletion.Deleter{API: client, Batch: api.DefaultBatch}, Notes: noted(c.note),
+				Progress: &deletion.Progress{Out: &out, Now: time.Now}, Timeout: 20 * time.Millisecond, Pause: time.Millisecond, Now: time.Now,
+			}
+			failed, timedOut, err := d.Run(t.Context(), nil)
+			if failed != 0 || timedOut == c.drained || err != nil || !strings.Contains(out.String(), c.says) {
+				t.Errorf("%d failed, timed out: %v, %v\n%s", failed, timedOut, err, &out)
+			}
+		})
+	}
+}
