@@ -70,7 +70,7 @@ var version = "devel"
 // run runs the program, and gives what it exits with.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for those of the process
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)

@@ -72,6 +72,15 @@ func TestTokensAreKept(t *testing.T) {
 	if said, status := get(first); status != exitDone || issued.Load() != 4 {
 		t.Errorf("%d, %d were issued\n%s", status, issued.Load(), said)
 	}
+	// A redirect is not followed, wherever it goes.
+	elsewhere := before(t, other, func(http.ResponseWriter, *http.Request, http.Handler) { t.Error("the redirect was followed") })
+	env = map[string]string{"TOKEN": apiToken}
+	redirecting := before(t, one, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		http.Redirect(w, r, elsewhere+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	if said, status := get(redirecting); status != exitNotRun || !strings.Contains(said, "answered 307") {
+		t.Errorf("%d\n%s", status, said)
+	}
 	env = map[string]string{"TOKEN": apiToken + "-3"}
 	if said, status := get(first); status != exitNotRun || !strings.Contains(said, "set TOKEN to one that is still good") {
 		t.Errorf("%d\n%s", status, said)
