@@ -57,7 +57,9 @@ func run(ctx context.Context, ahead time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	if log != os.Stderr { // which still tells why it ends
+		defer log.Close()
+	}
 
 	ended := make(<-chan struct{}) // never
 	if s.store == "dynamodb" && s.dynamoDB == "" {
