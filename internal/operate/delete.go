@@ -117,7 +117,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 		left = errUnsuccessful
 	}
 	if len(hit) == 0 {
-		if len(r.selection.IDs) == 0 {
+		if len(r.selection.IDs) == 0 || len(found) == 0 && len(missing) == 0 {
 			fmt.Fprintln(p.err, "no sessions are like that: nothing to delete")
 		}
 		return left

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // A program is one run of dcvbroker.
@@ -117,7 +119,12 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack (default: DCVBROKER_URL)")
 	flags.StringVar(&p.region, "region", "", "the stack's region (default: as the AWS CLI)")
 	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration (default: as the AWS CLI)")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.address(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := noneEmpty(cmd, args); err != nil {
+			return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+		}
+		return p.address(cmd)
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
@@ -127,6 +134,22 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(), p.versionCommand(),
 	)
 	return root
+}
+
+// noneEmpty refuses what a script did not fill in, as in --owner "$OWNER": without an owner all sessions would be meant.
+func noneEmpty(cmd *cobra.Command, args []string) (err error) {
+	if cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd { // what is begun may be empty
+		return nil
+	}
+	if slices.Contains(args, "") {
+		return errors.New("an argument is empty")
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "message" && f.Name != "reason" {
+			err = fmt.Errorf("--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 // address says which system is meant: that of a flag goes before that of the environment.
