@@ -31,7 +31,7 @@ import (
 // (an inventory lists it once that has ended), or by a request whose answer the
 // kill took.
 func TestKilledAgainAndAgainUnderLoad(t *testing.T) {
-	kills := 3
+	kills := 2
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		kills = 6
 	}
