@@ -50,7 +50,7 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 // deleted logs the end. Of sessions that ended without anybody's request it is
 // not measured how long that took.
 func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
-	after := max(now.Sub(s.closingSince()), 0).Seconds()
+	after := max(now.Sub(s.ClosingBegan()), 0).Seconds()
 	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}
 	if s.DeletionRequestedBy != requestedByBroker {
 		line = append(line, "Metric", Measure(DeletedAfterSeconds, after), "Metric", Measure(AttemptsPerDeletion, float64(s.Attempts)))

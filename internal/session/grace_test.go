@@ -321,6 +321,10 @@ func TestInventoriesUpdateWhatWaits(t *testing.T) {
 	u.has("s1", "State", "DELETING", "StateBefore", "READY", "NumOfConnections", int64(2), "AttemptId", "notice-r1", "CloseAt", session.FormatTime(at(600)))
 	u.take(inventory(hostA, at(40))) // without it: it has ended by itself
 	u.has("s1", "State", "DELETING", "Confirmation", "vanished", "DueLane", "1")
+	u.finish(at(300), u.table.Get("s1"))
+	if log := u.log.String(); !strings.Contains(log, "AfterSeconds=0 ") {
+		t.Errorf("that it waited is counted: %s", log)
+	}
 }
 
 func TestDescribedAsUsableUntilCloseAt(t *testing.T) {

@@ -38,7 +38,7 @@ func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 				waiting++
 			case s.State == Deleting, s.givenUpAndConfirmed():
 				open++
-				oldest = earlier(oldest, s.closingSince())
+				oldest = earlier(oldest, s.ClosingBegan())
 			}
 		}
 	}

@@ -40,6 +40,8 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 		"wait-1": {
 			with(requested("DELETING", 2*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Minute))),
 			with(requested("DELETING", 3*time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-150*time.Minute)), "ClosingSince", session.FormatTime(t0.Add(-2*time.Hour))),
+			// What ended while it waited is not as old as its request.
+			with(requested("DELETING", 4*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Hour)), "Confirmation", "vanished"),
 		},
 		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
 	}}
@@ -48,7 +50,7 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	if err := gauge.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(text.String(), "Open=4 OldestSeconds=7200 ") {
+	if !strings.Contains(text.String(), "Open=5 OldestSeconds=7200 ") {
 		t.Error(text.String())
 	}
 	if len(index.asked) != 8 || index.asked[0] != 1000 {

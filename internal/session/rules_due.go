@@ -45,7 +45,7 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 // unconfirmed is why a deletion is given up.
 func unconfirmed(due Record, tryFor time.Duration) string {
 	s := due.Session()
-	tried := tryUntil(s, tryFor).Sub(s.closingSince())
+	tried := tryUntil(s, tryFor).Sub(s.ClosingBegan())
 	reason := fmt.Sprintf(reasonUnconfirmed, tried, s.Attempts)
 	if last := strings.TrimPrefix(lastReason(due), removedByForce); last != "" {
 		reason += " Last: " + last

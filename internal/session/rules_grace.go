@@ -34,12 +34,16 @@ func (s Session) mayBePutBack(now time.Time) bool {
 	return now.Before(s.DeletionRequestedAt.Add(Lease))
 }
 
-// closingSince is when closing began.
-func (s Session) closingSince() time.Time {
-	if s.ClosingSince.IsZero() {
-		return s.DeletionRequestedAt
+// ClosingBegan is when the first close attempt began, or begins: what has ended while it
+// waited is as old as nothing.
+func (s Session) ClosingBegan() time.Time {
+	switch {
+	case !s.ClosingSince.IsZero():
+		return s.ClosingSince
+	case !s.CloseAt.IsZero():
+		return s.CloseAt
 	}
-	return s.ClosingSince
+	return s.DeletionRequestedAt
 }
 
 // lane is the deletion's shard of the index of leases. With a grace period it is one

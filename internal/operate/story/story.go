@@ -242,7 +242,7 @@ func summary(s *subject) string {
 	case s.State == session.Deleting && s.Confirmation != "":
 		return text + fmt.Sprintf("DELETING for %s, confirmed (%s), and not ended yet.", ago(s.DeletionRequestedAt), s.Confirmation)
 	case s.State == session.Deleting:
-		return text + fmt.Sprintf("DELETING for %s, and not confirmed: attempt %d.", ago(s.closingSince()), s.Attempts)
+		return text + fmt.Sprintf("DELETING for %s, and not confirmed: attempt %d.", ago(s.ClosingBegan()), s.Attempts)
 	case s.State == session.Deleted && !s.CloseUntil.IsZero() && s.DueShard != "":
 		return text + fmt.Sprintf("DELETED by force, and its host is still to close it until %s.", screen.Clock(s.CloseUntil, s.now))
 	case s.State == session.Deleted:
@@ -254,14 +254,6 @@ func summary(s *subject) string {
 	default:
 		return text + fmt.Sprintf("%s, and nobody deletes it.", s.State)
 	}
-}
-
-// closingSince is when closing began.
-func (s *subject) closingSince() time.Time {
-	if s.CloseAt.IsZero() {
-		return s.DeletionRequestedAt
-	}
-	return s.CloseAt
 }
 
 func orUnknown(text, otherwise string) string {

@@ -42,6 +42,10 @@ func TestWhatIsTold(t *testing.T) {
 			[]string{"Attempt 5, unless", "It is given up"}, []string{"Wait: nothing has failed yet.", "dcvbroker delete s-1 --force"},
 			[]string{"The host has the command of attempt 4 since 2026-11-23 11:59:00 UTC"},
 		}, {
+			"cleanup was down over its close time", func(s *subject) {
+				s.DeletionRequestedAt, s.CloseAt, s.ClosingSince, s.Attempts = now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Minute), 1
+			}, "DELETING for 60 seconds, and not confirmed: attempt 1.", nil, nil, []string{"Wait: nothing has failed yet."}, []string{"The host has the command"},
+		}, {
 			"the last attempt", func(s *subject) { s.NextAttemptAt = s.TryUntil }, "attempt 4.", nil, []string{"It is given up"}, nil,
 			[]string{"The host has the command"},
 		}, {

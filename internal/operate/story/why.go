@@ -121,7 +121,7 @@ func (t *Teller) advice(s *subject) (do []string) {
 	if told := strings.Contains(strings.Join(do, "\n"), toDoctor); !told && s.HostID != "" && (closing || s.State == session.Unknown) {
 		do = append(do, "What the host lacks, and the command that fixes it: "+toDoctor)
 	}
-	if closing && s.now.Sub(s.closingSince()) > session.Lease {
+	if closing && s.now.Sub(s.ClosingBegan()) > session.Lease {
 		do = append(do, "If the record must go now, whatever the host does: dcvbroker delete "+s.ID+" --force")
 	}
 	if s.State == session.Unknown && !s.GivenUpAt.IsZero() {

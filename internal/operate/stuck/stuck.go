@@ -97,11 +97,8 @@ func isStuck(s session.Session, now time.Time) bool {
 func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 	d := Deletion{
 		SessionID: s.ID, Owner: s.Owner, HostID: s.HostID, RemovedByForce: s.State == session.Deleted, RequestedBy: s.DeletionRequestedBy,
-		Since: s.DeletionRequestedAt, Attempts: s.Attempts, AttemptedAt: s.AttemptedAt, NextAttemptAt: s.NextAttemptAt, GiveUpAt: s.TryUntil,
+		Since: s.ClosingBegan(), Attempts: s.Attempts, AttemptedAt: s.AttemptedAt, NextAttemptAt: s.NextAttemptAt, GiveUpAt: s.TryUntil,
 		Confirmation: string(s.Confirmation), Reason: s.StateReason,
-	}
-	if !s.CloseAt.IsZero() {
-		d.Since = s.CloseAt
 	}
 	if d.RemovedByForce {
 		d.GiveUpAt, d.Confirmation = s.CloseUntil, ""

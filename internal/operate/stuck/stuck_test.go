@@ -45,7 +45,7 @@ func TestWhatIsStuck(t *testing.T) {
 		since("overdue", time.Hour, session.Record{session.AttrNextAttemptAt: at(-10 * time.Minute)}),
 		since("unanswered", 3*time.Minute, session.Record{session.AttrNextAttemptAt: at(-time.Minute)}),
 		since("waiting", time.Hour, session.Record{session.AttrAttempts: int64(0), session.AttrCloseAt: at(time.Hour)}),
-		since("waited", 25*time.Hour, session.Record{session.AttrAttempts: int64(2), session.AttrCloseAt: at(-2 * time.Minute), session.AttrStateReason: "Attempt 1 brought no answer."}),
+		since("waited", 25*time.Hour, session.Record{session.AttrAttempts: int64(2), session.AttrCloseAt: at(-time.Hour), session.AttrClosingSince: at(-2 * time.Minute), session.AttrStateReason: "Attempt 1 brought no answer."}),
 		since("confirmed", 2*time.Minute, session.Record{session.AttrConfirmation: "closed", session.AttrConfirmedAt: at(-90 * time.Second)}),
 		since("ending", time.Minute, session.Record{session.AttrConfirmation: "closed", session.AttrConfirmedAt: at(-time.Second)}),
 		since("forced", 30*time.Minute, session.Record{session.AttrState: "DELETED", session.AttrConfirmation: "forced", session.AttrAttempts: int64(3),
