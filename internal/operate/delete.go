@@ -106,11 +106,11 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 		case s.State != session.Deleted:
 			hit = append(hit, s)
 		case len(r.selection.IDs) > 0:
-			fmt.Fprintln(p.err, s.ID, "is DELETED already")
+			fmt.Fprintln(p.err, table.Plain(s.ID), "is DELETED already")
 		}
 	}
 	for _, id := range missing {
-		fmt.Fprintf(p.err, "%s: %s\n", id, session.NotFound)
+		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
 	}
 	var left error
 	if len(missing) > 0 {
@@ -186,7 +186,7 @@ func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, 
 	}
 	for _, item := range items {
 		if item.Status == deletion.Unsuccessful || item.Status == deletion.Unanswered {
-			progress.Say(fmt.Sprintf("%s: %s: %s", table.Plain(item.Seen.ID), item.Status, table.Plain(item.Why)))
+			progress.Say(fmt.Sprintf("%s: %s: %s", item.Seen.ID, item.Status, item.Why))
 		}
 	}
 	if unsent := deletion.Count(items, deletion.NotSent); unsent > 0 && unsent < len(items) {

@@ -10,6 +10,7 @@ import (
 
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/sessions"
+	"dcv-session-broker/internal/operate/table"
 	"dcv-session-broker/internal/session"
 )
 
@@ -71,7 +72,7 @@ func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, 
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintln(p.err, "there is no session", strings.Join(missing, ", "))
+		fmt.Fprintln(p.err, "there is no session", table.Plain(strings.Join(missing, ", ")))
 		return errUnsuccessful
 	}
 	if len(found) == 0 {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"dcv-session-broker/internal/operate/table"
 )
 
 // A program is one run of dcvbroker.
@@ -86,7 +88,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(p.err, "dcvbroker: interrupted. What was accepted goes on; dcvbroker get shows it")
 	default:
-		fmt.Fprintln(p.err, "dcvbroker:", err)
+		lines := strings.Split(err.Error(), "\n")
+		for i := range lines {
+			lines[i] = table.Plain(lines[i])
+		}
+		fmt.Fprintln(p.err, "dcvbroker:", strings.Join(lines, "\n"))
 	}
 	return exitNotRun
 }

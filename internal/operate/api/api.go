@@ -84,12 +84,14 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 			// It was kept, and has expired, or was revoked.
 			fresh = true
 			if bearer, err = c.Tokens.Token(ctx, bearer); err != nil {
-				return repeated, fmt.Errorf("get an access token: %w", err)
+				return repeated, open(repeated, fmt.Errorf("get an access token: %w", err))
 			}
 			try--
 			continue
-		case refused != nil && refused.Status != http.StatusTooManyRequests && refused.Status < 500:
+		case refused != nil && refused.Status == http.StatusBadRequest: // so was each before
 			return repeated, err
+		case refused != nil && refused.Status != http.StatusTooManyRequests && refused.Status < 500:
+			return repeated, open(repeated, err)
 		case refused == nil || refused.Status >= 500:
 			repeated = true
 		}
@@ -105,6 +107,14 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 		}
 		pause *= 2
 	}
+}
+
+// open is the error of a call of which an earlier one, that had no answer, may have been carried out.
+func open(repeated bool, err error) error {
+	if repeated {
+		return &NoAnswerError{fmt.Errorf("an earlier call had no answer, and now: %w", err)}
+	}
+	return err
 }
 
 func (c *Client) once(ctx context.Context, path, bearer string, body []byte, answer any) error {

@@ -30,7 +30,7 @@ func (p *Progress) Show(items []*Item) {
 	for _, item := range items {
 		if (item.Status == Unsuccessful || item.Status == Unanswered) && !p.told[item] {
 			p.told[item] = true
-			p.Say(fmt.Sprintf("%s: %s: %s", table.Plain(item.Seen.ID), item.Status, table.Plain(item.Why)))
+			p.Say(fmt.Sprintf("%s: %s: %s", item.Seen.ID, item.Status, item.Why))
 		}
 	}
 	if len(items) == 0 {
@@ -55,6 +55,7 @@ func (p *Progress) Show(items []*Item) {
 
 // Line shows how far all is, in place of what it showed before.
 func (p *Progress) Line(line string) {
+	line = table.Plain(line)
 	switch {
 	case line == p.last:
 	case p.Width > 0:
@@ -70,7 +71,7 @@ func (p *Progress) Line(line string) {
 // Say is a line that stays.
 func (p *Progress) Say(line string) {
 	p.Finish()
-	fmt.Fprintln(p.Out, line)
+	fmt.Fprintln(p.Out, table.Plain(line))
 	p.last = ""
 }
 

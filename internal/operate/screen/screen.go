@@ -3,6 +3,7 @@ package screen
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -71,4 +72,19 @@ func Wrap(text string, width int) (lines []string) {
 // Indent is a wrapped text of which each line but the first begins with the indentation.
 func Indent(text string, indentation int) string {
 	return strings.Join(Wrap(text, Width-indentation), "\n"+strings.Repeat(" ", indentation))
+}
+
+// shellSafe are words that no shell reads as more than a word.
+var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_.,:/@%+-][A-Za-z0-9_.,:/@%+=-]*$`)
+
+// Argument is an ID as the last argument of a command that is shown to be copied into a shell. Hosts make IDs up.
+func Argument(id string) string {
+	word := id
+	if !shellSafe.MatchString(id) {
+		word = "'" + strings.ReplaceAll(id, "'", `'\''`) + "'"
+	}
+	if strings.HasPrefix(id, "-") {
+		return "-- " + word
+	}
+	return word
 }

@@ -34,3 +34,14 @@ func TestWrap(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestArgument(t *testing.T) {
+	for id, want := range map[string]string{
+		"s-1": "s-1", "console-i-0a1b": "console-i-0a1b", "$(reboot)": "'$(reboot)'", "a'b": `'a'\''b'`, "-x": "-- -x", "-$x": "-- '-$x'", "=ls": "'=ls'", "": "''",
+		"a b": "'a b'", "~": "'~'", "a\n": "'a\n'",
+	} {
+		if got := Argument(id); got != want {
+			t.Errorf("%q: %s, not %s", id, got, want)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func TestWhatIsTold(t *testing.T) {
 		{
 			"under way", func(*subject) {}, "DELETING for 10 minutes, and not confirmed: attempt 4.",
 			[]string{"client asked for its deletion, request request.", "Attempt 4 to have its host close it began.", "took the command of that attempt (command)"},
-			[]string{"Attempt 5, unless", "It is given up"}, []string{"Wait: nothing has failed yet.", "dcvbroker delete s-1 --force"},
+			[]string{"Attempt 5, unless", "It is given up"}, []string{"Wait: nothing has failed yet.", "dcvbroker delete --force s-1"},
 			[]string{"The host has the command of attempt 4 since 2026-11-23 11:59:00 UTC"},
 		}, {
 			"cleanup was down over its close time", func(s *subject) {

@@ -101,7 +101,7 @@ func (t *Teller) advice(s *subject) (do []string) {
 		do = append(do, "Nothing, as a rule: session-stream ends the record within seconds. If it does not, look at its log and its failure queue; "+
 			"cleanup shows it the record again at the end of the lease.")
 	case waits:
-		do = append(do, "Nothing. To take it back: dcvbroker cancel "+s.ID)
+		do = append(do, "Nothing. To take it back: dcvbroker cancel "+screen.Argument(s.ID))
 	}
 	reason := s.StateReason
 	if s.newsLost() {
@@ -122,10 +122,10 @@ func (t *Teller) advice(s *subject) (do []string) {
 		do = append(do, "What the host lacks, and the command that fixes it: "+toDoctor)
 	}
 	if closing && s.now.Sub(s.ClosingBegan()) > session.Lease {
-		do = append(do, "If the record must go now, whatever the host does: dcvbroker delete "+s.ID+" --force")
+		do = append(do, "If the record must go now, whatever the host does: dcvbroker delete --force "+screen.Argument(s.ID))
 	}
 	if s.State == session.Unknown && !s.GivenUpAt.IsZero() {
-		do = append(do, "When the host is back, delete it again: dcvbroker delete "+s.ID)
+		do = append(do, "When the host is back, delete it again: dcvbroker delete "+screen.Argument(s.ID))
 	}
 	return slices.Compact(do)
 }

@@ -143,7 +143,7 @@ func (list *List) Print(w io.Writer, now time.Time) {
 		}
 	}
 	if len(list.Deletions) > 0 {
-		fmt.Fprintf(w, "\nThe whole story of one: dcvbroker explain %s\n", table.Plain(list.Deletions[0].SessionID))
+		fmt.Fprintf(w, "\nThe whole story of one: dcvbroker explain %s\n", table.Plain(screen.Argument(list.Deletions[0].SessionID)))
 	}
 }
 

@@ -95,3 +95,12 @@ func TestWhatIsStuck(t *testing.T) {
 		t.Errorf("%s", &said)
 	}
 }
+
+// Hosts make IDs up, and the line is one to copy into a shell.
+func TestCommandToCopyQuotesTheID(t *testing.T) {
+	list := &List{Deletions: []Deletion{{SessionID: "$(reboot)"}}}
+	var said strings.Builder
+	if list.Print(&said, now); !strings.Contains(said.String(), "dcvbroker explain '$(reboot)'\n") {
+		t.Error(said.String())
+	}
+}

@@ -67,7 +67,7 @@ export function tick(now) {
 
 // quote is a word for a shell.
 export function quote(word) {
-  if (/^[A-Za-z0-9_.,:/@%+=-]+$/.test(word)) return word;
+  if (/^[A-Za-z0-9_.,:/@%+-][A-Za-z0-9_.,:/@%+=-]*$/.test(word)) return word; // zsh expands =word
   const printed = word.replace(unseen, "");
   if (printed === word) return "'" + word.replaceAll("'", "'\\''") + "'";
   // $'...' of bash and zsh: what is copied has nothing in it that a terminal would obey.
