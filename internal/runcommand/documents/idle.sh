@@ -120,12 +120,14 @@ function records(   command, line, field) {
 }
 
 # warn tries to tell the users of session i, which was created at that time, once for the idle time that began at last. stays
-# is until when the session stays, if that was tried before. It returns why it could not be tried, or "".
-function warn(i, argument, at,   why, closes) {
+# is until when the session stays, if that was tried before. It returns why it could not be tried, or "". A try is noted before
+# it is made, and none begins without time for all of its calls: what is noted and not made would close the session unwarned.
+function warn(i, argument, at,   why, closes, key) {
   closes = int(last / 1e6) + limit * 60
   if (closes < clock + ahead / 2) closes = int(clock + ahead / 2 + 0.5)
   window[i] = argument " " sprintf("%.0f", last)
-  why = step(40, "idle " argument " " sprintf("%.0f", at) " " sprintf("%.0f", last) " " closes)
+  key = sprintf("%.0f", at)
+  why = step(key in order && order[key] >= last ? 40 : 23, "idle " argument " " key " " sprintf("%.0f", last) " " closes)
   if (why == "" && reply != "new") { stays = reply + 0; warned = last; return "" }
   if (why == "") why = show(i, at, 40, closes - clock)
   return why == "" ? "" : "not warned: " why

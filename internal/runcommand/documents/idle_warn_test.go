@@ -337,3 +337,19 @@ func TestIdleWarningsEndInTime(t *testing.T) {
 		}
 	})
 }
+
+// On a host whose calls last long, the time may end between the note that it is tried and the window.
+func TestWarningForWhichThereIsNoTimeWasNotTried(t *testing.T) {
+	t.Parallel()
+	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
+		i := &idleScreen{s, false}
+		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+		s.used("b", ago(500, 0), "", ago(40, 0))
+		s.used("a", ago(500, 0), "", ago(60, 0))
+		s.clock(int(idleNow.Unix()), 8)
+		i.warns("a failed 60/1, b in-use 40/1", "not warned: no time left")
+		i.after(5, 0)
+		i.warns("a warned 65/1, b in-use 45/1", "zenity")
+		i.wantShown(1, 1)
+	})
+}
