@@ -129,7 +129,7 @@ function warn(i, argument, at,   why, closes, key) {
   key = sprintf("%.0f", at)
   why = step(key in order && order[key] >= last ? 40 : 23, "idle " argument " " key " " sprintf("%.0f", last) " " closes)
   if (why == "" && reply != "new") { stays = reply + 0; warned = last; return "" }
-  if (why == "") why = show(i, at, 40, closes - clock)
+  if (why == "") why = show(i, at, 40, closes)
   return why == "" ? "" : "not warned: " why
 }
 

@@ -54,7 +54,7 @@ function notify(i,   s, at, kind, why, c, unread) {
   if (why != "" || unread != "") return why unread
   if (kind == "nobody" || reply == "nothing") { say(i, reply == "nothing" ? reply : kind); return "" }
   if (sub(/^again /, "", reply)) { say(i, close_at ? "warned" : "told", reply); return "" }
-  return show(i, at, 38, close_at ? close_at - clock : 3600)
+  return show(i, at, 38, close_at ? close_at : clock + 3600)
 }
 BEGIN {
   prepare(); unwanted = "\\\\"; clock = start += 0; void += 0; close_at += 0

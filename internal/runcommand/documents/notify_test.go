@@ -193,6 +193,12 @@ func TestVoidNoticeIsNotShown(t *testing.T) {
 			t.Error("a void notice was noted")
 		}
 		s.want(s.notifyUntil("x", fmt.Sprint(now+600), fmt.Sprint(now), notice("a", 1)), "a warned")
+		// Or the time comes meanwhile: timeout would end a program of 0 seconds never.
+		s.clock(now, 1)
+		s.wantReason(s.notify("x", fmt.Sprint(now+3), notice("a", 2)), "its time to close has come")
+		s.clock(now, 1)
+		s.wantReason(s.notify("x", fmt.Sprint(now+4), notice("a", 3)), "its time to close has come")
+		s.wantWindows()
 	})
 }
 

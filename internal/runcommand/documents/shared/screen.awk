@@ -23,16 +23,18 @@ function elsewhere(first, last,   i, s) {
 }
 
 # show starts the program for session i, which was created at that time; window[i] has the ID for the shell, and the order of
-# its notice. Whether the window stays is asked later, by settled. It returns why there is none, or "".
-function show(i, at, limit, seconds,   why, owner) {
+# its notice. The window goes at ends. Whether it stays is asked later, by settled. It returns why there is none, or "".
+function show(i, at, limit, ends,   why, owner) {
   why = window[i]; sub(/ [0-9]+$/, "", why)
   if (clock >= start + limit) return "no time left"
   if ((why = read("describe-session " why " -j", 1)) != "") return why
   if (text(objects, "id") != id[i] || when(member[objects, "creation-time"]) != at) return "another session has its ID by now"
   owner = text(objects, "owner")
   if (owner ~ /^(-|$)/) return "its owner is unreadable"
+  # 0 is no limit for timeout.
+  if (clock >= ends) return "its time to close has come"
   why = "show " window[i] " " shellQuote(owner) " " shellQuote(text(objects, "x11-display"))
-  why = why " " shellQuote(text(objects, "x11-authority")) " " shellQuote(taken) " " seconds
+  why = why " " shellQuote(text(objects, "x11-authority")) " " shellQuote(taken) " " (ends - clock)
   if ((why = step(limit, why)) != "") return why
   program[i] = reply; shown++
   return ""
