@@ -115,7 +115,7 @@ func (w *world) closeIdle(on *onHost) {
 // time. Without a result it was tried before, and they have had their time.
 func (w *world) warnsIdle(on *onHost, d *desktop, last, clock time.Time) (result, reason string) {
 	m, cmd := on.machine, on.command
-	if try, tried := m.idleTries[d.name]; tried && try.created.Equal(d.created) && !try.since.Before(last) {
+	if try, tried := m.idleTries[d.name]; tried && try.created.Equal(d.created) && !try.since.Before(last) && !try.since.After(clock) {
 		if clock.Unix() < try.until {
 			return "in-use", ""
 		}

@@ -51,7 +51,7 @@ function Warn($id, $at) {
   $file = Record $id
   try {
     $order, $shown, $closes, $created = (New-Object IO.StreamReader $file).ReadToEnd() -split ' '
-    if ($created -and [long]$created -eq $at -and [long]$order -ge $since) { return [long]$closes }
+    if ($created -and [long]$created -eq $at -and [long]$order -ge $since -and [long]$order -le [DateTime]::UtcNow.Ticks - $epoch) { return [long]$closes }
     $clock = Second ([DateTime]::UtcNow)
     $closes = [long][Math]::Max((Second $now.Last) + $limit * 60, $clock + [Math]::Ceiling($ahead / 2))
     Keep $file $since 0 $closes $at

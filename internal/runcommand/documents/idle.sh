@@ -46,19 +46,19 @@ message() {
 
 #include shared/notice.sh
 
-# idle SESSION CREATED SINCE UNTIL: answers until when the session stays, if it was tried to warn for the idle time that
-# began at SINCE. Else it notes that it is tried now, or with 0 that it is not, takes the older window away, and answers new.
+# idle SESSION CREATED SINCE NOW UNTIL: answers until when the session stays, if it was tried to warn for the idle time that
+# began at SINCE. One that was noted for a time after NOW is of a clock that was ahead. Else it notes that it is tried now, or with 0 that it is not, takes the older window away, and answers new.
 idle() {
   record "$1"
-  if [ "$created" = "$2" ] && [ "$order" -ge "$3" ]; then answer "$until"; fi
+  if [ "$created" = "$2" ] && [ "$order" -ge "$3" ] && [ "$order" -le "$4" ]; then answer "$until"; fi
   takeAway
   tidy
-  order=$3 program=- mark=0 created=$2 until=$4
+  order=$3 program=- mark=0 created=$2 until=$5
   [ "$until" != 0 ] || order=0
   keep
   answer new
 }
-if [ "${1-}" = idle ]; then idle "$2" "$3" "$4" "$5"; fi
+if [ "${1-}" = idle ]; then idle "$2" "$3" "$4" "$5" "$6"; fi
 
 if [ -z "${SSM_idleMinutes+x}" ]; then SSM_idleMinutes="{{ idleMinutes }}"; fi
 if [ -z "${SSM_warnSeconds+x}" ]; then SSM_warnSeconds="{{ warnSeconds }}"; fi
@@ -119,6 +119,11 @@ function records(   command, line, field) {
   while (ahead && (command | getline line) > 0) { split(line, field, " "); if (field[1] + 0) order[field[8]] = field[1] + 0 }
 }
 
+# tried says whether it was tried to warn for the idle time that began at last, as far as records knows, and times the step idle
+# for it.
+function tried(at) { return (at in order) && order[at] >= last && order[at] <= clock * 1e6 }
+function times(at) { return " " at " " sprintf("%.0f %.0f ", last, clock * 1e6) }
+
 # warn tries to tell the users of session i, which was created at that time, once for the idle time that began at last. stays
 # is until when the session stays, if that was tried before. It returns why it could not be tried, or "". A try is noted before
 # it is made, and none begins without time for all of its calls: what is noted and not made would close the session unwarned.
@@ -127,21 +132,21 @@ function warn(i, argument, at,   why, closes, key) {
   if (closes < clock + ahead / 2) closes = int(clock + ahead / 2 + 0.5)
   window[i] = argument " " sprintf("%.0f", last)
   key = sprintf("%.0f", at)
-  why = step(key in order && order[key] >= last ? 40 : 23, "idle " argument " " key " " sprintf("%.0f", last) " " closes)
+  why = step(tried(key) ? 40 : 23, "idle " argument times(key) closes)
   if (why == "" && reply != "new") { stays = reply + 0; warned = last; return "" }
   if (why == "") why = show(i, at, 40, closes)
   return why == "" ? "" : "not warned: " why
 }
 
 # judge closes session i if it is idle. It returns why it could not be judged, or "".
-function judge(i, argument,   why, at) {
+function judge(i, argument,   why, at, key) {
   why = look(i, argument, 0); at = made
   if (why != "" || note != "") return why
   if (ahead && connections && clock - int(last / 1e6) >= limit * 60 - ahead) {
     near = 1
     if ((why = warn(i, argument, at)) != "" || !stays || clock < stays) return why
-  } else if ((sprintf("%.0f", at) in order) && order[sprintf("%.0f", at)] < last)
-    step(40, "idle " argument " " sprintf("%.0f", at) " " sprintf("%.0f", last) " 0")
+  } else if (((key = sprintf("%.0f", at)) in order) && !tried(key))
+    step(40, "idle " argument times(key) 0)
   if (minutes < limit) return ""
   near = 1
   if (clock >= start + 40) return "no time left"

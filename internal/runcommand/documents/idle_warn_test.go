@@ -274,6 +274,20 @@ func TestWarningIsOfOneIncarnation(t *testing.T) {
 	})
 }
 
+// A try that was noted while the clock was hours ahead is none of an idle time of before.
+func TestWarningByAClockThatWasAheadDoesNotCount(t *testing.T) {
+	onIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
+		s.used("s", ago(500, 0), "", ago(-430, 0))
+		s.after(480, 0)
+		s.warns("s warned 50/1")
+		s.used("s", ago(500, 0), "", ago(0, 0))
+		s.after(50, 0)
+		s.warns("s warned 50/1")
+		s.after(60, 0)
+		s.warns("s closed 60/1")
+	})
+}
+
 // What shows only in the second look was not warned.
 func TestUserWhoComesInTheSecondLookIsNotClosed(t *testing.T) {
 	onIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {

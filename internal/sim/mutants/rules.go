@@ -144,7 +144,7 @@ var scriptBugs = []mutant{
 	{
 		name: "a warning of another idle time counts", promise: 5, file: theTemplate, tests: "internal/runcommand/documents",
 		why: "a user who came back and went away again loses the desktop without a word",
-		old: "if [ \"$created\" = \"$2\" ] && [ \"$order\" -ge \"$3\" ]; then answer \"$until\"; fi",
+		old: "if [ \"$created\" = \"$2\" ] && [ \"$order\" -ge \"$3\" ] && [ \"$order\" -le \"$4\" ]; then answer \"$until\"; fi",
 		new: "if [ \"$created\" = \"$2\" ]; then answer \"$until\"; fi",
 	},
 	{
