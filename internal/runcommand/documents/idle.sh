@@ -13,9 +13,10 @@
 # tried once for one idle time, at the first run so many seconds or less before the limit. An idle time lasts for as long as
 # nobody uses the session: the last connection with a newer last-interaction-time begins another. The host keeps for which it
 # was tried, and until when the session stays: to the limit, and for half of warnSeconds at least, which counts where a run came
-# late. A try that fails is one, too: nothing else would ever close a session without a display. A host that was started again,
-# and one that cannot keep it, has not tried: it does now. A window goes when the session is used again, at the next run, or
-# at its time; where nobody is connected any more it is closed as without warnSeconds.
+# late. A try that fails is one, too: nothing else would ever close a session without a display. A host that was started again
+# has not tried: it does now. One that cannot keep it shows nothing, and leaves the session alone. A window goes when the
+# session is used again, at the next run, or at its time; where nobody is connected any more the session is closed as without
+# warnSeconds.
 # Such a window is none of a deletion with a grace period: both are shown where both are to come.
 #
 # It prints a line for each session that was to be closed, could not be judged, or is half-way there:
@@ -55,7 +56,7 @@ idle() {
   tidy
   order=$3 program=- mark=0 created=$2 until=$5
   [ "$until" != 0 ] || order=0
-  keep
+  keep 2>/dev/null || fail "it cannot be noted"
   answer new
 }
 if [ "${1-}" = idle ]; then idle "$2" "$3" "$4" "$5" "$6"; fi

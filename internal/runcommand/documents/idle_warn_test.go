@@ -274,6 +274,21 @@ func TestWarningIsOfOneIncarnation(t *testing.T) {
 	})
 }
 
+// A full disk: nothing is shown, and the reason says why.
+func TestWarningThatCannotBeNotedIsNotShown(t *testing.T) {
+	t.Parallel()
+	onEveryScreen(t, alwaysOnEveryHost, func(t *testing.T, s *screen) {
+		i := &idleScreen{s, false}
+		i.after(0, 0)
+		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+		s.used("s", ago(500, 0), "", ago(50, 0))
+		sh := read(t, s.bin+"/sh")
+		s.shim("sh", "if [ \"$2\" = idle ]; then trap '' XFSZ; ulimit -f 0; fi\n"+strings.TrimPrefix(sh, "#!/bin/sh\n")) // as a full disk
+		i.warns("s failed 50/1", "not warned: it cannot be noted")
+		i.wantShown(0, 0)
+	})
+}
+
 // A try that was noted while the clock was hours ahead is none of an idle time of before.
 func TestWarningByAClockThatWasAheadDoesNotCount(t *testing.T) {
 	onIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
