@@ -89,6 +89,9 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 		Host: host, Deleter: &deletion.Deleter{API: c.API, Batch: c.batch()}, Request: request, Notes: notes,
 		Progress: &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}, Timeout: timeout, Pause: p.pause, Now: p.now,
 	}
+	if c.Stack == nil {
+		d.Clock = records.Local{HTTP: httpClient(), URL: c.Control}.Clock
+	}
 	failed, timedOut, err := d.Run(ctx, found)
 	switch {
 	case err != nil:

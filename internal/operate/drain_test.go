@@ -55,3 +55,23 @@ func TestOnlyAnEmptyInventoryEndsADrain(t *testing.T) {
 		})
 	}
 }
+
+// Inventories are as old as the broker's clock says. By a clock that is behind it, one from before the last end would count.
+func TestDrainGoesByTheBrokersClock(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-0", `{"Owner": "user1", "Registered": false}`)
+	call(t, http.MethodDelete, url+"/local/hosts/"+demoHost+"/sessions/s-0", "")
+	call(t, http.MethodPost, url+"/local/clock", `{"Ahead": "1h"}`)
+	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
+	for try := 0; !strings.Contains(get(t, url+"/local/inventories"), `"`+demoHost+`":{"SentAt":"2`); try++ {
+		if try == 500 {
+			t.Fatal(get(t, url+"/local/inventories"))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/unlisted", `{"Owner": "user1", "Registered": false}`)
+	said, status := dcvbroker(t, "", "drain", demoHost, "--yes", "--timeout", "100ms", "--url", url)
+	if status != exitTimedOut || !strings.Contains(said, "waiting for a complete inventory sent after") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}

@@ -23,10 +23,12 @@ type Drain struct {
 	// Pause is between two looks.
 	Pause time.Duration
 	Now   func() time.Time
+	// Clock has the broker's clock, by which inventories are sent; nil if that is Now.
+	Clock func(context.Context) (now func() time.Time, err error)
 
 	items []*deletion.Item
 	asked map[incarnation]bool
-	// quiet is since when nothing has lived on the host, as far as was seen; zero while something does.
+	// quiet is since when nothing has lived on the host, as far as was seen, by the broker's clock; zero while something does.
 	quiet time.Time
 }
 
@@ -64,8 +66,10 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		case open > 0 || len(seen) > 0:
 			d.quiet = time.Time{}
 		case d.quiet.IsZero():
-			d.quiet = d.Now()
-			latest = deletion.Later(latest, d.quiet)
+			if d.quiet, err = d.brokersTime(ctx); err != nil {
+				return 0, false, err
+			}
+			latest = deletion.Later(latest, d.Now())
 		}
 		if !d.quiet.IsZero() {
 			empty, err := d.empty(ctx)
@@ -83,6 +87,17 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 			return 0, false, err
 		}
 	}
+}
+
+func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
+	if d.Clock == nil {
+		return d.Now(), nil
+	}
+	now, err := d.Clock(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the broker's clock: %w", err)
+	}
+	return now(), nil
 }
 
 // request deletes what is new.
