@@ -54,7 +54,7 @@ help: ## List these targets
 run: ## Start the whole system here: PORT=8080, STORE=memory or dynamodb (needs Java 17 and Maven)
 	@echo 'Building ...'
 	@go build -o build/local ./internal/local
-	@go build -o build/dcvbroker ./internal/operate
+	@go build -ldflags=-s -o build/dcvbroker ./internal/operate
 ifeq ($(STORE),dynamodb)
 	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && export DYNAMODB_LOCAL_LIB && exec build/local
 else
@@ -206,7 +206,7 @@ delete-stack: dcvbroker ## Delete a stack, after asking: STACK=name, CONFIRM=nam
 	@build/dcvbroker delete-stack --stack '$(STACK)' --table '$(TABLE)' --confirm '$(CONFIRM)'
 
 dcvbroker: | build/ ## Build build/dcvbroker, the program for those who run a fleet
-	@go build -o build/dcvbroker ./internal/operate
+	@go build -ldflags=-s -o build/dcvbroker ./internal/operate
 
 ##### The rest
 

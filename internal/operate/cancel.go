@@ -34,6 +34,7 @@ every flag and wait for their close time. Whoever was warned is told that the de
 	}
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those on this host")
+	p.completeHostFlag(cmd)
 	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request with this RequestId")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd

@@ -28,6 +28,13 @@ func (p *program) completeHosts(cmd *cobra.Command, given []string, begun string
 	return p.complete(cmd, nil, begun, api.Session.HostID)
 }
 
+// completeHostFlag proposes hosts, not files, for --host.
+func (p *program) completeHostFlag(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return p.completeHosts(cmd, nil, begun)
+	})
+}
+
 // complete asks an address only: a stack takes seconds to be found, and its tokens are billed.
 func (p *program) complete(cmd *cobra.Command, given []string, begun string, of func(api.Session) string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const files = cobra.ShellCompDirectiveNoFileComp

@@ -89,7 +89,7 @@ func (p *program) sdk(ctx context.Context) (aws.Config, error) {
 		return cfg, fmt.Errorf("%w: is --profile, or AWS_PROFILE, one of aws configure list-profiles?", err)
 	}
 	if cfg.Region == "" {
-		return cfg, errors.New("no region is configured: give --region, or set AWS_REGION, or AWS_PROFILE to a profile that has one")
+		return cfg, errors.New("no region is configured: give --region, or set AWS_REGION, or AWS_PROFILE to a profile that has one. For a system on one machine give --url, or set DCVBROKER_URL")
 	}
 	return cfg, nil
 }
@@ -102,7 +102,7 @@ func (p *program) deployed(ctx context.Context) (aws.Config, *stack.Stack, error
 	}
 	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), p.stack)
 	if failed := (*smithy.OperationError)(nil); errors.As(err, &failed) && !stack.Missing(err) {
-		err = fmt.Errorf("%w: whose credentials these are, and whether they are good, aws sts get-caller-identity tells", err)
+		err = fmt.Errorf("%w: whose credentials these are, and whether there are any, aws sts get-caller-identity tells. For a system on one machine give --url, or set DCVBROKER_URL", err)
 	}
 	return cfg, s, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ taken the ID of one meanwhile is left alone, and reported. What is DELETED alrea
 			return p.delete(cmd.Context(), r)
 		},
 	}
-	selectionFlags(cmd, &r.selection)
+	p.selectionFlags(cmd, &r.selection)
 	requestFlags(cmd, &r.request, &r.grace)
 	cmd.Flags().BoolVar(&r.request.Force, "force", false, "end the records immediately, even if their hosts do not answer")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would become of each session")
@@ -216,7 +217,7 @@ func (p *program) waited(items []*deletion.Item, timedOut bool) error {
 	}
 	for _, item := range items {
 		if item.Status == deletion.Open {
-			fmt.Fprintf(p.err, "%s: still DELETING: %s\n", table.Plain(item.Seen.ID), table.Plain(item.Why))
+			fmt.Fprintf(p.err, "%s: still DELETING: %s\n", table.Plain(item.Seen.ID), cmp.Or(table.Plain(item.Why), "nothing has failed yet"))
 		}
 	}
 	fmt.Fprintln(p.err, "timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")

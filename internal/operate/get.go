@@ -44,7 +44,7 @@ A session that was DELETED is shown for two days.`,
 			return p.get(cmd.Context(), c, s, format)
 		},
 	}
-	selectionFlags(cmd, &s)
+	p.selectionFlags(cmd, &s)
 	stateFlag(cmd, &s)
 	choice(cmd, &format, "output", "o", []string{"table", "wide", "json", "csv"}, "how to show them")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each session again that changes")
@@ -52,10 +52,11 @@ A session that was DELETED is shown for two days.`,
 }
 
 // selectionFlags are those that say which sessions are meant.
-func selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
+func (p *program) selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those that live on this host: i-... or mi-...")
 	cmd.Flags().DurationVar(&s.OlderThan, "older-than", 0, "those that were created longer ago than this: 90m, 12h")
+	p.completeHostFlag(cmd)
 }
 
 func stateFlag(cmd *cobra.Command, s *sessions.Selection) {

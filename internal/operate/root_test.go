@@ -60,6 +60,7 @@ func TestCompletion(t *testing.T) {
 		"explain --url " + url + " ren":             "render-7",
 		"drain --url " + url + " i-":                demoHost,
 		"drain --url " + url + " " + demoHost + " ": "",
+		"get --url " + url + " --host i-":           demoHost,
 		"get --url http://127.0.0.1:1 ":             "",
 		"get --stack studio ":                       "", // would take seconds
 		"delete-stack --table ":                     "keep delete",
@@ -134,7 +135,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	if said, status := dcvbroker(t, "", "get"); status != exitNotRun || !strings.Contains(said, "aws sts get-caller-identity tells") {
+	if said, status := dcvbroker(t, "", "get"); status != exitNotRun || !strings.Contains(said, "aws sts get-caller-identity tells. For a system on one machine give --url") {
 		t.Errorf("%d\n%s", status, said)
 	}
 }

@@ -6,6 +6,7 @@ package smoke
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/operate/token"
 	"dcv-session-broker/internal/session"
 )
@@ -60,7 +60,7 @@ type step struct {
 
 // Run takes one step after the other, up to the first that fails, and always takes the record away again.
 func (c *Check) Run(ctx context.Context) error {
-	c.id = "smoke-" + awsenv.NewID()
+	c.id = "smoke-" + rand.Text()
 	steps := []step{
 		{"get an access token", c.getToken,
 			"the user pool's client and its secret, or, with an issuer of your own, TOKEN or TOKEN_URL, CLIENT_ID and CLIENT_SECRET"},
@@ -131,7 +131,7 @@ func (c *Check) put(ctx context.Context) (string, error) {
 }
 
 func (c *Check) remove(ctx context.Context) (string, error) {
-	return "removed", c.Records.Remove(ctx, c.id)
+	return "nothing is left of it", c.Records.Remove(ctx, c.id)
 }
 
 func (c *Check) describeReady(ctx context.Context) (string, error) {

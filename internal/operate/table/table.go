@@ -15,7 +15,7 @@ type Table struct {
 	Rows [][]string
 }
 
-// Print writes the table. If width is not 0, no line is longer: the widest columns are cut, and end in an ellipsis.
+// Print writes the table. If width is not 0, no line is longer: the widest columns are cut, with an ellipsis in the middle.
 func (t Table) Print(w io.Writer, width int) {
 	var rows [][]string
 	all := t.Rows
@@ -80,11 +80,14 @@ func fit(widths []int, width int) {
 	}
 }
 
+// cut leaves characters out in the middle: IDs differ at their ends.
 func cut(cell string, width int) string {
 	if utf8.RuneCountInString(cell) <= width {
 		return cell
 	}
-	return string([]rune(cell)[:width-1]) + "…"
+	all := []rune(cell)
+	before := width / 2
+	return string(all[:before]) + "…" + string(all[len(all)-(width-1-before):])
 }
 
 // Plain is a text that hosts and callers may have written, without what would move the cursor, or change the direction of

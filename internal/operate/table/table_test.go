@@ -9,7 +9,7 @@ import (
 )
 
 func TestLongCellsAreCutOnlyWhereTheyDoNotFit(t *testing.T) {
-	long := strings.Repeat("x", 200)
+	long := strings.Repeat("x", 190) + "0123456789"
 	all := table.Table{Head: []string{"SESSION", "OWNER", "STATE"}, Rows: [][]string{{"s-1", "user1", "READY"}, {long, "Zoë", "DELETING"}}}
 	var wide, narrow strings.Builder
 	all.Print(&wide, 0)
@@ -23,7 +23,7 @@ func TestLongCellsAreCutOnlyWhereTheyDoNotFit(t *testing.T) {
 			t.Errorf("%q has %d characters", line, utf8.RuneCountInString(line))
 		}
 	}
-	if want := strings.Repeat("x", 22) + "…  Zoë    DELETING"; lines[2] != want {
+	if want := strings.Repeat("x", 11) + "…x0123456789  Zoë    DELETING"; lines[2] != want {
 		t.Errorf("got %q, not %q", lines[2], want)
 	}
 }
