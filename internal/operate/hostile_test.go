@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/system"
+	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/operate/token"
 )
 
 // What is said is free of what a terminal would obey, or would show in another place.
@@ -84,5 +86,18 @@ func TestRefusalAfterALostAnswerLeavesItOpen(t *testing.T) {
 				t.Errorf("%d\n%s", status, said)
 			}
 		})
+	}
+}
+
+func TestErrorDoesNotStandInTheLineOfTheBar(t *testing.T) {
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	client := &api.Client{URL: away.URL, HTTP: http.DefaultClient, Tokens: token.Given("any")}
+	var out strings.Builder
+	progress := &deletion.Progress{Out: &out, Width: 80, Now: time.Now}
+	progress.Line("0 of 1 ended")
+	w := deletion.Waiter{Deleter: &deletion.Deleter{API: client, Batch: 1}, Progress: progress, Now: time.Now}
+	if _, err := w.Wait(t.Context(), []*deletion.Item{{Status: deletion.Open}}); err == nil || !strings.HasSuffix(out.String(), "\n") {
+		t.Errorf("%v %q", err, out.String())
 	}
 }

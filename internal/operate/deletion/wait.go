@@ -22,6 +22,7 @@ const slowest = 10 * time.Second
 // Wait returns when no item is open any more, or, with timedOut, when it is too late. An item may stay open for longer than the
 // time-out if its close time is later than was known.
 func (w *Waiter) Wait(ctx context.Context, items []*Item) (timedOut bool, err error) {
+	defer w.Progress.Finish()
 	began := w.Now()
 	for pause := w.Pause; ; pause = min(pause*5/4, slowest) {
 		if err := w.Deleter.Look(ctx, items); err != nil {
@@ -29,15 +30,12 @@ func (w *Waiter) Wait(ctx context.Context, items []*Item) (timedOut bool, err er
 		}
 		w.Progress.Show(items)
 		if Count(items, Open) == 0 {
-			w.Progress.Finish()
 			return false, nil
 		}
 		if w.Now().After(Later(began, LatestClose(items)).Add(w.Timeout)) {
-			w.Progress.Finish()
 			return true, nil
 		}
 		if err := Sleep(ctx, pause); err != nil {
-			w.Progress.Finish()
 			return false, err
 		}
 	}

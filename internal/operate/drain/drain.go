@@ -39,6 +39,7 @@ type incarnation struct{ id, created string }
 // session, and was sent after the last one ended. timedOut is true if that takes too long, and failed how many deletions
 // were unsuccessful, after which it does not go on.
 func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedOut bool, err error) {
+	defer d.Progress.Finish()
 	d.asked = map[incarnation]bool{}
 	latest := d.Now() // of what the time-out counts from
 	for {
@@ -55,7 +56,6 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		}
 		failed := deletion.Count(d.items, deletion.Unsuccessful, deletion.Unanswered)
 		if failed > 0 && open == 0 {
-			d.Progress.Finish()
 			return failed, false, nil
 		}
 		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
@@ -74,16 +74,13 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		if !d.quiet.IsZero() {
 			empty, err := d.empty(ctx)
 			if empty || err != nil {
-				d.Progress.Finish()
 				return 0, false, err
 			}
 		}
 		if d.Now().After(latest.Add(d.Timeout)) {
-			d.Progress.Finish()
 			return failed, true, nil
 		}
 		if err := deletion.Sleep(ctx, d.Pause); err != nil {
-			d.Progress.Finish()
 			return 0, false, err
 		}
 	}
