@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +75,38 @@ func TestDrainGoesByTheBrokersClock(t *testing.T) {
 	said, status := dcvbroker(t, "", "drain", demoHost, "--yes", "--timeout", "100ms", "--url", url)
 	if status != exitTimedOut || !strings.Contains(said, "waiting for a complete inventory sent after") {
 		t.Errorf("%d\n%s", status, said)
+	}
+}
+
+// A stack's inventories are sent by the clock of AWS, which the API's answers tell to the second.
+func TestDrainGoesByTheClockOfTheAPI(t *testing.T) {
+	ahead := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	for name, c := range map[string]struct {
+		date    string
+		sent    time.Time
+		drained bool
+		err     string
+	}{
+		"sent before the last end":     {ahead.UTC().Format(http.TimeFormat), ahead.Add(-time.Minute), false, ""},
+		"sent within the same second":  {ahead.UTC().Format(http.TimeFormat), ahead.Add(999 * time.Millisecond), false, ""},
+		"sent after the last end":      {ahead.UTC().Format(http.TimeFormat), ahead.Add(1001 * time.Millisecond), true, ""},
+		"of which nothing can be told": {"", ahead, false, "no time in the header Date"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Date"] = []string{c.date}
+				io.WriteString(w, `{"Sessions": []}`)
+			}))
+			defer server.Close()
+			d := drain.Drain{
+				Host: demoHost, Deleter: &deletion.Deleter{API: &api.Client{URL: server.URL, HTTP: http.DefaultClient, Tokens: token.Given("any")}},
+				Notes: noted{SentAt: c.sent, CompleteAt: c.sent, EmptySince: c.sent}, Progress: &deletion.Progress{Out: io.Discard, Now: time.Now},
+				Timeout: 5 * time.Millisecond, Pause: time.Millisecond, Now: time.Now,
+			}
+			_, timedOut, err := d.Run(t.Context(), nil)
+			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && timedOut == c.drained {
+				t.Errorf("timed out: %v, %v", timedOut, err)
+			}
+		})
 	}
 }

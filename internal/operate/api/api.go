@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dcv-session-broker/internal/operate/token"
@@ -24,6 +25,8 @@ type Client struct {
 	Tokens token.Source
 	// Pause is before the first repeat of a call that had no answer, and twice as long before each further one.
 	Pause time.Duration
+
+	date atomic.Pointer[string] // of the newest answer
 }
 
 const (
@@ -129,6 +132,8 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 		return err
 	}
 	defer resp.Body.Close()
+	date := resp.Header.Get("Date")
+	c.date.Store(&date)
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
 		return fmt.Errorf("read the answer of %s: %w", path, err)
@@ -140,6 +145,20 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 		return fmt.Errorf("the answer of %s cannot be read: %w", path, err)
 	}
 	return nil
+}
+
+// Answered is when the API answered last, by its own clock. The header says it in whole seconds (RFC 9110, 5.6.7): it is not
+// later than this.
+func (c *Client) Answered() (time.Time, error) {
+	date := ""
+	if last := c.date.Load(); last != nil {
+		date = *last
+	}
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the answer of %s has no time in the header Date: %w", c.URL, err)
+	}
+	return at.Add(time.Second), nil
 }
 
 // refusal is an answer other than 200, for people.

@@ -23,7 +23,7 @@ type Drain struct {
 	// Pause is between two looks.
 	Pause time.Duration
 	Now   func() time.Time
-	// Clock has the broker's clock, by which inventories are sent; nil if that is Now.
+	// Clock has the broker's clock, by which inventories are sent; nil if the API's answers tell it.
 	Clock func(context.Context) (now func() time.Time, err error)
 
 	items []*deletion.Item
@@ -88,7 +88,7 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 
 func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
 	if d.Clock == nil {
-		return d.Now(), nil
+		return d.Deleter.API.Answered()
 	}
 	now, err := d.Clock(ctx)
 	if err != nil {
