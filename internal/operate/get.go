@@ -97,7 +97,7 @@ func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection
 				t.Head = nil
 			}
 			first = false
-			t.Print(p.out, p.width)
+			p.print(t, format)
 		}
 		select {
 		case <-ctx.Done():
@@ -115,7 +115,16 @@ func (p *program) show(found []api.Session, format string) error {
 		return sessions.CSV(p.out, found)
 	}
 	if len(found) > 0 {
-		sessions.Table(found, format == "wide", p.now()).Print(p.out, p.width)
+		p.print(sessions.Table(found, format == "wide", p.now()), format)
 	}
 	return nil
+}
+
+// print leaves a wide table to the terminal to wrap: cut to its width, the IDs could not be told apart.
+func (p *program) print(t table.Table, format string) {
+	width := p.width
+	if format == "wide" {
+		width = 0
+	}
+	t.Print(p.out, width)
 }

@@ -248,4 +248,10 @@ func TestTableFitsANarrowTerminal(t *testing.T) {
 			t.Errorf("%d columns hide the state:\n%s", width, &out)
 		}
 	}
+	var out strings.Builder
+	p := program{out: &out, err: &out, now: time.Now, getenv: func(string) string { return "" }, width: 80}
+	p.run(t.Context(), []string{"get", "--url", url, "-o", "wide"})
+	if !strings.Contains(out.String(), long) || !strings.Contains(out.String(), demoHost) {
+		t.Errorf("what is wide was cut:\n%s", &out)
+	}
 }
