@@ -88,21 +88,31 @@ func (r *Report) Faults() int {
 	return n
 }
 
-// Print writes the report for people, each finding with the command that fixes it below.
+// Print writes the report for people, each finding with the command that fixes it below. What is found of several is written
+// once, with their names below it: with HOST for each of them in the command, if that names them.
 func (r *Report) Print(w io.Writer) {
 	const indentation = 8
 	for _, line := range r.Well {
 		fmt.Fprintln(w, "ok      "+screen.Indent(line, indentation))
 	}
-	for _, f := range r.Findings {
-		mark, about := "note    ", f.About
+	for _, found := range alike(r.Findings) {
+		f := found[0]
+		mark, about, below := "note    ", f.About, ""
 		if f.Fault {
 			mark = "FAULT   "
 		}
-		if about == "" {
+		switch {
+		case len(found) > 1:
+			about = fmt.Sprintf("each of these %d", len(found))
+			below = names(found)
+			f = f.ofAny()
+		case about == "":
 			about = "the fleet"
 		}
 		fmt.Fprintln(w, mark+screen.Indent(about+" "+f.Says, indentation))
+		if below != "" {
+			fmt.Fprintln(w, "          "+screen.Indent(below, indentation+2))
+		}
 		for _, line := range strings.Split(f.Mends, "\n") { // to be copied: it is not wrapped
 			if line != "" {
 				fmt.Fprintln(w, "          "+line)
@@ -114,6 +124,38 @@ func (r *Report) Print(w io.Writer) {
 		fmt.Fprintln(w, "  - "+screen.Indent(what, 4))
 	}
 	fmt.Fprintf(w, "%d faults\n", r.Faults())
+}
+
+// ofAny is the finding without the name of what it is about.
+func (f Finding) ofAny() Finding {
+	if f.About != "" {
+		f.Mends = strings.ReplaceAll(f.Mends, f.About, "HOST")
+	}
+	f.About = ""
+	return f
+}
+
+// alike has the findings that say the same together, in the order of the first of each.
+func alike(all []Finding) (groups [][]Finding) {
+	at := map[Finding]int{}
+	for _, f := range all {
+		i, known := at[f.ofAny()]
+		if !known {
+			i = len(groups)
+			at[f.ofAny()] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+func names(found []Finding) string {
+	var all []string
+	for _, f := range found {
+		all = append(all, f.About)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (r *Report) fault(about, mends, format string, args ...any) {

@@ -1,12 +1,14 @@
 package doctor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/operate/doctor"
 )
 
 // What a host's inventories lack is told, and that it has lasted.
@@ -80,5 +82,34 @@ func TestAFleetThatAnswersNoInventoriesIsFound(t *testing.T) {
 	s.Now = func() time.Time { return now.Add(16 * time.Minute) }
 	if r := s.examine(t); len(r.Findings) != 1 || r.Findings[0].About != "" || !r.Findings[0].Fault || !strings.Contains(r.Findings[0].Says, "has answered no inventory that was sent after") {
 		t.Errorf("found %+v", r.Findings)
+	}
+}
+
+// What many hosts have in common is written once. None of them is left out.
+func TestFindingOfManyHostsIsWrittenOnce(t *testing.T) {
+	r := doctor.Report{}
+	for n := range 200 {
+		id := fmt.Sprintf("i-%017d", n)
+		r.Findings = append(r.Findings,
+			doctor.Finding{About: id, Says: "has answered no inventory, so nobody knows whether its dcv answers. One is sent every 5 minutes"},
+			doctor.Finding{About: id, Fault: true, Says: "lacks the tag", Mends: "aws ec2 create-tags --resources " + id})
+	}
+	r.Findings = append(r.Findings, doctor.Finding{About: well, Fault: true, Says: "lacks the tag, too", Mends: "aws ec2 create-tags --resources " + well})
+	var out strings.Builder
+	r.Print(&out)
+	said := out.String()
+	for _, want := range []string{
+		"note    each of these 200 has answered", "FAULT   each of these 200 lacks the tag\n          i-00000000000000000, i-", "create-tags --resources HOST\n",
+		"FAULT   " + well + " lacks the tag, too\n          aws ec2 create-tags --resources " + well + "\n", "\n201 faults\n",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in it", want)
+		}
+	}
+	if ids, lines := strings.Count(said, "i-0"), strings.Count(said, "\n"); ids != 402 || lines > 150 {
+		t.Errorf("%d IDs in %d lines", ids, lines)
+	}
+	if t.Failed() {
+		t.Log(said)
 	}
 }
