@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestRunbookIsBuiltIn(t *testing.T) {
 	book, err := readRunbook()
@@ -11,5 +14,9 @@ func TestRunbookIsBuiltIn(t *testing.T) {
 		if advice, ok := book.Advice(reason); !ok || len(advice) < 40 {
 			t.Errorf("%q has the advice %q", reason, advice)
 		}
+	}
+	const timedOut = "The host did not answer the close command (Systems Manager: ExecutionTimedOut)."
+	if advice, _ := book.Advice(timedOut); !strings.HasPrefix(advice, "The script ran for a minute") || strings.Contains(advice, "\n") {
+		t.Errorf("%q has the advice %q", timedOut, advice)
 	}
 }

@@ -59,32 +59,35 @@ func Parse(text string) (*Runbook, error) {
 }
 
 // Advice is what to do about a StateReason, a Warning or the reason of an answer, in plain text. Where the reason has
-// several parts, as the outcome and its cause, the advice has a line for each, in their order. An empty reason is that of
-// an open deletion without one. It is not ok if the runbook says nothing of the reason.
+// several parts, as the outcome and its cause, the advice has a line for each, in their order; a part that another part stands
+// within, as in "The host did not answer (it is offline).", has none. An empty reason is that of an open deletion without one.
+// It is not ok if the runbook says nothing of the reason.
 func (r *Runbook) Advice(reason string) (text string, ok bool) {
 	if strings.TrimSpace(reason) == "" {
 		return r.noReason, true
 	}
 	type found struct {
-		at     int
-		advice string
+		at, end int
+		advice  string
 	}
 	var all []found
 	for _, row := range r.rows {
-		at := -1
+		at, end := -1, 0
 		for _, phrase := range row.phrases {
 			if place := phrase.FindStringIndex(reason); place != nil && (at < 0 || place[0] < at) {
-				at = place[0]
+				at, end = place[0], place[1]
 			}
 		}
 		if at >= 0 {
-			all = append(all, found{at, row.advice})
+			all = append(all, found{at, end, row.advice})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return a.at - b.at })
 	var lines []string
 	for _, f := range all {
-		lines = append(lines, f.advice)
+		if !slices.ContainsFunc(all, func(other found) bool { return f.at < other.at && other.end <= f.end }) {
+			lines = append(lines, f.advice)
+		}
 	}
 	return strings.Join(lines, "\n"), len(lines) > 0
 }

@@ -21,6 +21,7 @@ const example = `# Runbook
 | *failed* | Look. |
 | *broken: …* | Mend it. |
 | *… is slow* | Be patient. |
+| *No answer (…).* | See the brackets. |
 `
 
 func TestAdvice(t *testing.T) {
@@ -41,6 +42,9 @@ func TestAdvice(t *testing.T) {
 		{"a colon at the beginning", "broken: it rains", "Mend it."},
 		{"a colon elsewhere", "it is broken: it rains", ""},
 		{"what differs at the beginning", "The host is not known. Its disk is slow", startIt + "\nBe patient."},
+		{"one part within another", "No answer (The host is not known).", startIt},
+		{"nothing known within it", "No answer (it rains).", "See the brackets."},
+		{"one part after another", "No answer (it rains). The host is not known.", "See the brackets.\n" + startIt},
 		{"no reason", "", "Wait."},
 		{"another table", "a line of the log", ""},
 		{"nothing of it", "It rains.", ""},
