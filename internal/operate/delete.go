@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,7 +142,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	if err != nil {
 		return err
 	}
-	return worst(p.waited(items, timedOut), left)
+	return worst(p.waited(items, progress, timedOut), left)
 }
 
 // dryRun shows what would become of each session.
@@ -211,15 +210,11 @@ func result(items []*deletion.Item) error {
 }
 
 // waited tells what is left after waiting.
-func (p *program) waited(items []*deletion.Item, timedOut bool) error {
+func (p *program) waited(items []*deletion.Item, progress *deletion.Progress, timedOut bool) error {
 	if !timedOut {
 		return result(items)
 	}
-	for _, item := range items {
-		if item.Status == deletion.Open {
-			fmt.Fprintf(p.err, "%s: still DELETING: %s\n", table.Plain(item.Seen.ID), cmp.Or(table.Plain(item.Why), "nothing has failed yet"))
-		}
-	}
+	progress.StillOpen(items)
 	fmt.Fprintln(p.err, "timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")
 	return errTimedOut
 }

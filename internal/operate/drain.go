@@ -51,7 +51,7 @@ New sessions are not kept away from the host: that is for whoever starts them.`,
 	}
 	requestFlags(cmd, &request, &grace)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time on")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time of what is deleted first")
 	return cmd
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -106,6 +108,78 @@ func TestDrainGoesByTheClockOfTheAPI(t *testing.T) {
 			_, timedOut, err := d.Run(t.Context(), nil)
 			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && timedOut == c.drained {
 				t.Errorf("timed out: %v, %v", timedOut, err)
+			}
+		})
+	}
+}
+
+// inProcess answers without a network.
+type inProcess http.HandlerFunc
+
+func (f inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f(w, r)
+	return w.Result(), nil
+}
+
+// Sessions that come up and end do not put off the end of a drain, which says what it waits for.
+func TestDrainOfAHostThatIsNeverLeftAloneTimesOut(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		state, closeAt, says string
+		until                time.Time
+	}{
+		"without grace periods": {"DELETED", "", "", start.Add(time.Hour)},
+		"with grace periods":    {"DELETED", `, "CloseAt": "2026-11-23T12:10:00Z"`, "", start.Add(time.Hour + 10*time.Minute)},
+		"all are open":          {"DELETING", "", "s-0: still DELETING: its host is busy\n", start.Add(time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, looks := start, 0 // at the host, where every other time a new session lives
+			answer := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", now.Format(http.TimeFormat))
+				var asked any
+				if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+					t.Error(err)
+				}
+				query, _ := asked.(map[string]any)
+				ids, known := query["SessionIds"].([]any)
+				list := func(state, more string) {
+					var listed []string
+					for _, id := range ids {
+						listed = append(listed, fmt.Sprintf(`{"Id": %q, "Owner": "user1", "State": %q, "StateReason": "its host is busy"%s}`, id, state, more))
+					}
+					fmt.Fprintf(w, `{"Sessions": [%s]}`, strings.Join(listed, ", "))
+				}
+				switch {
+				case r.URL.Path == "/deleteSessions":
+					id := asked.([]any)[0].(map[string]any)["SessionId"]
+					fmt.Fprintf(w, `{"SuccessfulList": [{"SessionId": %q%s}]}`, id, c.closeAt)
+				case known && c.closeAt != "" && now.Before(start.Add(10*time.Minute)):
+					list("READY", c.closeAt)
+				case known:
+					list(c.state, c.closeAt)
+				default:
+					now = now.Add(4 * time.Minute)
+					if looks++; looks%2 == 0 {
+						ids = append(ids, fmt.Sprintf("s-%d", looks))
+					}
+					list("READY", "")
+				}
+			}
+			var out strings.Builder
+			progress := &deletion.Progress{Out: &out, Now: func() time.Time { return now }}
+			d := drain.Drain{
+				Host: demoHost, Deleter: &deletion.Deleter{API: &api.Client{HTTP: &http.Client{Transport: inProcess(answer)}, Tokens: token.Given("any")}, Batch: 1},
+				Notes: noted{}, Progress: progress, Timeout: time.Hour, Now: progress.Now,
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+			defer stop()
+			failed, timedOut, err := d.Run(ctx, []api.Session{{ID: "s-0", Owner: "user1"}})
+			if late := now.Sub(c.until); failed != 0 || !timedOut || err != nil || late <= 0 || late > 5*time.Minute {
+				t.Errorf("%d failed, timed out: %v at %v, %v", failed, timedOut, now, err)
+			}
+			if !strings.Contains(out.String(), c.says) {
+				t.Error(out.String())
 			}
 		})
 	}

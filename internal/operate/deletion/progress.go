@@ -75,6 +75,15 @@ func (p *Progress) Say(line string) {
 	p.last = ""
 }
 
+// StillOpen says of each open item what its record says.
+func (p *Progress) StillOpen(items []*Item) {
+	for _, item := range items {
+		if item.Status == Open {
+			p.Say(fmt.Sprintf("%s: still DELETING: %s", item.Seen.ID, or(item.Why, "nothing has failed yet")))
+		}
+	}
+}
+
 // Finish ends the line of the bar.
 func (p *Progress) Finish() {
 	if p.onLine {

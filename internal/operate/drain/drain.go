@@ -18,7 +18,7 @@ type Drain struct {
 	Request  deletion.Request
 	Notes    session.HostNotes
 	Progress *deletion.Progress
-	// Timeout counts from the latest close time, and again from the last session's end.
+	// Timeout counts from the start, or from the latest close time of what is deleted first. What comes up later does not prolong it.
 	Timeout time.Duration
 	// Pause is between two looks.
 	Pause time.Duration
@@ -41,11 +41,15 @@ type incarnation struct{ id, created string }
 func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedOut bool, err error) {
 	defer d.Progress.Finish()
 	d.asked = map[incarnation]bool{}
-	latest := d.Now() // of what the time-out counts from
+	from := d.Now() // when the time-out begins
+	var first []*deletion.Item
 	for {
 		before := deletion.Count(d.items, deletion.Open)
 		if err := d.request(ctx, seen); err != nil {
 			return 0, false, err
+		}
+		if first == nil {
+			first = d.items
 		}
 		if err := d.Deleter.Look(ctx, d.items); err != nil {
 			return 0, false, err
@@ -61,7 +65,6 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
 			return 0, false, fmt.Errorf("see what lives on %s, whose deletions go on: %w", d.Host, err)
 		}
-		latest = deletion.Later(latest, deletion.LatestClose(d.items))
 		switch {
 		case open > 0 || len(seen) > 0:
 			d.quiet = time.Time{}
@@ -69,7 +72,6 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 			if d.quiet, err = d.brokersTime(ctx); err != nil {
 				return 0, false, err
 			}
-			latest = deletion.Later(latest, d.Now())
 		}
 		if !d.quiet.IsZero() {
 			empty, err := d.empty(ctx)
@@ -77,7 +79,9 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 				return 0, false, err
 			}
 		}
-		if d.Now().After(latest.Add(d.Timeout)) {
+		from = deletion.Later(from, deletion.LatestClose(first))
+		if d.Now().After(from.Add(d.Timeout)) {
+			d.Progress.StillOpen(d.items)
 			return failed, true, nil
 		}
 		if err := deletion.Sleep(ctx, d.Pause); err != nil {
