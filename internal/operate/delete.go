@@ -75,8 +75,8 @@ func (r *deleteRun) check() error {
 		return errors.New("nothing says which sessions: name IDs, or give --owner, --host or --older-than")
 	case r.request.Force && (r.request.Grace != nil && *r.request.Grace > 0 || r.request.Message != ""):
 		return errors.New("--force ends sessions immediately: leave --grace and --message out")
-	case s.OlderThan < 0 || r.timeout < 0:
-		return errors.New("a time is negative")
+	case r.timeout < 0:
+		return errors.New("--timeout is negative")
 	}
 	return checkGrace(r.request.Grace)
 }

@@ -55,7 +55,7 @@ A session that was DELETED is shown for two days.`,
 func (p *program) selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those that live on this host: i-... or mi-...")
-	cmd.Flags().DurationVar(&s.OlderThan, "older-than", 0, "those that were created longer ago than this: 90m, 12h")
+	cmd.Flags().Var((*ageValue)(&s.OlderThan), "older-than", "those that were created longer ago: 90m, 12h, 3d")
 	p.completeHostFlag(cmd)
 }
 

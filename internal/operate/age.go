@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// An ageValue is a flag that has a duration, which may begin with days.
+type ageValue time.Duration
+
+var days = regexp.MustCompile(`^([0-9]{1,5})d(.*)$`)
+
+func (v *ageValue) Type() string { return "age" }
+
+func (v *ageValue) String() string {
+	if *v == 0 {
+		return "" // help then shows no default
+	}
+	return time.Duration(*v).String()
+}
+
+func (v *ageValue) Set(given string) error {
+	if parts := days.FindStringSubmatch(given); parts != nil {
+		n, _ := strconv.Atoi(parts[1])
+		given = fmt.Sprintf("%dh%s", 24*n, parts[2])
+	}
+	age, err := time.ParseDuration(given)
+	if err != nil || age < 0 {
+		return errors.New("it is a number and a unit, as in 90m, 12h or 3d")
+	}
+	*v = ageValue(age)
+	return nil
+}
