@@ -78,6 +78,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
+	refuseUnknown(root)
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return exitDone
@@ -184,6 +185,29 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		like = fmt.Sprintf(" (is it %s?)", strings.Join(near, ", "))
 	}
 	return fmt.Errorf("%s does not know %q%s: see %[1]s --help", cmd.CommandPath(), args[0], like)
+}
+
+// refuseUnknown has cobra's own verbs refuse what they do not know: they print help, as if that were what was asked for.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, verb := range root.Commands() {
+		switch verb.Name() {
+		case "completion":
+			verb.Args, verb.SuggestionsMinimumDistance = noArgs, root.SuggestionsMinimumDistance
+			verb.RunE = func(cmd *cobra.Command, _ []string) error {
+				return fmt.Errorf("completion takes a shell, bash, zsh, fish or powershell: see %s --help", cmd.CommandPath())
+			}
+		case "help":
+			verb.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && found.HasSubCommands() {
+					err = noArgs(found, rest)
+				}
+				return err
+			}
+		}
+	}
 }
 
 // choice is a flag that has one of these values.
