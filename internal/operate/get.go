@@ -112,7 +112,7 @@ func (p *program) show(found []api.Session, format string) error {
 	case "json":
 		return sessions.JSON(p.out, found)
 	case "csv":
-		return sessions.CSV(p.out, found)
+		return sessions.CSV(p.out, found, p.width > 0)
 	}
 	if len(found) > 0 {
 		p.print(sessions.Table(found, format == "wide", p.now()), format)

@@ -11,6 +11,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/deletion"
+	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/operate/token"
 )
 
@@ -27,6 +28,14 @@ func TestTerminalIsNotMoved(t *testing.T) {
 			t.Errorf("%q: %q", args, said)
 		}
 	}
+	t.Run("csv", func(t *testing.T) {
+		for terminal, want := range map[bool]string{true: "x\uFFFDy\uFFFD[2J\uFFFD1m", false: hostile} {
+			var out strings.Builder
+			if err := sessions.CSV(&out, []api.Session{{ID: "s-1", StateReason: hostile}}, terminal); err != nil || !strings.Contains(out.String(), ","+want+",") {
+				t.Errorf("%v: %q, %v", terminal, out.String(), err)
+			}
+		}
+	})
 	t.Run("progress", func(t *testing.T) {
 		var out strings.Builder
 		p := deletion.Progress{Out: &out, Now: time.Now}

@@ -109,8 +109,9 @@ func JSON(w io.Writer, all []api.Session) error {
 	return encoder.Encode(append([]api.Session{}, all...))
 }
 
-// CSV is for spreadsheets. Its columns have the names of describeSessions' fields.
-func CSV(w io.Writer, all []api.Session) error {
+// CSV is for programs and spreadsheets. Its columns have the names of describeSessions' fields, and its cells what those have.
+// For a terminal they are without what would move its cursor.
+func CSV(w io.Writer, all []api.Session, terminal bool) error {
 	rows := [][]string{{
 		"Id", "Owner", "HostId", "Type", "State", "StateReason", "CreationTime", "LastDisconnectionTime", "NumOfConnections",
 		"DeletionRequestedAt", "DeletionRequestedBy", "DeletionRequestId", "DeletionReason", "CloseAt", "Warning", "Attempts",
@@ -122,6 +123,13 @@ func CSV(w io.Writer, all []api.Session) error {
 			strconv.FormatInt(s.NumOfConnections, 10), s.DeletionRequestedAt, s.DeletionRequestedBy, s.DeletionRequestID, s.DeletionReason,
 			s.CloseAt, s.Warning, strconv.FormatInt(s.Attempts, 10), s.AttemptedAt, s.NextAttemptAt, string(s.Confirmation), s.LastSeenTime,
 		})
+	}
+	if terminal {
+		for _, row := range rows {
+			for i := range row {
+				row[i] = table.Plain(row[i])
+			}
+		}
 	}
 	return csv.NewWriter(w).WriteAll(rows)
 }
