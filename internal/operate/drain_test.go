@@ -113,6 +113,21 @@ func TestDrainGoesByTheClockOfTheAPI(t *testing.T) {
 	}
 }
 
+// A session that another one has replaced before it was asked for is gone, and the other one is deleted, too.
+func TestDrainDeletesWhatReplacedASession(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	sessions := url + "/local/hosts/" + demoHost + "/sessions/"
+	call(t, http.MethodPut, sessions+"a", `{"Owner": "user1", "CreationTime": "2026-11-23T08:30:00.262883Z"}`)
+	replace := func() {
+		call(t, http.MethodDelete, sessions+"a", "")
+		call(t, http.MethodPut, sessions+"a", `{"Owner": "user2", "CreationTime": "2026-11-23T09:30:00.5Z"}`)
+	}
+	said, status := typed(t, &answerer{replace}, "drain", demoHost, "--timeout", "1s", "--url", url)
+	if status != exitTimedOut || !strings.Contains(said, "1 of 1 ended\na came up meanwhile: it is deleted, too\n") || strings.Contains(said, "unsuccessful") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}
+
 // inProcess answers without a network.
 type inProcess http.HandlerFunc
 

@@ -54,6 +54,10 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		if err := d.Deleter.Look(ctx, d.items); err != nil {
 			return 0, false, err
 		}
+		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
+			return 0, false, fmt.Errorf("see what lives on %s, whose deletions go on: %w", d.Host, err)
+		}
+		d.leave(seen)
 		open := deletion.Count(d.items, deletion.Open)
 		if d.quiet.IsZero() || before != open {
 			d.Progress.Show(d.items)
@@ -61,9 +65,6 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		failed := deletion.Count(d.items, deletion.Unsuccessful, deletion.Unanswered)
 		if failed > 0 && open == 0 {
 			return failed, false, nil
-		}
-		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
-			return 0, false, fmt.Errorf("see what lives on %s, whose deletions go on: %w", d.Host, err)
 		}
 		switch {
 		case open > 0 || len(seen) > 0:
@@ -99,6 +100,20 @@ func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("read the broker's clock: %w", err)
 	}
 	return now(), nil
+}
+
+// leave counts as ended what could not be deleted since it was gone: from the host, or replaced by another session of its ID.
+func (d *Drain) leave(seen []api.Session) {
+	live := map[incarnation]bool{}
+	for _, s := range seen {
+		live[incarnation{s.ID, s.CreationTime}] = true
+	}
+	for _, item := range d.items {
+		failed := item.Status == deletion.Unsuccessful || item.Status == deletion.Unanswered
+		if failed && !live[incarnation{item.Seen.ID, item.Seen.CreationTime}] {
+			item.Status, item.Why = deletion.Ended, ""
+		}
+	}
 }
 
 // request deletes what is new.
