@@ -53,6 +53,9 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	if err != nil {
 		return err
 	}
+	if err := c.API.Send(ctx, "/describeSessions", map[string]int{"MaxResults": 1}, &struct{}{}); err != nil {
+		return err
+	}
 	options := page.Options{API: c.API, About: p.aboutPage(c), Every: every, Notes: notes, Explain: p.explanation}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {

@@ -58,6 +58,19 @@ func TestPageOfAnAPI(t *testing.T) {
 	}
 }
 
+// An address where no API answers is not one to show a page of.
+func TestPageOfADeadAddress(t *testing.T) {
+	t.Setenv("TOKEN", apiToken)
+	var out, said strings.Builder
+	p := program{out: &out, err: &said, getenv: os.Getenv, now: time.Now, pause: time.Millisecond}
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	status := p.run(ctx, []string{"page", "--url", "http://127.0.0.1:1"})
+	if status != exitNotRun || out.String() != "" || !strings.Contains(said.String(), "no answer from http://127.0.0.1:1 to 4 calls") {
+		t.Errorf("exit %d: %s%s", status, &out, &said)
+	}
+}
+
 func TestPageRefusesWhatItCannotKeepUp(t *testing.T) {
 	for _, every := range []string{"1s", "2h", "soon"} {
 		said, status := dcvbroker(t, "", "page", "--url", "http://127.0.0.1:1", "--every", every)
