@@ -20,8 +20,9 @@ func (p *program) cancelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel ID... | --owner OWNER | --host HOST",
 		Short: "Takes deletions back that wait for their close time",
-		Long: `Takes deletions back that have a grace period, until closing begins: of the sessions with these IDs, or of all that meet
-every flag and wait for their close time. Whoever was warned is told that the desktop stays.`,
+		Long: `Takes deletions back that have a grace period, until closing begins: of the
+sessions with these IDs, or of all that meet every flag and wait for their close
+time. Whoever was warned is told that the desktop stays.`,
 		Example: `  dcvbroker cancel SessionId123
   dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes`,
 		ValidArgsFunction: p.completeIDs,
@@ -35,7 +36,7 @@ every flag and wait for their close time. Whoever was warned is told that the de
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those on this host")
 	p.completeHostFlag(cmd)
-	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request with this RequestId")
+	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request\nwith this RequestId")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }

@@ -29,15 +29,18 @@ type deleteRun struct {
 func (p *program) deleteCommand() *cobra.Command {
 	var r deleteRun
 	cmd := &cobra.Command{
-		Use:   "delete ID... | --owner OWNER | --host HOST | --older-than AGE",
-		Short: "Deletes sessions",
+		Use:                   "delete ID... | --owner OWNER | --host HOST | --older-than AGE",
+		DisableFlagsInUseLine: true,
+		Short:                 "Deletes sessions",
 		Long: `Deletes sessions: those with one of the IDs, or those that meet every flag.
 
-It shows what it will hit, asks if that is more than one session, and deletes exactly what it has shown: a session that has
-taken the ID of one meanwhile is left alone, and reported. What is DELETED already counts as ended.`,
+It shows what it will hit, asks if that is more than one session, and deletes
+exactly what it has shown: a session that has taken the ID of one meanwhile is
+left alone, and reported. What is DELETED already counts as ended.`,
 		Example: `  dcvbroker delete SessionId123
   dcvbroker delete --owner user1 --dry-run
-  dcvbroker delete --older-than 12h --grace 10m --message 'Please save your work.' --reason 'nightly' --yes
+  dcvbroker delete --older-than 12h --grace 10m --reason 'nightly' --yes
+  dcvbroker delete --owner user1 --grace 10m --message 'Please save your work.'
   dcvbroker delete --host i-0a1b2c3d4e5f60001 --wait --timeout 30m`,
 		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -53,17 +56,17 @@ taken the ID of one meanwhile is left alone, and reported. What is DELETED alrea
 	}
 	p.selectionFlags(cmd, &r.selection)
 	requestFlags(cmd, &r.request, &r.grace)
-	cmd.Flags().BoolVar(&r.request.Force, "force", false, "end the records immediately, even if their hosts do not answer")
+	cmd.Flags().BoolVar(&r.request.Force, "force", false, "end the records immediately,\neven if their hosts do not answer")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would become of each session")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&r.wait, "wait", false, "wait until all have ended")
-	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Minute, "how long to wait, from the latest close time on")
+	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Minute, "how long to wait,\nfrom the latest close time on")
 	return cmd
 }
 
 // requestFlags are those that say how sessions are deleted.
 func requestFlags(cmd *cobra.Command, r *deletion.Request, grace *time.Duration) {
-	cmd.Flags().DurationVar(grace, "grace", 0, "how long they can still be used: 0, or 1m to 24h (default: the stack's)")
+	cmd.Flags().DurationVar(grace, "grace", 0, "how long they can still be used: 0, or 1m to 24h\n(default: the stack's)")
 	cmd.Flags().StringVar(&r.Message, "message", "", "what their users are shown until then")
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, for people and the audit trail")
 }

@@ -23,15 +23,18 @@ func (p *program) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor [HOST...]",
 		Short: "Says host by host what is missing, and the command that fixes it",
-		Long: `Says host by host what is missing, and the command that fixes it; without hosts, of all that have the fleet's tag.
-It also compares the documents that hosts run with those that the stack was deployed with.
+		Long: `Says host by host what is missing, and the command that fixes it; without hosts,
+of all that have the fleet's tag. It also compares the documents that hosts run
+with those that the stack was deployed with.
 
-It sends no command to a host and changes nothing. Whether a host's dcv answers it judges by the newest inventory that
-had all of the host's sessions. What it does not look at it says at the end.
+It sends no command to a host and changes nothing. Whether a host's dcv answers
+it judges by the newest inventory that had all of the host's sessions. What it
+does not look at it says at the end.
 
-It needs the permissions cloudformation:DescribeStacks, ListStackResources and GetTemplate;
-ssm:DescribeInstanceInformation, DescribeDocument, GetDocument and GetServiceSetting; ec2:DescribeInstances; and
-dynamodb:BatchGetItem on the table of hosts. It exits with 1 if there is a fault.`,
+It needs the permissions cloudformation:DescribeStacks, ListStackResources and
+GetTemplate; ssm:DescribeInstanceInformation, DescribeDocument, GetDocument and
+GetServiceSetting; ec2:DescribeInstances; and dynamodb:BatchGetItem on the table
+of hosts. It exits with 1 if there is a fault.`,
 		Example: `  dcvbroker doctor --stack studio
   dcvbroker doctor i-0a1b2c3d4e5f60001 mi-0123456789abcdef0`,
 		RunE: func(cmd *cobra.Command, hosts []string) error { return p.examine(cmd.Context(), hosts) },

@@ -25,13 +25,15 @@ func (p *program) drainCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "drain HOST",
-		Short: "Deletes all that runs on a host, until the host says that nothing does",
-		Long: `Deletes all that lives on a host, and what comes up there meanwhile, and goes on until nothing runs there: until a complete
-inventory that was sent after the last session ended has none. Inventories are sent every few minutes (InventoryMinutes).
+		Short: "Deletes all that runs on a host, until nothing runs there",
+		Long: `Deletes all that lives on a host, and what comes up there meanwhile, and goes on
+until nothing runs there: until a complete inventory that was sent after the
+last session ended has none. Inventories are sent every few minutes
+(InventoryMinutes).
 
 New sessions are not kept away from the host: that is for whoever starts them.`,
 		Example: `  dcvbroker drain i-0a1b2c3d4e5f60001
-  dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --message 'Maintenance at noon. Please save your work.' --yes`,
+  dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --reason maintenance --yes`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("drain takes one host: see %s --help", cmd.CommandPath())
@@ -51,7 +53,7 @@ New sessions are not kept away from the host: that is for whoever starts them.`,
 	}
 	requestFlags(cmd, &request, &grace)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time of what is deleted first")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time\nof what is deleted first")
 	return cmd
 }
 

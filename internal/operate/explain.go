@@ -18,13 +18,15 @@ func (p *program) explainCommand() *cobra.Command {
 	format, since := "text", sinceYesterday
 	cmd := &cobra.Command{
 		Use:   "explain SESSION",
-		Short: "Tells the whole story of a session and its deletion, and what to do now",
-		Long: `Tells the whole story of a session and its deletion, in order: who asked for it, what was tried, what its host
-said, what its users were told, what happens next and when, and what to do now.
+		Short: "Tells the story of a session and its deletion, and what to do",
+		Long: `Tells the whole story of a session and its deletion, in order: who asked for it,
+what was tried, what its host said, what its users were told, what happens next
+and when, and what to do now.
 
-It reads the tables of the stack, what Systems Manager says of the host and the command, and what functions have
-logged. What your credentials may not read is left out, and said. It needs dynamodb:BatchGetItem on the table of
-sessions, and for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
+It reads the tables of the stack, what Systems Manager says of the host and the
+command, and what functions have logged. What your credentials may not read is
+left out, and said. It needs dynamodb:BatchGetItem on the table of sessions, and
+for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
 ssm:ListCommandInvocations and logs:FilterLogEvents. It changes nothing.
 
 It exits with 1 if there is no such session.`,
@@ -42,7 +44,7 @@ It exits with 1 if there is no such session.`,
 			return p.explain(cmd.Context(), args[0], since, format)
 		},
 	}
-	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are looked at for a session that nobody deletes")
+	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are looked at\nfor a session that nobody deletes")
 	choice(cmd, &format, "output", "o", []string{"text", "json"}, "how to show it")
 	return cmd
 }

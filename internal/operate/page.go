@@ -19,15 +19,17 @@ func (p *program) pageCommand() *cobra.Command {
 	port, every := 0, 10*time.Second
 	cmd := &cobra.Command{
 		Use:   "page",
-		Short: "Shows the sessions on a page in your browser, and deletes them there",
-		Long: `Serves a page on this machine, on which sessions are seen, explained, deleted and their deletions cancelled: of the stack,
-with your credentials and your token. It prints the page's address, and goes on until it is interrupted.
+		Short: "Shows sessions on a page in your browser, to delete them there",
+		Long: `Serves a page on this machine, on which sessions are seen, explained, deleted
+and their deletions cancelled: of the stack, with your credentials and your
+token. It prints the page's address, and goes on until it is interrupted.
 
-Whoever has the address can do on it what you can: behind its # stands a secret that is good until this ends. Other
-machines, other users of this one and pages of other sites get nothing.
+Whoever has the address can do on it what you can: behind its # stands a secret
+that is good until this ends. Other machines, other users of this one and pages
+of other sites get nothing.
 
-While the page is open it lists all sessions every few seconds. That costs what describeSessions costs: --every says how
-often.`,
+While the page is open it lists all sessions every few seconds. That costs what
+describeSessions costs: --every says how often.`,
 		Example: `  dcvbroker page
   dcvbroker page --stack studio --every 30s
   dcvbroker page --url http://127.0.0.1:8080 --port 8081`,
@@ -40,7 +42,7 @@ often.`,
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", 0, "where the page is (default: a free port)")
-	cmd.Flags().DurationVar(&every, "every", every, "how often the sessions are listed while the page is open")
+	cmd.Flags().DurationVar(&every, "every", every, "how often the sessions are listed\nwhile the page is open")
 	return cmd
 }
 

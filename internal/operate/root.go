@@ -105,14 +105,16 @@ func (p *program) command() *cobra.Command {
 		Short: "Looks at and ends the sessions of dcv-session-broker",
 		Long: `Looks at and ends the sessions of dcv-session-broker.
 
-It speaks to a stack, which it finds as the AWS CLI does, or to the address of an API: --url, or the environment's
-DCVBROKER_URL. Access tokens are then those of TOKEN, or of TOKEN_URL, CLIENT_ID and CLIENT_SECRET (and SCOPE), or, for a
+It speaks to a stack, which it finds as the AWS CLI does, or to the address of
+an API: --url, or the environment's DCVBROKER_URL. Access tokens are then those
+of TOKEN, or of TOKEN_URL, CLIENT_ID and CLIENT_SECRET (and SCOPE), or, for a
 stack, of its user pool.
 
-It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, and 3 if it could not run.`,
-		Example: `  dcvbroker get                                    # the stack dcv-session-broker
-  dcvbroker get --stack studio --profile work      # another one
-  dcvbroker get --url http://127.0.0.1:8080        # what make run has started`,
+It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out,
+and 3 if it could not run.`,
+		Example: `  dcvbroker get                                # the stack dcv-session-broker
+  dcvbroker get --stack studio --profile work  # another one
+  dcvbroker get --url http://127.0.0.1:8080    # what make run has started`,
 		Version:       version,
 		SilenceErrors: true,
 		// How far a verb may be from what was typed, to be proposed.
@@ -123,9 +125,9 @@ It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, 
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.stack, "stack", "dcv-session-broker", "the deployed stack")
-	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack (default: DCVBROKER_URL)")
+	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack\n(default: DCVBROKER_URL)")
 	flags.StringVar(&p.region, "region", "", "the stack's region (default: as the AWS CLI)")
-	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration (default: as the AWS CLI)")
+	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration\n(default: as the AWS CLI)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if err := noneEmpty(cmd, args); err != nil {
 			return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
@@ -212,7 +214,7 @@ func refuseUnknown(root *cobra.Command) {
 
 // choice is a flag that has one of these values.
 func choice(cmd *cobra.Command, into *string, name, short string, values []string, usage string) {
-	cmd.Flags().VarP(&choiceValue{into, values}, name, short, usage+": "+strings.Join(values, ", "))
+	cmd.Flags().VarP(&choiceValue{into, values}, name, short, usage+":\n"+strings.Join(values, ", "))
 	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 

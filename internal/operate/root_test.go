@@ -23,17 +23,27 @@ import (
 )
 
 func TestHelpOfEachVerbShowsExamples(t *testing.T) {
+	fits := func(said string) {
+		t.Helper()
+		for line := range strings.Lines(said) {
+			if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
+				t.Errorf("a line of help is too long for 80 columns: %s", line)
+			}
+		}
+	}
 	for _, verb := range (&program{}).command().Commands() {
 		if verb.Example == "" || !strings.HasPrefix(strings.TrimSpace(verb.Example), "dcvbroker "+verb.Name()) {
 			t.Errorf("%s has no example", verb.Name())
 		}
 		said, status := dcvbroker(t, "", verb.Name(), "--help")
+		fits(said)
 		if status != exitDone || !strings.Contains(said, "Examples:\n  dcvbroker "+verb.Name()) || !strings.Contains(said, "--stack") {
 			t.Errorf("%s: %d\n%s", verb.Name(), status, said)
 		}
 	}
 	said, status := dcvbroker(t, "")
-	if status != exitDone || !strings.Contains(said, "exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out, and 3 if it could not run") {
+	fits(said)
+	if status != exitDone || !strings.Contains(said, "exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out,\nand 3 if it could not run") {
 		t.Errorf("%d\n%s", status, said)
 	}
 	for _, args := range [][]string{{"version"}, {"--version"}} {

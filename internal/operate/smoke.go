@@ -17,8 +17,9 @@ func (p *program) smokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "smoke",
 		Short: "Tries a broker out, from token to DELETED",
-		Long: `Tries a broker out from the outside: a record of a session that nobody has is deleted by force through the API, and
-followed until it is DELETED. No host is needed, and nothing is closed on one.`,
+		Long: `Tries a broker out from the outside: a record of a session that nobody has is
+deleted by force through the API, and followed until it is DELETED. No host is
+needed, and nothing is closed on one.`,
 		Example: `  dcvbroker smoke --stack studio
   dcvbroker smoke --url http://127.0.0.1:8080`,
 		Args: noArgs,
