@@ -141,3 +141,17 @@ func TestEntryThatIsRefusedIsSaid(t *testing.T) {
 		t.Errorf("%d\n%s", status, said)
 	}
 }
+
+// Where something on the way drops the query, a dry run is a real one. That is found out too late, and must be said.
+func TestDryRunThatWasNoneIsSaid(t *testing.T) {
+	_, address := startSystem(t, system.Options{})
+	call(t, http.MethodPut, address+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
+	front := before(t, address, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		r.URL.RawQuery = ""
+		pass.ServeHTTP(w, r)
+	})
+	said, status := typed(t, strings.NewReader(""), "delete", "s-1", "--dry-run", "--url", front)
+	if status != exitNotRun || !strings.Contains(said, "THIS WAS NO DRY RUN") || !strings.Contains(said, "1 deletions were accepted: s-1") || strings.Contains(said, "nothing was changed") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -57,9 +58,13 @@ func (c *Client) CancelDeletions(ctx context.Context, entries []CancelEntry, bat
 // DefaultBatch is what MaxBatchSize is by default.
 const DefaultBatch = 1000
 
+// dryRunQuery asks for a dry run. A stack older than dry runs never gets one from here: it refuses the Details of a query, with
+// which sessions are found.
+const dryRunQuery = "?dryRun=true"
+
 func inBatches[E any](ctx context.Context, c *Client, path string, entries []E, batch int, dryRun bool, id func(E) string) (all []Outcome, err error) {
 	if dryRun {
-		path += "?dryRun=true"
+		path += dryRunQuery
 	}
 	for len(entries) > 0 {
 		some := entries[:min(batch, len(entries))]
@@ -131,9 +136,18 @@ func send[E any](ctx context.Context, c *Client, path string, entries []E) (answ
 	var answer struct {
 		SuccessfulList   []struct{ SessionId, State, CloseAt string }
 		UnsuccessfulList []struct{ SessionId, FailureReason string }
+		DryRun           bool
 	}
 	if repeated, err = c.post(ctx, path, entries, &answer); err != nil {
 		return nil, repeated, err
+	}
+	if strings.HasSuffix(path, dryRunQuery) && !answer.DryRun {
+		var accepted []string
+		for _, s := range answer.SuccessfulList {
+			accepted = append(accepted, s.SessionId)
+		}
+		return nil, repeated, fmt.Errorf("THIS WAS NO DRY RUN: %s does not get the query of a call, or ignores it. %d deletions were accepted: %s",
+			c.URL, len(accepted), strings.Join(accepted, " "))
 	}
 	answers = map[string]Outcome{}
 	for _, s := range answer.SuccessfulList {
