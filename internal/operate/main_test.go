@@ -197,7 +197,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/speak", "")
 		a.resources["IdleDocument"] = "IdleDocument"
 		said, status = dcvbroker(t, "", "doctor", "--stack", stackName)
-		if status != exitDone || !strings.Contains(flat(said), "ok CloseDocument (CloseDocument): version 1, as deployed") || !strings.Contains(flat(said), "note i-00000000000000001 has answered no inventory") {
+		if status != exitDone || !strings.Contains(flat(said), "ok CloseDocument (CloseDocument): version 1, as deployed") || !strings.Contains(flat(said), "note each of these 3 has answered no inventory") {
 			t.Errorf("%d\n%s", status, said)
 		}
 
