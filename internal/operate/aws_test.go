@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"dcv-session-broker/internal/local/dynamodblocal"
@@ -19,7 +20,9 @@ type account struct {
 	template                       string // as CloudFormation has processed it
 	// answers are what services of JSON answer, by operation: a value, or what makes one of the request, and a status.
 	answers map[string]any
-	asked   []string
+	// asked are the operations so far. The SDK asks for several at the same time.
+	asked  []string
+	asking sync.Mutex
 }
 
 const (
@@ -42,9 +45,15 @@ func (a *account) serve(t *testing.T) {
 	}
 }
 
+func (a *account) note(operation string) {
+	a.asking.Lock()
+	defer a.asking.Unlock()
+	a.asked = append(a.asked, operation)
+}
+
 func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if service, operation, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), "."); isJSON {
-		a.asked = append(a.asked, operation)
+		a.note(operation)
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		var answer any = a.answers[operation]
 		if service == "AWSCognitoIdentityProviderService" {
@@ -60,7 +69,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	action := r.FormValue("Action")
-	a.asked = append(a.asked, action)
+	a.note(action)
 	w.Header().Set("Content-Type", "text/xml")
 	if r.FormValue("StackName") != stackName {
 		w.WriteHeader(http.StatusBadRequest)

@@ -86,7 +86,7 @@ function Judge($session) {
   $again = (Ask ('describe-session "' + $session.id + '" -j') '{}')[0]
   if (-not [string]::Equals([string]$again.id, [string]$session.id) -or (At $again.'creation-time') -ne $at) { throw 'another session has its ID by now' }
   Look $again $true
-  if ($now.Note -or $now.Minutes -lt $limit -or $ahead -and $now.Connections -and $now.Last -gt $tried) { return 'in-use' }
+  if ($now.Note -or $now.Minutes -lt $limit -or ($ahead -and $now.Connections -and $now.Last -gt $tried)) { return 'in-use' }
   InTime 40000
   CloseSession $session.id (Microseconds $session.'creation-time')
 }

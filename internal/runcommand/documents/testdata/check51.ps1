@@ -16,7 +16,11 @@ function Faults($text) {
     switch ($node.GetType().Name) {
       'TernaryExpressionAst' { Tell $node.Extent 'PowerShell 7 only' }
       'PipelineChainAst' { Tell $node.Extent 'PowerShell 7 only' }
-      'BinaryExpressionAst' { if ("$($node.Operator)" -like 'QuestionQuestion*') { Tell $node.Extent 'PowerShell 7 only' } }
+      'BinaryExpressionAst' {
+        if ("$($node.Operator)" -like 'QuestionQuestion*') { Tell $node.Extent 'PowerShell 7 only' }
+        $pair = "$($node.Operator) $($node.Left.Operator)"
+        if ($pair -eq 'And Or' -or $pair -eq 'Or And') { Tell $node.Extent '-and and -or without brackets' }
+      }
       'AssignmentStatementAst' { if ("$($node.Operator)" -like 'QuestionQuestion*') { Tell $node.Extent 'PowerShell 7 only' } }
       'PipelineAst' { if ($node.Background) { Tell $node.Extent 'PowerShell 7 only' } }
       'MemberExpressionAst' { if ($node.NullConditional) { Tell $node.Extent 'PowerShell 7 only' } }
