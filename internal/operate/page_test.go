@@ -10,52 +10,126 @@ import (
 	"testing"
 	"time"
 
+	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/local/system"
 )
 
-// The page runs from any folder, deletes for who has its address, explains, and ends without an error when it is interrupted.
-func TestPageOfAnAPI(t *testing.T) {
-	_, url := startSystem(t, system.Options{Token: apiToken})
-	call(t, http.MethodPut, url+"/local/hosts/i-00000000000000001/sessions/a", `{"Owner": "user1"}`)
-	t.Setenv("TOKEN", apiToken)
-	t.Chdir(t.TempDir())
+// An openedPage is one that dcvbroker page serves.
+type openedPage struct {
+	address, secret string
+	interrupt       func() (status int)
+}
+
+func openPage(t *testing.T, args ...string) *openedPage {
+	t.Helper()
 	out, printed := io.Pipe()
-	p := program{out: printed, err: io.Discard, getenv: os.Getenv, now: time.Now}
+	p := program{out: printed, err: io.Discard, getenv: os.Getenv, now: time.Now, cacheDir: t.TempDir()}
 	ctx, interrupt := context.WithCancel(t.Context())
 	status := make(chan int, 1)
-	go func() { status <- p.run(ctx, []string{"page", "--url", url}) }()
+	go func() {
+		defer printed.Close()
+		status <- p.run(ctx, append([]string{"page"}, args...))
+	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
 	address, secret, _ := strings.Cut(strings.TrimSpace(line), "/#")
-	ask := func(method, path, body string) string {
-		r, err := http.NewRequestWithContext(t.Context(), method, address+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+secret)
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		answer, _ := io.ReadAll(resp.Body)
-		return string(answer)
+	return &openedPage{address, secret, func() int { interrupt(); return <-status }}
+}
+
+func (p *openedPage) call(t *testing.T, method, path, body string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, p.address+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := ask(http.MethodPost, "/deleteSessions", `[{"SessionId": "a", "Owner": "user1", "GracePeriodSeconds": 600}]`); !strings.Contains(got, `"CloseAt"`) {
+	r.Header.Set("Authorization", "Bearer "+p.secret)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func (p *openedPage) ask(t *testing.T, method, path, body string) string {
+	t.Helper()
+	resp := p.call(t, method, path, body)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// first is the first frame of the page's events: all that it shows.
+func (p *openedPage) first(t *testing.T) string {
+	t.Helper()
+	resp := p.call(t, http.MethodGet, "/local/events", "")
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if data, isData := strings.CutPrefix(lines.Text(), "data: "); isData {
+			return data
+		}
+	}
+	t.Fatal("no frame")
+	return ""
+}
+
+// The page runs from any folder, deletes for who has its address, explains, and ends without an error when it is interrupted.
+func TestPageOfAnAPI(t *testing.T) {
+	_, url := startSystem(t, system.Options{Token: apiToken})
+	call(t, http.MethodPut, url+"/local/hosts/"+hostOf(1)+"/sessions/a", `{"Owner": "user1"}`)
+	t.Setenv("TOKEN", apiToken)
+	t.Chdir(t.TempDir())
+	p := openPage(t, "--url", url)
+	if got := p.ask(t, http.MethodPost, "/deleteSessions", `[{"SessionId": "a", "Owner": "user1", "GracePeriodSeconds": 600}]`); !strings.Contains(got, `"CloseAt"`) {
 		t.Error(got)
 	}
-	if got := ask(http.MethodGet, "/local/explanations/a", ""); !strings.Contains(got, "What happens next") {
-		t.Error(got)
-	}
-	if records := get(t, url+"/local/sessions"); !strings.Contains(records, `"State":"DELETING"`) {
-		t.Error(records)
-	}
-	interrupt()
-	if got := <-status; got != exitDone {
+	wantIn(t, p.ask(t, http.MethodGet, "/local/explanations/a", ""), "What happens next")
+	wantIn(t, get(t, url+"/local/sessions"), `"State":"DELETING"`)
+	if got := p.interrupt(); got != exitDone {
 		t.Errorf("exit %d", got)
 	}
+}
+
+// Of a stack the page has the sessions by its API and when the hosts answered by its table; the token is of its user pool.
+func TestPageOfAStack(t *testing.T) {
+	endpoint := dynamodblocal.ForTest(t)
+	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint, DynamoDBKey: dynamodblocal.TestKey + "page"})
+	call(t, http.MethodPut, url+"/local/hosts/"+hostOf(1)+"/sessions/a", `{"Owner": "user1"}`)
+	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
+	awaitRecord(t, url, "a", "ObservedAt")
+	a := &account{
+		outputs: map[string]string{
+			"ApiUrl": url, "TokenUrl": url + "/oauth2/token", "ClientId": "client", "UserPoolId": "us-east-1_pool",
+			"SessionsTableName": "SessionsTable", "HostsTableName": "HostsTable",
+		},
+		parameters: map[string]string{"Scope": defaultScope, "Issuer": "", "GiveUpAfterMinutes": "60"},
+	}
+	a.serve(t)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+	t.Setenv("AWS_ACCESS_KEY_ID", dynamodblocal.TestKey+"page")
+
+	p := openPage(t, "--stack", stackName, "--region", "us-east-1", "--every", "1h")
+	wantIn(t, p.first(t), `"SessionId":"a"`, `"SentAt":`, `"CompleteAt":`, `"Broker":"the stack studio"`, `["--stack","studio","--region","us-east-1"]`)
+	if got := p.ask(t, http.MethodPost, "/deleteSessions", `[{"SessionId": "a", "Owner": "user1", "GracePeriodSeconds": 600}]`); !strings.Contains(got, `"CloseAt"`) {
+		t.Error(got)
+	}
+	wantIn(t, p.ask(t, http.MethodGet, "/local/explanations/a", ""), "asked for its deletion", "What happens next")
+	wantIn(t, p.ask(t, http.MethodPost, "/cancelDeletions", `[{"SessionId": "a", "Owner": "user1"}]`), `"a"`)
+	wantIn(t, get(t, url+"/local/sessions"), `"State":"READY"`)
+	p.interrupt()
+
+	// Who may not read the table of hosts sees the sessions, and why the hosts' answers are missing.
+	a.answers = map[string]any{"BatchGetItem": func([]byte) (int, any) {
+		return http.StatusBadRequest, map[string]string{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}
+	}}
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "")
+	p = openPage(t, "--stack", stackName, "--every", "1h")
+	wantIn(t, p.first(t), `"SessionId":"a"`, `"Missing":"when hosts last answered: `)
+	p.interrupt()
 }
 
 // An address where no API answers is not one to show a page of.
