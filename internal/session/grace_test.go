@@ -327,6 +327,13 @@ func TestInventoriesUpdateWhatWaits(t *testing.T) {
 	}
 }
 
+// A session of which its host gives no owner runs, too.
+func TestWhatWaitsIsNoLongerUnknownOnceItsHostNamesIt(t *testing.T) {
+	u := newUpkeep(t, seen(with(waitingRecord, "StateBefore", "UNKNOWN")))
+	u.take(inventory(hostA, at(20), found("s1", "")))
+	u.has("s1", "State", "DELETING", "StateBefore", "READY", "Owner", alice, "CloseAt", session.FormatTime(at(600)))
+}
+
 func TestDescribedAsUsableUntilCloseAt(t *testing.T) {
 	for name, tc := range map[string]struct {
 		from   session.Record

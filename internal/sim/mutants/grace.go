@@ -271,4 +271,46 @@ var graceBugs = []mutant{
 		old: "if s.Waits() && now.Before(s.CloseAt) {",
 		new: "if s.Waits() && now.After(s.CloseAt) {",
 	},
+	{
+		name: "an inventory leaves the state before the deletion", promise: 2, file: inventoryRules, tests: "internal/session",
+		why: "a cancel gives back UNKNOWN, though the host has named the session since",
+		old: "case s.Waits() && s.StateBefore == Unknown:",
+		new: "case s.Waits() && s.StateBefore == \"\":",
+	},
+	{
+		name: "a notice goes to any incarnation", promise: 5, file: graceRules, tests: "internal/session",
+		why: "users of a session that began since read that theirs will be closed",
+		old: "CreationTime: s.CreationTime, CreatedUntil: s.createdUntil(),\n\t\tID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
+		new: "CreatedUntil: s.CloseAt.Add(time.Hour),\n\t\tID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
+	},
+	{
+		name: "a cancel that finds no deletion has its canceller", promise: 7, file: cancelRules, tests: "internal/session",
+		why: "another cancel takes it for a write of its own",
+		old: "set(&w, AttrCancelledAt, now)\n\treturn w",
+		new: "set(&w, AttrCancelledAt, now)\n\tset(&w, AttrCancelledBy, \"somebody\")\n\treturn w",
+	},
+	{
+		name: "a cancel of an earlier session keeps rules away", promise: 11, file: selections, tests: "internal/session",
+		why: "a console is not closed for a day because somebody cancelled the deletion of the one before",
+		old: " && !(named && s.CancelledAt.Before(created) && s.CancelledAt.Before(s.FirstSeenAt))",
+		new: " && (!named || s.CancelledAt.Before(now) || created.IsZero())",
+	},
+	{
+		name: "an earlier close time keeps who asked", promise: 12, file: graceRules, tests: "internal/session",
+		why: "the record names somebody who wanted a later time",
+		old: "set(&w, AttrDeletionRequestedBy, req.By)\n\tw.Remove",
+		new: "w.Remove",
+	},
+	{
+		name: "a notice that failed fails an attempt", promise: 12, file: graceRules, tests: "internal/session",
+		why: "a repeat takes the deletion for one whose close failed",
+		old: "set(&w, AttrWarning, fmt.Sprintf(warningFailed, answer.Reason))\n",
+		new: "set(&w, AttrWarning, fmt.Sprintf(warningFailed, answer.Reason))\n\t\tset(&w, AttrAttemptFailedAt, now)\n",
+	},
+	{
+		name: "users are not told once more before the close", promise: 12, file: graceRules, tests: "internal/session",
+		why: "who was warned a day before has forgotten it",
+		old: "left > lastNotice && last.Before(next) {",
+		new: "left > lastNotice && last.Before(now) {",
+	},
 }
