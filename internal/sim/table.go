@@ -102,7 +102,6 @@ func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Wr
 		return fails(tableLate, session.ErrUnclear)
 	}
 	res := w.write1(inv, write)
-	res.Old = inv.shows(res.Old)
 	if res.Err != nil {
 		if n := w.changes[write.SessionID]; n != inv.beaten[write.SessionID] { // others have changed it since the last try
 			inv.unmet[write.SessionID]++
@@ -126,10 +125,12 @@ func (w *world) landLater(inv *invocation, write session.Write) {
 // soon, and some only when others have read and written the record many times.
 var latest = []time.Duration{2 * time.Second, 2 * time.Second, 70 * time.Second}
 
-// write1 has a write land, and looks at what it changed.
+// write1 has a write land, and looks at what it changed. An older function reads in its
+// answer what it knows.
 func (w *world) write1(inv *invocation, write session.Write) session.Result {
 	res := w.table.Write(context.Background(), []session.Write{write})[0]
 	w.look(inv)
+	res.Old = inv.shows(res.Old)
 	return res
 }
 
