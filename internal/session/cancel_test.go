@@ -220,6 +220,44 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// Before a cancel whose answer was lost reads the record again, another request has begun a new deletion. By purge the
+// session goes on, and nobody else tells its users.
+func TestCancelWhoseAnswerIsLostBeforeANewDeletionIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		newer []any
+		told  int
+	}{
+		"forced, not closed": {[]any{"Confirmation", "forced"}, 1},
+		"forced, and closed": {[]any{"Confirmation", "forced", "CloseUntil", session.FormatTime(at(3600))}, 0},
+		"to be closed":       {[]any{"Attempts", int64(1)}, 0},
+		"waits":              {[]any{"Attempts", int64(0), "NoticeId", "notice-r2"}, 0},
+	} {
+		w := newWorld(t, waitingRecord)
+		w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+		c := w.canceller(at(30))
+		c.Getter = laterReader{c.Getter, func() {
+			if cancelled := w.table.Get("s1"); cancelled["CancelledBy"] == "c1" {
+				w.table.Put(with(with(cancelled, "State", "DELETING", "DeletionRequestId", "r2"), tc.newer...))
+			}
+		}}
+		answers, err := c.Cancel(t.Context(), cancelOf("c1", session.CancelEntry{SessionID: "s1", Owner: alice}))
+		if err != nil || answers[0].FailureReason != "" || len(w.hosts.told) != tc.told {
+			t.Errorf("%s: %+v, %v; told %v", name, answers, err, w.hosts.told)
+		}
+	}
+}
+
+// A laterReader has something happen before each read.
+type laterReader struct {
+	session.Getter
+	before func()
+}
+
+func (r laterReader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
+	r.before()
+	return r.Getter.Get(ctx, ids)
+}
+
 // An earlier time whose answer was lost may have told users what a cancel took back: nobody
 // says that nothing was changed.
 func TestEarlierTimeBeforeACancelIsNotCertain(t *testing.T) {

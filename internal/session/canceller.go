@@ -176,8 +176,8 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 		cn.done = true
 		switch {
 		case cn.notice == nil:
-		case s.NoticeID != "", s.State == Deleting: // of a newer deletion: its users are told of that
-			cn.notice = nil
+		case s.NoticeID != "", s.State == Deleting && (s.Confirmation != Forced || !s.CloseUntil.IsZero()):
+			cn.notice = nil // of a newer deletion: its users are told of that, or it is being closed
 		default: // the try that landed need not be the last
 			cn.notice.At, cn.notice.VoidAfter = s.NoticeAt, s.NoticeAt.Add(noticeLife)
 		}

@@ -219,6 +219,13 @@ func TestEachDeletionOfAnAttemptHasItsEnd(t *testing.T) {
 	ends(w.hosts.sent, "half 31m0s", "new 1h0m0s", "old 2m0s")
 }
 
+// An older broker's mark leaves the TryUntil of the deletion before it.
+func TestTimeToTryOfTheDeletionBeforeDoesNotCount(t *testing.T) {
+	u := newUpkeep(t, with(markedRecord, "TryUntil", session.FormatTime(t0.Add(-time.Minute))))
+	u.clean(at(120))
+	u.has("s1", "State", "DELETING", "AttemptId", "a1")
+}
+
 // A host that was mended after 40 seconds is asked again, however short the time.
 func TestHostMendedShortlyBeforeTheEndIsAsked(t *testing.T) {
 	for _, minutes := range []float64{3, 4, 5, 10} {

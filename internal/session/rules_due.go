@@ -36,7 +36,7 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 	switch {
 	case !s.CloseUntil.IsZero():
 		return s.CloseUntil
-	case !s.TryUntil.IsZero():
+	case s.TryUntil.After(s.DeletionRequestedAt): // else it is of the deletion before: an older broker has marked this one
 		return s.TryUntil
 	}
 	return s.DeletionRequestedAt.Add(tryFor)

@@ -114,6 +114,7 @@ func (w *world) triedAsLongAsSet(c change) {
 		if !is.TryUntil.Equal(is.AttemptedAt.Add(c.by.setup.giveUp)) || is.AttemptedAt.Before(c.by.started) || !is.ClosingSince.Equal(is.AttemptedAt) {
 			w.breaks(2, "%s is to be tried until %v from %v on, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.new[session.AttrAttemptedAt], c.by, c.by.setup.giveUp)
 		}
+	case c.by.older && is.TryUntil.Equal(was.TryUntil): // it does not know it
 	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(c.by.timeToTry(is)):
 		w.breaks(2, "%s is to be tried until %v, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.by, c.by.setup.giveUp)
 	case !c.begins && is.DeletionRequestID == was.DeletionRequestID && !is.TryUntil.Equal(was.TryUntil):
@@ -128,7 +129,7 @@ func (inv *invocation) tryUntil(s session.Session) time.Time {
 	if waits(s) { // it has time for its first close attempt
 		return s.CloseAt.Add(inv.setup.giveUp)
 	}
-	if s.TryUntil.IsZero() || inv.older {
+	if !s.TryUntil.After(s.DeletionRequestedAt) || inv.older { // what an older broker marks keeps that of the deletion before
 		return s.DeletionRequestedAt.Add(inv.setup.giveUp)
 	}
 	return s.TryUntil

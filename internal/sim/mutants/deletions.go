@@ -122,7 +122,7 @@ var deletionBugs = []mutant{
 	{
 		name: "tried for as long as is set today", promise: 2, file: dueRules,
 		why: "with a shorter time set, deletions are given up while their commands are good for hours",
-		old: "\tcase !s.TryUntil.IsZero():\n\t\treturn s.TryUntil\n",
+		old: "return s.TryUntil\n",
 		new: "",
 	},
 	{
