@@ -228,6 +228,7 @@ func TestCancelWhoseAnswerIsLostBeforeANewDeletionIsTold(t *testing.T) {
 		told  int
 	}{
 		"forced, not closed": {[]any{"Confirmation", "forced"}, 1},
+		"forced, and ended":  {[]any{"State", "DELETED", "Confirmation", "forced"}, 1},
 		"forced, and closed": {[]any{"Confirmation", "forced", "CloseUntil", session.FormatTime(at(3600))}, 0},
 		"to be closed":       {[]any{"Attempts", int64(1)}, 0},
 		"waits":              {[]any{"Attempts", int64(0), "NoticeId", "notice-r2"}, 0},

@@ -169,18 +169,22 @@ func cancelAnswers(req CancelRequest, ofEntry []*cancellation) []CancelAnswer {
 func (cn *cancellation) judge(requestID string, now time.Time) {
 	s := cn.seen.Session()
 	switch {
-	case cn.seen == nil, s.Owner != cn.Owner, !s.State.lives() && s.State != Deleting:
+	case cn.seen == nil, s.Owner != cn.Owner:
 		cn.fail(NotFound, nil)
 		return
-	case s.CancelledBy == requestID: // our write, whose answer was lost
+	case s.CancelledBy == requestID: // our write, whose answer was lost; others may have deleted the session since
 		cn.done = true
+		closing := s.State == Deleting && s.Confirmation == "" || !s.CloseUntil.IsZero()
 		switch {
 		case cn.notice == nil:
-		case s.NoticeID != "", s.State == Deleting && (s.Confirmation != Forced || !s.CloseUntil.IsZero()):
-			cn.notice = nil // of a newer deletion: its users are told of that, or it is being closed
+		case closing, s.NoticeID != "": // it is not true any more, or a newer notice takes the older one away
+			cn.notice = nil
 		default: // the try that landed need not be the last
 			cn.notice.At, cn.notice.VoidAfter = s.NoticeAt, s.NoticeAt.Add(noticeLife)
 		}
+		return
+	case !s.State.lives() && s.State != Deleting:
+		cn.fail(NotFound, nil)
 		return
 	}
 	if reason := cancelRefused(s, cn.CancelEntry, now); reason != "" {
