@@ -9,6 +9,9 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"time"
+
+	"dcv-session-broker/internal/session"
 )
 
 //go:embed static
@@ -43,4 +46,16 @@ func Register(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /{$}", serve)
 	mux.Handle("GET /page/", http.StripPrefix("/page", http.HandlerFunc(serve)))
+}
+
+// Inventories is what a host's inventories said: a part of an item of the kind "host".
+type Inventories struct {
+	SentAt     time.Time `json:",omitzero"`
+	CompleteAt time.Time `json:",omitzero"`
+	EmptySince time.Time `json:",omitzero"`
+}
+
+// InventoriesOf is the part of the note that the page shows.
+func InventoriesOf(n session.HostNote) Inventories {
+	return Inventories{SentAt: n.SentAt, CompleteAt: n.CompleteAt, EmptySince: n.EmptySince}
 }

@@ -18,15 +18,7 @@ type knownHost struct {
 // look at the tables, the logs and the template of a stack.
 func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, error))) {
 	handle("GET /local/inventories", func(r *http.Request) (any, error) {
-		hosts, err := sys.fleet.Hosts()
-		if err != nil {
-			return nil, err
-		}
-		var ids []string
-		for _, h := range hosts {
-			ids = append(ids, h.HostID)
-		}
-		notes, err := sys.store.hosts().Notes(r.Context(), ids)
+		_, ids, notes, err := sys.noted(r.Context())
 		if err != nil {
 			return nil, err
 		}

@@ -30,10 +30,8 @@ const (
 // hostItem is a host on the page: what really runs there, and what its inventories said.
 type hostItem struct {
 	fleet.Host
-	MoreSessions int        `json:",omitempty"` // that are left out
-	SentAt       *time.Time `json:",omitempty"`
-	CompleteAt   *time.Time `json:",omitempty"`
-	EmptySince   *time.Time `json:",omitempty"`
+	page.Inventories
+	MoreSessions int `json:",omitempty"` // that are left out
 }
 
 // notOnPage are attributes of records that tell a person nothing.
@@ -59,21 +57,12 @@ func (sys *System) onPage(ctx context.Context) ([]page.Item, error) {
 		}
 		items = append(items, page.Item{Kind: "session", ID: r.Session().ID, Value: shown})
 	}
-	hosts, err := sys.fleet.Hosts()
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, h := range hosts {
-		ids = append(ids, h.HostID)
-	}
-	notes, err := sys.store.hosts().Notes(ctx, ids)
+	hosts, _, notes, err := sys.noted(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range hosts {
-		n := notes[h.HostID]
-		item := hostItem{Host: h, SentAt: known(n.SentAt), CompleteAt: known(n.CompleteAt), EmptySince: known(n.EmptySince)}
+		item := hostItem{Host: h, Inventories: page.InventoriesOf(notes[h.HostID])}
 		if more := len(h.Sessions) - maxRunning; more > 0 {
 			item.Sessions, item.MoreSessions = h.Sessions[:maxRunning], more
 		}
@@ -99,11 +88,16 @@ func ended(r session.Record) int {
 	return 0
 }
 
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
+// noted are the hosts, their IDs, and what their inventories said.
+func (sys *System) noted(ctx context.Context) (hosts []fleet.Host, ids []string, notes map[string]session.HostNote, err error) {
+	if hosts, err = sys.fleet.Hosts(); err != nil {
+		return nil, nil, nil, err
 	}
-	return &t
+	for _, h := range hosts {
+		ids = append(ids, h.HostID)
+	}
+	notes, err = sys.store.hosts().Notes(ctx, ids)
+	return hosts, ids, notes, err
 }
 
 // stream is the feed as it is, for whoever may call the control API.

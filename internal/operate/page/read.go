@@ -16,10 +16,8 @@ import (
 
 // A host on the page.
 type host struct {
-	HostID     string     `json:"HostId"`
-	SentAt     *time.Time `json:",omitempty"`
-	CompleteAt *time.Time `json:",omitempty"`
-	EmptySince *time.Time `json:",omitempty"`
+	HostID string `json:"HostId"`
+	shown.Inventories
 }
 
 // read is what there is, as the page shows it. It keeps what has changed since the last time for the sessions' stories.
@@ -51,8 +49,7 @@ func (p *Page) read(ctx context.Context) ([]shown.Item, error) {
 		}
 	}
 	for _, id := range hostIDs {
-		n := notes[id]
-		items = append(items, shown.Item{Kind: "host", ID: id, Value: host{id, known(n.SentAt), known(n.CompleteAt), known(n.EmptySince)}})
+		items = append(items, shown.Item{Kind: "host", ID: id, Value: host{id, shown.InventoriesOf(notes[id])}})
 	}
 	p.tell(now)
 	return append(items, shown.Item{Kind: "about", Value: about}), nil
@@ -82,18 +79,11 @@ func ended(s api.Session) int {
 	return 0
 }
 
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 // recordOf is a session as the table has it, as far as the API says it.
 func recordOf(s api.Session) session.Record {
 	state := s.State
 	// Until its close time the API shows a session's deletion under the state that it had.
-	if s.CloseAt != "" && s.DeletionRequestedAt != "" && s.Attempts == 0 && s.Confirmation == "" && state != session.Deleted {
+	if s.Waits() {
 		state = session.Deleting
 	}
 	r := session.Record{session.AttrNumOfConnections: s.NumOfConnections}
