@@ -35,15 +35,14 @@ func (s Session) mayBePutBack(now time.Time) bool {
 }
 
 // ClosingBegan is when the first close attempt began, or begins: what has ended while it
-// waited is as old as nothing.
+// waited is as old as nothing. Times from before the request are of the deletion before:
+// an older broker, which does not know them, has marked this one.
 func (s Session) ClosingBegan() time.Time {
-	switch {
-	case !s.ClosingSince.IsZero():
-		return s.ClosingSince
-	case !s.CloseAt.IsZero():
-		return s.CloseAt
+	began := s.ClosingSince
+	if began.IsZero() {
+		began = s.CloseAt
 	}
-	return s.DeletionRequestedAt
+	return later(began, s.DeletionRequestedAt)
 }
 
 // lane is the deletion's shard of the index of leases. With a grace period it is one
