@@ -27,11 +27,19 @@ def chromium():
 
 @contextlib.contextmanager
 def window(browser, address, state="live", **options):
-    """A window of its own on the page, with a list of what went wrong in it: errors, and what its policy forbade."""
+    """A window of its own on the page, with a list of what went wrong in it: errors, what its policy forbade, and
+    what it asked other servers for."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
     context.set_default_timeout(60_000)
     page = context.new_page()
     page.wrong = []
+    origin = "/".join(address.split("/")[:3]) + "/"
+
+    def refuse(route):  # the page needs its own server, and nothing else
+        page.wrong.append("asked for " + route.request.url)
+        route.abort()
+
+    context.route(lambda url: not url.startswith(origin) and not url.startswith("data:"), refuse)
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("console", lambda message: page.wrong.append(message.text) if message.type == "error" else None)
     page.goto(address)

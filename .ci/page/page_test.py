@@ -58,6 +58,8 @@ class PageTest(unittest.TestCase):
         panel.get_by_role("button", name="Delete", exact=True).click()
         expect(row.locator("td").nth(2)).to_have_text("closing")
         expect(row).to_contain_text(re.compile("tried again in .* s"))
+        left = row.locator("td", has_text="tried again in")
+        expect(left).not_to_have_text(left.inner_text())  # it counts down
         expect(column.locator(".closing")).to_contain_text("lost-one")
 
         page.get_by_role("button", name="System").click()
@@ -88,6 +90,18 @@ class PageTest(unittest.TestCase):
         lines = page.locator("#requests li", has_text="delete lost-one").locator("code")
         expect(lines.nth(0)).to_have_text(re.compile(r'^curl -s http://127\.0\.0\.1:\d+/deleteSessions -H "Authorization: Bearer \$TOKEN" .*"SessionId":"lost-one"'))
         expect(lines.nth(1)).to_have_text(re.compile(r"^dcvbroker --url http://127\.0\.0\.1:\d+ delete .*lost-one$"))
+
+    def test_force_ends_what_its_host_does_not_close(self):
+        host = "i-0000000000000000e"
+        self.start(host, "forced-one")
+        broker.control("POST", f"hosts/{host}/break")
+        page = self.open()
+        column = page.locator(".column", has_text=host)
+        column.get_by_role("button", name="forced-one").click()
+        page.locator("#panel").get_by_role("button", name="Delete by force").click()
+        expect(page.locator("#said")).to_contain_text("forced-one: DELETING")
+        expect(column.locator(".ended")).to_contain_text("forced-one")
+        expect(page.locator("#panel dd", has_text="runs")).to_be_visible()
 
     def test_by_keyboard_alone(self):
         host = "i-0000000000000000a"
@@ -219,6 +233,23 @@ class PageOfAStackTest(unittest.TestCase):
             self.assertEqual(status, 0, printed)
             self.assertIn("drained", printed)
         expect(panel.get_by_role("button", name="silence")).to_have_count(0)
+        panel.get_by_role("button", name="Delete all of them").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete all").click()
+        expect(page.locator(".column", has_text=drained).locator(".ended")).to_contain_text("drained")
+
+    def test_a_deletion_that_waits_is_cancelled(self):
+        broker.start_session("i-0000000000000000f", "kept", "user1")
+        page = self.enterContext(window(browser, self.address))
+        self.addCleanup(lambda: self.assertEqual(page.wrong, []))
+        page.locator(".card", has_text="kept").click()
+        panel, row = page.locator("#panel"), page.locator("#open-rows tr", has_text="kept")
+        panel.locator("#grace").select_option(label="5 minutes")
+        panel.get_by_role("button", name="Delete", exact=True).click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(row).to_contain_text("grace period")
+        panel.get_by_role("button", name="Cancel deletion").click()
+        expect(row).to_have_count(0)
+        expect(page.locator("#said")).to_contain_text("READY")
 
     def test_without_its_secret(self):
         page = self.enterContext(window(browser, self.address.partition("#")[0], state="locked"))
