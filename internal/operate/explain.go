@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -76,10 +75,7 @@ func (p *program) explain(ctx context.Context, sessionID string, since time.Dura
 		return err
 	}
 	if format == "json" {
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(told)
+		err = p.json(told)
 	} else {
 		told.Print(p.out, teller.Now())
 	}

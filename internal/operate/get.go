@@ -110,7 +110,7 @@ func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection
 func (p *program) show(found []api.Session, format string) error {
 	switch format {
 	case "json":
-		return sessions.JSON(p.out, found)
+		return p.json(append([]api.Session{}, found...)) // an array, also where there is none
 	case "csv":
 		return sessions.CSV(p.out, found, p.width > 0)
 	}

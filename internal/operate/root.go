@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -240,6 +241,14 @@ func (p *program) versionCommand() *cobra.Command {
 		Use: "version", Short: "Says which version this is", Example: "  dcvbroker version", Args: noArgs,
 		Run: func(*cobra.Command, []string) { fmt.Fprintln(p.out, "dcvbroker", version) },
 	}
+}
+
+// json writes what a verb shows for programs.
+func (p *program) json(shown any) error {
+	encoder := json.NewEncoder(p.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(shown)
 }
 
 // slowPause is between two looks at what takes AWS minutes.

@@ -52,7 +52,7 @@ func (p *program) listStuck(ctx context.Context, format string) error {
 		return err
 	}
 	if format == "json" {
-		err = list.JSON(p.out)
+		err = p.json(list)
 	} else {
 		list.Print(p.out, now())
 	}

@@ -101,14 +101,6 @@ func Changed(shown map[string]string, found []api.Session) (changed []api.Sessio
 	return changed
 }
 
-// JSON is for programs: an array of describeSessions' sessions, with Details.
-func JSON(w io.Writer, all []api.Session) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(append([]api.Session{}, all...))
-}
-
 // CSV is for programs and spreadsheets. Its columns have the names of describeSessions' fields, and its cells what those have.
 // For a terminal they are without what would move its cursor.
 func CSV(w io.Writer, all []api.Session, terminal bool) error {

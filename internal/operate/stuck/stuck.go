@@ -4,7 +4,6 @@ package stuck
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -118,14 +117,6 @@ func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 		d.Advice, _ = l.Advice(d.Reason)
 	}
 	return d
-}
-
-// JSON writes the list for programs.
-func (list *List) JSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(list)
 }
 
 // Print writes it for people: what to do is said once, where it is the same for many.
