@@ -2,6 +2,7 @@
 package deletion
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -149,17 +150,10 @@ func (item *Item) follow(now api.Session, known bool) {
 	case now.State == session.Deleting, now.Waits():
 		item.Why, item.CloseAt = now.StateReason, api.Time(now.CloseAt)
 	case now.State == session.Unknown:
-		item.Status, item.Why = Unsuccessful, or(now.StateReason, "its host is silent")+" (UNKNOWN)"
+		item.Status, item.Why = Unsuccessful, cmp.Or(now.StateReason, "its host is silent")+" (UNKNOWN)"
 	default:
 		item.Status, item.Why = Unsuccessful, fmt.Sprintf("it is %s again: its deletion was cancelled, or, forced, did not reach its host", now.State)
 	}
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // replaced tells whether the record is of another session than the one that was seen. Where one of the two times has no

@@ -1,6 +1,7 @@
 package deletion
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -79,7 +80,7 @@ func (p *Progress) Say(line string) {
 func (p *Progress) StillOpen(items []*Item) {
 	for _, item := range items {
 		if item.Status == Open {
-			p.Say(fmt.Sprintf("%s: still DELETING: %s", item.Seen.ID, or(item.Why, "nothing has failed yet")))
+			p.Say(fmt.Sprintf("%s: still DELETING: %s", item.Seen.ID, cmp.Or(item.Why, "nothing has failed yet")))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -38,12 +39,7 @@ func Table(all []api.Session, wide bool, now time.Time) table.Table {
 	return t
 }
 
-func dash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
+func dash(text string) string { return cmp.Or(text, "-") }
 
 // Since is how long ago one of an answer's times is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
 func Since(text string, now time.Time) string {

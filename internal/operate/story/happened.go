@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func requested(s *subject) string {
 	case strings.HasPrefix(who, "rule "):
 		text = fmt.Sprintf("The %s began its deletion", who)
 	default:
-		text = fmt.Sprintf("%s asked for its deletion%s", orUnknown(who, "Somebody whose token names nobody"), request)
+		text = fmt.Sprintf("%s asked for its deletion%s", cmp.Or(who, "Somebody whose token names nobody"), request)
 	}
 	if s.Force {
 		text += ", by force"

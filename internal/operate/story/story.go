@@ -3,6 +3,7 @@
 package story
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -234,7 +235,7 @@ func summary(s *subject) string {
 	if s.NameOnHost() != s.ID {
 		text += " (" + s.NameOnHost() + " on its host)"
 	}
-	text += fmt.Sprintf(" of %s on %s: ", s.Owner, orUnknown(s.HostID, "a host that is not known"))
+	text += fmt.Sprintf(" of %s on %s: ", s.Owner, cmp.Or(s.HostID, "a host that is not known"))
 	ago := func(at time.Time) string { return screen.Length(s.now.Sub(at)) }
 	switch {
 	case s.Waits():
@@ -254,11 +255,4 @@ func summary(s *subject) string {
 	default:
 		return text + fmt.Sprintf("%s, and nobody deletes it.", s.State)
 	}
-}
-
-func orUnknown(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
