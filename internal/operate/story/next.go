@@ -7,9 +7,6 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// late is how much later than planned an attempt may begin: cleanup runs each minute.
-const late = 2 * time.Minute
-
 // next is what will happen, in order, if nothing changes.
 func next(s *subject) (events []Event) {
 	add := func(at time.Time, format string, args ...any) {

@@ -12,6 +12,7 @@ import (
 
 	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/screen"
+	"dcv-session-broker/internal/operate/stuck"
 	"dcv-session-broker/internal/session"
 )
 
@@ -130,6 +131,9 @@ func (story *Story) missing(what string, err error) {
 func (s *subject) open() bool {
 	return s.State == session.Deleting && s.Confirmation == "" || !s.CloseUntil.IsZero() && s.DueShard != ""
 }
+
+// overdue: cleanup should have worked on it.
+func (s *subject) overdue() bool { return stuck.Overdue(s.Session, s.now) }
 
 // end is when the deletion is given up, or the closing of what was removed by force.
 func (s *subject) end() time.Time {

@@ -39,11 +39,6 @@ func why(s *subject) (causes []string) {
 	return causes
 }
 
-// overdue: the lease has ended, and nobody has worked on the deletion.
-func (s *subject) overdue() bool {
-	return !s.NextAttemptAt.IsZero() && s.now.Sub(s.NextAttemptAt) > late
-}
-
 // ofCommand is what Systems Manager says of an attempt without an answer.
 func ofCommand(s *subject) string {
 	c := s.command
@@ -58,9 +53,7 @@ func ofCommand(s *subject) string {
 			"The EventBridge rule CommandStatusRule, its queue and host-events bring such news.", c.Status)
 	case c == nil && s.now.Sub(s.AttemptedAt) > newsTime:
 		return fmt.Sprintf("Systems Manager shows no command of attempt %d: it was not sent, or Systems Manager did not take it. The log of the function that sent it says why.", s.Attempts)
-	case c == nil:
-		return ""
-	case c.Ended:
+	case c == nil || c.Ended:
 		return ""
 	case c.Status == "InProgress":
 		return fmt.Sprintf("The host has the command of attempt %d since %s, and has not answered yet.", s.Attempts, screen.Clock(c.SentAt, s.now))

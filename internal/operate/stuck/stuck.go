@@ -82,7 +82,10 @@ func (l *Lister) List(ctx context.Context) (*List, error) {
 // late is how much later than planned cleanup may work on a deletion: it runs each minute.
 const late = 2 * time.Minute
 
-func overdue(s session.Session, now time.Time) bool { return now.Sub(s.NextAttemptAt) > late }
+// Overdue tells whether a lease has ended, and nobody has worked on the deletion.
+func Overdue(s session.Session, now time.Time) bool {
+	return !s.NextAttemptAt.IsZero() && now.Sub(s.NextAttemptAt) > late
+}
 
 // isStuck: the attempt under way is not the first, or has failed, or its time is over; or a confirmation has waited for
 // longer than the stream takes.
@@ -90,7 +93,7 @@ func isStuck(s session.Session, now time.Time) bool {
 	if s.Confirmation != "" && s.CloseUntil.IsZero() {
 		return now.Sub(s.ConfirmedAt) > session.Lease/2
 	}
-	return s.Attempts > 1 || !s.AttemptFailedAt.IsZero() || s.StateReason != "" || overdue(s, now) || now.After(s.NextAttemptAt)
+	return s.Attempts > 1 || !s.AttemptFailedAt.IsZero() || s.StateReason != "" || Overdue(s, now) || now.After(s.NextAttemptAt)
 }
 
 func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
@@ -104,7 +107,7 @@ func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 	}
 	d.AgeSeconds = int64(now.Sub(d.Since).Seconds())
 	switch {
-	case overdue(s, now):
+	case Overdue(s, now):
 		d.Reason = strings.TrimSpace("Cleanup does not work on it, though it runs each minute. " + d.Reason)
 		d.Advice = "look at the log of cleanup, and at its schedules: \"Cleanup does not run\" in the runbook"
 	case d.Confirmation != "":
