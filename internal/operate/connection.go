@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/operate/api"
+	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/stack"
 	"dcv-session-broker/internal/operate/token"
 )
@@ -25,15 +26,12 @@ type connection struct {
 	// Stack and AWS are of a stack; without one Stack is nil.
 	Stack *stack.Stack
 	AWS   aws.Config
-	// Control is the address of an API that need not be a stack's: if it is of a system on one machine, its control API is
-	// under /local/ there. It is "" of a stack.
-	Control string
 }
 
 // connect finds the system. Nothing is asked of its API yet.
 func (p *program) connect(ctx context.Context) (*connection, error) {
 	client := httpClient()
-	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2}, Control: p.url}
+	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2}}
 	if p.url != "" {
 		c.API.Tokens = p.tokensOfURL(client)
 		return c, nil
@@ -48,6 +46,9 @@ func (p *program) connect(ctx context.Context) (*connection, error) {
 	c.API.Tokens, err = p.tokensOfStack(c, client)
 	return c, err
 }
+
+// control is the control API of an address that may be a system on one machine: it is under /local/ there.
+func (c *connection) control() records.Local { return records.Local{HTTP: c.API.HTTP, URL: c.API.URL} }
 
 // batch is how many entries one request may have; of an address it is not known, and found out.
 func (c *connection) batch() int {

@@ -11,7 +11,6 @@ import (
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/deletion"
 	"dcv-session-broker/internal/operate/drain"
-	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/session"
 )
@@ -92,7 +91,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 		Progress: &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}, Timeout: timeout, Pause: p.pause, Now: p.now,
 	}
 	if c.Stack == nil {
-		d.Clock = records.Local{HTTP: httpClient(), URL: c.Control}.Clock
+		d.Clock = c.control().Clock
 	}
 	failed, timedOut, err := d.Run(ctx, found)
 	switch {
@@ -112,7 +111,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 // notes are what inventories have said of hosts.
 func (c *connection) notes() (session.HostNotes, error) {
 	if c.Stack == nil {
-		return records.Local{HTTP: httpClient(), URL: c.Control}, nil
+		return c.control(), nil
 	}
 	name, err := c.Stack.Output("HostsTableName")
 	if err != nil {

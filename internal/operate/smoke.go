@@ -46,7 +46,7 @@ func (p *program) smoke(ctx context.Context) error {
 		check.Tokens = cache.From // to get one is what is tried out
 	}
 	if c.Stack == nil {
-		check.Records = &smoke.Control{HTTP: c.API.HTTP, URL: c.Control}
+		check.Records = &smoke.Control{HTTP: c.API.HTTP, URL: c.API.URL}
 		return check.Run(ctx)
 	}
 	table, err := c.Stack.Output("SessionsTableName")
