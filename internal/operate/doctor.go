@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/spf13/cobra"
 
-	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/session"
 )
@@ -79,7 +77,7 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 	if inventoryMinutes, err = s.Parameter("InventoryMinutes"); err != nil {
 		return nil, "", err
 	}
-	table, err := s.Output("HostsTableName")
+	notes, err := hostsTable(cfg, s)
 	if err != nil {
 		return nil, "", err
 	}
@@ -88,7 +86,7 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 		return nil, "", err
 	}
 	d = &doctor.Doctor{
-		SystemsManager: ssm.NewFromConfig(cfg), EC2: ec2.NewFromConfig(cfg), Notes: dynamo.Hosts{Client: dynamodb.NewFromConfig(cfg), Table: table},
+		SystemsManager: ssm.NewFromConfig(cfg), EC2: ec2.NewFromConfig(cfg), Notes: notes,
 		TagValue: tagValue, Now: p.now,
 	}
 	for _, document := range deployed {

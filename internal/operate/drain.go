@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/spf13/cobra"
 
-	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/deletion"
 	"dcv-session-broker/internal/operate/drain"
 	"dcv-session-broker/internal/operate/sessions"
@@ -113,9 +111,5 @@ func (c *connection) notes() (session.HostNotes, error) {
 	if c.Stack == nil {
 		return c.control(), nil
 	}
-	name, err := c.Stack.Output("HostsTableName")
-	if err != nil {
-		return nil, err
-	}
-	return dynamo.Hosts{Client: dynamodb.NewFromConfig(c.AWS), Table: name}, nil
+	return hostsTable(c.AWS, c.Stack)
 }

@@ -14,6 +14,7 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/records"
+	"dcv-session-broker/internal/operate/stack"
 )
 
 // system is what is known of the sessions beside the API: of the stack, or of the system on one machine.
@@ -30,7 +31,7 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := s.Output("HostsTableName")
+	hosts, err := hostsTable(cfg, s)
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +47,17 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 	return records.Stack{
 		Reader:         dynamo.NewReader(client, sessions),
 		Index:          dynamo.Index{Client: client, Table: sessions},
-		Hosts:          dynamo.Hosts{Client: client, Table: hosts},
+		Hosts:          hosts,
 		Logs:           records.Logs{Events: cloudwatchlogs.NewFromConfig(cfg), Groups: records.GroupsOf(s.Resources)},
 		SystemsManager: records.SystemsManager{Client: ssm.NewFromConfig(cfg)},
 		GiveUp:         time.Duration(giveUp) * time.Minute,
 	}, nil
+}
+
+// hostsTable is the stack's table of hosts.
+func hostsTable(cfg aws.Config, s *stack.Stack) (dynamo.Hosts, error) {
+	name, err := s.Output("HostsTableName")
+	return dynamo.Hosts{Client: dynamodb.NewFromConfig(cfg), Table: name}, err
 }
 
 // local is the system on one machine.
