@@ -31,12 +31,7 @@ last session ended has none. Inventories are sent every few minutes
 New sessions are not kept away from the host: that is for whoever starts them.`,
 		Example: `  dcvbroker drain i-0a1b2c3d4e5f60001
   dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --reason maintenance --yes`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("drain takes one host: see %s --help", cmd.CommandPath())
-			}
-			return nil
-		},
+		Args:              oneArg("host"),
 		ValidArgsFunction: p.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("grace") {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,12 +31,7 @@ It exits with 1 if there is no such session.`,
 		Example: `  dcvbroker explain SessionId123
   dcvbroker explain console-i-0a1b2c3d4e5f60001 --stack studio
   dcvbroker explain SessionId123 --url http://127.0.0.1:8080 -o json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("explain takes one session: see %s --help", cmd.CommandPath())
-			}
-			return nil
-		},
+		Args:              oneArg("session"),
 		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.explain(cmd.Context(), args[0], since, format)
@@ -50,15 +44,7 @@ It exits with 1 if there is no such session.`,
 
 // teller tells the stories of the system's sessions.
 func (p *program) teller(ctx context.Context, since time.Duration) (*story.Teller, error) {
-	system, err := p.system(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now, err := system.Clock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	book, err := readRunbook()
+	system, now, book, err := p.sources(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -190,6 +190,16 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s does not know %q%s: see %[1]s --help", cmd.CommandPath(), args[0], like)
 }
 
+// oneArg is of a command that takes one argument.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s takes one %s: see %s --help", cmd.Name(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
 // refuseUnknown has cobra's own verbs refuse what they do not know: they print help, as if that were what was asked for.
 func refuseUnknown(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()

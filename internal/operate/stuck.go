@@ -34,15 +34,7 @@ It exits with 1 if something is stuck.`,
 }
 
 func (p *program) listStuck(ctx context.Context, format string) error {
-	system, err := p.system(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := system.Clock(ctx)
-	if err != nil {
-		return err
-	}
-	book, err := readRunbook()
+	system, now, book, err := p.sources(ctx)
 	if err != nil {
 		return err
 	}

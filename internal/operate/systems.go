@@ -14,6 +14,7 @@ import (
 
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/operate/records"
+	"dcv-session-broker/internal/operate/runbook"
 	"dcv-session-broker/internal/operate/stack"
 )
 
@@ -52,6 +53,18 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 		SystemsManager: records.SystemsManager{Client: ssm.NewFromConfig(cfg)},
 		GiveUp:         time.Duration(giveUp) * time.Minute,
 	}, nil
+}
+
+// sources are what explain and stuck tell from: the system, its clock, and the runbook.
+func (p *program) sources(ctx context.Context) (system records.System, now func() time.Time, book *runbook.Runbook, err error) {
+	if system, err = p.system(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	if now, err = system.Clock(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	book, err = readRunbook()
+	return system, now, book, err
 }
 
 // hostsTable is the stack's table of hosts.
