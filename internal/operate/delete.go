@@ -88,7 +88,7 @@ func checkGrace(grace *time.Duration) error {
 	if grace == nil || *grace == 0 {
 		return nil
 	}
-	if *grace < time.Minute || *grace > 24*time.Hour || *grace%time.Second != 0 {
+	if *grace < session.MinGracePeriod || *grace > session.MaxGracePeriod || *grace%time.Second != 0 {
 		return fmt.Errorf("--grace %v is neither 0 nor whole seconds from 1m to 24h", *grace)
 	}
 	return nil
