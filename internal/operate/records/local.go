@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,8 +71,8 @@ func (l Local) HostIDs(ctx context.Context) ([]string, error) {
 func (l Local) Notes(ctx context.Context, _ []string) (map[string]session.HostNote, error) {
 	hosts, err := l.hosts(ctx)
 	notes := map[string]session.HostNote{}
-	for id := range maps.Keys(hosts) {
-		notes[id] = hosts[id].HostNote
+	for id, h := range hosts {
+		notes[id] = h.HostNote
 	}
 	return notes, err
 }
@@ -91,7 +90,7 @@ func (l Local) Lines(ctx context.Context, about Search) (lines []Line, missing [
 		return nil, []string{"the functions' log: " + err.Error()}
 	}
 	for _, text := range all {
-		line, ok := ParseLine(text, "")
+		line, ok := parseLine(text, "")
 		if !ok || line.At.Before(about.From) {
 			continue
 		}

@@ -98,7 +98,7 @@ func (l Logs) search(ctx context.Context, function string, about Search) (lines 
 			return lines, "", err
 		}
 		for _, event := range out.Events {
-			if line, ok := ParseLine([]byte(aws.ToString(event.Message)), function); ok && about.means(line) {
+			if line, ok := parseLine([]byte(aws.ToString(event.Message)), function); ok && about.means(line) {
 				lines = append(lines, line)
 			}
 		}
@@ -134,9 +134,9 @@ func (s Search) means(line Line) bool {
 	return slices.Contains(s.RequestIDs, request)
 }
 
-// ParseLine reads a line as functions write it: JSON with time, level and msg. Others of a log group, such as Lambda's own,
+// parseLine reads a line as functions write it: JSON with time, level and msg. Others of a log group, such as Lambda's own,
 // are none.
-func ParseLine(text []byte, function string) (Line, bool) {
+func parseLine(text []byte, function string) (Line, bool) {
 	line := Line{Function: function}
 	if json.Unmarshal(text, &line.Attributes) != nil {
 		return line, false

@@ -26,12 +26,12 @@ func Table(all []api.Session, wide bool, now time.Time) table.Table {
 		t.Head = append(t.Head, "TYPE", "SEEN", "ATTEMPTS", "REQUESTED BY", "REASON")
 	}
 	for _, s := range all {
-		row := []string{s.ID, s.Owner, dash(s.HostID()), string(s.State), Since(s.CreationTime, now), strconv.FormatInt(s.NumOfConnections, 10)}
+		row := []string{s.ID, s.Owner, dash(s.HostID()), string(s.State), since(s.CreationTime, now), strconv.FormatInt(s.NumOfConnections, 10)}
 		if waits {
 			row = append(row, until(s, now))
 		}
 		if wide {
-			row = append(row, dash(s.Type), Since(s.LastSeenTime, now), strconv.FormatInt(s.Attempts, 10),
+			row = append(row, dash(s.Type), since(s.LastSeenTime, now), strconv.FormatInt(s.Attempts, 10),
 				dash(s.DeletionRequestedBy), dash(s.StateReason))
 		}
 		t.Rows = append(t.Rows, row)
@@ -41,8 +41,8 @@ func Table(all []api.Session, wide bool, now time.Time) table.Table {
 
 func dash(text string) string { return cmp.Or(text, "-") }
 
-// Since is how long ago one of an answer's times is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
-func Since(text string, now time.Time) string {
+// since is how long ago one of an answer's times is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
+func since(text string, now time.Time) string {
 	at := api.Time(text)
 	if at.IsZero() {
 		return "-"
