@@ -115,7 +115,7 @@ func (p *program) doctorOfLocal(ctx context.Context) (d *doctor.Doctor, inventor
 		return nil, "", err
 	}
 	d = &doctor.Doctor{
-		SystemsManager: l.Client, EC2: p.localEC2(cfg), Notes: l, TagValue: settings.Parameters["FleetTagValue"], Now: now,
+		SystemsManager: p.localSSM(cfg), EC2: p.localEC2(cfg), Notes: l, TagValue: settings.Parameters["FleetTagValue"], Now: now,
 	}
 	for _, id := range slices.Sorted(maps.Keys(settings.Documents)) {
 		d.Documents = append(d.Documents, doctor.Document{LogicalID: id, Name: id, Content: string(settings.Documents[id])})

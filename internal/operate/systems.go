@@ -74,22 +74,16 @@ func hostsTable(cfg aws.Config, s *stack.Stack) (dynamo.Hosts, error) {
 }
 
 // local is the system on one machine.
-func (p *program) local(ctx context.Context) (l localSystem, cfg aws.Config, err error) {
-	if cfg, err = p.sdk(ctx); err != nil {
-		return l, cfg, err
-	}
-	l.Client = ssm.NewFromConfig(cfg, func(o *ssm.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ssm") })
-	l.Local = records.Local{HTTP: httpClient(), URL: p.url, SystemsManager: records.SystemsManager{Client: l.Client}}
-	return l, cfg, nil
+func (p *program) local(ctx context.Context) (l records.Local, cfg aws.Config, err error) {
+	cfg, err = p.sdk(ctx)
+	return records.Local{HTTP: httpClient(), URL: p.url, SystemsManager: records.SystemsManager{Client: p.localSSM(cfg)}}, cfg, err
 }
 
-// A localSystem is that of one machine, with its simulated Systems Manager.
-type localSystem struct {
-	records.Local
-	Client *ssm.Client
+// localSSM and localEC2 are the simulated ones, beside the control API.
+func (p *program) localSSM(cfg aws.Config) *ssm.Client {
+	return ssm.NewFromConfig(cfg, func(o *ssm.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ssm") })
 }
 
-// localEC2 is the simulated one, beside the control API.
 func (p *program) localEC2(cfg aws.Config) *ec2.Client {
 	return ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ec2") })
 }
