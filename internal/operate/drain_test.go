@@ -66,13 +66,7 @@ func TestDrainGoesByTheBrokersClock(t *testing.T) {
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-0", `{"Owner": "user1", "Registered": false}`)
 	call(t, http.MethodDelete, url+"/local/hosts/"+demoHost+"/sessions/s-0", "")
 	call(t, http.MethodPost, url+"/local/clock", `{"Ahead": "1h"}`)
-	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
-	for try := 0; !strings.Contains(get(t, url+"/local/inventories"), `"`+demoHost+`":{"SentAt":"2`); try++ {
-		if try == 500 {
-			t.Fatal(get(t, url+"/local/inventories"))
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	awaitInventory(t, url, demoHost)
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/unlisted", `{"Owner": "user1", "Registered": false}`)
 	said, status := dcvbroker(t, "", "drain", demoHost, "--yes", "--timeout", "100ms", "--url", url)
 	if status != exitTimedOut || !strings.Contains(said, "waiting for a complete inventory sent after") {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -23,20 +21,13 @@ type ledger struct {
 
 func (l *ledger) before(t *testing.T, endpoint string) (address string) {
 	t.Helper()
-	to, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return before(t, endpoint, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 		l.mu.Lock()
 		l.asked = append(l.asked, operation)
 		l.mu.Unlock()
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
+		pass.ServeHTTP(w, r)
+	})
 }
 
 // The tables, the template's log groups and Systems Manager of a stack, as far as they can be had here.

@@ -30,6 +30,19 @@ func awaitRecord(t *testing.T, url, sessionID, text string) {
 	t.Fatalf("%q is not in %s", text, record)
 }
 
+// awaitInventory sends one, and waits until the host has answered it, or one before.
+func awaitInventory(t *testing.T, url, host string) {
+	t.Helper()
+	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
+	inventories := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if inventories = get(t, url+"/local/inventories"); strings.Contains(inventories, `"`+host+`":{"SentAt":"2`) {
+			return
+		}
+	}
+	t.Fatalf("%s has answered none: %s", host, inventories)
+}
+
 // explained is a story that the program tells, which for people has the same in it.
 func explained(t *testing.T, sessionID string, args ...string) (told story.Story, text string, status int) {
 	t.Helper()

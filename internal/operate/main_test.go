@@ -158,10 +158,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		for range 300 { // of random IDs, which cannot be packed
 			call(t, http.MethodPut, url+"/local/hosts/"+host+"/sessions/"+rand.Text()+rand.Text()+rand.Text()+rand.Text(), `{"Owner": "user1"}`)
 		}
-		call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
-		for !strings.Contains(get(t, url+"/local/inventories"), `"`+host+`":{"SentAt":"2`) {
-			time.Sleep(20 * time.Millisecond)
-		}
+		awaitInventory(t, url, host)
 		said, status := dcvbroker(t, "", append(doctor, host)...)
 		if status != exitUnsuccessful || !strings.Contains(flat(said), "FAULT "+host+" did not list all of its sessions in any of its inventories") {
 			t.Errorf("%d\n%s", status, said)
