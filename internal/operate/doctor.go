@@ -110,12 +110,8 @@ func (p *program) doctorOfLocal(ctx context.Context) (d *doctor.Doctor, inventor
 	if err != nil {
 		return nil, "", err
 	}
-	now, err := l.Clock(ctx)
-	if err != nil {
-		return nil, "", err
-	}
 	d = &doctor.Doctor{
-		SystemsManager: p.localSSM(cfg), EC2: p.localEC2(cfg), Notes: l, TagValue: settings.Parameters["FleetTagValue"], Now: now,
+		SystemsManager: p.localSSM(cfg), EC2: p.localEC2(cfg), Notes: l, TagValue: settings.Parameters["FleetTagValue"], Now: settings.Clock(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(settings.Documents)) {
 		d.Documents = append(d.Documents, doctor.Document{LogicalID: id, Name: id, Content: string(settings.Documents[id])})

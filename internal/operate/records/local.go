@@ -102,11 +102,10 @@ func (l Local) Lines(ctx context.Context, about Search) (lines []Line, missing [
 	return lines, nil
 }
 
-// Clock implements System. The system's clock may be ahead of this machine's.
+// Clock implements System.
 func (l Local) Clock(ctx context.Context) (func() time.Time, error) {
 	s, err := l.Settings(ctx)
-	ahead := time.Until(s.Now)
-	return func() time.Time { return time.Now().Add(ahead) }, err
+	return s.Clock(), err
 }
 
 // GiveUpAfter implements System: every record there has its own time.
@@ -123,6 +122,12 @@ type Settings struct {
 func (l Local) Settings(ctx context.Context) (s Settings, err error) {
 	_, err = l.get(ctx, "/local/template", &s)
 	return s, err
+}
+
+// Clock is the clock of the system, which may be ahead of this machine's. The settings are to be fresh.
+func (s Settings) Clock() func() time.Time {
+	ahead := time.Until(s.Now)
+	return func() time.Time { return time.Now().Add(ahead) }
 }
 
 // get asks the control API. found is false if it has no such thing.
