@@ -26,75 +26,60 @@ func (sys *System) tellChange(r streamevent.Record) {
 	if by == "" && int64(r.DynamoDB.ApproximateCreationDateTime) < sys.started.Unix() {
 		return // an earlier start's: a table that is kept has its stream from the beginning
 	}
-	sys.stories.Changed(sys.now(), by, r.DynamoDB.OldImage.Record().Session(), r.DynamoDB.NewImage.Record().Session())
-	step, tells := stepOf(r)
+	was, is := r.DynamoDB.OldImage.Record().Session(), r.DynamoDB.NewImage.Record().Session()
+	sys.stories.Changed(sys.now(), by, was, is)
+	why, tells := whyOf(was, is)
 	if !tells || sys.opts.Steps == nil {
 		return
 	}
-	if step.By = by; step.To == "" && r.UserIdentity == nil {
+	known := is
+	if known.ID == "" {
+		known = was
+	}
+	step := Step{
+		At: time.Now(), By: by, SessionID: known.ID, HostID: known.HostID, Owner: known.Owner, From: string(was.State), To: string(is.State), Why: why,
+	}
+	if is.ID == "" && r.UserIdentity == nil {
 		step.By = ControlAPI // no function removes a record
 	}
-	if step.Why == "" && step.By == "delete-sessions" && step.From == string(session.Deleting) {
+	if why == "" && by == "delete-sessions" && was.State == session.Deleting {
 		step.Why = "taken back: refused" // and answered as unsuccessful
 	}
 	sys.opts.Steps(step)
 }
 
-func stepOf(r streamevent.Record) (step Step, tells bool) {
-	text := func(i streamevent.Item, attr string) string {
-		s, _ := i[attr]["S"].(string)
-		return s
-	}
-	is, was := r.DynamoDB.NewImage, r.DynamoDB.OldImage
-	known := is
-	if known == nil {
-		known = was
-	}
-	step = Step{
-		At:        time.Now(),
-		SessionID: text(known, session.AttrSessionID),
-		HostID:    text(known, session.AttrHostID),
-		Owner:     text(known, session.AttrOwner),
-		From:      text(was, session.AttrState),
-		To:        text(is, session.AttrState),
-	}
-	differs := func(attr string) bool { return text(is, attr) != "" && text(is, attr) != text(was, attr) }
+// whyOf is the most important of what happened between two versions of a record, if that is worth a line.
+func whyOf(was, is session.Session) (why string, tells bool) {
+	moved, deleting := was.State != is.State, is.State == session.Deleting
+	closes := !is.CloseAt.IsZero()
 	switch {
-	case step.From != step.To && differs(session.AttrCancelledAt):
-		step.Why = "cancelled"
-	case step.From != step.To && step.To == string(session.Deleting) && text(is, session.AttrCloseAt) != "":
-		step.Why = "closes at " + clock(text(is, session.AttrCloseAt))
-	case step.From != step.To:
-		step.Why = text(is, session.AttrConfirmation)
-		if step.Why == "" {
-			step.Why = text(is, session.AttrStateReason)
+	case moved && !is.CancelledAt.IsZero() && !is.CancelledAt.Equal(was.CancelledAt):
+		why = "cancelled"
+	case moved && deleting && closes:
+		why = closesAt(is)
+	case moved:
+		if why = string(is.Confirmation); why == "" {
+			why = is.StateReason
 		}
-	case differs(session.AttrConfirmation):
-		step.Why = "confirmed: " + text(is, session.AttrConfirmation)
-	case differs(session.AttrStateReason):
-		step.Why = text(is, session.AttrStateReason)
-	case differs(session.AttrWarning):
-		step.Why = "notice: " + text(is, session.AttrWarning)
-	case step.To == string(session.Deleting) && differs(session.AttrCloseAt):
-		step.Why = "closes at " + clock(text(is, session.AttrCloseAt))
+	case is.Confirmation != "" && is.Confirmation != was.Confirmation:
+		why = "confirmed: " + string(is.Confirmation)
+	case is.StateReason != "" && is.StateReason != was.StateReason:
+		why = is.StateReason
+	case is.Warning != "" && is.Warning != was.Warning:
+		why = "notice: " + is.Warning
+	case deleting && closes && !is.CloseAt.Equal(was.CloseAt):
+		why = closesAt(is)
+	case deleting && is.Attempts != was.Attempts:
+		why = fmt.Sprint("close attempt ", is.Attempts)
 	default:
-		attempts, _ := is[session.AttrAttempts]["N"].(string)
-		before, _ := was[session.AttrAttempts]["N"].(string)
-		if step.To != string(session.Deleting) || attempts == before {
-			return step, false
-		}
-		step.Why = fmt.Sprint("close attempt ", attempts)
+		return "", false
 	}
-	return step, true
+	return why, true
 }
 
-// clock is a time of the table as people here read it.
-func clock(text string) string {
-	at, err := time.Parse(session.TimeFormat, text)
-	if err != nil {
-		return text
-	}
-	return at.Local().Format(time.TimeOnly)
+// closesAt says it in the time of people here.
+func closesAt(s session.Session) string {
+	return "closes at " + s.CloseAt.Local().Format(time.TimeOnly)
 }
 
 // actions are what the control API's changing calls do, by their patterns. A host's
