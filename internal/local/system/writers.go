@@ -18,7 +18,7 @@ const ControlAPI = "control API"
 // not say: they keep what is written until the stream shows it.
 type writers struct {
 	mu     sync.Mutex
-	writes map[string][]keptWrite // by session ID, in the order of writing
+	writes map[string][]*keptWrite // by session ID, in the order of writing
 }
 
 type keptWrite struct {
@@ -31,25 +31,26 @@ type keptWrite struct {
 // one that changed nothing.
 const maxWritten = 16
 
-func (w *writers) wrote(by string, write session.Write) {
+func (w *writers) wrote(by string, write session.Write) *keptWrite {
+	made := &keptWrite{by, streamevent.ItemOf(write.Set), write.Remove}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.writes == nil {
-		w.writes = map[string][]keptWrite{}
+		w.writes = map[string][]*keptWrite{}
 	}
 	kept := w.writes[write.SessionID]
 	if len(kept) == maxWritten {
 		kept = kept[1:]
 	}
-	w.writes[write.SessionID] = append(kept, keptWrite{by, streamevent.ItemOf(write.Set), write.Remove})
+	w.writes[write.SessionID] = append(kept, made)
+	return made
 }
 
 // failed forgets a write that changed nothing.
-func (w *writers) failed(by string, write session.Write) {
+func (w *writers) failed(sessionID string, write *keptWrite) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	set := streamevent.ItemOf(write.Set)
-	w.take(write.SessionID, func(kept keptWrite) bool { return kept.by == by && reflect.DeepEqual(kept.set, set) })
+	w.take(sessionID, func(kept *keptWrite) bool { return kept == write })
 }
 
 // of is who made the change; "" is that it is not known.
@@ -61,22 +62,26 @@ func (w *writers) of(r streamevent.Record) string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.take(id, func(kept keptWrite) bool {
+	made := w.take(id, func(kept *keptWrite) bool {
 		for attr, value := range kept.set {
 			if !reflect.DeepEqual(is[attr], value) {
 				return false
 			}
 		}
 		return !slices.ContainsFunc(kept.remove, func(attr string) bool { return is[attr] != nil })
-	}).by
+	})
+	if made == nil {
+		return ""
+	}
+	return made.by
 }
 
-// take takes the first write out that is meant, with the lock held.
-func (w *writers) take(id string, meant func(keptWrite) bool) (first keptWrite) {
+// take takes the first write out that is meant, if there is one, with the lock held.
+func (w *writers) take(id string, meant func(*keptWrite) bool) (first *keptWrite) {
 	kept := w.writes[id]
 	n := slices.IndexFunc(kept, meant)
 	if n < 0 {
-		return keptWrite{}
+		return nil
 	}
 	first = kept[n]
 	if kept = slices.Delete(kept, n, n+1); len(kept) == 0 {
@@ -95,13 +100,14 @@ type watchedTable struct {
 }
 
 func (t *watchedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
-	for _, w := range writes { // before it is written: the stream may be faster than the answer
-		t.writers.wrote(t.by, w)
+	kept := make([]*keptWrite, len(writes))
+	for n, w := range writes { // before it is written: the stream may be faster than the answer
+		kept[n] = t.writers.wrote(t.by, w)
 	}
 	results := t.Table.Write(ctx, writes)
 	for n, r := range results {
 		if (errors.Is(r.Err, session.ErrCondition) || errors.Is(r.Err, session.ErrNotWritten)) && !r.MayLand {
-			t.writers.failed(t.by, writes[n])
+			t.writers.failed(writes[n].SessionID, kept[n])
 		}
 	}
 	return results
