@@ -20,11 +20,7 @@ import (
 // on them. It answers to this machine only.
 func (sys *System) control(mux *http.ServeMux) {
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := page.Guard(r); err != nil {
-				writeMessage(w, http.StatusForbidden, err.Error())
-				return
-			}
+		mux.Handle(pattern, toThisMachine(func(w http.ResponseWriter, r *http.Request) {
 			at := time.Now()
 			answer, err := f(r)
 			if r.Method != http.MethodGet {
@@ -40,7 +36,7 @@ func (sys *System) control(mux *http.ServeMux) {
 				return
 			}
 			writeJSON(w, http.StatusOK, answer)
-		})
+		}))
 	}
 	sys.look(handle)
 	handle("GET /local/hosts", func(*http.Request) (any, error) { return sys.fleet.Hosts() })
@@ -60,7 +56,7 @@ func (sys *System) control(mux *http.ServeMux) {
 		}
 		return nil, sys.store.remove(r.Context(), id)
 	})
-	mux.HandleFunc("GET /local/events", sys.stream)
+	mux.Handle("GET /local/events", toThisMachine(sys.feed.Stream))
 	handle("GET /local/stories/{session}", func(r *http.Request) (any, error) { return sys.stories.Of(r.PathValue("session")), nil })
 	handle("POST /local/clock", sys.setClock)
 	handle("GET /local/calls", func(*http.Request) (any, error) { return sys.calls.all(), nil })
@@ -113,9 +109,9 @@ func (sys *System) control(mux *http.ServeMux) {
 	handle("/local/broadcasts/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
-	for _, end := range []string{"", "/"} { // SDKs differ
-		mux.Handle("/local/ssm"+end, toThisMachine(sys.SystemsManager()))
-		mux.Handle("/local/ec2"+end, toThisMachine(sys.EC2()))
+	for _, end := range []string{"", "/"} { // SDKs differ; the protocols look at no path
+		mux.Handle("/local/ssm"+end, toThisMachine(sys.SystemsManager().ServeHTTP))
+		mux.Handle("/local/ec2"+end, toThisMachine(sys.EC2().ServeHTTP))
 	}
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
@@ -148,14 +144,14 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// toThisMachine serves a service's own protocol, which looks at no path.
-func toThisMachine(service http.Handler) http.Handler {
+// toThisMachine answers what page.Guard lets through.
+func toThisMachine(answer http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := page.Guard(r); err != nil {
 			writeMessage(w, http.StatusForbidden, err.Error())
 			return
 		}
-		service.ServeHTTP(w, r)
+		answer(w, r)
 	})
 }
 

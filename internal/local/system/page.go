@@ -3,7 +3,6 @@ package system
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 
@@ -98,15 +97,6 @@ func (sys *System) noted(ctx context.Context) (hosts []fleet.Host, ids []string,
 	}
 	notes, err = sys.store.hosts().Notes(ctx, ids)
 	return hosts, ids, notes, err
-}
-
-// stream is the feed as it is, for whoever may call the control API.
-func (sys *System) stream(w http.ResponseWriter, r *http.Request) {
-	if err := page.Guard(r); err != nil {
-		writeMessage(w, http.StatusForbidden, err.Error())
-		return
-	}
-	sys.feed.Stream(w, r)
 }
 
 // EndStreams ends what pages read, for which a server would wait when it ends.
