@@ -2,8 +2,8 @@
 // a card that goes on to another lane moves there.
 
 import { about, hosts, sessions } from "./feed.js";
-import { keyOf, lanes, phase, sameIncarnation } from "./phases.js";
-import { element, name, until, write } from "./text.js";
+import { inWords, keyOf, lanes, phase, sameIncarnation } from "./phases.js";
+import { element, finder, name, until, write } from "./text.js";
 
 const board = document.getElementById("board");
 const columns = new Map(); // by host ID: { column, head, lanes, cards }
@@ -43,7 +43,7 @@ export function onHost(hostID) {
   return shown.sort((a, b) => (a.phase.lane === "ended" && b.phase.lane === "ended" ? latest(b).localeCompare(latest(a)) : 0) || a.id.localeCompare(b.id));
 }
 
-export const hostIDs = () => [...new Set([...hosts.keys(), ...[...byHost].filter(([, of]) => of.size).map(([id]) => id)])].sort();
+const hostIDs = () => [...new Set([...hosts.keys(), ...[...byHost].filter(([, of]) => of.size).map(([id]) => id)])].sort();
 
 // trouble is what is wrong with a host, in words.
 export function trouble(host) {
@@ -53,8 +53,7 @@ export function trouble(host) {
 
 // draw brings the columns of those hosts up to date, or all.
 export function draw(only, search, which) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  found = text => words.every(word => text.toLowerCase().includes(word));
+  found = finder(search);
   const ids = hostIDs();
   for (const [id, { column }] of columns) if (!hosts.has(id) && !byHost.get(id)?.size) { column.remove(); columns.delete(id); }
   const still = !only || only.size > 8 || matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -130,7 +129,7 @@ function fillCard(card, { record, running, phase: is }) {
   card.dataset.is = is.is;
   card.dataset.stage = stage[is.is];
   write(card.querySelector(".owner"), record?.Owner ?? running?.Owner ?? "");
-  write(card.querySelector(".state"), is.brief ?? is.word + (is.more ? " · " + is.more : ""));
+  write(card.querySelector(".state"), is.brief ?? inWords(is));
   const more = card.querySelector(".more"), users = running?.Connections ?? record?.NumOfConnections;
   const line = is.is === "waiting" ? record.CloseAt : is.lane === "closing" ? record.NextAttemptAt : "";
   if (more.dataset.of !== line + users) {

@@ -6,7 +6,7 @@ let epoch = "", ahead = 0, heardAt = 0, leftOut = {}, problem = "", link = "conn
 export const sessions = kinds.session, hosts = kinds.host, notices = kinds.notice, calls = kinds.calls;
 export const about = () => kinds.about.get("") ?? { Local: false, Broker: "" };
 export const now = () => Date.now() + ahead; // by the broker's clock
-export const status = () => ({ link, problem, leftOut, restarts, heardAt });
+export const status = () => ({ link, problem, leftOut, restarts });
 
 // The secret comes behind the address's #, which is not sent to any server, and goes from the address at once.
 const key = "dcvbroker-secret";

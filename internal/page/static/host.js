@@ -4,6 +4,7 @@ import { about, hosts } from "./feed.js";
 import { onHost, trouble } from "./board.js";
 import { faults } from "./faults.js";
 import { act, facts, howFields, section, told } from "./parts.js";
+import { inWords } from "./phases.js";
 import { control, drain } from "./requests.js";
 import { sure } from "./sure.js";
 import { clock, element, name, write } from "./text.js";
@@ -31,7 +32,7 @@ export function build(at, open) {
     list.dataset.of = key;
     list.replaceChildren(...all.map(s => element("li", { "data-is": s.phase.is },
       element("button", { type: "button", class: "plain", onclick: () => open({ host: id, session: s.id, listed: s.record !== null }) }, name(s.id)),
-      element("span", { class: "state" }, s.phase.word + (s.phase.more ? " · " + s.phase.more : "")))));
+      element("span", { class: "state" }, inWords(s.phase)))));
     if (!all.length) list.replaceChildren(element("li", { class: "none" }, "none"));
   };
   return { title: [name(id)], body, update };

@@ -2,20 +2,17 @@
 
 import { sessions } from "./feed.js";
 import { phase, waits } from "./phases.js";
-import { element, name, until, write } from "./text.js";
+import { element, finder, name, until, write } from "./text.js";
 
 const rows = new Map(); // by session ID
 const body = document.getElementById("open-rows");
 const most = 100;
 
 export function draw(search, opened) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = finder(search);
   const open = [...sessions.values()].filter(r => r.State === "DELETING")
     .sort((a, b) => rank(a) - rank(b) || String(a.DeletionRequestedAt).localeCompare(String(b.DeletionRequestedAt)));
-  const shown = open.filter(r => {
-    const text = [r.SessionId, r.Owner, r.HostId, r.StateReason].join(" ").toLowerCase();
-    return words.every(word => text.includes(word));
-  }).slice(0, most);
+  const shown = open.filter(r => found([r.SessionId, r.Owner, r.HostId, r.StateReason].join(" "))).slice(0, most);
   write(document.getElementById("open-count"), open.length > most ? `${most} of ${open.length}` : String(open.length));
   document.getElementById("open").classList.toggle("empty", open.length === 0);
   const keys = new Set(shown.map(r => r.SessionId));

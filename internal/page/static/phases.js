@@ -18,6 +18,8 @@ export function phase(record, running) {
   return { is: "ready", word: record.State ?? "", lane: "here" };
 }
 
+export const inWords = is => is.word + (is.more ? " · " + is.more : "");
+
 // waits: the deletion has a grace period that is not over.
 export const waits = record => record.State === "DELETING" && !record.Attempts && !!record.CloseAt && !record.Confirmation;
 

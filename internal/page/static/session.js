@@ -2,7 +2,7 @@
 
 import { about, notices, sessions } from "./feed.js";
 import { onHost } from "./board.js";
-import { keyOf, waits } from "./phases.js";
+import { inWords, keyOf, waits } from "./phases.js";
 import { act, facts, howFields, line, section, told } from "./parts.js";
 import { cancel, control, dcvbroker, read, remove } from "./requests.js";
 import { sure } from "./sure.js";
@@ -35,7 +35,7 @@ export function build(at, open) {
     gone.hidden = !!(record || is);
     write(gone, at.listed ? "The table has no such record any more." : "It is not there, or is listed by now.");
     state.dataset.is = is?.phase.is ?? "ended";
-    write(state, is ? is.phase.word + (is.phase.more ? " · " + is.phase.more : "") : "gone");
+    write(state, is ? inWords(is.phase) : "gone");
     write(there, record?.HostId ?? host);
     describe(known, record ?? {}, is);
     drawScreen(screen, record?.HostId ?? host, record?.DcvSessionId ?? id);
@@ -60,7 +60,7 @@ function describe(known, r, is) {
   known.set("Message", r.Message);
   known.set("Users", r.Warning);
   known.set("Attempts", r.State === "DELETING" || r.Attempts ? String(r.Attempts ?? 0) : "");
-  known.set("Next attempt", r.State === "DELETING" && r.NextAttemptAt ? until(r.NextAttemptAt, "in ", "due for ") : "");
+  known.set("Next attempt", r.State === "DELETING" && r.NextAttemptAt ? until(r.NextAttemptAt) : "");
   known.set("Tried until", r.State === "DELETING" && r.TryUntil ? clock(r.TryUntil) : "");
   known.set("Confirmed", r.Confirmation ? `${r.Confirmation}${r.ConfirmedAt ? ", " + clock(r.ConfirmedAt) : ""}` : "");
   known.set("Ended", r.DeletedAt ? clock(r.DeletedAt) : "");
@@ -96,12 +96,11 @@ function explanation(id) {
 
 function onItsHost(host, id, record) {
   const path = () => `/local/hosts/${record()?.HostId ?? host}/sessions/${encodeURIComponent(record()?.DcvSessionId ?? id)}`;
-  const made = section("Behind the broker's back", element("div", { class: "buttons" },
+  return section("Behind the broker's back", element("div", { class: "buttons" },
     act("Connect a user", () => control("connect a user to " + id, "PUT", path() + "/connections")),
     act("Disconnect users", () => control("disconnect the users of " + id, "DELETE", path() + "/connections")),
     act("End it on its host", () => control("end " + id + " on its host", "DELETE", path()), { title: "It is a ghost in the table, until the next inventory" }),
     record() && act("Remove the record", () => control("remove the record of " + id, "DELETE", "/local/sessions/" + encodeURIComponent(id)))), told());
-  return made;
 }
 
 function drawStory(at, lines) {
@@ -118,4 +117,3 @@ function drawScreen(at, host, id) {
   if (at.textContent === text) return;
   at.replaceChildren(...windows.map(n => element("blockquote", {}, ...n.Text.split("\n").flatMap(l => [l, element("br")]))));
 }
-

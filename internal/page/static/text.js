@@ -29,8 +29,14 @@ export function write(at, text, kept) {
   if (at.textContent !== shown) at.textContent = shown;
 }
 
+// finder says of texts whether they have all of a search's words.
+export function finder(search) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return text => words.every(word => text.toLowerCase().includes(word));
+}
+
 // name is an ID, kept apart from the direction of the text around it.
-export const name = (text, className = "id") => element("bdi", { class: className, title: plain(text) }, text);
+export const name = text => element("bdi", { class: "id", title: plain(text) }, text);
 
 // span is a time in words: 42 s, 3 min 05 s, 2 h 10 min.
 export function span(milliseconds) {
