@@ -15,20 +15,26 @@ type idleScreen struct {
 	windows bool
 }
 
-// onIdleScreens runs a test on hosts with screens, at idleNow.
+// newIdleScreen is a host with a screen, at idleNow.
+func newIdleScreen(s *screen, windows bool) *idleScreen {
+	s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+	i := &idleScreen{s, windows}
+	i.after(0, 0)
+	return i
+}
+
+// onIdleScreens runs a test on hosts of both platforms.
 func onIdleScreens(t *testing.T, on func(*testing.T, func(*testing.T, *host)), test func(*testing.T, *idleScreen)) {
-	t.Parallel()
-	start := func(s *screen, windows bool) *idleScreen {
-		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
-		i := &idleScreen{s, windows}
-		i.after(0, 0)
-		return i
-	}
-	onEveryScreen(t, on, func(t *testing.T, s *screen) { test(t, start(s, false)) })
+	onLinuxIdleScreens(t, on, test)
 	t.Run("Windows", func(t *testing.T) {
 		t.Parallel()
-		onWindowsScreen(t, func(t *testing.T, s *screen) { test(t, start(s, true)) })
+		onWindowsScreen(t, func(t *testing.T, s *screen) { test(t, newIdleScreen(s, true)) })
 	})
+}
+
+func onLinuxIdleScreens(t *testing.T, on func(*testing.T, func(*testing.T, *host)), test func(*testing.T, *idleScreen)) {
+	t.Parallel()
+	onEveryScreen(t, on, func(t *testing.T, s *screen) { test(t, newIdleScreen(s, false)) })
 }
 
 // after makes it so long after idleNow.
@@ -276,16 +282,12 @@ func TestWarningIsOfOneIncarnation(t *testing.T) {
 
 // A full disk: nothing is shown, and the reason says why.
 func TestWarningThatCannotBeNotedIsNotShown(t *testing.T) {
-	t.Parallel()
-	onEveryScreen(t, alwaysOnEveryHost, func(t *testing.T, s *screen) {
-		i := &idleScreen{s, false}
-		i.after(0, 0)
-		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+	onLinuxIdleScreens(t, alwaysOnEveryHost, func(t *testing.T, s *idleScreen) {
 		s.used("s", ago(500, 0), "", ago(50, 0))
 		sh := read(t, s.bin+"/sh")
 		s.shim("sh", "if [ \"$2\" = idle ]; then trap '' XFSZ; ulimit -f 0; fi\n"+strings.TrimPrefix(sh, "#!/bin/sh\n")) // as a full disk
-		i.warns("s failed 50/1", "not warned: it cannot be noted")
-		i.wantShown(0, 0)
+		s.warns("s failed 50/1", "not warned: it cannot be noted")
+		s.wantShown(0, 0)
 	})
 }
 
@@ -320,29 +322,23 @@ func TestUserWhoComesInTheSecondLookIsNotClosed(t *testing.T) {
 
 // The window of a deletion that waits says another time: each has its own.
 func TestIdleWarningAndNoticeOfADeletionStandSideBySide(t *testing.T) {
-	t.Parallel()
-	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
-		i := &idleScreen{s, false}
-		i.after(0, 0)
-		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+	onLinuxIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
 		s.used("a", created, "", ago(50, 0))
 		s.want(s.notify("x", soon, notice("a", 1)), "a warned")
-		i.warns("a warned 50/1")
+		s.warns("a warned 50/1")
 		s.wantWindows(1, 2)
 		s.want(s.notify("y", "0", notice("a", 2)), "a told")
 		s.wantWindows(2, 3)
-		i.after(5, 0)
+		s.after(5, 0)
 		s.used("a", created, "", ago(-5, 0))
-		i.warns("")
+		s.warns("")
 		s.wantWindows(3)
 	})
 }
 
 // Systems Manager cuts the step off after 60 seconds. What cannot be tried in time is not closed either.
 func TestIdleWarningsEndInTime(t *testing.T) {
-	t.Parallel()
-	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
-		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+	onLinuxIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
 		s.clock(int(idleNow.Unix()), 1)
 		for n := range 16 {
 			s.used(fmt.Sprintf("s%02d", n), ago(500, 0), "", ago(90, 0))
@@ -369,16 +365,13 @@ func TestIdleWarningsEndInTime(t *testing.T) {
 
 // On a host whose calls last long, the time may end between the note that it is tried and the window.
 func TestWarningForWhichThereIsNoTimeWasNotTried(t *testing.T) {
-	t.Parallel()
-	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
-		i := &idleScreen{s, false}
-		s.write(filepath.Join(s.dir, ".Xauthority"), "", 0o600)
+	onLinuxIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
 		s.used("b", ago(500, 0), "", ago(40, 0))
 		s.used("a", ago(500, 0), "", ago(60, 0))
 		s.clock(int(idleNow.Unix()), 8)
-		i.warns("a failed 60/1, b in-use 40/1", "not warned: no time left")
-		i.after(5, 0)
-		i.warns("a warned 65/1, b in-use 45/1", "zenity")
-		i.wantShown(1, 1)
+		s.warns("a failed 60/1, b in-use 40/1", "not warned: no time left")
+		s.after(5, 0)
+		s.warns("a warned 65/1, b in-use 45/1", "zenity")
+		s.wantShown(1, 1)
 	})
 }
