@@ -98,8 +98,8 @@ var graceBugs = []mutant{
 	{
 		name: "anybody cancels anybody's deletion", promise: 4, file: canceller,
 		why: "a stranger keeps desktops alive, and learns which there are",
-		old: "case cn.seen == nil, s.Owner != cn.Owner,",
-		new: "case cn.seen == nil,",
+		old: "case cn.seen == nil, s.Owner != cn.Owner:",
+		new: "case cn.seen == nil:",
 	},
 	{
 		name: "deleted on whatever host it is", promise: 5, file: markRules,
@@ -280,8 +280,8 @@ var graceBugs = []mutant{
 	{
 		name: "a notice goes to any incarnation", promise: 5, file: graceRules, tests: "internal/session",
 		why: "users of a session that began since read that theirs will be closed",
-		old: "CreationTime: s.CreationTime, CreatedUntil: s.createdUntil(),\n\t\tID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
-		new: "CreatedUntil: s.CloseAt.Add(time.Hour),\n\t\tID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
+		old: "Incarnation: s.incarnation(), ID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
+		new: "Incarnation: Incarnation{SessionID: s.ID, NameOnHost: s.NameOnHost(), HostID: s.HostID, CreatedUntil: s.CloseAt.Add(time.Hour)},\n\t\tID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,",
 	},
 	{
 		name: "a cancel that finds no deletion has its canceller", promise: 7, file: cancelRules, tests: "internal/session",
