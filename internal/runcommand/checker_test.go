@@ -39,7 +39,7 @@ func TestCheckForetellsRefusals(t *testing.T) {
 			sm.do(sm.Stop, tc.stopped...)
 			sm.do(sm.Silence, tc.silent...)
 			a := attempt(tc.hosts + tc.unknown)
-			a.Closings = append(a.Closings, session.Closing{SessionID: "x", NameOnHost: "x", HostID: ""}, session.Closing{SessionID: "y", NameOnHost: "y", HostID: "my-laptop"})
+			a.Closings = append(a.Closings, session.Closing{Incarnation: session.Incarnation{SessionID: "x", NameOnHost: "x", HostID: ""}}, session.Closing{Incarnation: session.Incarnation{SessionID: "y", NameOnHost: "y", HostID: "my-laptop"}})
 			var ids []string
 			for _, c := range a.Closings {
 				ids = append(ids, c.HostID)

@@ -30,7 +30,7 @@ func closingItems(closings []session.Closing, which []int) []item {
 	items := make([]item, len(which))
 	for n, i := range which {
 		c := closings[i]
-		items[n] = item{i, c.HostID, encodeSession(c.SessionID, c.NameOnHost, c.CreationTime, c.CreatedUntil)}
+		items[n] = item{i, c.HostID, encodeIncarnation(c.Incarnation)}
 	}
 	return items
 }

@@ -39,8 +39,8 @@ func TestHostsUnderstandWhatIsAsked(t *testing.T) {
 				s.CreationTime = "" // as if it had not been recorded
 			}
 			a.Closings = append(a.Closings, session.Closing{
-				SessionID: id, NameOnHost: id, HostID: hostID(0), CreationTime: s.CreationTime, CreatedUntil: time.Now().Add(time.Minute),
-				VoidAfter: a.At.Add(time.Hour),
+				Incarnation: session.Incarnation{SessionID: id, NameOnHost: id, HostID: hostID(0), CreationTime: s.CreationTime, CreatedUntil: time.Now().Add(time.Minute)},
+				VoidAfter:   a.At.Add(time.Hour),
 			})
 		}
 		sm.start(hostID(0), fleet.Session{ID: "stays", Owner: "alice"})

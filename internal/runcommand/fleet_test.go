@@ -194,7 +194,8 @@ func attempt(hosts int) session.Attempt {
 	a := session.Attempt{ID: "11111111-2222-3333-4444-555555555555", At: time.Now()}
 	for n := range hosts {
 		a.Closings = append(a.Closings, session.Closing{
-			SessionID: sessionID(n), NameOnHost: sessionID(n), HostID: hostID(n), CreatedUntil: time.Now().Add(time.Minute), VoidAfter: a.At.Add(time.Hour),
+			Incarnation: session.Incarnation{SessionID: sessionID(n), NameOnHost: sessionID(n), HostID: hostID(n), CreatedUntil: time.Now().Add(time.Minute)},
+			VoidAfter:   a.At.Add(time.Hour),
 		})
 	}
 	return a

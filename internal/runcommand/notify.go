@@ -69,5 +69,5 @@ func noticeParameters(n session.Notice) map[string]string {
 }
 
 func encodeNotice(n session.Notice) string {
-	return encodeSession(n.SessionID, n.NameOnHost, n.CreationTime, n.CreatedUntil) + ":" + encodeOrder(n.At)
+	return encodeIncarnation(n.Incarnation) + ":" + encodeOrder(n.At)
 }

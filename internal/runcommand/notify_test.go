@@ -32,8 +32,8 @@ func notices(hosts int) []session.Notice {
 	var all []session.Notice
 	for n := range hosts {
 		all = append(all, session.Notice{
-			SessionID: sessionID(n), NameOnHost: sessionID(n), HostID: hostID(n), CreationTime: "2026-11-23T08:30:00.262883Z",
-			ID: noticeID, At: noticeAt, CloseAt: noticeAt.Add(10 * time.Minute), Text: "Maintenance begins.\nSave your work.", VoidAfter: noticeAt.Add(2 * time.Minute),
+			Incarnation: session.Incarnation{SessionID: sessionID(n), NameOnHost: sessionID(n), HostID: hostID(n), CreationTime: "2026-11-23T08:30:00.262883Z"},
+			ID:          noticeID, At: noticeAt, CloseAt: noticeAt.Add(10 * time.Minute), Text: "Maintenance begins.\nSave your work.", VoidAfter: noticeAt.Add(2 * time.Minute),
 		})
 	}
 	return all

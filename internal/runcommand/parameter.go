@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dcv-session-broker/internal/session"
 )
 
 const (
@@ -145,20 +147,20 @@ func hostIDPattern(id string) bool {
 	return true
 }
 
-func encodeSession(sessionID, nameOnHost, creationTime string, createdUntil time.Time) string {
+func encodeIncarnation(of session.Incarnation) string {
 	var b strings.Builder
-	b.WriteString(encodeID(sessionID))
-	if nameOnHost != sessionID {
+	b.WriteString(encodeID(of.SessionID))
+	if of.NameOnHost != of.SessionID {
 		b.WriteByte('/')
-		b.WriteString(encodeID(nameOnHost))
+		b.WriteString(encodeID(of.NameOnHost))
 	}
 	// A creation time that cannot be read names no incarnation.
-	if created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil {
+	if created, err := time.Parse(time.RFC3339Nano, of.CreationTime); err == nil {
 		b.WriteByte('@')
 		b.WriteString(encodeTime(created))
 	} else {
 		b.WriteByte('~')
-		b.WriteString(encodeTime(createdUntil))
+		b.WriteString(encodeTime(of.CreatedUntil))
 	}
 	return b.String()
 }

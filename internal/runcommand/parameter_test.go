@@ -20,7 +20,7 @@ func closings(hosts, onEach int, id func(n int) string) []session.Closing {
 	var all []session.Closing
 	for n := range hosts * onEach {
 		all = append(all, session.Closing{
-			SessionID: id(n), NameOnHost: id(n), HostID: hostID(n % hosts), CreationTime: "2026-11-23T08:30:00.262883Z",
+			Incarnation: session.Incarnation{SessionID: id(n), NameOnHost: id(n), HostID: hostID(n % hosts), CreationTime: "2026-11-23T08:30:00.262883Z"},
 		})
 	}
 	return all
@@ -80,9 +80,7 @@ func TestCommandsKeepEveryLimit(t *testing.T) {
 		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Closing {
 			id := rapid.StringN(1, 30, 256).Draw(t, "id")
 			c := session.Closing{
-				SessionID: id, NameOnHost: id,
-				HostID:       hostID(rapid.IntRange(0, hosts-1).Draw(t, "host")),
-				CreationTime: "2026-11-23T08:30:00.262883Z",
+				Incarnation: session.Incarnation{SessionID: id, NameOnHost: id, HostID: hostID(rapid.IntRange(0, hosts-1).Draw(t, "host")), CreationTime: "2026-11-23T08:30:00.262883Z"},
 			}
 			if rapid.Bool().Draw(t, "without incarnation") {
 				c.CreationTime, c.CreatedUntil = "", time.Unix(1795460467, 0)
@@ -109,8 +107,8 @@ func TestNoticesKeepEveryLimit(t *testing.T) {
 		hosts := rapid.IntRange(1, 120).Draw(t, "hosts")
 		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) session.Notice {
 			n := session.Notice{
-				SessionID: rapid.StringN(1, 30, 256).Draw(t, "id"), NameOnHost: "console", HostID: hostID(rapid.IntRange(0, hosts-1).Draw(t, "host")),
-				At: sentAt.Add(time.Duration(rapid.IntRange(0, 1e9).Draw(t, "at"))), Text: rapid.StringN(0, 200, 800).Draw(t, "message") + strings.Repeat("x", 200),
+				Incarnation: session.Incarnation{SessionID: rapid.StringN(1, 30, 256).Draw(t, "id"), NameOnHost: "console", HostID: hostID(rapid.IntRange(0, hosts-1).Draw(t, "host"))},
+				At:          sentAt.Add(time.Duration(rapid.IntRange(0, 1e9).Draw(t, "at"))), Text: rapid.StringN(0, 200, 800).Draw(t, "message") + strings.Repeat("x", 200),
 			}
 			if rapid.Bool().Draw(t, "incarnation") {
 				n.CreationTime = "2026-11-23T08:30:00.262883Z"
@@ -259,23 +257,23 @@ func TestTokens(t *testing.T) {
 	until := time.Date(2026, 11, 23, 19, 1, 7, 123e6, time.UTC)
 	for _, tc := range []struct {
 		name string
-		c    session.Closing
+		of   session.Incarnation
 		want string
 	}{
-		{"incarnation with six decimals", session.Closing{SessionID: "s1", NameOnHost: "s1", CreationTime: "2019-05-13T13:21:19.262883Z"}, "s1@fc6e5smi03"},
-		{"with none", session.Closing{SessionID: "s1", NameOnHost: "s1", CreationTime: "2020-03-02T16:08:50Z"}, "s1@fl6o41d4e8"},
-		{"in another zone", session.Closing{SessionID: "s1", NameOnHost: "s1", CreationTime: "2020-03-02T17:08:50+01:00"}, "s1@fl6o41d4e8"},
-		{"none", session.Closing{SessionID: "s1", NameOnHost: "s1", CreatedUntil: until}, "s1~hofr5gpjjs"},
-		{"an unreadable one", session.Closing{SessionID: "s1", NameOnHost: "s1", CreationTime: "yesterday", CreatedUntil: until}, "s1~hofr5gpjjs"},
-		{"before 1970", session.Closing{SessionID: "s1", NameOnHost: "s1", CreationTime: "1969-12-31T23:59:59Z"}, "s1@0"},
-		{"the console", session.Closing{SessionID: "console-i-0a", NameOnHost: "console", CreationTime: "2020-03-02T16:08:50Z"}, "console-i-0a/console@fl6o41d4e8"},
-		{"a hostile ID", session.Closing{SessionID: `$(reboot);"'é` + "\n", NameOnHost: `$(reboot);"'é` + "\n", CreationTime: "2020-03-02T16:08:50Z"},
+		{"incarnation with six decimals", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreationTime: "2019-05-13T13:21:19.262883Z"}, "s1@fc6e5smi03"},
+		{"with none", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreationTime: "2020-03-02T16:08:50Z"}, "s1@fl6o41d4e8"},
+		{"in another zone", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreationTime: "2020-03-02T17:08:50+01:00"}, "s1@fl6o41d4e8"},
+		{"none", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreatedUntil: until}, "s1~hofr5gpjjs"},
+		{"an unreadable one", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreationTime: "yesterday", CreatedUntil: until}, "s1~hofr5gpjjs"},
+		{"before 1970", session.Incarnation{SessionID: "s1", NameOnHost: "s1", CreationTime: "1969-12-31T23:59:59Z"}, "s1@0"},
+		{"the console", session.Incarnation{SessionID: "console-i-0a", NameOnHost: "console", CreationTime: "2020-03-02T16:08:50Z"}, "console-i-0a/console@fl6o41d4e8"},
+		{"a hostile ID", session.Incarnation{SessionID: `$(reboot);"'é` + "\n", NameOnHost: `$(reboot);"'é` + "\n", CreationTime: "2020-03-02T16:08:50Z"},
 			"%24%28reboot%29%3B%22%27%C3%A9%0A@fl6o41d4e8"},
-		{"an ID that looks like a token", session.Closing{SessionID: "a/b@1~2,c;d=e%41", NameOnHost: "x@y", CreationTime: "2020-03-02T16:08:50Z"},
+		{"an ID that looks like a token", session.Incarnation{SessionID: "a/b@1~2,c;d=e%41", NameOnHost: "x@y", CreationTime: "2020-03-02T16:08:50Z"},
 			"a%2Fb%401%7E2%2Cc%3Bd%3De%2541/x%40y@fl6o41d4e8"},
 	} {
-		tc.c.HostID = hostID(1)
-		if got := all([]session.Closing{tc.c}); got[0] != (item{0, hostID(1), tc.want}) {
+		tc.of.HostID = hostID(1)
+		if got := all([]session.Closing{{Incarnation: tc.of}}); got[0] != (item{0, hostID(1), tc.want}) {
 			t.Errorf("%s: %q, want %q", tc.name, got[0].session, tc.want)
 		}
 	}

@@ -65,7 +65,7 @@ func TestCommandsOfOneAttemptAreSentSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := session.Attempt{ID: "a1", At: time.Now()}
 		for n, left := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour} {
-			a.Closings = append(a.Closings, session.Closing{SessionID: fmt.Sprint("s", n), NameOnHost: "s", HostID: hostID(n), VoidAfter: a.At.Add(left)})
+			a.Closings = append(a.Closings, session.Closing{Incarnation: session.Incarnation{SessionID: fmt.Sprint("s", n), NameOnHost: "s", HostID: hostID(n)}, VoidAfter: a.At.Add(left)})
 		}
 		(&runcommand.Sender{API: slowSender{}}).Close(t.Context(), a)
 		if took := time.Since(a.At); took != time.Second {

@@ -27,8 +27,8 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 	// As the request was meant, not as late as the attempt.
 	sent := u.hosts.sent[0]
 	want := session.Closing{
-		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z",
-		CreatedUntil: at(session.CreationTolerance.Seconds()), VoidAfter: t0.Add(giveUp),
+		Incarnation: session.Incarnation{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: at(session.CreationTolerance.Seconds())},
+		VoidAfter:   t0.Add(giveUp),
 	}
 	if sent.Closings[0] != want || !sent.At.Equal(u.now) {
 		t.Errorf("sent %+v", sent)

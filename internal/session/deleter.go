@@ -211,14 +211,9 @@ type Attempt struct {
 	OnSent func(closing int, commandID string)
 }
 
-// A Closing names a session on its host, in one incarnation.
+// A Closing has one session closed.
 type Closing struct {
-	SessionID, NameOnHost, HostID string
-	// CreationTime is the incarnation, as the host reported it. Where it is
-	// empty or unreadable, only a session created no later than CreatedUntil
-	// is closed.
-	CreationTime string
-	CreatedUntil time.Time
+	Incarnation
 	// VoidAfter is when the deletion ends by itself; a host that gets the command
 	// later does nothing.
 	VoidAfter time.Time
@@ -227,12 +222,5 @@ type Closing struct {
 // add adds the closing of a session, as the write of the attempt left it: what came up
 // after its deletion was requested was not meant. tryFor is for records of older brokers.
 func (a *Attempt) add(s Session, tryFor time.Duration) {
-	a.Closings = append(a.Closings, Closing{
-		SessionID:    s.ID,
-		NameOnHost:   s.NameOnHost(),
-		HostID:       s.HostID,
-		CreationTime: s.CreationTime,
-		CreatedUntil: s.createdUntil(),
-		VoidAfter:    tryUntil(s, tryFor),
-	})
+	a.Closings = append(a.Closings, Closing{Incarnation: s.incarnation(), VoidAfter: tryUntil(s, tryFor)})
 }

@@ -25,8 +25,8 @@ func TestDeletionIsRecordedBeforeItIsAnswered(t *testing.T) {
 	w.is("s1", markedRecord)
 	w.wrote("mark", "mark")
 	want := []session.Attempt{{ID: "r1", At: t0, Closings: []session.Closing{
-		{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance), VoidAfter: t0.Add(giveUp)},
-		{SessionID: "s2", NameOnHost: "s2", HostID: hostB, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance), VoidAfter: t0.Add(giveUp)},
+		{Incarnation: session.Incarnation{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance)}, VoidAfter: t0.Add(giveUp)},
+		{Incarnation: session.Incarnation{SessionID: "s2", NameOnHost: "s2", HostID: hostB, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance)}, VoidAfter: t0.Add(giveUp)},
 	}}}
 	if diff := cmp.Diff(want, w.hosts.sent); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)

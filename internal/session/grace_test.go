@@ -78,8 +78,8 @@ func TestGracePeriodWaitsAndTellsTheUser(t *testing.T) {
 	w.is("s1", waitingRecord)
 	w.sent()
 	want := session.Notice{
-		SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance),
-		ID: "notice-r1", At: t0, CloseAt: at(600),
+		Incarnation: session.Incarnation{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: t0.Add(session.CreationTolerance)},
+		ID:          "notice-r1", At: t0, CloseAt: at(600),
 		Text:      "Save your work.\n\nThis session will be closed at 2026-11-23 19:11 UTC, in 10 minutes.",
 		VoidAfter: at(120),
 	}

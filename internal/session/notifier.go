@@ -15,11 +15,7 @@ type Notifier interface {
 
 // A Notice tells the users of one session when it is closed, or that it is not.
 type Notice struct {
-	SessionID, NameOnHost, HostID string
-	// CreationTime is the incarnation, as the host reported it. Where it is empty or
-	// unreadable, only users of a session created no later than CreatedUntil are told.
-	CreationTime string
-	CreatedUntil time.Time
+	Incarnation
 	// ID travels with the command out of the hosts' reach, and comes back with
 	// the Warning: the attempt's whose write the notice follows.
 	ID string

@@ -209,8 +209,7 @@ func recordWarning(answer Warning, now time.Time) Write {
 // notice is the notice that follows the write which left the session so.
 func notice(s Session, now time.Time) Notice {
 	return Notice{
-		SessionID: s.ID, NameOnHost: s.NameOnHost(), HostID: s.HostID, CreationTime: s.CreationTime, CreatedUntil: s.createdUntil(),
-		ID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,
+		Incarnation: s.incarnation(), ID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,
 		Text:      noticeText(s.Message, s.CloseAt, now),
 		VoidAfter: earlier(s.NoticeAt.Add(noticeLife), s.CloseAt),
 	}
@@ -239,8 +238,7 @@ func noticeText(message string, closeAt, now time.Time) string {
 // cancelled, or removed by force. seen is the record before; at orders it.
 func allClear(seen Session, at time.Time) Notice {
 	return Notice{
-		SessionID: seen.ID, NameOnHost: seen.NameOnHost(), HostID: seen.HostID, CreationTime: seen.CreationTime, CreatedUntil: seen.createdUntil(),
-		ID: seen.NoticeID, At: at,
+		Incarnation: seen.incarnation(), ID: seen.NoticeID, At: at,
 		Text:      "This session will not be closed. You can go on working.",
 		VoidAfter: at.Add(noticeLife),
 	}

@@ -41,7 +41,7 @@
 //	internal/dynamo/table.go                                 Write: many in one call
 //	internal/dynamo/partiql.go                               statement
 //	internal/runcommand/close.go                             Close: the command for its host
-//	internal/runcommand/parameter.go                         split, encodeSession
+//	internal/runcommand/parameter.go                         split, encodeIncarnation
 //	internal/runcommand/documents/close.sh                   what the host runs
 //	functions/host-events/main.go                            main
 //	internal/events/hostevents/hostevents.go                 Handle: the host has answered
@@ -221,6 +221,20 @@ func (s Session) NameOnHost() string {
 		return s.DCVID
 	}
 	return s.ID
+}
+
+// An Incarnation names a session on its host, so that none which came up later under
+// its ID is meant.
+type Incarnation struct {
+	SessionID, NameOnHost, HostID string
+	// CreationTime is as the host reported it. Where it is empty or unreadable, only a
+	// session created no later than CreatedUntil is meant.
+	CreationTime string
+	CreatedUntil time.Time
+}
+
+func (s Session) incarnation() Incarnation {
+	return Incarnation{SessionID: s.ID, NameOnHost: s.NameOnHost(), HostID: s.HostID, CreationTime: s.CreationTime, CreatedUntil: s.createdUntil()}
 }
 
 // createdUntil is the latest creation time of a session that its deletion may mean, where

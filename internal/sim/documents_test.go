@@ -174,7 +174,7 @@ func genClose(t *rapid.T, h scriptedHost) *ssm.SendCommandInput {
 	voidAfter := h.now().Add(time.Duration(rapid.SampledFrom([]int{-61, -1, 0, 1, 3600, 3600, 3600}).Draw(t, "void after")) * time.Second)
 	off := rapid.SampledFrom([]time.Duration{0, 0, 0, time.Microsecond, -time.Microsecond, time.Millisecond, time.Second, -time.Hour})
 	for n := range rapid.IntRange(1, 6).Draw(t, "closings") {
-		c := session.Closing{SessionID: fmt.Sprint("id ", n), HostID: scriptedID, VoidAfter: voidAfter}
+		c := session.Closing{Incarnation: session.Incarnation{SessionID: fmt.Sprint("id ", n), HostID: scriptedID}, VoidAfter: voidAfter}
 		created := h.now().Add(-genAge.Draw(t, "other age"))
 		if len(h.Sessions) > 0 && rapid.IntRange(0, 4).Draw(t, "of the host") > 0 {
 			s := rapid.SampledFrom(h.Sessions).Draw(t, "session")

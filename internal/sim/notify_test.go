@@ -71,13 +71,13 @@ func TestModelOfNoticesSaysWhatTheScriptSays(t *testing.T) {
 }
 
 func (h scriptedHost) notice(t *testing.T, n sentNotice) *ssm.SendCommandInput {
-	all := []session.Notice{{SessionID: "none", NameOnHost: "none"}}
+	all := []session.Notice{{Incarnation: session.Incarnation{SessionID: "none", NameOnHost: "none"}}}
 	for _, s := range h.Sessions {
 		created := h.created(s)
 		if n.otherIncarnation {
 			created = printed(h.now().Add(-9*time.Hour), 6)
 		}
-		all = append(all, session.Notice{SessionID: s.Name, NameOnHost: s.Name, CreationTime: created})
+		all = append(all, session.Notice{Incarnation: session.Incarnation{SessionID: s.Name, NameOnHost: s.Name, CreationTime: created}})
 	}
 	for i := range all {
 		a := &all[i]

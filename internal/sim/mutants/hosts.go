@@ -6,14 +6,14 @@ var hostBugs = []mutant{
 	{
 		name: "incarnation not compared", promise: 5, file: encoding,
 		why: "a console that came up after the one that was recorded is closed in its place",
-		old: "created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil {",
-		new: "created, err := time.Parse(time.RFC3339Nano, creationTime); err == nil && created.IsZero() {",
+		old: "created, err := time.Parse(time.RFC3339Nano, of.CreationTime); err == nil {",
+		new: "created, err := time.Parse(time.RFC3339Nano, of.CreationTime); err == nil && created.IsZero() {",
 	},
 	{
-		name: "no bound where no incarnation was recorded", promise: 5, file: deleter,
+		name: "no bound where no incarnation was recorded", promise: 5, file: sessions,
 		why: "a session that came up after the request is closed",
-		old: "CreatedUntil: s.createdUntil(),",
-		new: "CreatedUntil: s.createdUntil().Add(1000 * time.Hour),",
+		old: "CreatedUntil: s.createdUntil()}",
+		new: "CreatedUntil: s.createdUntil().Add(1000 * time.Hour)}",
 	},
 	{
 		name: "repeat means what came up since", promise: 5, file: deleterSend,
