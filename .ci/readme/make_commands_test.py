@@ -49,12 +49,12 @@ class MakeCommandsTest(unittest.TestCase):
 
 
 class PrintedTest(unittest.TestCase):
-    TOLD = "19:51:39.135  SessionId123            READY -> DELETING  i-1 of user1\n19:51:39.164  SessionId123         DELETING -> DELETED   i-1 of user1  (closed)\n"
+    TOLD = "19:51:39.135  SessionId123   DELETING  delete-sessions   i-1  of user1\n19:51:39.164  SessionId123   DELETED   session-stream    i-1  closed\n"
 
     def test_what_make_run_prints(self):
-        printed = "listening\n07:00:00.000  SessionId123   READY -> DELETING  i-1 of user1\nmore\n07:00:00.001  SessionId123  DELETING -> DELETED  i-1 of user1  (closed)\n"
+        printed = "listening\n07:00:00.000  SessionId123  DELETING  delete-sessions  i-1  of user1\nmore\n07:00:00.001  SessionId123  DELETED  session-stream  i-1  closed\n"
         self.assertTrue(readme_check.in_order(self.TOLD, printed))
-        for old, new in (("READY", "UNKNOWN"), ("(closed)", "(absent)"), ("i-1", "i-2"), ("07:00:00.000", "yesterday")):
+        for old, new in (("DELETING", "UNKNOWN"), ("closed", "absent"), ("i-1", "i-2"), ("07:00:00.000", "yesterday")):
             self.assertFalse(readme_check.in_order(self.TOLD, printed.replace(old, new)), new)
         self.assertFalse(readme_check.in_order(self.TOLD, "\n".join(reversed(printed.splitlines()))))
 
