@@ -140,7 +140,7 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case claims:
-			is := writes[i].after(due[i]).Session()
+			is := writes[i].after(res.Old).Session() // the index may be behind
 			if ours {
 				is = res.Old.Session()
 			}

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,9 @@ func (h *hosts) Notify(_ context.Context, notices []session.Notice) []error {
 		if reason, refuses := h.refuses[n.HostID]; refuses {
 			errs[i] = &session.Refusal{HostID: n.HostID, Reason: reason}
 			continue
+		}
+		if h.unclear[n.HostID] {
+			errs[i] = errors.New("send: throttled")
 		}
 		h.told = append(h.told, n)
 	}

@@ -46,6 +46,8 @@ func TestIdleReportAndRecord(t *testing.T) {
 		"closed, to the second":     {known, of("2026-11-23T08:30:00Z"), with(over)},
 		"closed while UNKNOWN":      {with(known, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1)), closed, over},
 		"in use":                    {known, idleSession("s1", session.OutcomeInUse), nil},
+		"warned":                    {known, idleSession("s1", session.OutcomeWarned), nil},
+		"warned, being deleted":     {seen(waitingRecord), idleSession("s1", session.OutcomeWarned), nil},
 		"failed":                    {known, idleSession("s1", session.OutcomeFailed), nil},
 		"in no known way":           {known, idleSession("s1", "gone"), nil},
 		"another session":           {known, idleSession("s2", session.OutcomeClosed), nil},

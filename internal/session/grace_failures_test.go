@@ -1,0 +1,119 @@
+package session_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+// A mark whose answer was lost is known for the request's own: its users are told once, and
+// a refusal does not put back what nobody knows any more.
+func TestOwnMarkThatWaitsIsRecognised(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		w := newWorld(t, ready("s1", alice, hostA))
+		w.table.fault = onceOn("mark", lostAfter)
+		want := waitingRecord
+		if refuses {
+			w.hosts.refuses[hostA] = offline
+			want = with(want, "Warning", "failed: The host "+offline+".")
+		}
+		w.delete(request("r1", t0, withGrace("s1", 10*time.Minute)))
+		w.is("s1", want)
+		if told := len(w.hosts.told); (told == 1) == refuses || told > 1 {
+			t.Errorf("refused: %t, told %d times", refuses, told)
+		}
+	}
+}
+
+// A notice that was not taken keeps its lease, whose end has the host asked again; only a
+// refusal is known to have told nobody.
+func TestNoticeThatWasNotTakenIsSentAgain(t *testing.T) {
+	for name, warning := range map[string]any{"refused": "failed: The host " + offline + ".", "unclear": nil} {
+		u := newUpkeep(t, waitingRecord)
+		if name == "refused" {
+			u.hosts.refuses[hostA] = offline
+		} else {
+			u.hosts.unclear[hostA] = true
+		}
+		u.clean(at(150))
+		u.has("s1", "State", "DELETING", "Attempts", int64(0), "Warning", warning, "AttemptFailedAt", nil, "NextAttemptAt", session.FormatTime(at(270)))
+		u.hosts.refuses, u.hosts.unclear, u.hosts.told = map[string]string{}, nil, nil
+		u.clean(at(270))
+		u.told("notice-a2 " + session.FormatTime(at(600)))
+	}
+}
+
+// Whichever answer is lost, a deletion's closing began with its first attempt, and users
+// who were not warned are counted once, as long as somebody learns that it began.
+func TestFirstAttemptWhoseAnswerIsLost(t *testing.T) {
+	const told = "session is closed without a warning to its user"
+	for name, tc := range map[string]struct {
+		lose   func(u *upkeep)
+		counts int
+	}{
+		"of its first try":  {func(u *upkeep) { u.table.before = func(_ int, w session.Write) { u.tryWrite(w) } }, 1},
+		"of the whole call": {func(u *upkeep) { u.table.fault = onceOn("claim", lostAfter) }, 0}, // the record says it
+		"of the command":    {func(u *upkeep) { u.hosts.unclear[hostA] = true }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpkeep(t, with(waitingRecord, "NextAttemptAt", session.FormatTime(at(600))))
+			tc.lose(u)
+			u.clean(at(660))
+			u.has("s1", "Attempts", int64(1), "ClosingSince", session.FormatTime(at(660)), "TryUntil", session.FormatTime(at(4260)), "Warning", "failed: no notice was answered")
+			u.clean(at(780)) // its lease has ended
+			u.has("s1", "Attempts", int64(2), "ClosingSince", session.FormatTime(at(660)), "TryUntil", session.FormatTime(at(4260)))
+			if n := strings.Count(u.log.String(), told); n != tc.counts {
+				t.Errorf("counted %d times, want %d: %s", n, tc.counts, &u.log)
+			}
+		})
+	}
+}
+
+// Of two runs that overlap one closes, and counts. What a host answers after a run has read
+// counts, too: nobody is counted who was warned.
+func TestOnlyWhoBeginsTheClosingCountsUsersNotWarned(t *testing.T) {
+	for name, between := range map[string]func(u *upkeep){
+		"another run": func(u *upkeep) {
+			u.table.Put(with(u.table.Get("s1"), "Attempts", int64(1), "AttemptId", "other", "NextAttemptAt", session.FormatTime(at(780)), "Warning", "failed: no notice was answered"))
+		},
+		"they were":    func(u *upkeep) { u.warn(u.now, warning("notice-r1", at(600), t0, session.Warned)) },
+		"nobody there": func(u *upkeep) { u.warn(u.now, warning("notice-r1", at(600), t0, session.Nobody)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, last := range []any{nil, "failed: no display"} { // of an earlier notice
+				u := newUpkeep(t, with(waitingRecord, "NextAttemptAt", session.FormatTime(at(600)), "Warning", last))
+				u.table.before = func(n int, _ session.Write) {
+					if n == 1 {
+						between(u)
+					}
+				}
+				u.clean(at(660))
+				u.clean(at(661))
+				u.has("s1", "Attempts", int64(1))
+				if strings.Contains(u.log.String(), "UsersNotWarned") {
+					t.Errorf("after %v: log: %s", last, &u.log)
+				}
+			}
+		})
+	}
+}
+
+// The notice of a cancel is tried once: the deletion is cancelled all the same, and the log
+// says that users may not know.
+func TestCancelWhoseNoticeIsNotTaken(t *testing.T) {
+	for name, unreachable := range map[string]string{"refused": "HostsUnreachable Value:1", "unclear": "HostsUnreachable Value:0"} {
+		w := newWorld(t, waitingRecord)
+		if name == "refused" {
+			w.hosts.refuses[hostA] = offline
+		} else {
+			w.hosts.unclear[hostA] = true
+		}
+		w.cancel("c1", at(30), "READY")
+		w.has("s1", "State", "READY", "NoticeId", nil, "CancelledBy", "c1")
+		if log := w.log.String(); !strings.Contains(log, "user may still read that the session will be closed") || !strings.Contains(log, unreachable) {
+			t.Errorf("%s: log %s", name, log)
+		}
+	}
+}
