@@ -1,6 +1,7 @@
 package system
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -54,7 +55,9 @@ func (c *controlled) from(remoteAddr, method, path, body string) *httptest.Respo
 
 // with asks with headers that browsers send.
 func (c *controlled) with(method, path string, headers http.Header) *httptest.ResponseRecorder {
-	r, w := httptest.NewRequestWithContext(c.t.Context(), method, path, nil), httptest.NewRecorder()
+	short, cancel := context.WithTimeout(c.t.Context(), 10*time.Second) // a stream goes on
+	defer cancel()
+	r, w := httptest.NewRequestWithContext(short, method, path, nil), httptest.NewRecorder()
 	r.RemoteAddr, r.Host, r.Header = "127.0.0.1:4711", "127.0.0.1:8080", headers
 	c.api.ServeHTTP(w, r)
 	return w
