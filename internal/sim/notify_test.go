@@ -160,18 +160,7 @@ done`, real("sleep"), dir))
 
 func (h scriptedHost) runNotice(t *testing.T, dir string, in *ssm.SendCommandInput) []string {
 	shim(t, dir, "date", fmt.Sprint("echo ", h.now().Unix()))
-	file := filepath.Join(dir, "_script.sh")
-	write(t, file, scriptOf(notifyDocument), 0o600)
-	command := exec.CommandContext(t.Context(), "sh", file)
-	command.Dir = dir
-	command.Env = []string{
-		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "DCV_STATE=" + filepath.Join(dir, "dcv"), "AWS_SSM_INSTANCE_ID=" + scriptedID,
-		"DCV_BROKER_NOTICES=" + filepath.Join(dir, "notices"),
-	}
-	for name, values := range in.Parameters {
-		command.Env = append(command.Env, "SSM_"+name+"="+values[0])
-	}
-	out, err := command.Output()
+	out, err := h.command(t.Context(), t, dir, in).Output()
 	must(t, err)
 	return linesOf(string(out))
 }

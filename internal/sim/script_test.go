@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -46,9 +47,20 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 	must(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
 	h.install(t, dir)
+	command := h.command(t.Context(), t, dir, in)
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil || stderr.Len() > 0 {
+		t.Fatalf("the script: %v\n%s", err, &stderr)
+	}
+	return linesOf(stdout.String()), h.remaining(t, dir)
+}
+
+// command is the script, about to run on the host in the directory as the agent runs it.
+func (scriptedHost) command(ctx context.Context, t rapid.TB, dir string, in *ssm.SendCommandInput) *exec.Cmd {
 	file := filepath.Join(dir, "_script.sh")
 	write(t, file, scriptOf(aws.ToString(in.DocumentName)), 0o600)
-	command := exec.CommandContext(t.Context(), "sh", file)
+	command := exec.CommandContext(ctx, "sh", file)
 	command.Dir = dir
 	command.Env = []string{
 		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "DCV_STATE=" + filepath.Join(dir, "dcv"), "AWS_SSM_INSTANCE_ID=" + scriptedID, "DCV_BROKER_NOTICES=" + filepath.Join(dir, "notices"),
@@ -59,12 +71,7 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 	for name, value := range values {
 		command.Env = append(command.Env, "SSM_"+name+"="+value)
 	}
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil || stderr.Len() > 0 {
-		t.Fatalf("the script: %v\n%s", err, &stderr)
-	}
-	return linesOf(stdout.String()), h.remaining(t, dir)
+	return command
 }
 
 // install makes the host in a directory: its sessions, its clock, which stands
