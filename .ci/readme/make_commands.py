@@ -1,4 +1,4 @@
-"""The make commands of README.md: that each is there, that what it sets is read by something, and that those which stand in
+"""The make commands of the files for people: that each is there, that what it sets is read by something, and that those which stand in
 blocks, to be copied, are run by a check."""
 
 import pathlib

@@ -1,4 +1,4 @@
-"""Runs the commands of README.md and of the runbook. A block of shell commands says how, in the word behind its language:
+"""Runs the commands of README.md, of how to deploy and of the runbook. A block of shell commands says how, in the word behind its language:
 
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
@@ -22,7 +22,7 @@ import make_commands
 import stand_in
 from servers import ROOT, free_port, process
 
-FILES = ("README.md", "internal/operate/RUNBOOK.md")
+FILES = ("README.md", "internal/operate/DEPLOYING.md", "internal/operate/RUNBOOK.md")
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60

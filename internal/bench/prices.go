@@ -19,7 +19,7 @@ const (
 	logGigabyte    = 0.50         // not confirmed: no page with it was found
 	metricMonth    = 0.30         // a metric, and a value of a dimension; not confirmed
 	alarmMonth     = 0.10         // a metric that an alarm looks at; not confirmed
-	cognitoToken   = 2.25 / 1e3   // as in README.md, of 2025
+	cognitoToken   = 2.25 / 1e3   // as in DEPLOYING.md, of 2025
 	cognitoClient  = 6.00         // a month; the same
 	// Free: events of AWS services on EventBridge (blog.awsfundamentals.com,
 	// aws-eventbridge-pricing-guide), reads of a table's stream by Lambda (DynamoDB

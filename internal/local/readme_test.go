@@ -15,7 +15,7 @@ const (
 	parametersTable = "| parameter | default | |"
 	variablesTable  = "| variable of `make run` | default | |"
 
-	// What README.md says instead of the defaults of Issuer, Audience and Scope,
+	// What DEPLOYING.md says instead of the defaults of Issuer, Audience and Scope,
 	// where it points to their table.
 	elsewhere = "a user pool of the stack's own"
 )
@@ -57,19 +57,19 @@ func unlisted(all []listed, names []string, what string) (faults []string) {
 	for _, l := range all {
 		count[l.name]++
 		if !slices.Contains(names, l.name) {
-			faults = append(faults, fmt.Sprintf("README.md lists %s, which is no %s", l.name, what))
+			faults = append(faults, fmt.Sprintf("%s is listed, which is no %s", l.name, what))
 		}
 	}
 	for _, name := range names {
 		if count[name] != 1 {
-			faults = append(faults, fmt.Sprintf("README.md lists the %s %s %d times", what, name, count[name]))
+			faults = append(faults, fmt.Sprintf("the %s %s is listed %d times", what, name, count[name]))
 		}
 	}
 	return faults
 }
 
-func parameterFaults(readme string, defaults map[string]string) []string {
-	all, faults := listedIn(readme, parametersTable)
+func parameterFaults(deploying string, defaults map[string]string) []string {
+	all, faults := listedIn(deploying, parametersTable)
 	all = slices.DeleteFunc(all, func(l listed) bool { return l.value == elsewhere })
 	var names []string
 	for name := range defaults {
@@ -83,7 +83,7 @@ func parameterFaults(readme string, defaults map[string]string) []string {
 			value = parts[1]
 		}
 		if is, ok := defaults[l.name]; ok && value != is {
-			faults = append(faults, fmt.Sprintf("README.md has the default %q of %s, which is %q", value, l.name, is))
+			faults = append(faults, fmt.Sprintf("DEPLOYING.md has the default %q of %s, which is %q", value, l.name, is))
 		}
 	}
 	return append(faults, unlisted(all, names, "parameter")...)
@@ -122,26 +122,26 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-func TestReadmeListsTheParametersAndTheirDefaults(t *testing.T) {
+func TestDeployingListsTheParametersAndTheirDefaults(t *testing.T) {
 	tmpl, err := template.Load("../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme := read(t, "../../README.md")
-	for _, fault := range parameterFaults(readme, tmpl.Parameters()) {
+	deploying := read(t, "../operate/DEPLOYING.md")
+	for _, fault := range parameterFaults(deploying, tmpl.Parameters()) {
 		t.Error(fault)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{"| `ForceMode` |", "| `ForcedMode` |", "lists ForcedMode, which is no parameter"},
-		{"| `ForceMode` |", "| `ForcedMode` |", "the parameter ForceMode 0 times"},
+		{"| `ForceMode` |", "| `ForcedMode` |", "ForcedMode is listed, which is no parameter"},
+		{"| `ForceMode` |", "| `ForcedMode` |", "the parameter ForceMode is listed 0 times"},
 		{"| `MaxBatchSize` | 1000 |", "| `MaxBatchSize` | 500 |", `"500" of MaxBatchSize, which is "1000"`},
 		{"| `info`, 30 |", "| `info`, 90 |", `"90" of LogRetentionDays`},
 		{"| `info`, 30 |", "| `info`, 30, 1 |", "as many defaults as names"},
 		{"| `Audience` | empty |", "| `Audience` | `me` |", `"me" of Audience`},
-		{"| `Scope` | `dcv-", "| `Scop` | `dcv-", "the parameter Scope 0 times"},
+		{"| `Scope` | `dcv-", "| `Scop` | `dcv-", "the parameter Scope is listed 0 times"},
 		{"| empty: the default bus |", "| the default bus |", "of EventBusArn"},
 	} {
-		brokenIsNoticed(t, readme, c.old, c.new, c.want, func(readme string) []string { return parameterFaults(readme, tmpl.Parameters()) })
+		brokenIsNoticed(t, deploying, c.old, c.new, c.want, func(deploying string) []string { return parameterFaults(deploying, tmpl.Parameters()) })
 	}
 }
 
@@ -151,9 +151,9 @@ func TestReadmeListsTheVariablesOfMakeRun(t *testing.T) {
 		t.Error(fault)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{"| `STORE` |", "| `STOER` |", "lists STOER, which is no variable"},
-		{"| `STORE` |", "| `STOER` |", "the variable STORE 0 times"},
-		{"`INVENTORY_EVERY`, ", "", "the variable INVENTORY_EVERY 0 times"},
+		{"| `STORE` |", "| `STOER` |", "STOER is listed, which is no variable"},
+		{"| `STORE` |", "| `STOER` |", "the variable STORE is listed 0 times"},
+		{"`INVENTORY_EVERY`, ", "", "the variable INVENTORY_EVERY is listed 0 times"},
 		{"| `8080`, ", "| `8081`, ", "does not have the default `8080` of PORT"},
 	} {
 		brokenIsNoticed(t, readme, c.old, c.new, c.want, func(readme string) []string { return variableFaults(readme, source) })
@@ -170,11 +170,11 @@ func TestReadmeListsTheVariablesOfMakeRun(t *testing.T) {
 	}
 }
 
-func brokenIsNoticed(t *testing.T, readme, before, after, want string, faults func(string) []string) {
+func brokenIsNoticed(t *testing.T, text, before, after, want string, faults func(string) []string) {
 	t.Helper()
-	broken := strings.Replace(readme, before, after, 1)
-	if broken == readme {
-		t.Fatalf("README.md has no %q", before)
+	broken := strings.Replace(text, before, after, 1)
+	if broken == text {
+		t.Fatalf("nothing to break: %q", before)
 	}
 	if said := faults(broken); !slices.ContainsFunc(said, func(fault string) bool { return strings.Contains(fault, want) }) {
 		t.Errorf("%q for %q: nobody says %q, but %q", after, before, want, said)

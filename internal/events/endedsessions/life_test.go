@@ -205,7 +205,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // Whatever becomes of a session, in whatever order its records come and however
 // often, each thing is announced under one ID, as what it is, and nothing else is;
-// and who follows README.md's rule knows which deletion is open, and until when.
+// and who follows DEPLOYING.md's rule knows which deletion is open, and until when.
 func TestAWholeLifeIsAnnounced(t *testing.T) {
 	pipe := loadTemplate(t).Pipes()[0]
 	seen := map[string]int{}
@@ -286,7 +286,7 @@ func announcedInAnyOrder(t *rapid.T, pipe template.Pipe, changes []memtable.Chan
 	return all
 }
 
-// follow is the close time of the deletion that is open, as who reads README.md
+// follow is the close time of the deletion that is open, as who reads DEPLOYING.md
 // knows it; "" if none is.
 func follow(events []endedsessions.Detail) string {
 	closeAt, over, ended := map[string]string{}, map[string]bool{}, ""

@@ -18,17 +18,17 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 )
 
-// The part of README.md that is for those who listen.
+// The part of DEPLOYING.md that is for those who listen.
 func eventsForOthers(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../../README.md")
+	deploying, err := os.ReadFile("../../operate/DEPLOYING.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, part, found := strings.Cut(string(readme), "\n### Events for others\n")
-	part, _, _ = strings.Cut(part, "\n### ")
+	_, part, found := strings.Cut(string(deploying), "\n## Events for others\n")
+	part, _, _ = strings.Cut(part, "\n## ")
 	if !found {
-		t.Fatal("README.md has no such part")
+		t.Fatal("DEPLOYING.md has no such part")
 	}
 	return part
 }
@@ -53,11 +53,11 @@ func shape(value any) any {
 	return value
 }
 
-// The example of README.md is an event as it really comes, but for its texts.
-func TestReadmeShowsWhatIsAnnounced(t *testing.T) {
+// The example of DEPLOYING.md is an event as it really comes, but for its texts.
+func TestDeployingShowsWhatIsAnnounced(t *testing.T) {
 	example := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(eventsForOthers(t))
 	if example == nil {
-		t.Fatal("README.md shows no event")
+		t.Fatal("DEPLOYING.md shows no event")
 	}
 	var told, real map[string]any
 	if err := json.Unmarshal([]byte(example[1]), &told); err != nil {
@@ -92,12 +92,12 @@ func TestReadmeShowsWhatIsAnnounced(t *testing.T) {
 	detail["Stack"], detail["RequestedBy"] = "dcv-session-broker", "1example23456789"
 	detail["Id"] = told["detail"].(map[string]any)["Id"]
 	if diff := cmp.Diff(shape(real), shape(told)); diff != "" {
-		t.Errorf("(-announced +README.md):\n%s", diff)
+		t.Errorf("(-announced +DEPLOYING.md):\n%s", diff)
 	}
 }
 
-// README.md explains every field, and no other.
-func TestReadmeExplainsEveryField(t *testing.T) {
+// DEPLOYING.md explains every field, and no other.
+func TestDeployingExplainsEveryField(t *testing.T) {
 	_, fields, _ := strings.Cut(eventsForOthers(t), "| field | |")
 	fields, _, _ = strings.Cut(fields, "\n\n")
 	explained := map[string]bool{"Stack": true} // explains itself
@@ -116,7 +116,7 @@ func TestReadmeExplainsEveryField(t *testing.T) {
 		there[name] = true
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(explained))); diff != "" {
-		t.Errorf("(-announced +README.md):\n%s", diff)
+		t.Errorf("(-announced +DEPLOYING.md):\n%s", diff)
 	}
 	if !strings.Contains(fmt.Sprint(explained), "HostEmpty") {
 		t.Error("the table of fields is not found")

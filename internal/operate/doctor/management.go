@@ -53,7 +53,7 @@ func (h *host) hasNoProfile() bool { return h.instance != nil && h.instance.IamI
 // withoutProfile is for a running host that Systems Manager does not manage, and that has no instance profile.
 func (d *Doctor) withoutProfile(r *Report, h *host, m management) {
 	giveProfile := "aws ec2 associate-iam-instance-profile --instance-id " + h.id + " --iam-instance-profile Name=PROFILE"
-	const profile = "an instance profile whose role has the policy AmazonSSMManagedInstanceCore (README.md, \"Deploying\", makes it)"
+	const profile = "an instance profile whose role has the policy AmazonSSMManagedInstanceCore (internal/operate/DEPLOYING.md, \"Setting up hosts\", makes it)"
 	options := h.instance.MetadataOptions
 	switch {
 	case m != on:
