@@ -147,7 +147,7 @@ class DeploymentTest(unittest.TestCase):
             self.assertTrue(package.getinfo("bootstrap").external_attr >> 16 & 0o111, f"{name} cannot be executed")
             self.assertEqual(processor(package.read("bootstrap")), architecture, name)
         expanded = template_expansion.expand(text, Architecture=architecture)
-        self.assertEqual(template_rules.breaches(expanded), [])
+        self.assertEqual(template_rules.breaches(text, expanded), [])
         self.assertEqual(template_expansion.lint(json.dumps(expanded, sort_keys=True)), [])
 
     def test_a_release_is_deployed_as_it_is(self):

@@ -6,7 +6,7 @@ As in template_rules.py, every rule yields one sentence for each breach.
 
 import json
 
-from function_rules import statements_of
+from function_rules import role_allows_just, role_is_taken_only_by, statements_of, text_of
 from template_expansion import as_list, of_type, referred
 
 # A stream forgets a record after 24 hours. A pipe tries until shortly before, so that what it gives up on still gets to its
@@ -55,10 +55,6 @@ def enrichments_end_before_their_pipes(template):
             yield f"{function}: Timeout is not below the {ENRICHMENT_SECONDS} s for which {name} waits"
 
 
-def text_of(resource):
-    return json.dumps(resource, sort_keys=True)
-
-
 def done_by(pipe):
     """What a pipe from a stream does with its role (EventBridge user guide, "Amazon EventBridge Pipes permissions")."""
     p = pipe["Properties"]
@@ -73,23 +69,9 @@ def done_by(pipe):
 
 def roles_of_pipes_allow_what_pipes_do(template):
     for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
-        role = template["Resources"][referred(pipe["Properties"]["RoleArn"])]["Properties"]
-        allowed = {
-            (action, text_of(resource))
-            for policy in role.get("Policies", [])
-            for statement in policy["PolicyDocument"]["Statement"]
-            for action in as_list(statement["Action"])
-            for resource in as_list(statement["Resource"])
-        }
-        needed = set(done_by(pipe))
-        for action, resource in sorted(needed - allowed):
-            yield f"{name}: does {action} on {resource}, which its role does not allow"
-        for action, resource in sorted(allowed - needed):
-            yield f"{name}: its role allows {action} on {resource}, which it does not do"
-        for statement in role["AssumeRolePolicyDocument"]["Statement"]:
-            mine = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount") == {"Ref": "AWS::AccountId"}
-            if statement["Principal"] != {"Service": "pipes.amazonaws.com"} or not mine:
-                yield f"{name}: others than pipes of this account can take its role"
+        role = referred(pipe["Properties"]["RoleArn"])
+        yield from role_allows_just(template, role, name, done_by(pipe))
+        yield from role_is_taken_only_by(template, role, name, "pipes")
 
 
 # Who writes what rules send to a log group, and how (EventBridge user guide, "Use resource-based policies for Amazon

@@ -139,6 +139,47 @@ def roles_are_least_privilege(template):
                 yield from statement_is_narrow(f"{name}, {statement.get('Sid', 'a statement')}", statement)
 
 
+def roles_are_of_the_template(written, template):
+    """Not made by SAM. `written` is the template before its expansion."""
+    for name in sorted(of_type(template, "AWS::IAM::Role").keys() - written["Resources"].keys()):
+        yield f"{name}: is a role that SAM makes; name one of this template"
+
+
+def text_of(resource):
+    return json.dumps(resource, sort_keys=True)
+
+
+def role_allows_just(template, role, whose, needed):
+    """`needed` are pairs of an action and a resource as text_of gives it."""
+    needed = set(needed)
+    allowed = {
+        (action, text_of(resource))
+        for policy in policies_of(template, role)
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    for action, resource in sorted(needed - allowed):
+        yield f"{whose}: does {action} on {resource}, which its role does not allow"
+    for action, resource in sorted(allowed - needed):
+        yield f"{whose}: its role allows {action} on {resource}, which it does not do"
+
+
+def role_is_taken_only_by(template, role, whose, service):
+    for statement in template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+        mine = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount") == {"Ref": "AWS::AccountId"}
+        if statement["Principal"] != {"Service": f"{service}.amazonaws.com"} or not mine:
+            yield f"{whose}: others than {service} of this account can take its role"
+
+
+def roles_of_schedules_only_run_their_function(template):
+    for name, schedule in of_type(template, "AWS::Scheduler::Schedule").items():
+        target = schedule["Properties"]["Target"]
+        role = referred(target["RoleArn"])
+        yield from role_allows_just(template, role, name, [("lambda:InvokeFunction", text_of(target["Arn"]))])
+        yield from role_is_taken_only_by(template, role, name, "scheduler")
+
+
 def statement_is_narrow(where, statement):
     actions = as_list(statement.get("Action", []))
     if "NotAction" in statement or "NotResource" in statement:
@@ -235,5 +276,6 @@ ALL = [
     other_policies_are_as_narrow,
     every_function_has_a_caller,
     mappings_are_bounded,
+    roles_of_schedules_only_run_their_function,
     schedules_are_bounded,
 ]

@@ -12,7 +12,7 @@ import announcement_rules
 import authorization
 import function_rules
 import stack_rules
-from template_expansion import as_list, of_type, referred
+from template_expansion import as_list, of_type, parsed, referred
 
 LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
 
@@ -165,5 +165,7 @@ ALL = [
 EVERY = ALL + authorization.ALL + function_rules.ALL + announcement_rules.ALL + stack_rules.ALL
 
 
-def breaches(template):
-    return [f"{sentence} ({rule.__name__})" for rule in EVERY for sentence in rule(template)]
+def breaches(text, expanded):
+    """What is against the rules in the template of that text, which is expanded already."""
+    said = [f"{sentence} ({rule.__name__})" for rule in EVERY for sentence in rule(expanded)]
+    return said + list(function_rules.roles_are_of_the_template(parsed(text), expanded))

@@ -86,6 +86,12 @@ BREAKAGES = [
     ("a policy of another log group", r'"Resource": "\$\{AuditLogGroup.Arn\}"', '"Resource": "${CleanupLogGroup.Arn}"', "the events are lost"),
     ("any host stopped", r"\n +ec2:ResourceTag/DcvStopWhenEmpty: 'true'", "", "not tagged for it"),
     ("hosts stopped without being asked to", r"\n    Condition: StopEmpty", "", "StopEmptyHosts is off"),
+    ("a schedule with a role of SAM's", r"\n            RoleArn: !GetAtt CleanupSchedulesRole.Arn\n(?=            ScheduleExpression: rate\(1 minute\)\n +Input: '\{\"task\": \"stop)",
+     "\n", "CleanupFunctionStopRole: is a role that SAM makes"),
+    ("schedules that run another function", r"(Sid: RunCleanup\n.*\n.*\n +)Resource: .*", "Sid: RunCleanup\n                Effect: Allow\n                Action: lambda:InvokeFunction\n                Resource: !GetAtt HostEventsFunction.Arn",
+     "CleanupFunctionIdle: its role allows lambda:InvokeFunction on"),
+    ("schedules' role for any account", r"(scheduler.amazonaws.com\}\n.*)\n +Condition: .*", "scheduler.amazonaws.com}\n            Action: sts:AssumeRole",
+     "others than scheduler of this account"),
     ("a schedule that only one stack can have", r"OmitName: true", "OmitName: false", "set OmitName"),
     ("runs of long ago", r"RetryPolicy: \{MaximumEventAgeInSeconds: 60", "RetryPolicy: {MaximumEventAgeInSeconds: 600",
      "out of date"),
@@ -131,7 +137,7 @@ def complaints(text, **parameters):
         expanded = template_expansion.expand(text, **parameters)
     except Exception as refusal:  # the transform's own errors share no class
         return [str(refusal)]
-    return template_rules.breaches(expanded) or template_expansion.lint(json.dumps(expanded))
+    return template_rules.breaches(text, expanded) or template_expansion.lint(json.dumps(expanded))
 
 
 class TemplateTest(unittest.TestCase):
