@@ -112,10 +112,11 @@ func (w *world) closeIdle(on *onHost) {
 }
 
 // warnsIdle tries to warn the users of a session that is closed soon, once for an idle
-// time. Without a result it was tried before, and they have had their time.
+// time. Without a result it was tried before, and they have had their time. The script's
+// clock has whole seconds.
 func (w *world) warnsIdle(on *onHost, d *desktop, last, clock time.Time) (result, reason string) {
 	m, cmd := on.machine, on.command
-	if try, tried := m.idleTries[d.name]; tried && try.created.Equal(d.created) && !try.since.Before(last) && !try.since.After(clock) {
+	if try, tried := m.idleTries[d.name]; tried && try.created.Equal(d.created) && !try.since.Before(last) && !try.since.After(clock.Truncate(time.Second)) {
 		if clock.Unix() < try.until {
 			return "in-use", ""
 		}

@@ -156,7 +156,8 @@ func cmdStory(s *stage, ts *testscript.TestScript, args []string) {
 	if len(attrs) == 0 {
 		attrs = []string{"level", "msg"}
 	}
-	// A session's end is announced while session-stream logs it: what is said of that comes last.
+	// A session's end is announced while session-stream logs it: what is said of that comes last, and the line may not be there yet.
+	until(ts, s.functionsAreIdle, func() string { return "some invocations have not ended" })
 	var lines, last []string
 	for _, f := range s.system.template.Functions() {
 		switch {
