@@ -68,6 +68,11 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	server.RegisterOnShutdown(served.Close)
 	fmt.Fprintf(p.err, "The page of %s, until you press Ctrl-C. Keep its address to yourself: who has it can delete sessions.\n", options.About.Broker)
 	fmt.Fprintf(p.out, "http://%s/#%s\n", l.Addr(), served.Secret)
+	return serve(ctx, l, server)
+}
+
+// serve answers until it is interrupted. Calls under way have five seconds to end.
+func serve(ctx context.Context, l net.Listener, server *http.Server) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {

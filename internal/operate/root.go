@@ -140,7 +140,7 @@ and 3 if it could not run.`,
 	})
 	root.AddCommand(
 		p.getCommand(), p.deleteCommand(), p.cancelCommand(), p.drainCommand(),
-		p.explainCommand(), p.stuckCommand(), p.pageCommand(),
+		p.explainCommand(), p.stuckCommand(), p.pageCommand(), p.proxyCommand(),
 		p.doctorCommand(), p.smokeCommand(), p.redriveCommand(), p.deleteStackCommand(), p.versionCommand(),
 	)
 	return root

@@ -138,6 +138,9 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"stuck all", "see dcvbroker stuck --help"},
 		{"doctor --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
 		{"smoke now", "see dcvbroker smoke --help"},
+		{"proxy now", "see dcvbroker proxy --help"},
+		{"proxy --listen nowhere --url " + url, "choose another address with --listen HOST:PORT)"},
+		{"proxy --url http://127.0.0.1:1", "set TOKEN, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET"},
 	} {
 		said, status := dcvbroker(t, "", strings.Fields(c.typed)...)
 		if status != exitNotRun || !strings.HasPrefix(lastLine(said), "dcvbroker: ") || !strings.HasSuffix(lastLine(said), c.next) {
@@ -177,8 +180,8 @@ func TestEachVerbRunsFromAnEmptyFolder(t *testing.T) {
 		}
 	}
 	ofStack := []string{"delete-stack", "redrive"}
-	for _, verb := range (&program{}).command().Commands() { // page has a test of its own
-		if !slices.Contains(append(ofStack, "get", "delete", "cancel", "smoke", "drain", "version", "completion", "help", "doctor", "explain", "stuck", "page"), verb.Name()) {
+	for _, verb := range (&program{}).command().Commands() { // page and proxy have tests of their own
+		if !slices.Contains(append(ofStack, "get", "delete", "cancel", "smoke", "drain", "version", "completion", "help", "doctor", "explain", "stuck", "page", "proxy"), verb.Name()) {
 			t.Errorf("%s is not run", verb.Name())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +28,7 @@ import (
 //	answer TEXT                is typed on the terminal of the next one, which without this has none
 //	begin ARGS..., finish      the same, but beside what comes between; interrupt is typed meanwhile
 //	goes-on                    sees that what has begun does not end
+//	post PATH BODY [HEADER]    asks what has begun to listen, at the address that it has said, and gives the answer's status and body
 //	says N PATTERN             waits until what has begun has said so N times
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
@@ -46,7 +48,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
-			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "goes-on": onStage((*stage).goesOn), "control": onStage((*stage).control),
+			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "post": onStage((*stage).post), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "goes-on": onStage((*stage).goesOn), "control": onStage((*stage).control),
 			"await": onStage((*stage).await), "await-reason": onStage((*stage).awaitReason), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
 		},
 	})
@@ -158,6 +160,27 @@ func (s *stage) says(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("it said\n%s", s.beside.err.String())
 		}
 	}
+}
+
+var listening = regexp.MustCompile(`(?m)^http://[0-9.:\[\]]+`)
+
+func (s *stage) post(ts *testscript.TestScript, _ bool, args []string) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, listening.FindString(s.beside.err.String())+args[0], strings.NewReader(args[1]))
+	ts.Check(err)
+	r.Header.Set("Content-Type", "application/json")
+	for _, header := range args[2:] {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+		if name == "Host" {
+			r.Host = value
+		}
+	}
+	resp, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%d %s\n", resp.StatusCode, content)
 }
 
 // What has begun runs beside the transcript.

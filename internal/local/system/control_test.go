@@ -250,6 +250,7 @@ func TestEveryActionOnAHost(t *testing.T) {
 		{"start", shown, "running s-1"},
 		{"stop", shown, "stopped"},
 		{"start", shown, "running"},
+		{"terminate", shown, ""},
 	} {
 		c.want(http.StatusNoContent, http.MethodPost, "/local/hosts/"+host1+"/"+step.action, "")
 		if got := step.see(); got != step.want {

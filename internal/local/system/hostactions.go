@@ -8,6 +8,7 @@ var hostActions = map[string]func(*fleet.Fleet, string) error{
 	"stop":      (*fleet.Fleet).Stop,
 	"hibernate": (*fleet.Fleet).Hibernate,
 	"start":     (*fleet.Fleet).Start,
+	"terminate": (*fleet.Fleet).Terminate,
 
 	"disconnect": (*fleet.Fleet).Disconnect, "reconnect": (*fleet.Fleet).Reconnect,
 	"silence": (*fleet.Fleet).Silence, "speak": (*fleet.Fleet).Speak,

@@ -4,6 +4,7 @@ export const faults = [
   { group: "Power", does: "stop", says: "stops it: its sessions are lost" },
   { group: "Power", does: "hibernate", says: "stops it and keeps its sessions" },
   { group: "Power", does: "start", says: "starts it again" },
+  { group: "Power", does: "terminate", says: "ends it for good" },
   { group: "Systems Manager", does: "silence", undoes: "speak", says: "commands are taken for it, but reach it only later" },
   { group: "Systems Manager", does: "disconnect", undoes: "reconnect", says: "commands that name it are refused" },
   { group: "Systems Manager", does: "lose-events", undoes: "deliver-events", says: "the news that a command has finished is lost" },
