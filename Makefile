@@ -42,7 +42,7 @@ SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test story sim bench bench-quick bench-flood profile documents picture ci fmt vet lint shellcheck test-all validate service-models page \
-  mutants sam-build sam-invoke fuzz clients schemathesis operation readme release build deploy smoke doctor redrive delete-stack \
+  mutants sam-build sam-invoke fuzz clients schemathesis operation stack-test readme release build deploy smoke doctor redrive delete-stack \
   dcvbroker bench-program tools clean
 
 help: ## List these targets
@@ -113,7 +113,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
 	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint shellcheck \
-	  -- test-all -- sam-build sam-invoke operation clients schemathesis page readme bench-quick validate service-models -- nice sim fuzz
+	  -- test-all -- sam-build sam-invoke operation stack-test clients schemathesis page readme bench-quick validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
@@ -175,6 +175,9 @@ readme: ## Run the commands of README.md, of how to deploy and of the runbook, a
 operation: ## Deploy to a stand-in for AWS, and run the operator's commands against the local system (after sam-build)
 	@.ci/deployment/check
 
+stack-test: ## Deploy to an emulator of AWS, and use the stack: from make deploy to DELETED and make delete-stack
+	@.ci/stack/check
+
 ##### In AWS
 
 build: $(FUNCTIONS:%=build-%) ## Build each function's bootstrap into build/ARCHITECTURE/
@@ -210,7 +213,7 @@ dcvbroker: | build/ ## Build build/dcvbroker, the program for those who run a fl
 
 ##### The rest
 
-TOOLS := golangci-lint actionlint python clients readme page dynamodb-local openapi-generator
+TOOLS := golangci-lint actionlint python clients readme page stack dynamodb-local openapi-generator
 
 tools: $(TOOLS:%=tool-%) ## Fetch all tools now rather than when they are first needed; with -j2 two at a time
 tool-%:

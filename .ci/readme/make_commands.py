@@ -13,11 +13,11 @@ RUN_BY = {
     "": ("readme", ".ci/readme/readme_check.py", '["make"]'),
     "run": ("readme", ".ci/readme/readme_check.py", '["make", "run"]'),
     "test": ("test-all", "Makefile", "REQUIRE_ALL=1 .ci/go/test\n"),
-    "deploy": ("operation", ".ci/deployment/deployment_test.py", '"make", "deploy"'),
-    "smoke": ("operation", ".ci/deployment/operator_test.py", 'make("smoke"'),
-    "doctor": ("operation", ".ci/deployment/operator_test.py", 'make("doctor"'),
+    "deploy": ("stack-test", ".ci/stack/stack_test.py", 'make("deploy"'),
+    "smoke": ("stack-test", ".ci/stack/stack_test.py", 'make("smoke"'),
+    "doctor": ("stack-test", ".ci/stack/stack_test.py", 'make("doctor"'),
     "redrive": ("operation", ".ci/deployment/operator_test.py", 'make("redrive"'),
-    "delete-stack": ("operation", ".ci/deployment/operator_test.py", 'make("delete-stack"'),
+    "delete-stack": ("stack-test", ".ci/stack/stack_test.py", 'make("delete-stack"'),
 }
 
 # Words in capitals that are no variables, and variables that others read.

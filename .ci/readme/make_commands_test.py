@@ -31,7 +31,7 @@ class MakeCommandsTest(unittest.TestCase):
                     self.assertIn(expected, faults[0])
 
     def test_of_a_check_that_does_not_run_it_any_more(self):
-        self.commands.checks.remove("operation")
+        self.commands.checks.remove("stack-test")
         self.assertIn("no check is known to run make deploy: make deploy", list(self.commands.faults("make deploy", True)))
         self.enterContext(unittest.mock.patch.dict(make_commands.RUN_BY, run=("readme", "Makefile", "nothing like it")))
         self.assertFalse(self.commands.is_run("run"))

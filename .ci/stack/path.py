@@ -1,0 +1,88 @@
+"""What a stack is for, in steps: from a token to DELETED. Each raises Failure where the stack does not do it."""
+
+from deployed import Failure, eventually, expect
+
+HOST, SESSION, OWNER = "i-0a1b2c3d4e5f60001", "SessionId123", "user1"  # of the demo fleet
+
+PATIENCE = 60
+# A stack that is broken is not waited for: by now it would have done it many times.
+IMPATIENCE = 5
+
+
+def token(stack, patience):
+    status, answer = stack.ask_for_token("wrong")
+    expect(status == 400 and answer["error"] == "invalid_client", (status, answer))
+    status, answer = stack.ask_for_token(stack.secret())
+    expect(status == 200 and answer["token_type"] == "Bearer", (status, answer))
+    stack.token = answer["access_token"]
+
+
+def api(stack, patience):
+    """Only who has a token is let in."""
+    head, body, signature = stack.token.split(".")
+    for forged in ("x", f"{head}.{body}.{signature[::-1]}"):
+        status, answer = stack.call("describeSessions", {}, token=forged)
+        expect(status == 401, (status, answer))
+    stack.sessions()
+
+
+def inventory(stack, patience):
+    """The schedule has every host asked, and what they answer is listed."""
+    stack.aws.fire(f"{stack.name}-CleanupFunctionInventory")
+    done(stack, "inventory", patience)
+
+    def listed():
+        shown = stack.sessions(Filters=[{"Key": "owner", "Value": OWNER}])
+        return SESSION in shown and shown[SESSION]["State"] == "READY"
+
+    eventually(listed, patience)
+
+
+def deletion(stack, patience):
+    """Entries of another owner change nothing; the right one is marked, and its host closes it."""
+    status, answer = stack.call("deleteSessions", [{"SessionId": SESSION, "Owner": "other"}])
+    expect(status == 200 and "does not exist" in answer["UnsuccessfulList"][0]["FailureReason"], (status, answer))
+    status, answer = stack.call("deleteSessions", [{"SessionId": SESSION, "Owner": OWNER}])
+    expect(status == 200 and answer["SuccessfulList"] == [{"SessionId": SESSION, "State": "DELETING"}], (status, answer))
+
+    def confirmed():
+        return stack.record(SESSION).get("Confirmation") == "closed" and stack.aws.fleet.host_of(SESSION) == (None, None)
+
+    eventually(confirmed, patience)
+
+
+def deleted(stack, patience):
+    """By the table's stream; and everybody is told."""
+    eventually(lambda: stack.sessions(SessionIds=[SESSION])[SESSION]["State"] == "DELETED", patience)
+
+
+def announcement(stack, patience):
+    [detail, *_] = eventually(lambda: stack.announced("DCV Session Ended", SESSION), patience)
+    found = {name: detail[name] for name in ("Stack", "Owner", "HostId", "Confirmation")}
+    expect(found == {"Stack": stack.name, "Owner": OWNER, "HostId": HOST, "Confirmation": "closed"}, detail)
+
+
+def done(stack, task, patience):
+    """Cleanup has done a task, and failed at none."""
+
+    def logged():
+        lines = stack.log("cleanup")
+        if failed := [line for line in lines if line.get("level") == "ERROR"]:
+            raise Failure(failed)
+        return any((line.get("msg"), line.get("Task")) == ("task done", task) for line in lines)
+
+    eventually(logged, patience)
+
+
+def schedules(stack, patience):
+    """The other schedules that are on have an input that cleanup understands."""
+    stack.aws.fire(f"{stack.name}-CleanupFunction")
+    expected = ["deletions", "inventory"]
+    expected += ["idle"] if stack.parameters["CloseIdleAfterMinutes"] != "0" else []
+    expected += ["close"] if stack.parameters["MaxSessionHours"] != "0" else []
+    expected += ["stop"] if stack.parameters["StopEmptyHosts"] == "true" else []
+    for task in expected:
+        done(stack, task, patience)
+
+
+STEPS = (token, api, inventory, deletion, deleted, announcement, schedules)

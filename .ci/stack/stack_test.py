@@ -1,0 +1,90 @@
+"""Deploys this project's stack to MiniStack, as a new user would, and does with it what it is for. Each step is printed with
+its time; the first that fails ends it."""
+
+import contextlib
+import platform
+import shutil
+import subprocess
+import time
+
+import cloud
+import path
+from deployed import Stack, expect
+from servers import ROOT
+
+REGION, OF_PROFILE = "eu-central-1", "eu-west-1"
+PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+
+
+@contextlib.contextmanager
+def step(name):
+    began = time.monotonic()
+    outcome = "FAILED"
+    try:
+        yield
+        outcome = "ok"
+    finally:
+        print(f"{outcome:6} {time.monotonic() - began:5.1f} s  {name}", flush=True)
+
+
+class User:
+    """Types make commands, without a terminal, and with a profile of another region than the shell's."""
+
+    def __init__(self, aws):
+        self.environment = aws.user(REGION, OF_PROFILE)
+        self.samconfig = shutil.copy(ROOT / "samconfig.toml", aws.folder)
+
+    def make(self, *arguments, succeeds=True):
+        command = ["make", "--no-print-directory", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        expect((done.returncode == 0) == succeeds, f"{' '.join(command)}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done.stdout
+
+    def deploy(self, stack, parameters, *settings):
+        pairs = " ".join(f"{name}='{value}'" for name, value in parameters.items())
+        self.make("deploy", f"STACK={stack}", f"SAMCONFIG={self.samconfig}", f"PARAMETERS={pairs}", *settings)
+
+
+def check(aws):
+    user = User(aws)
+    with step("make deploy, which builds"):
+        user.deploy("studio", {"DeletionProtection": "false"}, f"ARCHITECTURE={PROCESSOR}")
+        studio = Stack(aws, "studio", REGION)
+        # Nothing is built for the other processor, so the stack cannot be changed to it by a parameter.
+        architecture = studio.template()["Parameters"]["Architecture"]
+        expect((architecture["AllowedValues"], architecture["Default"]) == ([PROCESSOR], PROCESSOR), architecture)
+    for of_path in path.STEPS:
+        with step(of_path.__name__):
+            of_path(studio, path.PATIENCE)
+    with step("make smoke"):
+        expect("the whole path works" in user.make("smoke", "STACK=studio"), "")
+    with step("make doctor"):
+        told = user.make("doctor", "STACK=studio")
+        expect(f"in {REGION}," in told and "0 faults" in told and "answered no inventory" not in told, told)
+    with step("make delete-stack"):
+        user.make("delete-stack", "STACK=studio", "CONFIRM=other", succeeds=False)
+        told = user.make("delete-stack", "STACK=studio", "CONFIRM=studio", "TABLE=delete")
+        expect("stack studio is deleted" in told, told)
+        tables = studio.client("dynamodb").list_tables()["TableNames"]
+        expect(tables == [], tables)
+    with step("nothing was made in the profile's region"):
+        elsewhere = studio.session.client("cloudformation", region_name=OF_PROFILE, endpoint_url=aws.endpoint)
+        stacks = elsewhere.list_stacks()["StackSummaries"]
+        expect(stacks == [], stacks)
+
+
+def main():
+    began = time.monotonic()
+    with contextlib.ExitStack() as ends:
+        with step("start MiniStack and the simulated hosts"):
+            aws = ends.enter_context(cloud.running())
+        try:
+            check(aws)
+        except Exception:
+            print(f"MiniStack said:\n{aws.log()[-5000:]}")
+            raise
+    print(f"stack-test: done in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
