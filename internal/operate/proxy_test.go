@@ -90,7 +90,6 @@ type proxied struct {
 	refuse         atomic.Int32 // so many calls of the API are answered 401
 	calls          atomic.Int32 // of the API
 	ahead          atomic.Int64 // of the real time
-	end            func() int
 	edh            edh
 	askedOfAnother atomic.Int32 // of Session Manager's broker
 }

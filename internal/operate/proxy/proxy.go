@@ -155,4 +155,3 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, status int, messa
 func (p *Proxy) log(r *http.Request, status int, rest string) {
 	p.Log(fmt.Sprintf("%s %s %s %q: %d%s", p.Now().UTC().Format("2006-01-02T15:04:05Z"), r.RemoteAddr, r.Method, r.URL.Path, status, rest))
 }
-
