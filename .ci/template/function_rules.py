@@ -108,6 +108,8 @@ def other_policies_are_as_narrow(template):
             yield f"{name}: what is always allowed belongs into the role of its function"
     for name, resource in template["Resources"].items():
         for statement in statements_of(resource.get("Properties", {}).get("PolicyDocument")):
+            if statement["Effect"] == "Deny":
+                continue
             yield from statement_is_narrow(name, statement)
             if statement.get("Principal") in ("*", {"AWS": "*"}):
                 yield f"{name}: lets in anybody"

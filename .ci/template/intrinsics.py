@@ -1,4 +1,4 @@
-"""CloudFormation's functions, worked out for one set of parameters, as far as the API's authorization needs them."""
+"""CloudFormation's functions, worked out for one set of parameters, as far as the rules need them."""
 
 # What references to AWS's own names give.
 PSEUDO = {
@@ -9,6 +9,10 @@ PSEUDO = {
     "AWS::StackName": "name",
     "AWS::URLSuffix": "amazonaws.com",
 }
+
+
+# What AWS::NoValue gives: what has it as its value is left out.
+NO_VALUE = object()
 
 
 class Unresolved(Exception):
@@ -33,7 +37,8 @@ class Stack:
     def resolve(self, value):
         """The value without functions. A resource is its logical ID."""
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            items = [self.resolve(item) for item in value]
+            return [item for item in items if item is not NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -42,7 +47,8 @@ class Stack:
                 return self.condition(argument)
             if name == "Ref" or name.startswith("Fn::"):
                 return self.call(name.removeprefix("Fn::"), argument)
-        return {name: self.resolve(item) for name, item in value.items()}
+        items = {name: self.resolve(item) for name, item in value.items()}
+        return {name: item for name, item in items.items() if item is not NO_VALUE}
 
     def call(self, name, argument):
         if name == "If":  # the other branch may speak of what is not created
@@ -71,6 +77,8 @@ class Stack:
         raise Unresolved(f"Fn::{name} is not known here")
 
     def named(self, name):
+        if name == "AWS::NoValue":
+            return NO_VALUE
         for values in (PSEUDO, self.parameters):
             if name in values:
                 return values[name]

@@ -1,6 +1,6 @@
 """What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py,
-who may call them in authorization.py, what others are told in announcement_rules.py, and what concerns whoever deploys it
-in stack_rules.py.
+who may call them in authorization.py, what others are told in announcement_rules.py, what concerns whoever deploys it in
+stack_rules.py, and what a company asks of it in company_rules.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -10,6 +10,7 @@ import re
 
 import announcement_rules
 import authorization
+import company_rules
 import function_rules
 import stack_rules
 from template_expansion import as_list, of_type, parsed, referred
@@ -67,10 +68,11 @@ def queues_take_only_from_their_rules(template):
     for name, policy in of_type(template, "AWS::SQS::QueuePolicy").items():
         queues = [referred(queue) for queue in policy["Properties"]["Queues"]]
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Deny":
+                continue
             sources = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])
             if (
-                statement["Effect"] != "Allow"
-                or statement["Principal"] != {"Service": "events.amazonaws.com"}
+                statement["Principal"] != {"Service": "events.amazonaws.com"}
                 or statement["Action"] != "sqs:SendMessage"
                 or [referred(statement["Resource"])] != queues
                 or not sources
@@ -162,7 +164,7 @@ ALL = [
 ]
 
 
-EVERY = ALL + authorization.ALL + function_rules.ALL + announcement_rules.ALL + stack_rules.ALL
+EVERY = ALL + authorization.ALL + function_rules.ALL + announcement_rules.ALL + stack_rules.ALL + company_rules.ALL
 
 
 def breaches(text, expanded):

@@ -153,6 +153,8 @@ class TemplateTest(unittest.TestCase):
             {"Issuer": "https://login.example.com/", "Audience": "one,two", "Scope": "desktops"},
             {"CloseIdleAfterMinutes": 60, "EndSessionsOfStoppedHosts": "false", "InventoryMinutes": 2},
             {"MaxSessionHours": 12},
+            {"AllowedOrigins": "https://portal.example.com", "ApiRateLimit": 10, "ApiBurstLimit": 20},
+            {"PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary", "ReserveConcurrency": "true"},
             {"StopEmptyHosts": "true", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call"},
             {"EventBusArn": "arn:aws:events:us-east-1:123456789012:event-bus/studio", "AuditRetentionDays": 3653},
         ):

@@ -1,0 +1,114 @@
+"""What a company's platform team asks of template.yaml: every role within its boundary, and nothing sent in the clear; and
+what its API needs: browsers' preflights answered without a token, and a limit that leaves functions for the others.
+
+As in template_rules.py, every rule yields one sentence for each breach.
+"""
+
+from function_rules import policies_of
+from intrinsics import Stack
+from template_expansion import as_list, of_type, referred
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+def roles_are_within_the_boundary(template):
+    bounded, unbounded = Stack(template, {"PermissionsBoundaryArn": BOUNDARY}), Stack(template, {})
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        if bounded.resolve(role["Properties"]).get("PermissionsBoundary") != BOUNDARY:
+            yield f"{name}: PermissionsBoundaryArn does not bound it"
+        if "PermissionsBoundary" in unbounded.resolve(role["Properties"]):
+            yield f"{name}: has a boundary that nobody has named"
+
+
+def actions_of_roles(template):
+    return {
+        action
+        for role in of_type(template, "AWS::IAM::Role")
+        for policy in policies_of(template, role)
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+    }
+
+
+def refuses_the_clear(statement, queue):
+    return (
+        statement["Effect"] == "Deny" and statement["Principal"] == "*" and statement["Action"] == "sqs:*"
+        and referred(statement["Resource"]) == queue
+        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    )
+
+
+def queues_want_tls(template):
+    policies = {}  # queue: its policies. A second one takes the place of the first
+    for policy in of_type(template, "AWS::SQS::QueuePolicy").values():
+        for queue in policy["Properties"]["Queues"]:
+            policies.setdefault(referred(queue), []).append(policy["Properties"]["PolicyDocument"])
+    for queue in of_type(template, "AWS::SQS::Queue"):
+        of_queue = policies.get(queue, [])
+        if len(of_queue) > 1:
+            yield f"{queue}: has {len(of_queue)} policies, of which SQS keeps one"
+        if not any(refuses_the_clear(statement, queue) for document in of_queue for statement in document["Statement"]):
+            yield f"{queue}: takes requests without TLS"
+
+
+# Requests of these routes would go to the authorizer, and browsers send no token with a preflight.
+CATCH_PREFLIGHTS = {"options", "x-amazon-apigateway-any-method"}
+
+CORS = {"allowMethods": ["POST"], "allowHeaders": ["authorization", "content-type"], "maxAge": 600}
+
+
+def browsers_need_no_token_to_ask(template):
+    for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
+        body = api["Properties"]["Body"]
+        condition, cors, _ = body.get("x-amazon-apigateway-cors", {}).get("Fn::If", ("", {}, {}))
+        # SAM puts the parameter's value in when it expands the template: company_test.py looks at that.
+        if condition != "HasOrigins" or "Fn::Split" not in cors.get("allowOrigins", {}) or cors | CORS != cors:
+            yield f"{name}: does not answer the pages of AllowedOrigins, and only these"
+        for path, methods in body["paths"].items():
+            if path == "$default" or CATCH_PREFLIGHTS & methods.keys():
+                yield f"{name}: {path} takes preflights, which have no token, to its authorizer"
+
+
+# The executions that an account has at first, and the time of a request that the template's limits are made for.
+EXECUTIONS_OF_AN_ACCOUNT = 1000
+SLOW_REQUEST_SECONDS = 3
+
+
+def api_leaves_functions_for_others(template):
+    defaults = {name: template["Parameters"][name]["Default"] for name in ("ApiRateLimit", "ApiBurstLimit")}
+    for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
+        settings = stage["Properties"].get("DefaultRouteSettings", {})
+        if settings != {"ThrottlingRateLimit": {"Ref": "ApiRateLimit"}, "ThrottlingBurstLimit": {"Ref": "ApiBurstLimit"}}:
+            yield f"{name}: ApiRateLimit and ApiBurstLimit do not limit it"
+        api = template["Resources"][referred(stage["Properties"]["ApiId"])]
+        routes = sum(len(methods) for methods in api["Properties"]["Body"]["paths"].values())
+        at_once = routes * (defaults["ApiBurstLimit"] + SLOW_REQUEST_SECONDS * defaults["ApiRateLimit"])
+        if at_once > EXECUTIONS_OF_AN_ACCOUNT * 0.8:
+            yield f"{name}: slow requests may take {at_once} of an account's {EXECUTIONS_OF_AN_ACCOUNT} executions"
+
+
+def reserved_is_enough(template):
+    """For every schedule at the same time, and for as many batches as the queue starts."""
+    started = {}  # function: runs at the same time
+    for schedule in of_type(template, "AWS::Scheduler::Schedule").values():
+        function = referred(schedule["Properties"]["Target"]["Arn"])
+        started[function] = started.get(function, 0) + 1
+    for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
+        most = mapping["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency")
+        if most:
+            started[referred(mapping["Properties"]["FunctionName"])] = most
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        reserved = function["Properties"].get("ReservedConcurrentExecutions", {}).get("Fn::If")
+        if (name in started) != (reserved is not None):
+            yield f"{name}: functions are reserved for what schedules and the hosts' queue start, and for nothing else"
+        elif reserved and (reserved[0] != "Reserve" or reserved[1] < started[name] or reserved[2] != {"Ref": "AWS::NoValue"}):
+            yield f"{name}: reserves {reserved}, and {started[name]} may run at the same time"
+
+
+ALL = [
+    roles_are_within_the_boundary,
+    queues_want_tls,
+    browsers_need_no_token_to_ask,
+    api_leaves_functions_for_others,
+    reserved_is_enough,
+]
