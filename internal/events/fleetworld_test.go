@@ -2,7 +2,9 @@ package events_test
 
 import (
 	"context"
+	"hash/fnv"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -176,10 +178,17 @@ func (f *fleetWorld) receive() (failed []string) {
 func (f *fleetWorld) put(id, hostID, state, attemptID string) {
 	r := session.Listed(session.Session{ID: id, Owner: "alice", HostID: hostID, CreationTime: "2026-11-23T08:30:00Z", FirstSeenAt: t0.Add(-time.Hour)})
 	if r["State"] = state; attemptID != "" {
-		r["AttemptId"], r["DeletionRequestId"], r["Attempts"], r["DueLane"] = attemptID, "r1", int64(1), "0"
+		r["AttemptId"], r["DeletionRequestId"], r["Attempts"], r["DueLane"] = attemptID, "r1", int64(1), shardOf(id)
 		r["DeletionRequestedAt"], r["NextAttemptAt"] = session.FormatTime(t0.Add(-3*time.Minute)), session.FormatTime(t0)
 	}
 	f.table.Put(r)
+}
+
+// shardOf is a session's shard of the index of leases, as functions choose it.
+func shardOf(id string) string {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return strconv.Itoa(int(h.Sum32() % 4))
 }
 
 func (f *fleetWorld) has(id, attr string, want any) {

@@ -67,7 +67,8 @@ func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string
 
 // recordReports writes what the reports mean, each for the attempt that it answers. A
 // second write follows where the first has shown that the session was removed
-// by force, or that the next attempt can come earlier.
+// by force, that the deletion needs another lease, or that the next attempt can come
+// earlier.
 func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
 	type written struct {
 		report      int  // its place
@@ -98,6 +99,9 @@ func recordReports(ctx context.Context, table Table, reports []Report, now time.
 			i := open[n].report
 			results[i] = res
 			w, ok := afterForce(reports[i], res, now)
+			if !ok {
+				w, ok = afterConfirm(reports[i], res, now)
+			}
 			next := written{report: i}
 			if !ok && res.Err == nil && reports[i].Outcome == OutcomeFailed {
 				w, ok = rescheduleEarlier(res.Old, now)

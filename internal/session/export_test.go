@@ -8,14 +8,15 @@ import (
 // The rules and the words for callers, for tests that try them on a table. (The
 // tables import this package, so its tests with a table stand outside of it.)
 var (
-	Repeat        = repeat
-	ClaimFailed   = claimFailed
-	Claimable     = claimable
-	Confirm       = confirm
-	FailAttempt   = failAttempt
-	Finish        = finish
-	FinishClosing = finishClosing
-	CloseFailed   = closeFailed
+	Repeat           = repeat
+	ClaimFailed      = claimFailed
+	Claimable        = claimable
+	Confirm          = confirm
+	ConfirmWithLease = confirmWithLease
+	FailAttempt      = failAttempt
+	Finish           = finish
+	FinishClosing    = finishClosing
+	CloseFailed      = closeFailed
 
 	DeletionAttrs = deletionAttrs
 	CancelAttrs   = cancelAttrs

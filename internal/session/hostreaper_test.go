@@ -22,6 +22,15 @@ func ended(r session.Record, id, confirmation, reason string) session.Record {
 		"Confirmation", confirmation, "ConfirmedAt", session.FormatTime(t0), "ExpiresAt", nil)
 }
 
+// confirmedAt is the record of a deletion, of s1, that is confirmed then. Its lease goes on;
+// one that has none gets one.
+func confirmedAt(then time.Time, r session.Record, confirmation string) session.Record {
+	if r["NextAttemptAt"] == nil {
+		r = with(r, "NextAttemptAt", session.FormatTime(then.Add(session.Lease)), "DueLane", "1")
+	}
+	return with(r, "Confirmation", confirmation, "ConfirmedAt", session.FormatTime(then), "StateReason", nil, "AttemptFailedAt", nil)
+}
+
 // aMinuteOld is a deletion's record that was requested a minute before t0.
 func aMinuteOld(r session.Record) session.Record {
 	return with(r, "DeletionRequestedAt", session.FormatTime(at(-60)))
@@ -31,8 +40,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 	session0 := seen(listedRecord)
 	open := aMinuteOld(seen(failedRecord))
 	confirmed := func(r session.Record) session.Record {
-		return with(r, "Confirmation", "host-gone", "ConfirmedAt", session.FormatTime(t0),
-			"NextAttemptAt", session.FormatTime(at(120)), "DueLane", "1", "StateReason", nil, "AttemptFailedAt", nil)
+		return confirmedAt(t0, r, "host-gone")
 	}
 	const stopped, terminated = "Its host was stopped.", "Its host was terminated."
 	gone := func(r session.Record, why string) session.Record { return ended(r, "a1", "host-gone", why) }

@@ -29,8 +29,7 @@ func TestIdleReportAndRecord(t *testing.T) {
 	over := with(ended(known, "idle1", "closed", "Closed by its host: nobody had used it for 61 minutes."),
 		"DeletionRequestedAt", when, "AttemptedAt", when, "ConfirmedAt", when, "NextAttemptAt", session.FormatTime(at(720)))
 	confirmed := func(r session.Record) session.Record {
-		return with(r, "Confirmation", "closed", "ConfirmedAt", when, "NextAttemptAt", session.FormatTime(at(720)), "DueLane", "1",
-			"StateReason", nil, "AttemptFailedAt", nil)
+		return confirmedAt(at(600), r, "closed")
 	}
 	of := func(created string) session.IdleSession {
 		s := closed

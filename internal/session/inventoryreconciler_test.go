@@ -42,8 +42,7 @@ func TestInventoryAndRecord(t *testing.T) {
 	deleted := with(seen(deletedRecord), "DeletedAt", session.FormatTime(at(-1)))
 	expired := with(deleted, "ExpiresAt", at(10).Unix())
 	confirmed := func(r session.Record, c string) session.Record {
-		return with(r, "Confirmation", c, "ConfirmedAt", session.FormatTime(at(10)), "NextAttemptAt", session.FormatTime(at(130)),
-			"DueLane", "1", "StateReason", nil, "AttemptFailedAt", nil)
+		return confirmedAt(at(10), r, c)
 	}
 	vanished := with(ended(known, "inv-"+session.FormatTime(t0), "vanished", "Its host no longer runs it."),
 		"DeletionRequestedAt", session.FormatTime(at(10)), "AttemptedAt", session.FormatTime(at(10)),

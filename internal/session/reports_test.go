@@ -67,8 +67,32 @@ func TestReportsThatDoNotCountChangeNothing(t *testing.T) {
 func TestFailedThenClosedIsClosed(t *testing.T) {
 	w := newWorld(t, markedRecord)
 	w.report(at(5), failed(hostA, "r1", "s1", "dcv is busy"))
+	sooner := w.table.Get("s1")["NextAttemptAt"]
 	w.report(at(10), closed(hostA, "r1", "s1"))
-	w.is("s1", confirmedRecord)
+	w.is("s1", with(confirmedRecord, "NextAttemptAt", sooner))
+}
+
+// A deletion's lease goes on when it is confirmed, and no index changes. One that has none,
+// or stands in a shard that waits, gets a new one.
+func TestConfirmedDeletionHasALease(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from  session.Record
+		lease string // that it has then
+		wrote int
+	}{
+		"open":                {markedRecord, "2026-11-23T19:03:02.123Z", 1},
+		"given up":            {givenUpRecord, session.FormatTime(at(130)), 2},
+		"with a grace period": {with(markedRecord, "DueLane", "wait-1", "CloseAt", session.FormatTime(t0)), session.FormatTime(at(130)), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.from)
+			w.report(at(10), closed(hostA, "r1", "s1"))
+			w.has("s1", "Confirmation", "closed", "NextAttemptAt", tc.lease, "DueLane", "1")
+			if len(w.table.written) != tc.wrote {
+				t.Errorf("%d writes, want %d: %v", len(w.table.written), tc.wrote, w.table.written)
+			}
+		})
+	}
 }
 
 func TestDuplicateReportsInOneBatchCountOnce(t *testing.T) {
@@ -146,7 +170,7 @@ func TestReportsThatCouldNotBeRecordedComeAgain(t *testing.T) {
 	for name, what := range map[string]fault{"refused": refused, "lost before": lostBefore, "lost after": lostAfter} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, markedRecord, with(markedRecord, "SessionId", "s2"), with(markedRecord, "SessionId", "s3"))
-			w.table.fault = func(n int, _ session.Write) fault { return []fault{none, what, none}[n-1] }
+			w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{2: what}[n] }
 			c := session.Confirmer{Table: w.table, Now: func() time.Time { return at(10) }, Log: w.logger()}
 			errs := c.Apply(context.Background(), []session.Report{closed(hostA, "r1", "s1"), closed(hostA, "r1", "s2"), closed(hostA, "r1", "s3")})
 			if errs[0] != nil || errs[1] == nil || errs[2] != nil {

@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // confirmations is what an outcome confirms; the others mean that the attempt
 // failed.
@@ -11,10 +14,26 @@ var confirmations = map[Outcome]Confirmation{
 }
 
 // confirm records that the deletion may end, for the attempt that the report
-// answers and no other. A deletion that was given up is still confirmed. The
-// lease goes on: should the table's stream lose the confirmation, cleanup
-// shows it again.
+// answers and no other. It changes nothing that an index shows: each index that
+// does show a change is one more write to pay, and two where a key changes. So the
+// lease of the attempt goes on: should the table's stream lose the confirmation,
+// cleanup shows it again when that ends. confirmWithLease is for a deletion whose
+// lease is another.
 func confirm(r Report, c Confirmation, now time.Time) Write {
+	w := ifCurrentAttempt(r)
+	w.If = append(w.If, is(AttrDueShard, dueShard(r.SessionID)))
+	set(&w, AttrConfirmation, c)
+	set(&w, AttrConfirmedAt, now)
+	w.Remove = []string{AttrStateReason, AttrAttemptFailedAt}
+	return w
+}
+
+// keepsLease tells whether confirm can confirm the deletion.
+func keepsLease(s Session) bool { return s.DueShard == dueShard(s.ID) }
+
+// confirmWithLease is confirm for a deletion that was given up, which has no lease
+// any more, or that had a grace period, whose shard is one of those that wait.
+func confirmWithLease(r Report, c Confirmation, now time.Time) Write {
 	w := ifCurrentAttempt(r)
 	set(&w, AttrConfirmation, c)
 	set(&w, AttrConfirmedAt, now)
@@ -22,6 +41,17 @@ func confirm(r Report, c Confirmation, now time.Time) Write {
 	set(&w, AttrDueShard, dueShard(r.SessionID))
 	w.Remove = []string{AttrStateReason, AttrAttemptFailedAt}
 	return w
+}
+
+// afterConfirm is what a report means whose confirm found another lease.
+func afterConfirm(r Report, res Result, now time.Time) (Write, bool) {
+	c, over := confirmations[r.Outcome]
+	s := res.Old.Session()
+	open := s.HostID == r.HostID && s.AttemptID == r.AttemptID && (s.State == Deleting || s.State == Unknown) && s.Confirmation == ""
+	if !over || !open || !errors.Is(res.Err, ErrCondition) {
+		return Write{}, false
+	}
+	return confirmWithLease(r, c, now), true
 }
 
 // failAttempt records why the attempt failed, once. Its lease stays as it is: it says

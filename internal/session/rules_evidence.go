@@ -13,7 +13,11 @@ func (e evidence) confirmDeletion(r Record) (Write, bool) {
 	if !open || !s.DeletionRequestedAt.Before(e.before) {
 		return Write{}, false
 	}
-	w := confirm(Report{HostID: s.HostID, AttemptID: s.AttemptID, SessionID: s.ID}, e.confirmation, e.now)
+	report := Report{HostID: s.HostID, AttemptID: s.AttemptID, SessionID: s.ID}
+	w := confirmWithLease(report, e.confirmation, e.now)
+	if keepsLease(s) {
+		w = confirm(report, e.confirmation, e.now)
+	}
 	w.If = append(w.If, same(r, AttrDeletionRequestID))
 	return w, true
 }

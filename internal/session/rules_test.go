@@ -34,8 +34,7 @@ var (
 
 	confirmedRecord = with(markedRecord,
 		"Confirmation", "closed",
-		"ConfirmedAt", "2026-11-23T19:01:12.123Z",
-		"NextAttemptAt", "2026-11-23T19:03:12.123Z")
+		"ConfirmedAt", "2026-11-23T19:01:12.123Z")
 
 	deletedRecord = with(confirmedRecord,
 		"State", "DELETED",
@@ -136,11 +135,13 @@ func TestRules(t *testing.T) {
 				"put back":               {"State", "READY"},
 				"ended":                  {"State", "DELETED"},
 				"confirmed already":      {"Confirmation", "absent"},
+				"given up":               {"DueLane", nil},
+				"in a shard that waits":  {"DueLane", "wait-1"},
 			}},
 		{"confirm after a failure", session.Confirm(closed(hostA, "r1", "s1"), session.Closed, at(10)),
 			failedRecord, confirmedRecord, nil},
-		{"confirm of a deletion that was given up", session.Confirm(closed(hostA, "r1", "s1"), session.Closed, at(10)),
-			givenUpRecord, with(confirmedRecord, "State", "UNKNOWN"), nil},
+		{"confirm of a deletion that was given up", session.ConfirmWithLease(closed(hostA, "r1", "s1"), session.Closed, at(10)),
+			givenUpRecord, with(confirmedRecord, "State", "UNKNOWN", "NextAttemptAt", session.FormatTime(at(130))), nil},
 
 		{"fail", session.FailAttempt(failed(hostA, "r1", "s1", "dcv is broken"), at(10)), markedRecord, failedRecord,
 			map[string][]any{
