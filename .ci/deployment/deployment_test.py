@@ -153,9 +153,16 @@ class DeploymentTest(unittest.TestCase):
                 refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={release}", f"ARCHITECTURE={other}", f"SAMCONFIG={self.samconfig}")
                 self.assertNotEqual(refused.returncode, 0)
                 self.assertIn(f"was built for {architecture}", refused.stderr)
-                for parameter in (template_expansion.read(change_set["template"])["Parameters"]["Architecture"],):
-                    self.assertEqual(parameter["AllowedValues"], [architecture])
+                self.assertEqual(template_expansion.read(change_set["template"])["Parameters"]["Architecture"]["AllowedValues"], [architecture])
+                self.assertEqual(versions(change_set["template"]), {"local"})
         self.assertEqual(len(list((ROOT / "build" / "release").glob("dcv-session-broker-*.tar.gz"))), 2)
+
+
+def versions(template):
+    """Those that the stack and its functions say they are."""
+    expanded = template_expansion.expand(template)
+    functions = template_expansion.of_type(expanded, "AWS::Lambda::Function").values()
+    return {expanded["Outputs"]["Version"]["Value"]} | {f["Properties"]["Environment"]["Variables"]["VERSION"] for f in functions}
 
 
 def processor(program):

@@ -124,13 +124,18 @@ func (e *Environment) MustBeRight(log *slog.Logger) {
 	}
 }
 
-// Start is how a function's process begins: with its environment, and with what
-// its lines and metrics go to.
+// Start is how a function's process begins: with its environment, with what its
+// lines and metrics go to, and with a line that tells which release it is of.
 func Start() (*Environment, *telemetry.Output) {
 	CollectRarely()
 	env := &Environment{}
-	return env, env.output()
+	out := env.output()
+	out.Log.Info("function starts", "Version", env.version())
+	return env, out
 }
+
+// version is the release of the template that deployed the function.
+func (e *Environment) version() string { return e.get("VERSION") }
 
 // output writes JSON lines to stdout, from the level LOG_LEVEL on (info if it
 // is not set), and metrics of the stack STACK.

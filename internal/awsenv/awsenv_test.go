@@ -121,6 +121,16 @@ func stdout(t *testing.T, write func()) string {
 	return string(text)
 }
 
+// That the template gives each function the variable, TestFunctionsAreWhatTheTemplateSays holds.
+func TestStartTellsTheRelease(t *testing.T) {
+	t.Setenv("LOG_LEVEL", "")
+	t.Setenv("VERSION", "v1.2.3")
+	line := stdout(t, func() { awsenv.Start() })
+	if !strings.HasSuffix(line, `"level":"INFO","msg":"function starts","Version":"v1.2.3"}`+"\n") || strings.Count(line, "\n") != 1 {
+		t.Errorf("line: %s", line)
+	}
+}
+
 func TestLogLinesAreJSONWithALevel(t *testing.T) {
 	t.Setenv("LOG_LEVEL", "")
 	line := stdout(t, func() {

@@ -21,5 +21,8 @@ func WaitLong(t *testing.T) {
 	t.Cleanup(func() { connectTime, longestWait = connect, longest })
 }
 
+// Version is the release that Start tells.
+func (e *Environment) Version() string { return e.version() }
+
 // Output is what Start has lines and metrics go to.
 func (e *Environment) Output() *telemetry.Output { return e.output() }

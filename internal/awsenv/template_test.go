@@ -48,6 +48,7 @@ func differences(f template.Function) (all []string) {
 			return variables[name]
 		}}
 		env.Output()
+		env.Version()
 		settings = readSettings[f.Name](env)
 		return settings, env.Err()
 	}

@@ -87,7 +87,7 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 	}
 	d = &doctor.Doctor{
 		SystemsManager: ssm.NewFromConfig(cfg), EC2: ec2.NewFromConfig(cfg), Notes: notes,
-		TagValue: tagValue, Now: p.now,
+		TagValue: tagValue, Now: p.now, Release: s.Outputs["Version"], Program: version,
 	}
 	for _, document := range deployed {
 		name, err := s.Resource(document.LogicalID)

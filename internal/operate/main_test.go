@@ -168,7 +168,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 	t.Run("of a stack", func(t *testing.T) {
 		sent := time.Now().Add(-time.Minute)
 		a := &account{
-			outputs:    map[string]string{"HostsTableName": "studio-HostsTable-1"},
+			outputs:    map[string]string{"HostsTableName": "studio-HostsTable-1", "Version": "v1.2.3"},
 			parameters: map[string]string{"FleetTagValue": "default", "InventoryMinutes": "5"},
 			answers: map[string]any{"BatchGetItem": map[string]any{"Responses": map[string]any{"studio-HostsTable-1": []any{map[string]any{
 				"HostId":          map[string]string{"S": "i-00000000000000001"},
@@ -186,6 +186,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		t.Setenv("AWS_ENDPOINT_URL_EC2", instances.URL)
 		said, status := dcvbroker(t, "", "doctor", "--stack", stackName)
 		if status != exitUnsuccessful || !strings.Contains(flat(said), "FAULT IdleDocument (studio-IdleDocument-1) does not exist") || !strings.Contains(flat(said), "2 faults") ||
+			!strings.Contains(flat(said), "note the stack is release v1.2.3, this dcvbroker is devel: use the dcvbroker of the stack's release") ||
 			!strings.Contains(flat(said), "note i-00000000000000001 did not list all of its sessions in its inventory of "+sent.UTC().Format("2006-01-02 15:04:05 UTC")) {
 			t.Errorf("%d\n%s", status, said)
 		}

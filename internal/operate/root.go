@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/operate/table"
 )
 
@@ -70,7 +71,7 @@ func worst(errs ...error) (worst error) {
 }
 
 // version is set when a release is built.
-var version = "devel"
+var version = doctor.Devel
 
 // run runs the program, and gives what it exits with.
 func (p *program) run(ctx context.Context, args []string) int {

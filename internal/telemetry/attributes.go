@@ -25,6 +25,7 @@ var Attributes = map[string]string{
 	"Bound":             "what a rule's run stopped at: its limit, the records that it looks at, its time",
 
 	// What happened.
+	"Version":      "the release of the template that deployed the function",
 	"Outcome":      "what a host says it did with a session",
 	"Confirmation": "what lets a deletion end",
 	"CloseAt":      "when closing begins, in a deletion with a grace period",

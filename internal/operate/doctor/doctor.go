@@ -42,6 +42,9 @@ type Doctor struct {
 	InventoryEvery time.Duration
 	// TagValue is that of the fleet's tag: the parameter FleetTagValue.
 	TagValue string
+	// Release is the one that was deployed: the output Version, or "" where there is none. Program is that of this dcvbroker, or
+	// "" where there is no stack to compare it with.
+	Release, Program string
 	// Documents are the stack's.
 	Documents []Document
 	// Named are hosts that belong to the fleet whether or not they are tagged: how one finds out what a single host lacks.
@@ -169,6 +172,7 @@ func (r *Report) note(about, mends, format string, args ...any) {
 // Examine looks at everything. An error means that it could not: something was not allowed, or not answered.
 func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 	r := &Report{NotLookedAt: notLookedAt()}
+	d.compareReleases(r)
 	for _, document := range d.Documents {
 		if err := d.examineDocument(ctx, r, document); err != nil {
 			return nil, err
