@@ -26,11 +26,16 @@ var builtFunctions = sync.OnceValues(func() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return build(root, dir)
+})
+
+// build builds the functions of that source into the folder, for this machine, and finds them there by name.
+func build(root, dir string) (bootstraps map[string]string, err error) {
 	mains, err := filepath.Glob(filepath.Join(root, "functions", "*", "main.go"))
 	if err != nil || len(mains) == 0 {
 		return nil, fmt.Errorf("no functions: %w", err)
 	}
-	bootstraps := map[string]string{}
+	bootstraps = map[string]string{}
 	for _, main := range mains {
 		name := filepath.Base(filepath.Dir(main))
 		bootstraps[name] = filepath.Join(dir, name)
@@ -38,11 +43,11 @@ var builtFunctions = sync.OnceValues(func() (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s", "-o", dir+string(filepath.Separator), "./functions/...")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s", "-o", dir+string(filepath.Separator), "./functions/...")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the functions: %w\n%s", err, out)
+		return nil, fmt.Errorf("build the functions of %s: %w\n%s", root, err, out)
 	}
 	return bootstraps, nil
-})
+}

@@ -65,6 +65,10 @@ import (
 //	                                  each session's host answered for it once
 //	await-quiet                       waits until every command has ended and all news of it is dealt with
 //	forget-calls
+//	deploy earlier                    ends the system, and starts the earlier version on the same tables and hosts
+//	deploy today [FUNCTION...]        the same with this version, of which these functions are the earlier version's
+//	age SESSION DURATION              makes all times of its record so much earlier, as if that time had gone by: the
+//	                                  clock of a built function cannot be set on
 //	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses what the function asks: "writes" of the Sessions
 //	                                  table, or "commands"
 //	message QUEUE FILE                puts a message into a queue of the template
@@ -81,7 +85,7 @@ import (
 //	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) {
 	needs := &needed{}
-	all := runScenarios(t, Options{observe: needs.observe}, scenarios(t))
+	all := runScenarios(t, Options{observe: needs.observe}, scenarios(t, "testdata"))
 	if all && !t.Failed() {
 		t.Run("policies", func(t *testing.T) { policiesFit(t, needs) })
 	}
@@ -92,18 +96,19 @@ func TestScenariosInMemory(t *testing.T) {
 // that the functions do. `make ci` runs all scenarios there.
 var onSlowSystems = []string{
 	"announced", "cancel", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // no clock is set on
+	"back", // of testdata/versions
 	"again", "gave_up", "inventory", "lost_confirmation", "silent_host", "stop_empty_late",
 }
 
 func TestScenariosOnDynamoDB(t *testing.T) {
-	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "stories"}, chosen(scenarios(t)))
+	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "stories"}, chosen(scenarios(t, "testdata")))
 }
 
 // The functions as they are deployed: built, and driven through the Lambda
 // Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "built", Bootstraps: buildFunctions(t)}
-	possible := slices.DeleteFunc(scenarios(t), func(s scenario) bool { return s.advances })
+	possible := slices.DeleteFunc(scenarios(t, "testdata"), func(s scenario) bool { return s.advances })
 	runScenarios(t, opts, chosen(possible))
 }
 
@@ -125,10 +130,10 @@ type scenario struct {
 
 var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
 
-// scenarios are all that there are, those first that take long.
-func scenarios(t *testing.T) (all []scenario) {
+// scenarios are those of the folder, those first that take long.
+func scenarios(t *testing.T, folder string) (all []scenario) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*.txtar")
+	files, err := filepath.Glob(folder + "/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scenarios", err)
 	}

@@ -23,6 +23,7 @@ const stageKey = "stage"
 
 // A stage is a system for one scenario.
 type stage struct {
+	opts      Options
 	system    *System
 	server    *httptest.Server
 	recorders map[string]*recorder
@@ -38,20 +39,26 @@ func newStage(opts Options, dir string) (*stage, error) {
 	}
 	// Schedules run when a scenario says so.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1}
-	s := &stage{recorders: map[string]*recorder{}, written: &written{}, bus: &busEvents{}}
+	s := &stage{written: &written{}, bus: &busEvents{}}
 	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
 	opts.Output = s.written.of
+	s.opts = opts
+	return s, s.open(opts)
+}
+
+// open starts the system.
+func (s *stage) open(opts Options) error {
 	sys, err := New(context.Background(), opts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.system, s.server = sys, httptest.NewServer(sys.Handler())
+	s.system, s.server, s.recorders = sys, httptest.NewServer(sys.Handler()), map[string]*recorder{}
 	for name, f := range sys.functions {
 		f.Timeout *= 5 // see patience
 		s.recorders[name] = &recorder{handler: f.Handler}
 		f.Handler = s.recorders[name]
 	}
-	return s, nil
+	return nil
 }
 
 func (s *stage) close() {
@@ -152,6 +159,7 @@ func commands() map[string]command {
 		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"refuse": cmdRefuse, "allow": cmdAllow, "message": cmdMessage,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
+		"deploy": cmdDeploy, "age": cmdAge,
 	}
 	all := map[string]command{}
 	for name, cmd := range cmds {
