@@ -51,7 +51,7 @@ func TestHealthyBatchTakesTheFewestCallsSideBySide(t *testing.T) {
 				together.Wait()
 				return fault{}
 			}}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			wantAll(t, s.table(t).Write(ctx, someWrites(n)), nil)
 			if len(s.sent()) != calls {
@@ -118,7 +118,7 @@ func TestContextEndsBeforeTheNextTry(t *testing.T) {
 	s := &wire{refuse: func(int, string) string { return "ThrottlingError" }}
 	start := time.Now()
 	wantAll(t, s.table(t).Patient().Write(ctx, someWrites(1)), notWritten)
-	if waited := time.Since(start); waited > 5*time.Second {
+	if waited := time.Since(start); waited > 30*time.Second {
 		t.Errorf("waited for %v after the context's end", waited)
 	}
 }

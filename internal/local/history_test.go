@@ -64,7 +64,7 @@ func history(t *testing.T, endpoint string, table dynamodblocal.Store) []tablete
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, done := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	var changes []tabletest.Change
 	reader := &dynamodblocal.StreamReader{

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
 	"dcv-session-broker/internal/local/agent"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/session"
@@ -77,11 +80,13 @@ func TestTheAgentsOwnWordsAreKept(t *testing.T) {
 					sm.do(sm.MakeNoise, 0)
 				}
 				ctx, stop := context.WithCancel(t.Context())
-				go func() { // a dead worker is told of a minute later
-					for ctx.Err() == nil {
-						time.Sleep(50 * time.Millisecond)
-						ahead.Add(int64(agent.WorkerDiedAfter))
-						sm.ClockSet()
+				go func() { // a dead worker is told of a minute later; a command that no host has yet would be too late by then
+					for ; ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+						listed, err := sm.Fleet.ListCommandInvocations(ctx, &ssm.ListCommandInvocationsInput{})
+						if err == nil && len(listed.CommandInvocations) > 0 && listed.CommandInvocations[0].Status == types.CommandInvocationStatusInProgress {
+							ahead.Add(int64(agent.WorkerDiedAfter))
+							sm.ClockSet()
+						}
 					}
 				}()
 				inv := sm.read(sm.send(comment, 1), 1)[hostID(0)]

@@ -107,7 +107,7 @@ func (c *conforming) Runs() int {
 }
 
 func (c *conforming) Await(condition func() bool) bool {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if condition() {
 			return true
 		}

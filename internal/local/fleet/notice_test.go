@@ -52,7 +52,7 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 	wantScreen := func(shown ...string) {
 		t.Helper()
 		var got []string
-		for range 100 {
+		for range 1200 {
 			notices, err := f.Notices()
 			if err != nil {
 				t.Fatal(err)

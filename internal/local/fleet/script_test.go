@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,8 +119,8 @@ while [ $i -lt 1000 ]; do echo "problem--" >&2; i=$((i+1)); done
 func TestAStepThatTakesTooLongIsKilledWithEverythingItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
 	// `timeout` puts what it runs into another process group.
-	d := linux(`echo begun; (sleep 1.5; echo >` + mark + `1) & timeout 30 sh -c 'sleep 1.5; echo >` + mark + `2'`)
-	d.Steps[0].Timeout = 500 * time.Millisecond
+	d := linux("echo begun; (" + ticks(mark+"1") + ") & timeout 300 sh -c '" + ticks(mark+"2") + "'")
+	d.Steps[0].Timeout = 2 * time.Second
 	f := newFleet(t, fleet.Options{}, d)
 	host := f.host(1)
 	command := f.send(host)
@@ -132,9 +133,29 @@ func TestAStepThatTakesTooLongIsKilledWithEverythingItStarted(t *testing.T) {
 	if got.Status != types.CommandInvocationStatusTimedOut || got.ResponseCode != 137 || *got.StandardOutputContent != "" {
 		t.Errorf("got %s, %d, %q", got.Status, got.ResponseCode, *got.StandardOutputContent)
 	}
-	time.Sleep(2 * time.Second)
-	if left, _ := filepath.Glob(mark + "*"); left != nil {
-		t.Errorf("processes lived on: %v", left)
+	wantEnded(t, mark+"1", mark+"2")
+}
+
+// ticks is a script that writes into a file ten times a second, for as long as it lives.
+func ticks(file string) string { return "while :; do echo >>" + file + "; sleep 0.1; done" }
+
+// wantEnded is that scripts which wrote into these files have stopped.
+func wantEnded(t *testing.T, files ...string) {
+	t.Helper()
+	sizes := func() (all []int64) {
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil {
+				t.Fatalf("it never began: %v", err)
+			}
+			all = append(all, info.Size())
+		}
+		return all
+	}
+	before := sizes()
+	time.Sleep(time.Second)
+	if after := sizes(); !slices.Equal(before, after) {
+		t.Errorf("processes lived on: they wrote %v, then %v", before, after)
 	}
 }
 

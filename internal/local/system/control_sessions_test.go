@@ -56,7 +56,7 @@ func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
 		c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/"+id, "")
 	}
 	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/inventory", "")
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for len(c.listed()) < len(want) && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}

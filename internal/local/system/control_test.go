@@ -55,7 +55,7 @@ func (c *controlled) from(remoteAddr, method, path, body string) *httptest.Respo
 
 // with asks with headers that browsers send.
 func (c *controlled) with(method, path string, headers http.Header) *httptest.ResponseRecorder {
-	short, cancel := context.WithTimeout(c.t.Context(), 10*time.Second) // a stream goes on
+	short, cancel := context.WithTimeout(c.t.Context(), time.Minute) // a stream goes on
 	defer cancel()
 	r, w := httptest.NewRequestWithContext(short, method, path, nil), httptest.NewRecorder()
 	r.RemoteAddr, r.Host, r.Header = "127.0.0.1:4711", "127.0.0.1:8080", headers

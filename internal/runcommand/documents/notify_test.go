@@ -322,7 +322,7 @@ func TestStepThatHangsIsGivenUp(t *testing.T) {
 		s.shim("getent", "exec "+program(t, "sleep")+" 600")
 		began := time.Now()
 		s.wantReason(s.notify("x", soon, notice("a", 1), notice("b", 1)), "it took too long", "it took too long")
-		if took := time.Since(began); took > 30*time.Second {
+		if took := time.Since(began); took > 5*time.Minute {
 			t.Errorf("took %v", took)
 		}
 		s.wantWindows()

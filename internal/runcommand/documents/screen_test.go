@@ -192,7 +192,7 @@ func (s *screen) runs(pid int) bool {
 // wantWindows is that these run, soon: a program that is told to end takes a moment.
 func (s *screen) wantWindows(numbers ...int) {
 	s.t.Helper()
-	for range 100 {
+	for range 1200 {
 		if slices.Equal(s.windows(), numbers) {
 			return
 		}
