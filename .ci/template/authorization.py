@@ -25,12 +25,12 @@ def combinations():
     return [dict(zip(CHOICES, values)) for values in itertools.product(*CHOICES.values())]
 
 
-def refusals(template, parameters):
+def refusals(template, parameters, region="us-east-1"):
     """Why CloudFormation makes no stack of these parameters: their patterns and the section Rules."""
     for name, value in parameters.items():
         if not re.fullmatch(template["Parameters"][name].get("AllowedPattern", ".*"), str(value)):
             yield f"{name} cannot be {value!r}"
-    stack = Stack(template, parameters)
+    stack = Stack(template, parameters, region)
     for rule in template.get("Rules", {}).values():
         if stack.resolve(rule.get("RuleCondition", True)):
             for assertion in rule["Assertions"]:

@@ -47,7 +47,9 @@ BREAKAGES = [
     ("an audience that nobody uses", r"\n      - Assert: !Equals \[!Ref Audience, ''\]\n.*", "", "is admitted"),
     ("a scope that the pool does not have", r"\n      - Assert: !Equals \[!Ref Scope, .*\n.*", "", "is admitted"),
     ("an audience with nothing between its commas", r"AllowedPattern: '\(\[!-\+.*", "AllowedPattern: '[!-~]*'", "admits ,"),
-    ("the wrong way round", r"UseUserPool: !Equals (.*)", r"UseUserPool: !Not [!Equals \1]", "is empty"),
+    ("a user pool in China", r"\n      - Assert: !Not \[!Or .*\n.*", "", "without an Issuer a stack is made in cn-north-1"),
+    ("an issuer refused in China", r"(\n  UserPool:\n    RuleCondition: ).*", r"\1!Not [!Equals [!Ref Issuer, 'x']]", "an Issuer is refused in cn-north-1"),
+    ("the wrong way round", r"(UseUserPool: !And\n    - )!Equals (.*)", r"\1!Not [!Equals \2]", "is empty"),
     ("a pool that is not made", r"  UserPool:\n(.*\n)    Condition: UseUserPool", r"  UserPool:\n\1    Condition: CloseIdle",
      "UserPool is not created"),
     ("a client of nothing", r"\[!Ref UserPoolClient\]", "[]", "audience is empty"),
@@ -73,6 +75,12 @@ def complaints(text):
     for audience in (",", "one,", ",one", "one,,two", " ", "one two"):
         if not list(authorization.refusals(written, {"Issuer": "https://a.example", "Audience": audience, "Scope": "s"})):
             yield f"Audience admits {audience}"
+    for region in ("cn-north-1", "cn-northwest-1"):  # where no user pool can be made
+        made = [parameters["Issuer"] for parameters in ADMITTED if not list(authorization.refusals(written, defaults | parameters, region))]
+        if "" in made:
+            yield f"without an Issuer a stack is made in {region}"
+        if len(made) < sum(parameters["Issuer"] != "" for parameters in ADMITTED):
+            yield f"an Issuer is refused in {region}"
     for parameters in authorization.combinations():
         if list(authorization.refusals(written, defaults | parameters)):
             if parameters in ADMITTED:

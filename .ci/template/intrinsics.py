@@ -1,14 +1,21 @@
 """CloudFormation's functions, worked out for one set of parameters, as far as the rules need them."""
 
-# What references to AWS's own names give.
-PSEUDO = {
-    "AWS::AccountId": "123456789012",
-    "AWS::Partition": "aws",
-    "AWS::Region": "us-east-1",
-    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/name/51af3dc0-da77-11e4-872e-1234567db123",
-    "AWS::StackName": "name",
-    "AWS::URLSuffix": "amazonaws.com",
-}
+
+def partition_of(region):
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def pseudo(region):
+    """What references to AWS's own names give."""
+    partition = partition_of(region)
+    return {
+        "AWS::AccountId": "123456789012",
+        "AWS::Partition": partition,
+        "AWS::Region": region,
+        "AWS::StackId": f"arn:{partition}:cloudformation:{region}:123456789012:stack/name/51af3dc0-da77-11e4-872e-1234567db123",
+        "AWS::StackName": "name",
+        "AWS::URLSuffix": "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
+    }
 
 
 # What AWS::NoValue gives: what has it as its value is left out.
@@ -22,8 +29,9 @@ class Unresolved(Exception):
 class Stack:
     """An expanded template with its parameters set; those that are not given have their defaults."""
 
-    def __init__(self, template, parameters):
+    def __init__(self, template, parameters, region="us-east-1"):
         self.template = template
+        self.pseudo = pseudo(region)
         declared = template.get("Parameters", {})
         self.parameters = {name: p["Default"] for name, p in declared.items() if "Default" in p} | parameters
 
@@ -59,6 +67,9 @@ class Stack:
         if name == "Sub" and isinstance(argument, str):
             return self.fill(argument)
         arguments = self.resolve(argument)
+        if name == "Sub":
+            text, own = arguments
+            return self.fill(text, own)
         if name == "GetAtt":
             resource = arguments.split(".")[0] if isinstance(arguments, str) else arguments[0]
             return f"attribute of {self.named(resource)}"
@@ -79,16 +90,17 @@ class Stack:
     def named(self, name):
         if name == "AWS::NoValue":
             return NO_VALUE
-        for values in (PSEUDO, self.parameters):
+        for values in (self.pseudo, self.parameters):
             if name in values:
                 return values[name]
         if not self.creates(name):
             raise Unresolved(f"{name} is not created")
         return name
 
-    def fill(self, text):
+    def fill(self, text, own={}):
         before, opening, rest = text.partition("${")
         if not opening:
             return text
         name, _, after = rest.partition("}")
-        return before + str(self.named(name.split(".")[0])) + self.fill(after)
+        value = own[name] if name in own else self.named(name.split(".")[0])
+        return before + str(value) + self.fill(after, own)

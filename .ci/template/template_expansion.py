@@ -6,6 +6,7 @@ authorizers that will be made, and leaves many of its rules out.
 
 import copy
 import functools
+import json
 import logging
 import os
 
@@ -56,11 +57,13 @@ def expand(text, **parameters):
 
 @functools.cache
 def lint(text):
-    """cfn-lint's errors and warnings, one sentence each. What it only suggests is left out. Parameters that SAM leaves to
-    CloudFormation do not change the expanded template, so that the same text comes again and again."""
-    from cfnlint.api import ManualArgs, lint as cfn_lint  # takes seconds, and not everybody lints
+    """cfn-lint's errors and warnings, one sentence each, for every region that is named. What it only suggests is left out.
+    Parameters that SAM leaves to CloudFormation do not change the expanded template, so that the same text comes again and
+    again."""
+    import regions  # takes seconds, as what it imports, and not everybody lints
+    from cfnlint.api import ManualArgs, lint as cfn_lint
 
-    found = cfn_lint(text, config=ManualArgs(regions=[os.environ["AWS_DEFAULT_REGION"]]))
+    found = cfn_lint(text, config=ManualArgs(regions=[alike[0] for alike in regions.kinds(json.loads(text))]))
     return [f"{m.rule.id}: {m.message}, at {'/'.join(map(str, m.path))}" for m in found]
 
 

@@ -5,8 +5,10 @@ import pathlib
 import re
 import unittest
 
+import regions
 import template_expansion
 import template_rules
+from intrinsics import Stack
 from template_expansion import of_type
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -35,7 +37,7 @@ BREAKAGES = [
     ("a table without a key", r"\n      SSESpecification: .*", "", "not encrypted"),
     ("a table without a past", r"\n      PointInTimeRecoverySpecification: .*", "", "point-in-time"),
     ("a table that goes with the stack", r"\n    DeletionPolicy: .*", "", "goes with the stack"),
-    ("a trail that goes with the stack", r"AWS::Logs::LogGroup\n    DeletionPolicy: .*", "AWS::Logs::LogGroup", "audit trail goes"),
+    ("a trail that goes with the stack", r"(?<=AWS::Logs::LogGroup)(\n    Condition: Announce)\n    DeletionPolicy: .*", "\n    Condition: Announce", "audit trail goes"),
     ("a trail in a later one's way", r"\{Id: !Select \[2, !Split \[/, !Ref AWS::StackId\]\]\}\n      RetentionInDays",
      "{Id: 1}\n      RetentionInDays", "could not make its own"),
     ("batches that fail whole", r"\n +FunctionResponseTypes: .*", "", "fails its whole batch"),
@@ -127,6 +129,7 @@ BREAKAGES = [
      "\n        Deletions:\n          Type: Schedule\n          Properties: {Schedule: rate(1 minute)}\n", "no rule here knows how long events.amazonaws.com"),
     ("records given up while they are worked on", r"MaximumRecordAgeInSeconds: 3600\n( +DestinationConfig)", "MaximumRecordAgeInSeconds: 30\n            DestinationConfig",
      "is not below MaximumRecordAgeInSeconds"),
+    ("a pipe in a region without", r"\n      - !Equals \[!Ref AWS::Region, il-central-1\]", "", "E3006: Resource type 'AWS::Pipes::Pipe' does not exist in 'il-central-1'"),
     ("a rate that is refused for one value", r"MinValue: 2\n", "MinValue: 1\n", "EventBridge Scheduler refuses"),
 ]
 
@@ -159,6 +162,25 @@ class TemplateTest(unittest.TestCase):
             {"EventBusArn": "arn:aws:events:us-east-1:123456789012:event-bus/studio", "AuditRetentionDays": 3653},
         ):
             self.assertEqual(complaints(TEMPLATE, **parameters), [], parameters)
+
+    def test_regions_have_what_is_said_of_them(self):
+        expanded = template_expansion.expand(TEMPLATE)
+        said = regions.table()
+        self.assertGreater(len(regions.named()), 30)
+        for region in regions.named():
+            missing = {resource["Type"] for resource in expanded["Resources"].values()} - regions.schemas(region).keys()
+            services = {kind.split("::")[1] for kind in missing}
+            has = {(): "everything", ("Pipes",): "no announcements", ("Cognito",): "no user pool"}.get(tuple(services))
+            self.assertIn(region, said.get(has, []), f"cfn-lint has there no {sorted(missing)}")
+
+    def test_dashboards_are_json_in_every_region(self):
+        expanded = template_expansion.expand(TEMPLATE)
+        for alike in regions.kinds(expanded):
+            stack = Stack(expanded, {}, alike[0])
+            widgets = json.loads(stack.resolve(expanded["Resources"]["Dashboard"]["Properties"]["DashboardBody"]))["widgets"]
+            alarms = next(widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
+            made = [name for name in of_type(expanded, "AWS::CloudWatch::Alarm") if stack.creates(name)]
+            self.assertEqual(sorted(alarms), sorted(made), alike[0])
 
     def test_samples_are_what_schedules_send(self):
         schedules = of_type(template_expansion.expand(TEMPLATE), "AWS::Scheduler::Schedule").values()

@@ -37,6 +37,19 @@ func (r *resolver) decide(at string, n *yaml.Node) (bool, error) {
 		}
 		holds, err := r.decide(at, argument.Content[0])
 		return !holds, err
+	case "And", "Or":
+		if argument.Kind != yaml.SequenceNode || len(argument.Content) < 2 || len(argument.Content) > 10 {
+			return false, fmt.Errorf("%s: line %d: %s needs a list of 2 to 10 conditions", at, n.Line, name)
+		}
+		some, all := false, true
+		for _, inner := range argument.Content {
+			holds, err := r.decide(at, inner)
+			if err != nil {
+				return false, err
+			}
+			some, all = some || holds, all && holds
+		}
+		return name == "And" && all || name == "Or" && some, nil
 	}
 	return false, fmt.Errorf("%s: line %d: %s is not a condition", at, n.Line, name)
 }

@@ -79,6 +79,7 @@ func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 		{"a parameter's type", "Type: CommaDelimitedList", "Type: 'AWS::SSM::Parameter::Value<String>'", "parameter Lanes: type"},
 		{"parameters that do not go together", "Default: test}", "Default: live}", "Rules: LiveClosesIdle: A live stage closes idle sessions."},
 		{"a value that no stage may have", "Default: 7}", "Default: 9}", "Rules: Always: Nine retries are one too many."},
+		{"a condition of one alone", "!Equals [!Ref Stage, live]", "!Or [!Equals [!Ref Stage, live]]", "Conditions: Live: line 23: Or needs a list of 2 to 10 conditions"},
 		{"a rule of a condition", "{Assert: !Not [!Equals [!Ref Retries, '9']]", "{Assert: !Not [!Condition Live]", "Rules: Always: line 14: Condition is not a condition"},
 		{"a rule of a value that depends on one", "!Equals [!Ref Retries, '9']", "!Equals [!If [Live, 1, 2], '9']", "Rules: Always: line 14: must not depend on a condition"},
 		{"a function that rules do not have here", "!Equals [!Ref Retries, '3']", "!Contains [[a], !Ref Idle]", "Rules: LiveClosesIdle: line"},

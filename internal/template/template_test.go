@@ -196,6 +196,24 @@ func TestParametersDecideConditions(t *testing.T) {
 	equal(t, live.Parameters(), map[string]string{"Stage": "live", "Idle": "30", "Retries": "3", "Lanes": "a, b"})
 }
 
+func TestConditionsOfSeveral(t *testing.T) {
+	for condition, want := range map[string]bool{
+		"!And [!Equals [a, a], !Equals [b, b]]":                      true,
+		"!And [!Equals [a, a], !Equals [a, b], !Equals [b, b]]":      false,
+		"!Or [!Equals [a, b], !Equals [a, a]]":                       true,
+		"!Or [!Equals [a, b], !Equals [b, a]]":                       false,
+		"!Not [!Or [!Equals [!Ref AWS::Region, a], !Equals [a, b]]]": true,
+	} {
+		text := "Conditions: {Some: " + condition + "}\nResources: {Queue: {Type: AWS::SQS::Queue, Condition: Some}}"
+		made, err := template.Parse([]byte(text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", condition, err)
+		} else if got := len(made.Queues()) == 1; got != want {
+			t.Errorf("%s is %v, not %v", condition, got, want)
+		}
+	}
+}
+
 func TestAStreamSourceShowsWhatAnyOfItsFiltersMatches(t *testing.T) {
 	source := load(t, nil).Functions()[0].Streams[0]
 	for record, want := range map[string]bool{
