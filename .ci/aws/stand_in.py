@@ -104,7 +104,10 @@ class Aws:
             case "AWSCognitoIdentityProviderService", "DescribeUserPoolClient":
                 assert (asked["UserPoolId"], asked["ClientId"]) == (outputs["UserPoolId"], outputs["ClientId"]), asked
                 return {"UserPoolClient": {"ClientSecret": self.client_secret}}
-            case "AmazonSSM", "SendCommand":
+            case "AmazonSSM", "SendCommand" | "CreateActivation":
+                return {}
+            case "AmazonSSM", "UpdateServiceSetting":
+                assert asked["SettingId"] == "/ssm/managed-instance/default-ec2-instance-management-role", asked
                 return {}
         raise AssertionError(f"{service} {operation} is not known")
 

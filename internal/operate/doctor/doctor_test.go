@@ -144,11 +144,12 @@ func TestEachFaultOfAHostIsFound(t *testing.T) {
 		{"offline, outside EC2", hybrid, (*fleet.Fleet).Silence, false, true, "EC2 does not know it, so its sessions are UNKNOWN until it answers. On the host", "sudo systemctl", 1},
 		{"no instance profile", ill, func(f *fleet.Fleet, id string) error {
 			return errors.Join(f.TakeProfile(id), f.Unmanage(id))
-		}, false, true, "or turn on Default Host Management Configuration",
-			"aws ec2 associate-iam-instance-profile --instance-id " + ill + " --iam-instance-profile Name=PROFILE", 1},
+		}, false, true, "Default Host Management Configuration is off. Turn that on, once for all instances",
+			"aws iam create-role --path /service-role/", 1},
 		{"no instance profile any more", ill, (*fleet.Fleet).TakeProfile, false, false, "it is managed only as long as the credentials last that its agent has",
 			"aws ec2 associate-iam-instance-profile --instance-id " + ill + " --iam-instance-profile Name=PROFILE", 1},
-		{"not managed, outside EC2", hybrid, (*fleet.Fleet).Unmanage, true, true, "is not registered", "aws ssm create-activation", 0},
+		{"not managed, outside EC2", hybrid, (*fleet.Fleet).Unmanage, true, true, "is not registered",
+			"aws ssm create-activation --iam-role ROLE --registration-limit 1 --tags 'Key=DcvFleet,Value=studio'", 0},
 		{"old agent", ill, (*fleet.Fleet).Downgrade, false, false, "has the agent 3.2.2303.0",
 			"aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids " + ill, 1},
 		{"stopped", ill, (*fleet.Fleet).Stop, false, false, "is stopped", "aws ec2 start-instances --instance-ids " + ill, 1},

@@ -178,7 +178,8 @@ func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote
 func (d *Doctor) unmanaged(r *Report, h *host, m management) {
 	const policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 	if !h.isInstance() {
-		r.fault(h.id, "aws ssm create-activation --iam-role ROLE --registration-limit 1", "is not registered with Systems Manager in this account and region: activate it again, and register its agent with that")
+		r.fault(h.id, fmt.Sprintf("aws ssm create-activation --iam-role ROLE --registration-limit 1 --tags 'Key=%s,Value=%s'", session.FleetTagKey, d.TagValue),
+			"is not registered with Systems Manager in this account and region: activate it again, and register its agent with that")
 		return
 	}
 	if h.hasNoProfile() {

@@ -25,6 +25,17 @@ const (
 
 const managementSetting = "/ssm/managed-instance/default-ec2-instance-management-role"
 
+// turnOnManagement is for the account, and the setting for each of its regions. The role's name and policy are those that the
+// console gives it. (Newer releases of the aws command do all three with
+// aws ssm register-default-host-management-configuration --permission-model SERVICE_MANAGED.)
+const turnOnManagement = `aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
+  --assume-role-policy-document '{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
+aws iam attach-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
+  --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy
+aws ssm update-service-setting --setting-id ` + managementSetting + ` \
+  --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole`
+
 // management asks for the setting, one of the account and region, if there is a host that depends on it.
 func (d *Doctor) management(ctx context.Context, r *Report, hosts map[string]*host) management {
 	depends := false
@@ -56,12 +67,11 @@ func (d *Doctor) withoutProfile(r *Report, h *host, m management) {
 	const profile = "an instance profile whose role has the policy AmazonSSMManagedInstanceCore (internal/operate/DEPLOYING.md, \"Setting up hosts\", makes it)"
 	options := h.instance.MetadataOptions
 	switch {
-	case m != on:
-		says := "is not managed by Systems Manager: it has no instance profile. Give it " + profile
-		if m == off {
-			says += ", or turn on Default Host Management Configuration, for all instances of the account and region"
-		}
-		r.fault(h.id, giveProfile, "%s", says)
+	case m == notKnown:
+		r.fault(h.id, giveProfile, "is not managed by Systems Manager: it has no instance profile. Give it %s", profile)
+	case m == off:
+		r.fault(h.id, turnOnManagement, "is not managed by Systems Manager: it has no instance profile, and Default Host Management Configuration is off. "+
+			"Turn that on, once for all instances of the account and region with version 2 of the instance metadata service and the agent 3.2.582.0 or later, or give it %s", profile)
 	case options != nil && options.HttpEndpoint == ec2types.InstanceMetadataEndpointStateDisabled:
 		r.fault(h.id, "aws ec2 modify-instance-metadata-options --instance-id "+h.id+" --http-endpoint enabled --http-tokens required",
 			"is not managed by Systems Manager, though Default Host Management Configuration is on: that needs version 2 of the instance metadata service, which this instance has switched off")

@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -44,6 +45,26 @@ func TestHostsManagedByDefault(t *testing.T) {
 	}
 	if len(r.Findings) != 1 || strings.Contains(r.Findings[0].Says, "Default Host") || !strings.Contains(strings.Join(r.Well, "\n"), "online, tagged, without an instance profile") {
 		t.Errorf("found %+v, %q", r.Findings, r.Well)
+	}
+}
+
+// What doctor says of hosts without an instance profile is one command for all of them, the one that DEPLOYING.md has.
+func TestHostsAreSetUpInOneStep(t *testing.T) {
+	s := newSurgery(t, well, ill)
+	for _, id := range []string{well, ill} {
+		if err := errors.Join(s.TakeProfile(id), s.Unmanage(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := s.examine(t)
+	var out strings.Builder
+	r.Print(&out)
+	if len(r.Findings) != 2 || strings.Count(out.String(), "aws ") != 3 || strings.Contains(out.String(), "HOST") {
+		t.Errorf("it says\n%s", &out)
+	}
+	deploying, err := os.ReadFile("../DEPLOYING.md")
+	if err != nil || !strings.Contains(string(deploying), "```sh aws\n"+r.Findings[0].Mends+"\n") {
+		t.Errorf("DEPLOYING.md (%v) does not have\n%s", err, r.Findings[0].Mends)
 	}
 }
 
