@@ -22,7 +22,7 @@ import make_commands
 import stand_in
 from servers import ROOT, free_port, process
 
-FILES = ("README.md", "internal/operate/DEPLOYING.md", "internal/operate/RUNBOOK.md")
+FILES = ("README.md", ".github/SECURITY.md", "internal/operate/DEPLOYING.md", "internal/operate/RUNBOOK.md")
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60

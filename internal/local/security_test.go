@@ -6,19 +6,21 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// README.md says under "Security" how much bad input is tried.
-func TestReadmeSaysHowMuchBadInputIsTried(t *testing.T) {
-	_, security, _ := strings.Cut(read(t, "../../README.md"), "\n## Security\n")
-	security, _, _ = strings.Cut(security, "\n## ")
+const securityPage = "../../.github/SECURITY.md"
+
+// SECURITY.md says how much bad input is tried.
+func TestSecurityPageSaysHowMuchBadInputIsTried(t *testing.T) {
+	security := read(t, securityPage)
 	inputs := regexp.MustCompile(`fuzztime[ =]"\$\{FUZZTIME:-(\d+)x\}"`).FindStringSubmatch(read(t, "../../.ci/go/fuzz"))
 	if inputs == nil || inputs[1] != "5000" || strings.Count(security, "5,000 inputs each") != 3 {
-		t.Errorf("README.md does not say that a fuzz target has %q inputs", inputs)
+		t.Errorf("SECURITY.md does not say that a fuzz target has %q inputs", inputs)
 	}
 	target := regexp.MustCompile(`(?m)^func Fuzz`)
 	for against, root := range map[string]string{"API": "../httpapi", "hosts": "../runcommand", "events": "../events"} {
@@ -33,7 +35,7 @@ func TestReadmeSaysHowMuchBadInputIsTried(t *testing.T) {
 			t.Fatal(err)
 		}
 		if told := fmt.Sprintf("| %s | %d fuzz targets: ", against, targets); !strings.Contains(security, told) {
-			t.Errorf("README.md does not say: %s", told)
+			t.Errorf("SECURITY.md does not say: %s", told)
 		}
 	}
 	for file, figure := range map[string]struct{ of, told string }{
@@ -42,13 +44,13 @@ func TestReadmeSaysHowMuchBadInputIsTried(t *testing.T) {
 		"../runcommand/unpack_test.go":             {"TestUnpackingIsBounded", "| %d packed answers that unpack to "},
 	} {
 		if told := fmt.Sprintf(figure.told, elements(t, file, figure.of)); !strings.Contains(security, told) {
-			t.Errorf("README.md does not say: %s", told)
+			t.Errorf("SECURITY.md does not say: %s", told)
 		}
 	}
 	_, ways, _ := strings.Cut(read(t, "../../.ci/template/authorization_test.py"), "\nBREAKAGES = [\n")
 	ways, _, _ = strings.Cut(ways, "\n]\n")
 	if told := fmt.Sprintf("| %d ways in which a template lets somebody in |", len(regexp.MustCompile(`(?m)^    \("`).FindAllString(ways, -1))); !strings.Contains(security, told) {
-		t.Errorf("README.md does not say: %s", told)
+		t.Errorf("SECURITY.md does not say: %s", told)
 	}
 }
 
@@ -81,4 +83,40 @@ func elements(t *testing.T, file, name string) int {
 		return true
 	})
 	return count
+}
+
+// SECURITY.md names the tests, stories and faults that try what nobody can do.
+func TestSecurityPageNamesWhatThereIs(t *testing.T) {
+	security := read(t, securityPage)
+	var tests strings.Builder
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			tests.WriteString(read(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(security, -1)
+	stories := regexp.MustCompile("`(\\w+\\.txtar)`").FindAllStringSubmatch(security, -1)
+	faults := regexp.MustCompile(`\*(host [a-z]+)\*`).FindAllStringSubmatch(security, -1)
+	if len(named) < 30 || len(stories) < 5 || len(faults) != 2 {
+		t.Errorf("it names %d tests, %d stories and %d faults: this does not read it rightly", len(named), len(stories), len(faults))
+	}
+	for _, name := range named {
+		if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)") {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+	for _, name := range stories {
+		if _, err := os.Stat("system/testdata/" + name[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, name := range faults {
+		if !strings.Contains(read(t, "../sim/faults.go"), `"`+name[1]+`"`) {
+			t.Errorf("the simulation has no fault %q", name[1])
+		}
+	}
 }
