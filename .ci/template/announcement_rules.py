@@ -6,6 +6,7 @@ As in template_rules.py, every rule yields one sentence for each breach.
 
 import json
 
+from company_rules import USE_OF_A_KEY
 from function_rules import role_allows_just, role_is_taken_only_by, statements_of, text_of
 from template_expansion import as_list, of_type, referred
 
@@ -65,6 +66,7 @@ def done_by(pipe):
     yield "lambda:InvokeFunction", text_of(p.get("Enrichment"))
     yield "events:PutEvents", text_of(p["Target"])
     yield "sqs:SendMessage", text_of(parameters_of(pipe).get("DeadLetterConfig", {}).get("Arn"))
+    yield from ((action, text_of({"Ref": "KmsKeyArn"})) for action in USE_OF_A_KEY)
 
 
 def roles_of_pipes_allow_what_pipes_do(template):

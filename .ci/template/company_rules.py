@@ -1,5 +1,5 @@
-"""What a company's platform team asks of template.yaml: every role within its boundary, and nothing sent in the clear; and
-what its API needs: browsers' preflights answered without a token, and a limit that leaves functions for the others.
+"""What a company's platform team asks of template.yaml: every role within its boundary, data encrypted with its key, functions in
+its network, and nothing sent in the clear; and what its API needs: browsers' preflights answered without a token, and a limit that leaves functions for the others.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
@@ -105,7 +105,81 @@ def reserved_is_enough(template):
             yield f"{name}: reserves {reserved}, and {started[name]} may run at the same time"
 
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+# What a table's and a queue's key must allow to those who call DynamoDB and SQS, and to their pollers.
+USE_OF_A_KEY = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+
+# What each kind of resource is encrypted with: with a key, and without.
+ENCRYPTED_WITH = {
+    "AWS::DynamoDB::Table": {
+        KEY: {"SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}},
+        "": {"SSESpecification": {"SSEEnabled": True}},
+    },
+    "AWS::SQS::Queue": {KEY: {"SqsManagedSseEnabled": False, "KmsMasterKeyId": KEY}, "": {"SqsManagedSseEnabled": True}},
+    "AWS::Logs::LogGroup": {KEY: {"KmsKeyId": KEY}, "": {}},
+}
+
+
+def data_is_encrypted_with_the_key(template):
+    for kind, wanted in ENCRYPTED_WITH.items():
+        names = set().union(*wanted.values())
+        for name, resource in of_type(template, kind).items():
+            encryption = {p: value for p, value in resource["Properties"].items() if p in names}
+            for key, settings in wanted.items():
+                if Stack(template, {"KmsKeyArn": key}).resolve(encryption) != settings:
+                    yield f"{name}: with {'KmsKeyArn' if key else 'no key'} it is encrypted otherwise"
+
+
+def added_by(condition, template, role):
+    """The statements that a role has only where the condition holds."""
+    for policy in template["Resources"][role]["Properties"].get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement.get("Fn::If", [""])[0] == condition:
+                yield statement["Fn::If"][1]
+
+
+def roles_may_use_the_key(template):
+    for role in of_type(template, "AWS::IAM::Role"):
+        reads = any(a.startswith(("dynamodb:", "sqs:")) for p in policies_of(template, role) for s in p["PolicyDocument"]["Statement"] for a in as_list(s["Action"]))
+        wanted = [{"Sid": "UseKey", "Effect": "Allow", "Action": USE_OF_A_KEY, "Resource": {"Ref": "KmsKeyArn"}}] if reads else []
+        if list(added_by("HasKey", template, role)) != wanted:
+            yield f"{role}: {'may not' if reads else 'need not'} use KmsKeyArn, which its tables and queues are encrypted with"
+
+
+# Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC": what Lambda does with a function's
+# role, and the key by which the function itself is kept from it.
+NETWORK_INTERFACES = {
+    "Sid": "HaveNetworkInterfaces",
+    "Effect": "Allow",
+    "Action": [
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+    ],
+    "Resource": "*",
+    "Condition": {"Null": {"lambda:SourceFunctionArn": "true"}},
+}
+SUBNETS, GROUPS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"], ["sg-0a1b2c3d4e5f60003"]
+
+
+def functions_are_in_the_vpc(template):
+    inside = Stack(template, {"VpcSubnetIds": ",".join(SUBNETS), "VpcSecurityGroupIds": ",".join(GROUPS)})
+    outside = Stack(template, {"VpcSubnetIds": "", "VpcSecurityGroupIds": ""})
+    roles = set()
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        network = {"VpcConfig": function["Properties"].get("VpcConfig", {})}
+        if inside.resolve(network) != {"VpcConfig": {"SubnetIds": SUBNETS, "SecurityGroupIds": GROUPS}} or outside.resolve(network):
+            yield f"{name}: is not in the VPC that the parameters name, or in one that they do not"
+        roles.add(referred(function["Properties"]["Role"]))
+    for role in of_type(template, "AWS::IAM::Role"):
+        if list(added_by("InVpc", template, role)) != ([NETWORK_INTERFACES] if role in roles else []):
+            yield f"{role}: does not allow Lambda the network interfaces of a function in a VPC, or somebody else"
+
+
 ALL = [
+    data_is_encrypted_with_the_key,
+    roles_may_use_the_key,
+    functions_are_in_the_vpc,
     roles_are_within_the_boundary,
     queues_want_tls,
     browsers_need_no_token_to_ask,

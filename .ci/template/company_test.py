@@ -1,5 +1,6 @@
 """What a company asks for holds with each of its parameters, and each rule on it can fail."""
 
+import fnmatch
 import json
 import re
 import unittest
@@ -8,12 +9,20 @@ import authorization
 import company_rules
 import template_expansion
 from intrinsics import Stack
+from template_expansion import of_type
 from template_test import ROOT, TEMPLATE
 
 # What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
 BREAKAGES = [
-    ("a role out of bounds", r"(  EndedSessionsPipeRole:\n.*\n.*\n) +PermissionsBoundary: .*\n", r"\1", "EndedSessionsPipeRole: PermissionsBoundaryArn"),
+    ("a role out of bounds", r"(  EndedSessionsPipeRole:\n(?:    .*\n)+?) +PermissionsBoundary: .*\n", r"\1", "EndedSessionsPipeRole: PermissionsBoundaryArn"),
     ("roles always out of bounds", r"HasBoundary: !Not \[(.*)\]", r"HasBoundary: \1", "has a boundary that nobody has named"),
+    ("a table of another key", r"KMSMasterKeyId: !If \[HasKey, ", "KMSMasterKeyId: !If [UseUserPool, ", "SessionsTable: with no key"),
+    ("a queue of two keys", r"!If \[HasKey, false, true\]", "true", "HostEventsQueue: with KmsKeyArn"),
+    ("a log group of AWS's key", r"(!Ref AuditRetentionDays\n) +KmsKeyId: .*", r"\1", "AuditLogGroup: with KmsKeyArn"),
+    ("a pipe without its key", r"(EndedSessionsFailureQueue.Arn\n) +- !If\n +- HasKey\n(?: .*\n)+?( +- !Ref AWS::NoValue\n)", r"\1", "EndedSessionsPipeRole: may not use"),
+    ("a function outside", r"    VpcConfig: !If\n(?:      .*\n)+", "", "is not in the VPC"),
+    ("groups by half", r"InVpc: !And .*", "InVpc: !Equals [!Ref VpcSubnetIds, '']", "is not in the VPC"),
+    ("interfaces for a function's own code", r"\n +Condition: \{'Null': .*", "", "CleanupRole: does not allow Lambda"),
     ("a queue in the clear", r"(Resource: !GetAtt EndedSessionsFailureQueue.Arn\n +Condition: .*)'false'", r"\1'true'", "EndedSessionsFailureQueue: takes requests without TLS"),
     ("a queue of two policies", r"Queues: \[!Ref EndedSessionsFailureQueue\]", "Queues: [!Ref SessionStreamFailureQueue]", "SessionStreamFailureQueue: has 2 policies"),
     ("pages of any origin", r"AllowOrigins: .*", "AllowOrigins: ['*']", "does not answer the pages of AllowedOrigins"),
@@ -32,6 +41,7 @@ VALUES = {
         ("arn:aws:iam::123456789012:policy/platform/boundary", True), ("arn:aws-cn:iam::aws:policy/PowerUserAccess", True),
         ("arn:aws:iam::123456789012:role/boundary", False), ("boundary", False),
     ],
+    "KmsKeyArn": [(company_rules.KEY, True), ("arn:aws:kms:us-east-1:123456789012:alias/studio", False), ("alias/studio", False)],
     "AllowedOrigins": [
         ("https://portal.example.com,https://other.example.com:8443", True), ("http://localhost:3000", True),
         ("*", False), ("https://*", False), ("https://portal.example.com/", False), ("http://portal.example.com", False), ("https://a.example,", False),
@@ -48,6 +58,12 @@ def boundary():
     """The policy that DEPLOYING.md shows for PermissionsBoundaryArn."""
     text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
     return json.loads(re.search(r"\*\*Permissions boundary.*?```json\n(.*?)```", text, re.DOTALL)[1])
+
+
+def services(function):
+    """Those that a function calls: for each it has a variable of the SDK's, by which a laptop stands in for it."""
+    variables = function.get("Environment", {}).get("Variables", {})
+    return {name.removeprefix("AWS_ENDPOINT_URL_").lower() for name in variables if name.startswith("AWS_ENDPOINT_URL_")}
 
 
 class CompanyTest(unittest.TestCase):
@@ -67,11 +83,38 @@ class CompanyTest(unittest.TestCase):
         (statement,) = boundary()["Statement"]
         self.assertEqual(sorted(statement["Action"]), sorted(company_rules.actions_of_roles(template_expansion.expand(TEMPLATE))))
 
+    def test_the_key_policy_that_is_shown_lets_services_in(self):
+        text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
+        policy = json.loads(re.search(r"### A key of your own.*?```json\n(.*?)```", text, re.DOTALL)[1])
+        by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
+        self.assertEqual(by_sid["EventsIntoQueues"]["Principal"], {"Service": "events.amazonaws.com"})
+        self.assertEqual(by_sid["EventsIntoQueues"]["Action"], ["kms:Decrypt", "kms:GenerateDataKey"])
+        # Every action that the roles have on a key is there for the time in which they do not have it yet.
+        shown = by_sid["TablesAndQueuesWhileRolesChange"]["Action"]
+        self.assertEqual([a for a in company_rules.USE_OF_A_KEY if not any(fnmatch.fnmatch(a, pattern) for pattern in shown)], [])
+        self.assertEqual(by_sid["Logs"]["Action"], shown)
+
+    def test_the_endpoints_that_are_shown_are_those_of_the_functions(self):
+        text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
+        shown = {service: set(callers.split(", ")) for service, callers in re.findall(r"\| `com.amazonaws.REGION.(\w+)` \|.*\| (.*) \|", text)}
+        written = template_expansion.read(TEMPLATE)
+        called = {service: {"all"} for service in services(written["Globals"]["Function"])}
+        for function in of_type(written, "AWS::Serverless::Function").values():
+            for service in services(function["Properties"]):
+                called.setdefault(service, set()).add(function["Properties"]["CodeUri"].split("/")[1])
+        self.assertEqual(shown, called)
+
     def test_parameters_take_what_they_are_for(self):
         template = template_expansion.read(TEMPLATE)
         for name, values in VALUES.items():
             for value, taken in values:
                 self.assertEqual(not list(authorization.refusals(template, {name: value})), taken, f"{name}={value}")
+        for subnets, groups, taken in (
+            ("subnet-0a1b2c3d4e5f60001,subnet-0a1b2c3d", "sg-0a1b2c3d4e5f60003", True), ("", "", True), ("subnet-0a1b2c3d", "", False),
+            ("", "sg-0a1b2c3d", False), ("subnet-0a1b2c3d,", "sg-0a1b2c3d", False), ("subnet-0a1b2c3d", "vpc-0a1b2c3d", False),
+        ):
+            refused = list(authorization.refusals(template, {"VpcSubnetIds": subnets, "VpcSecurityGroupIds": groups}))
+            self.assertEqual(not refused, taken, (subnets, groups))
 
     def test_each_rule_can_fail(self):
         for what, pattern, replacement, expected in BREAKAGES:

@@ -17,6 +17,10 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ssm:ListCommandInvocations": "as GetCommandInvocation",
     "ssm:ListCommands": "lists commands: whether the last inventories reached any host",
     "dynamodb:ListStreams": "whether a stream can be named is not certain",
+    **dict.fromkeys((
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+    ), "of functions in a VPC, by Lambda: company_rules.py has their condition"),
     "ec2:DescribeInstances": "lists instances: which of the hosts are gone. No Describe of EC2 knows a resource",
 }
 
@@ -70,11 +74,21 @@ def functions_are_bounded(template):
 
 
 def policies_of(template, role):
-    """A role's own policies, and those that a condition adds to it."""
+    """A role's own policies, and those that a condition adds to it, with all statements that they may have."""
     added = of_type(template, "AWS::IAM::Policy").values()
-    return template["Resources"][role]["Properties"].get("Policies", []) + [
+    policies = template["Resources"][role]["Properties"].get("Policies", []) + [
         policy["Properties"] for policy in added if role in map(referred, policy["Properties"]["Roles"])
     ]
+    for policy in policies:
+        statements = [possible for statement in policy["PolicyDocument"]["Statement"] for possible in any_of(statement)]
+        yield policy | {"PolicyDocument": policy["PolicyDocument"] | {"Statement": statements}}
+
+
+def any_of(value):
+    """What a value may be, whatever the conditions in it."""
+    if "Fn::If" not in value:
+        return [] if value == {"Ref": "AWS::NoValue"} else [value]
+    return [possible for branch in value["Fn::If"][1:] for possible in any_of(branch)]
 
 
 # The tags that a host must have to be stopped, and the switch without which nobody may.

@@ -7,6 +7,8 @@ As in template_rules.py, every rule yields one sentence for each breach.
 import json
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from company_rules import KEY
+from intrinsics import Stack
 from template_expansion import of_type, referred
 
 REGION = "us-east-1"
@@ -103,7 +105,7 @@ def data_is_encrypted(template):
         how = ENCRYPTION.get(resource["Type"])
         if how is None:
             yield f"{name}: nothing in stack_rules.py says how {resource['Type']} is encrypted at rest"
-        elif callable(how) and not how(resource["Properties"]):
+        elif callable(how) and not all(how(Stack(template, {"KmsKeyArn": key}).resolve(resource["Properties"])) for key in ("", KEY)):
             yield f"{name}: its data is not encrypted at rest"
 
 

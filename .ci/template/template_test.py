@@ -5,6 +5,7 @@ import pathlib
 import re
 import unittest
 
+import company_rules
 import regions
 import template_expansion
 import template_rules
@@ -33,8 +34,8 @@ BREAKAGES = [
     ("one dead-letter queue for all", r"Arn: !GetAtt CommandStatusRuleDeadLetterQueue.Arn",
      "Arn: !GetAtt HostEventsDeadLetterQueue.Arn", "redrive only"),
     ("a short-lived dead letter", r"MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 60", "as long as SQS"),
-    ("a queue in the clear", r"\n      SqsManagedSseEnabled: true", "\n      DelaySeconds: 0", "not encrypted"),
-    ("a table without a key", r"\n      SSESpecification: .*", "", "not encrypted"),
+    ("a queue in the clear", r"\n      SqsManagedSseEnabled: .*\n      KmsMasterKeyId: .*", "\n      DelaySeconds: 0", "not encrypted"),
+    ("a table without a key", r"\n      SSESpecification:\n(?:        .*\n)+", "\n", "not encrypted"),
     ("a table without a past", r"\n      PointInTimeRecoverySpecification: .*", "", "point-in-time"),
     ("a table that goes with the stack", r"\n    DeletionPolicy: .*", "", "goes with the stack"),
     ("a trail that goes with the stack", r"(?<=AWS::Logs::LogGroup)(\n    Condition: Announce)\n    DeletionPolicy: .*", "\n    Condition: Announce", "audit trail goes"),
@@ -158,6 +159,7 @@ class TemplateTest(unittest.TestCase):
             {"MaxSessionHours": 12},
             {"AllowedOrigins": "https://portal.example.com", "ApiRateLimit": 10, "ApiBurstLimit": 20},
             {"PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary", "ReserveConcurrency": "true"},
+            {"KmsKeyArn": company_rules.KEY, "VpcSubnetIds": "subnet-0a1b2c3d4e5f60001", "VpcSecurityGroupIds": "sg-0a1b2c3d4e5f60003"},
             {"StopEmptyHosts": "true", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call"},
             {"EventBusArn": "arn:aws:events:us-east-1:123456789012:event-bus/studio", "AuditRetentionDays": 3653},
         ):

@@ -43,7 +43,7 @@ func (t *Template) addFunction(p *properties) {
 	// EventInvokeConfig is about asynchronous invocations that fail; whoever makes them here decides that himself.
 	p.ignore("Architectures", "AutoPublishAlias", "Description", "EphemeralStorage", "EventInvokeConfig", "Handler",
 		"Layers", "LoggingConfig", "PermissionsBoundary", "Policies", "RecursiveLoop",
-		"ReservedConcurrentExecutions", "Role", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing")
+		"ReservedConcurrentExecutions", "Role", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing", "VpcConfig")
 
 	environment := p.object("Environment")
 	variables := environment.object("Variables")

@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 
@@ -43,6 +44,28 @@ func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 	defaults := project(t, nil).Parameters()
 	if defaults["CloseIdleAfterMinutes"] != "0" || defaults["StopEmptyHosts"] != "false" || defaults["MaxSessionHours"] != "0" {
 		t.Error("sessions are closed because they are idle or old, or empty hosts are stopped, where nobody asked for it")
+	}
+}
+
+// What a company sets changes nothing of what this project's own tests look at.
+func TestThisProjectTakesWhatACompanySets(t *testing.T) {
+	vpc := map[string]string{"VpcSubnetIds": "subnet-0a1b2c3d4e5f60001,subnet-0a1b2c3d4e5f60002", "VpcSecurityGroupIds": "sg-0a1b2c3d4e5f60003"}
+	company := map[string]string{
+		"PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
+		"KmsKeyArn":              "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+		"AllowedOrigins":         "https://portal.example.com",
+		"ReserveConcurrency":     "true",
+	}
+	maps.Copy(company, vpc)
+	if functions, plain := fmt.Sprint(project(t, company).Functions()), fmt.Sprint(project(t, nil).Functions()); functions != plain {
+		t.Errorf("%s\nwithout it: %s", functions, plain)
+	}
+	for missing := range vpc {
+		half := maps.Clone(vpc)
+		delete(half, missing)
+		if _, err := template.Load("../../template.yaml", half); err == nil {
+			t.Errorf("a VPC without %s is taken", missing)
+		}
 	}
 }
 
