@@ -11,9 +11,6 @@ import urllib.request
 import boto3
 import cloud
 
-SCOPE = "dcv-session-manager/sm_scope"
-
-
 class Failure(Exception):
     """What a step expected and did not find."""
 
@@ -53,6 +50,12 @@ class Stack:
         """As the transforms have made it."""
         return self.client("cloudformation").get_template(StackName=self.name, TemplateStage="Processed")["TemplateBody"]
 
+    def variables(self, function):
+        """A function's, by its name in the template."""
+        name = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=function)
+        name = name["StackResourceDetail"]["PhysicalResourceId"]
+        return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
     def post(self, url, body, **headers):
         """The status and the body of the answer."""
         try:
@@ -65,10 +68,10 @@ class Stack:
         ids = {"UserPoolId": self.outputs["UserPoolId"], "ClientId": self.outputs["ClientId"]}
         return self.client("cognito-idp").describe_user_pool_client(**ids)["UserPoolClient"]["ClientSecret"]
 
-    def ask_for_token(self, secret):
-        basic = base64.b64encode(f"{self.outputs['ClientId']}:{secret}".encode()).decode()
-        form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": SCOPE}).encode()
-        return self.post(self.outputs["TokenUrl"], form, Authorization=f"Basic {basic}", **{"Content-Type": "application/x-www-form-urlencoded"})
+    def ask_for_token(self, url, client, secret, scope):
+        basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+        form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()
+        return self.post(url, form, Authorization=f"Basic {basic}", **{"Content-Type": "application/x-www-form-urlencoded"})
 
     def call(self, operation, body, token=None):
         return self.post(f"{self.outputs['ApiUrl']}/{operation}", json.dumps(body).encode(), Authorization=f"Bearer {token or self.token}")
@@ -77,6 +80,15 @@ class Stack:
         status, answer = self.call("describeSessions", asked)
         expect(status == 200, (status, answer))
         return {s["Id"]: s for s in answer["Sessions"]}
+
+    def put_session(self, session_id, owner, host):
+        """Lists a session as READY."""
+        record = {
+            "SessionId": session_id, "Owner": owner, "HostId": host, "LiveHostId": host, "State": "READY", "Type": "virtual",
+            "CreationTime": "2026-01-01T00:00:00Z",
+        }
+        self.client("dynamodb").put_item(
+            TableName=self.outputs["SessionsTableName"], Item={name: {"S": value} for name, value in record.items()})
 
     def record(self, session_id):
         key = {"SessionId": {"S": session_id}}

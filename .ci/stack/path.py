@@ -3,6 +3,7 @@
 from deployed import Failure, eventually, expect
 
 HOST, SESSION, OWNER = "i-0a1b2c3d4e5f60001", "SessionId123", "user1"  # of the demo fleet
+SCOPE = "dcv-session-manager/sm_scope"
 
 PATIENCE = 60
 # A stack that is broken is not waited for: by now it would have done it many times.
@@ -10,9 +11,10 @@ IMPATIENCE = 5
 
 
 def token(stack, patience):
-    status, answer = stack.ask_for_token("wrong")
+    url, client = stack.outputs["TokenUrl"], stack.outputs["ClientId"]
+    status, answer = stack.ask_for_token(url, client, "wrong", SCOPE)
     expect(status == 400 and answer["error"] == "invalid_client", (status, answer))
-    status, answer = stack.ask_for_token(stack.secret())
+    status, answer = stack.ask_for_token(url, client, stack.secret(), SCOPE)
     expect(status == 200 and answer["token_type"] == "Bearer", (status, answer))
     stack.token = answer["access_token"]
 
