@@ -50,11 +50,24 @@ class Stack:
         """As the transforms have made it."""
         return self.client("cloudformation").get_template(StackName=self.name, TemplateStage="Processed")["TemplateBody"]
 
+    def physical(self, kind):
+        """The names of resources of that type, by their names in the template."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        resources = [r for page in pages for r in page["StackResourceSummaries"]]
+        return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
+
     def variables(self, function):
-        """A function's, by its name in the template."""
-        name = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=function)
-        name = name["StackResourceDetail"]["PhysicalResourceId"]
+        name = self.physical("AWS::Lambda::Function")[function]
         return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def preflight(self, operation, origin):
+        """The origin that a browser may call it from, asked without a token."""
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        try:
+            with self.web.open(urllib.request.Request(f"{self.outputs['ApiUrl']}/{operation}", headers=headers, method="OPTIONS")) as answer:
+                return answer.headers.get("Access-Control-Allow-Origin")
+        except urllib.error.HTTPError as refused:
+            return refused.headers.get("Access-Control-Allow-Origin")
 
     def post(self, url, body, **headers):
         """The status and the body of the answer."""

@@ -6,7 +6,8 @@ import time
 import path
 from deployed import Stack, eventually, expect
 
-NAME, SCOPE, DOMAIN = "second", "desktops/use", "second-issuer"
+NAME, SCOPE, DOMAIN, ORIGIN = "second", "desktops/use", "second-issuer", "http://localhost:3000"
+EVERYTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 
 
 def settings(studio):
@@ -28,6 +29,9 @@ def settings(studio):
         "Issuer": f"https://cognito-idp.{studio.region}.amazonaws.com/{pool}",
         "Audience": f"another,{client['ClientId']}",
         "Scope": SCOPE,
+        "AllowedOrigins": f"https://portal.example.com,{ORIGIN}",
+        "ApiRateLimit": "7",
+        "ApiBurstLimit": "8",
         "MaxBatchSize": "2",
         "GiveUpAfterMinutes": "5",
         "ForceMode": "best-effort",
@@ -48,6 +52,8 @@ def settings(studio):
         "LogLevel": "debug",
         "LogRetentionDays": "1",
         "DeletionProtection": "false",
+        "ReserveConcurrency": "true",
+        "PermissionsBoundaryArn": studio.client("iam").create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)["Policy"]["Arn"],
     }
 
 
@@ -59,8 +65,26 @@ def check_settings(stack, settings):
     expect(stack.parameters.items() >= settings.items(), stack.parameters)
 
 
+def check_resources(stack):
+    """What its settings change for AWS."""
+    iam, functions = stack.client("iam"), stack.client("lambda")
+    for role in stack.physical("AWS::IAM::Role").values():
+        boundary = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})
+        expect(boundary.get("PermissionsBoundaryArn") == stack.parameters["PermissionsBoundaryArn"], f"PermissionsBoundaryArn: {role}")
+    for function in "CleanupFunction", "HostEventsFunction":
+        found = functions.get_function_concurrency(FunctionName=stack.physical("AWS::Lambda::Function")[function])
+        expect(found.get("ReservedConcurrentExecutions", 0) > 0, f"ReserveConcurrency: {function}: {found}")
+    api = stack.physical("AWS::ApiGatewayV2::Api")["HttpApi"]
+    [stage] = stack.client("apigatewayv2").get_stages(ApiId=api)["Items"]
+    limits = stage["DefaultRouteSettings"]
+    expect((limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (7, 8), f"ApiRateLimit, ApiBurstLimit: {limits}")
+
+
 def use(stack, login):
     """What its settings change for its clients."""
+    for origin, expected in (ORIGIN, ORIGIN), ("https://other.example.com", None):
+        allowed = stack.preflight("deleteSessions", origin)
+        expect(allowed == expected, f"AllowedOrigins: {origin}: {allowed}")
     status, answer = stack.ask_for_token(login["TOKEN_URL"], login["CLIENT_ID"], login["CLIENT_SECRET"], SCOPE)
     expect(status == 200, (status, answer))
     stack.token = answer["access_token"]

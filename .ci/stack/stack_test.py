@@ -60,8 +60,8 @@ def as_json(folder):
     return f"BUILT={folder}"
 
 
-def check(aws):
-    user = User(aws)
+def deployed(aws, user):
+    """The first stack, from nothing."""
     with step("make deploy, which builds"):
         user.deploy("studio", {"DeletionProtection": "false"}, f"ARCHITECTURE={PROCESSOR}")
         studio = Stack(aws, "studio", REGION)
@@ -71,30 +71,43 @@ def check(aws):
     for of_path in path.STEPS:
         with step(of_path.__name__):
             of_path(studio, path.PATIENCE)
+    return studio
+
+
+def break_it(studio):
     for breakage, expected in breakages.BREAKAGES.items():
         with step(f"{expected.__name__} fails {breakage.__name__.replace('_', ' ')}"):
             said = breakages.see_red(studio, breakage, expected)
         print(f"{'':16}{said[:100]}")
-    built = as_json(aws.folder / "built")
+
+
+def change(aws, user, studio, built):
     with step("make deploy changes a parameter, and the records stay"):
         user.deploy("studio", {"LogLevel": "debug"}, built)
         changed = Stack(aws, "studio", REGION)
         expect(changed.parameters == studio.parameters | {"LogLevel": "debug"}, changed.parameters)
         expect(changed.record(path.SESSION)["State"] == "DELETED", changed.record(path.SESSION))
         expect(changed.variables("CleanupFunction")["LOG_LEVEL"] == "debug", changed.variables("CleanupFunction"))
+
+
+def beside(aws, user, studio, built):
     with step("make deploy of a second stack, with other settings"):
         login, settings = second.settings(studio)
         user.deploy(second.NAME, settings, built)
         another = Stack(aws, second.NAME, REGION)
         second.check_settings(another, settings)
+        second.check_resources(another)
     with step("use of the second stack"):
         second.use(another, login)
     with step("make smoke of the second stack, with tokens of another issuer"):
         expect("the whole path works" in user.make("smoke", f"STACK={second.NAME}", **login), "")
     with step("make delete-stack of the second stack, which keeps the table"):
         told = user.make("delete-stack", f"STACK={second.NAME}", f"CONFIRM={second.NAME}")
-        expect("stack second is deleted" in told, told)
+        expect(f"stack {second.NAME} is deleted" in told, told)
         expect(another.record(path.SESSION)["State"] == "READY", "the table is gone")
+
+
+def operate(user, studio):
     with step("make smoke"):
         expect("the whole path works" in user.make("smoke", "STACK=studio"), "")
     with step("make doctor"):
@@ -106,6 +119,16 @@ def check(aws):
         expect("stack studio is deleted" in told, told)
         tables = studio.client("dynamodb").list_tables()["TableNames"]
         expect(not any(name.startswith("studio-") for name in tables), tables)
+
+
+def check(aws):
+    user = User(aws)
+    studio = deployed(aws, user)
+    break_it(studio)
+    built = as_json(aws.folder / "built")
+    change(aws, user, studio, built)
+    beside(aws, user, studio, built)
+    operate(user, studio)
     with step("nothing was made in the profile's region"):
         elsewhere = studio.session.client("cloudformation", region_name=OF_PROFILE, endpoint_url=aws.endpoint)
         stacks = elsewhere.list_stacks()["StackSummaries"]

@@ -1,5 +1,6 @@
-"""An HTTP API with a Body: MiniStack makes the API, and none of the routes, integrations and authorizers of the OpenAPI
-document, which is all that SAM writes."""
+"""An HTTP API with a Body: MiniStack makes the API, and none of the routes, integrations, authorizers and origins of the
+OpenAPI document, which is all that SAM writes. And of a stage's limits it keeps CloudFormation's names and texts, which its
+API does not know."""
 
 import json
 
@@ -25,7 +26,14 @@ def fill():
         take(api, new.get("Body"))
         return api, attributes
 
+    stage = provisioners._apigw_v2_stage_props
+
+    def stage_with_limits(properties):
+        limits = properties.get("DefaultRouteSettings", {})
+        return stage(properties) | {"defaultRouteSettings": {name[0].lower() + name[1:]: float(limit) for name, limit in limits.items()}}
+
     handlers |= {"create": create_with_body, "update": update_with_body}
+    provisioners._apigw_v2_stage_props = stage_with_limits
 
 
 def named(properties):
@@ -35,6 +43,7 @@ def named(properties):
 
 def take(api, document):
     document = document or {}
+    apigateway._apis[api]["corsConfiguration"] = document.get("x-amazon-apigateway-cors")
     authorizers = {}
     for name, scheme in document.get("components", {}).get("securitySchemes", {}).items():
         wanted = scheme["x-amazon-apigateway-authorizer"]
