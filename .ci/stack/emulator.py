@@ -7,7 +7,7 @@ import asyncio
 import os
 
 import https
-from gaps import booleans, documents, dropped, hosts, http_api, log_target, partiql, pipes, resources, schedules
+from gaps import booleans, documents, dropped, hosts, http_api, log_target, partiql, pipes, resources, schedules, transform
 from ministack import app
 
 CONTROL = "/_stack/schedules/"
@@ -25,7 +25,7 @@ def with_control(inner):
 
 
 def main():
-    for gap in (booleans, documents, dropped, hosts, http_api, log_target, partiql, pipes, resources):
+    for gap in (booleans, documents, dropped, hosts, http_api, log_target, partiql, pipes, resources, transform):
         gap.fill()
     https.serve(int(os.environ["HTTPS_PORT"]), os.environ["CERTIFICATES"], int(os.environ["GATEWAY_PORT"]))
     app.app = with_control(app.app)
