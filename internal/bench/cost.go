@@ -171,30 +171,8 @@ func kilobytes(images ...session.Record) float64 {
 
 // loggedBytes are about what the functions write of a single deletion at level
 // info: five lines of their own, the metrics of four invocations, and three lines
-// of Lambda's for each. idleMetrics are counted in internal/session/metric.go.
-const (
-	loggedBytes = 4_000
-	idleMetrics = 5
-)
-
-// alarmMetrics is how many metrics the template's alarms look at. Such an alarm names one, or has expressions over several.
-func alarmMetrics(t *template.Template) (n float64) {
-	for _, r := range t.Resources() {
-		if r.Type != "AWS::CloudWatch::Alarm" {
-			continue
-		}
-		if _, one := r.Properties["MetricName"]; one {
-			n++
-		}
-		metrics, _ := r.Properties["Metrics"].([]any)
-		for _, m := range metrics {
-			if _, read := m.(map[string]any)["MetricStat"]; read {
-				n++
-			}
-		}
-	}
-	return n
-}
+// of Lambda's for each.
+const loggedBytes = 4_000
 
 // announcement is what it costs to announce one session's end: the pipe, its
 // function, which asks an index and then the table for a session, and the event.
@@ -258,35 +236,6 @@ func reportCosts(r *report) error {
 	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
 		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)
-
-	// Of a fleet that answers and does nothing else; each host has an event, a line and some four calls of the tables for
-	// each inventory.
-	const runs = 43_200 + 8_640 // of cleanup: deletions each minute, an inventory each five
-	const polls = 5 * 3 * 43_200
-	idle := []struct {
-		what string
-		cost float64
-	}{
-		{"51,840 runs of cleanup, 60 ms each", runs * invocation(60*time.Millisecond, 5*time.Millisecond, backMemory)},
-		{"their schedules", runs * schedulerRun},
-		{"the index `due`, four lanes, read for what is due and for the count", 43_200 * 2 * 4 * 0.5 * readUnit},
-		{"the metrics that have values then", idleMetrics * metricMonth},
-		{"what the alarms look at", alarmMetrics(t) * alarmMonth},
-		{"Lambda's long polls of the queue: five pollers, 20 s each", polls * sqsRequest},
-		{"their logs, 0.5 KB a run", runs * 0.5e3 / 1e9 * logGigabyte},
-		{"the user pool's client (none with an `Issuer` of one's own)", cognitoClient},
-	}
-	rows = nil
-	sum := 0.0
-	for _, line := range idle {
-		rows = append(rows, []string{line.what, dollars(line.cost)})
-		sum += line.cost
-	}
-	rows = append(rows, []string{"**a month**", "**" + dollars(sum) + "**"})
-	head = []string{"when nothing happens", ""}
-	r.say("\n### Idle\n\n%s", table(head, rows))
-	r.brief["idle"] = table(head, rows)
-
 	return nil
 }
 

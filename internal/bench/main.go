@@ -6,7 +6,8 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "start", "growth" or "flood" it measures that alone.
+// with "start", "growth" or "flood" it measures that alone. With "cost" it works
+// out what a stack costs in a month; KEEP=1 writes that to DEPLOYING.md.
 package main
 
 import (
@@ -29,6 +30,9 @@ func main() {
 	debug.SetGCPercent(400) // the stand-in shares the machine with the contenders
 	if len(os.Args) > 1 && os.Args[1] == "profile" {
 		exit(profile(context.Background(), filepath.Join("build", "profiles")))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "cost" {
+		exit(reportStackCosts(os.Getenv("KEEP") != ""))
 	}
 	if len(os.Args) > 1 {
 		exit(part(context.Background(), os.Args[1]))

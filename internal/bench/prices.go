@@ -16,9 +16,11 @@ const (
 	schedulerRun   = 1.00 / 1e6   // cloudburn.io/blog/amazon-eventbridge-pricing; the first 14 million a month are free, and not counted so here
 	pipeRequest    = 0.40 / 1e6   // the same: an event that passes the filter
 	customEvent    = 1.00 / 1e6   // the same: an event of one's own, put on a bus
-	logGigabyte    = 0.50         // not confirmed: no page with it was found
-	metricMonth    = 0.30         // a metric, and a value of a dimension; not confirmed
+	logGigabyte    = 0.50         // factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards
+	dashboardMonth = 3.00         // the same; an account's first three are free, and not counted so here
+	metricMonth    = 0.30         // a metric, and a value of a dimension: signoz.io/guides/cloudwatch-pricing
 	alarmMonth     = 0.10         // a metric that an alarm looks at; not confirmed
+	keyRequest     = 0.03 / 1e4   // usage.ai/blogs/aws/reserved-instances/dynamodb/encryption-cost; 20,000 a month are free, and not counted so here
 	cognitoToken   = 2.25 / 1e3   // as in DEPLOYING.md, of 2025
 	cognitoClient  = 6.00         // a month; the same
 	// Free: events of AWS services on EventBridge (blog.awsfundamentals.com,

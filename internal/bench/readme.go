@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// What is written lies between these; what is there is replaced.
+// What is written lies between these; what is there is replaced. The first names
+// the command that writes it.
 const (
-	writtenBegin = "<!-- from here on written by KEEP=1 make bench -->\n"
+	writtenBegin = "<!-- from here on written by KEEP=1 %s -->\n"
 	writtenEnd   = "<!-- until here -->\n"
 )
 
@@ -18,23 +19,33 @@ const chartInReadme = "![Wall time of a batch of 1,000 sessions, against what on
 // keep writes the tables where they are shown: the short ones in README.md.
 func (r *report) keep() error {
 	return errors.Join(
-		writeSection("README.md", chartInReadme, r.brief["against"], r.brief["start"], r.brief["first answer"]),
-		writeSection("internal/bench/FIGURES.md",
+		writeSection("README.md", "make bench", chartInReadme, r.brief["against"], r.brief["start"], r.brief["first answer"]),
+		writeSection("internal/bench/FIGURES.md", "make bench",
 			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["spread"], r.brief["way back"], r.brief["growth"],
-			r.brief["cost"], r.brief["idle"]),
+			r.brief["cost"]),
 	)
 }
 
-func writeSection(path string, parts ...string) error {
+func writeSection(path, command string, parts ...string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, begins := strings.Cut(string(text), writtenBegin)
-	_, after, ends := strings.Cut(rest, writtenEnd)
-	if !begins || !ends {
-		return fmt.Errorf("%s has no section for the figures, %q to %q", path, strings.TrimSpace(writtenBegin), strings.TrimSpace(writtenEnd))
+	before, _, after, err := section(path, string(text), command)
+	if err != nil {
+		return err
 	}
 	written := "\n" + strings.Join(parts, "\n") + "\n"
-	return os.WriteFile(path, []byte(before+writtenBegin+written+writtenEnd+after), 0o644)
+	return os.WriteFile(path, []byte(before+written+after), 0o644)
+}
+
+// section parts a file's text at the section that the command writes.
+func section(path, text, command string) (before, written, after string, err error) {
+	begin := fmt.Sprintf(writtenBegin, command)
+	before, rest, begins := strings.Cut(text, begin)
+	written, after, ends := strings.Cut(rest, writtenEnd)
+	if !begins || !ends {
+		return "", "", "", fmt.Errorf("%s has no section %q to %q", path, strings.TrimSpace(begin), strings.TrimSpace(writtenEnd))
+	}
+	return before + begin, written, writtenEnd + after, nil
 }
