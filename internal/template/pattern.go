@@ -46,16 +46,39 @@ func ParsePattern(src []byte) (*Pattern, error) {
 func (p *Pattern) String() string { return p.source }
 
 // Match tells whether an event (a JSON object) matches. The error is about an event that is no JSON object.
-func (p *Pattern) Match(event []byte) (bool, error) {
-	v, err := decode(event)
-	if err != nil {
+func (p *Pattern) Match(event []byte) (bool, error) { return matchAny([]*Pattern{p}, event) }
+
+// matchAny tells whether an event matches one of the patterns. It reads the event once: the local system and the
+// simulation have each change of a record matched against many.
+func matchAny(patterns []*Pattern, event []byte) (bool, error) {
+	d := json.NewDecoder(bytes.NewReader(event))
+	d.UseNumber()
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
 		return false, fmt.Errorf("event: %w", err)
 	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return false, errors.New("event: must be a JSON object")
+	if _, err := d.Token(); m == nil || err != io.EOF {
+		return false, errors.New("event: must be a JSON object, and nothing else")
 	}
-	return p.root.match(m), nil
+	v := withNulls(m)
+	return slices.ContainsFunc(patterns, func(p *Pattern) bool { return p.root.match(v) }), nil
+}
+
+// withNulls puts null{} in the place of each null, and returns v.
+func withNulls(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return null{}
+	case map[string]any:
+		for name, inner := range v {
+			v[name] = withNulls(inner)
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = withNulls(inner)
+		}
+	}
+	return v
 }
 
 // object is what is asked of an object: every field must match.

@@ -40,12 +40,7 @@ func (s StreamSource) Matches(record json.RawMessage) (bool, error) {
 	if len(s.Filters) == 0 {
 		return true, nil
 	}
-	for _, f := range s.Filters {
-		if matches, err := f.Match(record); matches || err != nil {
-			return matches, err
-		}
-	}
-	return false, nil
+	return matchAny(s.Filters, record)
 }
 
 func (t *Template) queueSource(name string, p *properties) QueueSource {
