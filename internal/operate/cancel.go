@@ -16,19 +16,24 @@ import (
 
 func (p *program) cancelCommand() *cobra.Command {
 	var s sessions.Selection
-	request, yes := "", false
+	request, all, yes := "", false, false
 	cmd := &cobra.Command{
-		Use:   "cancel ID... | --owner OWNER | --host HOST",
+		Use:   "cancel ID... | --owner OWNER | --host HOST | --all",
 		Short: "Takes deletions back that wait for their close time",
 		Long: `Takes deletions back that have a grace period, until closing begins: of the
 sessions with these IDs, or of all that meet every flag and wait for their close
 time. Whoever was warned is told that the desktop stays.`,
 		Example: `  dcvbroker cancel SessionId123
-  dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes`,
+  dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes
+  dcvbroker cancel --all  # before the stack goes back to an older release`,
 		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			if s.IDs = ids; len(ids) == 0 && s.Owner == "" && s.Host == "" {
-				return fmt.Errorf("nothing says which deletions: name IDs, or give --owner or --host: see %s --help", cmd.CommandPath())
+			chosen := len(ids) > 0 || s.Owner != "" || s.Host != ""
+			switch s.IDs = ids; {
+			case all && chosen:
+				return fmt.Errorf("--all are those of every session: leave it out, or IDs, --owner and --host: see %s --help", cmd.CommandPath())
+			case !all && !chosen:
+				return fmt.Errorf("nothing says which deletions: name IDs, or give --owner, --host or --all: see %s --help", cmd.CommandPath())
 			}
 			return p.cancel(cmd.Context(), s, request, yes)
 		},
@@ -36,6 +41,7 @@ time. Whoever was warned is told that the desktop stays.`,
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those on this host")
 	p.completeHostFlag(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "those of every session")
 	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request\nwith this RequestId")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd

@@ -126,6 +126,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"delete s-1 --grace 5s", "from 1m to 24h: see dcvbroker delete --help"},
 		{"delete s-1 --grace 10m --force", "leave --grace and --message out: see dcvbroker delete --help"},
 		{"cancel", "see dcvbroker cancel --help"},
+		{"cancel --all s-1", "leave it out, or IDs, --owner and --host: see dcvbroker cancel --help"},
 		{"drain", "see dcvbroker drain --help"},
 		{"drain a b", "see dcvbroker drain --help"},
 		{"drain --url " + url + " " + demoHost, "give --yes"},
