@@ -87,12 +87,18 @@ class WorkflowsTest(unittest.TestCase):
     def test_a_release_is_built_as_everybody_can(self):
         said = "\n".join(scripts(self.read("release.yml")))
         self.assertIn("make release", said)
-        self.assertIn("build/release/*", said)
+        self.assertIn('.ci/deployment/notes "$VERSION" >build/notes.md\n', said)
+        self.assertIn("--notes-file build/notes.md build/release/*", said)
         for shortcut in ("SAME_CACHE", "PLATFORMS"):
             self.assertNotIn(shortcut, said)
         made = (ROOT / ".ci" / "deployment" / "release").read_text()
         self.assertIn("PLATFORMS:-" + " ".join(f"{system}/{processor}" for system in ("linux", "darwin", "windows") for processor in ("amd64", "arm64")), made)
         self.assertEqual(self.read("release.yml")[True], {"push": {"tags": ["v*"]}})
+
+    # For functions of an earlier version that run beside today's, and for the notes of a release.
+    def test_they_have_the_whole_history(self):
+        steps = [step for file in WORKFLOWS.iterdir() for job in self.read(file.name)["jobs"].values() for step in job.get("steps", [])]
+        self.assertEqual([step.get("with") for step in steps if "checkout" in step.get("uses", "")], [{"fetch-depth": 0}] * 2)
 
     def test_nothing_is_released_unchecked(self):
         self.assertTrue(any("gh release create" in script for script in scripts(self.read("release.yml"))))
