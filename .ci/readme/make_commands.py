@@ -21,7 +21,7 @@ RUN_BY = {
 }
 
 # Words in capitals that are no variables, and variables that others read.
-NO_VARIABLES = {"CREATING", "READY", "DELETING", "DELETED", "UNKNOWN", "GET", "PUT", "POST", "DELETE"}
+NO_VARIABLES = {"CREATING", "READY", "DELETING", "DELETED", "UNKNOWN", "GET", "PUT", "POST", "DELETE", "OPTIONS"}
 READ_BY_OTHERS = {"GODEBUG"}
 
 INLINE = re.compile(r"`((?:[A-Z_]+=\S* )*make(?: [^`]*)?|[A-Z][A-Z_]+(?:=[^`]*)?)`")
