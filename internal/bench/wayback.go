@@ -102,13 +102,16 @@ func (f handlerFunc) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource template.StreamSource, visibility time.Duration) time.Duration {
 	log := quiet
 	w.table = memtable.New()
+	var entries []session.Entry
 	for n := range hosts * sessionsPerHost {
 		host := hostID(n / sessionsPerHost)
 		rec := session.Listed(session.Session{ID: sessionID(n), Owner: "user1", HostID: host, Type: "virtual", CreationTime: "2026-11-23T08:30:00Z"})
-		rec[session.AttrState], rec[session.AttrAttemptID], rec[session.AttrDeletionRequestID] = "DELETING", "a1", "a1"
-		rec[session.AttrDeletionRequestedAt], rec[session.AttrNextAttemptAt] = session.FormatTime(time.Now()), session.FormatTime(time.Now().Add(session.Lease))
-		rec[session.AttrDueShard], rec[session.AttrAttempts] = "0", int64(1)
 		w.table.Put(rec)
+		entries = append(entries, session.Entry{SessionID: sessionID(n), Owner: "user1"})
+	}
+	d := &session.Deleter{Table: w.table, Closer: obedient{}, GiveUp: time.Hour, ForceMode: session.Purge, Log: quiet}
+	if _, err := d.Delete(context.Background(), session.Request{ID: "a1", By: "bench", At: time.Now(), Entries: entries}); err != nil {
+		panic(err)
 	}
 	confirming := slowTable{w, &w.confirming}
 	index := countedIndex{w.table, &w.confirming}
