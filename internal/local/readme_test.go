@@ -13,6 +13,7 @@ import (
 
 const (
 	parametersTable = "| parameter | default | |"
+	underWayTable   = "| parameter | what is under way |"
 	variablesTable  = "| variable of `make run` | default | |"
 
 	// What DEPLOYING.md says instead of the defaults of Issuer, Audience and Scope,
@@ -89,6 +90,29 @@ func parameterFaults(deploying string, defaults map[string]string) []string {
 	return append(faults, unlisted(all, names, "parameter")...)
 }
 
+var anyQuoted = regexp.MustCompile("`([^`]*)`")
+
+// underWayFaults: a parameter may be in several rows, and must be in one.
+func underWayFaults(deploying string, defaults map[string]string) (faults []string) {
+	_, table, _ := strings.Cut(deploying, "\n"+underWayTable+"\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	named := map[string]bool{}
+	for _, line := range strings.Split(table, "\n")[1:] {
+		for _, name := range anyQuoted.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
+			named[name[1]] = true
+			if _, is := defaults[name[1]]; !is {
+				faults = append(faults, name[1]+" is no parameter")
+			}
+		}
+	}
+	for name := range defaults {
+		if !named[name] {
+			faults = append(faults, "it is not said what a change of "+name+" means for what is under way")
+		}
+	}
+	return faults
+}
+
 // readsVariables is the one file that does.
 const readsVariables = "settings.go"
 
@@ -142,6 +166,23 @@ func TestDeployingListsTheParametersAndTheirDefaults(t *testing.T) {
 		{"| empty: the default bus |", "| the default bus |", "of EventBusArn"},
 	} {
 		brokenIsNoticed(t, deploying, c.old, c.new, c.want, func(deploying string) []string { return parameterFaults(deploying, tmpl.Parameters()) })
+	}
+}
+
+func TestDeployingSaysWhatAChangeOfEachParameterMeans(t *testing.T) {
+	tmpl, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deploying := read(t, "../operate/DEPLOYING.md")
+	for _, fault := range underWayFaults(deploying, tmpl.Parameters()) {
+		t.Error(fault)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"| `ForceMode` | what", "| `ForcedMode` | what", "ForcedMode is no parameter"},
+		{"`LogLevel`, `DeletionProtection`", "`LogLevel`", "a change of DeletionProtection"},
+	} {
+		brokenIsNoticed(t, deploying, c.old, c.new, c.want, func(deploying string) []string { return underWayFaults(deploying, tmpl.Parameters()) })
 	}
 }
 
