@@ -125,7 +125,7 @@ func (f *flooded) fill(ctx context.Context) error {
 		record[session.AttrDeletionRequestedAt], record[session.AttrNextAttemptAt] = old, old
 		record[session.AttrAttempts], record[session.AttrDueShard] = int64(1), fmt.Sprint(n%4)
 		f.Put(record)
-		if _, err := f.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: hostID, SentAt: answered, At: answered}); err != nil {
+		if _, _, err := f.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: hostID, SentAt: answered, At: answered}); err != nil {
 			return err
 		}
 	}

@@ -78,7 +78,8 @@ var tableOperations = []struct {
 			inv.Sessions = append(inv.Sessions, session.Found{NameOnHost: r.ID, Owner: r.Owner, Type: r.Type, CreationTime: r.CreationTime, NumOfConnections: 1})
 		}
 		g := &session.InventoryReconciler{Table: f.table, Index: f.index, Getter: f.reader, HostTable: f.hosts, MaxSessions: 1000, Now: time.Now, Log: quiet}
-		return g.Apply(ctx, inv)
+		_, err := g.Apply(ctx, inv)
+		return err
 	}},
 	{"describe an owner's 10 sessions", func(ctx context.Context, f *fleetTable, round int) error {
 		page, err := (&session.Describer{Reader: f.reader, Now: time.Now}).Describe(ctx, session.Query{Owner: f.record(f.size/2 + round*10).Owner, Limit: 100})
@@ -105,8 +106,8 @@ func (obedient) Close(_ context.Context, a session.Attempt) []error {
 	return make([]error, len(a.Closings))
 }
 
-func (obedient) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return nil, nil
+func (obedient) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
+	return nil, nil, nil
 }
 
 func newMemoryTable(context.Context, int) (*fleetTable, error) {

@@ -32,6 +32,8 @@ type HostsAPI interface {
 //	Platform                      the document's step that answered
 //	ExpiresAt                     of silent hosts: when the item may be removed
 //	AskedAt                       of silent hosts: when EC2 was last asked
+//	OwnerTag, OwnerTagReadAt      the instance's tag DcvOwner, "" without one, and
+//	                              when EC2 told it
 //	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
@@ -165,9 +167,9 @@ func (t Hosts) items(ctx context.Context, ids []string, do func(id string, r ses
 	return nil
 }
 
-// RecordAnswer implements session.HostTable: one conditional write, and another if it is
-// not fresh and does not say that the host is empty.
-func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+// RecordAnswer implements session.HostTable: one conditional write, whose answer has the
+// tag, and another if it is not fresh and does not say that the host is empty.
+func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, tag session.OwnerTag, err error) {
 	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
 	switch {
 	case a.Sessions > 0:
@@ -178,7 +180,7 @@ func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bo
 	if a.Complete {
 		said = ", CompleteAt = :sent" + said
 	}
-	fresh, err = t.updateHost(ctx, a.HostID,
+	fresh, old, err := t.updateHostOf(ctx, a.HostID,
 		"SET InventorySentAt = :sent, InventoryId = :id, AnsweredAt = :at, AnsweredLane = :lane, Platform = :platform"+said,
 		"attribute_not_exists(InventorySentAt) OR InventorySentAt < :sent OR InventorySentAt = :sent AND attribute_exists(AnsweredLane)",
 		map[string]any{
@@ -186,11 +188,24 @@ func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bo
 			":lane": answeredShard, ":platform": a.Platform,
 		})
 	if fresh || err != nil || a.Sessions == 0 && a.Complete {
-		return fresh, err
+		return fresh, ownerTagIn(old), err
 	}
 	// The host may have run it after a newer one that found it empty.
 	_, err = t.updateHost(ctx, a.HostID, "REMOVE EmptySince", "attribute_exists(EmptySince)", nil)
-	return false, err
+	return false, session.OwnerTag{}, err
+}
+
+// RecordOwnerTag implements session.HostTable.
+func (t Hosts) RecordOwnerTag(ctx context.Context, hostID string, tag session.OwnerTag) error {
+	_, err := t.updateHost(ctx, hostID, "SET OwnerTag = :owner, OwnerTagReadAt = :at",
+		"attribute_exists(HostId) AND (attribute_not_exists(OwnerTagReadAt) OR OwnerTagReadAt <= :at)",
+		map[string]any{":owner": tag.Owner, ":at": session.FormatTime(tag.ReadAt)})
+	return err
+}
+
+func ownerTagIn(r session.Record) session.OwnerTag {
+	owner, _ := r["OwnerTag"].(string)
+	return session.OwnerTag{Owner: owner, ReadAt: timeIn(r, "OwnerTagReadAt")}
 }
 
 // MarkSilent implements session.HostTable.
@@ -208,18 +223,30 @@ func (t Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error
 
 // updateHost is update of a host's item.
 func (t Hosts) updateHost(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
+	met, _, err = t.updateHostOf(ctx, hostID, update, condition, values)
+	return met, err
+}
+
+// updateHostOf is updateHost, and has the item that there was before.
+func (t Hosts) updateHostOf(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, old session.Record, err error) {
 	if cannotBeHost(hostID) {
-		return false, fmt.Errorf("no host is called %.50q", hostID)
+		return false, nil, fmt.Errorf("no host is called %.50q", hostID)
 	}
-	return t.update(ctx, hostID, update, condition, values)
+	return t.updateOf(ctx, hostID, update, condition, values)
 }
 
 // update tells whether the condition was met.
 func (t Hosts) update(ctx context.Context, key, update, condition string, values map[string]any) (met bool, err error) {
+	met, _, err = t.updateOf(ctx, key, update, condition, values)
+	return met, err
+}
+
+func (t Hosts) updateOf(ctx context.Context, key, update, condition string, values map[string]any) (met bool, old session.Record, err error) {
 	in := &dynamodb.UpdateItemInput{
 		TableName:        aws.String(t.Table),
 		Key:              map[string]types.AttributeValue{"HostId": attributeValue(key)},
 		UpdateExpression: aws.String(update),
+		ReturnValues:     types.ReturnValueAllOld, // costs nothing (API reference, UpdateItem)
 	}
 	if condition != "" {
 		in.ConditionExpression = aws.String(condition)
@@ -230,14 +257,14 @@ func (t Hosts) update(ctx context.Context, key, update, condition string, values
 	for name, v := range values {
 		in.ExpressionAttributeValues[name] = attributeValue(v)
 	}
-	_, err = t.Client.UpdateItem(ctx, in)
+	out, err := t.Client.UpdateItem(ctx, in)
 	if unmet := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &unmet) {
-		return false, nil
+		return false, nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("host %s: %w", key, err)
+		return false, nil, fmt.Errorf("host %s: %w", key, err)
 	}
-	return true, nil
+	return true, Record(out.Attributes), nil
 }
 
 // AnsweredBefore implements session.HostTable: the first entries of the index by-answered.

@@ -77,7 +77,7 @@ func (t Hosts) Silences(ctx context.Context, hostIDs []string) (map[string]sessi
 	silences := map[string]session.Silence{}
 	err := t.items(ctx, possibleHosts(hostIDs), func(id string, r session.Record) {
 		_, answers := r["AnsweredLane"]
-		silences[id] = session.Silence{Silent: !answers, AnsweredAt: timeIn(r, "AnsweredAt"), AskedAt: timeIn(r, "AskedAt")}
+		silences[id] = session.Silence{Silent: !answers, AnsweredAt: timeIn(r, "AnsweredAt"), AskedAt: timeIn(r, "AskedAt"), OwnerTag: ownerTagIn(r)}
 	})
 	return silences, err
 }

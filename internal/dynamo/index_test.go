@@ -103,7 +103,7 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 	name, _ := templateTable(t, client, "HostsTable")
 	hosts := dynamo.Hosts{Client: client, Table: name}
 	sent := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	if _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil {
+	if _, _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil {
 		t.Fatal(err)
 	}
 	for id, at := range map[string]types.AttributeValue{
@@ -137,7 +137,7 @@ func TestOnlySilentHostsExpire(t *testing.T) {
 	hosts := dynamo.Hosts{Client: client, Table: name}
 	now := time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)
 	answer := func(sent time.Time) {
-		if fresh, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {
+		if fresh, _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1", SentAt: sent, At: sent}); err != nil || !fresh {
 			t.Fatal(fresh, err)
 		}
 	}
@@ -196,7 +196,7 @@ func (noHosts) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...fun
 
 func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
 	hosts := dynamo.Hosts{Client: noHosts{}, Table: "Hosts"}
-	if fresh, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
+	if fresh, _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
 		t.Errorf("fresh %v, %v", fresh, err)
 	}
 	if silent, err := hosts.MarkSilent(t.Context(), "i-1", time.Now()); silent || !errors.Is(err, errDown) {

@@ -86,8 +86,8 @@ func (takes) Notify(_ context.Context, notices []session.Notice) []error {
 	return make([]error, len(notices))
 }
 
-func (takes) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return nil, nil
+func (takes) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
+	return nil, nil, nil
 }
 
 // A bill is one deletion, step by step, and what each step takes.
@@ -176,7 +176,8 @@ func (b *bill) cleanup(name string, after time.Duration) {
 func (b *bill) vanish() {
 	b.step("inventory without it", 0, func() error {
 		ir := session.InventoryReconciler{Table: b.table, Index: b.table, HostTable: memtable.NewHosts(), MaxSessions: 500, Now: b.clock, Log: quiet}
-		return ir.Apply(b.Context(), session.Inventory{ID: "22222222-2222-4333-8444-555555555555", HostID: b.is.HostID, SentAt: b.now, Complete: true})
+		_, err := ir.Apply(b.Context(), session.Inventory{ID: "22222222-2222-4333-8444-555555555555", HostID: b.is.HostID, SentAt: b.now, Complete: true})
+		return err
 	})
 }
 

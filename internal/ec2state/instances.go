@@ -53,8 +53,8 @@ func isInstanceID(id string) bool {
 // as alive: EC2 cannot know it, and in a filter * and ? would be patterns. With
 // an error there are no statuses at all, since half an answer reads like hosts that
 // are gone.
-func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
-	statuses := make(map[string]session.HostStatus, len(hostIDs))
+func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (statuses map[string]session.HostStatus, owners map[string]string, err error) {
+	statuses, owners = make(map[string]session.HostStatus, len(hostIDs)), map[string]string{}
 	var asked []string
 	for _, id := range hostIDs {
 		if _, twice := statuses[id]; twice {
@@ -68,16 +68,28 @@ func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (map[string]
 	for ids := range slices.Chunk(asked, maxPerCall) {
 		found, err := i.describe(ctx, ids)
 		if err != nil {
-			return nil, fmt.Errorf("describe %d instances: %w", len(ids), err)
+			return nil, nil, fmt.Errorf("describe %d instances: %w", len(ids), err)
 		}
 		for _, id := range ids {
 			statuses[id] = session.Terminated // unless EC2 knows it
 			if instance, ok := found[id]; ok {
-				statuses[id] = status(instance)
+				statuses[id], owners[id] = status(instance), owner(instance)
 			}
 		}
 	}
-	return statuses, nil
+	return statuses, owners, nil
+}
+
+// owner is the value of an instance's tag DcvOwner, "" without one. The keys of tags are
+// compared to the letter, and each is there once (EC2 User Guide, Using_Tags: "Tag keys and
+// values are case-sensitive", "For each resource, each tag key must be unique").
+func owner(i types.Instance) string {
+	for _, tag := range i.Tags {
+		if aws.ToString(tag.Key) == session.OwnerTagKey {
+			return aws.ToString(tag.Value)
+		}
+	}
+	return ""
 }
 
 // describe gets those of the instances that EC2 knows: all but those that were

@@ -102,6 +102,9 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 	must(t, f.Start(ids[6]))
 	must(t, f.Stop(ids[6]))
 	must(t, f.Stop(hybrid))
+	must(t, f.SetOwnerTag(ids[0], `EXAMPLE\user`))
+	must(t, f.SetOwnerTag(ids[4], "user"))
+	wantOwners := map[string]string{ids[0]: `EXAMPLE\user`, ids[1]: "", ids[2]: "", ids[3]: "", ids[4]: "user", ids[5]: "", ids[6]: ""}
 	want := map[string]session.HostStatus{
 		ids[0]:       session.Alive,
 		ids[1]:       session.Stopped,
@@ -116,9 +119,12 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 	hosts := append(slices.Clone(ids), hybrid, "i-99999999", ids[1])
 	for what, api := range map[string]ec2state.API{"in process": f, "over the wire": overTheWire(t, f)} {
 		c := &counted{API: api}
-		got, err := ec2state.New(c).Statuses(t.Context(), hosts)
+		got, owners, err := ec2state.New(c).Statuses(t.Context(), hosts)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
+		}
+		if diff := cmp.Diff(wantOwners, owners); diff != "" { // of those that EC2 knows
+			t.Errorf("%s, owners (-want +got):\n%s", what, diff)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -132,7 +138,7 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 func TestMachinesThatAreNotEC2sAreNotAskedAbout(t *testing.T) {
 	hosts := []string{"mi-01234567890abcdef", "", "host-1", "i-*", "i-????????", "i-0123456", "i-01234567\n", "xi-01234567"}
 	c := &counted{}
-	got, err := ec2state.New(c).Statuses(t.Context(), hosts)
+	got, _, err := ec2state.New(c).Statuses(t.Context(), hosts)
 	if err != nil || c.pages != 0 {
 		t.Errorf("%d calls, %v; want none", c.pages, err)
 	}
@@ -141,7 +147,7 @@ func TestMachinesThatAreNotEC2sAreNotAskedAbout(t *testing.T) {
 			t.Errorf("host %q: %v, %v; want it alive", host, status, ok)
 		}
 	}
-	if got, err := ec2state.New(c).Statuses(t.Context(), nil); err != nil || len(got) != 0 || c.pages != 0 {
+	if got, _, err := ec2state.New(c).Statuses(t.Context(), nil); err != nil || len(got) != 0 || c.pages != 0 {
 		t.Errorf("nothing asked: %v, %v, %d calls", got, err, c.pages)
 	}
 }
@@ -153,7 +159,7 @@ func TestEC2IsAskedOnceForEach200Hosts(t *testing.T) {
 	must(t, f.Stop(ids[400]))
 	for _, page := range []int32{0, 5} {
 		c := &counted{API: f, most: page}
-		got, err := ec2state.New(c).Statuses(t.Context(), ids)
+		got, _, err := ec2state.New(c).Statuses(t.Context(), ids)
 		must(t, err)
 		var sizes []int
 		for _, asked := range c.asked {
@@ -180,7 +186,7 @@ func TestEC2IsAskedOnceForEach200Hosts(t *testing.T) {
 func TestAFailedCallSaysNothingOfAnyHost(t *testing.T) {
 	f, ids := newFleet(t, 201)
 	for failing := 1; failing <= 2; failing++ {
-		got, err := ec2state.New(&counted{API: f, failing: failing}).Statuses(t.Context(), ids)
+		got, _, err := ec2state.New(&counted{API: f, failing: failing}).Statuses(t.Context(), ids)
 		if err == nil || got != nil {
 			t.Errorf("call %d fails: %d statuses, %v", failing, len(got), err)
 		}
@@ -240,12 +246,12 @@ func TestEveryStateOfAnInstanceIsReadAsItsSessionsFate(t *testing.T) {
 		if c.code != "" {
 			i.StateReason = &types.StateReason{Code: &c.code}
 		}
-		got, err := ec2state.New(said{t, i}).Statuses(t.Context(), []string{"i-01234567"})
+		got, _, err := ec2state.New(said{t, i}).Statuses(t.Context(), []string{"i-01234567"})
 		if err != nil || got["i-01234567"] != c.want {
 			t.Errorf("%s %s %s: %v, %v; want %v", c.state, c.code, c.lifecycle, got, err, c.want)
 		}
 	}
-	got, err := ec2state.New(said{t, types.Instance{InstanceId: aws.String("i-01234567")}}).Statuses(t.Context(), []string{"i-01234567"})
+	got, _, err := ec2state.New(said{t, types.Instance{InstanceId: aws.String("i-01234567")}}).Statuses(t.Context(), []string{"i-01234567"})
 	if err != nil || got["i-01234567"] != session.Alive {
 		t.Errorf("an instance without a state: %v, %v", got, err)
 	}

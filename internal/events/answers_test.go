@@ -294,7 +294,7 @@ func TestHostThatSaidNothingIsThere(t *testing.T) {
 		}
 		f.has("s0", "State", "READY")
 		// It did not answer the inventory: in the end it counts as silent.
-		if fresh, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
+		if fresh, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
 			t.Errorf("noted as an answer: %q, %v", output, err)
 		}
 	}

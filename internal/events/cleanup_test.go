@@ -66,7 +66,7 @@ func TestIdleUsersAreWarnedAsTheStackIsSet(t *testing.T) {
 // long that takes.
 func TestInventoryIsSentBeforeSilentHostsAreLookedAt(t *testing.T) {
 	f := newFleetWorld(t)
-	if _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)}); err != nil {
+	if _, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, ago := range []time.Duration{30 * time.Minute, 15 * time.Minute} {
@@ -89,7 +89,7 @@ func TestInventoryIsSentBeforeSilentHostsAreLookedAt(t *testing.T) {
 // hosts cannot be dealt with.
 func TestInventoryIsAskedForWhateverFails(t *testing.T) {
 	f := newFleetWorld(t)
-	_, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
+	_, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestOneUnansweredInventoryMakesNobodySilent(t *testing.T) {
 		}
 		f.has("s0", "State", want)
 		if n == 0 {
-			if _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
+			if _, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: now, At: now.Add(time.Second)}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -45,12 +45,12 @@ func newFleetWorld(t *testing.T) *fleetWorld {
 	return f
 }
 
-func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, map[string]string, error) {
 	f.asked = append(f.asked, hostIDs...)
 	if f.asking != nil {
 		f.asking()
 	}
-	return f.statuses, f.ec2
+	return f.statuses, nil, f.ec2
 }
 
 func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {

@@ -169,12 +169,12 @@ func instanceSample(t *testing.T, text []byte) {
 // sameStatus is EC2 that says the same of every host.
 type sameStatus session.HostStatus
 
-func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, map[string]string, error) {
 	statuses := map[string]session.HostStatus{}
 	for _, id := range hostIDs {
 		statuses[id] = session.HostStatus(f)
 	}
-	return statuses, nil
+	return statuses, nil, nil
 }
 
 // commandSample confirms the deletion of SessionId123.

@@ -209,8 +209,8 @@ func (s *system) confirmations() map[string]any {
 
 type alive struct{}
 
-func (alive) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return nil, nil
+func (alive) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
+	return nil, nil, nil
 }
 
 // failing is the table with what fails.

@@ -26,6 +26,7 @@ type host struct {
 	session.HostAnswer
 	silent                           bool
 	askedAt                          time.Time
+	ownerTag                         session.OwnerTag
 	completeAt, occupied, emptySince time.Time
 }
 
@@ -90,11 +91,11 @@ func (t *Hosts) Newest(ctx context.Context, hostIDs []string) (map[string]time.T
 }
 
 // RecordAnswer implements session.HostTable.
-func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, tag session.OwnerTag, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := checkHost(a.HostID); err != nil {
-		return false, err
+		return false, tag, err
 	}
 	a.SentAt, a.At = kept(a.SentAt), kept(a.At)
 	known := t.hosts[a.HostID]
@@ -103,11 +104,12 @@ func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh b
 		if a.Sessions > 0 || !a.Complete {
 			known.emptySince = time.Time{}
 		}
-		return false, ctx.Err()
+		return false, tag, ctx.Err()
 	}
 	now := &host{HostAnswer: a}
 	if known != nil {
 		now.askedAt, now.completeAt, now.occupied, now.emptySince = known.askedAt, known.completeAt, known.occupied, known.emptySince
+		now.ownerTag = known.ownerTag
 	}
 	if a.Complete {
 		now.completeAt = a.SentAt
@@ -121,7 +123,21 @@ func (t *Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh b
 		now.emptySince = a.SentAt
 	}
 	t.hosts[a.HostID] = now
-	return true, ctx.Err()
+	return true, now.ownerTag, ctx.Err()
+}
+
+// RecordOwnerTag implements session.HostTable.
+func (t *Hosts) RecordOwnerTag(ctx context.Context, hostID string, tag session.OwnerTag) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := checkHost(hostID); err != nil {
+		return err
+	}
+	tag.ReadAt = kept(tag.ReadAt)
+	if h := t.hosts[hostID]; h != nil && !tag.ReadAt.Before(h.ownerTag.ReadAt) {
+		h.ownerTag = tag
+	}
+	return ctx.Err()
 }
 
 // Notes implements session.HostNotes.

@@ -49,7 +49,7 @@ func (t *Hosts) Silences(ctx context.Context, hostIDs []string) (map[string]sess
 	silences := map[string]session.Silence{}
 	for _, id := range hostIDs {
 		if h := t.hosts[id]; h != nil {
-			silences[id] = session.Silence{Silent: h.silent, AnsweredAt: h.At, AskedAt: h.askedAt}
+			silences[id] = session.Silence{Silent: h.silent, AnsweredAt: h.At, AskedAt: h.askedAt, OwnerTag: h.ownerTag}
 		}
 	}
 	return silences, ctx.Err()

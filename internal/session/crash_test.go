@@ -26,8 +26,8 @@ func (a *asked) Close(_ context.Context, attempt session.Attempt) []error {
 // living is an EC2 where every host lives.
 type living struct{}
 
-func (living) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return nil, nil
+func (living) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
+	return nil, nil, nil
 }
 
 // Killed between the mark and the command, the deletion is in the table with a

@@ -110,7 +110,7 @@ func TestDetailsOfAnOwnersAreOfTheTable(t *testing.T) {
 
 func TestDetailsTellWhenSessionsWereLastSeen(t *testing.T) {
 	d := newDescribed()
-	if _, err := d.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostA, SentAt: at(300), Complete: true}); err != nil {
+	if _, _, err := d.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostA, SentAt: at(300), Complete: true}); err != nil {
 		t.Fatal(err)
 	}
 	d.table.Put(seen(listedRecord))

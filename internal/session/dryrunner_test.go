@@ -140,7 +140,7 @@ func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 		{SentAt: at(500)}, // one that was cut does not tell what it lacks
 	} {
 		a.HostID = hostA
-		if _, err := hostTable.RecordAnswer(t.Context(), a); err != nil {
+		if _, _, err := hostTable.RecordAnswer(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}

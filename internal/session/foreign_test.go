@@ -57,7 +57,7 @@ func TestHostSpeaksForItselfOnly(t *testing.T) {
 				inv.Complete = rapid.IntRange(0, 3).Draw(rt, "cut") > 0
 				say(func() {
 					speaker, u.now = host, clock
-					if err := u.reconciler().Apply(context.Background(), inv); err != nil {
+					if _, err := u.reconciler().Apply(context.Background(), inv); err != nil {
 						rt.Fatal(err)
 					}
 				})

@@ -27,8 +27,9 @@ const (
 
 // Instances knows whether hosts still are.
 type Instances interface {
-	// Statuses asks about each of the hosts.
-	Statuses(ctx context.Context, hostIDs []string) (map[string]HostStatus, error)
+	// Statuses asks about each of the hosts. owners are the values of the tag
+	// DcvOwner, "" where there is none, of those that it knows.
+	Statuses(ctx context.Context, hostIDs []string) (statuses map[string]HostStatus, owners map[string]string, err error)
 }
 
 // A HostReaper ends what ran on hosts that are gone. Nobody's word is taken for
@@ -81,7 +82,7 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]H
 		return nil, nil
 	}
 	asked := hr.Now().Truncate(time.Millisecond) // as the records' times are
-	statuses, err := hr.statuses(ctx, hostIDs)
+	statuses, owners, err := hr.statuses(ctx, hostIDs)
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)
 	}
@@ -98,47 +99,38 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]H
 		}
 		checks[hostID] = check
 	}
-	for hostID, err := range hr.addUnknownHosts(ctx, alive, asked) {
-		checks[hostID] = HostCheck{Alive, err}
+	known, err := hr.HostTable.Silences(ctx, alive)
+	for _, hostID := range alive {
+		if _, ok := known[hostID]; !ok && err == nil {
+			checks[hostID] = HostCheck{Alive, hr.addIfItHasSessions(ctx, hostID, asked)}
+		} else if err != nil {
+			checks[hostID] = HostCheck{Alive, fmt.Errorf("read which hosts are known: %w", err)}
+		}
 	}
+	hr.keepOwnerTags(ctx, alive, owners, known, asked)
 	return checks, nil
 }
 
-func (hr *HostReaper) statuses(ctx context.Context, hostIDs []string) (map[string]HostStatus, error) {
+func (hr *HostReaper) statuses(ctx context.Context, hostIDs []string) (statuses map[string]HostStatus, owners map[string]string, err error) {
 	ctx, stop := context.WithTimeout(ctx, askTime)
 	defer stop()
 	return hr.Instances.Statuses(ctx, hostIDs)
 }
 
-// addUnknownHosts adds hosts that have sessions to the Hosts table: one that
-// never answers an inventory is then found to be silent. EC2 tells of all instances of
+// addIfItHasSessions adds a host that is not known to the Hosts table: if it never
+// answers an inventory, it is then found to be silent. EC2 tells of all instances of
 // the account, and others are nobody's concern.
-func (hr *HostReaper) addUnknownHosts(ctx context.Context, hostIDs []string, now time.Time) map[string]error {
-	errs := map[string]error{}
-	known, err := hr.HostTable.Newest(ctx, hostIDs)
-	for _, hostID := range hostIDs {
-		if err != nil {
-			errs[hostID] = fmt.Errorf("read which hosts are known: %w", err)
-			continue
-		}
-		if _, ok := known[hostID]; ok {
-			continue
-		}
-		if err := hr.addIfItHasSessions(ctx, hostID, now); err != nil {
-			errs[hostID] = fmt.Errorf("host %s: %w", hostID, err)
-		}
-	}
-	return errs
-}
-
 func (hr *HostReaper) addIfItHasSessions(ctx context.Context, hostID string, now time.Time) error {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
 	records, _, err := hr.Index.OnHost(ctx, hostID, "", 1)
-	if len(records) == 0 || err != nil {
-		return err
+	if len(records) > 0 && err == nil {
+		err = hr.HostTable.AddHost(ctx, hostID, now)
 	}
-	return hr.HostTable.AddHost(ctx, hostID, now)
+	if err != nil {
+		return fmt.Errorf("host %s: %w", hostID, err)
+	}
+	return nil
 }
 
 func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status HostStatus, asked time.Time) error {

@@ -24,7 +24,8 @@ type HostTable interface {
 	// was sent later is noted already, or this one is, and the host was marked
 	// silent since. Then nothing is written, but that the host is not known to be
 	// empty, if this answer does not say so: it may be the one that was run last.
-	RecordAnswer(ctx context.Context, a HostAnswer) (fresh bool, err error)
+	// With a fresh answer comes the host's tag, as it is kept then.
+	RecordAnswer(ctx context.Context, a HostAnswer) (fresh bool, tag OwnerTag, err error)
 	// AnsweredBefore lists hosts that last answered before that time and are not marked
 	// silent yet, the longest silent first, at most limit of them.
 	AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
@@ -38,6 +39,9 @@ type HostTable interface {
 	// Silences has those of the hosts, which are distinct, that are known, as they
 	// are now.
 	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
+	// RecordOwnerTag keeps the tag of a host, if it is known, and no tag is kept
+	// that was read later.
+	RecordOwnerTag(ctx context.Context, hostID string, tag OwnerTag) error
 }
 
 // The Hosts table has other items than hosts: one of the whole fleet, and a note for
@@ -68,10 +72,11 @@ type HostAnswer struct {
 }
 
 // A Silence is whether a host is marked silent, and since when: its last answer, and the
-// last question to EC2 after that.
+// last question to EC2 after that. OwnerTag is read from hosts that answer, too.
 type Silence struct {
 	Silent              bool
 	AnsweredAt, AskedAt time.Time
+	OwnerTag            OwnerTag
 }
 
 // HostNotes is what the Hosts table has noted of inventories.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,8 +42,9 @@ func (s Silence) due(now time.Time) bool {
 // A HostWalker looks at the hosts that have living records, some at each run, and
 // begins again when it has been at all of them. It finds what nobody else asks
 // about: hosts that the Hosts table lacks, because it was made again, or the
-// Sessions table restored; silent hosts, whose end nobody told of; and sessions of
-// silent hosts that are READY again, because the Sessions table was restored.
+// Sessions table restored; silent hosts, whose end nobody told of; sessions of
+// silent hosts that are READY again, because the Sessions table was restored; and
+// the tags DcvOwner of hosts that do well.
 type HostWalker struct {
 	Hosts     HostLister
 	HostTable interface {
@@ -124,9 +126,17 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 			}
 		}
 	}
+	tags, left := tagsToRead(hostIDs, silences, now)
+	if left > 0 {
+		hw.Log.Warn("one run's bound is reached: later runs read the tags "+OwnerTagKey+" of more hosts", "Hosts", len(tags), "HostsLeft", left)
+	}
 	asking, stop := EndEarlier(ctx, hostTime) // then there is time to go back
 	defer stop()
-	checks, unasked := hw.Reaper.Check(asking, ask)
+	checks, unasked := hw.Reaper.Check(asking, slices.Concat(ask, tags))
+	if unasked != nil && len(ask) == 0 {
+		hw.Log.Warn("tags "+OwnerTagKey+" are not read: a later run asks again", "Hosts", len(tags), "Cause", unasked)
+		unasked = nil
+	}
 	missed, err := hw.lookAtSilent(ctx, hostIDs, silent, checks, now)
 	errs = append(errs, unasked, err)
 	// Not back to where this run began: what it could not do there would hold up all others.

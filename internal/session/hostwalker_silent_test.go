@@ -36,6 +36,11 @@ func (u *upkeep) walkFor(when time.Time, d time.Duration) error {
 	return u.walker().Walk(ctx)
 }
 
+// askedOf are those of the hosts about which EC2 was asked; about others it was for their tags.
+func (u *upkeep) askedOf(hostIDs []string) []string {
+	return slices.DeleteFunc(slices.Clone(u.asked), func(id string) bool { return !slices.Contains(hostIDs, id) })
+}
+
 // The next run goes on with the silent hosts for which there was no time, and not
 // first with all the others. What takes all the time of a run holds up nobody for
 // longer.
@@ -68,8 +73,8 @@ func TestWalkGoesBackToSilentHostsThatItHadNoTimeFor(t *testing.T) {
 		place(hostIDs[1]) // there was no time for the third
 		reading[hostIDs[1]], reading[hostIDs[2]] = 0, 5500*time.Millisecond
 		walk(1801)
-		if !slices.Equal(u.asked, hostIDs[2:]) {
-			t.Errorf("asked about %q", u.asked)
+		if asked := u.askedOf(hostIDs); !slices.Equal(asked, hostIDs[2:]) {
+			t.Errorf("asked about %q", asked)
 		}
 
 		// The first host of a run, or the question about it, takes all the time.
@@ -128,7 +133,7 @@ func TestWalkGoesBackToHostsThatEC2DidNotTellOf(t *testing.T) {
 	}
 	u.has("m", "State", "UNKNOWN") // nobody needs EC2 for that
 	u.ec2Fails = nil
-	if err := u.walkFor(at(1804), time.Minute); err != nil || !slices.Equal(u.asked, hostIDs) {
+	if err := u.walkFor(at(1804), time.Minute); err != nil || !slices.Equal(u.askedOf(hostIDs), hostIDs) {
 		t.Errorf("asked about %q, %v", u.asked, err)
 	}
 }

@@ -84,6 +84,9 @@ func TestSilentHostsAreAskedAboutAtGrowingIntervals(t *testing.T) {
 		t.Errorf("asked after %v minutes, want %v", asked, want)
 	}
 	u.take(inventory(hostA, at(24*3600), found("s1", alice)))
+	if err := u.hostTable.RecordOwnerTag(t.Context(), hostA, session.OwnerTag{ReadAt: at(48*3600 - 1)}); err != nil { // else it is read
+		t.Fatal(err)
+	}
 	u.asked = nil
 	u.walk(at(48 * 3600))
 	if len(u.asked) > 0 {

@@ -29,28 +29,41 @@ type InventoryReconciler struct {
 // removed by force but still runs. One older than the host's newest, or than an
 // hour, or dated more than a minute ahead, changes nothing. An open deletion is only ever confirmed by it. It may
 // be applied again at any time.
-func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
+//
+// What a host that is held to an owner by its tag says of others' sessions is not believed.
+// askEC2 tells that the tag is to be read again because of that: it may have changed.
+func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) (askEC2 bool, err error) {
 	log := ir.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
 	now := ir.Now()
 	inv.readAt = now
 	if age := now.Sub(inv.SentAt); age > maxInventoryAge {
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
-		return nil
+		return false, nil
 	} else if age < -maxInventoryAhead {
 		log.Warn("inventory dropped: it is dated ahead", "AgeSeconds", age.Seconds())
-		return nil
+		return false, nil
 	}
-	fresh, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
+	fresh, tag, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
 		HostID: inv.HostID, InventoryID: inv.ID, Platform: inv.Platform, SentAt: inv.SentAt, At: now,
 		Sessions: len(inv.Sessions) + inv.Unnamed, Complete: inv.Complete,
 	})
 	if err != nil {
-		return fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)
+		return false, fmt.Errorf("host %s: note its inventory: %w", inv.HostID, err)
 	}
 	if !fresh {
 		log.Info("inventory dropped: a newer one was applied")
-		return nil
+		return false, nil
 	}
+	if n := tag.refused(inv); n > 0 {
+		askEC2 = tag.olderThan(rereadRefusing, now)
+		log.Warn("host says that sessions of others run than the owner to whom its tag "+OwnerTagKey+" holds it: they are not listed",
+			"Owner", tag.Owner, "TagReadAt", FormatTime(tag.ReadAt), "Sessions", n, "Metric", Count(SessionsOfOtherOwners, n))
+	}
+	return askEC2, ir.apply(ctx, inv, tag, log)
+}
+
+func (ir *InventoryReconciler) apply(ctx context.Context, inv Inventory, tag OwnerTag, log *slog.Logger) error {
+	now := inv.readAt
 	lag := now.Sub(inv.SentAt).Seconds()
 	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
 		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
@@ -61,7 +74,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) error {
 		before:       inv.SentAt,
 		now:          now,
 	}
-	c := newComparison(inv, gone)
+	c := newComparison(inv, tag, gone)
 	var errs []error
 	for records, err := range onHost(ctx, ir.Index, inv.HostID) {
 		if err != nil { // what is new is not known

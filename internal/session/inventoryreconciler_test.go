@@ -173,7 +173,7 @@ func TestAgeOfInventories(t *testing.T) {
 			u.take(inventory(hostA, t0))
 			u.take(inventory(hostB, at(99))) // another's age is its own
 			u.now = at(tc.readAt)
-			if err := u.reconciler().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
+			if _, err := u.reconciler().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
 				t.Fatal(err)
 			}
 			if got := u.table.Get("s1") != nil; got != tc.applied {
@@ -212,7 +212,7 @@ func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
 	u := newUpkeep(t)
 	u.now = t0
 	for _, ahead := range []float64{3600, 61} {
-		if err := u.reconciler().Apply(t.Context(), inventory(hostA, at(ahead))); err != nil {
+		if _, err := u.reconciler().Apply(t.Context(), inventory(hostA, at(ahead))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,7 +258,7 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 				u := newUpkeep(t, seen(ready("s3", alice, hostA)), seen(ready("s4", alice, hostA)))
 				u.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
 				u.now = at(10)
-				if err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
+				if _, err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
 					t.Error("no error")
 				}
 				if len(u.table.written) != 4 {
@@ -274,7 +274,7 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 	}
 	u := newUpkeep(t)
 	u.indexFails = errors.New("throttled")
-	if err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
+	if _, err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); !errors.Is(err, u.indexFails) {
 		t.Errorf("error %v", err)
 	}
 }

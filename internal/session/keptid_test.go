@@ -81,7 +81,7 @@ func TestSessionHasOneRecordThoughItsNameIsJustFree(t *testing.T) {
 					}
 					u.take(second)
 				}}
-				if err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
+				if _, err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
 					t.Fatal(err)
 				}
 				u.has("s1", "HostId", hostB, "State", "READY")
@@ -104,7 +104,7 @@ func TestSessionHasOneRecordThoughANewerInventoryIsMissed(t *testing.T) {
 			u.take(inventory(hostB, at(60), found("s1", alice)))
 		}
 	}}
-	if err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
+	if _, err := first.Apply(context.Background(), inventory(hostB, at(55), found("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
 	u.take(inventory(hostB, at(300), found("s1", alice)))

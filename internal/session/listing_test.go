@@ -83,7 +83,7 @@ func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t, tc.from...)
 			u.now = at(52)
-			if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
+			if _, err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, tc.shown...)); err != nil {
 				t.Fatal(err)
 			}
 			u.take(inventory(hostA, at(50)))

@@ -7,7 +7,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 28 a stack, of which 5 have values while
+// which it has values: these are 29 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -53,6 +53,9 @@ const (
 	InventoriesIncomplete Metric = "InventoriesIncomplete"
 	// SessionsNotListed: of hosts that have as many in the table as one may.
 	SessionsNotListed Metric = "SessionsNotListed"
+	// SessionsOfOtherOwners: sessions that hosts said run on them, and that are others'
+	// than the owner's to whom their tag holds them.
+	SessionsOfOtherOwners Metric = "SessionsOfOtherOwners"
 	// HostsUnreachable: times that a host was refused by Systems Manager, or did
 	// not answer a command.
 	HostsUnreachable Metric = "HostsUnreachable"
@@ -105,6 +108,6 @@ func Measure(m Metric, value float64) Measurement {
 // Metrics are all of them.
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, DeletionsCancelled, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
-	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, UsersNotWarned, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
+	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, UsersNotWarned, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, SessionsOfOtherOwners, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
 	MessagesReturned, RecordsReturned,
 }

@@ -58,6 +58,7 @@ const (
 	reasonClosedIdle = "Closed by its host: nobody had used it for %d minutes."
 	reasonSilent     = "Its host has not said what runs on it since %s or longer: is it there, and do its agent and its DCV server work?"
 	reasonLongSilent = "Its host has not said for long what runs on it."
+	reasonOtherOwner = "Its host is held to another owner by its tag " + OwnerTagKey + ": what the host says of this session is not believed."
 )
 
 // Warning of a deletion.

@@ -11,6 +11,7 @@ import (
 // some at a time.
 type comparison struct {
 	inv  Inventory
+	tag  OwnerTag
 	gone evidence
 	runs map[string]Found // by name
 	seen map[string]bool  // names in runs that have a record
@@ -18,8 +19,8 @@ type comparison struct {
 	living int
 }
 
-func newComparison(inv Inventory, gone evidence) *comparison {
-	c := &comparison{inv: inv, gone: gone, runs: make(map[string]Found, len(inv.Sessions)), seen: map[string]bool{}}
+func newComparison(inv Inventory, tag OwnerTag, gone evidence) *comparison {
+	c := &comparison{inv: inv, tag: tag, gone: gone, runs: make(map[string]Found, len(inv.Sessions)), seen: map[string]bool{}}
 	for _, f := range inv.Sessions {
 		c.runs[f.NameOnHost] = f
 	}
@@ -34,6 +35,8 @@ func (c *comparison) compare(records []Record) (writes []Write) {
 		f, ok := c.runs[name]
 		var w Write
 		switch {
+		case ok && !c.tag.allows(f.Owner):
+			w, ok = c.tag.observeOther(r, f, c.inv, c.gone)
 		case ok:
 			c.seen[name] = true
 			w, ok = observe(r, f, c.inv, c.gone)
@@ -57,7 +60,7 @@ func (c *comparison) unknown() (unknown []Found, unlistable int) {
 		switch {
 		case !f.listable():
 			unlistable++
-		case !c.seen[name]:
+		case c.tag.allows(f.Owner) && !c.seen[name]:
 			unknown = append(unknown, f)
 		}
 	}

@@ -99,7 +99,7 @@ func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	// What it said before it fell silent makes nobody sure, however late it comes.
 	u.take(inventory(hostA, at(-1), found("s1", alice)))
 	u.now = at(1600)
-	if err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
+	if _, err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
 		t.Fatal(err)
 	}
 	u.is("s1", unresponsive)

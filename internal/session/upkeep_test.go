@@ -30,6 +30,7 @@ type upkeep struct {
 	maxSessions int   // of one host
 
 	statuses   map[string]session.HostStatus
+	owners     map[string]string // by host, of those that EC2 knows
 	ec2Fails   error
 	ec2Hangs   bool
 	asking     func() // called while EC2 is asked
@@ -78,16 +79,16 @@ func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([
 	return u.onHost(), false, nil
 }
 
-func (u *upkeep) Statuses(ctx context.Context, hostIDs []string) (map[string]session.HostStatus, error) {
+func (u *upkeep) Statuses(ctx context.Context, hostIDs []string) (map[string]session.HostStatus, map[string]string, error) {
 	u.asked = append(u.asked, hostIDs...)
 	if u.asking != nil {
 		u.asking()
 	}
 	if u.ec2Hangs {
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
-	return u.statuses, u.ec2Fails
+	return u.statuses, u.owners, u.ec2Fails
 }
 
 func (u *upkeep) reaper() *session.HostReaper {
@@ -131,7 +132,7 @@ func (u *upkeep) checkHosts(when time.Time, hostIDs ...string) {
 func (u *upkeep) take(inv session.Inventory) {
 	u.t.Helper()
 	u.now = inv.SentAt.Add(10 * time.Second)
-	if err := u.reconciler().Apply(context.Background(), inv); err != nil {
+	if _, err := u.reconciler().Apply(context.Background(), inv); err != nil {
 		u.t.Fatal(err)
 	}
 }

@@ -43,6 +43,9 @@ const (
 	ruleLeavesAlone
 	ruleStops
 	idleClosedAfterWarning
+	tagTaken
+	othersNotListed
+	othersDoubted
 
 	deeds
 )
@@ -56,7 +59,8 @@ var deedNames = [deeds]string{"an empty host is stopped", "an end is announced",
 	"users are told that a deletion is cancelled", "a cancel is answered as a success", "a cancel is too late",
 	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits",
 	"a rule marks a session", "a session changes between a rule's read and its mark", "a rule leaves alone what a caller cancelled", "a rule stops at its limit",
-	"a session is closed for being idle whose users were warned"}
+	"a session is closed for being idle whose users were warned",
+	"a host's tag of its owner is taken over", "a session of another owner than its host is held to is not listed", "a session that was listed of another owner becomes UNKNOWN"}
 
 func (c *Coverage) add(o Coverage) {
 	for i, n := range o.faults {

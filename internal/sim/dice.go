@@ -20,6 +20,9 @@ func newOtherDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5511)} }
 // newRuleDice are those for rules.
 func newRuleDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5512)} }
 
+// newTagDice are those for tags that hold hosts to an owner.
+func newTagDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5513)} }
+
 // below is one of 0 ... n-1.
 func (d dice) below(n int) int {
 	hi, _ := bits.Mul64(d.pcg.Uint64(), uint64(n))

@@ -160,6 +160,9 @@ func (w *world) inventory(on *onHost) {
 		if m.floods {
 			shown = append(slices.Clone(shown), w.floods()...)
 		}
+		if m.disowns {
+			shown = w.disowned(shown)
+		}
 		for _, d := range shown {
 			on.lists = append(on.lists, found{d.name, d.createdText})
 			printLine(&out, struct {

@@ -47,6 +47,7 @@ func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesI
 			}
 			out.Reservations = append(out.Reservations, types.Reservation{Instances: []types.Instance{m.instance()}})
 			if about {
+				e.inv.tagsTold[m.id] = m.ownerTag
 				e.inv.asked[m.id] = hostStatus{gone: m.state == terminated || m.state == stopped, stopped: m.state == stopped, at: e.w.now()}
 			}
 		}
@@ -86,6 +87,9 @@ func (e ec2Of) call(ctx context.Context, what string, land func() error) (err er
 
 func (m *machine) instance() types.Instance {
 	i := types.Instance{InstanceId: aws.String(m.id), LaunchTime: aws.Time(m.launched), State: &types.InstanceState{Name: types.InstanceStateNameRunning}}
+	if m.ownerTag != "" {
+		i.Tags = []types.Tag{{Key: aws.String("DcvOwner"), Value: aws.String(m.ownerTag)}}
+	}
 	switch m.state {
 	case stopped, hibernated:
 		i.State.Name = types.InstanceStateNameStopped

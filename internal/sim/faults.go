@@ -80,6 +80,7 @@ const (
 	messageFails   // does not stay on the screen
 	outputCut
 	hostLies
+	hostDisowns
 	hostFloods
 	clockOff
 	hostNoisy     // its programs complain on standard error
@@ -99,7 +100,7 @@ var faultNames = [faults]string{
 	"event lost", "event doubled", "event late", "events reordered", "garbage in the queue", "message delivered again", "dead letter",
 	"stream batch split", "stream shown twice", "stream record dropped", "stream stalls", "bus refuses an event", "bus's answer is lost", "run missing", "hour without runs", "runs overlap",
 	"host stops", "host hibernates", "host terminates", "host disconnects", "host silent", "host untagged", "host goes midway", "agent stalls", "agent is busy", "agent's buffer is full", "agent's worker dies",
-	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "dcv says nothing", "message does not stay on the screen", "output cut", "host lies", "host floods", "clock off", "host noisy", "odd record", "table restored", "hosts table lost", "sessions restored",
+	"dcv fails", "dcv hangs", "dcv prints garbage", "dcv ignores the close", "dcv says nothing", "message does not stay on the screen", "output cut", "host lies", "host lies about owners", "host floods", "clock off", "host noisy", "odd record", "table restored", "hosts table lost", "sessions restored",
 }
 
 func (f fault) String() string { return faultNames[f] }

@@ -22,6 +22,8 @@ type machine struct {
 	dcv           dcvState
 	liar          bool // says of itself, and of others, what is not so
 	lied          bool
+	ownerTag      string        // its instance's tag DcvOwner, which holds it to one owner; "": none
+	disowns       bool          // says of its sessions that they are others'
 	floods        bool          // says that sessions run that nobody has heard of, each time others
 	skew          time.Duration // of its clock
 	whole         bool          // its dcv prints creation times without decimals
@@ -152,6 +154,7 @@ func (w *world) build() {
 			}
 		}
 	}
+	w.tagHosts()
 	if len(w.machines) > 4 {
 		w.seen.deeds[fleetLarge]++
 	}

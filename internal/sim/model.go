@@ -89,6 +89,7 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	w.confirmedRightly(c)
 	w.ownersOnly(c)
 	w.hostsSpeakForThemselves(c)
+	w.ownerAsHeld(c)
 	w.newestInventoryCounts(c)
 	w.forcedIsForced(c)
 	w.claimedRightly(c)

@@ -113,14 +113,27 @@ func (t hostTableOf) Notes(ctx context.Context, hostIDs []string) (notes map[str
 	return notes, err
 }
 
-func (t hostTableOf) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, err error) {
+func (t hostTableOf) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, tag session.OwnerTag, err error) {
 	err = t.do(ctx, a.HostID+" answered that of "+session.FormatTime(a.SentAt), func(ctx context.Context) {
 		t.w.note(a)
-		fresh, _ = t.w.hostTable.RecordAnswer(ctx, a)
+		fresh, tag, _ = t.w.hostTable.RecordAnswer(ctx, a)
+		t.inv.heldTo[a.HostID] = t.w.keptTag(a.HostID)
 		of := t.w.model.noted[a.HostID]
 		of[len(of)-1].fresh = fresh
 	})
-	return fresh, err
+	if t.inv.older || err != nil {
+		tag = session.OwnerTag{}
+	}
+	return fresh, tag, err
+}
+
+func (t hostTableOf) RecordOwnerTag(ctx context.Context, hostID string, tag session.OwnerTag) error {
+	if t.inv.older {
+		return nil
+	}
+	return t.do(ctx, fmt.Sprintf("%s is held to %q", hostID, tag.Owner), func(ctx context.Context) {
+		t.w.keepsTag(t.inv, hostID, func() { _ = t.w.hostTable.RecordOwnerTag(ctx, hostID, tag) })
+	})
 }
 
 func (t hostTableOf) AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error) {

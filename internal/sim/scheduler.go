@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing/synctest"
 	"time"
+
+	"dcv-session-broker/internal/session"
 )
 
 // An invocation is a function at work on one event.
@@ -41,10 +43,12 @@ type invocation struct {
 	cancels              *request  // of a client that cancels deletions
 	reads                []*onHost // the answers of hosts that it has read
 	asked                map[string]hostStatus
-	unmet                map[string]int       // writes that others were quicker than, by session
-	stale                map[string]bool      // an index has shown it the session as it was
-	beaten               map[string]int       // and how often the session had been changed when it was
-	looked               map[string]time.Time // when it read what lives on a host: how new that host's newest inventory was
+	tagsTold             map[string]string           // by EC2: the tags of hosts that hold them to an owner
+	heldTo               map[string]session.OwnerTag // what was kept of those when it noted an inventory of the host
+	unmet                map[string]int              // writes that others were quicker than, by session
+	stale                map[string]bool             // an index has shown it the session as it was
+	beaten               map[string]int              // and how often the session had been changed when it was
+	looked               map[string]time.Time        // when it read what lives on a host: how new that host's newest inventory was
 }
 
 type hostStatus struct {
@@ -66,7 +70,7 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 	inv := &invocation{
 		n: w.invocations, function: function, setup: w.setupOf(function), started: w.now(),
 		id:    fmt.Sprintf("%08d-0000-4000-8000-000000000000", w.invocations),
-		asked: map[string]hostStatus{}, unmet: map[string]int{}, beaten: map[string]int{},
+		asked: map[string]hostStatus{}, tagsTold: map[string]string{}, heldTo: map[string]session.OwnerTag{}, unmet: map[string]int{}, beaten: map[string]int{},
 	}
 	if inv.older = w.isOlder(function); inv.older {
 		inv.setup = inv.setup.asOlder()

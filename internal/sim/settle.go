@@ -40,6 +40,7 @@ func (w *world) settle() {
 	w.allAreAnnounced()
 	w.emptyHostsAreStopped()
 	w.noIdle = true // or the last inventory would be out of date
+	w.tagsAreRead()
 	w.oneIsTerminatedUnheard()
 	w.refusedAreToldTheTruth()
 	w.inventories()
@@ -56,7 +57,7 @@ func (w *world) settle() {
 
 func (w *world) heal(m *machine) {
 	m.offline, m.silent, m.tagged, m.dcv, m.liar, m.others = false, false, true, dcvWorks, false, 0
-	m.floods = false
+	m.floods, m.disowns = false, false
 	m.changed = w.now()
 	if m.state == hibernated && w.dice.chance(50*percent) {
 		w.turnOn(m)
@@ -226,6 +227,10 @@ func (w *world) tableTellsTheTruth() {
 		}
 		for _, d := range m.sessions {
 			s, listed := byHost[m.id][d.name]
+			if held := w.keptTag(m.id).Owner; held != "" && held != d.owner {
+				w.heldTellsTheTruth(d, s, listed)
+				continue
+			}
 			if !listed || s.State != session.Ready || s.CreationTime != d.createdText {
 				w.breaks(9, "%q of %s runs on %s, but is not listed (%s, %s)", d.name, d.createdText, m.id, s.State, s.CreationTime)
 			}
@@ -287,7 +292,8 @@ func (w *world) goneHostsHaveNoSessions() {
 // of a host that does not answer any more, so that no inventory sets right what
 // came out of order, it may only now be learnt that a session has ended; or one
 // is listed and ended again, whose record another host's has taken over since; or
-// what a loss has made the tables forget is done again.
+// what a loss has made the tables forget is done again; or a host's tag of its owner
+// is only now read, which has changed before.
 func (w *world) sameEnd() {
 	if w.broken != nil {
 		return
@@ -296,6 +302,10 @@ func (w *world) sameEnd() {
 	before := map[string]session.Record{}
 	for _, r := range w.records() {
 		before[r[session.AttrSessionID].(string)] = r
+	}
+	tags := map[string]string{}
+	for _, m := range w.machines {
+		tags[m.id] = w.keptTag(m.id).Owner
 	}
 	w.aside("settle", "everything is delivered once more")
 	again := slices.Clone(w.workedOff)
@@ -322,6 +332,7 @@ func (w *world) sameEnd() {
 		m := w.machine(s.HostID)
 		learnt := s.State == session.Deleted && m != nil && !m.well() && w.runs(s) == nil
 		// A host that never was there is found to be silent some time.
+		learnt = learnt || m != nil && w.keptTag(m.id).Owner != tags[m.id]
 		learnt = learnt || m == nil && s.State == session.Unknown && before[id][session.AttrState] == string(session.Ready)
 		if old := before[id]; !learnt && !w.forgotten(m) && !maps.Equal(r, old) {
 			w.breaks(10, "%s changes when everything is delivered again:\n%v\n%v", id, before[id], r)

@@ -16,6 +16,7 @@ type world struct {
 	dice         dice
 	other        dice  // for what has come to the simulation later
 	ruleDice     dice  // for rules, which came later still
+	tagDice      dice  // for tags of owners, which came after those
 	setup        setup // as it is set now
 	firstSetup   setup
 	setups       map[string]setup // of functions that have got other settings since
@@ -112,7 +113,7 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		dice: newDice(seed), other: newOtherDice(seed), ruleDice: newRuleDice(seed), plans: map[string]int{}, began: time.Now(),
+		dice: newDice(seed), other: newOtherDice(seed), ruleDice: newRuleDice(seed), tagDice: newTagDice(seed), plans: map[string]int{}, began: time.Now(),
 		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()

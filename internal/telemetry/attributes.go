@@ -40,6 +40,7 @@ var Attributes = map[string]string{
 	"Attempts":        "attempts of the deletion so far",
 	"AfterSeconds":    "from the deletion's request, or with a grace period its first close attempt, to its end",
 	"AgeSeconds":      "how old the inventory is",
+	"TagReadAt":       "when EC2 last told the host's tag DcvOwner",
 	"OldestSeconds":   "how long ago the closing of the oldest open deletion began",
 	"EmptySeconds":    "since when the host's inventories have had no session",
 	"Open":            "open deletions",

@@ -75,8 +75,8 @@ func (l *life) Notify(_ context.Context, notices []session.Notice) []error {
 
 func (l *life) RecordRefused(context.Context, []string, time.Time) error { return nil }
 
-func (l *life) Statuses(context.Context, []string) (map[string]session.HostStatus, error) {
-	return map[string]session.HostStatus{host: session.Alive}, nil
+func (l *life) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
+	return map[string]session.HostStatus{host: session.Alive}, nil, nil
 }
 
 func (l *life) record() session.Session { return l.table.Get("s1").Session() }
@@ -152,7 +152,7 @@ func (l *life) answer(outcome session.WarningOutcome) {
 // inventory has the host say that the session runs, and how many are connected.
 func (l *life) inventory(connected int64) {
 	r := &session.InventoryReconciler{Table: l.table, Index: l.table, Getter: memtable.Reader{Table: l.table}, HostTable: l.hosts, MaxSessions: 10, Now: l.Now, Log: quiet}
-	err := r.Apply(l.t.Context(), session.Inventory{ID: l.id("i"), HostID: host, Platform: "linux", SentAt: l.now, Complete: true, Sessions: []session.Found{{
+	_, err := r.Apply(l.t.Context(), session.Inventory{ID: l.id("i"), HostID: host, Platform: "linux", SentAt: l.now, Complete: true, Sessions: []session.Found{{
 		NameOnHost: "s1", Owner: "user1", Type: "virtual", CreationTime: creation, NumOfConnections: connected,
 	}}})
 	if err != nil {

@@ -36,24 +36,27 @@ func (h *Handler) read(ctx context.Context, waiting int, commandID string, hostI
 }
 
 // take hands a host's answer to those whom it concerns, who have its share of the
-// time. Reports to a close command are returned, to be recorded together.
-func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) ([]session.Report, error) {
+// time. Reports to a close command are returned, to be recorded together. askEC2 tells that
+// EC2 is to be asked about the host because of what it says.
+func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) (reports []session.Report, askEC2 bool, err error) {
 	ctx, stop := session.Share(ctx, waiting, hostTime)
 	defer stop()
 	switch {
 	case answer.Inventory != nil:
-		return nil, h.Reconciler.Apply(ctx, *answer.Inventory)
+		askEC2, err = h.Reconciler.Apply(ctx, *answer.Inventory)
+		return nil, askEC2, err
 	case answer.Idle != nil:
-		return nil, h.IdleRecorder.Apply(ctx, *answer.Idle)
+		return nil, false, h.IdleRecorder.Apply(ctx, *answer.Idle)
 	case answer.AttemptID != "" && !answer.Answered:
-		return h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
+		reports, err = h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
 			fmt.Sprintf(session.NotAnswered, howItEnded(answer)))
+		return reports, false, err
 	case answer.AttemptID != "" && (answer.Status != "Success" || answer.Unreadable > 0):
 		missing, err := h.Confirmer.Failed(ctx, answer.HostID, answer.AttemptID,
 			fmt.Sprintf(session.NotMentioned, howItEnded(answer)), answer.Reports...)
-		return append(answer.Reports, missing...), err
+		return append(answer.Reports, missing...), false, err
 	}
-	return answer.Reports, nil
+	return answer.Reports, false, nil
 }
 
 // howItEnded is Systems Manager's word for it, and what was said beside the

@@ -201,6 +201,7 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	var (
 		commands   []string
 		unanswered []string
+		doubtful   []string // a tag of theirs may have changed
 	)
 	for _, n := range news {
 		switch {
@@ -236,9 +237,12 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 			}
 			answer := answers[hostID]
 			h.logAnswer(commandID, answer)
-			said, err := h.take(reading, waiting+1, answer)
+			said, askEC2, err := h.take(reading, waiting+1, answer)
 			if err != nil {
 				failures[inv] = err
+			}
+			if askEC2 {
+				doubtful = append(doubtful, hostID)
 			}
 			for _, r := range said {
 				r.CommandID = commandID
@@ -257,7 +261,10 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	warnings.collect(h.WarningRecorder.Apply(ctx, warnings.said), failures)
 	asking, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()
-	checks, err := h.Reaper.Check(asking, unanswered)
+	checks, err := h.Reaper.Check(asking, slices.Concat(unanswered, doubtful))
+	if err != nil && len(doubtful) > 0 {
+		h.Log.Warn("tags "+session.OwnerTagKey+" are not read: the hosts' next inventories ask again", "Hosts", len(doubtful), "Cause", err)
+	}
 	for _, n := range news {
 		check := checks[n.hostID]
 		switch {

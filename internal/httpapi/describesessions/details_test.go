@@ -64,7 +64,7 @@ func TestDetailsThatAreNotThereAreLeftOut(t *testing.T) {
 func TestLastSeenIsTheNewestInventoryThatHadIt(t *testing.T) {
 	a := newDescribeAPI(t, session.Session{ID: "s", Owner: "user1", HostID: host, FirstSeenAt: now.Add(-time.Hour)})
 	answer := session.HostAnswer{HostID: host, SentAt: now.Add(-time.Minute), At: now, Sessions: 1, Complete: true}
-	if _, err := a.hosts.RecordAnswer(t.Context(), answer); err != nil {
+	if _, _, err := a.hosts.RecordAnswer(t.Context(), answer); err != nil {
 		t.Fatal(err)
 	}
 	resp := a.serve(events.APIGatewayV2HTTPRequest{Body: `{"Details":true}`})

@@ -123,6 +123,11 @@ func (f *Fleet) KeepWhenEmpty(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = false; return nil })
 }
 
+// SetOwnerTag gives the host the tag DcvOwner with that value; "" takes it away.
+func (f *Fleet) SetOwnerTag(hostID, owner string) error {
+	return f.set(hostID, func(h *host) error { h.OwnerTag = owner; return nil })
+}
+
 // Break makes every call of the host's dcv fail.
 func (f *Fleet) Break(hostID string) error {
 	return f.set(hostID, func(h *host) error {

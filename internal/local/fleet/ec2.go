@@ -190,6 +190,9 @@ func (f *Fleet) reservation(h *host) types.Reservation {
 	if h.StopsWhenEmpty {
 		i.Tags = append(i.Tags, types.Tag{Key: aws.String(stopTag), Value: aws.String("true")})
 	}
+	if h.OwnerTag != "" {
+		i.Tags = append(i.Tags, types.Tag{Key: aws.String(session.OwnerTagKey), Value: aws.String(h.OwnerTag)})
+	}
 	if !h.StartedAt.IsZero() {
 		i.LaunchTime = aws.Time(h.StartedAt.UTC().Truncate(time.Second))
 	}

@@ -90,6 +90,7 @@ type machine struct {
 	Console      *Session      // the automatic console session that every start brings
 
 	StopsWhenEmpty bool      // has the tag DcvStopWhenEmpty=true
+	OwnerTag       string    // the value of its tag DcvOwner; "": it has none
 	StartedAt      time.Time // last
 }
 
@@ -151,7 +152,7 @@ func (f *Fleet) faults(h *host) (faults []string) {
 		{"disconnect", h.Disconnected}, {"silence", h.Silent}, {"lose-events", h.LosesEvents}, {"untag", h.Untagged},
 		{"unmanage", h.Unmanaged}, {"take-profile", h.NoProfile}, {"downgrade", h.OldAgent}, {"break", ill("broken")},
 		{"mute", ill("mute")}, {"flood", ill("flood")}, {"make-noise", h.Noisy}, {string(h.AgentFault), h.AgentFault != ""}, {string(h.EmptyList), h.EmptyList != ""},
-		{"stop-when-empty", h.StopsWhenEmpty},
+		{"stop-when-empty", h.StopsWhenEmpty}, {"owner-tag", h.OwnerTag != ""},
 	} {
 		if fault.there {
 			faults = append(faults, fault.name)

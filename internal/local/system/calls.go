@@ -173,9 +173,14 @@ func (t *countedHosts) Notes(ctx context.Context, hostIDs []string) (map[string]
 	return t.localHosts.Notes(ctx, hostIDs)
 }
 
-func (t *countedHosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (bool, error) {
+func (t *countedHosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (bool, session.OwnerTag, error) {
 	t.count("RecordAnswer", nil)
 	return t.localHosts.RecordAnswer(ctx, a)
+}
+
+func (t *countedHosts) RecordOwnerTag(ctx context.Context, hostID string, tag session.OwnerTag) error {
+	t.count("RecordOwnerTag", nil)
+	return t.localHosts.RecordOwnerTag(ctx, hostID, tag)
 }
 
 func (t *countedHosts) AnsweredBefore(ctx context.Context, before time.Time, limit int) ([]string, error) {

@@ -97,8 +97,12 @@ func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
 			ids = append(ids, h.HostID)
 		}
 	}
+	var body any
+	if len(args) > 2 { // of owner-tag
+		body = map[string]string{"Owner": args[2]}
+	}
 	for _, id := range ids {
-		s.must(ts, "POST", "/local/hosts/"+id+"/"+args[1], nil, nil)
+		s.must(ts, "POST", "/local/hosts/"+id+"/"+args[1], body, nil)
 	}
 }
 

@@ -72,6 +72,7 @@ func (sys *System) control(mux *http.ServeMux) {
 	handle("DELETE /local/hosts/{host}/sessions/{session}", func(r *http.Request) (any, error) {
 		return nil, sys.fleet.EndSession(r.PathValue("host"), r.PathValue("session"))
 	})
+	handle("POST /local/hosts/{host}/owner-tag", sys.setOwnerTag)
 	handle("POST /local/hosts/{host}/{action}", func(r *http.Request) (any, error) {
 		act, ok := hostActions[r.PathValue("action")]
 		if !ok {
@@ -125,6 +126,7 @@ var (
 	errNoBroadcasts = errors.New("no such action: end or deliver")
 	errNotPost      = errors.New("only POST does that")
 	errBadUsers     = errors.New(`the body must be {"Connections": 0 to 100, "Away": "10m"}, or nothing for one that is not away`)
+	errBadOwner     = errors.New(`the body must be {"Owner": string}, or nothing for ` + heldTo)
 	errBadClock     = errors.New(`the body must be {"Ahead": "2m"}, 24h at most`)
 	errNoRule       = errors.New(`the body must be a rule, like those of events/cleanup-close*.json`)
 	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
@@ -138,7 +140,7 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case errors.Is(err, fleet.ErrStopped):
 		return http.StatusConflict
-	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadUsers), errors.Is(err, errBadClock), errors.Is(err, errNoRule):
+	case errors.Is(err, fleet.ErrInvalid), errors.Is(err, errBadBody), errors.Is(err, errBadUsers), errors.Is(err, errBadClock), errors.Is(err, errBadOwner), errors.Is(err, errNoRule):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -179,6 +181,17 @@ func (sys *System) setClock(r *http.Request) (any, error) {
 	}
 	sys.Advance(d)
 	return map[string]time.Time{"Now": sys.now()}, nil
+}
+
+// setOwnerTag gives a host the tag DcvOwner.
+func (sys *System) setOwnerTag(r *http.Request) (any, error) {
+	want := struct{ Owner string }{heldTo}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&want); err != nil && err != io.EOF || want.Owner == "" {
+		return nil, errBadOwner
+	}
+	return nil, sys.fleet.SetOwnerTag(r.PathValue("host"), want.Owner)
 }
 
 // putConnections connects users to a session. They do nothing from then on.

@@ -61,6 +61,9 @@ var failings = []failing{
 	{5, "a command reaches its host after the deletion's end", "host-events", "WARN",
 		"attempt failed: it is tried again", session.AttemptsFailed, "", "void_command"},
 
+	{5, "a host says that sessions of others run on it than the owner's whom its tag names", "host-events", "WARN",
+		"host says that sessions of others run than the owner to whom its tag DcvOwner holds it: they are not listed", session.SessionsOfOtherOwners, "", "held_host"},
+
 	{6, "the host of a session that was removed by force is refused", "cleanup", "WARN",
 		"deletion tried again, but its host was refused: tried again when the lease ends", session.HostsUnreachable, "", "best_effort"},
 	{6, "it never answers", "cleanup", "ERROR",

@@ -2,6 +2,9 @@ package system
 
 import "dcv-session-broker/internal/local/fleet"
 
+// heldTo is whose host one is that is given the tag DcvOwner, if nobody says whose.
+const heldTo = "user1"
+
 // hostActions are what the control API does to a host, by the last part of the
 // path. README.md, "The control API", says what each of them is.
 var hostActions = map[string]func(*fleet.Fleet, string) error{
@@ -17,6 +20,8 @@ var hostActions = map[string]func(*fleet.Fleet, string) error{
 
 	"untag": (*fleet.Fleet).Untag, "tag": (*fleet.Fleet).Tag,
 	"stop-when-empty": (*fleet.Fleet).StopWhenEmpty, "keep-when-empty": (*fleet.Fleet).KeepWhenEmpty,
+	"owner-tag":    func(f *fleet.Fleet, hostID string) error { return f.SetOwnerTag(hostID, heldTo) }, // without a body
+	"no-owner-tag": func(f *fleet.Fleet, hostID string) error { return f.SetOwnerTag(hostID, "") },
 	"take-profile": (*fleet.Fleet).TakeProfile, "give-profile": (*fleet.Fleet).GiveProfile,
 	"downgrade": (*fleet.Fleet).Downgrade, "upgrade": (*fleet.Fleet).Upgrade,
 

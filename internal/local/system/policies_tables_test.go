@@ -62,6 +62,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		"RecordWalkedTo":      func() { p.hosts.RecordWalkedTo(ctx, "i-1") },
 		"Silences":            func() { p.hosts.Silences(ctx, []string{"i-1"}) },
 		"RecordAsked":         func() { p.hosts.RecordAsked(ctx, "i-1", now) },
+		"RecordOwnerTag":      func() { p.hosts.RecordOwnerTag(ctx, "i-1", session.OwnerTag{ReadAt: now}) },
 		"RecordRefused":       func() { p.hosts.RecordRefused(ctx, []string{"i-1", "i-2"}, now) },
 		"RefusedHosts":        func() { p.hosts.RefusedHosts(ctx, 1) },
 		"ForgetRefused":       func() { p.hosts.ForgetRefused(ctx, session.RefusedHost{HostID: "i-1", At: now}) },

@@ -138,6 +138,7 @@ var ofTables = map[string][]grant{
 	"RecordWalkedTo":      {{"dynamodb:UpdateItem", theHosts, ""}},
 	"Silences":            {{"dynamodb:BatchGetItem", theHosts, ""}},
 	"RecordAsked":         {{"dynamodb:UpdateItem", theHosts, ""}},
+	"RecordOwnerTag":      {{"dynamodb:UpdateItem", theHosts, ""}},
 	"RecordRefused":       {{"dynamodb:BatchWriteItem", theHosts, onlyRefused}},
 	"RefusedHosts":        {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},
 	"ForgetRefused":       {{"dynamodb:UpdateItem", theHosts, ""}},

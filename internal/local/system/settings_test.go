@@ -127,7 +127,7 @@ func (c built) answered(host int, ago time.Duration, sessions int) {
 	answer := session.HostAnswer{
 		HostID: c.host(host), InventoryID: "inv", SentAt: at, At: at, Platform: "linux", Sessions: sessions, Complete: true,
 	}
-	if fresh, err := c.system.store.tables("test").hosts.RecordAnswer(c.t.Context(), answer); err != nil || !fresh {
+	if fresh, _, err := c.system.store.tables("test").hosts.RecordAnswer(c.t.Context(), answer); err != nil || !fresh {
 		c.t.Fatal(fresh, err)
 	}
 }

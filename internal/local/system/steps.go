@@ -90,6 +90,7 @@ var actions = map[string]string{
 	"PUT /local/hosts/{host}/sessions/{session}/connections":    "users connect",
 	"DELETE /local/hosts/{host}/sessions/{session}/connections": "users disconnect",
 	"DELETE /local/sessions/{session}":                          "record removed",
+	"POST /local/hosts/{host}/owner-tag":                        "owner-tag",
 	"POST /local/hosts/{host}/{action}":                         "",
 	"POST /local/cleanup/{task}":                                "cleanup: ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",

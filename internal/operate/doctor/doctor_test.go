@@ -83,7 +83,7 @@ func newSurgeryOf(t *testing.T, opts fleet.Options, hosts ...string) *surgery {
 // answer notes that the host has answered the inventory that was sent then.
 func (s *surgery) answer(t *testing.T, id string, sent time.Time, complete bool) {
 	t.Helper()
-	if _, err := s.hosts.RecordAnswer(t.Context(), session.HostAnswer{
+	if _, _, err := s.hosts.RecordAnswer(t.Context(), session.HostAnswer{
 		HostID: id, InventoryID: sent.String(), SentAt: sent, At: sent, Sessions: 3, Complete: complete,
 	}); err != nil {
 		t.Fatal(err)
@@ -99,8 +99,13 @@ func (s *surgery) examine(t *testing.T) *doctor.Report {
 	return r
 }
 
+const heldHost = "i-0a1b2c3d4e5f60007"
+
 func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
-	s := newSurgery(t, well, hybrid)
+	s := newSurgery(t, well, hybrid, heldHost)
+	if err := s.SetOwnerTag(heldHost, "user1"); err != nil {
+		t.Fatal(err)
+	}
 	r := s.examine(t)
 	if len(r.Findings) > 0 {
 		t.Errorf("found %+v", r.Findings)
@@ -109,6 +114,7 @@ func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
 	r.Print(&out)
 	for _, want := range []string{
 		"ok " + well + ": Linux, agent 3.3.3572.0, online, tagged; its dcv listed all of its sessions at 20",
+		"ok " + heldHost + `: Linux, agent 3.3.3572.0, online, tagged, held to the owner "user1" by its tag DcvOwner; its dcv listed`,
 		"ok " + hybrid + ": Linux, agent 3.3.3572.0, online, tagged, outside EC2; its dcv listed",
 		"ok CloseDocument (CloseDocument): version 1, as deployed", "ok InventoryDocument", "ok IdleDocument",
 		"Not looked at: - whether the functions run", "no command is sent to a host", "nodes outside EC2", "0 faults",

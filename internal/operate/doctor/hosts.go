@@ -34,6 +34,18 @@ type host struct {
 
 func (h *host) isInstance() bool { return strings.HasPrefix(h.id, "i-") }
 
+// heldTo says to which owner the host's tag DcvOwner holds it.
+func (h *host) heldTo() string {
+	if h.instance != nil {
+		for _, tag := range h.instance.Tags {
+			if owner := aws.ToString(tag.Value); aws.ToString(tag.Key) == session.OwnerTagKey && owner != "" {
+				return fmt.Sprintf(", held to the owner %q by its tag %s", owner, session.OwnerTagKey)
+			}
+		}
+	}
+	return ""
+}
+
 func (h *host) stopped() bool {
 	return h.instance != nil && h.instance.State != nil && h.instance.State.Name != ec2types.InstanceStateNameRunning
 }
@@ -170,7 +182,7 @@ func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote
 	d.examineInventories(r, f, h, note)
 	if len(r.Findings) == before {
 		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged%s; its dcv listed all of its sessions at %s",
-			h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion), how, screen.Clock(note.CompleteAt, d.Now())))
+			h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion), how+h.heldTo(), screen.Clock(note.CompleteAt, d.Now())))
 	}
 }
 

@@ -23,4 +23,5 @@ export const faults = [
   { group: "Agent", does: "downgrade", undoes: "upgrade", says: "its agent is old" },
   { group: "Instance", does: "take-profile", undoes: "give-profile", says: "it has no instance profile" },
   { group: "Instance", does: "stop-when-empty", undoes: "keep-when-empty", says: "has the tag with which empty hosts are stopped" },
+  { group: "Instance", does: "owner-tag", undoes: "no-owner-tag", says: "is held to user1 by the tag DcvOwner" },
 ];

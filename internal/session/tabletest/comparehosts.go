@@ -89,7 +89,7 @@ var genAnswered = rapid.Custom(func(t *rapid.T) time.Time {
 func genQuestion(n int) *rapid.Generator[question] {
 	at := noon.Add(time.Duration(n*7%maxQuestions) * time.Millisecond)
 	kinds := []*rapid.Generator[question]{
-		genInventory, genAnswer(at), genAnswer(at), genQuiet, genQuiet, genKnown, genKnown, genAdded(at), genWalk, genAsked, genRefused(at),
+		genInventory, genAnswer(at), genAnswer(at), genQuiet, genQuiet, genKnown, genKnown, genAdded(at), genWalk, genAsked, genTag, genRefused(at),
 	}
 	return rapid.Custom(func(t *rapid.T) question { return rapid.SampledFrom(kinds).Draw(t, "kind").Draw(t, "question") })
 }
@@ -125,7 +125,8 @@ func genAnswer(at time.Time) *rapid.Generator[question] {
 			At:       at, Sessions: rapid.IntRange(0, 1).Draw(t, "sessions"), Complete: rapid.Bool().Draw(t, "complete"),
 		}
 		return question{fmt.Sprintf("answered %.200v", a), func(ctx context.Context, h HostsSubject) (any, error) {
-			return h.RecordAnswer(ctx, a)
+			fresh, tag, err := h.RecordAnswer(ctx, a)
+			return []any{fresh, tag}, err
 		}, unfit(a.HostID)}
 	})
 }
@@ -180,6 +181,14 @@ var genAsked = rapid.Custom(func(t *rapid.T) question {
 	hostID, at := genHostID.Draw(t, "host"), genAnswered.Draw(t, "at")
 	return question{fmt.Sprintf("EC2 asked about %.20q at %v", hostID, at), func(ctx context.Context, h HostsSubject) (any, error) {
 		return nil, h.RecordAsked(ctx, hostID, at)
+	}, unfit(hostID)}
+})
+
+var genTag = rapid.Custom(func(t *rapid.T) question {
+	hostID := genHostID.Draw(t, "host")
+	tag := session.OwnerTag{Owner: rapid.SampledFrom([]string{"", "alice", `EXAMPLE\bob`}).Draw(t, "owner"), ReadAt: genAnswered.Draw(t, "at")}
+	return question{fmt.Sprintf("tag of %.20q is %v", hostID, tag), func(ctx context.Context, h HostsSubject) (any, error) {
+		return nil, h.RecordOwnerTag(ctx, hostID, tag)
 	}, unfit(hostID)}
 })
 

@@ -29,6 +29,7 @@ func RunHosts(t *testing.T, newTable func(TB) HostsSubject) {
 		"UnfitHosts":              unfitHosts,
 		"PlaceOfAWalk":            placeOfAWalk,
 		"SilenceOfHosts":          silenceOfHosts,
+		"TagsOfHosts":             tagsOfHosts,
 		"RefusedAndForgotten":     refusedAndForgotten,
 	} {
 		t.Run(name, func(t *testing.T) { run(&hostsTest{t, newTable(t)}) })
@@ -45,7 +46,7 @@ func after(seconds int) time.Time { return noon.Add(time.Duration(seconds) * tim
 // answers is that a host answers an inventory sent and read then.
 func (h *hostsTest) answers(hostID string, sent, read int, fresh bool) {
 	h.t.Helper()
-	got, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
+	got, _, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
 		HostID: hostID, InventoryID: "inv", Platform: "", SentAt: after(sent), At: after(read),
 	})
 	if err != nil || got != fresh {
@@ -174,7 +175,7 @@ func notesOfWhatRan(h *hostsTest) {
 		{590, 3, true, after(600), zero, 900},
 		{1000, 0, true, after(600), after(1000), 1000},
 	} {
-		_, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
+		_, _, err := h.hosts.RecordAnswer(h.t.Context(), session.HostAnswer{
 			HostID: "i-1", SentAt: after(step.sent), At: after(step.sent + 1), Sessions: step.sessions, Complete: step.complete,
 		})
 		if err != nil {
@@ -230,7 +231,7 @@ func unfitHosts(h *hostsTest) {
 	}
 	h.refused(10, session.RefusedHost{HostID: "i-1", At: after(1)})
 	for _, id := range unfitHostIDs {
-		if fresh, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: id, SentAt: after(1), At: after(2)}); err == nil {
+		if fresh, _, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: id, SentAt: after(1), At: after(2)}); err == nil {
 			h.t.Errorf("an answer of host %.20q: fresh %v", id, fresh)
 		}
 		if err := h.hosts.AddHost(ctx, id, after(1)); err == nil {
@@ -241,6 +242,9 @@ func unfitHosts(h *hostsTest) {
 		}
 		if err := h.hosts.RecordAsked(ctx, id, after(1)); err == nil {
 			h.t.Errorf("EC2 was asked about host %.20q", id)
+		}
+		if err := h.hosts.RecordOwnerTag(ctx, id, session.OwnerTag{ReadAt: after(1)}); err == nil {
+			h.t.Errorf("the tag of host %.20q is kept", id)
 		}
 	}
 	h.quiet(1000, 10, "i-1")
@@ -260,6 +264,41 @@ func placeOfAWalk(h *hostsTest) {
 			h.t.Errorf("walked to %q, want %q, %v", got, place, err)
 		}
 	}
+}
+
+// tagsOfHosts outlast answers and silence, and the one that was read last counts.
+func tagsOfHosts(h *hostsTest) {
+	ctx := h.t.Context()
+	tag := func(owner string, readAt int) session.OwnerTag {
+		return session.OwnerTag{Owner: owner, ReadAt: after(readAt)}
+	}
+	record := func(hostID string, tag session.OwnerTag) {
+		h.t.Helper()
+		if err := h.hosts.RecordOwnerTag(ctx, hostID, tag); err != nil {
+			h.t.Error(err)
+		}
+	}
+	answers := func(sent int, want session.OwnerTag) {
+		h.t.Helper()
+		fresh, got, err := h.hosts.RecordAnswer(ctx, session.HostAnswer{HostID: "i-1", SentAt: after(sent), At: after(sent + 1)})
+		if !fresh || got != want || err != nil {
+			h.t.Errorf("with the answer sent at %d: %v, %v, %v, want %v", sent, fresh, got, err, want)
+		}
+		silences, err := h.hosts.Silences(ctx, []string{"i-1", "i-2"})
+		if len(silences) != 1 || silences["i-1"].OwnerTag != want || err != nil {
+			h.t.Errorf("after that: %v, %v", silences, err)
+		}
+	}
+	record("i-1", tag("alice", 1)) // not known
+	record("i-2", tag("alice", 1))
+	answers(10, session.OwnerTag{})
+	record("i-1", tag("alice", 20))
+	record("i-1", tag("bob", 19)) // read before, kept after
+	answers(30, tag("alice", 20))
+	h.silence(40, true)
+	answers(50, tag("alice", 20))
+	record("i-1", tag("", 60))
+	answers(70, tag("", 60))
 }
 
 func silenceOfHosts(h *hostsTest) {

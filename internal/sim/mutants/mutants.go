@@ -23,6 +23,8 @@ const (
 	forceRules     = "internal/session/rules_force.go"
 	dueRules       = "internal/session/rules_due.go"
 	inventoryRules = "internal/session/rules_inventory.go"
+	ownerTagRules  = "internal/session/rules_ownertag.go"
+	ownerTags      = "internal/session/ownertag.go"
 	evidenceRules  = "internal/session/rules_evidence.go"
 	indexes        = "internal/session/index.go"
 	cleaner        = "internal/session/cleaner.go"
@@ -59,4 +61,4 @@ const (
 	announced      = "internal/events/endedsessions/detail.go"
 )
 
-var mutants = slices.Concat(deletionBugs, selectionBugs, confirmationBugs, requestBugs, hostBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, graceBugs, scriptBugs)
+var mutants = slices.Concat(deletionBugs, selectionBugs, confirmationBugs, requestBugs, hostBugs, ownerTagBugs, inventoryBugs, boundBugs, unseenBugs, ruleBugs, graceBugs, scriptBugs)

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// OwnerTagKey is the key of the tag that holds an instance to one owner: what else it says
+// of owners does not count. A host can lie about owners, as root on it can, but whoever may
+// tag the instance decides whose sessions it can have. Owners are compared to the letter.
+const OwnerTagKey = "DcvOwner"
+
+// An OwnerTag is the tag DcvOwner of a host, as EC2 last told it.
+type OwnerTag struct {
+	// Owner is empty where the host has no such tag, or one without a value.
+	Owner string
+	// ReadAt is when EC2 was asked; zero: it never was.
+	ReadAt time.Time
+}
+
+const (
+	// rereadTag is how old a tag may be until EC2 is asked about it again by itself;
+	// rereadRefusing how old that of a host may be that shows sessions of others than
+	// the tag allows: the tag may have changed.
+	rereadTag      = time.Hour
+	rereadRefusing = 10 * time.Minute
+	// maxTags is how many tags one walk has EC2 asked about: as many as one question takes.
+	maxTags = 200
+)
+
+func (t OwnerTag) olderThan(age time.Duration, now time.Time) bool {
+	return !now.Before(t.ReadAt.Add(age))
+}
+
+// allows tells whether the host's word that a session is that owner's counts.
+func (t OwnerTag) allows(owner string) bool { return t.Owner == "" || t.Owner == owner }
+
+// keepOwnerTags keeps what EC2 has told of tags, of hosts that are known. It writes what is
+// new, and what is not as new as half the time after which it is read again. What cannot be
+// written is read again some time: nothing else depends on it.
+func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owners map[string]string, known map[string]Silence, asked time.Time) {
+	for _, hostID := range hostIDs {
+		owner, told := owners[hostID]
+		silence, ok := known[hostID]
+		if !told || !ok || ctx.Err() != nil || owner == silence.OwnerTag.Owner && !silence.OwnerTag.olderThan(rereadTag/2, asked) {
+			continue
+		}
+		log := hr.Log.With("HostId", hostID, "Owner", owner)
+		if err := hr.HostTable.RecordOwnerTag(ctx, hostID, OwnerTag{owner, asked}); err != nil {
+			log.Warn("host's tag "+OwnerTagKey+" is not kept: it is read again", "Cause", err)
+		} else if owner != silence.OwnerTag.Owner {
+			log.Info("host's tag " + OwnerTagKey + " has changed: it counts from the host's next inventory on")
+		}
+	}
+}
+
+// tagsToRead are the hosts whose tags are to be read again, the longest unread first, at most
+// maxTags of them; left is how many others there are.
+func tagsToRead(hostIDs []string, silences map[string]Silence, now time.Time) (read []string, left int) {
+	for _, hostID := range hostIDs {
+		if s, known := silences[hostID]; known && !s.Silent && knownToEC2(hostID) && s.OwnerTag.olderThan(rereadTag, now) {
+			read = append(read, hostID)
+		}
+	}
+	slices.SortStableFunc(read, func(a, b string) int {
+		return silences[a].OwnerTag.ReadAt.Compare(silences[b].OwnerTag.ReadAt)
+	})
+	most := min(len(read), maxTags)
+	return read[:most], len(read) - most
+}
+
+// refused is how many sessions of the inventory the tag does not allow.
+func (t OwnerTag) refused(inv Inventory) (n int) {
+	for _, f := range inv.Sessions {
+		if !t.allows(f.Owner) && f.Owner != "" {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,175 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+const bob = "bob"
+
+// heldTo has it kept that the host's tag says so, read then.
+func (u *upkeep) heldTo(hostID, owner string, readAt time.Time) {
+	u.t.Helper()
+	if err := u.hostTable.AddHost(u.t.Context(), hostID, readAt); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := u.hostTable.RecordOwnerTag(u.t.Context(), hostID, session.OwnerTag{Owner: owner, ReadAt: readAt}); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// What the tag of a host makes of the records that there are, and of those that there would be.
+func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
+	const reason = "Its host is held to another owner by its tag DcvOwner: what the host says of this session is not believed."
+	hers := seen(listedRecord) // alice's s1
+	his := with(hers, "Owner", bob)
+	ofAlice, ofBob, nameless := found("s1", alice), found("s1", bob), session.Found{NameOnHost: "s1"}
+	later := ofBob
+	later.CreationTime = "2026-11-23T09:00:00.262883Z"
+	expires := t0.Add(10 * time.Second).Add(session.KeepUnknown).Unix()
+	doubted := with(his, "State", "UNKNOWN", "StateReason", reason, "ExpiresAt", expires, "ObservedAt", session.FormatTime(t0))
+	silent := with(his, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1))
+	waiting := with(his, "State", "DELETING", "DeletionRequestId", "r0", "AttemptId", "r0", "Attempts", int64(0), "StateBefore", "READY",
+		"CloseAt", session.FormatTime(at(600)), "DeletionRequestedAt", session.FormatTime(at(-60)), "NextAttemptAt", session.FormatTime(at(600)), "DueLane", "wait-1")
+	open := with(aMinuteOld(seen(failedRecord)), "Owner", bob)
+	for name, tc := range map[string]struct {
+		tag       string
+		from      session.Record // nil: none
+		says      session.Found
+		want      session.Record // nil: as it was
+		confirmed string
+	}{
+		"not listed":                              {tag: alice, says: ofBob},
+		"compared to the letter":                  {tag: "Alice", says: ofAlice},
+		"record of another owner":                 {tag: alice, from: his, says: ofBob, want: doubted},
+		"the same, named without an owner":        {tag: alice, from: his, says: nameless, want: doubted},
+		"already doubted":                         {tag: alice, from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob},
+		"not doubted because of the owner before": {tag: alice, from: silent, says: ofBob, want: doubted},
+		"tag taken away":                          {from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
+		"owner's record, the host disowns it":     {tag: alice, from: hers, says: ofBob},
+		"owner's record, another incarnation":     {tag: alice, from: hers, says: later, confirmed: "replaced"},
+		"his record, another incarnation":         {tag: alice, from: his, says: later, confirmed: "replaced"},
+		"open deletion":                           {tag: alice, from: open, says: ofBob},
+		"open deletion, another incarnation":      {tag: alice, from: open, says: later, confirmed: "replaced"},
+		"deletion that waits":                     {tag: alice, from: waiting, says: ofBob, want: with(waiting, "StateBefore", "UNKNOWN", "ObservedAt", session.FormatTime(t0))},
+		"forced before":                           {tag: alice, from: with(his, "State", "DELETED", "Confirmation", "forced", "LiveHostId", nil, "DeletedAt", session.FormatTime(at(-60)), "ExpiresAt", at(1e6).Unix()), says: ofBob},
+		"the host's word where there is no tag":   {from: hers, says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var records []session.Record
+			if tc.from != nil {
+				records = append(records, tc.from)
+			}
+			u := newUpkeep(t, records...)
+			u.heldTo(hostA, tc.tag, at(-60))
+			before := u.table.All()
+			u.take(inventory(hostA, t0, tc.says))
+			switch {
+			case tc.confirmed != "":
+				u.has("s1", "Confirmation", tc.confirmed)
+			case tc.want != nil:
+				u.is("s1", tc.want)
+			default:
+				u.same(before)
+			}
+			if told := strings.Contains(u.log.String(), "sessions of others run"); told != (tc.tag != "" && tc.says.Owner != "") {
+				t.Errorf("told: %t:\n%s", told, u.log.String())
+			}
+		})
+	}
+}
+
+// Of an answer that was cut nobody can tell which incarnation runs beside.
+func TestCutAnswerOfAHeldHostEndsNothing(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord))
+	u.heldTo(hostA, alice, at(-60))
+	later := found("s1", bob)
+	later.CreationTime = "2026-11-23T09:00:00.262883Z"
+	inv := inventory(hostA, t0, later)
+	inv.Complete = false
+	u.take(inv)
+	u.is("s1", seen(listedRecord))
+}
+
+// A tag that may have changed since is read again, not at each inventory.
+func TestTagIsReadAgainWhereItRefusesSessions(t *testing.T) {
+	for _, tc := range []struct {
+		tag  string
+		read float64
+		want bool
+	}{{alice, -1, false}, {alice, -600, true}, {bob, -600, false}, {"", -600, false}} {
+		u := newUpkeep(t)
+		u.heldTo(hostA, tc.tag, at(tc.read))
+		u.now = at(1)
+		if ask, err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", bob))); ask != tc.want || err != nil {
+			t.Errorf("held to %q, read at %v: ask %t, %v", tc.tag, tc.read, ask, err)
+		}
+	}
+}
+
+// Whatever EC2 is asked for, what it tells of tags is kept, of hosts that are known, and
+// written only where it is new, or the last time is half an hour ago.
+func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
+	u := newUpkeep(t)
+	u.statuses[hostB] = session.Terminated
+	u.heldTo(hostA, "", time.Time{})
+	u.owners = map[string]string{hostA: alice, hostB: bob, nthHost(7): bob}
+	tag := func(when float64, want session.OwnerTag) {
+		t.Helper()
+		u.checkHosts(at(when), hostA, hostB, nthHost(7))
+		known, err := u.hostTable.Silences(t.Context(), []string{hostA, hostB, nthHost(7)})
+		if got := known[hostA].OwnerTag; len(known) != 1 || !got.ReadAt.Equal(want.ReadAt) || got.Owner != want.Owner || err != nil {
+			t.Errorf("at %v: %v, %v, want %v", when, known, err, want)
+		}
+	}
+	tag(0, session.OwnerTag{Owner: alice, ReadAt: t0})
+	tag(1799, session.OwnerTag{Owner: alice, ReadAt: t0})
+	tag(1800, session.OwnerTag{Owner: alice, ReadAt: at(1800)})
+	u.owners[hostA] = ""
+	tag(1801, session.OwnerTag{ReadAt: at(1801)})
+	delete(u.owners, hostA) // EC2 does not know it
+	tag(9000, session.OwnerTag{ReadAt: at(1801)})
+}
+
+// A walk has EC2 asked about hosts that do well, too: each once in an hour, as many in one run
+// as one question takes, the longest unread first. Machines outside of EC2 have no such tag.
+func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
+	const machine = "mi-0123456789abcdef0"
+	u := newUpkeep(t, seen(ready("m", alice, machine)))
+	u.take(inventory(machine, t0, found("m", alice)))
+	for n := range 201 {
+		u.table.Put(seen(ready(fmt.Sprint("s", n), alice, nthHost(n))))
+		u.heldTo(nthHost(n), "", at(float64(n)))
+	}
+	u.owners = map[string]string{}
+	for n := range 201 {
+		u.owners[nthHost(n)] = alice
+	}
+	asked := func(when float64, want int, last string) {
+		t.Helper()
+		u.asked = nil
+		u.walk(at(when))
+		if len(u.asked) != want || want > 0 && u.asked[want-1] != last {
+			t.Errorf("at %v: asked about %d hosts: %q", when, len(u.asked), u.asked)
+		}
+	}
+	asked(3599, 0, "")
+	asked(3600, 1, nthHost(0))
+	asked(3900, 200, nthHost(200))
+	asked(3901, 0, "")
+	asked(9000, 200, nthHost(199)) // the first was read before the others
+	if !strings.Contains(u.log.String(), "HostsLeft=1") || slices.Contains(u.asked, nthHost(200)) {
+		t.Errorf("one is left for the next run, and the run says so:\n%s", u.log.String())
+	}
+	u.ec2Fails = errors.New("throttled")
+	u.walk(at(9001)) // nothing else depends on it
+	if !strings.Contains(u.log.String(), "tags DcvOwner are not read") {
+		t.Error("nobody is told that EC2 did not answer")
+	}
+}

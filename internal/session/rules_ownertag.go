@@ -1,0 +1,36 @@
+package session
+
+// observeOther is what a session that its host says is another owner's, or names without an
+// owner, means for its record, if there is one. What is recorded of an owner is not changed,
+// nor does an open deletion end by it, unless another incarnation runs. A record of another
+// owner, from before the tag was read, is UNKNOWN from now on, until the tag allows it, or it
+// expires: it can be deleted as any other. One of the tag's own owner stays as it is.
+func (t OwnerTag) observeOther(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
+	s := r.Session()
+	_, recorded := parseCreation(s.CreationTime)
+	_, said := parseCreation(f.CreationTime)
+	switch {
+	case s.ObservedAt.After(inv.SentAt):
+		return Write{}, false
+	case recorded && said && !sameCreation(s.CreationTime, f.CreationTime):
+		if gone.confirmation = Replaced; inv.Complete {
+			return gone.endAny(r)
+		}
+		return Write{}, false
+	case t.allows(s.Owner):
+		return stillRuns(r, inv)
+	}
+	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
+	switch {
+	case s.Waits() && s.StateBefore != Unknown:
+		set(&w, AttrStateBefore, Unknown)
+	case s.DeletionRequestID == "" && (s.State == Ready || s.State == Unknown) && s.StateReason != reasonOtherOwner:
+		set(&w, AttrState, Unknown)
+		set(&w, AttrStateReason, reasonOtherOwner)
+		set(&w, AttrExpiresAt, inv.readAt.Add(KeepUnknown).Unix())
+	default:
+		return Write{}, false
+	}
+	set(&w, AttrObservedAt, inv.SentAt)
+	return w, true
+}

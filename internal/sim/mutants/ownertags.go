@@ -1,0 +1,53 @@
+package main
+
+// Of hosts that are held to an owner by a tag.
+var ownerTagBugs = []mutant{
+	{
+		name: "another owner's session listed in spite of the tag", promise: 5, file: inventoryRules,
+		why: "root on a host puts a desktop among somebody else's sessions",
+		old: "case c.tag.allows(f.Owner) && !c.seen[name]:",
+		new: "case !c.seen[name]:",
+	},
+	{
+		name: "record given to the owner whom its host names, in spite of the tag", promise: 5, file: inventoryRules,
+		why: "root on a host gives a session away, and the new owner can delete it",
+		old: "case ok && !c.tag.allows(f.Owner):",
+		new: "case ok && !c.tag.allows(f.Owner) && r.Session().Owner != c.tag.Owner:",
+	},
+	{
+		name: "session ended that its host says is another's", promise: 3, file: ownerTagRules,
+		why: "it is DELETED, and runs",
+		old: "case recorded && said && !sameCreation(s.CreationTime, f.CreationTime):",
+		new: "case recorded && said:",
+	},
+	{
+		name: "session of the tag's own owner doubted", promise: 9, file: ownerTagRules,
+		why: "a host that names another owner takes a desktop from its user's list",
+		old: "case t.allows(s.Owner):",
+		new: "case false:",
+	},
+	{
+		name: "session listed before the tag was read stays READY", promise: 5, file: ownerTagRules,
+		why: "whoever is quicker than the question to EC2 has won for ever",
+		old: "(s.State == Ready || s.State == Unknown) && s.StateReason",
+		new: "s.State == Creating && s.StateReason",
+	},
+	{
+		name: "tags of hosts that do well not read", promise: 5, file: walker,
+		why: "EC2 is asked about silent hosts only: no tag ever counts",
+		old: "slices.Concat(ask, tags)",
+		new: "slices.Concat(ask)",
+	},
+	{
+		name: "tag that leaves sessions out not read again", promise: 5, file: hostEvents,
+		why: "a host whose sessions are all left out has no record, so no walk comes by: a tag that was corrected never counts",
+		old: "doubtful = append(doubtful, hostID)",
+		new: "",
+	},
+	{
+		name: "host that EC2 does not know counts as one without a tag", promise: 5, file: ownerTags,
+		why: "what nobody has said is kept as if EC2 had",
+		old: "if !told || !ok ||",
+		new: "if !told && owner != \"\" || !ok ||",
+	},
+}
