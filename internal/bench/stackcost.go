@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
 )
 
@@ -49,11 +50,14 @@ func tableCost(calls map[string]int) (cost float64) {
 	return cost
 }
 
-// Metrics that have values while no session is deleted: internal/session/metric.go.
-const (
-	restingMetrics   = 3 // OpenDeletions, OldestOpenDeletionSeconds, InventoriesSent
-	answeringMetrics = 2 // InventorySessions, InventoryLagSeconds
+// Metrics that have values while no session is deleted.
+var (
+	restingMetrics   = []session.Metric{session.InventoriesSent, session.OldestOpenDeletionSeconds, session.OpenDeletions}
+	answeringMetrics = []session.Metric{session.InventoryLagSeconds, session.InventorySessions}
 )
+
+// byReason is how many metrics more EntriesRefused is, which has a dimension.
+const byReason = 4
 
 // Bytes of the functions' log at level info, Lambda's own lines among them;
 // TestCountsOfAStack holds the functions' own against the system at work.
@@ -83,11 +87,11 @@ type share struct {
 func stackCost(t *template.Template, hosts int) (shares []share, sum float64) {
 	add := func(what string, cost float64) { shares, sum = append(shares, share{what, cost}), sum+cost }
 	add(fmt.Sprintf("alarms, which look at %.0f metrics", alarmMetrics(t)), alarmMetrics(t)*alarmMonth)
-	metrics := float64(restingMetrics)
+	metrics := len(restingMetrics)
 	if hosts > 0 {
-		metrics += answeringMetrics
+		metrics += len(answeringMetrics)
 	}
-	add("the functions' metrics that have values", metrics*metricMonth)
+	add("the functions' metrics that have values", float64(metrics)*metricMonth)
 	add("the dashboard; nothing if it is one of the account's first three", count(t, "AWS::CloudWatch::Dashboard")*dashboardMonth)
 	add("the user pool's client; nothing with an `Issuer` of your own", count(t, "AWS::Cognito::UserPoolClient")*cognitoClient)
 
@@ -189,9 +193,11 @@ func stackCosts(t *template.Template) string {
 	}
 	_, idle := stackCost(t, 0)
 	tokens := float64(month/time.Hour) * cognitoToken
+	all := len(session.Metrics) + byReason
 	return fmt.Sprintf("An idle stack costs **%s a month**. List prices of us-east-1 and arm64, %s, without free tiers:\n\n%s\n"+
-		"A client of the user pool that keeps its token for the hour pays %s a month for tokens.\n",
-		dollars(idle), pricesOf, table(head, append(rows, total, without)), dollars(tokens))
+		"A client of the user pool that keeps its token for the hour pays %s a month for tokens. Metrics are billed by the hours in\n"+
+		"which they have values: all of the functions' %d, where something always happens, cost %s.\n",
+		dollars(idle), pricesOf, table(head, append(rows, total, without)), dollars(tokens), all, dollars(float64(all)*metricMonth))
 }
 
 // reportStackCosts prints the section, and keeps it if asked to.

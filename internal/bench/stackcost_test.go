@@ -8,14 +8,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/system"
+	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
 )
 
@@ -97,28 +100,35 @@ func TestEveryTypeOfResourceIsInTheBill(t *testing.T) {
 	}
 }
 
-// bytesWritten counts the bytes that functions write, by function.
-type bytesWritten map[string]*atomic.Int64
+// A logged is what a function writes.
+type logged struct {
+	mu   sync.Mutex
+	text []byte
+}
 
-func (b bytesWritten) of(function string) io.Writer { return countingWriter{b[function]} }
-
-type countingWriter struct{ n *atomic.Int64 }
-
-func (c countingWriter) Write(p []byte) (int, error) {
-	c.n.Add(int64(len(p)))
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
 	return len(p), nil
+}
+
+func (l *logged) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.text)
 }
 
 // The counts that the cost follows from are those of the system at work, whose
 // hosts are known to it and have nothing new to tell.
 func TestCountsOfAStack(t *testing.T) {
 	const hosts = 4
-	written := bytesWritten{}
+	written := map[string]*logged{}
 	for _, f := range deployed(t, "", "").Functions() {
-		written[f.Name] = &atomic.Int64{}
+		written[f.Name] = &logged{}
 	}
 	never := map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1}
-	sys, err := system.New(t.Context(), system.Options{Template: templateFile, Dir: t.TempDir(), Every: never, Output: written.of})
+	sys, err := system.New(t.Context(), system.Options{Template: templateFile, Dir: t.TempDir(), Every: never, Output: func(function string) io.Writer { return written[function] }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +150,13 @@ func TestCountsOfAStack(t *testing.T) {
 		}
 	}
 	// calls of the tables that the task makes, and those that follow from it.
+	size := map[string]int{} // of what was logged then, by function
 	calls := func(task string, answers int) (byCleanup, byHostEvents map[string]int) {
 		t.Helper()
 		ask(http.MethodDelete, "/local/calls", "")
-		for _, n := range written {
-			n.Store(0)
+		before := map[string]int{}
+		for function, l := range written {
+			before[function] = len(l.bytes())
 		}
 		ask(http.MethodPost, "/local/cleanup/"+task, "")
 		var all map[string]map[string]int
@@ -153,13 +165,16 @@ func TestCountsOfAStack(t *testing.T) {
 			if err := json.Unmarshal([]byte(ask(http.MethodGet, "/local/calls", "")), &all); err != nil {
 				t.Fatal(err)
 			}
-			told := answers == 0 || written["host-events"].Load() > 0 // what an invocation writes last
+			told := answers == 0 || len(written["host-events"].bytes()) > before["host-events"] // what an invocation writes last
 			if all["host-events"]["table:RecordAnswer"] == answers && told {
 				break
 			}
 			if time.Now().After(until) {
 				t.Fatalf("%d hosts do not answer: %v", answers, all)
 			}
+		}
+		for function, l := range written {
+			size[function] = len(l.bytes()) - before[function]
 		}
 		for _, some := range all {
 			maps.DeleteFunc(some, func(call string, _ int) bool { return !strings.HasPrefix(call, "table:") })
@@ -183,11 +198,22 @@ func TestCountsOfAStack(t *testing.T) {
 	if diff := cmp.Diff(inAnswer, perAnswer); diff != "" {
 		t.Errorf("an answer of a host (-counted on +made):\n%s", diff)
 	}
-	near("a run of inventory", int(written["cleanup"].Load()), loggedByRun)
-	near("the answers of all hosts", int(written["host-events"].Load()), hosts*loggedByAnswer+loggedByBatch)
+	near("a run of inventory", size["cleanup"], loggedByRun)
+	near("the answers of all hosts", size["host-events"], hosts*loggedByAnswer+loggedByBatch)
 	byCleanup, _ = calls("deletions", 0)
 	if diff := cmp.Diff(inDeletionsRun, byCleanup); diff != "" {
 		t.Errorf("a run of deletions (-counted on +made):\n%s", diff)
 	}
-	near("a run of deletions", int(written["cleanup"].Load()), loggedByRun)
+	near("a run of deletions", size["cleanup"], loggedByRun)
+
+	metrics := map[session.Metric]bool{}
+	for _, l := range written {
+		for _, name := range regexp.MustCompile(`"Name":"(\w+)"`).FindAllSubmatch(l.bytes(), -1) {
+			metrics[session.Metric(name[1])] = true
+		}
+	}
+	want := slices.Sorted(slices.Values(slices.Concat(restingMetrics, answeringMetrics)))
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(metrics))); diff != "" {
+		t.Errorf("metrics with values (-counted on +written):\n%s", diff)
+	}
 }
