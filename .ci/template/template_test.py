@@ -184,6 +184,19 @@ class TemplateTest(unittest.TestCase):
             made = [name for name in of_type(expanded, "AWS::CloudWatch::Alarm") if stack.creates(name)]
             self.assertEqual(sorted(alarms), sorted(made), alike[0])
 
+    def test_outputs_have_the_addresses_of_their_region(self):
+        expanded = template_expansion.expand(TEMPLATE)
+        outputs = {}
+        for region in ("eu-west-1", "us-gov-west-1", "cn-north-1"):
+            stack = Stack(expanded, {}, region)
+            made = {name: o["Value"] for name, o in expanded["Outputs"].items() if "Condition" not in o or stack.condition(o["Condition"])}
+            outputs[region] = [stack.resolve(made[name]).split("/")[2] if name in made else None for name in ("ApiUrl", "TokenUrl", "DashboardUrl")]
+        self.assertEqual(outputs, {
+            "eu-west-1": ["HttpApi.execute-api.eu-west-1.amazonaws.com", "UserPoolDomain.auth.eu-west-1.amazoncognito.com", "eu-west-1.console.aws.amazon.com"],
+            "us-gov-west-1": ["HttpApi.execute-api.us-gov-west-1.amazonaws.com", "UserPoolDomain.auth-fips.us-gov-west-1.amazoncognito.com", "us-gov-west-1.console.amazonaws-us-gov.com"],
+            "cn-north-1": ["HttpApi.execute-api.cn-north-1.amazonaws.com.cn", None, "cn-north-1.console.amazonaws.cn"],
+        })
+
     def test_samples_are_what_schedules_send(self):
         schedules = of_type(template_expansion.expand(TEMPLATE), "AWS::Scheduler::Schedule").values()
         inputs = [schedule["Properties"]["Target"]["Input"] for schedule in schedules]
