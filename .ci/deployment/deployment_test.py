@@ -12,7 +12,6 @@ import tempfile
 import unittest
 import zipfile
 
-import authorization
 import stand_in
 import template_expansion
 import template_rules
@@ -83,17 +82,6 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual([own["parameters"][name] for name in ("Issuer", "Audience", "Scope")], ["https://login.example.com", "one,two", "desktops"])
         back = self.deploy('PARAMETERS=Issuer= Audience=\\"\\" Scope=dcv-session-manager/sm_scope', built=build)
         self.assertEqual(back["parameters"], wanted)
-
-    def test_no_parameter_is_needed(self):
-        build = self.of_no_functions()
-        first = self.deploy(built=build)
-        self.assertEqual(first["parameters"], {"Architecture": "arm64"})
-        self.assertEqual(list(authorization.refusals(template_expansion.read(TEMPLATE), DEFAULTS)), [])
-        self.assertEqual(pathlib.Path(self.samconfig).read_text(), (ROOT / "samconfig.toml").read_text())
-        # What is not given stays as it is.
-        second = self.deploy("PARAMETERS=LogLevel=debug", built=build)
-        self.assertEqual(second["parameters"], {"Architecture": "arm64", "LogLevel": "debug"})
-        self.assertEqual(set(second["names"]), {"Architecture", "LogLevel"} | set(first["names"]))
 
     def test_what_is_missing_is_said_before_anything_is_built(self):
         for variables, said in (

@@ -53,8 +53,17 @@ def settings(studio):
         "LogRetentionDays": "1",
         "DeletionProtection": "false",
         "ReserveConcurrency": "true",
+        "KmsKeyArn": studio.client("kms").create_key()["KeyMetadata"]["Arn"],
+        **network(studio.client("ec2")),
         "PermissionsBoundaryArn": studio.client("iam").create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)["Policy"]["Arn"],
     }
+
+
+def network(ec2):
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2)]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="functions", Description="functions")["GroupId"]
+    return {"VpcSubnetIds": ",".join(subnets), "VpcSecurityGroupIds": group}
 
 
 def check_settings(stack, settings):
@@ -74,10 +83,33 @@ def check_resources(stack):
     for function in "CleanupFunction", "HostEventsFunction":
         found = functions.get_function_concurrency(FunctionName=stack.physical("AWS::Lambda::Function")[function])
         expect(found.get("ReservedConcurrentExecutions", 0) > 0, f"ReserveConcurrency: {function}: {found}")
+    for function in stack.physical("AWS::Lambda::Function").values():
+        found = functions.get_function_configuration(FunctionName=function).get("VpcConfig", {})
+        expect(",".join(found.get("SubnetIds", [])) == stack.parameters["VpcSubnetIds"], f"VpcSubnetIds: {function}: {found}")
+        expect(found["SecurityGroupIds"] == [stack.parameters["VpcSecurityGroupIds"]], f"VpcSecurityGroupIds: {function}: {found}")
+    key = stack.parameters["KmsKeyArn"]
+    for table in stack.physical("AWS::DynamoDB::Table").values():
+        found = stack.client("dynamodb").describe_table(TableName=table)["Table"].get("SSEDescription", {})
+        expect(found.get("KMSMasterKeyArn") == key, f"KmsKeyArn: {table}: {found}")
+    groups = stack.client("logs").describe_log_groups()["logGroups"]
+    for group in stack.physical("AWS::Logs::LogGroup").values():
+        [found] = [g for g in groups if g["logGroupName"] == group]
+        expect(found.get("kmsKeyId") == key, f"KmsKeyArn: {found}")
     api = stack.physical("AWS::ApiGatewayV2::Api")["HttpApi"]
     [stage] = stack.client("apigatewayv2").get_stages(ApiId=api)["Items"]
     limits = stage["DefaultRouteSettings"]
     expect((limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (7, 8), f"ApiRateLimit, ApiBurstLimit: {limits}")
+
+
+def check_queues(stack):
+    """They refuse requests without TLS, as all from here are."""
+    sqs = stack.client("sqs")
+    for queue in stack.physical("AWS::SQS::Queue").values():
+        try:
+            found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
+        except sqs.exceptions.ClientError as refused:
+            found = refused.response["Error"]["Code"]
+        expect(found == "AccessDenied", f"{queue}: {found}")
 
 
 def use(stack, login):

@@ -3,6 +3,7 @@ its time; the first that fails ends it."""
 
 import contextlib
 import json
+import pathlib
 import platform
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ from deployed import Stack, expect
 from servers import ROOT
 
 REGION, OF_PROFILE = "eu-central-1", "eu-west-1"
-BUILT = ROOT / ".aws-sam" / "build"  # by the first make deploy
 PROCESSOR = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
@@ -37,7 +37,7 @@ class User:
 
     def __init__(self, aws):
         self.environment = aws.user(REGION, OF_PROFILE)
-        self.samconfig = shutil.copy(ROOT / "samconfig.toml", aws.folder)
+        self.samconfig = pathlib.Path(shutil.copy(ROOT / "samconfig.toml", aws.folder))
 
     def make(self, *arguments, succeeds=True, **environment):
         command = ["make", "--no-print-directory", *arguments]
@@ -50,21 +50,20 @@ class User:
         self.make("deploy", f"STACK={stack}", f"SAMCONFIG={self.samconfig}", f"PARAMETERS={pairs}", *settings)
 
 
-def as_json(folder):
-    """What was built, with the template in JSON, which SAM reads far faster."""
+def packed(studio, folder):
+    """What the first make deploy has put into S3, for others: with the template in JSON, which SAM reads far faster."""
     folder.mkdir()
-    for function in BUILT.iterdir():
-        (folder / function.name).symlink_to(function)
-    (folder / "template.yaml").unlink()
-    (folder / "template.yaml").write_text(json.dumps(template_expansion.read((BUILT / "template.yaml").read_text())))
+    original = studio.client("cloudformation").get_template(StackName="studio", TemplateStage="Original")["TemplateBody"]
+    (folder / "template.yaml").write_text(json.dumps(template_expansion.read(original)))
     return f"BUILT={folder}"
 
 
 def deployed(aws, user):
     """The first stack, from nothing."""
     with step("make deploy, which builds"):
-        user.deploy("studio", {"DeletionProtection": "false"}, f"ARCHITECTURE={PROCESSOR}")
+        user.deploy("studio", {}, f"ARCHITECTURE={PROCESSOR}")
         studio = Stack(aws, "studio", REGION)
+        expect(user.samconfig.read_text() == (ROOT / "samconfig.toml").read_text(), "samconfig.toml has changed")
         # Nothing is built for the other processor, so the stack cannot be changed to it by a parameter.
         architecture = studio.template()["Parameters"]["Architecture"]
         expect((architecture["AllowedValues"], architecture["Default"]) == ([PROCESSOR], PROCESSOR), architecture)
@@ -97,6 +96,7 @@ def beside(aws, user, studio, built):
         another = Stack(aws, second.NAME, REGION)
         second.check_settings(another, settings)
         second.check_resources(another)
+        second.check_queues(another)
     with step("use of the second stack"):
         second.use(another, login)
     with step("make smoke of the second stack, with tokens of another issuer"):
@@ -125,7 +125,7 @@ def check(aws):
     user = User(aws)
     studio = deployed(aws, user)
     break_it(studio)
-    built = as_json(aws.folder / "built")
+    built = packed(studio, aws.folder / "built")
     change(aws, user, studio, built)
     beside(aws, user, studio, built)
     operate(user, studio)

@@ -1,13 +1,15 @@
 """Properties that MiniStack's CloudFormation leaves out, though the services have them: a role's permissions boundary, which
-then counts, and a function's reserved concurrency."""
+then counts; a function's reserved concurrency and its network; a table's key."""
 
-from ministack.services import iam, lambda_svc
+from ministack.services import dynamodb, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 
 def fill():
     completed("AWS::IAM::Role", bound)
     completed("AWS::Lambda::Function", reserve)
+    completed("AWS::Lambda::Function", connect)
+    completed("AWS::DynamoDB::Table", encrypt)
 
 
 def completed(kind, complete):
@@ -36,3 +38,11 @@ def reserve(function, properties):
     if "ReservedConcurrentExecutions" in properties:
         status, _, body = lambda_svc._put_function_concurrency(function, {"ReservedConcurrentExecutions": properties["ReservedConcurrentExecutions"]})
         assert status < 400, body
+
+
+def connect(function, properties):
+    lambda_svc._functions[function]["config"]["VpcConfig"] = lambda_svc._vpc_config_with_id(properties.get("VpcConfig"))
+
+
+def encrypt(table, properties):
+    dynamodb._tables[table]["SSEDescription"] = dynamodb._sse_description_from_spec(properties.get("SSESpecification"))
