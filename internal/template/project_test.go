@@ -3,6 +3,7 @@ package template_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"dcv-session-broker/internal/session"
@@ -16,6 +17,24 @@ func project(t *testing.T, params map[string]string) *template.Template {
 		t.Fatal(err)
 	}
 	return loaded
+}
+
+// What is kept of the text between two loads has nothing of their parameters.
+func TestALoadLeavesNothingToTheNext(t *testing.T) {
+	levels := func(params map[string]string) (all []string) {
+		for _, f := range project(t, params).Functions() {
+			all = append(all, f.Name+" "+f.Environment["LOG_LEVEL"]+" "+f.Environment["GIVE_UP_AFTER_MINUTES"])
+			f.Environment["LOG_LEVEL"] = "spoilt"
+		}
+		return all
+	}
+	first := levels(nil)
+	if other := levels(map[string]string{"LogLevel": "debug", "GiveUpAfterMinutes": "90"}); slices.Equal(first, other) {
+		t.Errorf("the parameters change nothing: %q", other)
+	}
+	if again := levels(nil); !slices.Equal(first, again) {
+		t.Errorf("%q, and with the same parameters again %q", first, again)
+	}
 }
 
 // What costs, or stops machines, runs only where it was asked for; what a

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
@@ -54,14 +55,11 @@ func Load(path string, params map[string]string) (*Template, error) {
 
 // Parse is Load for a template that is in memory already.
 func Parse(src []byte, params map[string]string) (*Template, error) {
-	var file yaml.Node
-	if err := yaml.Unmarshal(src, &file); err != nil {
+	root, err := nodesOf(string(src))
+	if err != nil {
 		return nil, err
 	}
-	if len(file.Content) != 1 {
-		return nil, errors.New("the template is empty")
-	}
-	s, err := readSections(file.Content[0])
+	s, err := readSections(root)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +86,31 @@ func Parse(src []byte, params map[string]string) (*Template, error) {
 	}
 	t := &Template{parameters: parameters.effective(), resources: resources}
 	return t, t.build()
+}
+
+// lastRead is the text that was read last, and its nodes, which nobody changes. Tests load one template hundreds of times,
+// with other parameters: most of that was to read its YAML.
+var lastRead struct {
+	sync.Mutex
+	text string
+	root *yaml.Node
+}
+
+func nodesOf(text string) (*yaml.Node, error) {
+	lastRead.Lock()
+	defer lastRead.Unlock()
+	if lastRead.root != nil && lastRead.text == text {
+		return lastRead.root, nil
+	}
+	var file yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+		return nil, err
+	}
+	if len(file.Content) != 1 {
+		return nil, errors.New("the template is empty")
+	}
+	lastRead.text, lastRead.root = text, file.Content[0]
+	return lastRead.root, nil
 }
 
 // Parameters are the values in effect, defaults included.
