@@ -100,14 +100,16 @@ func startProxy(t *testing.T) *proxied {
 	_, c.url = startSystem(t, system.Options{Token: apiToken})
 	front := before(t, c.url, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		if r.URL.Path == "/oauth2/token" {
-			c.issued.Add(1)
-			fmt.Fprintf(w, `{"access_token": "%s", "token_type": "Bearer", "expires_in": 3600}`, apiToken)
+			fmt.Fprintf(w, `{"access_token": "%s-%d", "token_type": "Bearer", "expires_in": 3600}`, apiToken, c.issued.Add(1))
 			return
 		}
 		c.calls.Add(1)
 		if c.refuse.Add(-1) >= 0 {
 			http.Error(w, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
 			return
+		}
+		if r.Header.Get("Authorization") == fmt.Sprintf("Bearer %s-%d", apiToken, c.issued.Load()) {
+			r.Header.Set("Authorization", "Bearer "+apiToken)
 		}
 		pass.ServeHTTP(w, r)
 	})

@@ -28,14 +28,16 @@ type Proxy struct {
 	Now func() time.Time
 
 	mu sync.Mutex
-	// refusedAt is when the API last refused a token that was new.
-	refusedAt time.Time
+	// renewedAt is when there was last a new token because the API refused one.
+	renewedAt time.Time
 }
 
 const (
 	// maxBody is more than the API takes: Lambda takes 6 MB.
 	maxBody = 6 << 20
-	// tokenPause is how long no new token is fetched after one was refused: each is billed, and clients try again at once.
+	// maxAnswer is more than Lambda answers.
+	maxAnswer = 16 << 20
+	// tokenPause is between two new tokens for one that was refused: each is billed, and clients try again immediately.
 	tokenPause = time.Minute
 )
 
@@ -43,19 +45,18 @@ var errBrowser = errors.New("this does not answer to browsers")
 
 // Handler passes on what the API has, and nothing else.
 func (p *Proxy) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, path := range []string{"/deleteSessions", "/describeSessions", "/cancelDeletions"} {
-		mux.HandleFunc("POST "+path, p.pass)
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		p.refuse(w, r, http.StatusNotFound, "the broker has POST /deleteSessions, /describeSessions and /cancelDeletions; ask Session Manager's broker for the rest")
-	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.guard(r); err != nil {
 			p.refuse(w, r, http.StatusForbidden, err.Error())
 			return
 		}
-		mux.ServeHTTP(w, r)
+		// Compared as it is: an http.ServeMux would redirect other spellings of a path, without a line in the log.
+		switch r.Method + " " + r.URL.Path {
+		case "POST /deleteSessions", "POST /describeSessions", "POST /cancelDeletions":
+			p.pass(w, r)
+		default:
+			p.refuse(w, r, http.StatusNotFound, "the broker has POST /deleteSessions, /describeSessions and /cancelDeletions; ask Session Manager's broker for the rest")
+		}
 	})
 }
 
@@ -80,56 +81,76 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, http.StatusBadRequest, "the request cannot be read")
 		return
 	}
-	resp, err := p.call(r, body)
+	got, err := p.call(r, body)
 	if err != nil { // its text names the issuer, or the API; it has no token and no secret
 		p.refuse(w, r, http.StatusBadGateway, err.Error())
 		return
 	}
-	defer resp.Body.Close()
 	for _, name := range []string{"Content-Type", "Retry-After"} {
-		if value := resp.Header.Get(name); value != "" {
+		if value := got.header.Get(name); value != "" {
 			w.Header().Set(name, value)
 		}
 	}
-	w.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(w, resp.Body); err != nil {
-		p.log(r, resp.StatusCode, fmt.Sprintf(", and the answer was cut off: %v", err))
-		return
+	w.WriteHeader(got.status)
+	rest := ""
+	if _, err := w.Write(got.body); err != nil {
+		rest = fmt.Sprintf(", which the client did not take: %v", err)
 	}
-	p.log(r, resp.StatusCode, "")
+	p.log(r, got.status, rest)
+}
+
+// An answer is whole before any of it is passed on: one that is cut off would look whole to the client.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
 // call calls the API, and once more with a new token where that answers 401.
-func (p *Proxy) call(r *http.Request, body []byte) (*http.Response, error) {
-	bearer, err := p.Tokens.Token(r.Context(), "")
+func (p *Proxy) call(r *http.Request, body []byte) (*answer, error) {
+	bearer, err := p.token(r, "")
 	if err != nil {
-		return nil, fmt.Errorf("get an access token: %w", err)
+		return nil, err
 	}
-	resp, err := p.once(r, body, bearer)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || p.paused() {
-		return resp, err
+	got, err := p.once(r, body, bearer)
+	if err != nil || got.status != http.StatusUnauthorized {
+		return got, err
 	}
-	resp.Body.Close()
-	if bearer, err = p.Tokens.Token(r.Context(), bearer); err != nil {
-		return nil, fmt.Errorf("get an access token: %w", err)
+	newer, err := p.newer(r, bearer)
+	if err != nil {
+		return nil, err
 	}
-	resp, err = p.once(r, body, bearer)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		p.mu.Lock()
-		p.refusedAt = p.Now()
-		p.mu.Unlock()
+	if newer == bearer {
+		return got, nil
 	}
-	return resp, err
+	return p.once(r, body, newer)
 }
 
-func (p *Proxy) paused() bool {
+// newer is a token in place of one that was refused, or the same one where no other may be had now.
+func (p *Proxy) newer(r *http.Request, refused string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.Now().Sub(p.refusedAt) < tokenPause
+	// Another call may have replaced it meanwhile.
+	bearer, err := p.token(r, "")
+	if err != nil || bearer != refused || p.Now().Sub(p.renewedAt) < tokenPause {
+		return bearer, err
+	}
+	if bearer, err = p.token(r, refused); err == nil {
+		p.renewedAt = p.Now()
+	}
+	return bearer, err
+}
+
+func (p *Proxy) token(r *http.Request, refused string) (string, error) {
+	bearer, err := p.Tokens.Token(r.Context(), refused)
+	if err != nil {
+		return "", fmt.Errorf("get an access token: %w", err)
+	}
+	return bearer, nil
 }
 
 // once sends the request as it came, its query too, without which a dry run would be none. Of its headers only its type goes on.
-func (p *Proxy) once(r *http.Request, body []byte, bearer string) (*http.Response, error) {
+func (p *Proxy) once(r *http.Request, body []byte, bearer string) (*answer, error) {
 	address := p.URL + r.URL.Path
 	if r.URL.RawQuery != "" {
 		address += "?" + r.URL.RawQuery
@@ -142,7 +163,19 @@ func (p *Proxy) once(r *http.Request, body []byte, bearer string) (*http.Respons
 		request.Header.Set("Content-Type", kind)
 	}
 	request.Header.Set("Authorization", "Bearer "+bearer)
-	return p.HTTP.Do(request)
+	resp, err := p.HTTP.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer of %s was cut off: %w", p.URL, err)
+	case len(got) > maxAnswer:
+		return nil, fmt.Errorf("the answer of %s has more than %d bytes", p.URL, maxAnswer)
+	}
+	return &answer{resp.StatusCode, resp.Header, got}, nil
 }
 
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, status int, message string) {
