@@ -187,7 +187,11 @@ func TestCountsOfAStack(t *testing.T) {
 		}
 	}
 	calls("inventory", hosts) // lists them
-	byCleanup, byHostEvents := calls("inventory", hosts)
+	byCleanup, _ := calls("inventory", hosts)
+	if got := byCleanup["table:RecordOwnerTag"]; got != hosts {
+		t.Errorf("the tags of %d hosts are kept, of %d", got, hosts)
+	}
+	byCleanup, byHostEvents := calls("inventory", hosts) // nothing is new
 	if diff := cmp.Diff(inInventoryRun, byCleanup); diff != "" {
 		t.Errorf("a run of inventory (-counted on +made):\n%s", diff)
 	}
