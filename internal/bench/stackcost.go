@@ -130,7 +130,7 @@ func stackCost(t *template.Template, hosts int) (shares []share, sum float64) {
 	add("the hosts' answers to inventories: queue and host-events", work+(answers+2*max(batches, answers/10))*sqsRequest)
 
 	walked := min(float64(hosts*restingSessions)*sessionRecord, 1000*sessionRecord) // of the index by-host, in KB
-	tables += float64(month/time.Hour) * float64(hosts) * writeUnit // each host's tag, once an hour: session.rereadTag
+	tables += float64(month/time.Hour) * float64(hosts) * writeUnit                 // each host's tag, once an hour: session.rereadTag
 	tables += inventories*(walked/4+min(float64(hosts), 1000/restingSessions))*0.5*readUnit + answers*tableCost(inAnswer)
 	add("the tables, read and written", tables)
 	add("requests for the tables' key, at most", count(t, "AWS::DynamoDB::Table")*tableReaders*float64(month/keyCached)*keyRequest)
