@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dcv-session-broker/internal/operate/proxy"
+	"dcv-session-broker/internal/operate/token"
 )
 
 func (p *program) proxyCommand() *cobra.Command {
@@ -47,6 +48,9 @@ func (p *program) proxy(ctx context.Context, listen string) error {
 	}
 	if _, err := c.API.Tokens.Token(ctx, ""); err != nil {
 		return fmt.Errorf("get an access token: %w", err)
+	}
+	if _, fixed := c.API.Tokens.(token.Given); fixed {
+		fmt.Fprintln(p.err, "note: the token in TOKEN is never replaced: once it has ended, every call is answered 502. TOKEN_URL, CLIENT_ID and CLIENT_SECRET get another each time")
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -194,6 +195,40 @@ func TestClientWithoutATokenDeletes(t *testing.T) {
 	// What it creates goes elsewhere.
 	if c.edh.post("/createSessions", []any{}); c.askedOfAnother.Load() == 0 {
 		t.Error("createSessions did not reach Session Manager's broker")
+	}
+}
+
+// Where it could only answer that it has no token it does not begin.
+func TestProxyDoesNotBeginWithoutAToken(t *testing.T) {
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, secret, _ := r.BasicAuth(); secret != clientSecret {
+			http.Error(w, `{"error": "invalid_client"}`, http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"access_token": "%s", "expires_in": 3600}`, apiToken)
+	}))
+	defer issuer.Close()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want []string
+	}{
+		"a wrong secret": {map[string]string{"TOKEN_URL": issuer.URL, "CLIENT_ID": "edh", "CLIENT_SECRET": "wr0ng"}, []string{"get an access token: " + issuer.URL + " answered 401, invalid_client"}},
+		"no issuer":      {map[string]string{"TOKEN_URL": "http://127.0.0.1:1", "CLIENT_ID": "edh", "CLIENT_SECRET": clientSecret}, []string{"get an access token: ", "connection refused"}},
+		"a taken port":   {map[string]string{"TOKEN_URL": issuer.URL, "CLIENT_ID": "edh", "CLIENT_SECRET": clientSecret}, []string{"address already in use (choose another address with --listen HOST:PORT)"}},
+		"a fixed token":  {map[string]string{"TOKEN": apiToken}, []string{"note: the token in TOKEN is never replaced: once it has ended, every call is answered 502", "address already in use"}},
+	} {
+		var out strings.Builder
+		p := program{out: &out, err: &out, now: time.Now, getenv: func(name string) string { return c.env[name] }}
+		status := p.run(t.Context(), []string{"proxy", "--url", "http://127.0.0.1:1", "--listen", taken.Addr().String()})
+		if said := out.String(); status != exitNotRun || listening.MatchString(said) || strings.Contains(said, "wr0ng") || strings.Contains(said, clientSecret) || strings.Contains(said, apiToken) {
+			t.Errorf("%s: %d\n%s", name, status, said)
+		}
+		wantIn(t, out.String(), c.want...)
 	}
 }
 

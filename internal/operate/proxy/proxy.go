@@ -132,7 +132,7 @@ func (p *Proxy) newer(r *http.Request, refused string) (string, error) {
 	defer p.mu.Unlock()
 	// Another call may have replaced it meanwhile.
 	bearer, err := p.token(r, "")
-	if err != nil || bearer != refused || p.Now().Sub(p.renewedAt) < tokenPause {
+	if err != nil || p.Now().Sub(p.renewedAt) < tokenPause {
 		return bearer, err
 	}
 	if bearer, err = p.token(r, refused); err == nil {

@@ -143,17 +143,18 @@ func TestOtherPathsAre404(t *testing.T) {
 }
 
 func TestBodyBeyondTheAPIsIsRefused(t *testing.T) {
+	const sixMB = 6 << 20
 	taken := 0
 	p := start(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		taken = len(body)
 	})
-	status, _, _ := p.send(t, http.MethodPost, "/deleteSessions", bytes.NewReader(make([]byte, maxBody)))
-	if status != http.StatusOK || taken != maxBody {
+	status, _, _ := p.send(t, http.MethodPost, "/deleteSessions", bytes.NewReader(make([]byte, sixMB)))
+	if status != http.StatusOK || taken != sixMB {
 		t.Errorf("%d, %d bytes", status, taken)
 	}
 	taken = 0
-	status, _, answer := p.send(t, http.MethodPost, "/deleteSessions", bytes.NewReader(make([]byte, maxBody+1)))
+	status, _, answer := p.send(t, http.MethodPost, "/deleteSessions", bytes.NewReader(make([]byte, sixMB+1)))
 	if status != http.StatusRequestEntityTooLarge || taken != 0 || !strings.Contains(answer, "Too Large") {
 		t.Errorf("%d, %d bytes: %s", status, taken, answer)
 	}
@@ -162,7 +163,11 @@ func TestBodyBeyondTheAPIsIsRefused(t *testing.T) {
 
 // The client learns that there is no answer, and why, whatever did not give one.
 func TestNoAnswerIs502(t *testing.T) {
-	p := start(t, func(w http.ResponseWriter, _ *http.Request) {
+	p := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/deleteSessions" {
+			_, _ = w.Write(make([]byte, 17<<20))
+			return
+		}
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -173,6 +178,9 @@ func TestNoAnswerIs502(t *testing.T) {
 	})
 	if status, answer := p.post(t, "/describeSessions"); status != http.StatusBadGateway || !strings.Contains(answer, "EOF") {
 		t.Errorf("an answer that was cut off: %d %s", status, answer)
+	}
+	if status, answer := p.post(t, "/deleteSessions"); status != http.StatusBadGateway || !strings.Contains(answer, "more than 16777216 bytes") {
+		t.Errorf("an answer without an end: %d %.100s", status, answer)
 	}
 	p.api.Close()
 	if status, answer := p.post(t, "/describeSessions"); status != http.StatusBadGateway || !strings.Contains(answer, "connection refused") {
