@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 )
@@ -126,23 +125,16 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 			}
 		}
 	}
-	tags, left := tagsToRead(hostIDs, silences, now)
-	if left > 0 {
-		hw.Log.Warn("one run's bound is reached: later runs read the tags "+OwnerTagKey+" of more hosts", "Hosts", len(tags), "HostsLeft", left)
-	}
 	asking, stop := EndEarlier(ctx, hostTime) // then there is time to go back
 	defer stop()
-	checks, unasked := hw.Reaper.Check(asking, slices.Concat(ask, tags))
-	if unasked != nil && len(ask) == 0 {
-		hw.Log.Warn("tags "+OwnerTagKey+" are not read: a later run asks again", "Hosts", len(tags), "Cause", unasked)
-		unasked = nil
-	}
+	checks, unasked := hw.Reaper.Check(asking, ask)
 	missed, err := hw.lookAtSilent(ctx, hostIDs, silent, checks, now)
 	errs = append(errs, unasked, err)
 	// Not back to where this run began: what it could not do there would hold up all others.
 	if len(missed) > 0 && missed[0] > 0 {
 		errs = append(errs, hw.HostTable.RecordWalkedTo(ctx, places[missed[0]]))
 	}
+	hw.Reaper.readOwnerTags(asking, hostIDs, silences, now)
 	return errors.Join(errs...)
 }
 

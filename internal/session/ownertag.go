@@ -37,13 +37,13 @@ func (t OwnerTag) olderThan(age time.Duration, now time.Time) bool {
 func (t OwnerTag) allows(owner string) bool { return t.Owner == "" || t.Owner == owner }
 
 // keepOwnerTags keeps what EC2 has told of tags, of hosts that are known. It writes what is
-// new, and what is not as new as half the time after which it is read again. What cannot be
-// written is read again some time: nothing else depends on it.
+// new, and what was read as long ago as rereadRefusing. What cannot be written is read again
+// some time: nothing else depends on it.
 func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owners map[string]string, known map[string]Silence, asked time.Time) {
 	for _, hostID := range hostIDs {
 		owner, told := owners[hostID]
 		silence, ok := known[hostID]
-		if !told || !ok || ctx.Err() != nil || owner == silence.OwnerTag.Owner && !silence.OwnerTag.olderThan(rereadTag/2, asked) {
+		if !told || !ok || ctx.Err() != nil || owner == silence.OwnerTag.Owner && !silence.OwnerTag.olderThan(rereadRefusing, asked) {
 			continue
 		}
 		log := hr.Log.With("HostId", hostID, "Owner", owner)
@@ -53,6 +53,26 @@ func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owner
 			log.Info("host's tag " + OwnerTagKey + " has changed: it counts from the host's next inventory on")
 		}
 	}
+}
+
+// readOwnerTags reads the tags of those of the hosts that do well whose tags are old, the
+// longest unread first, maxTags of them. Nothing ends by it: a host that answers is not
+// gone because one of so many answers of EC2 lacks it.
+func (hr *HostReaper) readOwnerTags(ctx context.Context, hostIDs []string, known map[string]Silence, now time.Time) {
+	hostIDs, left := tagsToRead(hostIDs, known, now)
+	if len(hostIDs) == 0 {
+		return
+	}
+	if left > 0 {
+		hr.Log.Warn("one run's bound is reached: later runs read the tags "+OwnerTagKey+" of more hosts", "Hosts", len(hostIDs), "HostsLeft", left)
+	}
+	asked := hr.Now().Truncate(time.Millisecond)
+	_, owners, err := hr.statuses(ctx, hostIDs)
+	if err != nil {
+		hr.Log.Warn("tags "+OwnerTagKey+" are not read: a later run asks again", "Hosts", len(hostIDs), "Cause", err)
+		return
+	}
+	hr.keepOwnerTags(ctx, hostIDs, owners, known, asked)
 }
 
 // tagsToRead are the hosts whose tags are to be read again, the longest unread first, at most

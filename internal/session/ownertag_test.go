@@ -113,8 +113,26 @@ func TestTagIsReadAgainWhereItRefusesSessions(t *testing.T) {
 	}
 }
 
+// A host that goes on to show others' sessions does not have EC2 asked at each inventory.
+func TestTagThatStillRefusesIsReadAtIntervals(t *testing.T) {
+	u := newUpkeep(t)
+	u.heldTo(hostA, alice, t0)
+	u.owners = map[string]string{hostA: alice}
+	for minute := range 30 {
+		when := at(float64(60 * minute))
+		u.now = when
+		ask, err := u.reconciler().Apply(t.Context(), inventory(hostA, when, found("s1", bob)))
+		if ask != (minute == 10 || minute == 20) || err != nil {
+			t.Errorf("minute %d: ask %t, %v", minute, ask, err)
+		}
+		if ask {
+			u.checkHosts(when, hostA)
+		}
+	}
+}
+
 // Whatever EC2 is asked for, what it tells of tags is kept, of hosts that are known, and
-// written only where it is new, or the last time is half an hour ago.
+// written only where it is new, or the last time is ten minutes ago.
 func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 	u := newUpkeep(t)
 	u.statuses[hostB] = session.Terminated
@@ -129,8 +147,8 @@ func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 		}
 	}
 	tag(0, session.OwnerTag{Owner: alice, ReadAt: t0})
-	tag(1799, session.OwnerTag{Owner: alice, ReadAt: t0})
-	tag(1800, session.OwnerTag{Owner: alice, ReadAt: at(1800)})
+	tag(599, session.OwnerTag{Owner: alice, ReadAt: t0})
+	tag(600, session.OwnerTag{Owner: alice, ReadAt: at(600)})
 	u.owners[hostA] = ""
 	tag(1801, session.OwnerTag{ReadAt: at(1801)})
 	delete(u.owners, hostA) // EC2 does not know it
@@ -172,4 +190,17 @@ func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 	if !strings.Contains(u.log.String(), "tags DcvOwner are not read") {
 		t.Error("nobody is told that EC2 did not answer")
 	}
+}
+
+// EC2 is asked about all hosts so often that an answer that lacks one is to be expected. Its
+// sessions live as long as it answers.
+func TestReadingTagsEndsNothing(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord))
+	u.heldTo(hostA, "", time.Time{})
+	u.statuses[hostA] = session.Terminated
+	u.walk(t0)
+	if len(u.asked) != 1 {
+		t.Fatalf("asked about %q", u.asked)
+	}
+	u.is("s1", seen(listedRecord))
 }

@@ -35,8 +35,8 @@ var ownerTagBugs = []mutant{
 	{
 		name: "tags of hosts that do well not read", promise: 5, file: walker,
 		why: "EC2 is asked about silent hosts only: no tag ever counts",
-		old: "slices.Concat(ask, tags)",
-		new: "slices.Concat(ask)",
+		old: "hw.Reaper.readOwnerTags(asking, hostIDs, silences, now)",
+		new: "",
 	},
 	{
 		name: "tag that leaves sessions out not read again", promise: 5, file: hostEvents,
