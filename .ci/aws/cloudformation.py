@@ -35,7 +35,6 @@ class CloudFormation:
             "GetTemplateSummary": lambda: "<Parameters>" + "".join(
                 f"<member><ParameterKey>{name}</ParameterKey></member>" for name in self.deployed[stack]["names"]) + "</Parameters>",
             "ListStackResources": lambda: "<StackResourceSummaries></StackResourceSummaries>",
-            "DeleteStack": lambda: "" if self.deployed.pop(stack, None) else None,
             "CreateChangeSet": lambda: self.change_set(form),
             "DescribeChangeSet": lambda: "<Status>CREATE_COMPLETE</Status><ExecutionStatus>AVAILABLE</ExecutionStatus><Changes><member>"
             "<Type>Resource</Type><ResourceChange><Action>Add</Action><LogicalResourceId>SessionsTable</LogicalResourceId>"

@@ -46,9 +46,9 @@ def running():
     port, proxy = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="stack-test-", ignore_cleanup_errors=True) as folder, local_system.idle() as fleet:
         settings = KEY | {
-            "GATEWAY_PORT": str(port), "HTTPS_PORT": str(proxy), "CERTIFICATES": folder, "TMPDIR": folder,
+            "GATEWAY_PORT": str(port), "HTTPS_PORT": str(proxy), "CERTIFICATES": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "BIND_HOST": "127.0.0.1", "MINISTACK_ACCOUNT_ID": ACCOUNT,
-            "AUTH": "true", "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": os.environ.get("STACK_LOG", "WARNING"), "PYTHONDONTWRITEBYTECODE": "1",
+            "AUTH": "true", "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": "WARNING", "PYTHONDONTWRITEBYTECODE": "1",
             "SSM_URL": f"http://127.0.0.1:{fleet.ssm_port}", "EC2_URL": f"http://127.0.0.1:{fleet.ec2_port}",
         }
         with process("MiniStack", [f"{python}/bin/python", ".ci/stack/emulator.py"], port, **settings) as log:

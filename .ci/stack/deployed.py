@@ -15,6 +15,10 @@ class Failure(Exception):
     """What a step expected and did not find."""
 
 
+class Late(Failure):
+    """It may still come."""
+
+
 def expect(condition, found):
     if not condition:
         raise Failure(found)
@@ -27,7 +31,7 @@ def eventually(look, patience):
         if found := look():
             return found
         if time.monotonic() > deadline:
-            raise Failure(f"not within {patience} s: {look.__doc__ or look.__name__}")
+            raise Late(f"not within {patience} s: {look.__doc__ or look.__name__}")
         time.sleep(0.1)
 
 

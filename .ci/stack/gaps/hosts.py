@@ -1,6 +1,6 @@
 """Hosts: MiniStack's Systems Manager runs no command, and its EC2 has none of our instances. The simulated ones of
-internal/local answer in their place (SSM_URL, EC2_URL); events of both go to MiniStack's default bus, which the simulation
-has no connection with: it is asked until a command has ended, and twice a second for instances that have stopped.
+internal/local answer in their place (SSM_URL, EC2_URL). Events of commands go to MiniStack's default bus, which the
+simulation has no connection with: it is asked until a command has ended. EC2's events do not.
 
 The simulation knows the documents of template.yaml under their logical IDs. A command is passed on only if the document of
 the stack has the same content. Policies are asked for the document of a command; for the tags of its nodes they are not."""
@@ -84,7 +84,8 @@ class SystemsManager(Service):
             if asked["Name"] not in documents.documents:
                 return refusal("InvalidDocument", asked["Name"])
             description, whole = documents.described(asked["Name"])
-            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps({"Document": description} if operation == "DescribeDocument" else whole).encode()
+            answer = {"Document": description} if operation == "DescribeDocument" else whole
+            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
         if operation not in PASSED_ON:
             return None
         name = asked.get("DocumentName")
@@ -137,12 +138,13 @@ def follow(command, account, region):
     told = set()
     while True:
         _, _, answered = ask_systems_manager("ListCommandInvocations", {"CommandId": command})
-        invocations = answered["CommandInvocations"]
+        invocations = answered.get("CommandInvocations", [])  # of a tag that no host has there are none
         for invocation in invocations:
             host = invocation["InstanceId"]
             if invocation["Status"] in ENDED and host not in told:
                 told.add(host)
-                put(account, region, "aws.ssm", "EC2 Command Invocation Status-change Notification", [f"arn:aws:ec2:{region}:{account}:instance/{host}"], {
+                instance = f"arn:aws:ec2:{region}:{account}:instance/{host}"
+                put(account, region, "aws.ssm", "EC2 Command Invocation Status-change Notification", [instance], {
                     "command-id": command, "document-name": sent[command], "instance-id": host, "status": invocation["Status"],
                     "requested-date-time": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(invocation["RequestedDateTime"])),
                 })
@@ -154,7 +156,6 @@ def follow(command, account, region):
 class Ec2(Service):
     def __init__(self):
         super().__init__(ec2)
-        self.states = {}
 
     def answer(self, headers, body):
         action = re.search(r"(?:^|&)Action=(\w+)", (body or b"").decode())
