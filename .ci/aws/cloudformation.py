@@ -52,7 +52,11 @@ class CloudFormation:
             inner = MANAGED
         elif stack in self.deployed:
             outputs = "".join(f"<member><OutputKey>{k}</OutputKey><OutputValue>{v}</OutputValue></member>" for k, v in self.outputs.items())
-            inner = f"<StackStatus>{self.status(stack)}</StackStatus><StackId>{escape(stack)}</StackId><Outputs>{outputs}</Outputs>"
+            parameters = "".join(
+                f"<member><ParameterKey>{k}</ParameterKey><ParameterValue>{escape(v)}</ParameterValue></member>"
+                for k, v in self.deployed[stack]["values"].items())
+            inner = (f"<StackStatus>{self.status(stack)}</StackStatus><StackId>{escape(stack)}</StackId><Outputs>{outputs}</Outputs>"
+                     f"<Parameters>{parameters}</Parameters>")
         else:
             return None
         return f"<Stacks><member><StackName>{escape(stack)}</StackName>{inner}</member></Stacks>"
@@ -61,7 +65,9 @@ class CloudFormation:
         return f"{self.deployed[stack]['type']}_COMPLETE" if stack in self.deployed else "REVIEW_IN_PROGRESS"
 
     def execute(self, stack):
+        before = self.deployed.get(stack, {"values": {"IndexStep": "4"}})["values"]  # the template's default
         self.deployed[stack] = self.change_sets[-1]
+        self.deployed[stack]["values"] = before | self.deployed[stack]["parameters"]
         return ""
 
     def change_set(self, form):

@@ -92,8 +92,37 @@ def check_credentials(region, profile, guided):
             session.client("sts").get_caller_identity()
         elif not guided:  # else SAM asks for it
             sys.exit("deploy: there is no region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
+        return session
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as refusal:
         sys.exit(f"deploy: AWS did not take the credentials: {refusal}")
+
+
+def check_index_step(session, stack, parameters):
+    """Ends the program if a step of IndexStep would be skipped. DynamoDB refuses that too, minutes later and in other words."""
+    try:
+        (there,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return  # there is no such stack, or nobody may look
+    if there["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return  # nothing of it was made
+    deployed = {p["ParameterKey"]: p.get("ParameterValue") for p in there.get("Parameters", [])}
+    if reason := skipped_index_step(stack, deployed, parameters):
+        sys.exit(f"deploy: {reason}")
+
+
+def skipped_index_step(stack, deployed, parameters):
+    """Why the parameters skip a step of the stack, which was deployed with those; nothing if they do not."""
+    now = int(deployed.get("IndexStep", "0"))  # stacks from before the parameter are at the first
+    wanted = int(parameters.get("IndexStep") or deployed.get("IndexStep") or "4")
+    if abs(wanted - now) <= 1:
+        return None
+    following = now + 1 if wanted > now else now - 1
+    if "IndexStep" not in deployed:
+        following = 0  # the new release first, and no index with it
+    return (
+        f"the indexes of {stack} are at step {now}, and an update makes or deletes one index only: deploy with "
+        f"PARAMETERS='IndexStep={following}' before step {wanted} (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
+    )
 
 
 def main():
@@ -108,7 +137,9 @@ def main():
     guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
 
     region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # of which SAM knows the second, and only if none is saved
-    check_credentials(region or section.settings.get("region"), section.settings.get("profile"), guided)
+    session = check_credentials(region or section.settings.get("region"), section.settings.get("profile"), guided)
+    if session.region_name:
+        check_index_step(session, stack, parameters)
 
     architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     if folder := variable("BUILT"):

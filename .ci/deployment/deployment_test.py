@@ -95,6 +95,19 @@ class DeploymentTest(unittest.TestCase):
                 self.assertRegex(refused.stderr, f"(?m)^deploy: .*{said}")
                 self.assertNotIn("Build", refused.stdout + refused.stderr)
 
+    def test_a_skipped_step_of_the_indexes_is_refused(self):
+        build = self.of_no_functions()
+        self.deploy(built=build)
+        self.aws.stacks.deployed["studio"]["values"].pop("IndexStep")  # a stack from before the parameter
+        for wanted in ("", "IndexStep=2"):
+            refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", f"PARAMETERS={wanted}")
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 0, .* PARAMETERS='IndexStep=0' before step")
+        for step in "012":
+            self.assertEqual(self.deploy(f"PARAMETERS=IndexStep={step}", built=build)["parameters"]["IndexStep"], step)
+        refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", "PARAMETERS=IndexStep=4")
+        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 2, .* PARAMETERS='IndexStep=3' before step 4")
+
     def test_a_folder_that_nothing_was_built_in(self):
         refused = self.run_in_aws("make", "deploy", "STACK=studio", "BUILT=nope", f"SAMCONFIG={self.samconfig}")
         self.assertNotEqual(refused.returncode, 0)

@@ -23,11 +23,13 @@ func main() {
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	systemsManager := ssm.NewFromConfig(awsenv.SystemsManager.Config())
 	instances := ec2.NewFromConfig(awsenv.EC2.Config())
+	reader := dynamo.NewReader(db, settings.SessionsTable)
+	reader.Step = dynamo.IndexStep(settings.IndexStep)
 	function := cleanup.New(cleanup.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
-		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable},
-		Reader:         dynamo.NewReader(db, settings.SessionsTable),
-		Hosts:          dynamo.HostLister{Client: db, Table: settings.SessionsTable},
+		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
+		Reader:         reader,
+		Hosts:          dynamo.HostLister{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
 		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		SystemsManager: systemsManager,
 		EC2:            instances,

@@ -19,8 +19,10 @@ func main() {
 	env.MustBeRight(out.Log)
 
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
+	reader := dynamo.NewReader(db, settings.SessionsTable)
+	reader.Step = dynamo.IndexStep(settings.IndexStep)
 	function := describesessions.New(describesessions.Parts{
-		Reader: dynamo.NewReader(db, settings.SessionsTable),
+		Reader: reader,
 		Notes:  dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		Now:    time.Now,
 		Log:    out.Log,

@@ -18,7 +18,7 @@ func main() {
 
 	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
 	function := endedsessions.New(endedsessions.Parts{
-		Index:  dynamo.Index{Client: db, Table: settings.SessionsTable},
+		Index:  dynamo.Index{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
 		Getter: dynamo.NewReader(db, settings.SessionsTable),
 		Log:    out.Log,
 	}, settings)

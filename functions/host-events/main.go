@@ -25,7 +25,7 @@ func main() {
 	instances := ec2.NewFromConfig(awsenv.EC2.Config())
 	function := hostevents.New(hostevents.Parts{
 		Table:          dynamo.New(db, settings.SessionsTable),
-		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable},
+		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
 		Getter:         dynamo.NewReader(db, settings.SessionsTable),
 		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		SystemsManager: systemsManager,

@@ -90,6 +90,11 @@ func (e *Environment) OneOf(name string, values ...string) string {
 	return v
 }
 
+// IndexStep is the step of the Sessions table's indexes, as package dynamo reads it.
+// Where the variable is not set yet, the function's code was updated a moment ago, in a
+// stack that is older than the variable.
+func (e *Environment) IndexStep() string { return e.OneOf("INDEX_STEP", "0", "1", "2", "3", "4") }
+
 // Parsed is a variable that may be unset, which is the zero value. What parse says
 // is wrong with it is a clause without a subject.
 func Parsed[T any](e *Environment, name string, parse func(text string) (value T, fault string)) (value T) {

@@ -48,6 +48,17 @@ func TestOneOf(t *testing.T) {
 	}
 }
 
+// Lambda takes a function's code and its variables in two calls: new code in a stack that
+// is older than the variable asks the indexes that the table has.
+func TestIndexStepOfOlderStacks(t *testing.T) {
+	if s := settings(nil); s.IndexStep() != "0" || s.Err() != nil {
+		t.Errorf("%q, %v", s.IndexStep(), s.Err())
+	}
+	if s := settings(map[string]string{"INDEX_STEP": "4"}); s.IndexStep() != "4" || s.Err() != nil {
+		t.Errorf("%q, %v", s.IndexStep(), s.Err())
+	}
+}
+
 func TestParsed(t *testing.T) {
 	parse := func(text string) (n int, fault string) {
 		if text != "seven" {

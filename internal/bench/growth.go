@@ -40,6 +40,10 @@ type fleetTable struct {
 	cost  map[string]int64           // calls
 }
 
+func (f *fleetTable) whole() session.WholeIndex {
+	return session.WholeIndex{Index: f.index, Getter: f.reader}
+}
+
 // tableOperations are what must not grow with the table. Each round works on
 // sessions of its own.
 var tableOperations = []struct {
@@ -64,8 +68,8 @@ var tableOperations = []struct {
 	{"cleanup of 20 due deletions", func(ctx context.Context, f *fleetTable, round int) error {
 		// What this round deleted is due when its lease has ended.
 		c := &session.Cleaner{
-			Table: f.table, Index: f.index, Closer: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
-			Reaper: &session.HostReaper{Table: f.table, Index: f.index, Instances: obedient{}, HostTable: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
+			Table: f.table, Index: f.whole(), Closer: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
+			Reaper: &session.HostReaper{Table: f.table, Index: f.whole(), Instances: obedient{}, HostTable: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
 			Now:    func() time.Time { return time.Now().Add(session.Lease + time.Second) },
 		}
 		return c.ProcessDue(ctx)
@@ -77,7 +81,7 @@ var tableOperations = []struct {
 			r := f.record(f.size - 10 - round*10 + i)
 			inv.Sessions = append(inv.Sessions, session.Found{NameOnHost: r.ID, Owner: r.Owner, Type: r.Type, CreationTime: r.CreationTime, NumOfConnections: 1})
 		}
-		g := &session.InventoryReconciler{Table: f.table, Index: f.index, Getter: f.reader, HostTable: f.hosts, MaxSessions: 1000, Now: time.Now, Log: quiet}
+		g := &session.InventoryReconciler{Table: f.table, Index: f.whole(), Getter: f.reader, HostTable: f.hosts, MaxSessions: 1000, Now: time.Now, Log: quiet}
 		_, err := g.Apply(ctx, inv)
 		return err
 	}},

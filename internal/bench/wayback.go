@@ -50,7 +50,7 @@ func (t slowTable) Write(ctx context.Context, writes []session.Write) []session.
 	return t.table.Write(ctx, writes)
 }
 
-// A countedIndex is the table's index by-host, each read of which is a call.
+// A countedIndex is the table's index by-live-host, each read of which is a call.
 type countedIndex struct {
 	session.Index
 	calls *atomic.Int64
@@ -116,7 +116,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	confirming := slowTable{w, &w.confirming}
 	index := countedIndex{w.table, &w.confirming}
 	hostEvents := hostevents.New(hostevents.Parts{
-		Table: confirming, Index: index, SystemsManager: w, Now: time.Now, NewID: awsenv.NewID, Log: log,
+		Table: confirming, Index: index, Getter: memtable.Reader{Table: w.table}, SystemsManager: w, Now: time.Now, NewID: awsenv.NewID, Log: log,
 	}, hostevents.Settings{})
 	finishing := sessionstream.New(sessionstream.Parts{Table: slowTable{w, &w.finishing}, Now: time.Now, Log: log})
 	function := func(name string, handler any, batches *atomic.Int64) *delivery.Function {

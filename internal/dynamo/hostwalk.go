@@ -18,10 +18,11 @@ type ScanAPI interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// A HostLister is the hosts in the index by-host of the Sessions table of that name.
+// A HostLister is the hosts in the index by-live-host of the Sessions table of that name.
 type HostLister struct {
 	Client ScanAPI
 	Table  string
+	Step   IndexStep
 }
 
 // lastSessionID sorts behind every session's ID.
@@ -33,7 +34,7 @@ var lastSessionID = strings.Repeat("\U0010FFFF", session.MaxIDBytes/4+1)
 func (x HostLister) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
 	in := &dynamodb.ScanInput{
 		TableName:                aws.String(x.Table),
-		IndexName:                aws.String("by-host"),
+		IndexName:                aws.String(x.Step.ByHost()),
 		ProjectionExpression:     aws.String("#host"),
 		ExpressionAttributeNames: map[string]string{"#host": session.AttrLiveHostID},
 		Limit:                    aws.Int32(int32(limit)),
@@ -46,7 +47,7 @@ func (x HostLister) HostsAfter(ctx context.Context, hostID string, limit int) (h
 	records, _, err := page(func() ([]map[string]types.AttributeValue, map[string]types.AttributeValue, error) {
 		out, err := x.Client.Scan(ctx, in)
 		if err != nil {
-			return nil, nil, fmt.Errorf("scan index by-host: %w", err)
+			return nil, nil, fmt.Errorf("scan index %s: %w", *in.IndexName, err)
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 		return out.Items, out.LastEvaluatedKey, nil

@@ -21,12 +21,37 @@ type QueryAPI interface {
 type Index struct {
 	Client QueryAPI
 	Table  string
+	Step   IndexStep
 }
 
-// Due implements session.Index: the first entries of a shard of the index due.
+// An IndexStep is how far the indexes of a table have been moved: template.yaml's
+// parameter of that name, "0" to "4". Each step makes or deletes one index, as an update
+// of a table can. Functions ask the new ones as soon as the step before has made
+// them, so that what a function asks is there at its own step, the one before and
+// the one after: while the stack is updated, or rolled back, and while an index fills.
+// "" is "4", that of a new stack.
+type IndexStep string
+
+// ByLease is the index of deletions that have not ended, by their lease.
+func (s IndexStep) ByLease() string {
+	if s == "0" || s == "1" {
+		return "due"
+	}
+	return "by-lease"
+}
+
+// ByHost is the index of what lives on a host.
+func (s IndexStep) ByHost() string {
+	if s == "0" || s == "1" || s == "2" {
+		return "by-host"
+	}
+	return "by-live-host"
+}
+
+// Due implements session.Index: the first entries of a shard of the index by-lease.
 func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
-		IndexName:              aws.String("due"),
+		IndexName:              aws.String(x.Step.ByLease()),
 		KeyConditionExpression: aws.String("#lane = :lane AND #next <= :now"),
 		ExpressionAttributeNames: map[string]string{
 			"#lane": session.AttrDueShard,
@@ -39,33 +64,33 @@ func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) 
 	}, limit)
 }
 
-// Open implements session.OpenIndex: the first entries of a shard of the index due.
+// Open implements session.OpenIndex: the first entries of a shard of the index by-lease.
 func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
-		IndexName:              aws.String("due"),
+		IndexName:              aws.String(x.Step.ByLease()),
 		KeyConditionExpression: aws.String("#lane = :lane"),
-		ProjectionExpression:   aws.String("#state, #confirmation, #until, #requested, #attempts, #closeAt, #since"),
+		ProjectionExpression:   aws.String("#id, #lane, #next, #state, #requested, #attempts, #closeAt, #since"),
 		ExpressionAttributeNames: map[string]string{
-			"#lane":         session.AttrDueShard,
-			"#state":        session.AttrState,
-			"#confirmation": session.AttrConfirmation,
-			"#until":        session.AttrCloseUntil,
-			"#requested":    session.AttrDeletionRequestedAt,
-			"#attempts":     session.AttrAttempts,
-			"#closeAt":      session.AttrCloseAt,
-			"#since":        session.AttrClosingSince,
+			"#id":        session.AttrSessionID,
+			"#lane":      session.AttrDueShard,
+			"#next":      session.AttrNextAttemptAt,
+			"#state":     session.AttrState,
+			"#requested": session.AttrDeletionRequestedAt,
+			"#attempts":  session.AttrAttempts,
+			"#closeAt":   session.AttrCloseAt,
+			"#since":     session.AttrClosingSince,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":lane": attributeValue(shard)},
 	}, limit)
 }
 
 // OnHost implements session.Index: one page of a collection of the index
-// by-host, a megabyte at most.
+// by-live-host, a megabyte at most.
 func (x Index) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
 	if !canBeKey(hostID) {
 		return nil, false, ctx.Err()
 	}
-	return collection{"by-host", session.AttrLiveHostID, hostID}.page(ctx, x.Client, x.Table, after, limit)
+	return collection{x.Step.ByHost(), session.AttrLiveHostID, hostID}.page(ctx, x.Client, x.Table, after, limit)
 }
 
 // A collection is the items of an index whose keys are an attribute and the

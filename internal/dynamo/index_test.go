@@ -77,7 +77,7 @@ func TestHalfAnAnswerIsNone(t *testing.T) {
 	}))
 	defer server.Close()
 	index := dynamo.Index{Client: impatient(server.URL), Table: "Sessions"}
-	if records, err := index.Due(t.Context(), "1", time.Now(), 10); err == nil || records != nil || !strings.Contains(err.Error(), "due") || pages != 2 {
+	if records, err := index.Due(t.Context(), "1", time.Now(), 10); err == nil || records != nil || !strings.Contains(err.Error(), "by-lease") || pages != 2 {
 		t.Errorf("%d records of %d pages, %v", len(records), pages, err)
 	}
 }

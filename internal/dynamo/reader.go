@@ -27,6 +27,8 @@ const maxKeys = 100
 
 // A Reader reads the Sessions table of that name.
 type Reader struct {
+	Step IndexStep // of the table's indexes
+
 	client ReadAPI
 	table  string
 	calls  chan struct{} // has one element for each call under way
@@ -132,7 +134,7 @@ func (r *Reader) Owned(ctx context.Context, owner, after string, limit int) ([]s
 
 // OnHost implements session.Reader, as Index does.
 func (r *Reader) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
-	return Index{Client: r.client, Table: r.table}.OnHost(ctx, hostID, after, limit)
+	return Index{Client: r.client, Table: r.table, Step: r.Step}.OnHost(ctx, hostID, after, limit)
 }
 
 // All implements session.Reader: one page of a scan, a megabyte at most.

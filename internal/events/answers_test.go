@@ -267,7 +267,7 @@ func TestInventoryThatSystemsManagerCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := s.hostEvents()
-	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: s.table, Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: s.now, Log: s.logger()}
+	h.Reconciler = &session.InventoryReconciler{Table: s.table, Index: wholeIndex(s.table), Getter: memtable.Reader{Table: s.table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: s.now, Log: s.logger()}
 	response, err := h.Handle(t.Context(), batchOf(s.await(1)...))
 	if err != nil || len(response.BatchItemFailures) > 0 {
 		t.Fatal(response, err)

@@ -28,7 +28,7 @@ type fleetWorld struct {
 	ec2      error
 	asked    []string
 	asking   func() // called while EC2 is asked
-	index    error  // of by-host and due
+	index    error  // of by-live-host and by-lease
 	sending  error
 	sent     []*ssm.SendCommandInput
 	listing  error
@@ -53,11 +53,16 @@ func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]s
 	return f.statuses, nil, f.ec2
 }
 
+// wholeIndex is the table's index, as functions have it.
+func wholeIndex(table *memtable.Table) session.WholeIndex {
+	return session.WholeIndex{Index: table, Getter: memtable.Reader{Table: table}}
+}
+
 func (f *fleetWorld) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	if err := f.hang(ctx); err != nil {
 		return nil, err
 	}
-	records, _ := f.table.Due(ctx, shard, now, limit)
+	records, _ := wholeIndex(f.table).Due(ctx, shard, now, limit)
 	return records, f.index
 }
 
@@ -69,7 +74,7 @@ func (f *fleetWorld) hang(ctx context.Context) error {
 }
 
 func (f *fleetWorld) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
-	records, more, _ := f.table.OnHost(ctx, hostID, after, limit)
+	records, more, _ := wholeIndex(f.table).OnHost(ctx, hostID, after, limit)
 	return records, more, f.index
 }
 

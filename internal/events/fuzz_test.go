@@ -137,13 +137,13 @@ func FuzzQueueMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		table := tableOf(open("open"), others)
 		now, log := func() time.Time { return t0.Add(time.Minute) }, slog.New(slog.DiscardHandler)
-		reaper := &session.HostReaper{Table: table, Index: table, Instances: alive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
+		reaper := &session.HostReaper{Table: table, Index: wholeIndex(table), Instances: alive{}, HostTable: memtable.NewHosts(), EndStopped: true, Now: now, NewID: awsenv.NewID, Log: log}
 		handler := hostevents.Handler{
 			Reader:          &runcommand.Reader{API: oneClosed{}},
 			WarningRecorder: &session.WarningRecorder{Table: table, Now: now, Log: log},
-			Confirmer:       &session.Confirmer{Table: table, Index: table, Now: now, Log: log},
-			Reconciler:      &session.InventoryReconciler{Table: table, Index: table, Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: now, Log: log},
-			IdleRecorder:    &session.IdleRecorder{Table: table, Index: table, Now: now, Log: log},
+			Confirmer:       &session.Confirmer{Table: table, Index: wholeIndex(table), Now: now, Log: log},
+			Reconciler:      &session.InventoryReconciler{Table: table, Index: wholeIndex(table), Getter: memtable.Reader{Table: table}, HostTable: memtable.NewHosts(), MaxSessions: 1000, Now: now, Log: log},
+			IdleRecorder:    &session.IdleRecorder{Table: table, Index: wholeIndex(table), Now: now, Log: log},
 			Reaper:          reaper,
 			Log:             log,
 		}

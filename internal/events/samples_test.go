@@ -71,8 +71,8 @@ func cleanupSample(t *testing.T, text []byte) {
 	}))
 	var (
 		sent         sentDocuments
-		reaper       = &session.HostReaper{Table: s.table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
-		unresponsive = &session.UnresponsiveMarker{Table: s.table, Index: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()}
+		reaper       = &session.HostReaper{Table: s.table, Index: wholeIndex(s.table), Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, NewID: awsenv.NewID, Log: s.logger()}
+		unresponsive = &session.UnresponsiveMarker{Table: s.table, Index: wholeIndex(s.table), HostTable: memtable.NewHosts(), Reaper: reaper, Now: s.now, Log: s.logger()}
 	)
 	broadcaster := &runcommand.Broadcaster{API: &sent, InventoryDocument: "inventory", IdleDocument: "idle", FleetTag: "test"}
 	closer := func(document string) *runcommand.Sender {
@@ -80,7 +80,7 @@ func cleanupSample(t *testing.T, text []byte) {
 	}
 	c := cleanup.Handler{
 		Cleaner: &session.Cleaner{
-			Table: s.table, Index: s.table, Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(), Closer: closer("deletions"),
+			Table: s.table, Index: wholeIndex(s.table), Reaper: reaper, GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(), Closer: closer("deletions"),
 		},
 		RuleRunner: &session.RuleRunner{
 			Table: s.table, Reader: memtable.Reader{Table: s.table}, Closer: closer("close"), Notifier: closer("close"), GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),

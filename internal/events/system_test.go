@@ -151,9 +151,9 @@ func (s *system) hostEvents() *hostevents.Handler {
 	var table = s.failing()
 	return &hostevents.Handler{
 		Reader:          &runcommand.Reader{API: s},
-		Confirmer:       &session.Confirmer{Table: table, Index: s.table, Now: s.now, Log: s.logger()},
+		Confirmer:       &session.Confirmer{Table: table, Index: wholeIndex(s.table), Now: s.now, Log: s.logger()},
 		WarningRecorder: &session.WarningRecorder{Table: table, Now: s.now, Log: s.logger()},
-		Reaper:          &session.HostReaper{Table: table, Index: s.table, Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, Log: s.logger()},
+		Reaper:          &session.HostReaper{Table: table, Index: wholeIndex(s.table), Instances: alive{}, HostTable: memtable.NewHosts(), Now: s.now, Log: s.logger()},
 		Log:             s.logger(),
 	}
 }

@@ -37,7 +37,31 @@ func (t *Table) replace(id string, old, r session.Record) {
 	}
 }
 
-// by is the records whose attribute has the value and which fit, by ID.
+// projections are the attributes that an index shows, beside its keys, by its
+// attribute: as in template.yaml, which a test compares.
+var projections = map[string][]string{
+	session.AttrDueShard:   session.AttrsByLease,
+	session.AttrLiveHostID: session.AttrsByHost,
+	session.AttrOwner:      session.AttrsByOwner,
+}
+
+// Shown is what the index of that attribute shows of a record.
+func Shown(attr string, r session.Record) session.Record {
+	keys := []string{session.AttrSessionID, attr}
+	if attr == session.AttrDueShard {
+		keys = append(keys, session.AttrNextAttemptAt)
+	}
+	shown := session.Record{}
+	for _, name := range slices.Concat(keys, projections[attr]) {
+		if v, there := r[name]; there {
+			shown[name] = v
+		}
+	}
+	return shown
+}
+
+// by is the records whose attribute has the value and which fit, by ID, as the index
+// shows them.
 func (t *Table) by(attr, value string, fits func(session.Record) bool) []session.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,7 +69,7 @@ func (t *Table) by(attr, value string, fits func(session.Record) bool) []session
 	records := t.indexes[attr][value]
 	for _, id := range slices.Sorted(maps.Keys(records)) {
 		if r := records[id]; fits(r) {
-			found = append(found, maps.Clone(r))
+			found = append(found, Shown(attr, r))
 		}
 	}
 	return found

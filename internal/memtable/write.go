@@ -112,7 +112,7 @@ func statementBytes(w session.Write) int {
 // checkChange refuses what a record cannot become. Of an update that shows only
 // when its condition is met (DynamoDB Local 3.1.0).
 func checkChange(w session.Write, changed session.Record) error {
-	if len(w.SessionID) > maxSortKeyBytes { // it is the sort key of by-host and by-owner
+	if len(w.SessionID) > maxSortKeyBytes { // it is the sort key of by-live-host and by-owner
 		return fmt.Errorf("a key of %d bytes", len(w.SessionID))
 	}
 	for attr, longest := range indexKeys {

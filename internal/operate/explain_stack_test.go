@@ -47,7 +47,7 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 	pages := 0
 	a := &account{
 		outputs:    map[string]string{"SessionsTableName": "SessionsTable", "HostsTableName": "HostsTable"},
-		parameters: map[string]string{"GiveUpAfterMinutes": "60"},
+		parameters: map[string]string{"GiveUpAfterMinutes": "60", "IndexStep": "4"},
 		resources: map[string]string{
 			"HostEventsLogGroup": "/aws/lambda/studio/host-events", "CleanupLogGroup": "/aws/lambda/studio/cleanup", "HttpApiLogGroup": "/aws/vendedlogs/apigateway/studio",
 		},
@@ -111,7 +111,7 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 	a.answers["BatchGetItem"], a.answers["Query"] = denied, denied
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", "")
 	for verb, permission := range map[string]string{
-		"explain": "dynamodb:BatchGetItem on the table SessionsTable", "stuck": "dynamodb:Query on the index due of the table SessionsTable",
+		"explain": "dynamodb:BatchGetItem on the table SessionsTable", "stuck": "dynamodb:Query on the index by-lease of the table SessionsTable",
 	} {
 		args := []string{verb, "--stack", stackName, "s-1"}
 		if verb == "stuck" {

@@ -106,7 +106,7 @@ func TestPageOfAStack(t *testing.T) {
 			"ApiUrl": url, "TokenUrl": url + "/oauth2/token", "ClientId": "client", "UserPoolId": "us-east-1_pool",
 			"SessionsTableName": "SessionsTable", "HostsTableName": "HostsTable",
 		},
-		parameters: map[string]string{"Scope": defaultScope, "Issuer": "", "GiveUpAfterMinutes": "60"},
+		parameters: map[string]string{"Scope": defaultScope, "Issuer": "", "GiveUpAfterMinutes": "60", "IndexStep": "4"},
 	}
 	a.serve(t)
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)

@@ -20,8 +20,8 @@ is a session that was removed by force and is still to be closed. Those that
 wait for their close time are only counted.
 
 It reads the index of open deletions, not the whole table, and the records
-themselves. It needs dynamodb:Query on the index due, and dynamodb:BatchGetItem
-on the table of sessions. It changes nothing.
+themselves. It needs dynamodb:Query on the index by-lease, and
+dynamodb:BatchGetItem on the table of sessions. It changes nothing.
 
 It exits with 1 if something is stuck.`,
 		Example: `  dcvbroker stuck

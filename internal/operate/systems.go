@@ -44,10 +44,14 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the parameter GiveUpAfterMinutes: %w", err)
 	}
+	step := dynamo.IndexStep(s.Parameters["IndexStep"])
+	if step == "" { // the stack is older than the parameter
+		step = "0"
+	}
 	client := dynamodb.NewFromConfig(cfg)
 	return records.Stack{
 		Reader:         dynamo.NewReader(client, sessions),
-		Index:          dynamo.Index{Client: client, Table: sessions},
+		Index:          dynamo.Index{Client: client, Table: sessions, Step: step},
 		Hosts:          hosts,
 		Logs:           records.Logs{Events: cloudwatchlogs.NewFromConfig(cfg), Groups: records.GroupsOf(s.Resources)},
 		SystemsManager: records.SystemsManager{Client: ssm.NewFromConfig(cfg)},

@@ -56,8 +56,8 @@ func killedBetweenMarkAndCommand(t *testing.T, e session.Entry) {
 	hosts := &asked{}
 	clock := func() time.Time { return now }
 	cleaner := &session.Cleaner{
-		Table: table, Index: table, Closer: hosts,
-		Reaper: &session.HostReaper{Table: table, Index: table, Instances: living{}, HostTable: memtable.NewHosts(), Now: clock, NewID: func() string { return "b" }, Log: log},
+		Table: table, Index: wholeIndex(table), Closer: hosts,
+		Reaper: &session.HostReaper{Table: table, Index: wholeIndex(table), Instances: living{}, HostTable: memtable.NewHosts(), Now: clock, NewID: func() string { return "b" }, Log: log},
 		GiveUp: giveUp, Now: clock, NewID: func() string { return "a2" }, Log: log,
 	}
 	if err := cleaner.ProcessDue(context.Background()); err != nil || len(hosts.attempts) != 0 {

@@ -144,7 +144,7 @@ func (d *Describer) look(ctx context.Context, q Query, after string, limit int) 
 		if q.Owner != "" {
 			limit = max(limit, readAhead) // most may be others'
 		}
-		records, more, err = d.Reader.OnHost(ctx, q.HostID, after, limit)
+		records, more, err = wholeOnHost(ctx, d.Reader, d.Reader, q.HostID, after, limit)
 	case q.Owner != "":
 		records, more, err = d.Reader.Owned(ctx, q.Owner, after, limit)
 		if err == nil {

@@ -15,6 +15,7 @@ var (
 	ConfirmWithLease = confirmWithLease
 	FailAttempt      = failAttempt
 	Finish           = finish
+	Same             = same
 	FinishClosing    = finishClosing
 	CloseFailed      = closeFailed
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -33,10 +34,12 @@ func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 			return fmt.Errorf("count the open deletions: %w", err)
 		}
 		for _, r := range records {
+			// The index does not show a confirmation. One that comes while a deletion waits, or
+			// after it was given up, gives it a lease in another shard, or one at all.
 			switch s := r.Session(); {
-			case s.Waits():
+			case s.Waits() && strings.HasPrefix(shard, waitingPrefix):
 				waiting++
-			case s.State == Deleting, s.givenUpAndConfirmed():
+			case s.State == Deleting, s.State == Unknown:
 				open++
 				oldest = earlier(oldest, s.ClosingBegan())
 			}

@@ -36,16 +36,17 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	}
 	index := &openRecords{shards: map[string][]session.Record{
 		"0": {
-			requested("DELETING", time.Minute), requested("DELETING", time.Hour, "Confirmation", "closed"),
+			requested("DELETING", time.Minute), requested("DELETING", time.Hour), // confirmed or not
 			// An older broker's mark leaves the times of the deletion before it.
 			with(requested("DELETING", time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-5*time.Hour)), "ClosingSince", session.FormatTime(t0.Add(-5*time.Hour))),
 		},
-		"2": {requested("UNKNOWN", 2*time.Minute, "Confirmation", "closed")},
+		// Given up and then confirmed: else it has no lease.
+		"2": {requested("UNKNOWN", 2*time.Minute)},
+		// What ended while it waited is not as old as its request.
+		"1": {with(requested("DELETING", 4*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Hour)))},
 		"wait-1": {
 			with(requested("DELETING", 2*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Minute))),
 			with(requested("DELETING", 3*time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-150*time.Minute)), "ClosingSince", session.FormatTime(t0.Add(-2*time.Hour))),
-			// What ended while it waited is not as old as its request.
-			with(requested("DELETING", 4*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Hour)), "Confirmation", "vanished"),
 		},
 		"3": {requested("DELETED", 3*time.Hour, "CloseUntil", session.FormatTime(t0))}, // removed by force
 	}}

@@ -50,7 +50,7 @@ const (
 	AttrDeletedAt             = "DeletedAt"
 	AttrExpiresAt             = "ExpiresAt"
 
-	// The key of the index by-host: a copy of HostId that is taken away when the
+	// The key of the index by-live-host: a copy of HostId that is taken away when the
 	// session is DELETED, so that the index holds what lives.
 	AttrLiveHostID = "LiveHostId"
 )

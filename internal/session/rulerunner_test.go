@@ -32,22 +32,9 @@ func (w *world) runner(now time.Time) *session.RuleRunner {
 		return fmt.Sprintf("run-%d", runs)
 	}
 	return &session.RuleRunner{
-		Table: w.table, Reader: byOwnerLacks{memtable.Reader{Table: w.table.Table}}, Closer: w.hosts, Notifier: w.hosts, GiveUp: giveUp,
+		Table: w.table, Reader: memtable.Reader{Table: w.table.Table}, Closer: w.hosts, Notifier: w.hosts, GiveUp: giveUp,
 		Now: func() time.Time { return now }, NewID: newID, Log: w.logger(),
 	}
-}
-
-// byOwnerLacks is a table whose index by-owner has no more than the template says.
-type byOwnerLacks struct{ session.Reader }
-
-func (r byOwnerLacks) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {
-	records, more, err := r.Reader.Owned(ctx, owner, after, limit)
-	for _, r := range records {
-		maps.DeleteFunc(r, func(attr string, _ any) bool {
-			return !slices.Contains([]string{"SessionId", "Owner", "HostId", "Name", "Type", "State", "StateReason", "CreationTime", "NumOfConnections", "LastDisconnectionTime", "ExpiresAt"}, attr)
-		})
-	}
-	return records, more, err
 }
 
 // run carries out the rule "nightly" on all sessions, but for what change says.

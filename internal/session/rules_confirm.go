@@ -124,6 +124,6 @@ func finish(seen Record, now time.Time) Write {
 	return w
 }
 
-// indexKeys are what keeps a record in the indexes due and by-host: until the
+// indexKeys are what keeps a record in the indexes by-lease and by-live-host: until the
 // deletion has ended, and its host need not close the session any more.
 var indexKeys = []string{AttrNextAttemptAt, AttrDueShard, AttrLiveHostID}

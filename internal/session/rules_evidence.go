@@ -38,7 +38,7 @@ func (e evidence) endSession(r Record) (Write, bool) {
 			same(r, AttrHostID),
 			same(r, AttrCreationTime),
 			same(r, AttrFirstSeenAt),
-			same(r, AttrDeletionRequestID),
+			missing(AttrDeletionRequestID),
 		},
 		Set: Record{},
 	}

@@ -222,13 +222,15 @@ func listing(f Found, inv Inventory, id string) Record {
 	return r
 }
 
-// unchanged is the condition that a record is still what was decided upon.
+// unchanged is the condition that a record is still what was decided upon. That it is
+// READY says that it has nothing of a deletion, which the index does not show.
 func unchanged(r Record) []Condition {
+	attrs := []string{AttrState, AttrHostID, AttrCreationTime, AttrObservedAt}
+	if State(r.text(AttrState)) != Ready {
+		attrs = append(attrs, AttrDeletionRequestID, AttrAttemptID, AttrConfirmation, AttrDeletedAt, AttrGivenUpAt)
+	}
 	var conditions []Condition
-	for _, attr := range []string{
-		AttrState, AttrHostID, AttrCreationTime, AttrDeletionRequestID, AttrAttemptID,
-		AttrConfirmation, AttrDeletedAt, AttrGivenUpAt, AttrObservedAt,
-	} {
+	for _, attr := range attrs {
 		conditions = append(conditions, same(r, attr))
 	}
 	return conditions

@@ -25,8 +25,8 @@ type upkeep struct {
 	onHost, due func() []session.Record
 	indexFails  error
 	indexHangs  func(hostID string) bool
-	limits      []int // asked of the index due
-	largestPage int   // of the index by-host
+	limits      []int // asked of the index by-lease
+	largestPage int   // of the index by-live-host
 	maxSessions int   // of one host
 
 	statuses   map[string]session.HostStatus
@@ -57,10 +57,74 @@ func (u *upkeep) newID() string {
 	return fmt.Sprint("a", u.attempts)
 }
 
+func (u *upkeep) whole() session.WholeIndex { return wholeIndex(u.table.Table) }
+
+// wholeIndex is the table's index, as functions have it.
+func wholeIndex(table *memtable.Table) session.WholeIndex {
+	return session.WholeIndex{Index: notShown{table}, Getter: memtable.Reader{Table: table}}
+}
+
+// notShown is the table's index, with something in place of each attribute of deletions
+// that it does not show: a condition or a change that is made of it panics.
+type notShown struct{ *memtable.Table }
+
+func (x notShown) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	records, more, err := x.Table.OnHost(ctx, hostID, after, limit)
+	for _, r := range records {
+		for _, attr := range session.DeletionAttrs {
+			if !slices.Contains(session.AttrsByHost, attr) {
+				r[attr] = notShown{}
+			}
+		}
+	}
+	return records, more, err
+}
+
+// What an index does not show is no ground for a write.
+func TestConditionOfWhatAnIndexDoesNotShowFails(t *testing.T) {
+	u := newUpkeep(t, seen(listedRecord))
+	records, _, err := u.whole().OnHost(t.Context(), hostA, "", 1)
+	if err != nil || len(records) != 1 {
+		t.Fatal(records, err)
+	}
+	for _, attr := range session.DeletionAttrs {
+		func() {
+			shown := slices.Contains(session.AttrsByHost, attr)
+			defer func() {
+				if panics := recover() != nil; panics == shown {
+					t.Errorf("a condition of %s, which is shown: %v, panics: %v", attr, shown, panics)
+				}
+			}()
+			session.Same(records[0], attr)
+		}()
+	}
+}
+
+// A record with a deletion is read from the table before anything follows from it: what
+// the index does not show is not taken for missing.
+func TestRecordsWithDeletionsAreReadFromTheTable(t *testing.T) {
+	for _, r := range []session.Record{markedRecord, confirmedRecord, givenUpRecord, forcedRecord, with(listedRecord, "State", "UNKNOWN", "StateReason", "x")} {
+		u := newUpkeep(t, r)
+		records, more, err := u.whole().OnHost(t.Context(), hostA, "", 1)
+		if diff := cmp.Diff([]session.Record{r}, records); diff != "" || more || err != nil {
+			t.Errorf("%v, %v (-want +got):\n%s", more, err, diff)
+		}
+	}
+	// What has moved on is left out, and what comes after it is shown.
+	u := newUpkeep(t, with(markedRecord, "SessionId", "a"), with(listedRecord, "SessionId", "b"))
+	stale := session.WholeIndex{Index: u.table, Getter: memtable.Reader{Table: memtable.New()}}
+	if records, more, err := stale.OnHost(t.Context(), hostA, "", 1); len(records) != 1 || records[0]["SessionId"] != "b" || more || err != nil {
+		t.Errorf("%v, %v, %v", records, more, err)
+	}
+	if due, err := stale.Due(t.Context(), "1", at(1000), 10); len(due) > 0 || err != nil {
+		t.Errorf("due: %v, %v", due, err)
+	}
+}
+
 func (u *upkeep) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	u.limits = append(u.limits, limit)
 	if u.indexFails != nil || u.due == nil {
-		records, _ := u.table.Due(ctx, shard, now, limit)
+		records, _ := u.whole().Due(ctx, shard, now, limit)
 		return records, u.indexFails
 	}
 	return slices.DeleteFunc(u.due(), func(r session.Record) bool { return r["DueLane"] != shard }), nil
@@ -72,7 +136,7 @@ func (u *upkeep) OnHost(ctx context.Context, hostID, after string, limit int) ([
 		return nil, false, ctx.Err()
 	}
 	if u.indexFails != nil || u.onHost == nil {
-		records, more, _ := u.table.OnHost(ctx, hostID, after, limit)
+		records, more, _ := u.whole().OnHost(ctx, hostID, after, limit)
 		u.largestPage = max(u.largestPage, len(records))
 		return records, more, u.indexFails
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 )
 
@@ -194,15 +194,16 @@ func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Reco
 	return all, liveHosts
 }
 
-// query shows records as they are, or were no longer ago than behind.
-func (x indexOf) query(ctx context.Context, what string, behind time.Duration, fits func(r session.Record, liveHost string) bool) (found []session.Record, err error) {
+// query shows records as they are, or were no longer ago than behind, as the index of
+// that attribute shows them.
+func (x indexOf) query(ctx context.Context, what, attr string, behind time.Duration, fits func(r session.Record, liveHost string) bool) (found []session.Record, err error) {
 	x.w.counts(&x.inv.calls.reads)
 	x.w.park(x.inv, ctx, what, func() bool {
 		if err = x.w.readFault(x.inv, ctx, what); err == nil {
 			all, liveHosts := x.w.shown(x.inv, behind)
 			for i, r := range all {
 				if r != nil && fits(r, liveHosts[i]) {
-					found = append(found, x.inv.shows(maps.Clone(r)))
+					found = append(found, x.inv.shows(memtable.Shown(attr, r)))
 				}
 			}
 			x.w.say(x.inv, "%s: %d records", what, len(found))
@@ -232,7 +233,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 	if !x.inv.knows(shard) {
 		return nil, nil
 	}
-	due, err := x.query(ctx, what, x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
+	due, err := x.query(ctx, what, session.AttrDueShard, x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
@@ -244,7 +245,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 
 // onHost is a page of the index by-host.
 func (x indexOf) onHost(ctx context.Context, hostID, after string, limit int) (records []session.Record, more bool, err error) {
-	records, err = x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
+	records, err = x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), session.AttrLiveHostID, x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
 		return liveHost == hostID && recordID(r) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
@@ -280,7 +281,7 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 	if x.inv.older { // nobody walked over hosts
 		return nil, nil
 	}
-	_, err = x.query(ctx, "scan by-host after "+hostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
+	_, err = x.query(ctx, "scan by-host after "+hostID, session.AttrLiveHostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
 		if liveHost > hostID && !slices.Contains(hostIDs, liveHost) {
 			hostIDs = append(hostIDs, liveHost)
 		}

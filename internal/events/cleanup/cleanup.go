@@ -20,6 +20,7 @@ import (
 // Settings are what template.yaml sets for the function.
 type Settings struct {
 	SessionsTable, HostsTable       string
+	IndexStep                       string
 	CloseDocument, NotifyDocument   string
 	InventoryDocument, IdleDocument string
 	FleetTag                        string
@@ -35,6 +36,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable:     env.Text("SESSIONS_TABLE"),
 		HostsTable:        env.Text("HOSTS_TABLE"),
+		IndexStep:         env.IndexStep(),
 		CloseDocument:     env.Text("CLOSE_DOCUMENT"),
 		NotifyDocument:    env.Text("NOTIFY_DOCUMENT"),
 		InventoryDocument: env.Text("INVENTORY_DOCUMENT"),
@@ -76,12 +78,13 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	index := session.WholeIndex{Index: p.Index, Getter: p.Reader}
 	reaper := &session.HostReaper{
-		Table: p.Table, Index: p.Index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
+		Table: p.Table, Index: index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
 		EndStopped: s.EndStopped, Now: p.Now, NewID: p.NewID, Log: p.Log,
 	}
 	unresponsive := &session.UnresponsiveMarker{
-		Table: p.Table, Index: p.Index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
+		Table: p.Table, Index: index, HostTable: p.HostTable, Reaper: reaper, Now: p.Now, Log: p.Log,
 	}
 	hosts := &runcommand.Sender{
 		API: p.SystemsManager, CloseDocument: s.CloseDocument, NotifyDocument: s.NotifyDocument, FleetTag: s.FleetTag,
@@ -92,7 +95,7 @@ func New(p Parts, s Settings) *Handler {
 	}
 	return &Handler{
 		Cleaner: &session.Cleaner{
-			Table: p.Table, Index: p.Index, Closer: hosts, Notifier: hosts, Reaper: reaper,
+			Table: p.Table, Index: index, Closer: hosts, Notifier: hosts, Reaper: reaper,
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
 		RefusedHosts: &session.RefusedHostChecker{Hosts: p.HostTable, Reaper: reaper, Log: p.Log},

@@ -20,11 +20,11 @@ import (
 )
 
 // Settings are what template.yaml sets for the function.
-type Settings struct{ SessionsTable, Stack string }
+type Settings struct{ SessionsTable, Stack, IndexStep string }
 
 // ReadSettings reads them; env keeps what is wrong with them.
 func ReadSettings(env *awsenv.Environment) Settings {
-	return Settings{SessionsTable: env.Text("SESSIONS_TABLE"), Stack: env.Text("STACK")}
+	return Settings{SessionsTable: env.Text("SESSIONS_TABLE"), Stack: env.Text("STACK"), IndexStep: env.IndexStep()}
 }
 
 // Parts are what the function needs from outside.

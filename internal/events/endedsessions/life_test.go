@@ -128,8 +128,8 @@ func (l *life) cancel() {
 }
 
 func (l *life) cleanup() {
-	reaper := &session.HostReaper{Table: l.table, Index: l.table, Instances: l, HostTable: l.hosts, Now: l.Now, NewID: func() string { return l.id("h") }, Log: quiet}
-	c := &session.Cleaner{Table: l.table, Index: l.table, Closer: l, Notifier: l, Reaper: reaper, GiveUp: time.Hour, Now: l.Now,
+	reaper := &session.HostReaper{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Instances: l, HostTable: l.hosts, Now: l.Now, NewID: func() string { return l.id("h") }, Log: quiet}
+	c := &session.Cleaner{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Closer: l, Notifier: l, Reaper: reaper, GiveUp: time.Hour, Now: l.Now,
 		NewID: func() string { return l.id("a") }, Log: quiet}
 	if err := c.ProcessDue(l.t.Context()); err != nil {
 		l.t.Fatal(err)
@@ -151,7 +151,7 @@ func (l *life) answer(outcome session.WarningOutcome) {
 
 // inventory has the host say that the session runs, and how many are connected.
 func (l *life) inventory(connected int64) {
-	r := &session.InventoryReconciler{Table: l.table, Index: l.table, Getter: memtable.Reader{Table: l.table}, HostTable: l.hosts, MaxSessions: 10, Now: l.Now, Log: quiet}
+	r := &session.InventoryReconciler{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Getter: memtable.Reader{Table: l.table}, HostTable: l.hosts, MaxSessions: 10, Now: l.Now, Log: quiet}
 	_, err := r.Apply(l.t.Context(), session.Inventory{ID: l.id("i"), HostID: host, Platform: "linux", SentAt: l.now, Complete: true, Sessions: []session.Found{{
 		NameOnHost: "s1", Owner: "user1", Type: "virtual", CreationTime: creation, NumOfConnections: connected,
 	}}})
@@ -163,7 +163,7 @@ func (l *life) inventory(connected int64) {
 // end has the host close what it was told to close, and the stream end it.
 func (l *life) end() {
 	if l.closing != "" {
-		c := &session.Confirmer{Table: l.table, Index: l.table, Now: l.Now, Log: quiet}
+		c := &session.Confirmer{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Now: l.Now, Log: quiet}
 		c.Apply(l.t.Context(), []session.Report{{HostID: host, AttemptID: l.closing, SessionID: "s1", Outcome: session.OutcomeClosed}})
 	}
 	if s := l.record(); s.Confirmation != "" && s.State != session.Deleted {

@@ -25,9 +25,9 @@ import (
 
 // Settings are what template.yaml sets for the function.
 type Settings struct {
-	SessionsTable, HostsTable string
-	EndStopped                bool
-	MaxSessionsPerHost        int
+	SessionsTable, HostsTable, IndexStep string
+	EndStopped                           bool
+	MaxSessionsPerHost                   int
 }
 
 // ReadSettings reads them; env keeps what is wrong with them.
@@ -35,6 +35,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable: env.Text("SESSIONS_TABLE"),
 		HostsTable:    env.Text("HOSTS_TABLE"),
+		IndexStep:     env.IndexStep(),
 		EndStopped:    env.Switch("END_SESSIONS_OF_STOPPED_HOSTS", true),
 
 		MaxSessionsPerHost: env.Count("MAX_SESSIONS_PER_HOST", 500),
@@ -56,17 +57,18 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	index := session.WholeIndex{Index: p.Index, Getter: p.Getter}
 	reaper := &session.HostReaper{
-		Table: p.Table, Index: p.Index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
+		Table: p.Table, Index: index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,
 		EndStopped: s.EndStopped, Now: p.Now, NewID: p.NewID, Log: p.Log,
 	}
 	return &Handler{
 		Reader:    &runcommand.Reader{API: p.SystemsManager},
-		Confirmer: &session.Confirmer{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
+		Confirmer: &session.Confirmer{Table: p.Table, Index: index, Now: p.Now, Log: p.Log},
 		Reconciler: &session.InventoryReconciler{
-			Table: p.Table, Index: p.Index, Getter: p.Getter, HostTable: p.HostTable, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
+			Table: p.Table, Index: index, Getter: p.Getter, HostTable: p.HostTable, MaxSessions: s.MaxSessionsPerHost, Now: p.Now, Log: p.Log,
 		},
-		IdleRecorder:    &session.IdleRecorder{Table: p.Table, Index: p.Index, Now: p.Now, Log: p.Log},
+		IdleRecorder:    &session.IdleRecorder{Table: p.Table, Index: index, Now: p.Now, Log: p.Log},
 		WarningRecorder: &session.WarningRecorder{Table: p.Table, Now: p.Now, Log: p.Log},
 		Reaper:          reaper,
 		Log:             p.Log,

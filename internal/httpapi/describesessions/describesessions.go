@@ -19,12 +19,13 @@ import (
 )
 
 // Settings are what template.yaml sets for the function.
-type Settings struct{ SessionsTable, HostsTable, FleetTag string }
+type Settings struct{ SessionsTable, HostsTable, FleetTag, IndexStep string }
 
 // ReadSettings reads them; env keeps what is wrong with them.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable: env.Text("SESSIONS_TABLE"), HostsTable: env.Text("HOSTS_TABLE"), FleetTag: env.Text("FLEET_TAG_VALUE"),
+		IndexStep: env.IndexStep(),
 	}
 }
 

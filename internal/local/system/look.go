@@ -39,11 +39,19 @@ func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, 
 	handle("GET /local/deletions", func(r *http.Request) (any, error) {
 		open := []session.Record{}
 		for _, shard := range session.Shards() {
-			records, err := sys.store.index().Due(r.Context(), shard, lastTime, maxOpen)
+			due, err := sys.store.index().Due(r.Context(), shard, lastTime, maxOpen)
 			if err != nil {
 				return nil, err
 			}
-			open = append(open, records...)
+			for _, d := range due { // the index has not all of them
+				record, err := sys.store.get(r.Context(), d.Session().ID)
+				if err != nil {
+					return nil, err
+				}
+				if record != nil {
+					open = append(open, record)
+				}
+			}
 		}
 		return open, nil
 	})

@@ -38,7 +38,7 @@ func TestWhatTablesNeed(t *testing.T) {
 		io.WriteString(w, answer)
 	}))
 	defer server.Close()
-	p := onDynamoDB(dynamodb.NewFromConfig(dynamodblocal.Config(server.URL)))
+	p := onDynamoDB(dynamodb.NewFromConfig(dynamodblocal.Config(server.URL)), "")
 	ctx, now := t.Context(), time.Now()
 	set := session.Record{"State": "READY"}
 	operations := map[string]func(){

@@ -123,8 +123,8 @@ var ofTables = map[string][]grant{
 	"Get":                 {{"dynamodb:BatchGetItem", theSessions, ""}},
 	"Owned":               {{"dynamodb:Query", theSessions + "/index/by-owner", ""}},
 	"All":                 {{"dynamodb:Scan", theSessions, ""}},
-	"Due":                 {{"dynamodb:Query", theSessions + "/index/due", ""}},
-	"OnHost":              {{"dynamodb:Query", theSessions + "/index/by-host", ""}},
+	"Due":                 {{"dynamodb:Query", theSessions + "/index/by-lease", ""}},
+	"OnHost":              {{"dynamodb:Query", theSessions + "/index/by-live-host", ""}},
 	"RecordInventorySent": {{"dynamodb:UpdateItem", theHosts, ""}},
 	"ForgetInventory":     {{"dynamodb:UpdateItem", theHosts, ""}},
 	"LastInventories":     {{"dynamodb:BatchGetItem", theHosts, ""}},
@@ -142,8 +142,8 @@ var ofTables = map[string][]grant{
 	"RecordRefused":       {{"dynamodb:BatchWriteItem", theHosts, onlyRefused}},
 	"RefusedHosts":        {{"dynamodb:Query", theHosts + "/index/by-answered", ""}},
 	"ForgetRefused":       {{"dynamodb:UpdateItem", theHosts, ""}},
-	"HostsAfter":          {{"dynamodb:Scan", theSessions + "/index/by-host", ""}},
-	"Open":                {{"dynamodb:Query", theSessions + "/index/due", ""}},
+	"HostsAfter":          {{"dynamodb:Scan", theSessions + "/index/by-live-host", ""}},
+	"Open":                {{"dynamodb:Query", theSessions + "/index/by-lease", ""}},
 }
 
 // neededByLambda is what Lambda itself does with a function's role: it writes the

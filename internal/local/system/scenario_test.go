@@ -67,6 +67,7 @@ import (
 //	forget-calls
 //	deploy earlier                    ends the system, and starts the earlier version on the same tables and hosts
 //	deploy today [FUNCTION...]        the same with this version, of which these functions are the earlier version's
+//	indexes STEP, update STEP         gives the table the indexes of that IndexStep, while all goes on; and then the functions
 //	age SESSION DURATION              makes all times of its record so much earlier, as if that time had gone by: the
 //	                                  clock of a built function cannot be set on
 //	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses what the function asks: "writes" of the Sessions

@@ -159,7 +159,7 @@ func commands() map[string]command {
 		"logged": cmdLogged, "metric": cmdMetric, "story": cmdStory, "announced": cmdAnnounced,
 		"refuse": cmdRefuse, "allow": cmdAllow, "message": cmdMessage,
 		"swallow": cmdSwallow, "deliver": cmdDeliver, "replay": cmdReplay, "seen": cmdSeen,
-		"deploy": cmdDeploy, "age": cmdAge,
+		"deploy": cmdDeploy, "age": cmdAge, "indexes": cmdIndexes, "update": cmdUpdate,
 	}
 	all := map[string]command{}
 	for name, cmd := range cmds {

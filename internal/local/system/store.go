@@ -85,7 +85,11 @@ func (sys *System) openStore(ctx context.Context) error {
 	client := dynamodb.NewFromConfig(config)
 	streams := map[string]string{}
 	for name, spec := range specs {
-		arn, err := dynamodblocal.CreateTable(ctx, client, dynamodblocal.TableInput(spec))
+		in := dynamodblocal.TableInput(spec)
+		arn, err := dynamodblocal.CreateTable(ctx, client, in)
+		if err == nil {
+			err = dynamodblocal.MoveIndexes(ctx, client, in)
+		}
 		if err != nil {
 			return fmt.Errorf("DynamoDB Local at %s: %w", sys.opts.DynamoDB, err)
 		}
@@ -98,6 +102,7 @@ func (sys *System) openStore(ctx context.Context) error {
 			Client: dynamodbstreams.NewFromConfig(config), StreamARN: streams[tableName], Log: sys.opts.Log,
 		},
 		calls: sys.calls,
+		step:  dynamo.IndexStep(sys.template.Parameters()["IndexStep"]),
 	}
 	return nil
 }
@@ -161,23 +166,26 @@ type dynamoStore struct {
 	store  dynamodblocal.Store
 	stream *dynamodblocal.StreamReader
 	calls  *calls
+	step   dynamo.IndexStep
 }
 
 func (s *dynamoStore) tables(function string) tables {
 	client := dynamodb.NewFromConfig(s.config, func(o *dynamodb.Options) {
 		o.APIOptions = append(o.APIOptions, s.calls.middleware(function, "dynamodb"))
 	})
-	return onDynamoDB(client)
+	return onDynamoDB(client, s.step)
 }
 
-func onDynamoDB(client *dynamodb.Client) tables {
+func onDynamoDB(client *dynamodb.Client, step dynamo.IndexStep) tables {
+	reader := dynamo.NewReader(client, tableName)
+	reader.Step = step
 	return tables{
 		table:  dynamo.New(client, tableName),
-		reader: dynamo.NewReader(client, tableName),
-		index:  dynamo.Index{Client: client, Table: tableName},
+		reader: reader,
+		index:  dynamo.Index{Client: client, Table: tableName, Step: step},
 		hosts:  dynamo.Hosts{Client: client, Table: hostsName},
 
-		hostLister: dynamo.HostLister{Client: client, Table: tableName},
+		hostLister: dynamo.HostLister{Client: client, Table: tableName, Step: step},
 	}
 }
 
@@ -192,7 +200,7 @@ func (s *dynamoStore) remove(ctx context.Context, id string) error { return s.st
 func (s *dynamoStore) all(ctx context.Context) ([]session.Record, error) { return s.store.All(ctx) }
 
 func (s *dynamoStore) index() session.Index {
-	return dynamo.Index{Client: s.store.Client, Table: tableName}
+	return dynamo.Index{Client: s.store.Client, Table: tableName, Step: s.step}
 }
 
 func (s *dynamoStore) hosts() localHosts {

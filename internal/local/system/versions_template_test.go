@@ -10,17 +10,22 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A stack of the earlier version can be updated to today's template, with what it has under way; and back.
+// A stack of the earlier version can be updated to today's template, with what it has under way, and from step to step of
+// its indexes; and back.
 func TestTemplateCanReplaceTheEarlierOne(t *testing.T) {
-	earlier, today := loaded(t, earlierForTest(t).template), loaded(t, "../../../template.yaml")
-	for _, fault := range badUpdates(earlier, today) {
-		t.Error(fault)
+	before, from := loaded(t, earlierForTest(t).template, nil), "the earlier version"
+	for _, step := range []string{"0", "1", "2", "3", "4", "3", "2", "1", "0"} {
+		today := loaded(t, "../../../template.yaml", map[string]string{"IndexStep": step})
+		for _, fault := range badUpdates(before, today) {
+			t.Errorf("from %s to step %s: %s", from, step, fault)
+		}
+		before, from = today, "step "+step
 	}
 }
 
-func loaded(t *testing.T, file string) *template.Template {
+func loaded(t *testing.T, file string, parameters map[string]string) *template.Template {
 	t.Helper()
-	loaded, err := template.Load(file, nil)
+	loaded, err := template.Load(file, parameters)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func cmdDeploy(s *stage, ts *testscript.TestScript, args []string) {
 	opts := s.opts
 	switch {
 	case len(args) == 1 && args[0] == "earlier":
-		opts.Template, opts.Bootstraps = v.template, v.bootstraps
+		opts.Template, opts.Bootstraps, opts.Parameters = v.template, v.bootstraps, nil // it knows no IndexStep
 	case len(args) > 0 && args[0] == "today":
 		opts.Bootstraps = map[string]string{}
 		for _, name := range args[1:] {

@@ -56,7 +56,7 @@ func (s Stack) Open(ctx context.Context) (records []session.Record, all bool, er
 	}
 	group.Wait()
 	if err != nil {
-		return nil, false, forWant("dynamodb:Query on the index due of the table "+s.Index.Table, err)
+		return nil, false, forWant("dynamodb:Query on the index "+s.Index.Step.ByLease()+" of the table "+s.Index.Table, err)
 	}
 	records, err = s.Get(ctx, ids)
 	return records, all, err

@@ -58,4 +58,16 @@ var confirmationBugs = []mutant{
 		old: "return &empty, nil",
 		new: "empty = true\n\treturn &empty, nil",
 	},
+	{
+		name: "index taken for the record by host-events", promise: 2, file: hostEvents,
+		why: "a confirmation or a close attempt that the index does not show counts as missing",
+		old: "index := session.WholeIndex{Index: p.Index, Getter: p.Getter}",
+		new: "index := p.Index",
+	},
+	{
+		name: "index taken for the record by cleanup", promise: 2, file: cleanupTasks,
+		why: "what is due has no attempt, and no host, as the index shows it: it is never sent again",
+		old: "index := session.WholeIndex{Index: p.Index, Getter: p.Reader}",
+		new: "index := p.Index",
+	},
 }

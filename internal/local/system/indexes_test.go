@@ -1,0 +1,42 @@
+package system
+
+import (
+	"context"
+	"maps"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"dcv-session-broker/internal/local/dynamodblocal"
+	"dcv-session-broker/internal/template"
+)
+
+// A live stack's indexes are moved step by step, and back, with deletions under way.
+func TestIndexesOfALiveStackAreMoved(t *testing.T) {
+	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "indexes"}
+	runScenarios(t, opts, scenarios(t, "testdata/indexes"))
+}
+
+// cmdIndexes updates the table to a step, while the functions are those of another.
+func cmdIndexes(s *stage, ts *testscript.TestScript, args []string) {
+	t, err := template.Load(s.opts.Template, map[string]string{"IndexStep": args[0]})
+	ts.Check(err)
+	store, there := s.system.store.(*dynamoStore)
+	if !there {
+		ts.Fatalf("the table is in memory")
+	}
+	for _, spec := range t.Tables() {
+		if spec.LogicalID == tableName {
+			ts.Check(dynamodblocal.MoveIndexes(context.Background(), store.store.Client, dynamodblocal.TableInput(spec)))
+		}
+	}
+}
+
+// cmdUpdate ends the system, and starts it with the step.
+func cmdUpdate(s *stage, ts *testscript.TestScript, args []string) {
+	opts := s.opts
+	opts.Parameters = maps.Clone(opts.Parameters)
+	opts.Parameters["IndexStep"] = args[0]
+	s.close()
+	ts.Check(s.open(opts))
+}
