@@ -87,7 +87,8 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch action {
 	case "DescribeStacks":
-		body.WriteString("<Stacks><member><StackName>" + stackName + "</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>")
+		body.WriteString("<Stacks><member><StackName>" + stackName + "</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>" +
+			"<StackId>arn:aws-us-gov:cloudformation:us-gov-west-1:123456789012:stack/studio/1</StackId>")
 		list("Outputs", "OutputKey", "OutputValue", a.outputs)
 		list("Parameters", "ParameterKey", "ParameterValue", a.parameters)
 		body.WriteString("</member></Stacks>")

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -88,6 +89,9 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 	d = &doctor.Doctor{
 		SystemsManager: ssm.NewFromConfig(cfg), EC2: ec2.NewFromConfig(cfg), Notes: notes,
 		TagValue: tagValue, Now: p.now, Release: s.Outputs["Version"], Program: version,
+	}
+	if id, err := arn.Parse(s.ID); err == nil {
+		d.Partition = id.Partition
 	}
 	for _, document := range deployed {
 		name, err := s.Resource(document.LogicalID)

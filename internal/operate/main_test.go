@@ -199,6 +199,11 @@ func TestDoctorOnOneMachine(t *testing.T) {
 			t.Errorf("%d\n%s", status, said)
 		}
 
+		call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/unmanage", "")
+		if said, _ = dcvbroker(t, "", "doctor", "--stack", stackName); !strings.Contains(said, "--policy-arn arn:aws-us-gov:iam::aws:policy/") {
+			t.Errorf("it says, in GovCloud:\n%s", said)
+		}
+
 		a.template = strings.Replace(a.template, "Closes the DCV sessions that", "Closes no DCV sessions that", 1)
 		said, status = dcvbroker(t, "", "doctor", "--stack", stackName)
 		if status != exitUnsuccessful || !strings.Contains(flat(said), "FAULT CloseDocument (CloseDocument) is not what the deployed template has") {

@@ -42,6 +42,8 @@ type Doctor struct {
 	InventoryEvery time.Duration
 	// TagValue is that of the fleet's tag: the parameter FleetTagValue.
 	TagValue string
+	// Partition is where the stack is: "aws", which it is where it is empty, "aws-cn" or "aws-us-gov".
+	Partition string
 	// Release is the one that was deployed: the output Version, or "" where there is none. Program is that of this dcvbroker, or
 	// "" where there is no stack to compare it with.
 	Release, Program string

@@ -188,7 +188,6 @@ func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote
 
 // unmanaged is for a running host that Systems Manager does not know.
 func (d *Doctor) unmanaged(r *Report, h *host, m management) {
-	const policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 	if !h.isInstance() {
 		r.fault(h.id, fmt.Sprintf("aws ssm create-activation --iam-role ROLE --registration-limit 1 --tags 'Key=%s,Value=%s'", session.FleetTagKey, d.TagValue),
 			"is not registered with Systems Manager in this account and region: activate it again, and register its agent with that")
@@ -205,7 +204,7 @@ func (d *Doctor) unmanaged(r *Report, h *host, m management) {
 		platform = types.PlatformTypeWindows
 	}
 	r.fault(h.id, fmt.Sprintf("aws iam attach-role-policy --policy-arn %s \\\n  --role-name \"$(aws iam get-instance-profile --instance-profile-name %s --query 'InstanceProfile.Roles[0].RoleName' --output text)\"\n%s",
-		policy, profile, restartAgent(platform)),
+		d.policy("AmazonSSMManagedInstanceCore"), profile, restartAgent(platform)),
 		"is not managed by Systems Manager: its instance profile %s may lack AmazonSSMManagedInstanceCore, its agent may not run, or Systems Manager's endpoints (port 443) may be out of reach. Here, then on the host:", profile)
 }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -25,16 +26,23 @@ const (
 
 const managementSetting = "/ssm/managed-instance/default-ec2-instance-management-role"
 
+// policy is the ARN of a policy of AWS's own.
+func (d *Doctor) policy(name string) string {
+	return "arn:" + cmp.Or(d.Partition, "aws") + ":iam::aws:policy/" + name
+}
+
 // turnOnManagement is for the account, and the setting for each of its regions. The role's name and policy are those that the
 // console gives it. (Newer releases of the aws command do all three with
 // aws ssm register-default-host-management-configuration --permission-model SERVICE_MANAGED.)
-const turnOnManagement = `aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
+func (d *Doctor) turnOnManagement() string {
+	return `aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
   --assume-role-policy-document '{"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
 aws iam attach-role-policy --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
-  --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy
+  --policy-arn ` + d.policy("AmazonSSMManagedEC2InstanceDefaultPolicy") + `
 aws ssm update-service-setting --setting-id ` + managementSetting + ` \
   --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole`
+}
 
 // management asks for the setting, one of the account and region, if there is a host that depends on it.
 func (d *Doctor) management(ctx context.Context, r *Report, hosts map[string]*host) management {
@@ -70,7 +78,7 @@ func (d *Doctor) withoutProfile(r *Report, h *host, m management) {
 	case m == notKnown:
 		r.fault(h.id, giveProfile, "is not managed by Systems Manager: it has no instance profile. Give it %s", profile)
 	case m == off:
-		r.fault(h.id, turnOnManagement, "is not managed by Systems Manager: it has no instance profile, and Default Host Management Configuration is off. "+
+		r.fault(h.id, d.turnOnManagement(), "is not managed by Systems Manager: it has no instance profile, and Default Host Management Configuration is off. "+
 			"Turn that on, once for all instances of the account and region with version 2 of the instance metadata service and the agent 3.2.582.0 or later, or give it %s", profile)
 	case options != nil && options.HttpEndpoint == ec2types.InstanceMetadataEndpointStateDisabled:
 		r.fault(h.id, "aws ec2 modify-instance-metadata-options --instance-id "+h.id+" --http-endpoint enabled --http-tokens required",

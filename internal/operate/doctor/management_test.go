@@ -66,6 +66,19 @@ func TestHostsAreSetUpInOneStep(t *testing.T) {
 	if err != nil || !strings.Contains(string(deploying), "```sh aws\n"+r.Findings[0].Mends+"\n") {
 		t.Errorf("DEPLOYING.md (%v) does not have\n%s", err, r.Findings[0].Mends)
 	}
+
+	// AWS's own policies have other ARNs in China and GovCloud.
+	s.Partition = "aws-us-gov"
+	if err := s.GiveProfile(ill); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	s.examine(t).Print(&out)
+	for _, policy := range []string{"AmazonSSMManagedEC2InstanceDefaultPolicy", "AmazonSSMManagedInstanceCore"} {
+		if !strings.Contains(out.String(), "arn:aws-us-gov:iam::aws:policy/"+policy) || strings.Contains(out.String(), "arn:aws:") {
+			t.Errorf("in GovCloud it says\n%s", &out)
+		}
+	}
 }
 
 // withoutMetadata is an EC2 whose instances have their metadata service switched off.
