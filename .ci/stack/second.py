@@ -52,6 +52,7 @@ def settings(studio):
         "LogLevel": "debug",
         "LogRetentionDays": "1",
         "DeletionProtection": "false",
+        "IndexStep": "3",
         "ReserveConcurrency": "true",
         "KmsKeyArn": studio.client("kms").create_key()["KeyMetadata"]["Arn"],
         **network(studio.client("ec2")),
