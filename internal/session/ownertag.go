@@ -64,7 +64,7 @@ func (hr *HostReaper) readOwnerTags(ctx context.Context, hostIDs []string, known
 		return
 	}
 	if left > 0 {
-		hr.Log.Warn("one run's bound is reached: later runs read the tags "+OwnerTagKey+" of more hosts", "Hosts", len(hostIDs), "HostsLeft", left)
+		hr.Log.Warn("one run's bound is reached: later runs read the tags DcvOwner of more hosts", "Hosts", len(hostIDs), "HostsLeft", left)
 	}
 	asked := hr.Now().Truncate(time.Millisecond)
 	_, owners, err := hr.statuses(ctx, hostIDs)

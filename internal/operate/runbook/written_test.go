@@ -126,8 +126,11 @@ func constant(t *testing.T, e ast.Expr) string {
 	case *ast.BinaryExpr:
 		return constant(t, e.X) + constant(t, e.Y)
 	case *ast.Ident:
-		if e.Name == "FleetTagKey" {
+		switch e.Name {
+		case "FleetTagKey":
 			return session.FleetTagKey
+		case "OwnerTagKey":
+			return session.OwnerTagKey
 		}
 	}
 	t.Fatalf("reasons.go has a constant that this test cannot read: %T", e)
