@@ -158,6 +158,14 @@ class DeploymentTest(unittest.TestCase):
                 self.assertEqual(versions(change_set["template"]), {"local"})
         self.assertEqual(len(list((ROOT / "build" / "release").glob("dcv-session-broker-*.tar.gz"))), 2)
 
+    def test_the_program_of_a_release_says_which_it_is(self):
+        (archive,) = (ROOT / "build" / "release").glob("dcvbroker-*.tar.gz")  # .ci/deployment/check has it packed for this platform
+        with tarfile.open(archive) as packed:
+            packed.extractall(self.folder, filter="data")
+        program = self.folder / archive.name.removesuffix(".tar.gz") / "dcvbroker"
+        said = subprocess.run([program, "version"], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(said, "dcvbroker local\n")
+
 
 def versions(template):
     """Those that the stack and its functions say they are."""
