@@ -5,6 +5,7 @@ As in template_rules.py, every rule yields one sentence for each breach.
 """
 
 import json
+import re
 
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from company_rules import KEY
@@ -109,6 +110,43 @@ def data_is_encrypted(template):
             yield f"{name}: its data is not encrypted at rest"
 
 
+# Where something is left out: pipes with what is theirs, and the user pool.
+LEFT_OUT = [({}, "il-central-1"), ({"Issuer": "https://login.example.com", "Audience": "one"}, REGION)]
+
+
+def references(value, stack):
+    """The names that a value refers to, where its conditions are met."""
+    if isinstance(value, list):
+        yield from (name for item in value for name in references(item, stack))
+    if not isinstance(value, dict):
+        return
+    for key, inner in value.items():
+        if key == "Fn::If":
+            inner = inner[1] if stack.condition(inner[0]) else inner[2]
+        elif key in ("Ref", "Fn::GetAtt"):
+            yield referred(value)
+        elif key == "Fn::Sub":
+            yield from re.findall(r"\$\{(\w+)", inner if isinstance(inner, str) else inner[0])
+        yield from references(inner, stack)
+
+
+def used(template, stack):
+    """The resources that others, or outputs, refer to."""
+    made = [(name, r.get("Properties")) for name, r in template["Resources"].items() if stack.creates(name)]
+    outputs = [("", o["Value"]) for o in template["Outputs"].values() if "Condition" not in o or stack.condition(o["Condition"])]
+    return {other for name, value in made + outputs for other in references(value, stack) if other != name}
+
+
+def what_is_left_out_leaves_nothing_behind(template):
+    """A queue, say, that only the pipe writes to."""
+    everywhere = used(template, Stack(template, {}))
+    for parameters, region in LEFT_OUT:
+        stack = Stack(template, parameters, region)
+        for name in sorted(everywhere - used(template, stack)):
+            if name in template["Resources"] and stack.creates(name):
+                yield f"{name}: is made in {region}{' with an Issuer' if parameters else ''}, where nothing uses it"
+
+
 def logs_of_the_api_end(template):
     groups = of_type(template, "AWS::Logs::LogGroup")
     for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
@@ -120,5 +158,6 @@ ALL = [
     parameters_explain_themselves,
     names_are_no_other_stacks,
     data_is_encrypted,
+    what_is_left_out_leaves_nothing_behind,
     logs_of_the_api_end,
 ]

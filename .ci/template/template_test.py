@@ -131,6 +131,9 @@ BREAKAGES = [
     ("records given up while they are worked on", r"MaximumRecordAgeInSeconds: 3600\n( +DestinationConfig)", "MaximumRecordAgeInSeconds: 30\n            DestinationConfig",
      "is not below MaximumRecordAgeInSeconds"),
     ("a pipe in a region without", r"\n      - !Equals \[!Ref AWS::Region, il-central-1\]", "", "E3006: Resource type 'AWS::Pipes::Pipe' does not exist in 'il-central-1'"),
+    ("a queue for a pipe that is not there", r"(?<=EndedSessionsFailureQueue:\n    Type: AWS::SQS::Queue)\n    Condition: Announce", "",
+     "EndedSessionsFailureQueue: is made in il-central-1, where nothing uses it"),
+    ("a user pool beside an Issuer", r"(?<=UserPool:\n    Type: AWS::Cognito::UserPool)\n    Condition: UseUserPool", "", "UserPool: is made in us-east-1 with an Issuer"),
     ("a rate that is refused for one value", r"MinValue: 2\n", "MinValue: 1\n", "EventBridge Scheduler refuses"),
 ]
 
