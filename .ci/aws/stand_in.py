@@ -149,6 +149,7 @@ def running(address="127.0.0.1"):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # botocore waits for "100 Continue" before it sends an object
+        disable_nagle_algorithm = True  # headers and body are two packets, of which the second waits 40 ms else
 
         def handle_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
