@@ -82,6 +82,9 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	got, err := p.call(r, body)
+	if err != nil && r.Context().Err() != nil {
+		err = errors.New("the client has gone; the broker may have carried it out")
+	}
 	if err != nil { // its text names the issuer, or the API; it has no token and no secret
 		p.refuse(w, r, http.StatusBadGateway, err.Error())
 		return

@@ -193,6 +193,27 @@ func TestNoAnswerIs502(t *testing.T) {
 	wantLog(t, p, "EOF", "connection refused", "invalid_client")
 }
 
+// A call whose client has gone is not one that the broker did not answer.
+func TestClientThatHasGone(t *testing.T) {
+	arrived := make(chan struct{})
+	p := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		close(arrived)
+		<-r.Context().Done()
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.server.URL+"/deleteSessions", strings.NewReader("[]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-arrived; hangUp() }()
+	if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+		resp.Body.Close()
+		t.Errorf("it had an answer: %d", resp.StatusCode)
+	}
+	wantLog(t, p, "the client has gone; the broker may have carried it out")
+}
+
 func wantLog(t *testing.T, p *passing, parts ...string) {
 	t.Helper()
 	got := p.log(t)
