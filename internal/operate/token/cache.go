@@ -67,7 +67,10 @@ func (c *Cache) Token(ctx context.Context, refused string) (string, error) {
 		}
 	}
 	fetched, lifetime, err := c.From.fetch(ctx)
-	if err != nil {
+	switch last := c.kept; {
+	case err != nil && last.Token != refused && c.Now().Before(last.ExpiresAt):
+		return last.Token, nil // for its last minute
+	case err != nil:
 		return "", err
 	}
 	c.kept = kept{fetched, c.Now().Add(lifetime)}

@@ -101,6 +101,26 @@ func TestTokenIsKeptForItsHour(t *testing.T) {
 	}
 }
 
+// In a token's last minute an issuer that does not answer is no reason to have none.
+func TestTokenIsUsedToItsEndWithoutAnIssuer(t *testing.T) {
+	issuer := httptest.NewServer(&issuer{seconds: 3600})
+	now := time.Now()
+	r := start(t, "", issuer.URL, func() time.Time { return now })
+	r.get(t, "")
+	issuer.Close()
+	now = now.Add(59*time.Minute + 30*time.Second)
+	if got := r.get(t, ""); got != "t0ken-1" {
+		t.Errorf("got %s", got)
+	}
+	if got, err := r.Token(t.Context(), "t0ken-1"); err == nil {
+		t.Errorf("it was refused: got %s", got)
+	}
+	now = now.Add(30 * time.Second)
+	if got, err := r.Token(t.Context(), ""); err == nil {
+		t.Errorf("after its end: got %s", got)
+	}
+}
+
 func TestTokenGoesNowhereElse(t *testing.T) {
 	_, address := serve(t, 3600)
 	dir := filepath.Join(t.TempDir(), "dcvbroker")
