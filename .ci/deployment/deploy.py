@@ -7,6 +7,7 @@ template's defaults. The region is the environment's, if it names one, as for ev
 """
 
 import argparse
+import difflib
 import os
 import pathlib
 import subprocess
@@ -48,7 +49,7 @@ def quoted(values):
 
 
 class Build:
-    """A folder that `sam build` or `make release` made."""
+    """A folder with a template: one that `sam build` or `make release` made, or this checkout."""
 
     def __init__(self, folder):
         self.template = pathlib.Path(folder, "template.yaml")
@@ -56,6 +57,13 @@ class Build:
             sys.exit(f"deploy: {folder} has no template.yaml: BUILT is a folder that a release was unpacked into")
         self.content = yaml_parse(self.template.read_text())
         self.architectures = self.content["Parameters"]["Architecture"]["AllowedValues"]
+
+    def check_names(self, parameters):
+        """Ends the program where the template has no such parameter: SAM would ignore it, and say nothing."""
+        for name in parameters:
+            if name not in self.content["Parameters"]:
+                near = difflib.get_close_matches(name, self.content["Parameters"], 1)
+                sys.exit(f"deploy: the template has no parameter {name}" + (f": is it {near[0]}?" if near else ""))
 
     def pin(self, architecture):
         """Has CloudFormation refuse the other processor, which SAM's questions offer still: nothing here is built for it."""
@@ -142,8 +150,10 @@ def main():
         check_index_step(session, stack, parameters)
 
     architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
-    if folder := variable("BUILT"):
-        build = Build(folder)
+    folder = variable("BUILT")
+    build = Build(folder or ".")
+    build.check_names(dict(given.parameters))  # samconfig.toml may have those of a newer release
+    if folder:
         if len(build.architectures) == 1:
             if variable("ARCHITECTURE") not in ("", *build.architectures):
                 sys.exit(f"deploy: {folder} was built for {build.architectures[0]}, not for {architecture}")

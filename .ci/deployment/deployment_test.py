@@ -108,6 +108,16 @@ class DeploymentTest(unittest.TestCase):
         refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", "PARAMETERS=IndexStep=4")
         self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 2, .* PARAMETERS='IndexStep=3' before step 4")
 
+    def test_a_parameter_that_there_is_not(self):
+        for settings in (), (f"BUILT={self.of_no_functions()}",):
+            with self.subTest(settings=settings):
+                refused = self.run_in_aws(
+                    "make", "deploy", "STACK=studio", f"SAMCONFIG={self.samconfig}", "PARAMETERS=LogLevel=debug ForceMod=best-effort", *settings)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertRegex(refused.stderr, "(?m)^deploy: the template has no parameter ForceMod: is it ForceMode\\?$")
+                self.assertEqual(self.aws.stacks.change_sets, [])
+                self.assertNotIn("Build", refused.stdout + refused.stderr)
+
     def test_a_folder_that_nothing_was_built_in(self):
         refused = self.run_in_aws("make", "deploy", "STACK=studio", "BUILT=nope", f"SAMCONFIG={self.samconfig}")
         self.assertNotEqual(refused.returncode, 0)
