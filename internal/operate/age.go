@@ -13,7 +13,7 @@ type ageValue time.Duration
 
 var days = regexp.MustCompile(`^([0-9]{1,5})d(.*)$`)
 
-func (v *ageValue) Type() string { return "age" }
+func (v *ageValue) Type() string { return "duration" }
 
 func (v *ageValue) String() string {
 	if *v == 0 {

@@ -101,7 +101,7 @@ func (p *program) deployed(ctx context.Context) (aws.Config, *stack.Stack, error
 	if err != nil {
 		return cfg, nil, err
 	}
-	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), p.stack)
+	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), cfg.Region, p.stack)
 	if failed := (*smithy.OperationError)(nil); errors.As(err, &failed) && !stack.Missing(err) {
 		err = fmt.Errorf("%w: whose credentials these are, and whether there are any, aws sts get-caller-identity tells. For a system on one machine give --url, or set DCVBROKER_URL", err)
 	}

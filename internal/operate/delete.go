@@ -66,7 +66,7 @@ left alone, and reported. What is DELETED already counts as ended.`,
 
 // requestFlags are those that say how sessions are deleted.
 func requestFlags(cmd *cobra.Command, r *deletion.Request, grace *time.Duration) {
-	cmd.Flags().DurationVar(grace, "grace", 0, "how long they can still be used: 0, or 1m to 24h\n(default: the stack's)")
+	cmd.Flags().Var((*ageValue)(grace), "grace", "how long they can still be used: 0, or 1m to 24h\n(default: the stack's)")
 	cmd.Flags().StringVar(&r.Message, "message", "", "what their users are shown until then")
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, for people and the audit trail")
 }

@@ -34,12 +34,17 @@ func (p *program) deleteStackCommand() *cobra.Command {
 				CloudFormation: cloudformation.NewFromConfig(cfg),
 				DynamoDB:       dynamodb.NewFromConfig(cfg),
 				Stack:          p.stack,
+				Region:         cfg.Region,
 				WithTable:      table == "delete",
 				Confirm: func(question string) (string, error) {
 					if confirm != "" {
 						return confirm, nil
 					}
-					return p.ask(question)
+					named, err := p.ask(question)
+					if err == nil && named == "" {
+						err = fmt.Errorf("nothing was deleted: type the stack's name, or give --confirm %s (make: CONFIRM=%[1]s)", p.stack)
+					}
+					return named, err
 				},
 				Pause: slowPause,
 				Out:   p.out,

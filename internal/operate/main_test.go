@@ -146,7 +146,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 		t.Errorf("%d\n%s", status, said)
 	}
 	call(t, http.MethodPost, url+"/local/hosts/i-00000000000000002/silence", "")
-	if said, status := dcvbroker(t, "", doctor...); status != exitUnsuccessful || !strings.Contains(flat(said), "FAULT i-00000000000000002 is ConnectionLost") {
+	if said, status := dcvbroker(t, "", doctor...); status != exitUnsuccessful || !strings.Contains(flat(said), "FAULT i-00000000000000002 is ConnectionLost") || !strings.Contains(said, "\n1 fault\n") {
 		t.Errorf("%d\n%s", status, said)
 	}
 	if said, status := dcvbroker(t, "", append(doctor, "i-00000000000000001")...); status != exitDone || !strings.Contains(flat(said), "0 faults") {
@@ -281,9 +281,12 @@ func TestDeleteStackAsksFirst(t *testing.T) {
 	} {
 		a := &account{}
 		a.serve(t)
-		_, status := dcvbroker(t, c.typed, append([]string{"delete-stack", "--stack", stackName}, c.args...)...)
+		said, status := dcvbroker(t, c.typed, append([]string{"delete-stack", "--stack", stackName}, c.args...)...)
 		if deleted := slices.Contains(a.asked, "DeleteStack"); deleted != c.sure || status != exitNotRun {
 			t.Errorf("%q %q: deleted %v, %d", c.typed, c.args, deleted, status)
+		}
+		if nobody := c.typed == "" && c.args == nil; strings.Contains(said, "give --confirm studio (make: CONFIRM=studio)") != nobody {
+			t.Errorf("%q %q: %s", c.typed, c.args, said)
 		}
 	}
 	if said, status := dcvbroker(t, "", "delete-stack", "--table", "drop"); status != exitNotRun || !strings.Contains(said, `invalid argument "drop" for "--table" flag: it can be keep, delete`) {
@@ -296,7 +299,7 @@ func TestWhatIsNotThereIsSaidToBeMissing(t *testing.T) {
 	a.serve(t)
 	for _, command := range []string{"stuck", "smoke", "doctor", "redrive", "delete-stack"} {
 		said, status := dcvbroker(t, "", command, "--stack", "nowhere")
-		if status != exitNotRun || !strings.Contains(said, "there is no stack nowhere in this account and region") {
+		if status != exitNotRun || !strings.Contains(said, "there is no stack nowhere in us-east-1, in the account of these credentials") {
 			t.Errorf("%s: %d\n%s", command, status, said)
 		}
 	}

@@ -123,6 +123,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"get --stack studio", "is it a stack of this template"},
 		{"get --profile nobody", "is --profile, or AWS_PROFILE, one of aws configure list-profiles?"},
 		{"delete", "name IDs, or give --owner, --host or --older-than: see dcvbroker delete --help"},
+		{"delete s-1 --grace 600", "it is a number and a unit, as in 90m, 12h or 3d: see dcvbroker delete --help"},
 		{"delete s-1 --grace 5s", "from 1m to 24h: see dcvbroker delete --help"},
 		{"delete s-1 --grace 10m --force", "leave --grace and --message out: see dcvbroker delete --help"},
 		{"cancel", "see dcvbroker cancel --help"},

@@ -128,7 +128,11 @@ func (r *Report) Print(w io.Writer) {
 	for _, what := range r.NotLookedAt {
 		fmt.Fprintln(w, "  - "+screen.Indent(what, 4))
 	}
-	fmt.Fprintf(w, "%d faults\n", r.Faults())
+	if n := r.Faults(); n == 1 {
+		fmt.Fprintln(w, "1 fault")
+	} else {
+		fmt.Fprintf(w, "%d faults\n", n)
+	}
 }
 
 // ofAny is the finding without the name of what it is about.

@@ -26,12 +26,12 @@ type Stack struct {
 	Outputs, Parameters, Resources map[string]string
 }
 
-// Read reads the stack of that name, or ID.
-func Read(ctx context.Context, client Client, name string) (*Stack, error) {
+// Read reads the stack of that name, or ID, in the region of the client.
+func Read(ctx context.Context, client Client, region, name string) (*Stack, error) {
 	out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if err != nil {
 		if Missing(err) {
-			return nil, fmt.Errorf("there is no stack %s in this account and region: name another with --stack (make: STACK=...), --region or --profile, or deploy it with make deploy", name)
+			return nil, fmt.Errorf("there is no stack %s in %s, in the account of these credentials: name another with --stack (make: STACK=...), --region or --profile, or deploy it with make deploy", name, region)
 		}
 		return nil, fmt.Errorf("describe stack %s: %w", name, err)
 	}

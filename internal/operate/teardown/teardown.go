@@ -34,9 +34,9 @@ type DynamoDB interface {
 type Teardown struct {
 	CloudFormation CloudFormation
 	DynamoDB       DynamoDB
-	// Stack is its name; WithTable says that the table goes, too.
-	Stack     string
-	WithTable bool
+	// Stack is its name, Region where it is; WithTable says that the table goes, too.
+	Stack, Region string
+	WithTable     bool
 	// Confirm asks whoever started this to name what is to be deleted, once; it returns what was named.
 	Confirm func(question string) (string, error)
 	// Pause is between two looks at how far it is.
@@ -49,12 +49,12 @@ var ErrNotConfirmed = errors.New("not confirmed: nothing was deleted")
 
 // Run deletes the stack, waits for its end, and says what is left.
 func (t *Teardown) Run(ctx context.Context) error {
-	s, err := stack.Read(ctx, t.CloudFormation, t.Stack)
+	s, err := stack.Read(ctx, t.CloudFormation, t.Region, t.Stack)
 	if err != nil {
 		return err
 	}
 	table := s.Resources["SessionsTable"] // a stack that never came to have one can be deleted, too
-	what := fmt.Sprintf("This deletes the stack %s", s.Name)
+	what := fmt.Sprintf("This deletes the stack %s (%s)", s.Name, s.ID)
 	if t.WithTable {
 		what += fmt.Sprintf(", and the table %s with the record of every session, open deletions among them", table)
 	}

@@ -100,7 +100,7 @@ func run(t *testing.T, a *account, withTable bool, typed string) (said string, e
 	err = (&teardown.Teardown{
 		CloudFormation: a, DynamoDB: a, Stack: "broker", WithTable: withTable, Pause: time.Millisecond, Out: &out,
 		Confirm: func(question string) (string, error) {
-			if asked++; strings.Contains(question, "broker-SessionsTable-1") != withTable {
+			if asked++; strings.Contains(question, "broker-SessionsTable-1") != withTable || !strings.Contains(question, "stack broker ("+id+")") {
 				t.Errorf("asked %q", question)
 			}
 			return typed, nil
