@@ -121,7 +121,8 @@ def check_index_step(session, stack, parameters):
 def skipped_index_step(stack, deployed, parameters):
     """Why the parameters skip a step of the stack, which was deployed with those; nothing if they do not."""
     now = int(deployed.get("IndexStep", "0"))  # stacks from before the parameter are at the first
-    wanted = int(parameters.get("IndexStep") or deployed.get("IndexStep") or "4")
+    named = parameters.get("IndexStep") or deployed.get("IndexStep") or "4"
+    wanted = int(named) if named.isdigit() else now  # CloudFormation says what it can be
     if abs(wanted - now) <= 1:
         return None
     following = now + 1 if wanted > now else now - 1

@@ -12,6 +12,7 @@ import tempfile
 import unittest
 import zipfile
 
+import deploy
 import stand_in
 import template_expansion
 import template_rules
@@ -107,6 +108,7 @@ class DeploymentTest(unittest.TestCase):
             self.assertEqual(self.deploy(f"PARAMETERS=IndexStep={step}", built=build)["parameters"]["IndexStep"], step)
         refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", "PARAMETERS=IndexStep=4")
         self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 2, .* PARAMETERS='IndexStep=3' before step 4")
+        self.assertIsNone(deploy.skipped_index_step("studio", {}, {"IndexStep": "next"}), "CloudFormation says what a step can be")
 
     def test_a_parameter_that_there_is_not(self):
         for settings in (), (f"BUILT={self.of_no_functions()}",):
