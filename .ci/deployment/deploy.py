@@ -134,6 +134,13 @@ def skipped_index_step(stack, deployed, parameters):
     )
 
 
+def tell_region(section):
+    """The other commands do not know samconfig.toml."""
+    saved, theirs = section.settings.get("region"), boto3.Session().region_name
+    if saved and saved != theirs:
+        print(f"deploy: stack {section.stack} is in {saved}; the other commands look in {theirs or 'no region'}: set AWS_REGION={saved} for them")
+
+
 def main():
     arguments = argparse.ArgumentParser()
     for what in ("parameters", "tags"):
@@ -176,7 +183,10 @@ def main():
         command.append("--no-confirm-changeset")  # nobody is there to be asked
     if guided:
         command += ["--guided", "--confirm-changeset"]
-    sys.exit(subprocess.run(command).returncode)
+    status = subprocess.run(command).returncode
+    if status == 0 and not region:
+        tell_region(Section(file, stack))
+    sys.exit(status)
 
 
 if __name__ == "__main__":

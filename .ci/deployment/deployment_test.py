@@ -41,7 +41,9 @@ class DeploymentTest(unittest.TestCase):
 
     def run_in_aws(self, *command, answers="", **variables):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-        return subprocess.run(command, cwd=ROOT, env=environment | self.aws.environment() | variables, input=answers, capture_output=True, text=True, timeout=300)
+        environment |= self.aws.environment() | variables
+        set_ones = {name: value for name, value in environment.items() if value is not None}
+        return subprocess.run(command, cwd=ROOT, env=set_ones, input=answers, capture_output=True, text=True, timeout=300)
 
     def of_no_functions(self):
         """A build of this template whose functions are empty, where only what is asked for matters. SAM reads a template five
@@ -53,10 +55,11 @@ class DeploymentTest(unittest.TestCase):
         (build / "template.yaml").write_text(json.dumps(template_expansion.read(BUILT)))
         return build
 
-    def deploy(self, *settings, built=".aws-sam/arm64", answers="", **variables):
-        """The change set that it comes to, which is executed."""
+    def deploy(self, *settings, built=".aws-sam/arm64", answers="", says="", **variables):
+        """The change set that it comes to, which is executed. The regions of deployment and other commands are told where they differ."""
         done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers, **variables)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
+        self.assertEqual((says in done.stdout, "other commands" in done.stdout), (True, says != ""), done.stdout)
         self.assertIs(self.aws.stacks.deployed["studio"], self.aws.stacks.change_sets[-1], done.stdout)
         return self.aws.stacks.change_sets[-1]
 
@@ -81,8 +84,13 @@ class DeploymentTest(unittest.TestCase):
 
         own = self.deploy("PARAMETERS=Issuer=https://login.example.com Audience=one,two Scope=desktops", built=build)
         self.assertEqual([own["parameters"][name] for name in ("Issuer", "Audience", "Scope")], ["https://login.example.com", "one,two", "desktops"])
-        back = self.deploy('PARAMETERS=Issuer= Audience=\\"\\" Scope=dcv-session-manager/sm_scope', built=build)
-        self.assertEqual(back["parameters"], wanted)
+        # Without a region in the environment it is the one that was saved, and the profile's is the other commands'.
+        self.aws.regions.clear()
+        elsewhere = self.folder / "config"
+        elsewhere.write_text("[default]\nregion = eu-west-1\n")
+        back = self.deploy('PARAMETERS=Issuer= Audience=\\"\\" Scope=dcv-session-manager/sm_scope', built=build, says="is in us-east-1; the other commands look in eu-west-1",
+                           AWS_REGION=None, AWS_DEFAULT_REGION=None, AWS_CONFIG_FILE=str(elsewhere))
+        self.assertEqual((back["parameters"], self.aws.regions), (wanted, {"us-east-1"}))
 
     def test_what_is_missing_is_said_before_anything_is_built(self):
         for variables, said in (
