@@ -209,7 +209,7 @@ redrive: dcvbroker ## Put the dead letters of host-events back into its queue: S
 	@build/dcvbroker redrive --stack '$(STACK)'
 
 delete-stack: dcvbroker ## Delete a stack, after asking: STACK=name, CONFIRM=name, TABLE=delete if its table is to go too
-	@build/dcvbroker delete-stack --stack '$(STACK)' --table '$(TABLE)' --confirm '$(CONFIRM)'
+	@build/dcvbroker delete-stack --stack '$(STACK)' --table '$(TABLE)' $(if $(CONFIRM),--confirm '$(CONFIRM)')
 
 dcvbroker: | build/ ## Build build/dcvbroker, the program for those who run a fleet
 	@go build -ldflags=-s -o build/dcvbroker ./internal/operate

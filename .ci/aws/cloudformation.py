@@ -54,7 +54,7 @@ class CloudFormation:
             outputs = "".join(f"<member><OutputKey>{k}</OutputKey><OutputValue>{v}</OutputValue></member>" for k, v in self.outputs.items())
             parameters = "".join(
                 f"<member><ParameterKey>{k}</ParameterKey><ParameterValue>{escape(v)}</ParameterValue></member>"
-                for k, v in self.deployed[stack]["values"].items())
+                for k, v in self.deployed[stack].get("values", {}).items())
             inner = (f"<StackStatus>{self.status(stack)}</StackStatus><StackId>{escape(stack)}</StackId><Outputs>{outputs}</Outputs>"
                      f"<Parameters>{parameters}</Parameters>")
         else:

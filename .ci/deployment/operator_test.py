@@ -16,7 +16,7 @@ HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"  # of the demo fleet
 
 def make(*arguments, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
 
 
 def said_by(done):
@@ -116,6 +116,12 @@ class StackTest(unittest.TestCase):
         self.assertIn("2 put back", said)
         self.assertIn("no dead letters", said_by(make("redrive", "STACK=studio", **self.environment))[1])
         self.assertNotEqual(said_by(make("redrive", "STACK=another", **self.environment))[0], 0)
+
+    def test_delete_stack_asks(self):
+        status, said = said_by(make("delete-stack", "STACK=studio", **self.environment))
+        self.assertNotEqual(status, 0)
+        self.assertIn("This deletes the stack studio (", said)
+        self.assertIn("give --confirm studio (make: CONFIRM=studio)", said)
 
 
 if __name__ == "__main__":
