@@ -56,6 +56,19 @@ class NotesTest(unittest.TestCase):
         self.assertEqual([line for line in commits[at:at + 4] if line.strip()], ["- Quotes \"of\" all 'kinds' $(id) and 100%", "  First.", "  Second."])
         self.assertEqual(self.notes("v1.0.0"), ("The first release.", ["- The beginning"]))
 
+    def test_releases_before_one_do_not_shorten_its_notes(self):
+        for subject, tag in ("One", "v1.0.0"), ("Two", "v1.1.0-rc.1"), ("Three", "v1.1.0-rc.2"), ("Four", "v1.1.0"):
+            self.commit(subject)
+            self.git("tag", tag)
+        self.assertEqual(self.notes("v1.1.0"), ("Changes since v1.0.0:", ["- Four", "- Three", "- Two"]))
+        self.assertEqual(self.notes("v1.1.0-rc.2"), ("Changes since v1.1.0-rc.1:", ["- Three"]))
+
+    def test_markdown_shows_what_was_written(self):
+        self.commit("dcvbroker drain <host> takes *all* of [its] sessions", "`-y` & a_b_c, and \\\\server.")
+        self.git("tag", "v1.0.0")
+        self.assertEqual(self.notes("v1.0.0")[1], [
+            r"- dcvbroker drain \<host\> takes \*all\* of \[its\] sessions", r"  \`-y\` \& a\_b\_c, and \\\\server."])
+
     def test_no_longer_than_github_takes(self):
         for n in range(30):
             self.commit(f"Change {n:02}", "x" * 100)
