@@ -99,6 +99,9 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 			fmt.Fprintf(p.err, "%s: %s\n", table.Plain(o.SessionID), strings.TrimSuffix(table.Plain(o.Reason), "."))
 		}
 	}
+	if unsent := len(entries) - len(outcomes); unsent > 0 && len(outcomes) > 0 {
+		fmt.Fprintf(p.err, "%d deletions were not asked to be taken back\n", unsent)
+	}
 	switch {
 	case err != nil:
 		return err
