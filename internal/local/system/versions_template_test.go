@@ -3,6 +3,7 @@ package system
 import (
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -102,8 +103,10 @@ func badDocumentUpdates(old, updated *template.Template) (faults []string) {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(document.Parameters)) {
-			if _, there := now.Parameters[name]; !there {
+			if parameter, there := now.Parameters[name]; !there {
 				faults = append(faults, document.LogicalID+": the parameter "+name+" is gone, which older functions send")
+			} else if refusesMore(document.Parameters[name], parameter) {
+				faults = append(faults, document.LogicalID+": the parameter "+name+" has another pattern, or less room: what older functions send may be refused")
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(now.Parameters)) {
@@ -113,6 +116,53 @@ func badDocumentUpdates(old, updated *template.Template) (faults []string) {
 		}
 	}
 	return faults
+}
+
+// refusesMore tells whether a parameter may refuse values that it took before. Whether one pattern takes what another takes is
+// not worked out: a change of one is looked at by a person, who then changes this.
+func refusesMore(old, updated template.DocumentParameter) bool {
+	pattern := func(p template.DocumentParameter) string {
+		if p.AllowedPattern == nil {
+			return ""
+		}
+		return p.AllowedPattern.String()
+	}
+	return pattern(updated) != "" && pattern(updated) != pattern(old) ||
+		updated.MinChars > old.MinChars ||
+		updated.MaxChars != 0 && (old.MaxChars == 0 || updated.MaxChars < old.MaxChars) ||
+		len(updated.AllowedValues) > 0 && (len(old.AllowedValues) == 0 || slices.ContainsFunc(old.AllowedValues, func(v string) bool { return !slices.Contains(updated.AllowedValues, v) })) ||
+		old.Default != nil && updated.Default == nil
+}
+
+func TestParametersThatRefuseMoreAreFound(t *testing.T) {
+	standard := "0"
+	parameter := template.DocumentParameter{
+		AllowedPattern: regexp.MustCompile("^[a-z]*$"), AllowedValues: []string{"a", "b"}, MinChars: 1, MaxChars: 10, Default: &standard,
+	}
+	for _, c := range []struct {
+		change func(*template.DocumentParameter)
+		want   bool
+	}{
+		{func(p *template.DocumentParameter) {}, false},
+		{func(p *template.DocumentParameter) { *p = template.DocumentParameter{Default: &standard} }, false},
+		{func(p *template.DocumentParameter) {
+			p.AllowedValues, p.MinChars, p.MaxChars = []string{"a", "b", "c"}, 0, 11
+		}, false},
+		{func(p *template.DocumentParameter) { p.AllowedPattern = regexp.MustCompile("^[a-y]*$") }, true},
+		{func(p *template.DocumentParameter) { p.AllowedValues = []string{"a"} }, true},
+		{func(p *template.DocumentParameter) { p.MinChars = 2 }, true},
+		{func(p *template.DocumentParameter) { p.MaxChars = 9 }, true},
+		{func(p *template.DocumentParameter) { p.Default = nil }, true},
+	} {
+		updated := parameter
+		c.change(&updated)
+		if got := refusesMore(parameter, updated); got != c.want {
+			t.Errorf("%+v: %v, want %v", updated, got, c.want)
+		}
+	}
+	if free := (template.DocumentParameter{}); !refusesMore(free, template.DocumentParameter{MaxChars: 9}) || !refusesMore(free, template.DocumentParameter{AllowedValues: []string{"a"}}) {
+		t.Error("a limit where there was none")
+	}
 }
 
 // Each of these faults is found.
