@@ -51,6 +51,11 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 		"the same, named without an owner":        {tag: alice, from: his, says: nameless, want: doubted},
 		"already doubted":                         {tag: alice, from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob},
 		"not doubted because of the owner before": {tag: alice, from: silent, says: ofBob, want: doubted},
+		"somebody put it there":                   {tag: alice, from: with(his, "State", "CREATING"), says: ofBob, want: doubted},
+		"ended, and its index shows it yet":       {tag: alice, from: with(his, "State", "DELETED", "Confirmation", "vanished"), says: ofBob},
+		"incarnation not recorded":                {tag: alice, from: with(his, "CreationTime", nil), says: later, want: with(doubted, "CreationTime", nil)},
+		"a newer inventory was quicker":           {tag: alice, from: with(his, "ObservedAt", session.FormatTime(at(60))), says: ofBob},
+		"owner's record, the host was silent":     {tag: alice, from: with(silent, "Owner", alice), says: ofBob, want: with(hers, "ObservedAt", session.FormatTime(t0))},
 		"tag taken away":                          {from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
 		"owner's record, the host disowns it":     {tag: alice, from: hers, says: ofBob},
 		"owner's record, another incarnation":     {tag: alice, from: hers, says: later, confirmed: "replaced"},
@@ -58,6 +63,8 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 		"open deletion":                           {tag: alice, from: open, says: ofBob},
 		"open deletion, another incarnation":      {tag: alice, from: open, says: later, confirmed: "replaced"},
 		"deletion that waits":                     {tag: alice, from: waiting, says: ofBob, want: with(waiting, "StateBefore", "UNKNOWN", "ObservedAt", session.FormatTime(t0))},
+		"the same, UNKNOWN":                       {tag: alice, from: with(waiting, "StateBefore", "UNKNOWN"), says: ofBob},
+		"deletion that was given up":              {tag: alice, from: with(open, "State", "UNKNOWN", "StateReason", "x", "GivenUpAt", session.FormatTime(at(-30))), says: ofBob},
 		"forced before":                           {tag: alice, from: with(his, "State", "DELETED", "Confirmation", "forced", "LiveHostId", nil, "DeletedAt", session.FormatTime(at(-60)), "ExpiresAt", at(1e6).Unix()), says: ofBob},
 		"the host's word where there is no tag":   {from: hers, says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
 	} {
@@ -83,6 +90,17 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The index may be behind: what has begun since is not touched.
+func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
+	his := with(seen(listedRecord), "Owner", bob)
+	u := newUpkeep(t, with(aMinuteOld(seen(failedRecord)), "Owner", bob))
+	u.heldTo(hostA, alice, at(-60))
+	u.onHost = func() []session.Record { return []session.Record{his} }
+	before := u.table.All()
+	u.take(inventory(hostA, t0, found("s1", bob)))
+	u.same(before)
 }
 
 // Of an answer that was cut nobody can tell which incarnation runs beside.
@@ -138,6 +156,7 @@ func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 	u.statuses[hostB] = session.Terminated
 	u.heldTo(hostA, "", time.Time{})
 	u.owners = map[string]string{hostA: alice, hostB: bob, nthHost(7): bob}
+	u.asking = func() { u.now = u.now.Add(time.Second) } // what EC2 says is as old as the question
 	tag := func(when float64, want session.OwnerTag) {
 		t.Helper()
 		u.checkHosts(at(when), hostA, hostB, nthHost(7))
@@ -163,7 +182,13 @@ func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 	u.take(inventory(machine, t0, found("m", alice)))
 	for n := range 201 {
 		u.table.Put(seen(ready(fmt.Sprint("s", n), alice, nthHost(n))))
-		u.heldTo(nthHost(n), "", at(float64(n)))
+		u.heldTo(nthHost(n), "", at(float64(200-n)))
+	}
+	u.table.Put(seen(ready("s201", alice, nthHost(201)))) // it is silent
+	u.heldTo(nthHost(201), "", t0)
+	_, marked := u.hostTable.MarkSilent(t.Context(), nthHost(201), at(1))
+	if err := errors.Join(marked, u.hostTable.RecordAsked(t.Context(), nthHost(201), at(8000))); err != nil {
+		t.Fatal(err)
 	}
 	u.owners = map[string]string{}
 	for n := range 201 {
@@ -178,15 +203,18 @@ func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 		}
 	}
 	asked(3599, 0, "")
-	asked(3600, 1, nthHost(0))
-	asked(3900, 200, nthHost(200))
+	u.asking = func() { u.now = u.now.Add(time.Minute) } // what EC2 says is as old as the question
+	asked(3600, 1, nthHost(200))
+	asked(3900, 200, nthHost(0))
 	asked(3901, 0, "")
-	asked(9000, 200, nthHost(199)) // the first was read before the others
+	asked(7199, 0, "")
+	asked(7200, 1, nthHost(200))
+	asked(10800, 200, nthHost(199)) // the last was read after the others
 	if !strings.Contains(u.log.String(), "HostsLeft=1") || slices.Contains(u.asked, nthHost(200)) {
 		t.Errorf("one is left for the next run, and the run says so:\n%s", u.log.String())
 	}
 	u.ec2Fails = errors.New("throttled")
-	u.walk(at(9001)) // nothing else depends on it
+	u.walk(at(10801)) // nothing else depends on it
 	if !strings.Contains(u.log.String(), "tags DcvOwner are not read") {
 		t.Error("nobody is told that EC2 did not answer")
 	}

@@ -24,7 +24,7 @@ func (t OwnerTag) observeOther(r Record, f Found, inv Inventory, gone evidence) 
 	switch {
 	case s.Waits() && s.StateBefore != Unknown:
 		set(&w, AttrStateBefore, Unknown)
-	case s.DeletionRequestID == "" && (s.State == Ready || s.State == Unknown) && s.StateReason != reasonOtherOwner:
+	case s.DeletionRequestID == "" && s.State.lives() && s.StateReason != reasonOtherOwner:
 		set(&w, AttrState, Unknown)
 		set(&w, AttrStateReason, reasonOtherOwner)
 		set(&w, AttrExpiresAt, inv.readAt.Add(KeepUnknown).Unix())

@@ -29,7 +29,7 @@ var ownerTagBugs = []mutant{
 	{
 		name: "session listed before the tag was read stays READY", promise: 5, file: ownerTagRules,
 		why: "whoever is quicker than the question to EC2 has won for ever",
-		old: "(s.State == Ready || s.State == Unknown) && s.StateReason",
+		old: "s.State.lives() && s.StateReason",
 		new: "s.State == Creating && s.StateReason",
 	},
 	{
