@@ -17,7 +17,7 @@ const (
 	pipeRequest    = 0.40 / 1e6   // the same: an event that passes the filter
 	customEvent    = 1.00 / 1e6   // the same: an event of one's own, put on a bus
 	logGigabyte    = 0.50         // factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards
-	dashboardMonth = 3.00         // the same; an account's first three are free, and not counted so here
+	dashboardMonth = 3.00         // the same; three of up to 50 metrics each are free (copies of aws.amazon.com/cloudwatch/pricing), which this one is too large for
 	metricMonth    = 0.30         // a metric, and a value of a dimension: signoz.io/guides/cloudwatch-pricing
 	alarmMonth     = 0.10         // a metric that an alarm looks at; not confirmed
 	keyRequest     = 0.03 / 1e4   // usage.ai/blogs/aws/reserved-instances/dynamodb/encryption-cost; 20,000 a month are free, and not counted so here

@@ -92,7 +92,7 @@ func stackCost(t *template.Template, hosts int) (shares []share, sum float64) {
 		metrics += len(answeringMetrics)
 	}
 	add("the functions' metrics that have values", float64(metrics)*metricMonth)
-	add("the dashboard; nothing if it is one of the account's first three", count(t, "AWS::CloudWatch::Dashboard")*dashboardMonth)
+	add("the dashboard, which is too large to be one of an account's free ones", count(t, "AWS::CloudWatch::Dashboard")*dashboardMonth)
 	add("the user pool's client; nothing with an `Issuer` of your own", count(t, "AWS::Cognito::UserPoolClient")*cognitoClient)
 
 	runs, inventories := 0.0, 0.0

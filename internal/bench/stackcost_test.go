@@ -68,6 +68,24 @@ func TestWhatIsAddedToAStackCostsMore(t *testing.T) {
 	}
 }
 
+// A dashboard of up to 50 metrics can be one of the three that an account has free.
+func TestTheDashboardIsTooLargeToBeFree(t *testing.T) {
+	dashboard, _ := deployed(t, "", "").Resource("Dashboard")
+	var body struct {
+		Widgets []struct{ Properties struct{ Metrics []any } }
+	}
+	if err := json.Unmarshal([]byte(dashboard.Properties["DashboardBody"].(string)), &body); err != nil {
+		t.Fatal(err)
+	}
+	metrics := 0
+	for _, widget := range body.Widgets {
+		metrics += len(widget.Properties.Metrics)
+	}
+	if metrics <= 50 {
+		t.Errorf("the dashboard has %d metrics: the bill says that it cannot be free", metrics)
+	}
+}
+
 // inTheBill is how each type of resource is counted: in a line of the bill, with
 // what uses it, or not at all.
 var inTheBill = map[string]string{
