@@ -98,10 +98,13 @@ def reserved_is_enough(template):
         if most:
             started[referred(mapping["Properties"]["FunctionName"])] = most
     for name, function in of_type(template, "AWS::Lambda::Function").items():
-        reserved = function["Properties"].get("ReservedConcurrentExecutions", {}).get("Fn::If")
+        written = {"reserved": function["Properties"].get("ReservedConcurrentExecutions", {"Ref": "AWS::NoValue"})}
+        if Stack(template, {}).resolve(written):
+            yield f"{name}: is reserved although nobody asks for it; a new account has too few executions for that"
+        reserved = Stack(template, {"ReserveConcurrency": "true"}).resolve(written).get("reserved")
         if (name in started) != (reserved is not None):
             yield f"{name}: functions are reserved for what schedules and the hosts' queue start, and for nothing else"
-        elif reserved and (reserved[0] != "Reserve" or reserved[1] < started[name] or reserved[2] != {"Ref": "AWS::NoValue"}):
+        elif reserved and reserved < started[name]:
             yield f"{name}: reserves {reserved}, and {started[name]} may run at the same time"
 
 

@@ -32,6 +32,8 @@ BREAKAGES = [
     ("an API without a limit", r"\n      DefaultRouteSettings: .*", "", "do not limit it"),
     ("a limit that leaves nothing", r"Default: 50\n", "Default: 100\n", "of an account's 1000 executions"),
     ("too few for cleanup", r"\[Reserve, 10, ", "[Reserve, 4, ", "CleanupFunction: reserves"),
+    ("executions reserved for nobody", r"Reserve: !Equals \[!Ref ReserveConcurrency, 'true'\]", "Reserve: !Equals [!Ref ReserveConcurrency, 'false']", "although nobody asks"),
+    ("executions that are always reserved", r"(  ReserveConcurrency:\n(?: {4,}.*\n)*? +Default: )'false'", r"\1'true'", "although nobody asks"),
     ("none for host-events", r"\n +ReservedConcurrentExecutions: !If \[Reserve, 5, .*", "", "HostEventsFunction: functions are reserved"),
 ]
 

@@ -177,6 +177,10 @@ class TemplateTest(unittest.TestCase):
             services = {kind.split("::")[1] for kind in missing}
             has = {(): "everything", ("Pipes",): "no announcements", ("Cognito",): "no user pool"}.get(tuple(services))
             self.assertIn(region, said.get(has, []), f"cfn-lint has there no {sorted(missing)}")
+            stack = Stack(expanded, {}, region)
+            for kind in ("AWS::Pipes::Pipe", "AWS::Cognito::UserPool"):
+                made = any(stack.creates(name) for name in of_type(expanded, kind))
+                self.assertEqual(made, kind not in missing, f"the conditions for {kind} in {region}")
 
     def test_dashboards_are_json_in_every_region(self):
         expanded = template_expansion.expand(TEMPLATE)
