@@ -114,6 +114,8 @@ class CompanyTest(unittest.TestCase):
         for subnets, groups, taken in (
             ("subnet-0a1b2c3d4e5f60001,subnet-0a1b2c3d", "sg-0a1b2c3d4e5f60003", True), ("", "", True), ("subnet-0a1b2c3d", "", False),
             ("", "sg-0a1b2c3d", False), ("subnet-0a1b2c3d,", "sg-0a1b2c3d", False), ("subnet-0a1b2c3d", "vpc-0a1b2c3d", False),
+            (",".join(["subnet-0a1b2c3d"] * 16), ",".join(["sg-0a1b2c3d"] * 5), True),  # as many as a function can have
+            (",".join(["subnet-0a1b2c3d"] * 17), "sg-0a1b2c3d", False), ("subnet-0a1b2c3d", ",".join(["sg-0a1b2c3d"] * 6), False),
         ):
             refused = list(authorization.refusals(template, {"VpcSubnetIds": subnets, "VpcSecurityGroupIds": groups}))
             self.assertEqual(not refused, taken, (subnets, groups))
