@@ -147,6 +147,13 @@ def what_is_left_out_leaves_nothing_behind(template):
                 yield f"{name}: is made in {region}{' with an Issuer' if parameters else ''}, where nothing uses it"
 
 
+def arns_are_of_any_partition(template):
+    """China and GovCloud have others than aws."""
+    for name, resource in template["Resources"].items():
+        for arn in sorted(set(re.findall(r"arn:aws[a-z-]*:\w*", json.dumps(resource)))):
+            yield f"{name}: {arn} is of one partition; write arn:${{AWS::Partition}}"
+
+
 def logs_of_the_api_end(template):
     groups = of_type(template, "AWS::Logs::LogGroup")
     for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
@@ -159,5 +166,6 @@ ALL = [
     names_are_no_other_stacks,
     data_is_encrypted,
     what_is_left_out_leaves_nothing_behind,
+    arns_are_of_any_partition,
     logs_of_the_api_end,
 ]

@@ -118,6 +118,7 @@ BREAKAGES = [
     ("data that nobody thought of", r"\n  HostsTable:\n", "\n  Files: {Type: AWS::EFS::FileSystem, Properties: {Encrypted: true}}\n  HostsTable:\n",
      "how AWS::EFS::FileSystem is encrypted"),
     ("a bucket in the clear", r"\n  HostsTable:\n", "\n  Files: {Type: AWS::S3::Bucket, Properties: {}}\n  HostsTable:\n", "Files: its data is not encrypted"),
+    ("commands in one partition only", r"arn:\$\{AWS::Partition\}:ssm", "arn:aws:ssm", "arn:aws:ssm is of one partition"),
     ("an API without a log", r"\n        DestinationArn: !GetAtt HttpApiLogGroup.Arn", "\n        DestinationArn: !GetAtt SessionsTable.Arn", "has no access log"),
     ("a queue that takes from anybody", r"Principal: \{Service: events.amazonaws.com\}", "Principal: '*'", "lets in anybody"),
     ("a policy of every queue", r"Resource: !GetAtt HostEventsQueue.Arn\n            Condition", "Resource: '*'\n            Condition",
