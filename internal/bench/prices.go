@@ -19,7 +19,7 @@ const (
 	logGigabyte    = 0.50         // factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards
 	dashboardMonth = 3.00         // the same; three of up to 50 metrics each are free (copies of aws.amazon.com/cloudwatch/pricing), which this one is too large for
 	metricMonth    = 0.30         // a metric, and a value of a dimension: signoz.io/guides/cloudwatch-pricing
-	alarmMonth     = 0.10         // a metric that an alarm looks at; not confirmed
+	alarmMonth     = 0.10         // a metric that an alarm looks at: an example of aws.amazon.com/cloudwatch/pricing ("$0.10 per alarm metric * 4"), in copies of it
 	keyRequest     = 0.03 / 1e4   // usage.ai/blogs/aws/reserved-instances/dynamodb/encryption-cost; 20,000 a month are free, and not counted so here
 	cognitoToken   = 2.25 / 1e3   // as in DEPLOYING.md, of 2025
 	cognitoClient  = 6.00         // a month; the same
