@@ -82,12 +82,14 @@ def break_it(studio):
 
 
 def change(aws, user, studio, built):
-    with step("make deploy changes a parameter, and the records stay"):
-        user.deploy("studio", {"LogLevel": "debug"}, built)
+    with step("make deploy changes parameters, and the records stay"):
+        settings = {"LogLevel": "debug", "CloseIdleAfterMinutes": "10"}
+        user.deploy("studio", settings, built)
         changed = Stack(aws, "studio", REGION)
-        expect(changed.parameters == studio.parameters | {"LogLevel": "debug"}, changed.parameters)
+        expect(changed.parameters == studio.parameters | settings, changed.parameters)
         expect(changed.record(path.SESSION)["State"] == "DELETED", changed.record(path.SESSION))
         expect(changed.variables("CleanupFunction")["LOG_LEVEL"] == "debug", changed.variables("CleanupFunction"))
+        path.schedules(changed, path.PATIENCE)  # with that of idle sessions, which was off
 
 
 def beside(aws, user, studio, built):
