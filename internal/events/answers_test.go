@@ -60,6 +60,21 @@ func TestWhatCannotBeRecordedComesAgain(t *testing.T) {
 	f.has("s0", "State", "READY")
 }
 
+// An inventory does not come again because the tag that refuses its sessions cannot be read now.
+func TestTagThatCannotBeReadReturnsNothing(t *testing.T) {
+	f := newFleetWorld(t)
+	known := f.hosts.AddHost(t.Context(), hostID(0), t0)
+	tag := session.OwnerTag{Owner: "alice", ReadAt: t0.Add(-time.Hour)}
+	if err := errors.Join(known, f.hosts.RecordOwnerTag(t.Context(), hostID(0), tag)); err != nil {
+		t.Fatal(err)
+	}
+	f.answer(hostID(0), sent("inventory"), "Success", `{"id":"s0","owner":"bob"}`+"\n"+`{"end":1}`)
+	f.ec2 = errors.New("throttled")
+	if failed := f.receive(); len(failed) > 0 || len(f.asked) != 1 {
+		t.Errorf("come again: %v, asked about %v", failed, f.asked)
+	}
+}
+
 func TestHostThatDidNotAnswer(t *testing.T) {
 	for _, status := range []string{"TimedOut", "Undeliverable", "DeliveryTimedOut", "Failed", "Terminated", "Cancelled"} {
 		t.Run(status, func(t *testing.T) {
