@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -12,6 +14,13 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS_TO_START = 60
+
+# A check that is told to end (.ci/checks, a CI that is cancelled) stops its servers first.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
+
+# Servers of this machine are not behind the proxy that a company's machines have in their environment.
+os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1")))
+os.environ["NO_PROXY"] = os.environ["no_proxy"]
 
 
 def free_port():

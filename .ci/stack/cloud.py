@@ -27,7 +27,7 @@ class Cloud:
         keys = "".join(f"{name.lower()} = {value}\n" for name, value in KEY.items())
         (home / "credentials").write_text(f"[work]\n{keys}")
         go = dict(zip(("GOCACHE", "GOMODCACHE"), subprocess.run(
-            ["go", "env", "GOCACHE", "GOMODCACHE"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()))
+            ["go", "env", "GOCACHE", "GOMODCACHE"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()))
         return go | {
             "PATH": os.environ["PATH"], "HOME": str(home), "AWS_CONFIG_FILE": str(home / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"), "AWS_PROFILE": "work", "AWS_REGION": region,

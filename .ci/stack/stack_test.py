@@ -42,7 +42,7 @@ class User:
     def make(self, *arguments, succeeds=True, **environment):
         command = ["make", "--no-print-directory", *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+            command, cwd=ROOT, env=self.environment | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
         expect((done.returncode == 0) == succeeds, f"{' '.join(command)}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return done.stdout
 
