@@ -19,7 +19,7 @@ SECONDS_TO_START = 60
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
 
 # Servers of this machine are not behind the proxy that a company's machines have in their environment.
-os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1")))
+os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ["NO_PROXY"] = os.environ["no_proxy"]
 
 

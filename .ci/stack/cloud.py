@@ -48,7 +48,8 @@ def running():
         settings = KEY | {
             "GATEWAY_PORT": str(port), "HTTPS_PORT": str(proxy), "CERTIFICATES": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "BIND_HOST": "127.0.0.1", "MINISTACK_ACCOUNT_ID": ACCOUNT,
-            "AUTH": "true", "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": "WARNING", "PYTHONDONTWRITEBYTECODE": "1",
+            "AUTH": "true", "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": "60",  # the keys of tokens; 5 are too few on a busy machine
+            "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": "WARNING", "PYTHONDONTWRITEBYTECODE": "1",
             "SSM_URL": f"http://127.0.0.1:{fleet.ssm_port}", "EC2_URL": f"http://127.0.0.1:{fleet.ec2_port}",
         }
         with process("MiniStack", [f"{python}/bin/python", ".ci/stack/emulator.py"], port, **settings) as log:

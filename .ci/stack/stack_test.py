@@ -6,6 +6,7 @@ import json
 import pathlib
 import platform
 import shutil
+import socket
 import subprocess
 import time
 
@@ -139,6 +140,7 @@ def check(aws):
 
 
 def main():
+    socket.setdefaulttimeout(300)  # an emulator that answers nothing any more is a failure, with its output
     began = time.monotonic()
     with contextlib.ExitStack() as ends:
         with step("start MiniStack and the simulated hosts"):
