@@ -14,7 +14,7 @@ const gcPercent = 800
 
 // CollectRarely has garbage collected less often, as long as there is room:
 // from three quarters of the function's memory on, as often as it takes. Who
-// sets GOGC or GOMEMLIMIT has the word.
+// sets GOGC or GOMEMLIMIT decides.
 func CollectRarely() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

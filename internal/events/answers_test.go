@@ -80,7 +80,7 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 		t.Run(status, func(t *testing.T) {
 			f := newFleetWorld(t)
 			f.put("s0", hostID(0), "DELETING", "a1")
-			f.put("other", hostID(0), "DELETING", "a2") // another attempt has the word there
+			f.put("other", hostID(0), "DELETING", "a2") // another attempt is current there
 			f.put("ready", hostID(0), "READY", "")
 			f.answer(hostID(0), "close a1", status, "")
 			if failed := f.receive(); len(failed) > 0 {

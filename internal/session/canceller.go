@@ -231,7 +231,7 @@ func (cn *cancellation) log(log *slog.Logger) {
 	case cn.reason == "" && s.State == Deleting:
 		log.Info("deletion cancelled: the session goes on", "Metric", Count(DeletionsCancelled, 1))
 	case cn.reason == "":
-		log.Info("no deletion to cancel: none that was asked for before begins")
+		log.Info("no deletion to cancel: a request from before cannot begin one any more")
 	case cn.cause != nil:
 		log.Warn("cancel failed: the caller is to repeat it", "Cause", cn.cause)
 	default:

@@ -33,7 +33,7 @@ func (r *WarningRecorder) Apply(ctx context.Context, warnings []Warning) []error
 		case res.Err == nil:
 			log.Warn("user was not warned: cleanup tells the host again")
 		case errors.Is(res.Err, ErrCondition):
-			log.Info("warning does not count: another has the word, or the deletion is over")
+			log.Info("warning does not count: another attempt is current, or the deletion is over")
 		default:
 			errs[i] = fmt.Errorf("session %s: %q of host %s: %w", answer.SessionID, answer.Outcome, answer.HostID, res.Err)
 		}
