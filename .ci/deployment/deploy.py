@@ -105,7 +105,7 @@ def check_credentials(region, profile, guided):
         sys.exit(f"deploy: AWS did not take the credentials: {refusal}")
 
 
-def check_index_step(session, stack, parameters):
+def check_index_step(session, stack, parameters, template):
     """Ends the program if a step of IndexStep would be skipped. DynamoDB refuses that too, minutes later and in other words."""
     try:
         (there,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
@@ -114,16 +114,22 @@ def check_index_step(session, stack, parameters):
     if there["StackStatus"] == "REVIEW_IN_PROGRESS":
         return  # nothing of it was made
     deployed = {p["ParameterKey"]: p.get("ParameterValue") for p in there.get("Parameters", [])}
-    if reason := skipped_index_step(stack, deployed, parameters):
+    if reason := skipped_index_step(stack, deployed, parameters, template):
         sys.exit(f"deploy: {reason}")
 
 
-def skipped_index_step(stack, deployed, parameters):
-    """Why the parameters skip a step of the stack, which was deployed with those; nothing if they do not."""
+def skipped_index_step(stack, deployed, parameters, template):
+    """Why the update skips a step of the stack, which was deployed with those parameters; nothing if it does not."""
     now = int(deployed.get("IndexStep", "0"))  # stacks from before the parameter are at the first
     named = parameters.get("IndexStep") or deployed.get("IndexStep") or "4"
     wanted = int(named) if named.isdigit() else now  # CloudFormation says what it can be
-    if abs(wanted - now) <= 1:
+    older = "IndexStep" not in template["Parameters"]
+    if older and now > 0:
+        return (
+            f"the indexes of {stack} are at step {now}, and the release that is to be deployed knows step 0 only: deploy the "
+            f"newer one with PARAMETERS='IndexStep={now - 1}' first, down to 0 (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
+        )
+    if older or abs(wanted - now) <= 1:
         return None
     following = now + 1 if wanted > now else now - 1
     if "IndexStep" not in deployed:
@@ -154,13 +160,13 @@ def main():
 
     region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # of which SAM knows the second, and only if none is saved
     session = check_credentials(region or section.settings.get("region"), section.settings.get("profile"), guided)
-    if session.region_name:
-        check_index_step(session, stack, parameters)
-
-    architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     folder = variable("BUILT")
     build = Build(folder or ".")
     build.check_names(dict(given.parameters))  # samconfig.toml may have those of a newer release
+    if session.region_name:
+        check_index_step(session, stack, parameters, build.content)
+
+    architecture = variable("ARCHITECTURE") or parameters.get("Architecture", ARCHITECTURE)
     if folder:
         if len(build.architectures) == 1:
             if variable("ARCHITECTURE") not in ("", *build.architectures):

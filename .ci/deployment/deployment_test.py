@@ -107,16 +107,35 @@ class DeploymentTest(unittest.TestCase):
     def test_a_skipped_step_of_the_indexes_is_refused(self):
         build = self.of_no_functions()
         self.deploy(built=build)
-        self.aws.stacks.deployed["studio"]["values"].pop("IndexStep")  # a stack from before the parameter
-        for wanted in ("", "IndexStep=2"):
-            refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", f"PARAMETERS={wanted}")
-            self.assertNotEqual(refused.returncode, 0)
-            self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 0, .* PARAMETERS='IndexStep=0' before step")
-        for step in "012":
-            self.assertEqual(self.deploy(f"PARAMETERS=IndexStep={step}", built=build)["parameters"]["IndexStep"], step)
-        refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}", "PARAMETERS=IndexStep=4")
-        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 2, .* PARAMETERS='IndexStep=3' before step 4")
-        self.assertIsNone(deploy.skipped_index_step("studio", {}, {"IndexStep": "next"}), "CloudFormation says what a step can be")
+        values = self.aws.stacks.deployed["studio"]["values"]
+        values.pop("IndexStep")  # a stack from before the parameter
+        refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 0, .* PARAMETERS='IndexStep=0' before step 4")
+        self.assertEqual(self.deploy("PARAMETERS=IndexStep=0", built=build)["parameters"]["IndexStep"], "0")
+
+        self.aws.stacks.deployed["studio"]["values"]["IndexStep"] = "1"
+        older = json.loads((build / "template.yaml").read_text())
+        older["Parameters"].pop("IndexStep")
+        (build / "template.yaml").write_text(json.dumps(older))
+        refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 1, .* knows step 0 only: .* PARAMETERS='IndexStep=0' first")
+
+    def test_which_steps_of_the_indexes_are_skipped(self):
+        today, older = {"Parameters": {"IndexStep": {}}}, {"Parameters": {}}
+        for deployed, given, template, following in (
+            ("", "", today, "0"), ("", "2", today, "0"), ("", "0", today, None), ("", "", older, None),
+            ("0", "", today, None), ("0", "1", today, None), ("0", "2", today, "1"), ("0", "", older, None),
+            ("2", "", today, None), ("2", "4", today, "3"), ("2", "0", today, "1"), ("2", "", older, "1"),
+            ("4", "", today, None), ("4", "3", today, None), ("4", "0", today, "3"), ("4", "0", older, "3"), ("", "next", today, None),
+        ):  # fmt: skip
+            with self.subTest(deployed=deployed, given=given, older=template is older):
+                reason = deploy.skipped_index_step("studio", {"IndexStep": deployed} if deployed else {}, {"IndexStep": given} if given else {}, template)
+                if following is None:
+                    self.assertIsNone(reason)
+                else:
+                    self.assertRegex(reason, f"IndexStep={following}'")
 
     def test_a_parameter_that_there_is_not(self):
         for settings in (), (f"BUILT={self.of_no_functions()}",):
