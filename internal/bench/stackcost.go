@@ -129,7 +129,7 @@ func stackCost(t *template.Template, hosts int) (shares []share, sum float64) {
 	work := batches * invocation(reads, 2*time.Millisecond+time.Duration(inBatch*float64(300*time.Microsecond)), of["host-events"])
 	add("the hosts' answers to inventories: queue and host-events", work+(answers+2*max(batches, answers/10))*sqsRequest)
 
-	walked := min(float64(hosts*restingSessions)*sessionRecord, 1000*sessionRecord) // of the index by-host, in KB
+	walked := min(float64(hosts*restingSessions)*sessionRecord, 1000*sessionRecord) // of the index by-live-host, in KB
 	tables += float64(month/time.Hour) * float64(hosts) * writeUnit                 // each host's tag, once an hour: session.rereadTag
 	tables += inventories*(walked/4+min(float64(hosts), 1000/restingSessions))*0.5*readUnit + answers*tableCost(inAnswer)
 	add("the tables, read and written", tables)
