@@ -6,22 +6,23 @@ import subprocess
 import boto3
 import template_expansion
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from intrinsics import Stack
 from servers import ROOT, free_port, process
 
 
 class Table:
-    """The tables as template.yaml defines them; what is read and written is the sessions table."""
+    """The tables as template.yaml defines them with its defaults; what is read and written is the sessions table."""
 
     def __init__(self, port):
         self.client = boto3.client(
             "dynamodb", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
             aws_access_key_id="local", aws_secret_access_key="local",
         )
-        template = template_expansion.expand((ROOT / "template.yaml").read_text())
+        stack = Stack(template_expansion.expand((ROOT / "template.yaml").read_text()), {})
         for name in ("SessionsTable", "HostsTable"):
-            p = template["Resources"][name]["Properties"]
+            p = stack.template["Resources"][name]["Properties"]
             keys = ("BillingMode", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
-            settings = {k: p[k] for k in keys}
+            settings = {k: stack.resolve(p[k]) for k in keys}
             if "StreamSpecification" in p:
                 settings["StreamSpecification"] = {"StreamEnabled": True} | p["StreamSpecification"]
             self.client.create_table(TableName=name, **settings)

@@ -30,6 +30,9 @@ func (r readerOf) Get(ctx context.Context, ids []string) (records []session.Reco
 		records, err = reader.Get(context.Background(), ids)
 		return err
 	})
+	for i, record := range records {
+		records[i] = r.inv.shows(record)
+	}
 	return records, err
 }
 
