@@ -118,7 +118,8 @@ func (w *world) commanded(inv *invocation) {
 }
 
 // taskDone holds promises 2 and 8 to a run of cleanup: what is over its time has
-// been given up by the next run.
+// been given up by the next run, or, where an older broker, which does not know the
+// recorded time, has given it another lease, by the first run after that.
 func (w *world) taskDone(inv *invocation) {
 	w.commanded(inv)
 	if inv.task != "deletions" || inv.faulty {
@@ -127,6 +128,9 @@ func (w *world) taskDone(inv *invocation) {
 	for _, r := range w.records() {
 		s := r.Session()
 		end := inv.tryUntil(s)
+		if lease := w.model.olderLease[s.ID]; lease.After(end) && lease.Equal(s.NextAttemptAt) {
+			end = lease
+		}
 		if !inv.knows(s.DueShard) {
 			w.seen.deeds[oldBesideNew]++
 			continue

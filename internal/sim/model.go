@@ -20,6 +20,7 @@ type model struct {
 	notices    map[noticeKey]*notice
 	noticed    int                  // so many writes had a notice follow them
 	oldShard   map[string]bool      // sessions that an older broker has put into a shard of its own
+	olderLease map[string]time.Time // by session: the newest lease that an older broker has given it
 	cancelFrom map[string]time.Time // by session: the newest cancel that was answered as a success began
 	dead       map[group]bool       // by session and request: of deletions whose cancel was answered
 }
@@ -40,7 +41,7 @@ func newModel() model {
 		requests: map[string]*request{}, attempts: map[string]map[string]*asked{},
 		told: map[string]bool{}, endedAt: map[string]time.Time{}, noted: map[string][]noted{},
 		deletions: map[string]*deletion{}, notices: map[noticeKey]*notice{}, oldShard: map[string]bool{},
-		cancelFrom: map[string]time.Time{}, dead: map[group]bool{},
+		olderLease: map[string]time.Time{}, cancelFrom: map[string]time.Time{}, dead: map[group]bool{},
 	}
 }
 

@@ -108,6 +108,9 @@ func requestOf(attemptID string) string { return strings.TrimPrefix(attemptID, "
 // by its first close attempt, whatever is set since.
 func (w *world) triedAsLongAsSet(c change) {
 	was, is := c.was, c.is
+	if c.by.older && !is.NextAttemptAt.Equal(was.NextAttemptAt) {
+		w.model.olderLease[is.ID] = is.NextAttemptAt
+	}
 	switch {
 	case waits(is): // waitsRightly
 	case waits(was) && !c.begins && is.State == session.Deleting && is.Confirmation == "":
