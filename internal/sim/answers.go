@@ -135,14 +135,18 @@ func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 // fits tells whether an answer may be that to an entry: entries of one session
 // and owner have one answer, so where a request has several owners of one
 // session, only the owner's can be a success; where the session changed hands
-// meanwhile, that of the one who owns it now.
+// meanwhile, that of the one who owned it when the request marked it, or, where it
+// did not, owns it now.
 func (w *world) fits(r *request, e entry, a answered) bool {
 	if a.FailureReason != "" {
 		return true
 	}
-	now := group{e.SessionID, w.table.Get(e.SessionID).Session().Owner}
-	_, asksForNow := r.groups[now]
-	return r.owned[group{e.SessionID, e.Owner}] && (now.owner == e.Owner || !asksForNow)
+	owner := w.table.Get(e.SessionID).Session().Owner
+	if r.marked[e.SessionID] {
+		owner = r.before[e.SessionID].Session().Owner
+	}
+	_, asks := r.groups[group{e.SessionID, owner}]
+	return r.owned[group{e.SessionID, e.Owner}] && (owner == e.Owner || !asks)
 }
 
 // Promise 1, durable before answered: what is answered DELETING is in the table
