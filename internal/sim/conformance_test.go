@@ -35,7 +35,7 @@ func newConforming(_ *testing.T, opts ssmtest.Options) ssmtest.System {
 	w := newWorld(1)
 	w.calm, w.hiddenFor = true, opts.InvocationDelay
 	w.sends.perSecond, w.reads.perSecond = opts.SendsPerSecond, opts.ReadsPerSecond
-	c := &conforming{w: w, inv: &invocation{function: "test", asked: map[string]hostStatus{}}}
+	c := &conforming{w: w, inv: &invocation{function: "test", asked: map[string]hostStatus{}, tagsTold: map[string]string{}}}
 	linux, windows := step{"linux", "linux"}, step{"windows", "windows"}
 	w.declared = map[string]template.Document{ssmtest.Asking: {LogicalID: ssmtest.Asking, Parameters: ssmtest.Asked()}}
 	w.documents = map[string]document{
