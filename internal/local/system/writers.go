@@ -46,11 +46,14 @@ func (w *writers) wrote(by string, write session.Write) *keptWrite {
 	return made
 }
 
-// failed forgets a write that changed nothing.
+// failed forgets a write that changed nothing. Where the stream was faster, and took it
+// for one that sets the same (of an entry with another owner), that one goes.
 func (w *writers) failed(sessionID string, write *keptWrite) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.take(sessionID, func(kept *keptWrite) bool { return kept == write })
+	if w.take(sessionID, func(kept *keptWrite) bool { return kept == write }) == nil {
+		w.take(sessionID, func(kept *keptWrite) bool { return reflect.DeepEqual(kept, write) })
+	}
 }
 
 // of is who made the change; "" is that it is not known.
