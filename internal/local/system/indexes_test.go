@@ -14,7 +14,7 @@ import (
 // A live stack's indexes are moved step by step, and back, with deletions under way.
 func TestIndexesOfALiveStackAreMoved(t *testing.T) {
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "indexes"}
-	runScenarios(t, opts, scenarios(t, "testdata/indexes"))
+	runScenarios(t, opts, chosen(scenarios(t, "testdata/indexes")))
 }
 
 // cmdIndexes updates the table to a step, while the functions are those of another.
