@@ -217,13 +217,13 @@ func (x indexOf) Due(ctx context.Context, shard string, now time.Time, limit int
 	if shard == "0" {
 		x.w.counts(&x.inv.calls.rounds)
 	}
-	found, err := x.leased(ctx, "query due "+shard, shard, session.FormatTime(now), limit)
+	found, err := x.leased(ctx, "query by-lease, due, "+shard, shard, session.FormatTime(now), limit)
 	x.w.pageIsBounded(x.inv, limit, 250, len(found))
 	return found, err
 }
 
 func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
-	return x.leased(ctx, "query open "+shard, shard, "~", limit) // sorts behind every time
+	return x.leased(ctx, "query by-lease, open, "+shard, shard, "~", limit) // sorts behind every time
 }
 
 // leased reads the index due. Where it is minutes behind, times are not promised: a
@@ -243,9 +243,9 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 	return due[:min(len(due), limit)], err
 }
 
-// onHost is a page of the index by-host.
+// onHost is a page of the index by-live-host.
 func (x indexOf) onHost(ctx context.Context, hostID, after string, limit int) (records []session.Record, more bool, err error) {
-	records, err = x.query(ctx, strings.TrimSpace("query by-host "+hostID+" "+after), session.AttrLiveHostID, x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
+	records, err = x.query(ctx, strings.TrimSpace("query by-live-host "+hostID+" "+after), session.AttrLiveHostID, x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
 		return liveHost == hostID && recordID(r) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
@@ -281,7 +281,7 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 	if x.inv.older { // nobody walked over hosts
 		return nil, nil
 	}
-	_, err = x.query(ctx, "scan by-host after "+hostID, session.AttrLiveHostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
+	_, err = x.query(ctx, "scan by-live-host after "+hostID, session.AttrLiveHostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
 		if liveHost > hostID && !slices.Contains(hostIDs, liveHost) {
 			hostIDs = append(hostIDs, liveHost)
 		}
