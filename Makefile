@@ -172,7 +172,7 @@ schemathesis: ## Send the local system whatever the contract allows and forbids,
 page: ## Open the page in Chromium, and work with it as a person would
 	@.ci/page/check
 
-readme: ## Run the commands of README.md, of how to deploy and of the runbook, and compare what they print
+readme: ## Run the commands of all documents (*.md), and compare what they print
 	@.ci/readme/check
 
 operation: ## Deploy to a stand-in for AWS, and run the operator's commands against the local system (after sam-build)

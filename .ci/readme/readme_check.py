@@ -1,4 +1,4 @@
-"""Runs the commands of README.md, of how to deploy and of the runbook. A block of shell commands says how, in the word behind its language:
+"""Runs the commands of all documents. A block of shell commands says how, in the word behind its language:
 
     sh local    in order, against `make run`; a block of JSON or text that follows is what they print
     sh await    the same, again and again until they print it: for what takes a moment
@@ -7,7 +7,7 @@
     sh make     make and make run are run here; of the others make_commands.py knows the check of `make ci` that runs them
     text run    what `make run` has printed meanwhile, other lines in between
 
-What else these files say of make, in their lines, must exist.
+What else the documents say of make, in their lines, must exist.
 In what is printed, times and UUIDs stand for any, and "..." at the end of a text for any rest."""
 
 import json
@@ -22,7 +22,7 @@ import make_commands
 import stand_in
 from servers import ROOT, free_port, process
 
-FILES = ("README.md", ".github/SECURITY.md", "internal/operate/DEPLOYING.md", "internal/operate/RUNBOOK.md")
+NO_SOURCES = {".git", ".tools", ".aws-sam", "build"}
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
@@ -36,6 +36,15 @@ ANY = [
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
     re.compile(r"\d\d:\d\d:\d\d\.\d+"),
 ]
+
+
+def documents():
+    """All of them. README.md is the first: what the others show goes on from there."""
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NO_SOURCES]
+        found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in files if name.endswith(".md")]
+    return sorted(found, key=lambda file: (file != "README.md", file))
 
 
 def blocks(text):
@@ -223,13 +232,14 @@ def check_file(check, file, output, address):
 
 def main():
     check = Check()
+    files = documents()
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with process("make run", ["make", "run"], port, PORT=str(port), STATE_DIR=f"{folder}/hosts", LOG=f"{folder}/log") as output:
-            of_aws = [check_file(check, file, output, f"http://127.0.0.1:{port}") for file in FILES]
+            of_aws = [check_file(check, file, output, f"http://127.0.0.1:{port}") for file in files]
     check.aws(list(filter(None, of_aws)))
     print(*check.faults, sep="\n", end="\n" if check.faults else "")
-    print(f"{', '.join(FILES)}: {check.run} blocks of commands run, {len(check.faults)} faults")
+    print(f"{len(files)} documents: {check.run} blocks of commands run, {len(check.faults)} faults")
     sys.exit(bool(check.faults) or check.run == 0)
 
 

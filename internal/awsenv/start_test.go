@@ -123,7 +123,7 @@ func linked(t *testing.T, path string) map[string]bool {
 }
 
 // Later releases of these two build the model of the whole service at every
-// cold start: README.md, "How fast". Whoever moves on measures that first, with
+// cold start: internal/bench/FIGURES.md, "Decisions". Whoever moves on measures that first, with
 // make bench, and then changes this.
 func TestReleasesThatStartFast(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")

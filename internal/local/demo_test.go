@@ -91,9 +91,9 @@ func TestWhatReadmeHasToTry(t *testing.T) {
 	if err := startDemoFleet(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
-	readme := read(t, "../../README.md")
-	_, toTry, _ := strings.Cut(readme, "\n### What to try\n")
-	toTry, _, _ = strings.Cut(toTry, "\n### ")
+	readme := read(t, "README.md")
+	_, toTry, _ := strings.Cut(readme, "\n## What to try\n")
+	toTry, _, _ = strings.Cut(toTry, "\n## ")
 	steps := curl.FindAllStringSubmatch(toTry, -1)
 	if len(steps) != strings.Count(toTry, "curl ") || len(steps) != 11 || strings.Count(toTry, "\n```sh try\n") != strings.Count(readme, "\n```sh try\n") {
 		t.Fatalf("%d steps: %q", len(steps), steps)

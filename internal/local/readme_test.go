@@ -187,7 +187,7 @@ func TestDeployingSaysWhatAChangeOfEachParameterMeans(t *testing.T) {
 }
 
 func TestReadmeListsTheVariablesOfMakeRun(t *testing.T) {
-	readme, source := read(t, "../../README.md"), read(t, readsVariables)
+	readme, source := read(t, "README.md"), read(t, readsVariables)
 	for _, fault := range variableFaults(readme, source) {
 		t.Error(fault)
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 )
 
-// settings are read from the environment; README.md lists them.
+// settings are read from the environment; README.md here lists them.
 type settings struct {
 	port, bind   string
 	ssmPort      string

@@ -92,7 +92,7 @@ In another terminal:
   build/dcvbroker stuck
   build/dcvbroker --help
 
-README.md, "What to try", goes on from here. Ctrl-C ends the system.
+internal/local/README.md, "What to try", has more. Ctrl-C ends the system.
 
 `, url)
 }

@@ -217,7 +217,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	if host := all[0]["Server"].(map[string]any)["Id"]; host != demoHost {
 		t.Errorf("Server.Id is %v", host)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The attributes of the Sessions table, as README.md describes them.
+// The attributes of the Sessions table, as README.md here describes them.
 const (
 	AttrSessionID             = "SessionId"
 	AttrDCVSessionID          = "DcvSessionId"

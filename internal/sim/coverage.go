@@ -129,7 +129,7 @@ func (c *Coverage) missing(seeds int) (missing []string) {
 	return missing
 }
 
-// A transition is an arrow of the README's diagram of a record's life.
+// A transition is an arrow of the diagram in internal/session/README.md.
 type transition int
 
 const (

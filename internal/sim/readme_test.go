@@ -7,24 +7,30 @@ import (
 	"testing"
 )
 
-// README.md says how many kinds of faults there are, and names every promise.
-func TestReadmeNamesThePromises(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+// Both lists of the promises have all of them, and no other. README.md here says
+// how many kinds of faults there are.
+func TestReadmesNameThePromises(t *testing.T) {
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
-	_, promised, _ := strings.Cut(string(text), "\n## How the promises are kept\n")
-	promised, _, _ = strings.Cut(promised, "\n## ")
-	if told := fmt.Sprintf("(more than %d kinds of faults: ", (faults-1)/10*10); !strings.Contains(promised, told) {
-		t.Errorf("README.md does not say: %q", told)
-	}
-	for number, name := range promiseNames {
-		begins := fmt.Sprintf("\n%d. **%s", number, name)
-		if number > 0 && !strings.Contains(strings.ToLower(promised), strings.ToLower(begins)) {
-			t.Errorf("README.md does not have: %q", begins)
+	for path, heading := range map[string]string{"../../README.md": "How it is kept true", "../session/README.md": "Promises"} {
+		_, promised, _ := strings.Cut(read(path), "\n## "+heading+"\n")
+		promised, _, _ = strings.Cut(promised, "\n## ")
+		for number, name := range promiseNames {
+			begins := fmt.Sprintf("\n%d. **%s", number, name)
+			if number > 0 && !strings.Contains(strings.ToLower(promised), strings.ToLower(begins)) {
+				t.Errorf("%s does not have: %q", path, begins)
+			}
+		}
+		if further := fmt.Sprintf("\n%d. **", len(promiseNames)); strings.Contains(promised, further) {
+			t.Errorf("%s has a promise that nothing here holds the system to: %q", path, further)
 		}
 	}
-	if further := fmt.Sprintf("\n%d. **", len(promiseNames)); strings.Contains(promised, further) {
-		t.Errorf("README.md has a promise that nothing here holds the system to: %q", further)
+	if told := fmt.Sprintf("(more than %d kinds of faults: ", (faults-1)/10*10); !strings.Contains(read("README.md"), told) {
+		t.Errorf("README.md does not say: %q", told)
 	}
 }

@@ -115,7 +115,7 @@ func (sys *System) control(mux *http.ServeMux) {
 		mux.Handle("/local/ec2"+end, toThisMachine(sys.EC2().ServeHTTP))
 	}
 	mux.HandleFunc("/local/", func(w http.ResponseWriter, r *http.Request) {
-		writeMessage(w, http.StatusNotFound, "No such control; see README.md, \"The control API\"")
+		writeMessage(w, http.StatusNotFound, "No such control; see internal/local/README.md, \"The control API\"")
 	})
 }
 

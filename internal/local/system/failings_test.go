@@ -18,7 +18,7 @@ import (
 // A failing is something that goes wrong, for which a promise has to be kept all
 // the same, or shows that it is not: with what an operator sees of it.
 type failing struct {
-	promise  int // README.md, "How the promises are kept"
+	promise  int // internal/session/README.md, "Promises"
 	wrong    string
 	function string
 	level    string

@@ -6,7 +6,7 @@ import "dcv-session-broker/internal/local/fleet"
 const heldTo = "user1"
 
 // hostActions are what the control API does to a host, by the last part of the
-// path. README.md, "The control API", says what each of them is.
+// path. internal/local/README.md, "The control API", says what each of them is.
 var hostActions = map[string]func(*fleet.Fleet, string) error{
 	"stop":      (*fleet.Fleet).Stop,
 	"hibernate": (*fleet.Fleet).Hibernate,

@@ -159,5 +159,5 @@ func send[E any](ctx context.Context, c *Client, path string, entries []E) (answ
 	return answers, repeated, nil
 }
 
-// uncertain tells whether the reason is one of those that say so: README.md, "Cancelling deletions".
+// uncertain tells whether the reason is one of those that say so: internal/httpapi/README.md, "Cancelling deletions".
 func uncertain(reason string) bool { return strings.HasPrefix(reason, "It is not certain that ") }

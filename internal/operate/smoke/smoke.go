@@ -74,7 +74,7 @@ func (c *Check) Run(ctx context.Context) error {
 		step{"describe it", c.describeReady,
 			"a 401 or 403: Issuer, Audience and Scope against the token, and the API's access log; a 5xx: the log of describe-sessions"},
 		step{"delete it by force", c.deleteForced,
-			"a 5xx: the log of delete-sessions, by the RequestId; a reason: README.md, \"When something fails\""},
+			"a 5xx: the log of delete-sessions, by the RequestId; a reason: internal/session/README.md, \"When something fails\""},
 		step{"wait for DELETED", c.awaitDeleted,
 			"DELETING with a Confirmation in its record: the log of session-stream, whether its event source mapping is enabled, and its failure queue"},
 	)

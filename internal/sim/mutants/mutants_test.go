@@ -50,7 +50,7 @@ func TestEveryBugStillFits(t *testing.T) {
 	if len(mutants) < 30 {
 		t.Errorf("only %d bugs", len(mutants))
 	}
-	readme, err := os.ReadFile("../../../README.md")
+	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
