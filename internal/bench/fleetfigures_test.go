@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dcv-session-broker/internal/session"
+)
+
+var fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, or all")
+
+// begin fills the table with what runs on the hosts.
+func (w *fleetWorld) begin() {
+	for n := range len(w.ssm.hostIDs) {
+		for i := range w.sessions {
+			w.table.Put(session.Listed(session.Session{
+				ID: sessionID(n*w.sessions + i), Owner: fleetOwner(n), HostID: hostID(n), Type: "virtual", CreationTime: "2026-11-23T08:30:00Z",
+			}))
+		}
+	}
+}
+
+// schedule runs cleanup's tasks as the template says, and those given, until it is
+// stopped.
+func (w *fleetWorld) schedule(ctx context.Context, also map[string]time.Duration) (wait func()) {
+	var running sync.WaitGroup
+	every := func(input string, period time.Duration) {
+		running.Go(func() {
+			for ; ; time.Sleep(period) {
+				if ctx.Err() != nil {
+					return
+				}
+				running.Go(func() { _, _ = w.functions["cleanup"].invoke(json.RawMessage(input)) })
+			}
+		})
+	}
+	for _, s := range w.functions["cleanup"].Schedules {
+		if s.Enabled && s.Every > 0 {
+			every(s.Input, s.Every)
+		}
+	}
+	for input, period := range also {
+		every(input, period)
+	}
+	return running.Wait
+}
+
+// inventoriesSent is when the last inventory was sent.
+func (w *fleetWorld) lastInventory() time.Time {
+	sent, err := w.hostTable.LastInventories(context.Background())
+	if err != nil || len(sent) == 0 {
+		return time.Time{}
+	}
+	return sent[0]
+}
+
+// An inventoryFigure is what the second inventory of a fleet took.
+type inventoryFigure struct {
+	hosts       int
+	rate        float64
+	applied     int           // hosts whose answers were applied before the next inventory was sent
+	allAfter    time.Duration // 0: they were not all
+	calls       fleetCalls
+	table       map[string]int
+	waits       []time.Duration
+	asked       int // confirmations that were to come
+	deadLetters int
+	peak        int
+	batches     int
+}
+
+const inventoryPeriod = 5 * time.Minute
+
+// measureInventory has a fleet answer two inventories, and measures the second, while a
+// session is deleted every five seconds.
+func measureInventory(t *testing.T, hosts, sessions int, rate float64) (f inventoryFigure) {
+	f.hosts, f.rate = hosts, rate
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleetWorld(t, hosts, sessions, rate)
+		defer w.stop()
+		w.begin()
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := w.schedule(ctx, nil)
+		time.Sleep(inventoryPeriod - time.Second)
+		w.ssm.forget()
+		w.mu.Lock()
+		clear(w.calls)
+		w.mu.Unlock()
+		host := w.functions["host-events"]
+		host.mu.Lock()
+		host.invocations, host.peak = 0, 0
+		host.mu.Unlock()
+		began := time.Now().Add(time.Second)
+		var requests sync.WaitGroup
+		for n := range 50 {
+			if n*7 >= hosts*sessions {
+				break
+			}
+			f.asked++
+			requests.Go(func() {
+				time.Sleep(time.Duration(n) * 5 * time.Second)
+				if _, err := w.functions["delete-sessions"].invoke(w.deleteRequest(n*7%hosts, 1, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for time.Since(began) < inventoryPeriod-time.Second {
+			time.Sleep(time.Second)
+			newest, err := w.hostTable.Newest(ctx, w.ssm.hostIDs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.applied = w.ssm.applied(newest, began); f.applied == hosts && f.allAfter == 0 {
+				f.allAfter = time.Since(began)
+			}
+		}
+		cancel()
+		requests.Wait()
+		f.calls, f.deadLetters = w.ssm.total(), w.deadLetters()
+		w.mu.Lock()
+		f.table, f.waits = w.calls, slices.Sorted(slices.Values(w.waits))
+		w.mu.Unlock()
+		f.peak, f.batches = host.peak, host.invocations
+		wait()
+	})
+	return f
+}
+
+// A deletionFigure is what a mass deletion took.
+type deletionFigure struct {
+	ended        int
+	took         time.Duration // until the last of them was DELETED
+	sends, reads fleetCalls
+	deadLetters  int
+	notAnswered  int // requests that had another answer than 200
+}
+
+// measureDeletion has all sessions of a fleet deleted: by so many requests at the same
+// time, or by a rule that runs every minute.
+func measureDeletion(t *testing.T, hosts, sessions, requests int, rule string, rate float64) (f deletionFigure) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleetWorld(t, hosts, sessions, rate)
+		defer w.stop()
+		w.begin()
+		ctx, cancel := context.WithCancel(t.Context())
+		also := map[string]time.Duration{}
+		wait := w.schedule(ctx, also)
+		time.Sleep(inventoryPeriod + 150*time.Second) // between two inventories
+		w.ssm.forget()
+		began := time.Now()
+		var asking sync.WaitGroup
+		for n := range requests {
+			asking.Go(func() {
+				answer, err := w.functions["delete-sessions"].invoke(w.deleteRequest(n*hosts/requests, hosts/requests, sessions))
+				var response struct{ StatusCode int }
+				if err != nil || json.Unmarshal(answer, &response) != nil || response.StatusCode != 200 {
+					w.count("not answered", 1)
+				}
+			})
+		}
+		if rule != "" {
+			asking.Go(func() {
+				for range 60 {
+					asking.Go(func() { _, _ = w.functions["cleanup"].invoke(json.RawMessage(rule)) })
+					time.Sleep(time.Minute)
+					w.mu.Lock()
+					over := w.ended == hosts*sessions
+					w.mu.Unlock()
+					if over {
+						return
+					}
+				}
+			})
+		}
+		for time.Since(began) < time.Hour {
+			time.Sleep(time.Second)
+			w.mu.Lock()
+			f.ended, f.took = w.ended, w.endedAt.Sub(began)
+			w.mu.Unlock()
+			if f.ended == hosts*sessions {
+				break
+			}
+		}
+		f.sends, f.reads = w.ssm.total("SendCommand"), w.ssm.total("ListCommandInvocations", "GetCommandInvocation")
+		f.deadLetters, f.notAnswered = w.deadLetters(), w.calls["not answered"]
+		cancel()
+		asking.Wait()
+		wait()
+	})
+	return f
+}
+
+func retries(c fleetCalls) string {
+	if c.calls == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", float64(c.tries-c.calls)/float64(c.calls))
+}
+
+func TestFleetFigures(t *testing.T) {
+	if *fleetFigures == "" {
+		t.Skip("make bench-fleet prints the tables")
+	}
+	is := func(what string) bool { return *fleetFigures == what || *fleetFigures == "all" }
+	if is("inventories") {
+		var rows [][]string
+		for _, rate := range []float64{40, 10, 5} {
+			for _, hosts := range []int{10, 100, 1000, 10_000} {
+				f := measureInventory(t, hosts, 5, rate)
+				all := "not all"
+				if f.allAfter > 0 {
+					all = fmt.Sprintf("%.0f s", f.allAfter.Seconds())
+				}
+				longest, median := time.Duration(0), time.Duration(0)
+				if n := len(f.waits); n > 0 {
+					longest, median = f.waits[n-1], f.waits[n/2]
+				}
+				rows = append(rows, []string{
+					fmt.Sprint(rate), fmt.Sprint(hosts), fmt.Sprint(f.applied), all,
+					fmt.Sprintf("%.2f", float64(f.calls.calls)/float64(hosts)), fmt.Sprintf("%.2f", float64(f.calls.calls)/inventoryPeriod.Seconds()), fmt.Sprint(f.calls.most()), retries(f.calls),
+					fmt.Sprintf("%.2f", float64(f.table["RecordAnswer"])/float64(hosts)), fmt.Sprintf("%.2f", float64(f.table["OnHost"])/float64(hosts)),
+					fmt.Sprintf("%d of %d", len(f.waits), f.asked), fmt.Sprintf("%.1f, %.1f s", median.Seconds(), longest.Seconds()), fmt.Sprint(f.deadLetters), fmt.Sprintf("%d, %d", f.batches, f.peak),
+				})
+				fmt.Println(rows[len(rows)-1])
+			}
+		}
+		fmt.Println(table([]string{"calls a second", "hosts", "applied", "all after", "calls a host", "calls a second", "most", "retries a call", "writes a host", "reads a host", "confirmed", "wait: median, longest", "dead letters", "batches, at the same time"}, rows))
+	}
+	for _, what := range []string{"deletion", "rule"} {
+		if !is(what) {
+			continue
+		}
+		requests, rule := 50, ""
+		if what == "rule" {
+			requests, rule = 0, `{"task": "close", "name": "all", "select": {"all": true}, "limit": 5000}`
+		}
+		var rows [][]string
+		for _, rate := range []float64{40, 10, 5} {
+			f := measureDeletion(t, 10_000, 5, requests, rule, rate)
+			rows = append(rows, []string{
+				fmt.Sprint(rate), fmt.Sprint(f.ended), f.took.Round(time.Second).String(), fmt.Sprint(f.sends.calls), retries(f.sends), fmt.Sprint(f.reads.calls), retries(f.reads), fmt.Sprint(f.deadLetters), fmt.Sprint(f.notAnswered),
+			})
+			fmt.Println(rows[len(rows)-1])
+		}
+		fmt.Println(table([]string{"calls a second", what + ": ended", "after", "commands", "retries a command", "reads", "retries a read", "dead letters", "not answered"}, rows))
+	}
+}
+
+func TestAFleetsAnswersAreAllApplied(t *testing.T) {
+	f := measureInventory(t, 200, 5, 5)
+	if f.applied != f.hosts || len(f.waits) != f.asked || f.deadLetters > 0 {
+		t.Errorf("%d of %d hosts' answers applied, %d of %d deletions confirmed, %d dead letters", f.applied, f.hosts, len(f.waits), f.asked, f.deadLetters)
+	}
+}
