@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An ageValue is a flag that has a duration, which may begin with days.
+// An ageValue is a flag with a duration, which may begin with a number of days.
 type ageValue time.Duration
 
 var days = regexp.MustCompile(`^([0-9]{1,5})d(.*)$`)
@@ -17,7 +17,7 @@ func (v *ageValue) Type() string { return "duration" }
 
 func (v *ageValue) String() string {
 	if *v == 0 {
-		return "" // help then shows no default
+		return "" // so help shows no default
 	}
 	return time.Duration(*v).String()
 }

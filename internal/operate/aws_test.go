@@ -14,13 +14,14 @@ import (
 	"dcv-session-broker/internal/local/dynamodblocal"
 )
 
-// An account is CloudFormation with one stack, and the user pool's client that belongs to it, over the wire.
+// An account simulates the HTTP APIs of an AWS account with one stack and its user pool's client.
 type account struct {
 	outputs, parameters, resources map[string]string
 	template                       string // as CloudFormation has processed it
-	// answers are what services of JSON answer, by operation: a value, or what makes one of the request, and a status.
+	// answers are the answers of JSON services by operation: a value, or a function of the request that returns a value
+	// and a status.
 	answers map[string]any
-	// asked are the operations so far. The SDK asks for several at the same time.
+	// asked are the operations so far. The SDK calls several in parallel.
 	asked  []string
 	asking sync.Mutex
 }
@@ -31,7 +32,7 @@ const (
 	apiToken     = "t0ken-of-the-api"
 )
 
-// serve starts it, and points the SDK at it, as an operator's environment would at AWS.
+// serve starts the account and sets the environment that makes the SDK call it.
 func (a *account) serve(t *testing.T) {
 	t.Helper()
 	server := httptest.NewServer(a)

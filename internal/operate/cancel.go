@@ -19,10 +19,10 @@ func (p *program) cancelCommand() *cobra.Command {
 	request, all, yes := "", false, false
 	cmd := &cobra.Command{
 		Use:   "cancel ID... | --owner OWNER | --host HOST | --all",
-		Short: "Takes deletions back that wait for their close time",
-		Long: `Takes deletions back that have a grace period, until closing begins: of the
+		Short: "Cancels deletions that wait for their close time",
+		Long: `Cancels deletions that have a grace period, until closing begins: those of the
 sessions with these IDs, or of all that meet every flag and wait for their close
-time. Whoever was warned is told that the desktop stays.`,
+time. Users who were warned are told that the desktop stays.`,
 		Example: `  dcvbroker cancel SessionId123
   dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes
   dcvbroker cancel --all  # before the stack goes back to an older release`,
@@ -31,7 +31,7 @@ time. Whoever was warned is told that the desktop stays.`,
 			chosen := len(ids) > 0 || s.Owner != "" || s.Host != ""
 			switch s.IDs = ids; {
 			case all && chosen:
-				return fmt.Errorf("--all are those of every session: leave it out, or IDs, --owner and --host: see %s --help", cmd.CommandPath())
+				return fmt.Errorf("--all means every session: give either --all, or IDs, --owner and --host: see %s --help", cmd.CommandPath())
 			case !all && !chosen:
 				return fmt.Errorf("nothing says which deletions: name IDs, or give --owner, --host or --all: see %s --help", cmd.CommandPath())
 			}
@@ -57,7 +57,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 	if err != nil {
 		return err
 	}
-	if !named { // of others there is nothing to take back
+	if !named { // the others have no deletion to cancel
 		var waiting []api.Session
 		for _, one := range found {
 			if one.Waits() {
@@ -76,7 +76,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 	if !named {
 		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
 		if len(found) > 1 && !yes {
-			if err := p.confirm(fmt.Sprintf("Take these %d deletions back?", len(found))); err != nil {
+			if err := p.confirm(fmt.Sprintf("Cancel these %d deletions?", len(found))); err != nil {
 				return err
 			}
 		}
@@ -100,13 +100,13 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		}
 	}
 	if unsent := len(entries) - len(outcomes); unsent > 0 && len(outcomes) > 0 {
-		fmt.Fprintf(p.err, "%d deletions were not asked to be taken back\n", unsent)
+		fmt.Fprintf(p.err, "%d cancels were not requested\n", unsent)
 	}
 	switch {
 	case err != nil:
 		return err
 	case unknown > 0:
-		return errors.New("of some cancels it is not known whether they were recorded, since no answer came: repeat the command, which is harmless")
+		return errors.New("some cancels had no answer, so nobody knows whether they were recorded: repeat the command, which is harmless")
 	case failed > 0:
 		return errUnsuccessful
 	}

@@ -10,17 +10,17 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// cancel --all is many requests, of which one entry, or one request, may be refused.
+// cancel --all sends many requests. An entry or a whole request may be refused.
 func TestCancelOfAllSaysWhatIsLeft(t *testing.T) {
 	for name, c := range map[string]struct {
-		refused int32  // the first request of cancelDeletions that is answered 401; 0: none. Those of 7 and of 4 entries are too large
+		refused int32  // the first cancelDeletions request that is answered 401; 0: none. Requests of 7 and of 4 entries are too large
 		closing string // is closed before the answer to the question
 		status  int
 		says    []string
 	}{
 		"nothing":            {0, "", exitDone, []string{"s-0 READY\n", "s-3 READY\n", "s-6 READY\n"}},
 		"one that is closed": {0, "s-3", exitUnsuccessful, []string{"s-2 READY\n", "s-3: ", "s-4 READY\n", "s-6 READY\n"}},
-		"the last requests":  {4, "", exitNotRun, []string{"s-1 READY\n", "\n5 deletions were not asked to be taken back\n", "cancelDeletions answered 401"}},
+		"the last requests":  {4, "", exitNotRun, []string{"s-1 READY\n", "\n5 cancels were not requested\n", "cancelDeletions answered 401"}},
 		"all requests":       {1, "", exitNotRun, []string{"cancelDeletions answered 401"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestCancelOfAllSaysWhatIsLeft(t *testing.T) {
 				}
 			}
 			said, status := typed(t, &answerer{closes}, "cancel", "--all", "--url", front)
-			if status != c.status || !strings.Contains(said, "Take these 7 deletions back?") {
+			if status != c.status || !strings.Contains(said, "Cancel these 7 deletions?") {
 				t.Errorf("%d\n%s", status, said)
 			}
 			for _, want := range c.says {

@@ -12,8 +12,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// patience is how long somebody who has pressed the tabulator waits.
-const patience = 2 * time.Second
+// completionTimeout is how long a user who has pressed the tab key waits.
+const completionTimeout = 2 * time.Second
 
 // completeIDs proposes the IDs of sessions that are not DELETED.
 func (p *program) completeIDs(cmd *cobra.Command, given []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -35,13 +35,13 @@ func (p *program) completeHostFlag(cmd *cobra.Command) {
 	})
 }
 
-// complete asks an address only: a stack takes seconds to be found, and its tokens are billed.
+// complete proposes IDs only for an API's address: to find a stack takes seconds, and its tokens are billed.
 func (p *program) complete(cmd *cobra.Command, given []string, begun string, of func(api.Session) string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const files = cobra.ShellCompDirectiveNoFileComp
 	if err := p.address(cmd); err != nil || p.url == "" || p.getenv("TOKEN_URL") != "" {
 		return nil, files
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completionTimeout)
 	defer cancel()
 	c, err := p.connect(ctx)
 	if err != nil {

@@ -23,12 +23,12 @@ import (
 // A connection is to one system: a stack, or an API.
 type connection struct {
 	API *api.Client
-	// Stack and AWS are of a stack; without one Stack is nil.
+	// Stack and AWS are set for a stack; for an API's address Stack is nil.
 	Stack *stack.Stack
 	AWS   aws.Config
 }
 
-// connect finds the system. Nothing is asked of its API yet.
+// connect finds the system. It does not call its API yet.
 func (p *program) connect(ctx context.Context) (*connection, error) {
 	client := httpClient()
 	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2}}
@@ -47,10 +47,11 @@ func (p *program) connect(ctx context.Context) (*connection, error) {
 	return c, err
 }
 
-// control is the control API of an address that may be a system on one machine: it is under /local/ there.
+// control returns the control API of a system on one machine, which is under /local/ of its address.
 func (c *connection) control() records.Local { return records.Local{HTTP: c.API.HTTP, URL: c.API.URL} }
 
-// batch is how many entries one request may have; of an address it is not known, and found out.
+// batch returns how many entries one request may have. For an address that is not known: the client begins with the
+// default and halves it on refusal.
 func (c *connection) batch() int {
 	if c.Stack != nil {
 		if n, err := strconv.Atoi(c.Stack.Parameters["MaxBatchSize"]); err == nil && n > 0 {
@@ -60,15 +61,15 @@ func (c *connection) batch() int {
 	return api.DefaultBatch
 }
 
-// httpClient follows no redirect: the API has none, and a token goes nowhere else.
+// httpClient follows no redirect: the API has none, and the token must not go to another address.
 func httpClient() *http.Client {
 	return &http.Client{
-		Timeout:       35 * time.Second, // the gateway hangs up after 30
+		Timeout:       35 * time.Second, // API Gateway ends a call after 30
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// sdk is the SDK's configuration. The system on one machine wants no credentials, but the SDK does.
+// sdk returns the SDK's configuration. The system on one machine needs no credentials, but the SDK does.
 func (p *program) sdk(ctx context.Context) (aws.Config, error) {
 	var options []func(*config.LoadOptions) error
 	switch {
@@ -103,12 +104,12 @@ func (p *program) deployed(ctx context.Context) (aws.Config, *stack.Stack, error
 	}
 	s, err := stack.Read(ctx, cloudformation.NewFromConfig(cfg), cfg.Region, p.stack)
 	if failed := (*smithy.OperationError)(nil); errors.As(err, &failed) && !stack.Missing(err) {
-		err = fmt.Errorf("%w: whose credentials these are, and whether there are any, aws sts get-caller-identity tells. For a system on one machine give --url, or set DCVBROKER_URL", err)
+		err = fmt.Errorf("%w: aws sts get-caller-identity shows whether there are credentials, and whose. For a system on one machine give --url, or set DCVBROKER_URL", err)
 	}
 	return cfg, s, err
 }
 
-// ofStack refuses an address where only a stack will do.
+// ofStack refuses an address for a verb that needs a stack.
 func (p *program) ofStack(verb string) error {
 	if p.url != "" {
 		return fmt.Errorf("%s is about a stack: give --stack in place of --url or DCVBROKER_URL", verb)
@@ -118,8 +119,8 @@ func (p *program) ofStack(verb string) error {
 
 const defaultScope = "dcv-session-manager/sm_scope"
 
-// tokensOfURL are the caller's, if the environment has any, or else those of a system on one machine, where any client is
-// known and any secret is right.
+// tokensOfURL returns the source of the environment, if there is one. Otherwise it is that of a system on one machine,
+// which accepts any client and any secret.
 func (p *program) tokensOfURL(client *http.Client) token.Source {
 	scope := p.getenv("SCOPE")
 	if scope == "" {
@@ -136,7 +137,7 @@ func (p *program) tokensOfURL(client *http.Client) token.Source {
 	return localTokens{local}
 }
 
-// localTokens say what else may be meant by an address where none can be had.
+// localTokens adds to an error what the address may be instead of a system on one machine.
 type localTokens struct{ token.Source }
 
 func (l localTokens) Token(ctx context.Context, refused string) (string, error) {
@@ -147,7 +148,7 @@ func (l localTokens) Token(ctx context.Context, refused string) (string, error) 
 	return got, err
 }
 
-// ownTokens are those of the caller's environment, or nil.
+// ownTokens returns the source of the caller's environment, or nil.
 func (p *program) ownTokens(address, scope string, client *http.Client) token.Source {
 	if given := p.getenv("TOKEN"); given != "" {
 		return token.Given(given)
@@ -159,7 +160,7 @@ func (p *program) ownTokens(address, scope string, client *http.Client) token.So
 	return nil
 }
 
-// tokensOfStack are the caller's, if the environment has any, or else those of the stack's user pool.
+// tokensOfStack returns the source of the environment, if there is one, otherwise the stack's user pool.
 func (p *program) tokensOfStack(c *connection, client *http.Client) (token.Source, error) {
 	s := c.Stack
 	scope, err := s.Parameter("Scope")
@@ -170,7 +171,7 @@ func (p *program) tokensOfStack(c *connection, client *http.Client) (token.Sourc
 		return own, nil
 	}
 	if issuer := s.Parameters["Issuer"]; issuer != "" {
-		return nil, fmt.Errorf("the stack's tokens are those of %s: set TOKEN to one, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET to where one can be had", issuer)
+		return nil, fmt.Errorf("the stack takes tokens of %s: set TOKEN to one, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET to get one", issuer)
 	}
 	pool, err := s.Output("UserPoolId")
 	if err != nil {
@@ -190,7 +191,7 @@ func (p *program) tokensOfStack(c *connection, client *http.Client) (token.Sourc
 	}), nil
 }
 
-// cached keeps the tokens for one API: each is billed.
+// cached keeps the tokens for one API, because each new one is billed.
 func (p *program) cached(address string, from token.Credentials) *token.Cache {
 	return &token.Cache{
 		From: from, API: address, Dir: p.cacheDir, Now: p.now,

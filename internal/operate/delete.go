@@ -17,7 +17,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A deleteRun is what delete was asked to do.
+// A deleteRun holds the arguments of one run of delete.
 type deleteRun struct {
 	selection         sessions.Selection
 	request           deletion.Request
@@ -34,9 +34,9 @@ func (p *program) deleteCommand() *cobra.Command {
 		Short:                 "Deletes sessions",
 		Long: `Deletes sessions: those with one of the IDs, or those that meet every flag.
 
-It shows what it will hit, asks if that is more than one session, and deletes
-exactly what it has shown: a session that has taken the ID of one meanwhile is
-left alone, and reported. What is DELETED already counts as ended.`,
+It lists the sessions, asks if there is more than one, and deletes exactly
+those: a newer session that has taken the ID of one is reported and not deleted.
+A session that is DELETED already counts as ended.`,
 		Example: `  dcvbroker delete SessionId123
   dcvbroker delete --owner user1 --dry-run
   dcvbroker delete --older-than 12h --grace 10m --reason 'nightly' --yes
@@ -57,14 +57,14 @@ left alone, and reported. What is DELETED already counts as ended.`,
 	p.selectionFlags(cmd, &r.selection)
 	requestFlags(cmd, &r.request, &r.grace)
 	cmd.Flags().BoolVar(&r.request.Force, "force", false, "end the records immediately,\neven if their hosts do not answer")
-	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would become of each session")
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would happen to each session")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&r.wait, "wait", false, "wait until all have ended")
 	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Minute, "how long to wait,\nfrom the latest close time on")
 	return cmd
 }
 
-// requestFlags are those that say how sessions are deleted.
+// requestFlags adds the flags that say how sessions are deleted.
 func requestFlags(cmd *cobra.Command, r *deletion.Request, grace *time.Duration) {
 	cmd.Flags().Var((*ageValue)(grace), "grace", "how long they can still be used: 0, or 1m to 24h\n(default: the stack's)")
 	cmd.Flags().StringVar(&r.Message, "message", "", "what their users are shown until then")
@@ -121,7 +121,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	}
 	if len(hit) == 0 {
 		if len(r.selection.IDs) == 0 || len(found) == 0 && len(missing) == 0 {
-			fmt.Fprintln(p.err, "no sessions are like that: nothing to delete")
+			fmt.Fprintln(p.err, "no session meets these conditions: nothing to delete")
 		}
 		return left
 	}
@@ -148,7 +148,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	return worst(p.waited(items, progress, timedOut), left)
 }
 
-// dryRun shows what would become of each session.
+// dryRun shows what would happen to each session.
 func (p *program) dryRun(ctx context.Context, d *deletion.Deleter, r deletion.Request, hit []api.Session) error {
 	outcomes, err := d.DryRun(ctx, r, hit)
 	if err != nil {
@@ -175,7 +175,7 @@ func (p *program) dryRun(ctx context.Context, d *deletion.Deleter, r deletion.Re
 	return nil
 }
 
-// accepted tells of each session whether its deletion was accepted. err is why some were not requested.
+// accepted prints for each session whether its deletion was accepted. err says why some were not requested.
 func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, err error) error {
 	for _, item := range items {
 		if item.Status != deletion.Open && item.Status != deletion.Ended {
@@ -201,10 +201,10 @@ func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, 
 	return result(items)
 }
 
-// result is what a run ends with that does not wait any longer.
+// result is the error that a run ends with if it does not wait any longer.
 func result(items []*deletion.Item) error {
 	if n := deletion.Count(items, deletion.Unanswered); n > 0 {
-		return fmt.Errorf("of %d deletions it is not known whether they were recorded, since no answer came: repeat the command, which is harmless", n)
+		return fmt.Errorf("%d deletions had no answer, so nobody knows whether they were recorded: repeat the command, which is harmless", n)
 	}
 	if deletion.Count(items, deletion.Unsuccessful, deletion.NotSent) > 0 {
 		return errUnsuccessful
@@ -212,7 +212,7 @@ func result(items []*deletion.Item) error {
 	return nil
 }
 
-// waited tells what is left after waiting.
+// waited prints the deletions that are still open after waiting.
 func (p *program) waited(items []*deletion.Item, progress *deletion.Progress, timedOut bool) error {
 	if !timedOut {
 		return result(items)
@@ -222,7 +222,7 @@ func (p *program) waited(items []*deletion.Item, progress *deletion.Progress, ti
 	return errTimedOut
 }
 
-// confirm asks, and is an error unless the answer is yes.
+// confirm asks a question and returns an error unless the answer is yes.
 func (p *program) confirm(question string) error {
 	if !p.interactive {
 		return errors.New("this must be confirmed, and there is no terminal to ask on: give --yes")

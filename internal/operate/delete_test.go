@@ -17,7 +17,7 @@ import (
 
 const demoHost = "i-0a1b2c3d4e5f60001"
 
-// typed runs dcvbroker on a terminal. What is typed comes from a reader, which may do more.
+// typed runs dcvbroker on a terminal. Its input comes from a reader, which may also do something else.
 func typed(t *testing.T, in io.Reader, args ...string) (said string, status int) {
 	t.Helper()
 	var out strings.Builder
@@ -29,7 +29,7 @@ func typed(t *testing.T, in io.Reader, args ...string) (said string, status int)
 	return out.String(), status
 }
 
-// An answerer does something, before it answers yes.
+// An answerer calls before, then answers yes.
 type answerer struct{ before func() }
 
 func (a *answerer) Read(into []byte) (int, error) {
@@ -64,7 +64,8 @@ func TestSessionThatTookTheIDMeanwhileIsNotDeleted(t *testing.T) {
 	}
 }
 
-// before stands in front of a system. handle does what becomes of a call, of which it may pass on or lose the answer.
+// before is a proxy in front of a system. handle decides about each call: it may pass the call on, and pass on or lose
+// the answer.
 func before(t *testing.T, address string, handle func(w http.ResponseWriter, r *http.Request, pass http.Handler)) string {
 	t.Helper()
 	target, err := url.Parse(address)
@@ -79,9 +80,9 @@ func before(t *testing.T, address string, handle func(w http.ResponseWriter, r *
 
 func TestLostAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
-		lose    int    // so many calls of deleteSessions have no answer
-		arrives bool   // yet they do
-		until   string // a lost one is carried out before the next
+		lose    int    // how many calls of deleteSessions have no answer
+		arrives bool   // whether those calls reach the system
+		until   string // the call without an answer is carried out before the next
 		args    []string
 		status  int
 		says    string
@@ -92,7 +93,7 @@ func TestLostAnswers(t *testing.T) {
 		"the request was lost, too":   {1, false, "", []string{"--wait"}, exitDone, "1 of 1 ended\n"},
 		"all of them":                 {99, true, "DELETED", nil, exitDone, "s-1 DELETED\n"},
 		"all, and the requests":       {99, false, "", nil, exitNotRun, "s-1: unanswered: no answer from "},
-		"and it was to be waited for": {99, false, "", []string{"--wait"}, exitNotRun, "it is not known whether they were recorded, since no answer came: repeat the command"},
+		"and it was to be waited for": {99, false, "", []string{"--wait"}, exitNotRun, "had no answer, so nobody knows whether they were recorded: repeat the command"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, address := startSystem(t, system.Options{})
@@ -142,7 +143,7 @@ func TestEntryThatIsRefusedIsSaid(t *testing.T) {
 	}
 }
 
-// Where something on the way drops the query, a dry run is a real one. That is found out too late, and must be said.
+// If a proxy drops the query, a dry run deletes. The program finds out only from the answer, and must say so.
 func TestDryRunThatWasNoneIsSaid(t *testing.T) {
 	_, address := startSystem(t, system.Options{})
 	call(t, http.MethodPut, address+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
@@ -151,7 +152,7 @@ func TestDryRunThatWasNoneIsSaid(t *testing.T) {
 		pass.ServeHTTP(w, r)
 	})
 	said, status := typed(t, strings.NewReader(""), "delete", "s-1", "--dry-run", "--url", front)
-	if status != exitNotRun || !strings.Contains(said, "THIS WAS NO DRY RUN") || !strings.Contains(said, "1 deletions were accepted: s-1") || strings.Contains(said, "nothing was changed") {
+	if status != exitNotRun || !strings.Contains(said, "THIS WAS NOT A DRY RUN") || !strings.Contains(said, "1 deletions were accepted: s-1") || strings.Contains(said, "nothing was changed") {
 		t.Errorf("%d\n%s", status, said)
 	}
 }

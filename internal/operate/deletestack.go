@@ -57,7 +57,7 @@ func (p *program) deleteStackCommand() *cobra.Command {
 	return cmd
 }
 
-// ask has a line typed.
+// ask prints a question and reads a line.
 func (p *program) ask(question string) (string, error) {
 	fmt.Fprint(p.err, question)
 	line, err := bufio.NewReader(p.in).ReadString('\n')

@@ -23,12 +23,12 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor [HOST...]",
 		Short: "Says host by host what is missing, and the command that fixes it",
 		Long: `Says host by host what is missing, and the command that fixes it; without hosts,
-of all that have the fleet's tag. It also compares the documents that hosts run
+for all that have the fleet's tag. It also compares the documents that hosts run
 with those that the stack was deployed with.
 
-It sends no command to a host and changes nothing. Whether a host's dcv answers
-it judges by the newest inventory that had all of the host's sessions. What it
-does not look at it says at the end.
+It sends no command to a host and changes nothing. The newest inventory with all
+of a host's sessions shows whether the host's dcv answers. At the end it lists
+what it does not look at.
 
 It needs the permissions cloudformation:DescribeStacks, ListStackResources and
 GetTemplate; ssm:DescribeInstanceInformation, DescribeDocument, GetDocument and
@@ -65,7 +65,7 @@ func (p *program) examine(ctx context.Context, hosts []string) error {
 	return nil
 }
 
-// doctorOfStack has the hosts and documents of the stack, as it was deployed, whatever release that was.
+// doctorOfStack examines the hosts and documents of the stack as it was deployed, of whatever release.
 func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventoryMinutes string, err error) {
 	cfg, s, err := p.deployed(ctx)
 	if err != nil {
@@ -104,7 +104,7 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 	return d, inventoryMinutes, nil
 }
 
-// doctorOfLocal has those of the system on one machine, where a document's name is its logical ID.
+// doctorOfLocal examines those of the system on one machine, where a document's name is its logical ID.
 func (p *program) doctorOfLocal(ctx context.Context) (d *doctor.Doctor, inventoryMinutes string, err error) {
 	l, cfg, err := p.local(ctx)
 	if err != nil {

@@ -22,13 +22,12 @@ func (p *program) drainCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "drain HOST",
-		Short: "Deletes all that runs on a host, until nothing runs there",
-		Long: `Deletes all that lives on a host, and what comes up there meanwhile, and goes on
-until nothing runs there: until a complete inventory that was sent after the
-last session ended has none. Inventories are sent every few minutes
-(InventoryMinutes).
+		Short: "Deletes all sessions of a host, until nothing runs there",
+		Long: `Deletes all sessions of a host, also those that start meanwhile, until nothing
+runs there: until a complete inventory that was sent after the last session
+ended has none. Inventories are sent every few minutes (InventoryMinutes).
 
-New sessions are not kept away from the host: that is for whoever starts them.`,
+It does not prevent new sessions on the host: stop starting them there.`,
 		Example: `  dcvbroker drain i-0a1b2c3d4e5f60001
   dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --reason maintenance --yes`,
 		Args:              oneArg("host"),
@@ -45,7 +44,7 @@ New sessions are not kept away from the host: that is for whoever starts them.`,
 	}
 	requestFlags(cmd, &request, &grace)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time\nof what is deleted first")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time\nof the first deletions")
 	return cmd
 }
 
@@ -60,14 +59,14 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	}
 	known, err := notes.Notes(ctx, []string{host})
 	if err != nil {
-		return fmt.Errorf("read what inventories say of %s: %w: drain needs the Hosts table of a stack (--stack), or a system on one machine", host, err)
+		return fmt.Errorf("read the inventories of %s: %w: drain needs the Hosts table of a stack (--stack), or a system on one machine", host, err)
 	}
 	found, _, err := sessions.Find(ctx, c.API, sessions.Selection{Host: host}, p.now())
 	if err != nil {
 		return err
 	}
 	if _, answered := known[host]; !answered && len(found) == 0 {
-		return fmt.Errorf("no session lives on %s, and no inventory is known that it answered: is that its ID, and what does dcvbroker doctor %[1]s say?", host)
+		return fmt.Errorf("no session lives on %s, and it has answered no inventory: is the ID right? What does dcvbroker doctor %[1]s say?", host)
 	}
 	if len(found) > 0 {
 		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
@@ -75,7 +74,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 		fmt.Fprintf(p.err, "nothing lives on %s\n", host)
 	}
 	if !yes {
-		if err := p.confirm(fmt.Sprintf("Delete all that runs on %s, and what comes up there meanwhile?", host)); err != nil {
+		if err := p.confirm(fmt.Sprintf("Delete all sessions on %s, and those that start there meanwhile?", host)); err != nil {
 			return err
 		}
 	}
@@ -91,7 +90,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	case err != nil:
 		return err
 	case timedOut:
-		fmt.Fprintf(p.err, "timed out: dcvbroker get --host %s shows what still lives there, dcvbroker doctor %[1]s what is wrong with the host\n", host)
+		fmt.Fprintf(p.err, "timed out: dcvbroker get --host %s shows the sessions that are left, dcvbroker doctor %[1]s what is wrong with the host\n", host)
 		return errTimedOut
 	case failed > 0:
 		fmt.Fprintf(p.err, "%s is not drained: %d deletions were unsuccessful\n", host, failed)
@@ -101,7 +100,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	return nil
 }
 
-// notes are what inventories have said of hosts.
+// notes reads the results of inventories.
 func (c *connection) notes() (session.HostNotes, error) {
 	if c.Stack == nil {
 		return c.control(), nil

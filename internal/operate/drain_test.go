@@ -19,7 +19,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// noted is what inventories say of every host.
+// noted is the same HostNote for every host.
 type noted session.HostNote
 
 func (n noted) Notes(_ context.Context, hostIDs []string) (map[string]session.HostNote, error) {
@@ -30,7 +30,7 @@ func (n noted) Notes(_ context.Context, hostIDs []string) (map[string]session.Ho
 	return notes, nil
 }
 
-// A host may run what the table does not list: only its own word ends a drain.
+// A host may run sessions that the table does not list: only its own inventory ends a drain.
 func TestOnlyAnEmptyInventoryEndsADrain(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	client := &api.Client{URL: url, HTTP: http.DefaultClient, Tokens: token.Given("any")}
@@ -60,7 +60,8 @@ func TestOnlyAnEmptyInventoryEndsADrain(t *testing.T) {
 	}
 }
 
-// Inventories are as old as the broker's clock says. By a clock that is behind it, one from before the last end would count.
+// Inventories have the time of the broker's clock. By a clock that is behind, an inventory from before the last end
+// would count.
 func TestDrainGoesByTheBrokersClock(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-0", `{"Owner": "user1", "Registered": false}`)
@@ -107,7 +108,8 @@ func TestDrainGoesByTheClockOfTheAPI(t *testing.T) {
 	}
 }
 
-// A session that another one has replaced before it was asked for is gone, and the other one is deleted, too.
+// If a newer session replaces one before its deletion is requested, the old one is gone, and the newer one is deleted,
+// too.
 func TestDrainDeletesWhatReplacedASession(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	sessions := url + "/local/hosts/" + demoHost + "/sessions/"
@@ -117,7 +119,7 @@ func TestDrainDeletesWhatReplacedASession(t *testing.T) {
 		call(t, http.MethodPut, sessions+"a", `{"Owner": "user2", "CreationTime": "2026-11-23T09:30:00.5Z"}`)
 	}
 	said, status := typed(t, &answerer{replace}, "drain", demoHost, "--timeout", "1s", "--url", url)
-	if status != exitTimedOut || !strings.Contains(said, "1 of 1 ended\na came up meanwhile: it is deleted, too\n") || strings.Contains(said, "unsuccessful") {
+	if status != exitTimedOut || !strings.Contains(said, "1 of 1 ended\na started meanwhile: it is deleted, too\n") || strings.Contains(said, "unsuccessful") {
 		t.Errorf("%d\n%s", status, said)
 	}
 }
@@ -131,7 +133,7 @@ func (f inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// Sessions that come up and end do not put off the end of a drain, which says what it waits for.
+// Sessions that start and end do not prolong a drain, which says what it waits for.
 func TestDrainOfAHostThatIsNeverLeftAloneTimesOut(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -143,7 +145,7 @@ func TestDrainOfAHostThatIsNeverLeftAloneTimesOut(t *testing.T) {
 		"all are open":          {"DELETING", "", "s-0: still DELETING: its host is busy\n", start.Add(time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			now, looks := start, 0 // at the host, where every other time a new session lives
+			now, looks := start, 0 // how often the host's sessions were read; every other time there is a new one
 			answer := func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Date", now.Format(http.TimeFormat))
 				var asked any

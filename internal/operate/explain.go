@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/operate/story"
 )
 
-// sinceYesterday is how far back the logs are looked at where nothing else is said.
+// sinceYesterday is the default of how far back the logs are read.
 const sinceYesterday = 24 * time.Hour
 
 func (p *program) explainCommand() *cobra.Command {
@@ -23,9 +23,10 @@ and when, and what to do now.
 
 It reads the tables of the stack, what Systems Manager says of the host and the
 command, and what functions have logged. What your credentials may not read is
-left out, and said. It needs dynamodb:BatchGetItem on the table of sessions, and
-for all of it also on the table of hosts, ssm:DescribeInstanceInformation,
-ssm:ListCommandInvocations and logs:FilterLogEvents. It changes nothing.
+left out, and the output says so. It needs dynamodb:BatchGetItem on the table of
+sessions, and for all of it also on the table of hosts,
+ssm:DescribeInstanceInformation, ssm:ListCommandInvocations and
+logs:FilterLogEvents. It changes nothing.
 
 It exits with 1 if there is no such session.`,
 		Example: `  dcvbroker explain SessionId123
@@ -37,12 +38,12 @@ It exits with 1 if there is no such session.`,
 			return p.explain(cmd.Context(), args[0], since, format)
 		},
 	}
-	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are looked at\nfor a session that nobody deletes")
+	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are read\nfor a session without a deletion")
 	choice(cmd, &format, "output", "o", []string{"text", "json"}, "how to show it")
 	return cmd
 }
 
-// teller tells the stories of the system's sessions.
+// teller returns what tells the stories of the system's sessions.
 func (p *program) teller(ctx context.Context, since time.Duration) (*story.Teller, error) {
 	system, now, book, err := p.sources(ctx)
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// A ledger notes what is asked of a DynamoDB on its way there.
-type ledger struct {
+// A callLog is a proxy in front of DynamoDB that notes the operations.
+type callLog struct {
 	mu    sync.Mutex
 	asked []string
 }
 
-func (l *ledger) before(t *testing.T, endpoint string) (address string) {
+func (l *callLog) before(t *testing.T, endpoint string) (address string) {
 	t.Helper()
 	return before(t, endpoint, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
@@ -30,7 +30,7 @@ func (l *ledger) before(t *testing.T, endpoint string) (address string) {
 	})
 }
 
-// The tables, the template's log groups and Systems Manager of a stack, as far as they can be had here.
+// The stack's tables are DynamoDB Local's; its log groups and Systems Manager are simulated.
 func TestExplainAndStuckOfAStack(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
 	sys, address := startSystem(t, system.Options{DynamoDB: endpoint, DynamoDBKey: dynamodblocal.TestKey + "explain"})
@@ -72,7 +72,7 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 		}},
 	}
 	a.serve(t)
-	l := &ledger{}
+	l := &callLog{}
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", l.before(t, endpoint))
 	t.Setenv("AWS_ENDPOINT_URL_SSM", systemsManager.URL)
 	t.Setenv("AWS_ACCESS_KEY_ID", dynamodblocal.TestKey+"explain")
@@ -104,7 +104,7 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 		t.Errorf("asked of the tables: %v", asked)
 	}
 
-	// Whoever may not read the tables learns what is missing.
+	// A user who may not read the tables learns which permission is missing.
 	denied := func([]byte) (int, any) {
 		return http.StatusBadRequest, map[string]string{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}
 	}

@@ -15,10 +15,10 @@ import (
 	"dcv-session-broker/internal/operate/story"
 )
 
-// hostOf is a host of the local system.
+// hostOf returns the ID of a host of the local system.
 func hostOf(n int) string { return fmt.Sprintf("i-%017d", n) }
 
-// awaitRecord waits until the record of a session has that text.
+// awaitRecord waits until a session's record contains the text.
 func awaitRecord(t *testing.T, url, sessionID, text string) {
 	t.Helper()
 	record := ""
@@ -30,7 +30,7 @@ func awaitRecord(t *testing.T, url, sessionID, text string) {
 	t.Fatalf("%q is not in %s", text, record)
 }
 
-// awaitInventory sends one, and waits until the host has answered it, or one before.
+// awaitInventory sends an inventory, and waits until the host has answered it or an earlier one.
 func awaitInventory(t *testing.T, url, host string) {
 	t.Helper()
 	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
@@ -43,7 +43,7 @@ func awaitInventory(t *testing.T, url, host string) {
 	t.Fatalf("%s has answered none: %s", host, inventories)
 }
 
-// explained is a story that the program tells, which for people has the same in it.
+// explained returns the story as JSON, after checking that the one for people has the same texts.
 func explained(t *testing.T, sessionID string, args ...string) (told story.Story, text string, status int) {
 	t.Helper()
 	said, status := dcvbroker(t, "", append([]string{"explain", sessionID, "-o", "json"}, args...)...)
@@ -67,10 +67,10 @@ func explained(t *testing.T, sessionID string, args ...string) (told story.Story
 	return told, text, status
 }
 
-// agoPattern is how far a time is, which two runs of the program may tell differently.
+// agoPattern matches a distance in time, which two runs of the program may write differently.
 var agoPattern = regexp.MustCompile(`(in \d+ \w+|\d+ seconds?|\d+ \w+ ago|now)\b`)
 
-// wantIn looks for the texts in one text, one behind the other.
+// wantIn checks that the text contains the wanted texts in their order.
 func wantIn(t *testing.T, text string, wants ...string) {
 	t.Helper()
 	rest := strings.Join(strings.Fields(text), " ")
@@ -84,7 +84,7 @@ func wantIn(t *testing.T, text string, wants ...string) {
 	}
 }
 
-// What is not stuck has its story, too: it waits, was put back, has ended, was given up, or is not there.
+// Sessions that are not stuck have stories, too: one waits, was put back, has ended, was given up, or does not exist.
 func TestExplainWhatIsNotStuck(t *testing.T) {
 	sys, url := startSystem(t, system.Options{GiveUpAfter: 4 * time.Minute})
 	start := func(host int, id string) {

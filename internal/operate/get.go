@@ -51,7 +51,7 @@ A session that was DELETED is shown for two days.`,
 	return cmd
 }
 
-// selectionFlags are those that say which sessions are meant.
+// selectionFlags adds the flags that select sessions.
 func (p *program) selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those that live on this host: i-... or mi-...")
@@ -73,20 +73,20 @@ func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, 
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintln(p.err, "there is no session", table.Plain(strings.Join(missing, ", ")))
+		fmt.Fprintln(p.err, "there are no sessions", table.Plain(strings.Join(missing, ", ")))
 		return errUnsuccessful
 	}
 	if len(found) == 0 {
-		fmt.Fprintln(p.err, "no sessions are like that")
+		fmt.Fprintln(p.err, "no session meets these conditions")
 	}
 	return nil
 }
 
-// watch shows the sessions, and each again that changes, until it is interrupted.
+// watch shows the sessions, and each changed one again, until it is interrupted.
 func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection, format string) error {
 	shown := map[string]string{}
 	first := true
-	for ctx.Err() == nil { // that is how it ends
+	for ctx.Err() == nil { // it ends when it is interrupted
 		found, _, err := sessions.Find(ctx, c.API, s, p.now())
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -110,7 +110,7 @@ func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection
 func (p *program) show(found []api.Session, format string) error {
 	switch format {
 	case "json":
-		return p.json(append([]api.Session{}, found...)) // an array, also where there is none
+		return p.json(append([]api.Session{}, found...)) // an array, also if it is empty
 	case "csv":
 		return sessions.CSV(p.out, found, p.width > 0)
 	}
@@ -120,7 +120,7 @@ func (p *program) show(found []api.Session, format string) error {
 	return nil
 }
 
-// print leaves a wide table to the terminal to wrap: cut to its width, the IDs could not be told apart.
+// print does not cut a wide table to the terminal's width: cut IDs could not be told apart.
 func (p *program) print(t table.Table, format string) {
 	width := p.width
 	if format == "wide" {

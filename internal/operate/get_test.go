@@ -12,7 +12,7 @@ import (
 
 func TestGetReadsAllPages(t *testing.T) {
 	_, url := startSystem(t, system.Options{Token: apiToken})
-	const all = 1100 // more than one page, and more IDs than one call may have
+	const all = 1100 // more than fit on one page, and more than the IDs that one call may have
 	var ids []string
 	for i := range all {
 		ids = append(ids, fmt.Sprintf("s-%04d", i))

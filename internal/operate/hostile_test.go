@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/operate/token"
 )
 
-// What is said is free of what a terminal would obey, or would show in another place.
+// The output has no characters that control a terminal or change the direction of text.
 func TestTerminalIsNotMoved(t *testing.T) {
 	const hostile = "x\u202ey\x1b[2J\u009b1m"
 	_, url := startSystem(t, system.Options{})
@@ -47,7 +47,7 @@ func TestTerminalIsNotMoved(t *testing.T) {
 	})
 }
 
-// A command that is shown is one to copy: what a host calls a session is one word of it.
+// In a command to copy, a session's ID, which a host chooses, is one word.
 func TestCommandsToCopyQuoteIDs(t *testing.T) {
 	for id, want := range map[string]string{
 		"$(reboot)":  `dcvbroker cancel '$(reboot)'`,
@@ -67,7 +67,7 @@ func TestCommandsToCopyQuoteIDs(t *testing.T) {
 	}
 }
 
-// An answer was lost, and what came then does not say that nothing was done.
+// After a lost answer, a refusal of the repeat does not mean that nothing was done.
 func TestRefusalAfterALostAnswerLeavesItOpen(t *testing.T) {
 	for name, arrives := range map[string]bool{"it was recorded": true, "it was not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,8 @@
-// Command dcvbroker is what people who run fleets type: it shows, deletes and cancels sessions, tells why one is stuck, and looks
-// after a stack. It speaks to a stack, which it finds as the AWS CLI does (AWS_PROFILE, AWS_REGION, single sign-on), or to
-// the address of an API. Nothing that is deployed is made of it.
+// Command dcvbroker is the operator's command: it shows and deletes sessions, cancels deletions, explains why one is stuck,
+// and checks a stack. It connects to a stack, which it finds as the AWS CLI does (AWS_PROFILE, AWS_REGION, single sign-on),
+// or to the address of an API. It is no part of the deployed stack.
 //
-// Each verb has a file of its own here, which only wires. What a verb does is in a package below.
+// Each verb has its own file here, which only wires. The work of a verb is in a package below.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
-// width is that of a terminal; 0 if the file is none.
+// width returns the width of a terminal, or 0 if the file is none.
 func width(f *os.File) int {
 	columns, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// dcvbroker runs the program, and gives what it said, which must have nothing secret in it, and what it exits with.
+// dcvbroker runs the program and returns its output, which must contain no secret, and its exit code.
 func dcvbroker(t *testing.T, typed string, args ...string) (said string, status int) {
 	t.Helper()
 	var out strings.Builder
@@ -83,7 +83,7 @@ func TestSmokeOnOneMachine(t *testing.T) {
 	}
 }
 
-// The stack's table, stream and functions, with its user pool: as far as they can be had here.
+// The stack's table, stream, functions and user pool are simulated.
 func TestSmokeOfAStack(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
 	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint, DynamoDBKey: dynamodblocal.TestKey})
@@ -155,7 +155,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 
 	t.Run("a host with more sessions than an answer holds", func(t *testing.T) {
 		const host = "i-00000000000000003"
-		for range 300 { // of random IDs, which cannot be packed
+		for range 300 { // random IDs, which cannot be compressed
 			call(t, http.MethodPut, url+"/local/hosts/"+host+"/sessions/"+rand.Text()+rand.Text()+rand.Text()+rand.Text(), `{"Owner": "user1"}`)
 		}
 		awaitInventory(t, url, host)
@@ -219,7 +219,7 @@ func TestDoctorOnOneMachine(t *testing.T) {
 	})
 }
 
-// flat is a text in one line.
+// flat joins the lines of a text.
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func read(t *testing.T) []byte {
@@ -231,9 +231,8 @@ func read(t *testing.T) []byte {
 	return text
 }
 
-// processed is the documents' part of the template as CloudFormation gives it back. Other characters than those of ASCII it
-// would give back as question marks.
-// https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
+// processed returns the documents of the template as CloudFormation returns them. CloudFormation would return characters
+// outside ASCII as question marks. https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
 func processed(t *testing.T) string {
 	t.Helper()
 	written, err := template.Parse(read(t), nil)

@@ -20,12 +20,12 @@ func (p *program) pageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "page",
 		Short: "Shows sessions on a page in your browser, to delete them there",
-		Long: `Serves a page on this machine, on which sessions are seen, explained, deleted
-and their deletions cancelled: of the stack, with your credentials and your
-token. It prints the page's address, and goes on until it is interrupted.
+		Long: `Serves a page on this machine that shows, explains and deletes the sessions of
+the stack, and cancels deletions, with your credentials and your token. It
+prints the page's address and runs until it is interrupted.
 
-Whoever has the address can do on it what you can: behind its # stands a secret
-that is good until this ends. Other machines, other users of this one and pages
+Whoever has the address has your rights on the page: after its # is a secret
+that is valid until this ends. Other machines, other users of this one and pages
 of other sites get nothing.
 
 While the page is open it lists all sessions every few seconds. That costs what
@@ -41,7 +41,7 @@ describeSessions costs: --every says how often.`,
 			return p.page(cmd.Context(), port, every)
 		},
 	}
-	cmd.Flags().IntVar(&port, "port", 0, "where the page is (default: a free port)")
+	cmd.Flags().IntVar(&port, "port", 0, "the page's port (default: a free one)")
 	cmd.Flags().DurationVar(&every, "every", every, "how often the sessions are listed\nwhile the page is open")
 	return cmd
 }
@@ -66,12 +66,12 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	served := page.New(options)
 	server := &http.Server{Handler: served.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	server.RegisterOnShutdown(served.Close)
-	fmt.Fprintf(p.err, "The page of %s, until you press Ctrl-C. Keep its address to yourself: who has it can delete sessions.\n", options.About.Broker)
+	fmt.Fprintf(p.err, "The page of %s, until you press Ctrl-C. Keep its address secret: whoever has it can delete sessions.\n", options.About.Broker)
 	fmt.Fprintf(p.out, "http://%s/#%s\n", l.Addr(), served.Secret)
 	return serve(ctx, l, server)
 }
 
-// serve answers until it is interrupted. Calls under way have five seconds to end.
+// serve answers until it is interrupted. Open calls then have five seconds to end.
 func serve(ctx context.Context, l net.Listener, server *http.Server) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
@@ -86,7 +86,7 @@ func serve(ctx context.Context, l net.Listener, server *http.Server) error {
 	return nil
 }
 
-// explanation is what dcvbroker explain says of a session.
+// explanation returns the output of dcvbroker explain for a session.
 func (p *program) explanation(ctx context.Context, sessionID string) (string, error) {
 	teller, err := p.teller(ctx, sinceYesterday)
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *program) explanation(ctx context.Context, sessionID string) (string, er
 	return text.String(), nil
 }
 
-// aboutPage is what the page has to know of the system, and how dcvbroker finds it again.
+// aboutPage describes the system to the page, with the flags by which dcvbroker finds it.
 func (p *program) aboutPage(c *connection) shown.About {
 	about := shown.About{Broker: "the stack " + p.stack, NeedsToken: true, Explains: true, Address: c.API.URL, Arguments: []string{"--stack", p.stack}}
 	if c.Stack == nil {

@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// An openedPage is one that dcvbroker page serves.
+// An openedPage is a page that dcvbroker page serves.
 type openedPage struct {
 	address, secret string
 	interrupt       func() (status int)
@@ -63,7 +63,7 @@ func (p *openedPage) ask(t *testing.T, method, path, body string) string {
 	return string(answer)
 }
 
-// first is the first frame of the page's events: all that it shows.
+// first returns the first frame of the page's events, which has all that the page shows.
 func (p *openedPage) first(t *testing.T) string {
 	t.Helper()
 	resp := p.call(t, http.MethodGet, "/local/events", "")
@@ -77,7 +77,8 @@ func (p *openedPage) first(t *testing.T) string {
 	return ""
 }
 
-// The page runs from any folder, deletes for who has its address, explains, and ends without an error when it is interrupted.
+// The page runs from any folder, deletes for a user with its address, explains, and ends without an error when it is
+// interrupted.
 func TestPageOfAnAPI(t *testing.T) {
 	_, url := startSystem(t, system.Options{Token: apiToken})
 	call(t, http.MethodPut, url+"/local/hosts/"+hostOf(1)+"/sessions/a", `{"Owner": "user1"}`)
@@ -94,7 +95,8 @@ func TestPageOfAnAPI(t *testing.T) {
 	}
 }
 
-// Of a stack the page has the sessions by its API and when the hosts answered by its table; the token is of its user pool.
+// For a stack the page reads the sessions from its API and the hosts' answers from its table, with a token of its user
+// pool.
 func TestPageOfAStack(t *testing.T) {
 	endpoint := dynamodblocal.ForTest(t)
 	_, url := startSystem(t, system.Options{Token: apiToken, DynamoDB: endpoint, DynamoDBKey: dynamodblocal.TestKey + "page"})
@@ -122,7 +124,7 @@ func TestPageOfAStack(t *testing.T) {
 	wantIn(t, get(t, url+"/local/sessions"), `"State":"READY"`)
 	p.interrupt()
 
-	// Who may not read the table of hosts sees the sessions, and why the hosts' answers are missing.
+	// A user who may not read the Hosts table sees the sessions, and why the hosts' answers are missing.
 	a.answers = map[string]any{"BatchGetItem": func([]byte) (int, any) {
 		return http.StatusBadRequest, map[string]string{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}
 	}}
@@ -132,7 +134,7 @@ func TestPageOfAStack(t *testing.T) {
 	p.interrupt()
 }
 
-// An address where no API answers is not one to show a page of.
+// For an address where no API answers there is no page.
 func TestPageOfADeadAddress(t *testing.T) {
 	t.Setenv("TOKEN", apiToken)
 	var out, said strings.Builder

@@ -17,16 +17,16 @@ func (p *program) proxyCommand() *cobra.Command {
 	listen := ""
 	cmd := &cobra.Command{
 		Use:   "proxy",
-		Short: "Adds an access token to the calls of clients that have none",
-		Long: `Listens for clients that know nothing of access tokens, and passes their calls
+		Short: "Adds an access token to calls of clients that have none",
+		Long: `Listens for clients that cannot send access tokens, and passes their calls
 of /deleteSessions, /describeSessions and /cancelDeletions on to the broker with
-a token of its own, until it is interrupted. It keeps the token, fetches another
-before that one ends, and one more where the broker refuses it.
+its own token, until it is interrupted. It gets another token before that one
+expires, or when the broker refuses it.
 
-Whoever reaches it can see and delete every session. On 127.0.0.1, the default,
-these are all users of this machine. On another address it is everybody who can
-open a connection to it: let a firewall decide who can, and put something in
-front that speaks https, since this does not. It answers no browser.
+Whoever can connect to it can see and delete every session. On 127.0.0.1, the
+default, that is every user of this machine. On another address it is everybody
+who can reach that address: restrict that with a firewall, and put a server for
+https in front, since this one has none. It does not answer browsers.
 
 For a stack it needs the permissions cloudformation:DescribeStacks and
 cognito-idp:DescribeUserPoolClient; with --url and TOKEN_URL, CLIENT_ID and
@@ -50,7 +50,7 @@ func (p *program) proxy(ctx context.Context, listen string) error {
 		return fmt.Errorf("get an access token: %w", err)
 	}
 	if _, fixed := c.API.Tokens.(token.Given); fixed {
-		fmt.Fprintln(p.err, "note: the token in TOKEN is never replaced: once it has ended, every call is answered 502. TOKEN_URL, CLIENT_ID and CLIENT_SECRET get another each time")
+		fmt.Fprintln(p.err, "note: the token in TOKEN is never replaced: after it has expired, every call is answered 502. With TOKEN_URL, CLIENT_ID and CLIENT_SECRET the proxy gets new ones")
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {

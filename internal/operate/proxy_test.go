@@ -21,9 +21,9 @@ import (
 )
 
 // An edh is Engineering Development Hub 26.8, as far as it deletes sessions (source/soca/cluster_manager/utils/
-// dcv_broker_client.py and web_interface/api/v1/dcv/delete_virtual_desktop.py in awslabs/engineering-development-hub): it has
-// one https address for all calls and sends no token, tries three times without a pause, takes any 2xx, and terminates the
-// host whatever came of it.
+// dcv_broker_client.py and web_interface/api/v1/dcv/delete_virtual_desktop.py in awslabs/engineering-development-hub): it
+// has one https address for all calls and sends no token, tries three times without a pause, accepts any 2xx, and then
+// terminates the host in any case.
 type edh struct {
 	broker string
 	http   *http.Client
@@ -57,7 +57,7 @@ func (e edh) post(path string, body any) (answer map[string]any, failed string) 
 	return nil, failed
 }
 
-// deleteDesktop ends the desktop whose session has that name, or ID, and says what its log would.
+// deleteDesktop ends the desktop whose session has that name or ID, and returns EDH's log.
 func (e edh) deleteDesktop(name string, terminate func()) (says string) {
 	defer terminate()
 	described, failed := e.post("/describeSessions", map[string]any{})
@@ -84,11 +84,11 @@ func (e edh) deleteDesktop(name string, terminate func()) (says string) {
 	return fmt.Sprint("deleteSessions failed: ", unsuccessful[0].(map[string]any)["FailureReason"])
 }
 
-// A proxied system wants a token, which dcvbroker proxy has.
+// A proxied system needs a token, which dcvbroker proxy adds.
 type proxied struct {
 	url, proxy     string
 	issued         atomic.Int32
-	refuse         atomic.Int32 // so many calls of the API are answered 401
+	refuse         atomic.Int32 // how many calls of the API are answered 401
 	calls          atomic.Int32 // of the API
 	ahead          atomic.Int64 // of the real time
 	edh            edh
@@ -142,7 +142,8 @@ func startProxy(t *testing.T) *proxied {
 	return c
 }
 
-// behindHTTPS is what DEPLOYING.md has in front of the proxy: it speaks https, and sends Session Manager's broker the rest.
+// behindHTTPS is the server in front of the proxy as in DEPLOYING.md: it has https, and passes other calls on to
+// Session Manager's broker.
 func (c *proxied) behindHTTPS(t *testing.T) edh {
 	t.Helper()
 	address, err := url.Parse(c.proxy)
@@ -161,14 +162,14 @@ func (c *proxied) behindHTTPS(t *testing.T) edh {
 	return edh{server.URL, server.Client()}
 }
 
-// desktop starts a session on a host of its own, as EDH does, and gives what terminates that.
+// desktop starts a session on its own host, as EDH does, and returns the function that terminates the host.
 func (c *proxied) desktop(t *testing.T, n int, id string) (host string, terminate func()) {
 	t.Helper()
 	call(t, http.MethodPut, c.url+"/local/hosts/"+hostOf(n)+"/sessions/"+id, `{"Owner": "user1"}`)
 	return hostOf(n), func() { call(t, http.MethodPost, c.url+"/local/hosts/"+hostOf(n)+"/terminate", "") }
 }
 
-// EDH ends a desktop: the session is being deleted, and ends although its host is terminated amid that.
+// EDH ends a desktop: the deletion ends although EDH terminates the host meanwhile.
 func TestClientWithoutATokenDeletes(t *testing.T) {
 	c := startProxy(t)
 	_, terminate := c.desktop(t, 1, "desk-1")
@@ -177,7 +178,7 @@ func TestClientWithoutATokenDeletes(t *testing.T) {
 	}
 	awaitRecord(t, c.url, "desk-1", `"State":"DELETED"`)
 
-	// A desktop whose host is refused: EDH logs the reason, and terminates the host. The session ends without anybody's deletion.
+	// A desktop whose host is refused: EDH logs the reason, and terminates the host. The session ends without a deletion.
 	host, terminate := c.desktop(t, 2, "desk-2")
 	call(t, http.MethodPost, c.url+"/local/hosts/"+host+"/disconnect", "")
 	if got := c.edh.deleteDesktop("desk-2", terminate); !strings.HasPrefix(got, "deleteSessions failed: ") || !strings.Contains(got, "not connected") {
@@ -192,13 +193,13 @@ func TestClientWithoutATokenDeletes(t *testing.T) {
 	if issued := c.issued.Load(); issued != 1 {
 		t.Errorf("%d tokens were issued", issued)
 	}
-	// What it creates goes elsewhere.
+	// Its createSessions goes to Session Manager's broker.
 	if c.edh.post("/createSessions", []any{}); c.askedOfAnother.Load() == 0 {
 		t.Error("createSessions did not reach Session Manager's broker")
 	}
 }
 
-// Where it could only answer that it has no token it does not begin.
+// The proxy does not start if it cannot get a token.
 func TestProxyDoesNotBeginWithoutAToken(t *testing.T) {
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, secret, _ := r.BasicAuth(); secret != clientSecret {
@@ -220,7 +221,7 @@ func TestProxyDoesNotBeginWithoutAToken(t *testing.T) {
 		"a wrong secret": {map[string]string{"TOKEN_URL": issuer.URL, "CLIENT_ID": "edh", "CLIENT_SECRET": "wr0ng"}, []string{"get an access token: " + issuer.URL + " answered 401, invalid_client"}},
 		"no issuer":      {map[string]string{"TOKEN_URL": "http://127.0.0.1:1", "CLIENT_ID": "edh", "CLIENT_SECRET": clientSecret}, []string{"get an access token: ", "connection refused"}},
 		"a taken port":   {map[string]string{"TOKEN_URL": issuer.URL, "CLIENT_ID": "edh", "CLIENT_SECRET": clientSecret}, []string{"address already in use (choose another address with --listen HOST:PORT)"}},
-		"a fixed token":  {map[string]string{"TOKEN": apiToken}, []string{"note: the token in TOKEN is never replaced: once it has ended, every call is answered 502", "address already in use"}},
+		"a fixed token":  {map[string]string{"TOKEN": apiToken}, []string{"note: the token in TOKEN is never replaced: after it has expired, every call is answered 502", "address already in use"}},
 	} {
 		var out strings.Builder
 		p := program{out: &out, err: &out, now: time.Now, getenv: func(name string) string { return c.env[name] }}
@@ -232,7 +233,7 @@ func TestProxyDoesNotBeginWithoutAToken(t *testing.T) {
 	}
 }
 
-// Without the broker EDH tries three times and terminates the host all the same.
+// Without the broker EDH tries three times and still terminates the host.
 func TestClientWithoutATokenGoesOnWithoutTheBroker(t *testing.T) {
 	c := startProxy(t)
 	_, terminate := c.desktop(t, 1, "desk-1")
@@ -241,7 +242,7 @@ func TestClientWithoutATokenGoesOnWithoutTheBroker(t *testing.T) {
 		t.Error(got)
 	}
 	awaitRecord(t, c.url, "desk-1", `"State":"DELETED"`)
-	// Each new token is billed. Where new ones are refused, too, there is one a minute.
+	// Each new token is billed. If new ones are refused, too, the proxy gets one a minute.
 	if issued, calls := c.issued.Load(), c.calls.Load(); issued != 2 || calls != 4 {
 		t.Errorf("%d tokens were issued for %d calls", issued, calls)
 	}
@@ -251,7 +252,7 @@ func TestClientWithoutATokenGoesOnWithoutTheBroker(t *testing.T) {
 	}
 }
 
-// The token is replaced before it ends, and once where the API refuses it, so that the client sees nothing of that.
+// The proxy replaces the token before it expires, and once when the API refuses it; the client does not notice.
 func TestProxyRenewsItsToken(t *testing.T) {
 	c := startProxy(t)
 	for range 3 {

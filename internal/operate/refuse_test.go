@@ -8,7 +8,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// What a script fills in may be empty: --owner "$OWNER". That is not the wish for all sessions.
+// A script's variable may be empty: --owner "$OWNER". That must not select all sessions.
 func TestEmptyWordsMeanNoSessions(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1", "CreationTime": "2026-01-01T00:00:00Z"}`)

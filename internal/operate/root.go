@@ -20,14 +20,14 @@ import (
 // A program is one run of dcvbroker.
 type program struct {
 	in       io.Reader
-	out, err io.Writer // what was asked for, and what is said about it
+	out, err io.Writer // the result, and messages about it
 	getenv   func(string) string
 	now      func() time.Time
-	// interactive: somebody sits there who can be asked.
+	// interactive is true if a user at a terminal can answer questions.
 	interactive bool
-	// width and errWidth are those of the terminals that out and err are, or 0.
+	// width and errWidth are the widths of the terminals out and err, or 0.
 	width, errWidth int
-	// pause is between the first looks at what takes the broker seconds.
+	// pause is the first wait when the program polls for what takes the broker seconds.
 	pause time.Duration
 	// cacheDir is where tokens are kept; "" keeps none.
 	cacheDir string
@@ -35,21 +35,21 @@ type program struct {
 	stack, url, region, profile string
 }
 
-// What a run ends with, for scripts.
+// The exit codes, for scripts.
 const (
 	exitDone         = 0
-	exitUnsuccessful = 1 // some of it: a session, a check
+	exitUnsuccessful = 1 // a session or a check failed
 	exitTimedOut     = 2
 	exitNotRun       = 3 // usage, credentials, no answer
 )
 
-// What a verb returns that has said already what is wrong.
+// The errors of a verb that has already printed what is wrong.
 var (
 	errUnsuccessful = errors.New("some were unsuccessful")
 	errTimedOut     = errors.New("timed out")
 )
 
-// worst is the error that a run ends with of several: what could not be run, then what timed out, then what was unsuccessful.
+// worst returns the most severe of several errors: could not run, then timed out, then unsuccessful.
 func worst(errs ...error) (worst error) {
 	rank := func(err error) int {
 		switch {
@@ -73,10 +73,10 @@ func worst(errs ...error) (worst error) {
 // version is set when a release is built.
 var version = doctor.Devel
 
-// run runs the program, and gives what it exits with.
+// run runs the program and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command()
-	root.SetArgs(append([]string{}, args...)) // cobra takes nil for those of the process
+	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's arguments
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
@@ -100,14 +100,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitNotRun
 }
 
-// command is the whole tree. Each verb is added here, in the order in which help lists them.
+// command returns the root command. Each verb is added here, in the order of the help.
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dcvbroker",
-		Short: "Looks at and ends the sessions of dcv-session-broker",
-		Long: `Looks at and ends the sessions of dcv-session-broker.
+		Short: "Shows and deletes the sessions of dcv-session-broker",
+		Long: `Shows and deletes the sessions of dcv-session-broker.
 
-It speaks to a stack, which it finds as the AWS CLI does, or to the address of
+It connects to a stack, which it finds as the AWS CLI does, or to the address of
 an API: --url, or the environment's DCVBROKER_URL. Access tokens are then those
 of TOKEN, or of TOKEN_URL, CLIENT_ID and CLIENT_SECRET (and SCOPE), or, for a
 stack, of its user pool.
@@ -119,7 +119,7 @@ and 3 if it could not run.`,
   dcvbroker get --url http://127.0.0.1:8080    # what make run has started`,
 		Version:       version,
 		SilenceErrors: true,
-		// How far a verb may be from what was typed, to be proposed.
+		// How many typing errors a verb may have to be proposed.
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
 		Args:                       noArgs,
@@ -147,9 +147,10 @@ and 3 if it could not run.`,
 	return root
 }
 
-// noneEmpty refuses what a script did not fill in, as in --owner "$OWNER": without an owner all sessions would be meant.
+// noneEmpty refuses empty arguments and flags, as in --owner "$OWNER" of a script: without an owner the verb would take
+// all sessions.
 func noneEmpty(cmd *cobra.Command, args []string) (err error) {
-	if cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd { // what is begun may be empty
+	if cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd { // the word to complete may be empty
 		return nil
 	}
 	if slices.Contains(args, "") {
@@ -163,7 +164,7 @@ func noneEmpty(cmd *cobra.Command, args []string) (err error) {
 	return err
 }
 
-// address says which system is meant: that of a flag goes before that of the environment.
+// address reads which system is meant: a flag takes precedence over the environment.
 func (p *program) address(cmd *cobra.Command) error {
 	stackGiven := cmd.Flags().Changed("stack")
 	if stackGiven && p.url != "" {
@@ -174,12 +175,12 @@ func (p *program) address(cmd *cobra.Command) error {
 	}
 	p.url = strings.TrimRight(p.url, "/")
 	if p.url != "" && !strings.HasPrefix(p.url, "http://") && !strings.HasPrefix(p.url, "https://") {
-		return fmt.Errorf("%q is no address: it begins with http:// or https://", p.url)
+		return fmt.Errorf("%q is not an address: one begins with http:// or https://", p.url)
 	}
 	return nil
 }
 
-// noArgs is of a command that takes no arguments.
+// noArgs is for a command that takes no arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -191,7 +192,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s does not know %q%s: see %[1]s --help", cmd.CommandPath(), args[0], like)
 }
 
-// oneArg is of a command that takes one argument.
+// oneArg is for a command that takes one argument.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -201,7 +202,7 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
-// refuseUnknown has cobra's own verbs refuse what they do not know: they print help, as if that were what was asked for.
+// refuseUnknown makes cobra's own verbs refuse unknown arguments, for which they would print help.
 func refuseUnknown(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
@@ -224,7 +225,7 @@ func refuseUnknown(root *cobra.Command) {
 	}
 }
 
-// choice is a flag that has one of these values.
+// choice adds a flag that takes one of these values.
 func choice(cmd *cobra.Command, into *string, name, short string, values []string, usage string) {
 	cmd.Flags().VarP(&choiceValue{into, values}, name, short, usage+":\n"+strings.Join(values, ", "))
 	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -254,7 +255,7 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
-// json writes what a verb shows for programs.
+// json writes the output of a verb for programs.
 func (p *program) json(shown any) error {
 	encoder := json.NewEncoder(p.out)
 	encoder.SetEscapeHTML(false)
@@ -262,5 +263,5 @@ func (p *program) json(shown any) error {
 	return encoder.Encode(shown)
 }
 
-// slowPause is between two looks at what takes AWS minutes.
+// slowPause is the wait when the program polls for what takes AWS minutes.
 const slowPause = 5 * time.Second

@@ -64,7 +64,7 @@ func TestCompletion(t *testing.T) {
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/render-7", `{"Owner": "user2"}`)
 	for typed, want := range map[string]string{
 		"get -o ":                                   "table wide json csv",
-		"get --state D":                             "CREATING READY DELETING DELETED UNKNOWN", // shells choose
+		"get --state D":                             "CREATING READY DELETING DELETED UNKNOWN", // the shell filters
 		"delete --url " + url + " ren":              "render-7",
 		"cancel --url " + url + " render-7 ":        "design-review",
 		"explain --url " + url + " ren":             "render-7",
@@ -115,7 +115,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"get -o yaml", "it can be table, wide, json, csv: see dcvbroker get --help"},
 		{"get --state GONE", "it can be CREATING, READY, DELETING, DELETED, UNKNOWN: see dcvbroker get --help"},
 		{"get --stack studio --url " + url, "leave one out"},
-		{"get --url 127.0.0.1:8080", "it begins with http:// or https://"},
+		{"get --url 127.0.0.1:8080", "one begins with http:// or https://"},
 		{"get --url http://127.0.0.1:1", "is a system running there, which make run starts?"},
 		{"get --url " + none.URL, "set TOKEN, or TOKEN_URL, CLIENT_ID and CLIENT_SECRET"},
 		{"get --stack nowhere", "name another with --stack"},
@@ -127,7 +127,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"delete s-1 --grace 5s", "from 1m to 24h: see dcvbroker delete --help"},
 		{"delete s-1 --grace 10m --force", "leave --grace and --message out: see dcvbroker delete --help"},
 		{"cancel", "see dcvbroker cancel --help"},
-		{"cancel --all s-1", "leave it out, or IDs, --owner and --host: see dcvbroker cancel --help"},
+		{"cancel --all s-1", "give either --all, or IDs, --owner and --host: see dcvbroker cancel --help"},
 		{"drain", "see dcvbroker drain --help"},
 		{"drain a b", "see dcvbroker drain --help"},
 		{"drain --url " + url + " " + demoHost, "give --yes"},
@@ -135,10 +135,10 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"delete-stack --url " + url, "give --stack"},
 		{"explain", "see dcvbroker explain --help"},
 		{"explain s-1 --url http://127.0.0.1:1", "make run starts it"},
-		{"explain s-1 --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
-		{"stuck --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
+		{"explain s-1 --url " + none.URL, "For an API in AWS name its stack: --stack NAME"},
+		{"stuck --url " + none.URL, "For an API in AWS name its stack: --stack NAME"},
 		{"stuck all", "see dcvbroker stuck --help"},
-		{"doctor --url " + none.URL, "Of an API in AWS its stack is asked: --stack NAME"},
+		{"doctor --url " + none.URL, "For an API in AWS name its stack: --stack NAME"},
 		{"smoke now", "see dcvbroker smoke --help"},
 		{"proxy now", "see dcvbroker proxy --help"},
 		{"proxy --listen nowhere --url " + url, "choose another address with --listen HOST:PORT)"},
@@ -158,7 +158,7 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	if said, status := dcvbroker(t, "", "get"); status != exitNotRun || !strings.Contains(said, "aws sts get-caller-identity tells. For a system on one machine give --url") {
+	if said, status := dcvbroker(t, "", "get"); status != exitNotRun || !strings.Contains(said, "aws sts get-caller-identity shows whether there are credentials, and whose. For a system on one machine give --url") {
 		t.Errorf("%d\n%s", status, said)
 	}
 }
@@ -196,7 +196,7 @@ func TestEachVerbRunsFromAnEmptyFolder(t *testing.T) {
 	}
 }
 
-// What programs read does not change without README.md, which lists the fields.
+// The fields of the output for programs are those that README.md lists.
 func TestJSONIsAsDocumented(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/a", `{"Owner": "user1"}`)
@@ -221,7 +221,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// documented compares fields with those that are listed between two texts of README.md.
+	// documented compares fields with the list between two texts of README.md.
 	documented := func(from, to string, types ...reflect.Type) {
 		t.Helper()
 		_, text, _ := strings.Cut(string(readme), from)

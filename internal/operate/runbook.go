@@ -8,7 +8,7 @@ import (
 )
 
 //go:embed RUNBOOK.md
-var onCall string
+var runbookText string
 
-// readRunbook is the runbook, for verbs that say what to do.
-var readRunbook = sync.OnceValues(func() (*runbook.Runbook, error) { return runbook.Parse(onCall) })
+// readRunbook parses the runbook, for verbs that say what to do.
+var readRunbook = sync.OnceValues(func() (*runbook.Runbook, error) { return runbook.Parse(runbookText) })

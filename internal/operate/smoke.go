@@ -16,10 +16,10 @@ import (
 func (p *program) smokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "smoke",
-		Short: "Tries a broker out, from token to DELETED",
-		Long: `Tries a broker out from the outside: a record of a session that nobody has is
-deleted by force through the API, and followed until it is DELETED. No host is
-needed, and nothing is closed on one.`,
+		Short: "Tests a broker, from token to DELETED",
+		Long: `Tests a broker from the outside: it makes the record of a session that does not
+exist, deletes it by force through the API, and waits until it is DELETED. It
+needs no host, and closes nothing on one.`,
 		Example: `  dcvbroker smoke --stack studio
   dcvbroker smoke --url http://127.0.0.1:8080`,
 		Args: noArgs,
@@ -40,10 +40,10 @@ func (p *program) smoke(ctx context.Context) error {
 	}
 	check := &smoke.Check{
 		API: c.API.URL, HTTP: c.API.HTTP, Tokens: c.API.Tokens,
-		Pause: 200 * time.Millisecond, Patience: 2 * time.Minute, Out: p.out,
+		Pause: 200 * time.Millisecond, Timeout: 2 * time.Minute, Out: p.out,
 	}
 	if cache, ok := c.API.Tokens.(*token.Cache); ok {
-		check.Tokens = cache.From // to get one is what is tried out
+		check.Tokens = cache.From // the test includes getting a token
 	}
 	if c.Stack == nil {
 		check.Records = &smoke.Control{HTTP: c.API.HTTP, URL: c.API.URL}

@@ -12,12 +12,12 @@ func (p *program) stuckCommand() *cobra.Command {
 	format := "text"
 	cmd := &cobra.Command{
 		Use:   "stuck",
-		Short: "Lists the deletions that do not get on, and what to do",
-		Long: `Lists the deletions that do not get on, the oldest first: their reason, host and
-attempts, what happens next, and what to do. Stuck is a deletion of which an
-attempt failed or brought no answer, or which nobody has worked on in time; so
-is a session that was removed by force and is still to be closed. Those that
-wait for their close time are only counted.
+		Short: "Lists the deletions that are stuck, and what to do",
+		Long: `Lists the deletions that are stuck, the oldest first: their reason, host and
+attempts, what happens next, and what to do. A deletion is stuck if an attempt
+failed or had no answer, or if cleanup did not process it in time. The list also
+has sessions that were removed by force and still have to be closed. Deletions
+that wait for their close time are only counted.
 
 It reads the index of open deletions, not the whole table, and the records
 themselves. It needs dynamodb:Query on the index by-lease, and

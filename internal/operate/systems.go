@@ -18,7 +18,7 @@ import (
 	"dcv-session-broker/internal/operate/stack"
 )
 
-// system is what is known of the sessions beside the API: of the stack, or of the system on one machine.
+// system returns what reads the records of the stack, or of the system on one machine.
 func (p *program) system(ctx context.Context) (records.System, error) {
 	if p.url != "" {
 		l, _, err := p.local(ctx)
@@ -59,7 +59,7 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 	}, nil
 }
 
-// sources are what explain and stuck tell from: the system, its clock, and the runbook.
+// sources returns what explain and stuck read: the system, its clock, and the runbook.
 func (p *program) sources(ctx context.Context) (system records.System, now func() time.Time, book *runbook.Runbook, err error) {
 	if system, err = p.system(ctx); err != nil {
 		return nil, nil, nil, err
@@ -71,19 +71,19 @@ func (p *program) sources(ctx context.Context) (system records.System, now func(
 	return system, now, book, err
 }
 
-// hostsTable is the stack's table of hosts.
+// hostsTable returns the stack's table of hosts.
 func hostsTable(cfg aws.Config, s *stack.Stack) (dynamo.Hosts, error) {
 	name, err := s.Output("HostsTableName")
 	return dynamo.Hosts{Client: dynamodb.NewFromConfig(cfg), Table: name}, err
 }
 
-// local is the system on one machine.
+// local returns the system on one machine.
 func (p *program) local(ctx context.Context) (l records.Local, cfg aws.Config, err error) {
 	cfg, err = p.sdk(ctx)
 	return records.Local{HTTP: httpClient(), URL: p.url, SystemsManager: records.SystemsManager{Client: p.localSSM(cfg)}}, cfg, err
 }
 
-// localSSM and localEC2 are the simulated ones, beside the control API.
+// localSSM and localEC2 return clients of the simulated services, at the address of the control API.
 func (p *program) localSSM(cfg aws.Config) *ssm.Client {
 	return ssm.NewFromConfig(cfg, func(o *ssm.Options) { o.BaseEndpoint = aws.String(p.url + "/local/ssm") })
 }

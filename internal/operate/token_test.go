@@ -12,7 +12,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// An issuer's tokens are billed: one is kept, goes to its API only, and is replaced once the API refuses it.
+// An issuer bills tokens: one is kept, is sent to its API only, and is replaced when the API refuses it.
 func TestTokensAreKept(t *testing.T) {
 	_, one := startSystem(t, system.Options{Token: apiToken})
 	_, other := startSystem(t, system.Options{Token: apiToken + "-2"})
@@ -49,14 +49,14 @@ func TestTokensAreKept(t *testing.T) {
 			t.Errorf("%d, %d were issued\n%s", status, issued.Load(), said)
 		}
 	}
-	// The other API refuses it, and then a fresh one: that is the end.
+	// The other API refuses it, and then a new one: the program gives up.
 	if said, status := get(second); status != exitNotRun || issued.Load() != 3 || !strings.Contains(said, "look at Issuer, Audience and Scope") {
 		t.Errorf("%d, %d were issued\n%s", status, issued.Load(), said)
 	}
 	if said, status := get(first); status != exitDone || issued.Load() != 3 || sentTo[one] != "Bearer "+apiToken {
 		t.Errorf("%d, %d were issued\n%s", status, issued.Load(), said)
 	}
-	// What was kept is refused.
+	// The kept token is refused.
 	files, err := filepath.Glob(filepath.Join(dir, "token-*"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%q, %v", files, err)
@@ -82,7 +82,7 @@ func TestTokensAreKept(t *testing.T) {
 		t.Errorf("%d\n%s", status, said)
 	}
 	env = map[string]string{"TOKEN": apiToken + "-3"}
-	if said, status := get(first); status != exitNotRun || !strings.Contains(said, "set TOKEN to one that is still good") {
+	if said, status := get(first); status != exitNotRun || !strings.Contains(said, "set TOKEN to one that has not expired") {
 		t.Errorf("%d\n%s", status, said)
 	}
 }

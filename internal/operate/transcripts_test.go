@@ -21,59 +21,59 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// The transcripts of testdata type dcvbroker against a system on one machine, each its own. Their commands:
+// The transcripts of testdata run dcvbroker, each against its own system on one machine. Their commands:
 //
 //	dcvbroker ARGS...          runs it; without "!" it must exit with 0
-//	exits STATUS               compares what the last one exited with
-//	answer TEXT                is typed on the terminal of the next one, which without this has none
-//	begin ARGS..., finish      the same, but beside what comes between; interrupt is typed meanwhile
-//	goes-on                    sees that what has begun does not end
-//	post PATH BODY [HEADER]    asks what has begun to listen, at the address that it has said, and gives the answer's status and body
-//	says N PATTERN             waits until what has begun has said so N times
+//	exits STATUS               compares the last one's exit code
+//	answer TEXT                is typed on the terminal of the next one; without it that has no terminal
+//	begin ARGS..., finish      the same in the background; interrupt ends it as Ctrl-C does
+//	goes-on                    checks that the one in the background does not end
+//	post PATH BODY [HEADER]    calls the one in the background at the address that it has printed, and prints the answer's status and body
+//	says N PATTERN             waits until the one in the background has printed that N times
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
-//	await-reason SESSION PATTERN  waits until its StateReason fits
+//	await-reason SESSION PATTERN  waits until its StateReason matches
 //	running HOST [SESSION...]  compares what really runs there, by ID
-//	advance DURATION           sets the clock of the whole system on
+//	advance DURATION           sets the clock of the whole system forward
 func TestTranscripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			s := &stage{ctx: t.Context()}
+			s := &scenario{ctx: t.Context()}
 			if err := s.start(env); err != nil {
 				return err
 			}
-			env.Values[stageKey{}] = s
+			env.Values[scenarioKey{}] = s
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"dcvbroker": onStage((*stage).dcvbroker), "exits": onStage((*stage).exits), "answer": onStage((*stage).answer),
-			"begin": onStage((*stage).begin), "finish": onStage((*stage).finish), "post": onStage((*stage).post), "says": onStage((*stage).says), "interrupt": onStage((*stage).interrupt), "goes-on": onStage((*stage).goesOn), "control": onStage((*stage).control),
-			"await": onStage((*stage).await), "await-reason": onStage((*stage).awaitReason), "running": onStage((*stage).running), "advance": onStage((*stage).advance),
+			"dcvbroker": onScenario((*scenario).dcvbroker), "exits": onScenario((*scenario).exits), "answer": onScenario((*scenario).answer),
+			"begin": onScenario((*scenario).begin), "finish": onScenario((*scenario).finish), "post": onScenario((*scenario).post), "says": onScenario((*scenario).says), "interrupt": onScenario((*scenario).interrupt), "goes-on": onScenario((*scenario).goesOn), "control": onScenario((*scenario).control),
+			"await": onScenario((*scenario).await), "await-reason": onScenario((*scenario).awaitReason), "running": onScenario((*scenario).running), "advance": onScenario((*scenario).advance),
 		},
 	})
 }
 
-// A stage is the system of one transcript.
-type stage struct {
-	ctx    context.Context
-	sys    *system.System
-	url    string
-	ahead  atomic.Int64 // of the real time
-	typed  string
-	status int
-	beside *begun
+// A scenario is the system of one transcript.
+type scenario struct {
+	ctx        context.Context
+	sys        *system.System
+	url        string
+	ahead      atomic.Int64 // of the real time
+	typed      string
+	status     int
+	background *begun
 }
 
-type stageKey struct{}
+type scenarioKey struct{}
 
-func onStage(do func(*stage, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
+func onScenario(do func(*scenario, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
-		do(ts.Value(stageKey{}).(*stage), ts, neg, args)
+		do(ts.Value(scenarioKey{}).(*scenario), ts, neg, args)
 	}
 }
 
-func (s *stage) start(env *testscript.Env) (err error) {
+func (s *scenario) start(env *testscript.Env) (err error) {
 	s.sys, err = system.New(s.ctx, system.Options{
 		Template: "../../template.yaml", Dir: env.WorkDir + "/.hosts",
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1},
@@ -88,8 +88,8 @@ func (s *stage) start(env *testscript.Env) (err error) {
 	return nil
 }
 
-// run runs dcvbroker as one types it who has set DCVBROKER_URL.
-func (s *stage) run(args []string) func(ctx context.Context, out, err io.Writer) int {
+// run runs dcvbroker with DCVBROKER_URL set.
+func (s *scenario) run(args []string) func(ctx context.Context, out, err io.Writer) int {
 	typed := s.typed
 	s.typed = ""
 	return func(ctx context.Context, out, err io.Writer) int {
@@ -102,70 +102,70 @@ func (s *stage) run(args []string) func(ctx context.Context, out, err io.Writer)
 	}
 }
 
-func (s *stage) dcvbroker(ts *testscript.TestScript, neg bool, args []string) {
+func (s *scenario) dcvbroker(ts *testscript.TestScript, neg bool, args []string) {
 	s.status = s.run(args)(s.ctx, ts.Stdout(), ts.Stderr())
 	if neg != (s.status != exitDone) {
 		ts.Fatalf("exited with %d", s.status)
 	}
 }
 
-func (s *stage) exits(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) exits(ts *testscript.TestScript, _ bool, args []string) {
 	if strconv.Itoa(s.status) != args[0] {
 		ts.Fatalf("exited with %d", s.status)
 	}
 }
 
-func (s *stage) answer(_ *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) answer(_ *testscript.TestScript, _ bool, args []string) {
 	s.typed = strings.Join(args, " ") + "\n"
 }
 
-func (s *stage) begin(_ *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) begin(_ *testscript.TestScript, _ bool, args []string) {
 	run := s.run(args)
 	b := &begun{ended: make(chan int, 1)}
-	s.beside = b
+	s.background = b
 	ctx, cancel := context.WithCancel(s.ctx)
 	b.interrupt = cancel
 	go func() { b.ended <- run(ctx, &b.out, &b.err) }()
 }
 
-func (s *stage) interrupt(*testscript.TestScript, bool, []string) { s.beside.interrupt() }
+func (s *scenario) interrupt(*testscript.TestScript, bool, []string) { s.background.interrupt() }
 
-func (s *stage) finish(ts *testscript.TestScript, neg bool, _ []string) {
+func (s *scenario) finish(ts *testscript.TestScript, neg bool, _ []string) {
 	select {
-	case s.status = <-s.beside.ended:
-		_, _ = io.WriteString(ts.Stdout(), s.beside.out.String())
-		_, _ = io.WriteString(ts.Stderr(), s.beside.err.String())
+	case s.status = <-s.background.ended:
+		_, _ = io.WriteString(ts.Stdout(), s.background.out.String())
+		_, _ = io.WriteString(ts.Stderr(), s.background.err.String())
 	case <-time.After(time.Minute):
-		ts.Fatalf("it is still running, and said\n%s", s.beside.err.String())
+		ts.Fatalf("it is still running, and said\n%s", s.background.err.String())
 	}
 	if neg != (s.status != exitDone) {
 		ts.Fatalf("exited with %d", s.status)
 	}
 }
 
-// goesOn leaves it the time for some looks.
-func (s *stage) goesOn(ts *testscript.TestScript, _ bool, _ []string) {
+// goesOn waits long enough for some looks.
+func (s *scenario) goesOn(ts *testscript.TestScript, _ bool, _ []string) {
 	time.Sleep(200 * time.Millisecond)
-	if len(s.beside.ended) > 0 {
-		ts.Fatalf("it has ended, and said\n%s", s.beside.err.String())
+	if len(s.background.ended) > 0 {
+		ts.Fatalf("it has ended, and said\n%s", s.background.err.String())
 	}
 }
 
-func (s *stage) says(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) says(ts *testscript.TestScript, _ bool, args []string) {
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	pattern := regexp.MustCompile("(?m)" + args[1])
-	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.beside.out.String()+s.beside.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.background.out.String()+s.background.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("it said\n%s", s.beside.err.String())
+			ts.Fatalf("it said\n%s", s.background.err.String())
 		}
 	}
 }
 
 var listening = regexp.MustCompile(`(?m)^http://[0-9.:\[\]]+`)
 
-func (s *stage) post(ts *testscript.TestScript, _ bool, args []string) {
-	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, listening.FindString(s.beside.err.String())+args[0], strings.NewReader(args[1]))
+func (s *scenario) post(ts *testscript.TestScript, _ bool, args []string) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, listening.FindString(s.background.err.String())+args[0], strings.NewReader(args[1]))
 	ts.Check(err)
 	r.Header.Set("Content-Type", "application/json")
 	for _, header := range args[2:] {
@@ -183,7 +183,7 @@ func (s *stage) post(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%d %s\n", resp.StatusCode, content)
 }
 
-// What has begun runs beside the transcript.
+// A begun is a run in the background.
 type begun struct {
 	out, err said
 	ended    chan int
@@ -191,7 +191,7 @@ type begun struct {
 	interrupt func()
 }
 
-// said is what was written, which can be read at the same time.
+// said is a buffer that can be read while the run writes.
 type said struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -209,7 +209,7 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-func (s *stage) ask(ts *testscript.TestScript, method, path, body string) string {
+func (s *scenario) ask(ts *testscript.TestScript, method, path, body string) string {
 	r, err := http.NewRequestWithContext(s.ctx, method, s.url+"/local/"+path, strings.NewReader(body))
 	ts.Check(err)
 	resp, err := http.DefaultClient.Do(r)
@@ -223,7 +223,7 @@ func (s *stage) ask(ts *testscript.TestScript, method, path, body string) string
 	return string(content)
 }
 
-func (s *stage) control(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) control(ts *testscript.TestScript, _ bool, args []string) {
 	body := ""
 	if len(args) > 2 {
 		body = args[2]
@@ -231,7 +231,7 @@ func (s *stage) control(ts *testscript.TestScript, _ bool, args []string) {
 	_, _ = io.WriteString(ts.Stdout(), s.ask(ts, args[0], args[1], body))
 }
 
-func (s *stage) await(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) await(ts *testscript.TestScript, _ bool, args []string) {
 	id, state := args[0], args[1]
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, record, found := strings.Cut(s.ask(ts, http.MethodGet, "sessions", ""), `"SessionId":"`+id+`"`); found {
@@ -245,7 +245,7 @@ func (s *stage) await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func (s *stage) awaitReason(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) awaitReason(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile(args[1])
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		var record struct{ StateReason string }
@@ -259,7 +259,7 @@ func (s *stage) awaitReason(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func (s *stage) running(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) running(ts *testscript.TestScript, _ bool, args []string) {
 	var hosts []struct {
 		HostId   string
 		Sessions []struct{ Id string }
@@ -278,7 +278,7 @@ func (s *stage) running(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func (s *stage) advance(ts *testscript.TestScript, _ bool, args []string) {
+func (s *scenario) advance(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	s.ahead.Add(int64(d))

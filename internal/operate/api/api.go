@@ -1,4 +1,5 @@
-// Package api calls the broker's HTTP API as its clients do: with a token, a page at a time, and again where that is safe.
+// Package api calls the broker's HTTP API as clients do: with a token, page by page, and with repeats where these are
+// safe.
 package api
 
 import (
@@ -23,32 +24,31 @@ type Client struct {
 	URL    string
 	HTTP   *http.Client
 	Tokens token.Source
-	// Pause is before the first repeat of a call that had no answer, and twice as long before each further one.
+	// Pause is the wait before the first repeat of a call that had no answer. Each further wait is twice as long.
 	Pause time.Duration
 
 	date atomic.Pointer[string] // of the newest answer
 }
 
 const (
-	// tries is how often a call is sent, at most.
+	// tries is how many times a call is sent at most.
 	tries = 4
 	// maxAnswerBytes is more than what Lambda answers.
 	maxAnswerBytes = 16 << 20
 )
 
-// A NoAnswerError is of a call whose outcome is not known: it was sent, perhaps more than once, and may have been carried
-// out.
+// A NoAnswerError means that the outcome of a call is not known: it was sent at least once and may have been carried out.
 type NoAnswerError struct{ Err error }
 
 func (e *NoAnswerError) Error() string { return e.Err.Error() }
 func (e *NoAnswerError) Unwrap() error { return e.Err }
 
-// A RefusedError is an answer that says that nothing was done.
+// A RefusedError is an answer that says that the call changed nothing.
 type RefusedError struct {
 	Path    string
 	Status  int
 	Message string
-	// WholeBody: the fault is not one entry's.
+	// WholeBody is true if the fault is in the body as a whole, not in one entry.
 	WholeBody bool
 }
 
@@ -65,8 +65,8 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// post calls the API. Every call of this API may be repeated. repeated tells whether one was: then an earlier one may have been
-// carried out.
+// post calls the API. Every call of this API may be repeated. repeated is true if this one was: then the API may have
+// carried out an earlier one.
 func (c *Client) post(ctx context.Context, path string, request, answer any) (repeated bool, err error) {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -84,14 +84,14 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 		case err == nil:
 			return repeated, nil
 		case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && !fresh:
-			// It was kept, and has expired, or was revoked.
+			// The token came from the cache and has expired, or was revoked.
 			fresh = true
 			if bearer, err = c.Tokens.Token(ctx, bearer); err != nil {
 				return repeated, open(repeated, fmt.Errorf("get an access token: %w", err))
 			}
 			try--
 			continue
-		case refused != nil && refused.Status == http.StatusBadRequest: // so was each before
+		case refused != nil && refused.Status == http.StatusBadRequest: // each earlier call was refused, too
 			return repeated, err
 		case refused != nil && refused.Status != http.StatusTooManyRequests && refused.Status < 500:
 			return repeated, open(repeated, err)
@@ -112,7 +112,8 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 	}
 }
 
-// open is the error of a call of which an earlier one, that had no answer, may have been carried out.
+// open makes a NoAnswerError of a refusal if the call was repeated: an earlier one, which had no answer, may have been
+// carried out.
 func open(repeated bool, err error) error {
 	if repeated {
 		return &NoAnswerError{fmt.Errorf("an earlier call had no answer, and now: %w", err)}
@@ -147,8 +148,8 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 	return nil
 }
 
-// Answered is when the API answered last, by its own clock. The header says it in whole seconds (RFC 9110, 5.6.7): it is not
-// later than this.
+// Answered returns the time of the API's last answer, by the API's clock. It is rounded down to a second, as in the header
+// Date (RFC 9110, 5.6.7).
 func (c *Client) Answered() (time.Time, error) {
 	date := ""
 	if last := c.date.Load(); last != nil {
@@ -161,7 +162,7 @@ func (c *Client) Answered() (time.Time, error) {
 	return at.Add(time.Second), nil
 }
 
-// refusal is an answer other than 200, for people.
+// refusal describes an answer other than 200 for people.
 func refusal(path string, status int, body []byte) *RefusedError {
 	e := &RefusedError{Path: path, Status: status}
 	type fault struct {

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// An Entry asks for one session to be deleted. HostID and CreationTime are what must still be true of it; nil, or "", asks for
-// nothing in particular.
+// An Entry asks for the deletion of one session. HostID and CreationTime are preconditions; nil or "" is none.
 type Entry struct {
 	SessionID          string `json:"SessionId"`
 	Owner              string `json:"Owner"`
@@ -22,44 +21,44 @@ type Entry struct {
 	CreationTime       string `json:"CreationTime,omitempty"`
 }
 
-// A CancelEntry asks for one session's deletion to be taken back.
+// A CancelEntry asks for the cancel of one session's deletion.
 type CancelEntry struct {
 	SessionID string `json:"SessionId"`
 	Owner     string `json:"Owner"`
 	RequestID string `json:"RequestId,omitempty"`
 }
 
-// An Outcome is what became of an entry.
+// An Outcome is the API's answer to one entry.
 type Outcome struct {
 	SessionID string
-	// Accepted: the deletion is recorded, or, of a cancel, it is taken back.
+	// Accepted is true if the deletion is recorded, or cancelled.
 	Accepted bool
 	State    string
 	CloseAt  time.Time // zero without a grace period
-	// Reason is why not. Unknown: whether it was is not known, since no answer came.
+	// Reason says why an entry was not accepted. Unknown is true if no answer came, so that nobody knows whether it was.
 	Reason  string
 	Unknown bool
-	// Repeated: the request was sent more than once, so that the answer may be about what an earlier one did.
+	// Repeated is true if the request was sent more than once: the answer may be about the effect of an earlier one.
 	Repeated bool
 }
 
-// DeleteSessions asks for sessions to be deleted, in requests of at most batch entries, which name each session once. Every entry
-// has an outcome, in the order of the entries, unless there is an error: then the outcomes are of those before it, and
-// nothing was done for those after.
+// DeleteSessions asks for the deletion of sessions, in requests of at most batch entries. A request names each session once.
+// The outcomes are in the order of the entries. On an error they are only those of the first entries, and nothing was done
+// for the rest.
 func (c *Client) DeleteSessions(ctx context.Context, entries []Entry, batch int, dryRun bool) ([]Outcome, error) {
 	return inBatches(ctx, c, "/deleteSessions", entries, batch, dryRun, func(e Entry) string { return e.SessionID })
 }
 
-// CancelDeletions asks for deletions to be taken back, in the same way.
+// CancelDeletions asks for the cancel of deletions in the same way.
 func (c *Client) CancelDeletions(ctx context.Context, entries []CancelEntry, batch int) ([]Outcome, error) {
 	return inBatches(ctx, c, "/cancelDeletions", entries, batch, false, func(e CancelEntry) string { return e.SessionID })
 }
 
-// DefaultBatch is what MaxBatchSize is by default.
+// DefaultBatch is the default of the stack's parameter MaxBatchSize.
 const DefaultBatch = 1000
 
-// dryRunQuery asks for a dry run. A stack older than dry runs never gets one from here: it refuses the Details of a query, with
-// which sessions are found.
+// dryRunQuery asks for a dry run. A stack that is older than dry runs does not receive it: finding the sessions fails first,
+// since that stack refuses Details.
 const dryRunQuery = "?dryRun=true"
 
 func inBatches[E any](ctx context.Context, c *Client, path string, entries []E, batch int, dryRun bool, id func(E) string) (all []Outcome, err error) {
@@ -71,7 +70,7 @@ func inBatches[E any](ctx context.Context, c *Client, path string, entries []E, 
 		outcomes, err := oneBatch(ctx, c, path, some, id)
 		var refused *RefusedError
 		if errors.As(err, &refused) && refused.Status == http.StatusBadRequest && refused.WholeBody && len(some) > 1 {
-			// It has too many entries, and nothing was done.
+			// The request has too many entries; nothing was done.
 			batch = (len(some) + 1) / 2
 			continue
 		}
@@ -84,10 +83,10 @@ func inBatches[E any](ctx context.Context, c *Client, path string, entries []E, 
 	return all, nil
 }
 
-// oneBatch sends the entries, and those again of which the API says that it is not certain what it did.
+// oneBatch sends the entries. It sends those again whose outcome the API calls uncertain.
 func oneBatch[E any](ctx context.Context, c *Client, path string, entries []E, id func(E) string) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(entries))
-	open := make([]int, len(entries)) // of which there is no outcome yet
+	open := make([]int, len(entries)) // entries without an outcome
 	for i, e := range entries {
 		outcomes[i].SessionID = id(e)
 		open[i] = i
@@ -131,7 +130,7 @@ func oneBatch[E any](ctx context.Context, c *Client, path string, entries []E, i
 	return outcomes, nil
 }
 
-// send sends one request, and reads its answer by session.
+// send sends one request and returns the answers by session.
 func send[E any](ctx context.Context, c *Client, path string, entries []E) (answers map[string]Outcome, repeated bool, err error) {
 	var answer struct {
 		SuccessfulList   []struct{ SessionId, State, CloseAt string }
@@ -146,7 +145,7 @@ func send[E any](ctx context.Context, c *Client, path string, entries []E) (answ
 		for _, s := range answer.SuccessfulList {
 			accepted = append(accepted, s.SessionId)
 		}
-		return nil, repeated, fmt.Errorf("THIS WAS NO DRY RUN: %s does not get the query of a call, or ignores it. %d deletions were accepted: %s",
+		return nil, repeated, fmt.Errorf("THIS WAS NOT A DRY RUN: %s ignored dryRun=true, or something before it removed it. %d deletions were accepted: %s",
 			c.URL, len(accepted), strings.Join(accepted, " "))
 	}
 	answers = map[string]Outcome{}
@@ -159,5 +158,5 @@ func send[E any](ctx context.Context, c *Client, path string, entries []E) (answ
 	return answers, repeated, nil
 }
 
-// uncertain tells whether the reason is one of those that say so: internal/httpapi/README.md, "Cancelling deletions".
+// uncertain tells whether the reason says that the outcome is uncertain: internal/httpapi/README.md, "Cancelling deletions".
 func uncertain(reason string) bool { return strings.HasPrefix(reason, "It is not certain that ") }

@@ -8,7 +8,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Session is one of describeSessions, with Details. Its JSON form has the API's names, and what is not known is left out.
+// A Session is one session in an answer of describeSessions with Details. Its JSON form has the API's names and leaves
+// out unknown values.
 type Session struct {
 	ID                    string        `json:"Id"`
 	Name                  string        `json:"Name,omitempty"`
@@ -40,10 +41,10 @@ type Server struct {
 	Tags []Tag  `json:"Tags,omitempty"`
 }
 
-// A Tag is one of a host.
+// A Tag is a host's tag.
 type Tag struct{ Key, Value string }
 
-// HostID is the managed node that the session is on, if that is known.
+// HostID returns the managed node that the session is on, or "" if that is not known.
 func (s Session) HostID() string {
 	if s.Server == nil {
 		return ""
@@ -51,13 +52,13 @@ func (s Session) HostID() string {
 	return s.Server.ID
 }
 
-// Waits tells whether the session is being deleted, and waits for its close time. Until then describeSessions shows the state
-// that it had before.
+// Waits tells whether the session's deletion waits for its close time. Until then describeSessions shows the state before
+// the deletion.
 func (s Session) Waits() bool {
 	return s.CloseAt != "" && s.Attempts == 0 && s.State != session.Deleting && s.State != session.Deleted
 }
 
-// Time reads one of the times of an answer; the zero time if there is none.
+// Time parses a time of an answer. It returns the zero time if there is none.
 func Time(text string) time.Time {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -75,7 +76,7 @@ type Query struct {
 // maxIDs is how many SessionIds one call may have.
 const maxIDs = 1000
 
-// DescribeSessions has all sessions of a query, however many pages they are. Those asked for by ID come in that order.
+// DescribeSessions returns all sessions of a query, from all pages. If the query has IDs, they are in that order.
 func (c *Client) DescribeSessions(ctx context.Context, q Query) (sessions []Session, err error) {
 	type filter struct{ Key, Value string }
 	type request struct {

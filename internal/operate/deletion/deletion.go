@@ -1,4 +1,4 @@
-// Package deletion deletes sessions that somebody has seen, and follows what becomes of them.
+// Package deletion deletes sessions that were shown to a user, and follows their deletions to the end.
 package deletion
 
 import (
@@ -12,7 +12,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Status is what is known of one session's deletion.
+// A Status says how far one session's deletion is.
 type Status string
 
 const (
@@ -20,15 +20,15 @@ const (
 	Open         Status = "DELETING"
 	Ended        Status = "DELETED"
 	Unsuccessful Status = "unsuccessful"
-	// Unanswered: it was asked for, and whether it was recorded is not known.
+	// Unanswered: the request had no answer, so it is not known whether the deletion was recorded.
 	Unanswered Status = "unanswered"
 )
 
-// An Item is one session, as it was seen, and what became of it.
+// An Item is one session as it was shown, and the state of its deletion.
 type Item struct {
 	Seen    api.Session
 	Status  Status
-	Why     string    // of an Unsuccessful or Unanswered one; of an Open one what its record says
+	Why     string    // why it is Unsuccessful or Unanswered; the StateReason of an Open one
 	CloseAt time.Time // zero without a grace period
 }
 
@@ -39,7 +39,7 @@ type Request struct {
 	Force           bool
 }
 
-// entry asks for the session that was seen, and for no other that has its ID by now.
+// entry asks for the session that was shown, not for a newer one with its ID.
 func (r Request) entry(seen api.Session) api.Entry {
 	e := api.Entry{
 		SessionID: seen.ID, Owner: seen.Owner, Force: r.Force, Message: r.Message, Reason: r.Reason,
@@ -65,13 +65,13 @@ type Deleter struct {
 	Batch int
 }
 
-// DryRun has the outcome that the request would have for each session.
+// DryRun returns the outcome that the request would have for each session.
 func (d *Deleter) DryRun(ctx context.Context, r Request, seen []api.Session) ([]api.Outcome, error) {
 	return d.API.DeleteSessions(ctx, r.entries(seen), d.Batch, true)
 }
 
-// Start requests the deletions. There is an item for each session even where there is an error: of those that were
-// requested before it.
+// Start requests the deletions. It returns an item for each session, on an error too: then sessions that were not
+// requested are NotSent.
 func (d *Deleter) Start(ctx context.Context, r Request, seen []api.Session) ([]*Item, error) {
 	outcomes, err := d.API.DeleteSessions(ctx, r.entries(seen), d.Batch, false)
 	var items, doubtful []*Item
@@ -96,7 +96,8 @@ func (d *Deleter) Start(ctx context.Context, r Request, seen []api.Session) ([]*
 			}
 		}
 	}
-	// Where an answer was lost, or the session is gone, its record tells more. If it cannot be read, they stay as they are.
+	// Where an answer was lost, or the session is gone, the record says more. If it cannot be read, the items stay
+	// unchanged.
 	if now, lookErr := d.describe(ctx, doubtful); lookErr == nil {
 		for _, item := range doubtful {
 			s, known := now[item.Seen.ID]
@@ -106,7 +107,7 @@ func (d *Deleter) Start(ctx context.Context, r Request, seen []api.Session) ([]*
 	return items, err
 }
 
-// settle says of a deletion that was not accepted, as far as is known, what its record tells.
+// settle takes the status of a deletion that was not accepted from the session's record, if there is one.
 func (item *Item) settle(now api.Session, known bool) {
 	switch {
 	case !known:
@@ -116,12 +117,12 @@ func (item *Item) settle(now api.Session, known bool) {
 		item.Status = Unsuccessful
 		item.Why = fmt.Sprintf("another session has its ID now, of %s, created at %s; that one was not deleted", now.Owner, now.CreationTime)
 	case (now.State == session.Deleting || now.Waits()) && item.Status == Unanswered:
-		// This request's, or another's: it is being deleted.
+		// It is being deleted, by this request or another.
 		item.Status, item.Why, item.CloseAt = Open, now.StateReason, api.Time(now.CloseAt)
 	}
 }
 
-// Look brings the open items to what their records say.
+// Look updates the open items from their records.
 func (d *Deleter) Look(ctx context.Context, items []*Item) error {
 	var open []*Item
 	for _, item := range items {
@@ -131,7 +132,7 @@ func (d *Deleter) Look(ctx context.Context, items []*Item) error {
 	}
 	now, err := d.describe(ctx, open)
 	if err != nil {
-		return fmt.Errorf("see how the deletions go, which go on: %w", err)
+		return fmt.Errorf("read the state of the deletions, which go on: %w", err)
 	}
 	for _, item := range open {
 		s, known := now[item.Seen.ID]
@@ -140,12 +141,12 @@ func (d *Deleter) Look(ctx context.Context, items []*Item) error {
 	return nil
 }
 
-// follow says what becomes of a deletion that was accepted.
+// follow takes the status of a deletion that was accepted from the session's record.
 func (item *Item) follow(now api.Session, known bool) {
 	switch {
 	case !known:
-		item.Status, item.Why = Unsuccessful, "it has no record any more, and was never seen to end"
-	case now.State == session.Deleted, replaced(item.Seen, now): // it had to end before another could be listed
+		item.Status, item.Why = Unsuccessful, "its record is gone, and its end was not seen"
+	case now.State == session.Deleted, replaced(item.Seen, now): // the old one ended before the new one was listed
 		item.Status, item.Why = Ended, ""
 	case now.State == session.Deleting, now.Waits():
 		item.Why, item.CloseAt = now.StateReason, api.Time(now.CloseAt)
@@ -156,8 +157,8 @@ func (item *Item) follow(now api.Session, known bool) {
 	}
 }
 
-// replaced tells whether the record is of another session than the one that was seen. Where one of the two times has no
-// decimals, hosts compare them to the second.
+// replaced tells whether the record is of another session than the one that was shown. If one of the two times has no
+// decimals, they are compared to the second, as hosts do.
 func replaced(seen, now api.Session) bool {
 	if seen.HostID() != "" && now.HostID() != "" && seen.HostID() != now.HostID() {
 		return true
@@ -185,7 +186,7 @@ func (d *Deleter) describe(ctx context.Context, items []*Item) (map[string]api.S
 	return byID, nil
 }
 
-// Count is how many items have one of the statuses.
+// Count returns how many items have one of the statuses.
 func Count(items []*Item, statuses ...Status) (n int) {
 	for _, item := range items {
 		if slices.Contains(statuses, item.Status) {
@@ -195,7 +196,7 @@ func Count(items []*Item, statuses ...Status) (n int) {
 	return n
 }
 
-// LatestClose is when the last of the open items is closed; the zero time if all are being closed.
+// LatestClose returns the latest close time of the open items, or the zero time if all are being closed.
 func LatestClose(items []*Item) (latest time.Time) {
 	for _, item := range items {
 		if item.Status == Open && item.CloseAt.After(latest) {

@@ -10,11 +10,11 @@ import (
 	"dcv-session-broker/internal/operate/table"
 )
 
-// Progress tells how deletions go: a line for each session that fails, and of the others a bar, or, where a line cannot be
-// written again, a line whenever their number changes.
+// Progress prints how far deletions are: a line for each session that fails, and a bar for the others. If Out is no
+// terminal, it prints a line instead of the bar whenever the number changes.
 type Progress struct {
 	Out io.Writer
-	// Width is that of the terminal that Out is, or 0.
+	// Width is the width of the terminal, or 0 if Out is none.
 	Width int
 	Now   func() time.Time
 
@@ -23,7 +23,7 @@ type Progress struct {
 	onLine bool
 }
 
-// Show tells what is new of the items.
+// Show prints what has changed since the last call.
 func (p *Progress) Show(items []*Item) {
 	if p.told == nil {
 		p.told = map[*Item]bool{}
@@ -54,14 +54,14 @@ func (p *Progress) Show(items []*Item) {
 	p.Line(line)
 }
 
-// Line shows how far all is, in place of what it showed before.
+// Line replaces the line of the bar.
 func (p *Progress) Line(line string) {
 	line = table.Plain(line)
 	switch {
 	case line == p.last:
 	case p.Width > 0:
 		shown := []rune(line)
-		fmt.Fprintf(p.Out, "\r\x1b[K%s", string(shown[:min(len(shown), p.Width-1)])) // a longer one could not be written again
+		fmt.Fprintf(p.Out, "\r\x1b[K%s", string(shown[:min(len(shown), p.Width-1)])) // a longer line could not be replaced
 		p.onLine = true
 	default:
 		fmt.Fprintln(p.Out, line)
@@ -69,14 +69,14 @@ func (p *Progress) Line(line string) {
 	p.last = line
 }
 
-// Say is a line that stays.
+// Say prints a line that stays.
 func (p *Progress) Say(line string) {
 	p.Finish()
 	fmt.Fprintln(p.Out, table.Plain(line))
 	p.last = ""
 }
 
-// StillOpen says of each open item what its record says.
+// StillOpen prints the StateReason of each open item.
 func (p *Progress) StillOpen(items []*Item) {
 	for _, item := range items {
 		if item.Status == Open {
@@ -103,7 +103,7 @@ func bar(done, all int) string {
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
 }
 
-// clock is a time for people: of their day, with the date if it is another one.
+// clock formats a time in the local time zone, with the date if it is not today.
 func clock(at, now time.Time) string {
 	at = at.Local()
 	if at.Format(time.DateOnly) == now.Local().Format(time.DateOnly) {

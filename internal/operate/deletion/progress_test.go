@@ -9,7 +9,8 @@ import (
 	"dcv-session-broker/internal/operate/deletion"
 )
 
-// In a terminal the bar is written over itself, a failure has a line that stays, and an unchanged bar is not written again.
+// In a terminal each bar replaces the one before, a failure has a line that stays, and an unchanged bar is not written
+// again.
 func TestBarOfATerminal(t *testing.T) {
 	var out strings.Builder
 	p := deletion.Progress{Out: &out, Width: 80, Now: time.Now}

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// A Waiter looks at deletions until all have ended, or too much time has gone by.
+// A Waiter looks at deletions until all have ended or the time-out has passed.
 type Waiter struct {
 	Deleter  *Deleter
 	Progress *Progress
 	// Timeout counts from the latest close time.
 	Timeout time.Duration
-	// Pause is between the first looks; later ones are further apart.
+	// Pause is the wait between the first looks; later waits are longer.
 	Pause time.Duration
 	Now   func() time.Time
 }
 
-// slowest is how far apart looks become: each costs the stack some calls.
-const slowest = 10 * time.Second
+// maxPause is the longest wait between two looks, each of which costs the stack some calls.
+const maxPause = 10 * time.Second
 
-// Wait returns when no item is open any more, or, with timedOut, when it is too late. An item may stay open for longer than the
-// time-out if its close time is later than was known.
+// Wait returns when no item is open, or with timedOut when the time-out has passed. It waits longer if a close time turns
+// out to be later than was known.
 func (w *Waiter) Wait(ctx context.Context, items []*Item) (timedOut bool, err error) {
 	defer w.Progress.Finish()
 	began := w.Now()
-	for pause := w.Pause; ; pause = min(pause*5/4, slowest) {
+	for pause := w.Pause; ; pause = min(pause*5/4, maxPause) {
 		if err := w.Deleter.Look(ctx, items); err != nil {
 			return false, err
 		}
@@ -41,7 +41,7 @@ func (w *Waiter) Wait(ctx context.Context, items []*Item) (timedOut bool, err er
 	}
 }
 
-// Later is the later of two times.
+// Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -49,7 +49,7 @@ func Later(a, b time.Time) time.Time {
 	return a
 }
 
-// Sleep waits, unless the context ends before.
+// Sleep waits until the time has passed or the context ends.
 func Sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -1,6 +1,5 @@
-// Package doctor looks for what the broker needs of its hosts and does not find: through AWS's own APIs, and in what the
-// Hosts table has of their inventories, changing nothing and sending no command. What it finds it says with the command
-// that fixes it, and it says what it does not look at.
+// Package doctor finds what hosts lack to work with the broker, and prints the commands that fix it. It reads AWS's APIs
+// and the Hosts table. It changes nothing and sends no command. The report also says what it does not look at.
 package doctor
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// SystemsManager is its client.
+// SystemsManager is the part of the SDK's client that is used here.
 type SystemsManager interface {
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 	DescribeDocument(context.Context, *ssm.DescribeDocumentInput, ...func(*ssm.Options)) (*ssm.DescribeDocumentOutput, error)
@@ -27,7 +26,7 @@ type SystemsManager interface {
 	GetServiceSetting(context.Context, *ssm.GetServiceSettingInput, ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error)
 }
 
-// EC2 is its client.
+// EC2 is the part of the SDK's client that is used here.
 type EC2 interface {
 	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
 }
@@ -36,53 +35,52 @@ type EC2 interface {
 type Doctor struct {
 	SystemsManager SystemsManager
 	EC2            EC2
-	// Notes are those of the Hosts table.
+	// Notes reads the Hosts table.
 	Notes session.HostNotes
 	// InventoryEvery is how often inventories are sent: the parameter InventoryMinutes.
 	InventoryEvery time.Duration
-	// TagValue is that of the fleet's tag: the parameter FleetTagValue.
+	// TagValue is the value of the fleet's tag: the parameter FleetTagValue.
 	TagValue string
-	// Partition is where the stack is: "aws", which it is where it is empty, "aws-cn" or "aws-us-gov".
+	// Partition is the stack's: "aws", "aws-cn" or "aws-us-gov". Empty means "aws".
 	Partition string
-	// Release is the one that was deployed: the output Version, or "" where there is none. Program is that of this dcvbroker, or
-	// "" where there is no stack to compare it with.
+	// Release is the deployed release: the output Version, or "" if there is none. Program is the release of this dcvbroker, or
+	// "" if there is no stack to compare it with.
 	Release, Program string
 	// Documents are the stack's.
 	Documents []Document
-	// Named are hosts that belong to the fleet whether or not they are tagged: how one finds out what a single host lacks.
-	// Without any, all that are tagged are examined.
+	// Named are the hosts to examine, whether they have the tag or not. Without any, all hosts with the tag are examined.
 	Named []string
 	// Now is the broker's clock.
 	Now func() time.Time
 }
 
-// A Document is one that the stack has its hosts run.
+// A Document is an SSM document of the stack that hosts run.
 type Document struct {
 	LogicalID string
 	Name      string // in Systems Manager
-	Content   string // what the template has that was deployed: JSON
+	Content   string // JSON, from the deployed template
 }
 
 // A Finding is about a host, a document, or the fleet as a whole.
 type Finding struct {
 	About string // "" is the fleet
-	// Fault: the broker cannot work with it. Otherwise it is worth knowing, no more.
+	// Fault is true if the broker cannot work that way. Otherwise the finding is for information.
 	Fault bool
 	Says  string
-	// Mends is the command that fixes it, if a command can.
-	Mends string
+	// Fix is the command that fixes it, if a command can.
+	Fix string
 }
 
-// A Report is what was found; what is well is not in it but by name.
+// A Report lists the findings, and the names of what has none.
 type Report struct {
 	Findings []Finding
-	// Well are the hosts and documents that nothing is wrong with, each with what is known of it.
-	Well []string
-	// NotLookedAt is what the report says nothing of.
+	// Healthy are the hosts and documents without a fault, each with a line of what is known.
+	Healthy []string
+	// NotLookedAt is what was not examined.
 	NotLookedAt []string
 }
 
-// Faults is how many of the findings are faults.
+// Faults returns how many of the findings are faults.
 func (r *Report) Faults() int {
 	n := 0
 	for _, f := range r.Findings {
@@ -93,11 +91,11 @@ func (r *Report) Faults() int {
 	return n
 }
 
-// Print writes the report for people, each finding with the command that fixes it below. What is found of several is written
-// once, with their names below it: with HOST for each of them in the command, if that names them.
+// Print writes the report for people: each finding, and below it the command that fixes it. A finding about several hosts is
+// written once, with their names below it. If the command names a host, it has HOST instead.
 func (r *Report) Print(w io.Writer) {
 	const indentation = 8
-	for _, line := range r.Well {
+	for _, line := range r.Healthy {
 		fmt.Fprintln(w, "ok      "+screen.Indent(line, indentation))
 	}
 	for _, found := range alike(r.Findings) {
@@ -118,7 +116,7 @@ func (r *Report) Print(w io.Writer) {
 		if below != "" {
 			fmt.Fprintln(w, "          "+screen.Indent(below, indentation+2))
 		}
-		for _, line := range strings.Split(f.Mends, "\n") { // to be copied: it is not wrapped
+		for _, line := range strings.Split(f.Fix, "\n") { // not wrapped, so that it can be copied
 			if line != "" {
 				fmt.Fprintln(w, "          "+line)
 			}
@@ -135,16 +133,16 @@ func (r *Report) Print(w io.Writer) {
 	}
 }
 
-// ofAny is the finding without the name of what it is about.
+// ofAny returns the finding without the name of the host or document.
 func (f Finding) ofAny() Finding {
 	if f.About != "" {
-		f.Mends = strings.ReplaceAll(f.Mends, f.About, "HOST")
+		f.Fix = strings.ReplaceAll(f.Fix, f.About, "HOST")
 	}
 	f.About = ""
 	return f
 }
 
-// alike has the findings that say the same together, in the order of the first of each.
+// alike groups findings that say the same, in the order of the first of each group.
 func alike(all []Finding) (groups [][]Finding) {
 	at := map[Finding]int{}
 	for _, f := range all {
@@ -175,7 +173,7 @@ func (r *Report) note(about, mends, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{about, false, fmt.Sprintf(format, args...), mends})
 }
 
-// Examine looks at everything. An error means that it could not: something was not allowed, or not answered.
+// Examine looks at everything. It returns an error if a call was not allowed or had no answer.
 func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 	r := &Report{NotLookedAt: notLookedAt()}
 	d.compareReleases(r)
@@ -202,13 +200,13 @@ func (d *Doctor) Examine(ctx context.Context) (*Report, error) {
 		r.fault("", d.tagCommand("i-..."), "has no host: nothing carries the tag %s=%s", session.FleetTagKey, d.TagValue)
 	}
 	if len(untagged) > 0 {
-		r.note("", d.tagCommand(untagged[0]), "leaves out %s, which Systems Manager manages but which lack the tag %s=%s. If they are DCV hosts, tag them",
+		r.note("", d.tagCommand(untagged[0]), "does not include %s: Systems Manager manages them, but they lack the tag %s=%s. If they are DCV hosts, tag them",
 			some(untagged), session.FleetTagKey, d.TagValue)
 	}
 	return r, nil
 }
 
-// notLookedAt is what a report never tells, and what does.
+// notLookedAt is what no report covers, and where to look instead.
 func notLookedAt() []string {
 	return []string{
 		"whether the functions run, are called, and may do what they must: the stack's alarms and the functions' logs tell",
@@ -218,13 +216,13 @@ func notLookedAt() []string {
 	}
 }
 
-// A fleet is what is known of all hosts together.
+// A fleet holds what is known of all hosts together.
 type fleet struct {
-	newest     time.Time // when the newest inventory was sent that one of them has answered
+	newest     time.Time // when the newest answered inventory was sent
 	management management
 }
 
-// newest is the sending time of the newest inventory that any host has answered.
+// newest returns the sending time of the newest inventory that any host has answered.
 func newest(notes map[string]session.HostNote) (at time.Time) {
 	for _, note := range notes {
 		if note.SentAt.After(at) {
@@ -234,7 +232,7 @@ func newest(notes map[string]session.HostNote) (at time.Time) {
 	return at
 }
 
-// some names a few of many.
+// some names the first few.
 func some(ids []string) string {
 	const most = 5
 	if len(ids) <= most {

@@ -23,25 +23,25 @@ import (
 )
 
 const (
-	well   = "i-00000000000000001"
-	ill    = "i-00000000000000002"
-	hybrid = "mi-00000000000000003"
-	nohow  = "i-0ffffffffffffffff"
+	healthyHost = "i-00000000000000001"
+	faulty      = "i-00000000000000002"
+	hybrid      = "mi-00000000000000003"
+	unknown     = "i-0ffffffffffffffff"
 )
 
-// A surgery has hosts, with Systems Manager and EC2 in front of them, over the wire.
-type surgery struct {
+// A simulated has simulated hosts, and a doctor that calls the HTTP APIs of a simulated Systems Manager and EC2.
+type simulated struct {
 	*fleet.Fleet
 	doctor.Doctor
 	hosts *memtable.Hosts
 }
 
-func newSurgery(t *testing.T, hosts ...string) *surgery {
+func newSimulated(t *testing.T, hosts ...string) *simulated {
 	t.Helper()
-	return newSurgeryOf(t, fleet.Options{}, hosts...)
+	return newSimulatedOf(t, fleet.Options{}, hosts...)
 }
 
-func newSurgeryOf(t *testing.T, opts fleet.Options, hosts ...string) *surgery {
+func newSimulatedOf(t *testing.T, opts fleet.Options, hosts ...string) *simulated {
 	t.Helper()
 	deployed, err := template.Load("../../../template.yaml", nil)
 	if err != nil {
@@ -60,7 +60,7 @@ func newSurgeryOf(t *testing.T, opts fleet.Options, hosts ...string) *surgery {
 		return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
 	})
 	answered := memtable.NewHosts()
-	s := &surgery{f, doctor.Doctor{
+	s := &simulated{f, doctor.Doctor{
 		SystemsManager: ssm.New(ssm.Options{BaseEndpoint: &systemsManager.URL, Region: "us-east-1", Credentials: credentials}),
 		EC2:            ec2.New(ec2.Options{BaseEndpoint: &instances.URL, Region: "us-east-1", Credentials: credentials}),
 		Notes:          answered,
@@ -80,8 +80,8 @@ func newSurgeryOf(t *testing.T, opts fleet.Options, hosts ...string) *surgery {
 	return s
 }
 
-// answer notes that the host has answered the inventory that was sent then.
-func (s *surgery) answer(t *testing.T, id string, sent time.Time, complete bool) {
+// answer notes that the host has answered the inventory of that time.
+func (s *simulated) answer(t *testing.T, id string, sent time.Time, complete bool) {
 	t.Helper()
 	if _, _, err := s.hosts.RecordAnswer(t.Context(), session.HostAnswer{
 		HostID: id, InventoryID: sent.String(), SentAt: sent, At: sent, Sessions: 3, Complete: complete,
@@ -90,7 +90,7 @@ func (s *surgery) answer(t *testing.T, id string, sent time.Time, complete bool)
 	}
 }
 
-func (s *surgery) examine(t *testing.T) *doctor.Report {
+func (s *simulated) examine(t *testing.T) *doctor.Report {
 	t.Helper()
 	r, err := s.Examine(t.Context())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *surgery) examine(t *testing.T) *doctor.Report {
 const heldHost = "i-0a1b2c3d4e5f60007"
 
 func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
-	s := newSurgery(t, well, hybrid, heldHost)
+	s := newSimulated(t, healthyHost, hybrid, heldHost)
 	if err := s.SetOwnerTag(heldHost, "user1"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
 	var out strings.Builder
 	r.Print(&out)
 	for _, want := range []string{
-		"ok " + well + ": Linux, agent 3.3.3572.0, online, tagged; its dcv listed all of its sessions at 20",
+		"ok " + healthyHost + ": Linux, agent 3.3.3572.0, online, tagged; its dcv listed all of its sessions at 20",
 		"ok " + heldHost + `: Linux, agent 3.3.3572.0, online, tagged, held to the owner "user1" by its tag DcvOwner; its dcv listed`,
 		"ok " + hybrid + ": Linux, agent 3.3.3572.0, online, tagged, outside EC2; its dcv listed",
 		"ok CloseDocument (CloseDocument): version 1, as deployed", "ok InventoryDocument", "ok IdleDocument",
@@ -125,44 +125,44 @@ func TestNothingIsWrongWithAFleetThatIsWell(t *testing.T) {
 	}
 }
 
-// Each fault is found, with the command that mends it, at the host that has it and nowhere else.
+// Each fault is found, with the command that fixes it, at the host that has it and at no other.
 func TestEachFaultOfAHostIsFound(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		host   string
-		ail    func(*fleet.Fleet, string) error
-		named  bool // the host must be named to be found
-		fault  bool
-		says   string
-		mends  string
-		wellIs int // hosts that nothing is wrong with
+		name    string
+		host    string
+		breaks  func(*fleet.Fleet, string) error
+		named   bool // the host must be named to be found
+		fault   bool
+		says    string
+		fix     string
+		healthy int // hosts without a fault
 	}{
-		{"untagged", ill, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
-			"aws ec2 create-tags --resources " + ill + " --tags 'Key=DcvFleet,Value=studio'", 0},
+		{"untagged", faulty, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
+			"aws ec2 create-tags --resources " + faulty + " --tags 'Key=DcvFleet,Value=studio'", 0},
 		{"untagged, outside EC2", hybrid, (*fleet.Fleet).Untag, true, true, "lacks the tag DcvFleet=studio",
 			"aws ssm add-tags-to-resource --resource-type ManagedInstance --resource-id " + hybrid + " --tags 'Key=DcvFleet,Value=studio'", 0},
-		{"offline", ill, (*fleet.Fleet).Silence, false, true, "is ConnectionLost", "sudo systemctl restart amazon-ssm-agent", 1},
-		{"offline Windows", ill, func(f *fleet.Fleet, id string) error {
+		{"offline", faulty, (*fleet.Fleet).Silence, false, true, "is ConnectionLost", "sudo systemctl restart amazon-ssm-agent", 1},
+		{"offline Windows", faulty, func(f *fleet.Fleet, id string) error {
 			return errors.Join(f.SetPlatform(id, "Windows"), f.Silence(id))
 		}, false, true, "is ConnectionLost", "Restart-Service AmazonSSMAgent", 1},
-		{"not managed", ill, (*fleet.Fleet).Unmanage, false, true, "its instance profile dcv-host may lack AmazonSSMManagedInstanceCore",
+		{"not managed", faulty, (*fleet.Fleet).Unmanage, false, true, "its instance profile dcv-host may lack AmazonSSMManagedInstanceCore",
 			"aws iam attach-role-policy --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", 1},
-		{"offline, outside EC2", hybrid, (*fleet.Fleet).Silence, false, true, "EC2 does not know it, so its sessions are UNKNOWN until it answers. On the host", "sudo systemctl", 1},
-		{"no instance profile", ill, func(f *fleet.Fleet, id string) error {
+		{"offline, outside EC2", hybrid, (*fleet.Fleet).Silence, false, true, "EC2 does not know the node, so its sessions are UNKNOWN until it answers. On the host", "sudo systemctl", 1},
+		{"no instance profile", faulty, func(f *fleet.Fleet, id string) error {
 			return errors.Join(f.TakeProfile(id), f.Unmanage(id))
 		}, false, true, "Default Host Management Configuration is off. Turn that on, once for all instances",
 			"aws iam create-role --path /service-role/", 1},
-		{"no instance profile any more", ill, (*fleet.Fleet).TakeProfile, false, false, "it is managed only as long as the credentials last that its agent has",
-			"aws ec2 associate-iam-instance-profile --instance-id " + ill + " --iam-instance-profile Name=PROFILE", 1},
+		{"no instance profile any more", faulty, (*fleet.Fleet).TakeProfile, false, false, "it is managed only as long as the credentials last that its agent has",
+			"aws ec2 associate-iam-instance-profile --instance-id " + faulty + " --iam-instance-profile Name=PROFILE", 1},
 		{"not managed, outside EC2", hybrid, (*fleet.Fleet).Unmanage, true, true, "is not registered",
 			"aws ssm create-activation --iam-role ROLE --registration-limit 1 --tags 'Key=DcvFleet,Value=studio'", 0},
-		{"old agent", ill, (*fleet.Fleet).Downgrade, false, false, "has the agent 3.2.2303.0",
-			"aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids " + ill, 1},
-		{"stopped", ill, (*fleet.Fleet).Stop, false, false, "is stopped", "aws ec2 start-instances --instance-ids " + ill, 1},
+		{"old agent", faulty, (*fleet.Fleet).Downgrade, false, false, "has the agent 3.2.2303.0",
+			"aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids " + faulty, 1},
+		{"stopped", faulty, (*fleet.Fleet).Stop, false, false, "is stopped", "aws ec2 start-instances --instance-ids " + faulty, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSurgery(t, well, c.host)
-			if err := c.ail(s.Fleet, c.host); err != nil {
+			s := newSimulated(t, healthyHost, c.host)
+			if err := c.breaks(s.Fleet, c.host); err != nil {
 				t.Fatal(err)
 			}
 			if c.named {
@@ -173,22 +173,22 @@ func TestEachFaultOfAHostIsFound(t *testing.T) {
 				t.Fatalf("found %+v", r.Findings)
 			}
 			got := r.Findings[0]
-			if got.About != c.host || got.Fault != c.fault || !strings.Contains(got.Says, c.says) || !strings.HasPrefix(got.Mends, c.mends) || (c.mends == "") != (got.Mends == "") {
+			if got.About != c.host || got.Fault != c.fault || !strings.Contains(got.Says, c.says) || !strings.HasPrefix(got.Fix, c.fix) || (c.fix == "") != (got.Fix == "") {
 				t.Errorf("found %+v", got)
 			}
-			if hosts := len(r.Well) - len(s.Documents); hosts != c.wellIs {
-				t.Errorf("%d hosts are well: %q", hosts, r.Well)
+			if hosts := len(r.Healthy) - len(s.Documents); hosts != c.healthy {
+				t.Errorf("%d hosts have no fault: %q", hosts, r.Healthy)
 			}
 		})
 	}
 }
 
 func TestAHostHasEveryFaultItHas(t *testing.T) {
-	s := newSurgery(t, ill)
-	if err := errors.Join(s.Untag(ill), s.Downgrade(ill), s.Silence(ill)); err != nil {
+	s := newSimulated(t, faulty)
+	if err := errors.Join(s.Untag(faulty), s.Downgrade(faulty), s.Silence(faulty)); err != nil {
 		t.Fatal(err)
 	}
-	s.Named = []string{ill}
+	s.Named = []string{faulty}
 	r := s.examine(t)
 	if len(r.Findings) != 3 || r.Faults() != 2 {
 		t.Errorf("found %+v", r.Findings)
@@ -196,20 +196,20 @@ func TestAHostHasEveryFaultItHas(t *testing.T) {
 }
 
 func TestAHostThatDoesNotExistIsSaidToBeMissing(t *testing.T) {
-	s := newSurgery(t, well)
-	s.Named = []string{nohow, well}
+	s := newSimulated(t, healthyHost)
+	s.Named = []string{unknown, healthyHost}
 	r := s.examine(t)
-	if len(r.Findings) != 1 || r.Findings[0].About != nohow || !strings.Contains(r.Findings[0].Says, "does not exist") {
+	if len(r.Findings) != 1 || r.Findings[0].About != unknown || !strings.Contains(r.Findings[0].Says, "does not exist") {
 		t.Errorf("found %+v", r.Findings)
 	}
-	if !slices.ContainsFunc(r.Well, func(line string) bool { return strings.HasPrefix(line, well) }) {
-		t.Errorf("the other host was not examined: %q", r.Well)
+	if !slices.ContainsFunc(r.Healthy, func(line string) bool { return strings.HasPrefix(line, healthyHost) }) {
+		t.Errorf("the other host was not examined: %q", r.Healthy)
 	}
 }
 
 func TestAFleetWithoutHostsIsAFault(t *testing.T) {
-	s := newSurgery(t, ill)
-	if err := s.Untag(ill); err != nil {
+	s := newSimulated(t, faulty)
+	if err := s.Untag(faulty); err != nil {
 		t.Fatal(err)
 	}
 	r := s.examine(t)
@@ -219,8 +219,8 @@ func TestAFleetWithoutHostsIsAFault(t *testing.T) {
 	if f := r.Findings[0]; !f.Fault || !strings.Contains(f.Says, "nothing carries the tag DcvFleet=studio") {
 		t.Errorf("found %+v", f)
 	}
-	// It may be a host that was forgotten, or none at all.
-	if f := r.Findings[1]; f.Fault || !strings.Contains(f.Says, "leaves out "+ill) || !strings.Contains(f.Mends, "--resources "+ill) {
+	// It may be a host without the tag, or no DCV host.
+	if f := r.Findings[1]; f.Fault || !strings.Contains(f.Says, "does not include "+faulty) || !strings.Contains(f.Fix, "--resources "+faulty) {
 		t.Errorf("found %+v", f)
 	}
 }
@@ -230,45 +230,45 @@ func TestManyHostsAreAllExamined(t *testing.T) {
 	for n := range 120 { // more than a page of either service
 		hosts = append(hosts, "i-"+strings.Repeat("0", 14)+string([]byte{'0' + byte(n/100), '0' + byte(n/10%10), '0' + byte(n%10)}))
 	}
-	s := newSurgery(t, hosts...)
+	s := newSimulated(t, hosts...)
 	if err := s.Disconnect(hosts[119]); err != nil {
 		t.Fatal(err)
 	}
 	r := s.examine(t)
-	if len(r.Well) != 119+len(s.Documents) || r.Faults() != 1 || r.Findings[0].About != hosts[119] {
-		t.Errorf("%d are well, found %+v", len(r.Well), r.Findings)
+	if len(r.Healthy) != 119+len(s.Documents) || r.Faults() != 1 || r.Findings[0].About != hosts[119] {
+		t.Errorf("%d have no fault, found %+v", len(r.Healthy), r.Findings)
 	}
 }
 
 func TestEachFaultOfADocumentIsFound(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		ail   func(*surgery)
-		says  string
-		mends string
+		name   string
+		breaks func(*simulated)
+		says   string
+		fix    string
 	}{
-		{"missing", func(s *surgery) { s.Documents[0].Name = "Another" }, "does not exist", "make deploy"},
-		{"changed by hand", func(s *surgery) {
+		{"missing", func(s *simulated) { s.Documents[0].Name = "Another" }, "does not exist", "make deploy"},
+		{"changed by hand", func(s *simulated) {
 			s.Documents[0].Content = strings.Replace(s.Documents[0].Content, "dcv", "dvc", 1)
 		}, "is not what the deployed template has (version 1, SHA-256 ", "aws ssm list-document-versions --name CloseDocument; aws ssm update-document-default-version --name CloseDocument --document-version N"},
-		{"an old default", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "2", types.DocumentStatusActive} },
+		{"an old default", func(s *simulated) { s.SystemsManager = changed{s.SystemsManager, "1", "2", types.DocumentStatusActive} },
 			"has version 1 for its default", "aws ssm update-document-default-version --name CloseDocument --document-version 2"},
-		{"not active", func(s *surgery) { s.SystemsManager = changed{s.SystemsManager, "1", "1", types.DocumentStatusFailed} },
+		{"not active", func(s *simulated) { s.SystemsManager = changed{s.SystemsManager, "1", "1", types.DocumentStatusFailed} },
 			"is Failed, not Active", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSurgery(t, well)
+			s := newSimulated(t, healthyHost)
 			s.Documents = s.Documents[:1]
-			c.ail(s)
+			c.breaks(s)
 			r := s.examine(t)
-			if len(r.Findings) != 1 || r.Faults() != 1 || !strings.Contains(r.Findings[0].Says, c.says) || r.Findings[0].Mends != c.mends {
+			if len(r.Findings) != 1 || r.Faults() != 1 || !strings.Contains(r.Findings[0].Says, c.says) || r.Findings[0].Fix != c.fix {
 				t.Errorf("found %+v", r.Findings)
 			}
 		})
 	}
 }
 
-// changed is a Systems Manager that says other things of its documents.
+// changed is a Systems Manager whose documents differ.
 type changed struct {
 	doctor.SystemsManager
 	standard, latest string
@@ -283,9 +283,9 @@ func (c changed) DescribeDocument(ctx context.Context, in *ssm.DescribeDocumentI
 	return out, err
 }
 
-// CloudFormation lays a document out anew, and makes strings of numbers.
+// CloudFormation changes a document's layout, and makes strings of numbers.
 func TestADocumentIsTheSameInAnotherLayout(t *testing.T) {
-	s := newSurgery(t, well)
+	s := newSimulated(t, healthyHost)
 	s.Documents = s.Documents[:1]
 	text := s.Documents[0].Content
 	other := regexp.MustCompile(`"maxChars":([0-9]+)`).ReplaceAllString(text, `"maxChars" : "$1"`)
@@ -299,7 +299,7 @@ func TestADocumentIsTheSameInAnotherLayout(t *testing.T) {
 }
 
 func TestAMacIsNoHost(t *testing.T) {
-	s := newSurgery(t, well)
+	s := newSimulated(t, healthyHost)
 	s.SystemsManager = apple{s.SystemsManager}
 	r := s.examine(t)
 	if len(r.Findings) != 1 || r.Findings[0].Says != "runs MacOS, for which there is no close script; take the tag DcvFleet from it" {
@@ -319,32 +319,32 @@ func (a apple) DescribeInstanceInformation(ctx context.Context, in *ssm.Describe
 	return out, err
 }
 
-// What cannot be asked is an error, never a clean bill of health.
+// A call that fails is an error, never a report without faults.
 func TestWhatIsNotAnsweredIsAnError(t *testing.T) {
-	s := newSurgery(t, well)
-	s.EC2 = deaf{}
-	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+	s := newSimulated(t, healthyHost)
+	s.EC2 = unreachable{}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errNoAnswer) {
 		t.Errorf("got %v", err)
 	}
-	s.Named = []string{well}
-	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+	s.Named = []string{healthyHost}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errNoAnswer) {
 		t.Errorf("got %v", err)
 	}
-	s = newSurgery(t, well)
-	s.Notes = deaf{}
-	if _, err := s.Examine(t.Context()); !errors.Is(err, errDeaf) {
+	s = newSimulated(t, healthyHost)
+	s.Notes = unreachable{}
+	if _, err := s.Examine(t.Context()); !errors.Is(err, errNoAnswer) {
 		t.Errorf("got %v", err)
 	}
 }
 
-var errDeaf = errors.New("access denied")
+var errNoAnswer = errors.New("access denied")
 
-type deaf struct{}
+type unreachable struct{}
 
-func (deaf) DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
-	return nil, errDeaf
+func (unreachable) DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
+	return nil, errNoAnswer
 }
 
-func (deaf) Notes(context.Context, []string) (map[string]session.HostNote, error) {
-	return nil, errDeaf
+func (unreachable) Notes(context.Context, []string) (map[string]session.HostNote, error) {
+	return nil, errNoAnswer
 }

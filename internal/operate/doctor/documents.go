@@ -13,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// examineDocument compares what Systems Manager has with the template that was deployed. Commands run the default version.
+// examineDocument compares the document in Systems Manager with the deployed template. Commands run the default
+// version.
 func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Document) error {
 	about := fmt.Sprintf("%s (%s)", document.LogicalID, document.Name)
 	out, err := d.SystemsManager.DescribeDocument(ctx, &ssm.DescribeDocumentInput{Name: &document.Name})
@@ -46,18 +47,18 @@ func (d *Doctor) examineDocument(ctx context.Context, r *Report, document Docume
 		return fmt.Errorf("document %s: %w", document.Name, err)
 	}
 	if !same {
-		// Deploying would not mend it: CloudFormation changes only what has changed in the template.
+		// Deploying would not fix it: CloudFormation changes only what has changed in the template.
 		r.fault(about, fmt.Sprintf("aws ssm list-document-versions --name %[1]s; aws ssm update-document-default-version --name %[1]s --document-version N", document.Name),
 			"is not what the deployed template has (version %s, SHA-256 %s): it was changed by hand. Make the last version N that a deployment has made the default again",
 			version, aws.ToString(described.Hash))
 		return nil
 	}
-	r.Well = append(r.Well, fmt.Sprintf("%s: version %s, as deployed", about, version))
+	r.Healthy = append(r.Healthy, fmt.Sprintf("%s: version %s, as deployed", about, version))
 	return nil
 }
 
-// sameContent compares the values, not the texts: on its way through CloudFormation a document gets another layout, and
-// numbers and booleans may become strings.
+// sameContent compares values, not texts: CloudFormation changes a document's layout, and may make strings of numbers
+// and booleans.
 func sameContent(one, other string) (bool, error) {
 	a, err := asTexts(one)
 	if err != nil {
@@ -75,7 +76,7 @@ func asTexts(content string) (any, error) {
 	decoder.UseNumber()
 	var v any
 	if err := decoder.Decode(&v); err != nil {
-		return nil, fmt.Errorf("its content is no JSON: %w", err)
+		return nil, fmt.Errorf("its content is not JSON: %w", err)
 	}
 	return texts(v), nil
 }

@@ -24,7 +24,7 @@ import (
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/documents-syntax-data-elements-parameters.html
 var firstWithEnvVar = []int{3, 3, 2746, 0}
 
-// host is what is known of one.
+// host holds what is known of one host.
 type host struct {
 	id       string
 	managed  *types.InstanceInformation // nil: Systems Manager does not know it
@@ -34,7 +34,7 @@ type host struct {
 
 func (h *host) isInstance() bool { return strings.HasPrefix(h.id, "i-") }
 
-// heldTo says to which owner the host's tag DcvOwner holds it.
+// heldTo says which owner the host's tag DcvOwner restricts it to.
 func (h *host) heldTo() string {
 	if h.instance != nil {
 		for _, tag := range h.instance.Tags {
@@ -50,7 +50,7 @@ func (h *host) stopped() bool {
 	return h.instance != nil && h.instance.State != nil && h.instance.State.Name != ec2types.InstanceStateNameRunning
 }
 
-// find gathers the fleet's hosts, and, unless hosts were named, the managed nodes that are none of them.
+// find returns the fleet's hosts and, unless hosts were named, the managed nodes without the fleet's tag.
 func (d *Doctor) find(ctx context.Context) (hosts map[string]*host, untagged []string, err error) {
 	managed, err := d.managed(ctx)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d *Doctor) find(ctx context.Context) (hosts map[string]*host, untagged []s
 	for id := range tagged {
 		add(id).tagged = true
 	}
-	// Those, too, that never got to Systems Manager. What is terminated, or about to be, needs nothing.
+	// EC2 also knows those that never registered with Systems Manager. Terminated ones are left out.
 	pages := ec2.NewDescribeInstancesPaginator(d.EC2, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{
 		{Name: aws.String("tag:" + session.FleetTagKey), Values: []string{d.TagValue}},
 		{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}},
@@ -124,7 +124,7 @@ func (d *Doctor) managed(ctx context.Context, filters ...types.InstanceInformati
 	return found, nil
 }
 
-// ask asks EC2 about one host: a call that names several fails for all if one of them is unknown.
+// ask asks EC2 about one host: a call that names several hosts fails for all if one is unknown.
 func (d *Doctor) ask(ctx context.Context, h *host) error {
 	out, err := d.EC2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{h.id}})
 	var refusal smithy.APIError
@@ -150,14 +150,14 @@ func instances(page *ec2.DescribeInstancesOutput) (all []ec2types.Instance) {
 	return all
 }
 
-// examineHost names everything that a host lacks; a stopped one is only mentioned.
+// examineHost reports everything that a host lacks; a stopped host is only mentioned.
 func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote) {
 	before := len(r.Findings)
 	if h.managed == nil && h.isInstance() && h.instance == nil {
 		r.fault(h.id, "", "does not exist in this account and region")
 		return
 	}
-	if !h.tagged && (h.managed != nil || h.isInstance()) { // else nobody can tell
+	if !h.tagged && (h.managed != nil || h.isInstance()) { // else the tags are not known
 		r.fault(h.id, d.tagCommand(h.id), "lacks the tag %s=%s: it is in no inventory, and commands for it are denied", session.FleetTagKey, d.TagValue)
 	}
 	switch {
@@ -176,21 +176,21 @@ func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote
 		r.fault(h.id, "", "runs %s, for which there is no close script; take the tag %s from it", platform, session.FleetTagKey)
 	case older(aws.ToString(h.managed.AgentVersion), firstWithEnvVar):
 		r.note(h.id, "aws ssm send-command --document-name AWS-UpdateSSMAgent --document-version '$DEFAULT' --instance-ids "+h.id,
-			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed beside it", aws.ToString(h.managed.AgentVersion))
+			"has the agent %s. It works; from 3.3.2746.0 on, session IDs are not pasted into the script but passed in environment variables", aws.ToString(h.managed.AgentVersion))
 	}
 	how := d.examineProfile(r, h, f.management)
 	d.examineInventories(r, f, h, note)
 	if len(r.Findings) == before {
-		r.Well = append(r.Well, fmt.Sprintf("%s: %s, agent %s, online, tagged%s; its dcv listed all of its sessions at %s",
+		r.Healthy = append(r.Healthy, fmt.Sprintf("%s: %s, agent %s, online, tagged%s; its dcv listed all of its sessions at %s",
 			h.id, h.managed.PlatformType, aws.ToString(h.managed.AgentVersion), how+h.heldTo(), screen.Clock(note.CompleteAt, d.Now())))
 	}
 }
 
-// unmanaged is for a running host that Systems Manager does not know.
+// unmanaged reports a running host that Systems Manager does not know.
 func (d *Doctor) unmanaged(r *Report, h *host, m management) {
 	if !h.isInstance() {
 		r.fault(h.id, fmt.Sprintf("aws ssm create-activation --iam-role ROLE --registration-limit 1 --tags 'Key=%s,Value=%s'", session.FleetTagKey, d.TagValue),
-			"is not registered with Systems Manager in this account and region: activate it again, and register its agent with that")
+			"is not registered with Systems Manager in this account and region: create an activation, and register its agent with it")
 		return
 	}
 	if h.hasNoProfile() {
@@ -215,7 +215,8 @@ func (d *Doctor) tagCommand(id string) string {
 	return fmt.Sprintf("aws ec2 create-tags --resources %s --tags 'Key=%s,Value=%s'", id, session.FleetTagKey, d.TagValue)
 }
 
-// restartAgent is to be typed on the host. https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html
+// restartAgent returns the command that restarts the agent, to type on the host.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-status-and-restart.html
 func restartAgent(platform types.PlatformType) string {
 	if platform == types.PlatformTypeWindows {
 		return "Restart-Service AmazonSSMAgent"
@@ -225,12 +226,12 @@ func restartAgent(platform types.PlatformType) string {
 
 func heard(node *types.InstanceInformation) string {
 	if node.LastPingDateTime == nil {
-		return "no time that it remembers"
+		return "an unknown time"
 	}
 	return clock(*node.LastPingDateTime)
 }
 
-// older compares versions like 3.3.2746.0; one that cannot be read is not called old.
+// older compares versions such as 3.3.2746.0. A version that cannot be parsed is not older.
 func older(version string, than []int) bool {
 	parts := strings.Split(version, ".")
 	for i, least := range than {

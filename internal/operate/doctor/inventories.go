@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// examineFleet looks whether inventories are sent and their answers arrive at all.
+// examineFleet checks whether inventories are sent and any answers arrive.
 func (d *Doctor) examineFleet(r *Report, f *fleet) {
 	if !f.newest.IsZero() && d.Now().Sub(f.newest) > 3*d.InventoryEvery {
 		r.fault("", "", "has answered no inventory that was sent after %s: none is sent, or no answer arrives. See \"Inventory missing\" in the runbook",
@@ -17,15 +17,15 @@ func (d *Doctor) examineFleet(r *Report, f *fleet) {
 	}
 }
 
-// examineInventories judges by a host's newest complete inventory whether its dcv answers. One answer may be cut, or missing,
-// for a reason that passes. Where three in a row are, no session that ends on the host ends in the table.
+// examineInventories checks by the newest complete inventory whether the host's dcv answers. A single answer may be cut or
+// missing for a temporary reason. Three in a row are a fault: sessions that end on the host do not end in the table.
 func (d *Doctor) examineInventories(r *Report, f *fleet, h *host, note session.HostNote) {
 	const (
 		lacks = "did not list all of its sessions"
-		means = "What ends there does not end in the table. End sessions, or spread them over more hosts: one answer holds some 370 " +
+		means = "Sessions that end there stay in the table. End sessions, or spread them over more hosts: one answer holds some 370  " +
 			"with random IDs, 600 with short ones. With fewer, its dcv takes too long, or prints what cannot be read. On the host, as root:"
 	)
-	online := h.managed.PingStatus == types.PingStatusOnline // else another finding is about that
+	online := h.managed.PingStatus == types.PingStatusOnline // else there is another finding about it
 	switch incomplete := note.SentAt.Sub(note.CompleteAt); {
 	case note.SentAt.IsZero():
 		if online {
@@ -33,8 +33,8 @@ func (d *Doctor) examineInventories(r *Report, f *fleet, h *host, note session.H
 				screen.Length(d.InventoryEvery))
 		}
 	case online && f.newest.Sub(note.SentAt) > 2*d.InventoryEvery:
-		r.fault(h.id, "", "is online, and has left each inventory unanswered that was sent after %s; others have answered since. "+
-			"Its agent cannot run the script (is /var mounted noexec, is its disk full?), or what it answers is lost", screen.Clock(note.SentAt, d.Now()))
+		r.fault(h.id, "", "is online, but has answered no inventory that was sent after %s; other hosts have. "+
+			"Its agent cannot run the script (is /var mounted noexec, is its disk full?), or its answers are lost", screen.Clock(note.SentAt, d.Now()))
 	case incomplete <= 0:
 	case note.CompleteAt.IsZero():
 		r.fault(h.id, listSessions(h.managed.PlatformType), lacks+" in any of its inventories, up to the one of %s. "+means, clock(note.SentAt))
@@ -46,7 +46,7 @@ func (d *Doctor) examineInventories(r *Report, f *fleet, h *host, note session.H
 	}
 }
 
-// listSessions is to be typed on the host.
+// listSessions returns the command that lists sessions, to type on the host.
 func listSessions(platform types.PlatformType) string {
 	if platform == types.PlatformTypeWindows {
 		return `& 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe' list-sessions`

@@ -13,27 +13,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// management is whether Default Host Management Configuration is on: then Systems Manager manages instances without an
-// instance profile, too, if their agent is 3.2.582.0 or later and they have version 2 of the instance metadata service.
+// management says whether Default Host Management Configuration is on. If it is, Systems Manager also manages instances
+// without an instance profile, if they have the agent 3.2.582.0 or later and version 2 of the instance metadata
+// service.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html
 type management int
 
 const (
-	notKnown management = iota // it could not be read, or need not be
+	notKnown management = iota // it could not be read, or is not needed
 	off
 	on
 )
 
 const managementSetting = "/ssm/managed-instance/default-ec2-instance-management-role"
 
-// policy is the ARN of a policy of AWS's own.
+// policy returns the ARN of a policy that AWS manages.
 func (d *Doctor) policy(name string) string {
 	return "arn:" + cmp.Or(d.Partition, "aws") + ":iam::aws:policy/" + name
 }
 
-// turnOnManagement is for the account, and the setting for each of its regions. The role's name and policy are those that the
-// console gives it. (Newer releases of the aws command do all three with
-// aws ssm register-default-host-management-configuration --permission-model SERVICE_MANAGED.)
+// turnOnManagement returns the commands that turn it on. The role is for the account, the setting for one region. The role
+// has the name and policy that the console gives it. (Newer releases of the aws command do all three with aws ssm
+// register-default-host-management-configuration --permission-model SERVICE_MANAGED.)
 func (d *Doctor) turnOnManagement() string {
 	return `aws iam create-role --path /service-role/ --role-name AWSSystemsManagerDefaultEC2InstanceManagementRole \
   --assume-role-policy-document '{"Version": "2012-10-17", "Statement": [
@@ -44,7 +45,7 @@ aws ssm update-service-setting --setting-id ` + managementSetting + ` \
   --setting-value service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole`
 }
 
-// management asks for the setting, one of the account and region, if there is a host that depends on it.
+// management reads the setting of the account and region, if a host depends on it.
 func (d *Doctor) management(ctx context.Context, r *Report, hosts map[string]*host) management {
 	depends := false
 	for _, h := range hosts {
@@ -69,7 +70,7 @@ func (d *Doctor) management(ctx context.Context, r *Report, hosts map[string]*ho
 
 func (h *host) hasNoProfile() bool { return h.instance != nil && h.instance.IamInstanceProfile == nil }
 
-// withoutProfile is for a running host that Systems Manager does not manage, and that has no instance profile.
+// withoutProfile reports a running host without an instance profile that Systems Manager does not manage.
 func (d *Doctor) withoutProfile(r *Report, h *host, m management) {
 	giveProfile := "aws ec2 associate-iam-instance-profile --instance-id " + h.id + " --iam-instance-profile Name=PROFILE"
 	const profile = "an instance profile whose role has the policy AmazonSSMManagedInstanceCore (internal/operate/DEPLOYING.md, \"Setting up hosts\", makes it)"
@@ -82,14 +83,14 @@ func (d *Doctor) withoutProfile(r *Report, h *host, m management) {
 			"Turn that on, once for all instances of the account and region with version 2 of the instance metadata service and the agent 3.2.582.0 or later, or give it %s", profile)
 	case options != nil && options.HttpEndpoint == ec2types.InstanceMetadataEndpointStateDisabled:
 		r.fault(h.id, "aws ec2 modify-instance-metadata-options --instance-id "+h.id+" --http-endpoint enabled --http-tokens required",
-			"is not managed by Systems Manager, though Default Host Management Configuration is on: that needs version 2 of the instance metadata service, which this instance has switched off")
+			"is not managed by Systems Manager, though Default Host Management Configuration is on: that needs version 2 of the instance metadata service, which is off for this instance")
 	default:
 		r.fault(h.id, giveProfile, "is not managed by Systems Manager, though Default Host Management Configuration is on: its agent does not run, or is older than 3.2.582.0, "+
-			"or does not reach Systems Manager's endpoints (port 443). What always does is "+profile)
+			"or does not reach Systems Manager's endpoints (port 443). What always works is "+profile)
 	}
 }
 
-// examineProfile is for a managed host: how it is managed without an instance profile.
+// examineProfile says how a managed host without an instance profile is managed.
 func (d *Doctor) examineProfile(r *Report, h *host, m management) (how string) {
 	switch {
 	case !h.isInstance():
@@ -105,10 +106,10 @@ func (d *Doctor) examineProfile(r *Report, h *host, m management) (how string) {
 	return ", without an instance profile"
 }
 
-// beyondEC2 is what to know of a node outside EC2 that cannot be reached.
+// beyondEC2 returns a note about a node outside EC2 that Systems Manager cannot reach.
 func beyondEC2(node *types.InstanceInformation) string {
 	if node.ResourceType != types.ResourceTypeManagedInstance {
 		return ""
 	}
-	return " Nobody else can tell whether it still runs: EC2 does not know it, so its sessions are UNKNOWN until it answers."
+	return " EC2 does not know the node, so its sessions are UNKNOWN until it answers."
 }

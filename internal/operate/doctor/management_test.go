@@ -16,42 +16,43 @@ import (
 	"dcv-session-broker/internal/operate/doctor"
 )
 
-// With Default Host Management Configuration a host needs no instance profile, and not to be managed has other causes.
+// With Default Host Management Configuration a host needs no instance profile. If such a host is not managed, the
+// causes are others.
 func TestHostsManagedByDefault(t *testing.T) {
-	s := newSurgeryOf(t, fleet.Options{DefaultHostManagement: true}, well, ill)
-	if err := s.TakeProfile(well); err != nil {
+	s := newSimulatedOf(t, fleet.Options{DefaultHostManagement: true}, healthyHost, faulty)
+	if err := s.TakeProfile(healthyHost); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.TakeProfile(ill), s.Unmanage(ill)); err != nil {
+	if err := errors.Join(s.TakeProfile(faulty), s.Unmanage(faulty)); err != nil {
 		t.Fatal(err)
 	}
 	r := s.examine(t)
-	if !strings.Contains(strings.Join(r.Well, "\n"), well+": Linux, agent 3.3.3572.0, online, tagged, by Default Host Management Configuration") {
-		t.Errorf("well: %q", r.Well)
+	if !strings.Contains(strings.Join(r.Healthy, "\n"), healthyHost+": Linux, agent 3.3.3572.0, online, tagged, by Default Host Management Configuration") {
+		t.Errorf("healthy: %q", r.Healthy)
 	}
 	if len(r.Findings) != 1 || !r.Findings[0].Fault || !strings.Contains(r.Findings[0].Says, "its agent does not run, or is older than 3.2.582.0") {
 		t.Errorf("found %+v", r.Findings)
 	}
 	s.EC2 = withoutMetadata{s.EC2}
-	if r = s.examine(t); len(r.Findings) != 1 || r.Findings[0].Mends != "aws ec2 modify-instance-metadata-options --instance-id "+ill+" --http-endpoint enabled --http-tokens required" {
+	if r = s.examine(t); len(r.Findings) != 1 || r.Findings[0].Fix != "aws ec2 modify-instance-metadata-options --instance-id "+faulty+" --http-endpoint enabled --http-tokens required" {
 		t.Errorf("found %+v", r.Findings)
 	}
-	// Where it cannot be asked, that is said, and guessed at nowhere.
+	// If the setting cannot be read, the report says so and assumes nothing.
 	before := len(r.NotLookedAt)
-	s.SystemsManager = secretive{s.SystemsManager}
+	s.SystemsManager = settingsDenied{s.SystemsManager}
 	r = s.examine(t)
 	if len(r.NotLookedAt) != before+1 || !strings.Contains(r.NotLookedAt[before], "lack the permission ssm:GetServiceSetting") {
 		t.Errorf("not looked at: %q", r.NotLookedAt)
 	}
-	if len(r.Findings) != 1 || strings.Contains(r.Findings[0].Says, "Default Host") || !strings.Contains(strings.Join(r.Well, "\n"), "online, tagged, without an instance profile") {
-		t.Errorf("found %+v, %q", r.Findings, r.Well)
+	if len(r.Findings) != 1 || strings.Contains(r.Findings[0].Says, "Default Host") || !strings.Contains(strings.Join(r.Healthy, "\n"), "online, tagged, without an instance profile") {
+		t.Errorf("found %+v, %q", r.Findings, r.Healthy)
 	}
 }
 
-// What doctor says of hosts without an instance profile is one command for all of them, the one that DEPLOYING.md has.
+// For hosts without an instance profile doctor prints one command for all of them, the one in DEPLOYING.md.
 func TestHostsAreSetUpInOneStep(t *testing.T) {
-	s := newSurgery(t, well, ill)
-	for _, id := range []string{well, ill} {
+	s := newSimulated(t, healthyHost, faulty)
+	for _, id := range []string{healthyHost, faulty} {
 		if err := errors.Join(s.TakeProfile(id), s.Unmanage(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -63,13 +64,13 @@ func TestHostsAreSetUpInOneStep(t *testing.T) {
 		t.Errorf("it says\n%s", &out)
 	}
 	deploying, err := os.ReadFile("../DEPLOYING.md")
-	if err != nil || !strings.Contains(string(deploying), "```sh aws\n"+r.Findings[0].Mends+"\n") {
-		t.Errorf("DEPLOYING.md (%v) does not have\n%s", err, r.Findings[0].Mends)
+	if err != nil || !strings.Contains(string(deploying), "```sh aws\n"+r.Findings[0].Fix+"\n") {
+		t.Errorf("DEPLOYING.md (%v) does not have\n%s", err, r.Findings[0].Fix)
 	}
 
 	// AWS's own policies have other ARNs in China and GovCloud.
 	s.Partition = "aws-us-gov"
-	if err := s.GiveProfile(ill); err != nil {
+	if err := s.GiveProfile(faulty); err != nil {
 		t.Fatal(err)
 	}
 	out.Reset()
@@ -81,7 +82,7 @@ func TestHostsAreSetUpInOneStep(t *testing.T) {
 	}
 }
 
-// withoutMetadata is an EC2 whose instances have their metadata service switched off.
+// withoutMetadata is an EC2 whose instances have no metadata service.
 type withoutMetadata struct{ doctor.EC2 }
 
 func (e withoutMetadata) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
@@ -96,9 +97,9 @@ func (e withoutMetadata) DescribeInstances(ctx context.Context, in *ec2.Describe
 	return out, err
 }
 
-// secretive is a Systems Manager that tells no settings.
-type secretive struct{ doctor.SystemsManager }
+// settingsDenied is a Systems Manager that denies access to its settings.
+type settingsDenied struct{ doctor.SystemsManager }
 
-func (secretive) GetServiceSetting(context.Context, *ssm.GetServiceSettingInput, ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error) {
+func (settingsDenied) GetServiceSetting(context.Context, *ssm.GetServiceSettingInput, ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error) {
 	return nil, &smithy.GenericAPIError{Code: "AccessDeniedException"}
 }

@@ -1,4 +1,4 @@
-// Package drain ends all that runs on a host, and what comes up there meanwhile, until the host itself says that nothing does.
+// Package drain deletes all sessions of a host, also those that start meanwhile, until the host reports that none runs.
 package drain
 
 import (
@@ -11,33 +11,36 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Drain is of one host.
+// A Drain empties one host.
 type Drain struct {
 	Host     string
 	Deleter  *deletion.Deleter
 	Request  deletion.Request
 	Notes    session.HostNotes
 	Progress *deletion.Progress
-	// Timeout counts from the start, or from the latest close time of what is deleted first. What comes up later does not prolong it.
+	// Timeout counts from the start, or from the latest close time of the first deletions. Sessions that start later do
+	// not prolong it.
 	Timeout time.Duration
-	// Pause is between two looks.
+	// Pause is the wait between two looks.
 	Pause time.Duration
 	Now   func() time.Time
-	// Clock has the broker's clock, by which inventories are sent; nil if the API's answers tell it.
+	// Clock returns the broker's clock, which inventories are stamped with. If Clock is nil, the API's answers tell the
+	// time.
 	Clock func(context.Context) (now func() time.Time, err error)
 
 	items []*deletion.Item
 	asked map[incarnation]bool
-	// quiet is since when nothing has lived on the host, as far as was seen, by the broker's clock; zero while something does.
-	quiet time.Time
+	// emptySince is the time since which no session was seen on the host, by the broker's clock. It is zero while there is
+	// one.
+	emptySince time.Time
 }
 
-// An incarnation is a session as it was seen: another one may take its ID.
+// An incarnation is one session under an ID, which a newer session may take.
 type incarnation struct{ id, created string }
 
-// Run deletes what was seen, and then whatever lives on the host, until the newest inventory of the host is complete, has no
-// session, and was sent after the last one ended. timedOut is true if that takes too long, and failed how many deletions
-// were unsuccessful, after which it does not go on.
+// Run deletes the sessions that were shown, and then every other one on the host, until the host's newest inventory is
+// complete, has no session, and was sent after the last one ended. timedOut is true if the time-out passed. failed is how
+// many deletions were unsuccessful; Run ends after a failure.
 func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedOut bool, err error) {
 	defer d.Progress.Finish()
 	d.asked = map[incarnation]bool{}
@@ -55,11 +58,11 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 			return 0, false, err
 		}
 		if seen, err = d.Deleter.API.DescribeSessions(ctx, api.Query{Host: d.Host}); err != nil {
-			return 0, false, fmt.Errorf("see what lives on %s, whose deletions go on: %w", d.Host, err)
+			return 0, false, fmt.Errorf("list the sessions of %s, whose deletions go on: %w", d.Host, err)
 		}
 		d.leave(seen)
 		open := deletion.Count(d.items, deletion.Open)
-		if d.quiet.IsZero() || before != open {
+		if d.emptySince.IsZero() || before != open {
 			d.Progress.Show(d.items)
 		}
 		failed := deletion.Count(d.items, deletion.Unsuccessful, deletion.Unanswered)
@@ -68,13 +71,13 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		}
 		switch {
 		case open > 0 || len(seen) > 0:
-			d.quiet = time.Time{}
-		case d.quiet.IsZero():
-			if d.quiet, err = d.brokersTime(ctx); err != nil {
+			d.emptySince = time.Time{}
+		case d.emptySince.IsZero():
+			if d.emptySince, err = d.brokersTime(ctx); err != nil {
 				return 0, false, err
 			}
 		}
-		if !d.quiet.IsZero() {
+		if !d.emptySince.IsZero() {
 			empty, err := d.empty(ctx)
 			if empty || err != nil {
 				return 0, false, err
@@ -102,7 +105,7 @@ func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
 	return now(), nil
 }
 
-// leave counts as ended what could not be deleted since it was gone: from the host, or replaced by another session of its ID.
+// leave counts a session as ended that could not be deleted because it was gone or replaced.
 func (d *Drain) leave(seen []api.Session) {
 	live := map[incarnation]bool{}
 	for _, s := range seen {
@@ -116,12 +119,12 @@ func (d *Drain) leave(seen []api.Session) {
 	}
 }
 
-// request deletes what is new.
+// request deletes the sessions that are new.
 func (d *Drain) request(ctx context.Context, seen []api.Session) error {
 	var fresh []api.Session
 	for _, s := range seen {
 		one := incarnation{s.ID, s.CreationTime}
-		if s.State != session.Deleted && !d.asked[one] { // one that was removed by force is still being closed
+		if s.State != session.Deleted && !d.asked[one] { // a session that was removed by force is still being closed
 			d.asked[one] = true
 			fresh = append(fresh, s)
 		}
@@ -131,7 +134,7 @@ func (d *Drain) request(ctx context.Context, seen []api.Session) error {
 	}
 	if len(d.items) > 0 {
 		for _, s := range fresh {
-			d.Progress.Say(fmt.Sprintf("%s came up meanwhile: it is deleted, too", s.ID))
+			d.Progress.Say(fmt.Sprintf("%s started meanwhile: it is deleted, too", s.ID))
 		}
 	}
 	items, err := d.Deleter.Start(ctx, d.Request, fresh)
@@ -139,19 +142,19 @@ func (d *Drain) request(ctx context.Context, seen []api.Session) error {
 	return err
 }
 
-// empty tells whether the host has said that nothing runs on it, since nothing lives there.
+// empty tells whether an inventory sent after the last session ended is complete and has no session.
 func (d *Drain) empty(ctx context.Context) (bool, error) {
 	notes, err := d.Notes.Notes(ctx, []string{d.Host})
 	if err != nil {
-		return false, fmt.Errorf("read what inventories say of %s: %w", d.Host, err)
+		return false, fmt.Errorf("read the inventories of %s: %w", d.Host, err)
 	}
 	note := notes[d.Host]
-	if note.SentAt.After(d.quiet) && !note.EmptySince.IsZero() {
+	if note.SentAt.After(d.emptySince) && !note.EmptySince.IsZero() {
 		return true, nil
 	}
-	line := "nothing lives there; waiting for a complete inventory sent after " + d.quiet.Format(time.TimeOnly)
+	line := "no session is listed; waiting for a complete inventory sent after " + d.emptySince.Format(time.TimeOnly)
 	switch {
-	case !note.SentAt.After(d.quiet):
+	case !note.SentAt.After(d.emptySince):
 	case note.CompleteAt.Before(note.SentAt):
 		line += ". The one of " + note.SentAt.Local().Format(time.TimeOnly) + " was not complete"
 	default:

@@ -1,5 +1,5 @@
-// Package page serves the page of internal/page for a stack, or any API, on this machine: it reads describeSessions and the
-// Hosts table at a bounded rate, and passes on what the page asks for, with the token of whoever started it.
+// Package page serves the page of internal/page on this machine for a stack or any API. It reads describeSessions and the
+// Hosts table at a bounded rate, and passes the page's requests on with the token of the user who started it.
 package page
 
 import (
@@ -20,31 +20,31 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Options say what a page is of.
+// Options say which system a page shows.
 type Options struct {
 	API   *api.Client
 	About shown.About
-	// Notes are what the Hosts table has of hosts; nil where there is none.
+	// Notes reads the Hosts table; nil if there is none.
 	Notes session.HostNotes
-	// Explain tells a session's story as dcvbroker explain does; nil where it cannot be told.
+	// Explain returns a session's story as dcvbroker explain does; nil if the system has none.
 	Explain func(ctx context.Context, sessionID string) (string, error)
-	// Every is how often what there is, is read while the page is open.
+	// Every is how often the sessions are read while the page is open.
 	Every time.Duration
 }
 
-// A Page is one that is served. Only who has its Secret, made when it starts, is answered.
+// A Page answers only requests that carry its Secret, which New makes.
 type Page struct {
 	Options
 	Secret  string
 	feed    *shown.Feed
 	stories shown.Stories
-	last    map[string]session.Session // what was read last
+	last    map[string]session.Session // the result of the last read
 }
 
-// gap is the least time between two readings.
+// gap is the least time between two reads.
 const gap = 2 * time.Second
 
-// New makes a page. Nothing is read before somebody looks at it.
+// New makes a page. It reads nothing before a browser opens the page.
 func New(o Options) *Page {
 	random := func() string {
 		b := make([]byte, 32)
@@ -56,11 +56,11 @@ func New(o Options) *Page {
 	return p
 }
 
-// Close ends what is read.
+// Close ends the reads.
 func (p *Page) Close() { p.feed.Close() }
 
-// Handler is the page and what it calls. All but the page's own files wants the secret, and all that it is asked for under one
-// of this machine's names, and not by another site.
+// Handler serves the page and its calls. Everything except the page's own files needs the secret. Every request must use one
+// of this machine's names and must not come from another site's page.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
 	shown.Register(mux)
@@ -74,7 +74,7 @@ func (p *Page) Handler() http.Handler {
 			}
 			given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			if subtle.ConstantTimeCompare([]byte(given), []byte(p.Secret)) != 1 {
-				refuse(w, http.StatusUnauthorized, "open the address that dcvbroker page has printed")
+				refuse(w, http.StatusUnauthorized, "open the address that dcvbroker page printed")
 				return
 			}
 			h(w, r)

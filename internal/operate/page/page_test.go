@@ -77,7 +77,8 @@ func ask(t *testing.T, method, url, body string, change func(*http.Request)) (st
 	return resp.StatusCode, string(content)
 }
 
-// Another site, another user of the machine, and a name that was pointed at it, delete nothing and learn nothing.
+// Another site, another user of the machine, and a DNS name that points at the machine can delete nothing and read
+// nothing.
 func TestOnlyThePageIsAnswered(t *testing.T) {
 	p, url, broker := open(t, "a")
 	with := func(secret string, more func(*http.Request)) func(*http.Request) {
@@ -152,7 +153,8 @@ func TestWhatThePageAsksForIsPassedOn(t *testing.T) {
 	}
 }
 
-// The page is told what describeSessions has, a deletion with a grace period as one that is open, and each change is kept.
+// The page receives the sessions of describeSessions, a deletion with a grace period as an open one, and keeps each
+// change.
 func TestThePageIsToldOfTheStack(t *testing.T) {
 	p, url, broker := open(t, "a", "b")
 	mine := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+p.Secret) }
@@ -197,7 +199,7 @@ func TestThePageIsToldOfTheStack(t *testing.T) {
 	if a := first["session a"]; a["State"] != "READY" || a["Owner"] != "user1" || a["HostId"] != host || first["host "+host] == nil || first["about "]["Local"] != false {
 		t.Errorf("%v", first)
 	}
-	// Behind the page's back, and then through it, which has it look again.
+	// First without the page, then through it, which makes the page read again.
 	if status, body := ask(t, http.MethodPost, broker+"/deleteSessions", `[{"SessionId": "a", "Owner": "user1", "GracePeriodSeconds": 600}]`, func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer s3cret")
 	}); status != http.StatusOK {

@@ -14,19 +14,20 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A host on the page.
+// A host is a host on the page.
 type host struct {
 	HostID string `json:"HostId"`
 	shown.Inventories
 }
 
-// read is what there is, as the page shows it. It keeps what has changed since the last time for the sessions' stories.
+// read reads sessions and hosts in the form that the page shows. It records the changes since the last read for the
+// sessions' stories.
 func (p *Page) read(ctx context.Context) ([]shown.Item, error) {
 	all, err := p.API.DescribeSessions(ctx, api.Query{})
 	if err != nil {
 		return nil, err
 	}
-	// What lives comes first: it is not to be left out.
+	// Living sessions come first, so that a bound does not leave them out.
 	slices.SortStableFunc(all, func(a, b api.Session) int { return cmp.Compare(ended(a), ended(b)) })
 	about := p.About
 	var items []shown.Item
@@ -79,10 +80,10 @@ func ended(s api.Session) int {
 	return 0
 }
 
-// recordOf is a session as the table has it, as far as the API says it.
+// recordOf returns a session's record, as far as the API shows it.
 func recordOf(s api.Session) session.Record {
 	state := s.State
-	// Until its close time the API shows a session's deletion under the state that it had.
+	// Until the close time the API shows the state before the deletion.
 	if s.Waits() {
 		state = session.Deleting
 	}

@@ -1,4 +1,5 @@
-// Package proxy passes calls of clients that have no access token on to the API, with the token of whoever started it.
+// Package proxy passes calls of clients without an access token on to the API, with the token of the user who started
+// it.
 package proxy
 
 import (
@@ -15,20 +16,20 @@ import (
 	"dcv-session-broker/internal/page"
 )
 
-// A Proxy adds a token to each call that it passes on. Whoever reaches it can do what the token allows.
+// A Proxy adds a token to each call that it passes on. Whoever can connect to it can do what the token allows.
 type Proxy struct {
 	// URL is the API's address, without a / at the end.
 	URL    string
 	HTTP   *http.Client
 	Tokens token.Source
-	// LocalOnly refuses calls of other machines, and those for another name than this machine's.
+	// LocalOnly refuses calls from other machines, and those to another name than this machine's.
 	LocalOnly bool
-	// Log takes a line for each call.
+	// Log receives a line for each call.
 	Log func(line string)
 	Now func() time.Time
 
 	mu sync.Mutex
-	// renewedAt is when there was last a new token because the API refused one.
+	// renewedAt is when a token was last replaced because the API refused it.
 	renewedAt time.Time
 }
 
@@ -37,13 +38,14 @@ const (
 	maxBody = 6 << 20
 	// maxAnswer is more than Lambda answers.
 	maxAnswer = 16 << 20
-	// tokenPause is between two new tokens for one that was refused: each is billed, and clients try again immediately.
+	// tokenPause is the least time between two replacements of a refused token: each is billed, and clients repeat a
+	// refused call immediately.
 	tokenPause = time.Minute
 )
 
-var errBrowser = errors.New("this does not answer to browsers")
+var errBrowser = errors.New("this does not answer browsers")
 
-// Handler passes on what the API has, and nothing else.
+// Handler passes on only the API's calls.
 func (p *Proxy) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.guard(r); err != nil {
@@ -60,7 +62,7 @@ func (p *Proxy) Handler() http.Handler {
 	})
 }
 
-// guard refuses what a page has a browser send: with a POST every browser says whose page it is.
+// guard refuses requests that a web page sends: with a POST every browser names the page's origin.
 func (p *Proxy) guard(r *http.Request) error {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 		return errBrowser
@@ -85,7 +87,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	if err != nil && r.Context().Err() != nil {
 		err = errors.New("the client has gone; the broker may have carried it out")
 	}
-	if err != nil { // its text names the issuer, or the API; it has no token and no secret
+	if err != nil { // its text names the issuer or the API, and has no token or secret
 		p.refuse(w, r, http.StatusBadGateway, err.Error())
 		return
 	}
@@ -102,7 +104,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	p.log(r, got.status, rest)
 }
 
-// An answer is whole before any of it is passed on: one that is cut off would look whole to the client.
+// An answer is read completely before it is passed on: the client would take a cut one for complete.
 type answer struct {
 	status int
 	header http.Header
@@ -129,11 +131,11 @@ func (p *Proxy) call(r *http.Request, body []byte) (*answer, error) {
 	return p.once(r, body, newer)
 }
 
-// newer is a token in place of one that was refused, or the same one where no other may be had now.
+// newer returns a token in place of a refused one, or the same one within tokenPause.
 func (p *Proxy) newer(r *http.Request, refused string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Another call may have replaced it meanwhile.
+	// Another call may have replaced the token meanwhile.
 	bearer, err := p.token(r, "")
 	if err != nil || p.Now().Sub(p.renewedAt) < tokenPause {
 		return bearer, err
@@ -152,7 +154,8 @@ func (p *Proxy) token(r *http.Request, refused string) (string, error) {
 	return bearer, nil
 }
 
-// once sends the request as it came, its query too, without which a dry run would be none. Of its headers only its type goes on.
+// once sends the request unchanged, with its query, which makes it a dry run. Of the headers it sends only
+// Content-Type.
 func (p *Proxy) once(r *http.Request, body []byte, bearer string) (*answer, error) {
 	address := p.URL + r.URL.Path
 	if r.URL.RawQuery != "" {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// numbered gives out tokens 1, 2, and so on, each until it is refused.
+// numbered returns the tokens 1, 2, and so on, each until it is refused.
 type numbered struct {
 	mu     sync.Mutex
 	issued int
@@ -40,7 +40,7 @@ func (n *numbered) count() int {
 	return n.issued
 }
 
-// A passing is a proxy that runs before an API.
+// A passing is a proxy that runs in front of an API.
 type passing struct {
 	*numbered
 	api, server *httptest.Server
@@ -89,7 +89,7 @@ func (p *passing) post(t *testing.T, path string) (int, string) {
 	return status, answer
 }
 
-// log is what was written, in which no token is.
+// log returns the log, after checking that it contains no token.
 func (p *passing) log(t *testing.T) string {
 	t.Helper()
 	p.server.Close() // a line may follow its answer
@@ -102,7 +102,7 @@ func (p *passing) log(t *testing.T) string {
 	return all
 }
 
-// Of a request its body, type and query reach the API, of an answer its status, body, type and when to try again.
+// Passed on are a request's body, Content-Type and query, and an answer's status, body, Content-Type and Retry-After.
 func TestWhatIsPassedOn(t *testing.T) {
 	p := start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -161,7 +161,7 @@ func TestBodyBeyondTheAPIsIsRefused(t *testing.T) {
 	wantLog(t, p, ": 413: ")
 }
 
-// The client learns that there is no answer, and why, whatever did not give one.
+// The client learns that there is no answer, and why.
 func TestNoAnswerIs502(t *testing.T) {
 	p := start(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/deleteSessions" {
@@ -193,7 +193,7 @@ func TestNoAnswerIs502(t *testing.T) {
 	wantLog(t, p, "EOF", "connection refused", "invalid_client")
 }
 
-// A call whose client has gone is not one that the broker did not answer.
+// A call whose client has closed the connection is not logged as unanswered by the broker.
 func TestClientThatHasGone(t *testing.T) {
 	arrived := make(chan struct{})
 	p := start(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -224,7 +224,7 @@ func wantLog(t *testing.T, p *passing, parts ...string) {
 	}
 }
 
-// Calls at the same time do not get one new token each, where new ones are refused.
+// If new tokens are refused, calls at the same time share one new token.
 func TestCallsAtTheSameTimeGetOneNewToken(t *testing.T) {
 	second, judged := make(chan struct{}), make(chan struct{})
 	var held atomic.Bool
@@ -241,7 +241,7 @@ func TestCallsAtTheSameTimeGetOneNewToken(t *testing.T) {
 			t.Errorf("the first: %d", status)
 		}
 	})
-	<-second // the first call has a new token, of which it does not know yet that it is refused, too
+	<-second // the first call has a new token and does not know yet that this is refused, too
 	if status, _ := p.post(t, "/describeSessions"); status != http.StatusUnauthorized {
 		t.Errorf("the second: %d", status)
 	}

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Local is the System on one machine, by its control API.
+// A Local reads the system on one machine, through its control API.
 type Local struct {
 	HTTP *http.Client
 	URL  string
@@ -67,7 +67,7 @@ func (l Local) HostIDs(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-// Notes implements session.HostNotes, with all hosts that there are.
+// Notes implements session.HostNotes. It returns all hosts.
 func (l Local) Notes(ctx context.Context, _ []string) (map[string]session.HostNote, error) {
 	hosts, err := l.hosts(ctx)
 	notes := map[string]session.HostNote{}
@@ -108,10 +108,10 @@ func (l Local) Clock(ctx context.Context) (func() time.Time, error) {
 	return s.Clock(), err
 }
 
-// GiveUpAfter implements System: every record there has its own time.
+// GiveUpAfter implements System: every record there has a TryUntil.
 func (l Local) GiveUpAfter() time.Duration { return 0 }
 
-// Settings are what the system's template sets, and the documents that its hosts run, by logical ID.
+// Settings holds the parameters of the system's template, and the documents that its hosts run, by logical ID.
 type Settings struct {
 	Now        time.Time
 	Parameters map[string]string
@@ -124,13 +124,14 @@ func (l Local) Settings(ctx context.Context) (s Settings, err error) {
 	return s, err
 }
 
-// Clock is the clock of the system, which may be ahead of this machine's. The settings are to be fresh.
+// Clock returns the system's clock, which may be ahead of this machine's. It is exact only right after Settings were
+// read.
 func (s Settings) Clock() func() time.Time {
 	ahead := time.Until(s.Now)
 	return func() time.Time { return time.Now().Add(ahead) }
 }
 
-// get asks the control API. found is false if it has no such thing.
+// get calls the control API. found is false if it answers 404.
 func (l Local) get(ctx context.Context, path string, into any) (found bool, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, l.URL+path, http.NoBody)
 	if err != nil {
@@ -149,7 +150,7 @@ func (l Local) get(ctx context.Context, path string, into any) (found bool, err 
 	case resp.StatusCode == http.StatusNotFound && json.Unmarshal(body, &refusal) == nil && refusal.Message == "the table has no such session":
 		return false, nil
 	case resp.StatusCode != http.StatusOK:
-		return false, fmt.Errorf("GET %s: %d %.200s: is %s the system on one machine, and as new as this program? Of an API in AWS its stack is asked: --stack NAME",
+		return false, fmt.Errorf("GET %s: %d %.200s: is %s the system on one machine, and of this program's release? For an API in AWS name its stack: --stack NAME",
 			path, resp.StatusCode, body, l.URL)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -160,7 +161,7 @@ func (l Local) get(ctx context.Context, path string, into any) (found bool, err 
 	return true, nil
 }
 
-// record is one as the table holds it, whose numbers JSON does not tell from others.
+// record converts a record from JSON, which does not distinguish the table's kinds of numbers.
 func record(r map[string]any) session.Record {
 	for attr, v := range r {
 		if n, isNumber := v.(json.Number); isNumber {

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 )
 
-// LogEvents is CloudWatch Logs' client.
+// LogEvents is the part of CloudWatch Logs' client that is used here.
 type LogEvents interface {
 	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
 }
@@ -24,18 +24,18 @@ type LogEvents interface {
 // Logs are the functions' log groups.
 type Logs struct {
 	Events LogEvents
-	// Groups are the groups' names, by the functions'.
+	// Groups are the names of the log groups by function.
 	Groups map[string]string
 }
 
-// A search reads so many pages of a group, and lasts so long, at most: a page looks at a megabyte, and may find nothing.
+// The bounds of a search in one group. A page covers a megabyte of the log, and may be empty.
 const (
 	maxLogPages = 20
 	maxLogTime  = 20 * time.Second
 )
 
-// GroupsOf are the log groups of functions among a stack's resources, whose physical names are given by logical ID. They
-// are called /aws/lambda/STACK/FUNCTION.
+// GroupsOf returns the log groups of functions among a stack's resources, a map from logical ID to physical name. A
+// group's name is /aws/lambda/STACK/FUNCTION.
 func GroupsOf(resources map[string]string) map[string]string {
 	groups := map[string]string{}
 	for id, name := range resources {
@@ -46,7 +46,7 @@ func GroupsOf(resources map[string]string) map[string]string {
 	return groups
 }
 
-// Lines implements System. All groups are searched side by side.
+// Lines implements System. It searches all groups in parallel.
 func (l Logs) Lines(ctx context.Context, about Search) (lines []Line, missing []string) {
 	ctx, cancel := context.WithTimeout(ctx, maxLogTime)
 	defer cancel()
@@ -81,7 +81,7 @@ func (l Logs) Lines(ctx context.Context, about Search) (lines []Line, missing []
 	return lines, missing
 }
 
-// search reads the group of one function, as far as the bounds go.
+// search reads the group of one function within the bounds.
 func (l Logs) search(ctx context.Context, function string, about Search) (lines []Line, note string, err error) {
 	in := &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: aws.String(l.Groups[function]), FilterPattern: aws.String(about.pattern()), StartTime: aws.Int64(about.From.UnixMilli()),
@@ -98,7 +98,7 @@ func (l Logs) search(ctx context.Context, function string, about Search) (lines 
 			return lines, "", err
 		}
 		for _, event := range out.Events {
-			if line, ok := parseLine([]byte(aws.ToString(event.Message)), function); ok && about.means(line) {
+			if line, ok := parseLine([]byte(aws.ToString(event.Message)), function); ok && about.matches(line) {
 				lines = append(lines, line)
 			}
 		}
@@ -109,8 +109,7 @@ func (l Logs) search(ctx context.Context, function string, about Search) (lines 
 	return lines, fmt.Sprintf("the log of %s beyond its first %d pages", function, maxLogPages), nil
 }
 
-// pattern finds the lines among those that are JSON. A * in a value stands for anything, so what is found is looked at
-// again.
+// pattern is a filter for lines of JSON. A * in a value matches anything, so the lines found are checked again.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 func (s Search) pattern() string {
 	terms := []string{fmt.Sprintf("($.SessionId = %s)", quote(s.SessionID))}
@@ -120,13 +119,14 @@ func (s Search) pattern() string {
 	return "{ " + strings.Join(terms, " || ") + " }"
 }
 
-// quote is a value in a pattern. No session ID of DCV's has a quote or a backslash; where one is, anything may stand.
+// quote returns a value for a pattern. DCV's session IDs have no quote and no backslash; each of them becomes a
+// wildcard.
 func quote(value string) string {
 	return `"` + strings.NewReplacer(`"`, "*", `\`, "*").Replace(value) + `"`
 }
 
-// means tells whether a line is one of those that are searched.
-func (s Search) means(line Line) bool {
+// matches tells whether the search is for the line.
+func (s Search) matches(line Line) bool {
 	if id, _ := line.Attributes["SessionId"].(string); id != "" {
 		return id == s.SessionID
 	}
@@ -134,8 +134,8 @@ func (s Search) means(line Line) bool {
 	return slices.Contains(s.RequestIDs, request)
 }
 
-// parseLine reads a line as functions write it: JSON with time, level and msg. Others of a log group, such as Lambda's own,
-// are none.
+// parseLine parses a line of a function: JSON with time, level and msg. It refuses other lines of the group, such as
+// Lambda's own.
 func parseLine(text []byte, function string) (Line, bool) {
 	line := Line{Function: function}
 	if json.Unmarshal(text, &line.Attributes) != nil {

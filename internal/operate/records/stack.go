@@ -23,15 +23,15 @@ type Stack struct {
 const (
 	// maxOpen is how many entries of one shard of the index of leases are read.
 	maxOpen = 250
-	// maxHosts is how many hosts are looked at to find a session's name.
+	// maxHosts is how many hosts are tried to complete a session's ID.
 	maxHosts = 500
 )
 
 // lastTime is after every lease.
 var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
-// Open implements System: a query for each shard of the index, side by side, and then the records as they are now, 100 a
-// call. The index may be a moment behind.
+// Open implements System: it queries each shard of the index in parallel, then reads the records from the table, 100 a
+// call. The index may be a moment behind the table.
 func (s Stack) Open(ctx context.Context) (records []session.Record, all bool, err error) {
 	var (
 		group sync.WaitGroup
@@ -56,7 +56,7 @@ func (s Stack) Open(ctx context.Context) (records []session.Record, all bool, er
 	}
 	group.Wait()
 	if err != nil {
-		return nil, false, forWant("dynamodb:Query on the index "+s.Index.Step.ByLease()+" of the table "+s.Index.Table, err)
+		return nil, false, namePermission("dynamodb:Query on the index "+s.Index.Step.ByLease()+" of the table "+s.Index.Table, err)
 	}
 	records, err = s.Get(ctx, ids)
 	return records, all, err
@@ -65,34 +65,34 @@ func (s Stack) Open(ctx context.Context) (records []session.Record, all bool, er
 // Get implements session.Getter.
 func (s Stack) Get(ctx context.Context, ids []string) ([]session.Record, error) {
 	records, err := s.Reader.Get(ctx, ids)
-	return records, forWant("dynamodb:BatchGetItem on the table "+s.Index.Table, err)
+	return records, namePermission("dynamodb:BatchGetItem on the table "+s.Index.Table, err)
 }
 
 // Host implements System.
 func (s Stack) Host(ctx context.Context, hostID string) (h Host, known bool, err error) {
 	notes, err := s.Hosts.Notes(ctx, []string{hostID})
 	if err != nil {
-		return h, false, forWant("dynamodb:BatchGetItem on the table "+s.Hosts.Table, err)
+		return h, false, namePermission("dynamodb:BatchGetItem on the table "+s.Hosts.Table, err)
 	}
 	silences, err := s.Hosts.Silences(ctx, []string{hostID})
 	silence, known := silences[hostID]
 	return Host{notes[hostID], silence}, known, err
 }
 
-// HostIDs implements System: those that answer, the longest silent first.
+// HostIDs implements System: hosts that have answered, the longest silent first.
 func (s Stack) HostIDs(ctx context.Context) ([]string, error) {
 	ids, err := s.Hosts.AnsweredBefore(ctx, lastTime, maxHosts)
-	return ids, forWant("dynamodb:Query on the index by-answered of the table "+s.Hosts.Table, err)
+	return ids, namePermission("dynamodb:Query on the index by-answered of the table "+s.Hosts.Table, err)
 }
 
-// Clock implements System: this machine's.
+// Clock implements System: it is this machine's clock.
 func (s Stack) Clock(context.Context) (func() time.Time, error) { return time.Now, nil }
 
 // GiveUpAfter implements System.
 func (s Stack) GiveUpAfter() time.Duration { return s.GiveUp }
 
-// forWant says which permission is missing, if that is why a call failed.
-func forWant(permission string, err error) error {
+// namePermission adds to an error which permission is missing, if that is the cause.
+func namePermission(permission string, err error) error {
 	if Denied(err) {
 		return fmt.Errorf("your credentials lack the permission %s: %w", permission, err)
 	}

@@ -12,13 +12,13 @@ import (
 	"dcv-session-broker/internal/runcommand"
 )
 
-// SystemsManagerAPI is its client.
+// SystemsManagerAPI is the part of the SDK's client that is used here.
 type SystemsManagerAPI interface {
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
 	ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error)
 }
 
-// SystemsManager is what it says of hosts and commands.
+// SystemsManager reads the state of hosts and commands.
 type SystemsManager struct{ Client SystemsManagerAPI }
 
 // Node implements System.
@@ -27,7 +27,7 @@ func (s SystemsManager) Node(ctx context.Context, hostID string) (*Node, error) 
 		Filters: []types.InstanceInformationStringFilter{{Key: aws.String("InstanceIds"), Values: []string{hostID}}},
 	})
 	if err != nil {
-		return nil, forWant("ssm:DescribeInstanceInformation", err)
+		return nil, namePermission("ssm:DescribeInstanceInformation", err)
 	}
 	for _, i := range out.InstanceInformationList {
 		return &Node{Ping: string(i.PingStatus), PingAt: aws.ToTime(i.LastPingDateTime)}, nil
@@ -35,10 +35,10 @@ func (s SystemsManager) Node(ctx context.Context, hostID string) (*Node, error) 
 	return nil, nil
 }
 
-// maxPages bounds a search. A host has a command with each inventory, and others; a page of 50 is some hours.
+// maxPages bounds a search. Each inventory is a command, so a page of 50 covers some hours.
 const maxPages = 5
 
-// Commands implements System. It reads the host's commands, the newest first, as far back as since.
+// Commands implements System. It reads the host's commands from the newest back to since.
 func (s SystemsManager) Commands(ctx context.Context, hostID string, attemptIDs []string, since time.Time) (map[string]Command, error) {
 	found := map[string]Command{}
 	pages := ssm.NewListCommandInvocationsPaginator(s.Client, &ssm.ListCommandInvocationsInput{
@@ -47,7 +47,7 @@ func (s SystemsManager) Commands(ctx context.Context, hostID string, attemptIDs 
 	for n := 0; n < maxPages && pages.HasMorePages(); n++ {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, forWant("ssm:ListCommandInvocations", err)
+			return nil, namePermission("ssm:ListCommandInvocations", err)
 		}
 		for _, i := range page.CommandInvocations {
 			if aws.ToTime(i.RequestedDateTime).Before(since.Add(-time.Minute)) {

@@ -1,9 +1,9 @@
-// Package redrive has SQS put dead letters back into the queue that they came from.
+// Package redrive makes SQS move dead letters back to the queue that they came from.
 //
-// That is the queue of host-events, and it alone. SQS moves only what another queue of SQS gave up on; the queues of what
-// EventBridge could not deliver are none of these, and what is in them the leases have tried again long since. The failure
-// queue of session-stream holds places in the stream, not records: there cleanup is the way back, which touches every
-// confirmed record at its lease's end, so that the stream shows it again.
+// Only the queue of host-events can be redriven: SQS moves only messages that came from another SQS queue. The queues of
+// what EventBridge could not deliver are not of that kind, and cleanup has long repeated those deletions when their leases
+// ended. The failure queue of session-stream holds positions in the stream, not records: there, too, cleanup repeats the
+// work, since it touches every confirmed record at its lease's end, so that the stream shows it again.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 package redrive
 
@@ -20,24 +20,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Client is SQS's.
+// Client is the part of SQS's client that is used here.
 type Client interface {
 	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 	StartMessageMoveTask(context.Context, *sqs.StartMessageMoveTaskInput, ...func(*sqs.Options)) (*sqs.StartMessageMoveTaskOutput, error)
 	ListMessageMoveTasks(context.Context, *sqs.ListMessageMoveTasksInput, ...func(*sqs.Options)) (*sqs.ListMessageMoveTasksOutput, error)
 }
 
-// A Redrive moves one queue's messages.
+// A Redrive moves the messages of one queue.
 type Redrive struct {
 	SQS      Client
 	QueueURL string
-	// Pause is between two looks at how far it is.
+	// Pause is the wait between two looks at the move's state.
 	Pause time.Duration
 	Out   io.Writer
 }
 
-// Run starts a move, if there is anything to move and none under way, and follows it to its end. Interrupted, it leaves the
-// move to SQS, which goes on by itself.
+// Run starts a move, unless the queue is empty or a move is under way, and follows it to its end. If Run is interrupted,
+// SQS finishes the move.
 func (r *Redrive) Run(ctx context.Context) error {
 	queue, err := r.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl:       &r.QueueURL,
@@ -62,7 +62,7 @@ func (r *Redrive) Run(ctx context.Context) error {
 			return nil
 		}
 		fmt.Fprintf(r.Out, "about %d dead letters; SQS puts them back\n", waiting)
-		// Without a destination, each goes back to where it came from.
+		// Without a destination, each message goes back to the queue that it came from.
 		if _, err := r.SQS.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn}); err != nil {
 			return fmt.Errorf("start moving the messages of %s: %w", arn, err)
 		}
@@ -72,7 +72,7 @@ func (r *Redrive) Run(ctx context.Context) error {
 	return r.follow(ctx, arn)
 }
 
-// The statuses of a task that are not its end.
+// The statuses of a task that is not finished.
 const (
 	running    = "RUNNING"
 	cancelling = "CANCELLING"
@@ -89,7 +89,7 @@ func (r *Redrive) follow(ctx context.Context, arn string) error {
 		}
 		switch status := aws.ToString(task.Status); status {
 		case "COMPLETED":
-			fmt.Fprintf(r.Out, "%d put back. What comes here again has a cause that is still there: the log of host-events names it\n",
+			fmt.Fprintf(r.Out, "%d put back. If messages come here again, the cause is still there: the log of host-events names it\n",
 				task.ApproximateNumberOfMessagesMoved)
 			return nil
 		case running, cancelling:
@@ -104,7 +104,7 @@ func (r *Redrive) follow(ctx context.Context, arn string) error {
 	}
 }
 
-// latest is the newest task of the queue: they are listed in that order.
+// latest returns the newest task of the queue: tasks are listed from the newest.
 func (r *Redrive) latest(ctx context.Context, arn string) (*types.ListMessageMoveTasksResultEntry, error) {
 	out, err := r.SQS.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: &arn, MaxResults: aws.Int32(1)})
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	arn = "arn:aws:sqs:us-east-1:123456789012:dead"
 )
 
-// queue is a dead-letter queue; its tasks are the newest's statuses, one a look.
+// queue is a dead-letter queue. tasks are the statuses of the newest task, one for each look.
 type queue struct {
 	messages string
 	tasks    []types.ListMessageMoveTasksResultEntry

@@ -17,14 +17,14 @@ var (
 	scriptsOfHosts = []string{
 		"../../runcommand/documents/close.*", "../../runcommand/documents/notify.*", "../../runcommand/documents/shared/*",
 	}
-	// How Systems Manager says that a command ended, and what its agent says of a script that it could not run.
+	// Where Systems Manager's statuses are, and its agent's texts about a script that it could not run.
 	systemsManager = []string{"../../local/agent/output.go", "../../local/fleet/command.go", "../../local/fleet/agent_test.go"}
 	// A reason in a script.
 	inScripts = []*regexp.Regexp{
 		regexp.MustCompile(`(?:fail|return|failed",|words =|whyBlank =|[?:]) "([^"=]*[a-z] [a-z][^"=]*)"`), // sh and awk
 		regexp.MustCompile(`(?:throw|whyBlank =) '([^']*[a-z] [a-z][^']*)'`),                               // PowerShell
 	}
-	// What the table under "Bounds" is about: the files that log, and lines which say that a bound was reached.
+	// For the table under "Bounds": the files that log, and the lines that say that a bound was reached.
 	reachBounds = []string{"../../session/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
 	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|due still)[^"]*)"`)
 
@@ -32,10 +32,10 @@ var (
 	variable = regexp.MustCompile(`\$\w+`)
 )
 
-// The frame of a refused host's clause, which by itself says nothing.
+// The frame of a refused host's clause, which is no reason by itself.
 const ofRefusedHost = "The host …."
 
-// Whoever is on call finds each reason that the code writes, in its own words, and no other.
+// The runbook has each reason that the code writes, to the letter, and no other.
 func TestRunbookHasTheReasons(t *testing.T) {
 	text := read(t, "../RUNBOOK.md")
 	book, err := runbook.Parse(text)
@@ -43,7 +43,7 @@ func TestRunbookHasTheReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := book.Phrases()
-	written := append(reasons(t), string(session.OutcomeFailed)) // of a host that says no more
+	written := append(reasons(t), string(session.OutcomeFailed)) // from a host that gives no reason
 	for _, reason := range written {
 		if !slices.Contains(told, reason) && reason != ofRefusedHost {
 			t.Errorf("RUNBOOK.md has no row of %q (reasons.go)", reason)
@@ -75,7 +75,7 @@ func TestRunbookHasTheReasons(t *testing.T) {
 	}
 }
 
-// Promise 11: whoever reads of a bound finds its log line, and the other way round.
+// Promise 11: the runbook names the log line of each bound, and each such log line is in the runbook.
 func TestRunbookHasTheBounds(t *testing.T) {
 	_, table, found := strings.Cut(read(t, "../RUNBOOK.md"), "\n## Bounds\n")
 	if !found {
@@ -101,10 +101,10 @@ func TestRunbookHasTheBounds(t *testing.T) {
 	}
 }
 
-// before stands in front of the name of each.
+// before is the text before the name of each.
 var before = map[string]string{"widget": `"title": "`, "query": "/"}
 
-// Whoever is told to look for a line of a log, or at a widget of the dashboard, finds it.
+// Each log line and each widget of the dashboard that the runbook names exists.
 func TestRunbookQuotesWhatIsThere(t *testing.T) {
 	text := read(t, "../RUNBOOK.md")
 	deployed := read(t, "../../../template.yaml")
@@ -121,7 +121,7 @@ func TestRunbookQuotesWhatIsThere(t *testing.T) {
 	}
 }
 
-// readAll is the text of all files of those names, without tests.
+// readAll returns the text of all files of those names, without tests.
 func readAll(t *testing.T, patterns []string) string {
 	t.Helper()
 	var all strings.Builder

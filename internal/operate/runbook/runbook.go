@@ -1,5 +1,5 @@
-// Package runbook finds in the runbook what to do about a reason that a record, or an answer, has. The runbook is
-// internal/operate/RUNBOOK.md: people read it, and the program dcvbroker has it embedded, so that its text exists once.
+// Package runbook finds in the runbook what to do about the reason in a record or an answer. The runbook is
+// internal/operate/RUNBOOK.md, which the program dcvbroker embeds.
 package runbook
 
 import (
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// A Runbook is what it says of reasons: the rows of its tables whose first column has phrases in italics.
+// A Runbook holds the rows of its tables whose first column has phrases in italics.
 type Runbook struct {
 	rows     []row
-	noReason string // what to do where a deletion is open and has no reason
+	noReason string // the advice for an open deletion without a reason
 }
 
 type row struct {
@@ -30,8 +30,8 @@ const noReason = "no reason at all"
 
 // Parse reads the runbook.
 //
-// A phrase in italics is a text that the code writes, and "…" in it stands for what differs. It may stand anywhere in a
-// reason; one of a single word must be the whole reason, and one whose first word has a colon its beginning.
+// A phrase in italics is a text that the code writes; "…" in it matches anything. A phrase may be anywhere in a reason.
+// One of a single word must be the whole reason, and one whose first word has a colon must be its beginning.
 func Parse(text string) (*Runbook, error) {
 	r := &Runbook{}
 	for line := range strings.Lines(text) {
@@ -53,15 +53,15 @@ func Parse(text string) (*Runbook, error) {
 		}
 	}
 	if len(r.rows) == 0 || r.noReason == "" {
-		return nil, errors.New("the runbook has no rows of reasons, or none of no reason at all")
+		return nil, errors.New("the runbook has no rows of reasons, or no row for a deletion without a reason")
 	}
 	return r, nil
 }
 
-// Advice is what to do about a StateReason, a Warning or the reason of an answer, in plain text. Where the reason has
-// several parts, as the outcome and its cause, the advice has a line for each, in their order; a part that another part stands
-// within, as in "The host did not answer (it is offline).", has none. An empty reason is that of an open deletion without one.
-// It is not ok if the runbook says nothing of the reason.
+// Advice returns what to do about a StateReason, a Warning or the reason of an answer, in plain text. If the reason has
+// several parts, such as an outcome and its cause, the advice has a line for each part, in their order. A part that encloses
+// another part, as in "The host did not answer (it is offline).", has no line. An empty reason is that of an open deletion
+// without one. ok is false if the runbook does not have the reason.
 func (r *Runbook) Advice(reason string) (text string, ok bool) {
 	if strings.TrimSpace(reason) == "" {
 		return r.noReason, true
@@ -97,7 +97,7 @@ var (
 	link    = regexp.MustCompile(`\[([^\]]+)\]\([^)]*\)`)
 )
 
-// Phrases are the texts that it has rows of, with "…" for what differs.
+// Phrases returns the texts that have rows, with "…" for what differs.
 func (r *Runbook) Phrases() (all []string) {
 	for _, row := range r.rows {
 		for _, phrase := range row.phrases {
@@ -107,7 +107,7 @@ func (r *Runbook) Phrases() (all []string) {
 	return all
 }
 
-// expression is a phrase as a regular expression.
+// expression converts a phrase to a regular expression.
 func expression(phrase string) *regexp.Regexp {
 	var parts []string
 	for part := range strings.SplitSeq(strings.TrimPrefix(phrase, "…"), "…") {
@@ -123,7 +123,7 @@ func expression(phrase string) *regexp.Regexp {
 	return regexp.MustCompile(pattern)
 }
 
-// plain takes the marks of Markdown away.
+// plain removes the marks of Markdown.
 func plain(text string) string {
 	return strings.NewReplacer("`", "", "*", "").Replace(link.ReplaceAllString(text, "$1"))
 }

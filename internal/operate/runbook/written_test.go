@@ -19,30 +19,30 @@ const reasonsFile = "../../session/reasons.go"
 // The packages that write reasons.
 var writers = []string{"../../session/*.go", "../../runcommand/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
 
-// Sentences there that are no reasons, although neither a log nor an error has them.
+// Sentences there that are neither reasons nor texts of a log or an error.
 var noReasons = []string{
-	// What stands for something in a reason, or between two of them.
+	// Placeholders in a reason, or texts between two of them.
 	"(none is recorded)", "an unknown time", " Last: ", " Reason: ", "Systems Manager: ",
-	// What users read on their screens (rules_grace.go).
+	// Messages on users' screens (rules_grace.go).
 	"This session will be closed at %s UTC, ", "in less than a minute.", "in 1 minute.", "in %d minutes.",
 	"This session will not be closed. You can go on working.",
-	// What a run of a rule did (RuleDeed).
+	// The results of a rule's run (RuleDeed).
 	"would delete", "left alone: it has changed since it was read", "not recorded", "not certain that it was recorded",
-	// What others write.
+	// Texts of other programs.
 	"aws.ssm/EC2 Command Invocation Status-change Notification", "aws.ec2/EC2 Instance State-change Notification",
 	"\n---Output truncated---", "\n---Error truncated----", "Step execution skipped",
 }
 
-// Files that say what is wrong with a request, or with the event of a rule.
+// Files with the faults of a request, or of a rule's event.
 var noWriters = []string{"../../session/graceperiod.go", "../../events/cleanup/rule.go"}
 
 var (
 	isSentence = regexp.MustCompile(`[a-z,:] [a-zA-Z%]`)
-	// What takes sentences for operators and programmers.
+	// Functions whose sentences are for operators and programmers.
 	takesSentences = []string{"Debug", "Info", "Warn", "Error", "Errorf", "New", "panic", "MustCompile"}
 )
 
-// Whatever a record or an answer gives as a reason is a constant of one file, so that its list is whole.
+// Every reason in a record or an answer is a constant of one file, so that the list is complete.
 func TestReasonsAreConstantsOfOneFile(t *testing.T) {
 	for file, f := range parsed(t, writers) {
 		if file == reasonsFile || slices.Contains(noWriters, file) {
@@ -96,7 +96,7 @@ func isNoLiteral(t *testing.T, file string, e ast.Expr) {
 	}
 }
 
-// reasons are the constants of reasons.go, in the runbook's form: "…" for what differs.
+// reasons returns the constants of reasons.go in the runbook's form: "…" for what differs.
 func reasons(t *testing.T) (all []string) {
 	t.Helper()
 	for _, f := range parsed(t, []string{reasonsFile}) {
@@ -137,7 +137,7 @@ func constant(t *testing.T, e ast.Expr) string {
 	return ""
 }
 
-// parsed are the files of those names by name, without tests.
+// parsed returns the parsed files of those names, without tests.
 func parsed(t *testing.T, patterns []string) map[string]*ast.File {
 	t.Helper()
 	files := map[string]*ast.File{}

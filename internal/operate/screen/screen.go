@@ -11,10 +11,10 @@ import (
 	"dcv-session-broker/internal/operate/table"
 )
 
-// Width is that of the narrowest terminal that texts are written for.
+// Width is the width of the narrowest terminal that texts are written for.
 const Width = 80
 
-// Distance is how far a time is from now, in one unit: "12 minutes ago", "in 2 hours".
+// Distance returns how far a time is from now, in one unit: "12 minutes ago", "in 2 hours".
 func Distance(at, now time.Time) string {
 	d := now.Sub(at)
 	switch {
@@ -26,7 +26,7 @@ func Distance(at, now time.Time) string {
 	return Length(d) + " ago"
 }
 
-// Length is a duration in one unit, of which there are two at least where there is a smaller one.
+// Length formats a duration in one unit: the largest of which it has at least two, or the smallest.
 func Length(d time.Duration) string {
 	const day = 24 * time.Hour
 	n, unit := int(d.Round(time.Second).Seconds()), "second"
@@ -44,13 +44,13 @@ func Length(d time.Duration) string {
 	return fmt.Sprintf("%d %s", n, unit)
 }
 
-// Clock is a time in UTC, and how far it is from now.
+// Clock returns a time in UTC, and how far it is from now.
 func Clock(at, now time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04:05 UTC") + " (" + Distance(at, now) + ")"
 }
 
-// Wrap breaks a text at its spaces into lines that are no longer than width, where its words allow that. It has no trace of
-// characters that would move the cursor or change the direction of text: hosts and callers may have written it.
+// Wrap breaks a text at its spaces into lines of at most width characters, if its words are not longer. It removes
+// characters that move the cursor or change the direction of text: hosts and callers may have written the text.
 func Wrap(text string, width int) (lines []string) {
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
@@ -69,15 +69,16 @@ func Wrap(text string, width int) (lines []string) {
 	return lines
 }
 
-// Indent is a wrapped text of which each line but the first begins with the indentation.
+// Indent wraps a text and indents each line except the first.
 func Indent(text string, indentation int) string {
 	return strings.Join(Wrap(text, Width-indentation), "\n"+strings.Repeat(" ", indentation))
 }
 
-// shellSafe are words that no shell reads as more than a word.
+// shellSafe matches words that need no quotes in a shell.
 var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_.,:/@%+-][A-Za-z0-9_.,:/@%+=-]*$`)
 
-// Argument is an ID as the last argument of a command that is shown to be copied into a shell. Hosts make IDs up.
+// Argument quotes an ID as the last argument of a command that a user copies into a shell: a host chooses the IDs of
+// its sessions.
 func Argument(id string) string {
 	word := id
 	if !shellSafe.MatchString(id) {

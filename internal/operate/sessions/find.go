@@ -10,16 +10,17 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Selection says which sessions are meant: those that meet all that is set. Without anything it is all.
+// A Selection selects the sessions that meet all fields that are set; an empty one selects all.
 type Selection struct {
 	IDs         []string
 	Owner, Host string
 	State       session.State
-	// OlderThan is since their creation by their hosts' clocks. A session whose creation is not known is not older.
+	// OlderThan is the least age, since the creation by the host's clock. A session whose creation time is not known does
+	// not meet it.
 	OlderThan time.Duration
 }
 
-// Find has those sessions, and which of the IDs no session has.
+// Find returns those sessions, and the IDs that no session has.
 func Find(ctx context.Context, client *api.Client, s Selection, now time.Time) (found []api.Session, missing []string, err error) {
 	all, err := client.DescribeSessions(ctx, api.Query{IDs: s.IDs, Owner: s.Owner, Host: s.Host})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/operate/table"
 )
 
-// Table is for people: what fits on a line of a terminal, or, if wide, more.
+// Table is for people: columns that fit a line of a terminal, or more if wide.
 func Table(all []api.Session, wide bool, now time.Time) table.Table {
 	waits := slices.ContainsFunc(all, api.Session.Waits)
 	t := table.Table{Head: []string{"SESSION", "OWNER", "HOST", "STATE", "AGE", "USERS"}}
@@ -41,7 +41,7 @@ func Table(all []api.Session, wide bool, now time.Time) table.Table {
 
 func dash(text string) string { return cmp.Or(text, "-") }
 
-// since is how long ago one of an answer's times is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
+// since returns how long ago a time of an answer is, in one unit or two: 45s, 12m, 3h5m, 4d2h.
 func since(text string, now time.Time) string {
 	at := api.Time(text)
 	if at.IsZero() {
@@ -50,7 +50,7 @@ func since(text string, now time.Time) string {
 	return short(now.Sub(at))
 }
 
-// until is how long it is until a session is closed that waits for that.
+// until returns the time left until a session's close time.
 func until(s api.Session, now time.Time) string {
 	if !s.Waits() {
 		return "-"
@@ -72,8 +72,8 @@ func short(d time.Duration) string {
 	}
 }
 
-// Changed are the sessions that are not as they were shown, and notes them as shown. What an inventory brings every few minutes,
-// when they were last seen, is no change. A session that is not there any more is shown once more, without a state.
+// Changed returns the sessions that differ from what was shown, and notes them as shown. A new LastSeenTime, which each
+// inventory sets, is no change. A session that is gone is returned once more, without a state.
 func Changed(shown map[string]string, found []api.Session) (changed []api.Session) {
 	there := map[string]bool{}
 	for _, s := range found {
@@ -97,8 +97,8 @@ func Changed(shown map[string]string, found []api.Session) (changed []api.Sessio
 	return changed
 }
 
-// CSV is for programs and spreadsheets. Its columns have the names of describeSessions' fields, and its cells what those have.
-// For a terminal they are without what would move its cursor.
+// CSV is for programs and spreadsheets. Its columns are the fields of describeSessions. For a terminal the cells are without
+// characters that move the cursor.
 func CSV(w io.Writer, all []api.Session, terminal bool) error {
 	rows := [][]string{{
 		"Id", "Owner", "HostId", "Type", "State", "StateReason", "CreationTime", "LastDisconnectionTime", "NumOfConnections",

@@ -19,13 +19,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// noHost is the host of a test record: an ID that no instance has, so that nothing is ever closed for it.
+// noHost is the host of a test record: no instance has this ID, so nothing is closed.
 const noHost = "i-00000000000000000"
 
-// lifetime is when a record is removed that an interrupted run has left behind, and nobody deleted.
+// lifetime is when DynamoDB removes a record that an interrupted run has left.
 const lifetime = 48 * time.Hour
 
-// DynamoDB is its client.
+// DynamoDB is the part of the SDK's client that is used here.
 type DynamoDB interface {
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
@@ -37,7 +37,7 @@ type Table struct {
 	Name   string
 }
 
-// Put is Records'.
+// Put implements Records.
 func (t Table) Put(ctx context.Context, id string) error {
 	now := time.Now()
 	record := session.Listed(session.Session{
@@ -56,7 +56,7 @@ func (t Table) Put(ctx context.Context, id string) error {
 	return nil
 }
 
-// Remove is Records'. It removes nothing that is not the test's own.
+// Remove implements Records. It removes only the test's own record.
 func (t Table) Remove(ctx context.Context, id string) error {
 	_, err := t.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName:                 &t.Name,
@@ -82,7 +82,7 @@ type Control struct {
 	host string
 }
 
-// Put is Records'.
+// Put implements Records.
 func (c *Control) Put(ctx context.Context, id string) error {
 	var hosts []struct{ HostId, State string }
 	if err := c.call(ctx, http.MethodGet, "/local/hosts", "", &hosts); err != nil {
@@ -99,7 +99,8 @@ func (c *Control) Put(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodPut, "/local/hosts/"+host+"/sessions/"+url.PathEscape(id), `{"Owner": "`+Owner+`"}`, nil)
 }
 
-// Remove is Records'. The session ends first, or an inventory would list it again: its record was removed by force.
+// Remove implements Records. It first ends the session: since its record was removed by force, an inventory would list
+// it again.
 func (c *Control) Remove(ctx context.Context, id string) error {
 	if c.host == "" {
 		return nil

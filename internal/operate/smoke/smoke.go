@@ -1,6 +1,6 @@
-// Package smoke tries a broker out from the outside: a record of a session that nobody has is deleted by force through
-// the API, and followed until it is DELETED. So the whole path is walked (authorizer, delete-sessions, table, stream,
-// session-stream, describe-sessions), and no host is needed.
+// Package smoke tests a broker from the outside: it makes the record of a session that does not exist, deletes it by
+// force through the API, and waits until it is DELETED. That uses the whole path (authorizer, delete-sessions, table,
+// stream, session-stream, describe-sessions) and needs no host.
 package smoke
 
 import (
@@ -19,14 +19,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Owner is whose the test record is. Whoever finds one knows where it came from.
+// Owner is the owner of the test record, so that people who find one know its origin.
 const Owner = "smoke-test"
 
-// Records makes a record behind the API's back, as an inventory would, and takes it away again.
+// Records makes and removes a record without the API.
 type Records interface {
-	// Put lists a session of Owner's as READY.
+	// Put lists a session of Owner as READY, as an inventory does.
 	Put(ctx context.Context, id string) error
-	// Remove takes the record away; it is no error if there is none.
+	// Remove removes the record; a missing one is no error.
 	Remove(ctx context.Context, id string) error
 }
 
@@ -37,28 +37,28 @@ type Check struct {
 	HTTP    *http.Client
 	Tokens  token.Source
 	Records Records
-	// Guarded: the API must refuse who has no token.
+	// Guarded is true if the API must refuse calls without a token.
 	Guarded bool
-	// Patience is how long the record may take to be DELETED; it is looked at every Pause.
-	Patience, Pause time.Duration
-	// Out is told of each step in a line, and on failure what to look at.
+	// Timeout is how long the record may take to be DELETED; it is read every Pause.
+	Timeout, Pause time.Duration
+	// Out receives a line for each step, and on a failure what to look at.
 	Out io.Writer
 
 	token string
 	id    string
 }
 
-// ErrFailed is returned once Out has been told what failed.
+// ErrFailed is returned after the failure was written to Out.
 var ErrFailed = errors.New("the smoke test failed")
 
-// A step says what it found, or what is wrong; look is for who has to find out why.
+// A step returns what it found, or an error; look says where to find the cause of the error.
 type step struct {
 	name string
 	do   func(context.Context) (found string, err error)
 	look string
 }
 
-// Run takes one step after the other, up to the first that fails, and always takes the record away again.
+// Run takes the steps in order up to the first that fails, and always removes the record.
 func (c *Check) Run(ctx context.Context) error {
 	c.id = "smoke-" + rand.Text()
 	steps := []step{
@@ -67,7 +67,7 @@ func (c *Check) Run(ctx context.Context) error {
 	}
 	if c.Guarded {
 		steps = append(steps, step{"call without it", c.callWithoutToken,
-			"the API's authorizer: whoever gets in here needs no token"})
+			"the API's authorizer: the API accepts calls without a token"})
 	}
 	steps = append(steps,
 		step{"list a test session", c.put, "whether you may write to the sessions table"},
@@ -79,7 +79,7 @@ func (c *Check) Run(ctx context.Context) error {
 			"DELETING with a Confirmation in its record: the log of session-stream, whether its event source mapping is enabled, and its failure queue"},
 	)
 	failed := c.take(ctx, steps)
-	// The caller may have been interrupted; the record is to go all the same.
+	// The record is removed also if the run was interrupted.
 	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	if err := c.take(cleaning, []step{
@@ -148,7 +148,7 @@ func (c *Check) describeGone(ctx context.Context) (string, error) {
 	}
 	state, err := c.state(ctx)
 	if err == nil && state != "" {
-		err = fmt.Errorf("it is there still, %s", state)
+		err = fmt.Errorf("it is still there, %s", state)
 	}
 	return "gone", err
 }
@@ -176,9 +176,9 @@ func (c *Check) deleteForced(ctx context.Context) (string, error) {
 	return "accepted, request " + answer.RequestID, nil
 }
 
-// awaitDeleted tells every state that was seen on the way.
+// awaitDeleted returns every state that was seen on the way.
 func (c *Check) awaitDeleted(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Patience, fmt.Errorf("not within %v", c.Patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("not within %v", c.Timeout))
 	defer cancel()
 	var way []string
 	for {
@@ -206,7 +206,7 @@ func (c *Check) awaitDeleted(ctx context.Context) (string, error) {
 	}
 }
 
-// state is what describeSessions says of the session; "" if it does not show it.
+// state returns the session's state in describeSessions; "" if it is not shown.
 func (c *Check) state(ctx context.Context) (session.State, error) {
 	status, body, err := c.post(ctx, "/describeSessions", c.token, map[string]any{"SessionIds": []string{c.id}})
 	if err != nil {
@@ -251,7 +251,7 @@ func (c *Check) post(ctx context.Context, path, token string, request any) (stat
 	return resp.StatusCode, body, err
 }
 
-// short is an answer for a line.
+// short shortens an answer to fit a line.
 func short(body []byte) string {
 	text := strings.Join(strings.Fields(string(body)), " ")
 	if len(text) > 300 {

@@ -17,16 +17,16 @@ import (
 
 const apiToken = "t0ken-that-nobody-may-see"
 
-// An api answers as a broker would, as far as one record goes; its faults can be set.
+// An api simulates the broker's API for one record; its faults can be set.
 type api struct {
-	mu      sync.Mutex        // a call that was given up is still answered
-	records map[string]string // states, by ID
-	lets    bool              // in whoever has no token
-	refuses string            // the entry, for this reason
-	stuck   bool              // in DELETING
-	status  int               // for every call, if not 0
-	keeps   bool              // what is removed
-	mute    bool              // puts fail
+	mu       sync.Mutex        // a call that was given up is still answered
+	records  map[string]string // states, by ID
+	lets     bool              // calls without a token are answered
+	refuses  string            // the reason why the entry is refused
+	stuck    bool              // the record stays DELETING
+	status   int               // for every call, if not 0
+	keeps    bool              // a removed record is still shown
+	putFails bool              // puts fail
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *api) Put(_ context.Context, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mute {
+	if a.putFails {
 		return errors.New("access denied to the table")
 	}
 	a.records[id] = "READY"
@@ -104,10 +104,10 @@ func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err er
 	var out strings.Builder
 	c := &smoke.Check{
 		API: server.URL, HTTP: server.Client(), Tokens: token.Given(apiToken), Records: a, Guarded: true,
-		Patience: time.Minute, Pause: time.Millisecond, Out: &out,
+		Timeout: time.Minute, Pause: time.Millisecond, Out: &out,
 	}
 	if a.stuck {
-		c.Patience = 50 * time.Millisecond
+		c.Timeout = 50 * time.Millisecond
 	}
 	if change != nil {
 		change(c)
@@ -147,7 +147,7 @@ func TestTheWholePathIsTold(t *testing.T) {
 	}
 }
 
-// Whatever fails is said, with where to look, and the record goes all the same.
+// Each failure is printed with where to look, and the record is removed.
 func TestEachFailureSaysWhereToLook(t *testing.T) {
 	for name, c := range map[string]struct {
 		api    *api
@@ -157,11 +157,11 @@ func TestEachFailureSaysWhereToLook(t *testing.T) {
 	}{
 		"no token":               {&api{}, func(c *smoke.Check) { c.Tokens = noToken{} }, "get an access token: invalid_client", "the user pool's client"},
 		"anybody gets in":        {&api{lets: true}, nil, "call without it: answered 200, not 401", "the API's authorizer"},
-		"the table is closed":    {&api{mute: true}, nil, "list a test session: access denied", "write to the sessions table"},
+		"the table is closed":    {&api{putFails: true}, nil, "list a test session: access denied", "write to the sessions table"},
 		"a token without scope":  {&api{status: 403}, nil, `describe it: answered 403: {"message":"Forbidden"}`, "Issuer, Audience and Scope"},
 		"the entry is refused":   {&api{refuses: "not recorded"}, nil, "delete it by force: unsuccessful: not recorded (request r-2)", "the log of delete-sessions"},
 		"it never ends":          {&api{stuck: true}, nil, "wait for DELETED: not within 50ms; it was DELETING", "the log of session-stream"},
-		"the record cannot go":   {&api{keeps: true}, nil, "describe it no more: it is there still, DELETED", "the log of describe-sessions"},
+		"the record cannot go":   {&api{keeps: true}, nil, "describe it no more: it is still there, DELETED", "the log of describe-sessions"},
 		"nobody answers at all":  {&api{}, func(c *smoke.Check) { c.Guarded, c.API = false, "http://127.0.0.1:1" }, "describe it: Post", "the log of describe-sessions"},
 		"the wrong thing listed": {&api{}, func(c *smoke.Check) { c.Records = nobody{} }, `describe it: it is "", not READY`, "the log of describe-sessions"},
 	} {
@@ -180,7 +180,7 @@ func TestEachFailureSaysWhereToLook(t *testing.T) {
 	}
 }
 
-// nobody's records go elsewhere.
+// nobody discards records.
 type nobody struct{}
 
 func (nobody) Put(context.Context, string) error    { return nil }

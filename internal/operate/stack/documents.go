@@ -12,21 +12,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// Templates is CloudFormation's client.
+// Templates is the part of CloudFormation's client that is used here.
 type Templates interface {
 	GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error)
 }
 
-// A Document is one of Systems Manager, as the stack's template has it.
+// A Document is an SSM document in the stack's template.
 type Document struct {
 	LogicalID string
 	Content   string // JSON
 }
 
-// Documents are those of the template that the stack was deployed from, whatever checkout or release that was, by their
-// logical IDs.
+// Documents returns the documents of the template that the stack was deployed from, sorted by logical ID.
 func (s *Stack) Documents(ctx context.Context, client Templates) ([]Document, error) {
-	// What transforms have made of a template is JSON, however it was written. For stacks that stage is always there.
+	// The processed template is always JSON, and exists for every stack.
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplate.html
 	out, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &s.Name, TemplateStage: types.TemplateStageProcessed})
 	if err != nil {

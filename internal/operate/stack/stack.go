@@ -1,4 +1,4 @@
-// Package stack reads what CloudFormation knows of a deployed stack. What is done with it is its callers' business.
+// Package stack reads from CloudFormation what a deployed stack consists of.
 package stack
 
 import (
@@ -11,18 +11,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// Client is CloudFormation's.
+// Client is the part of CloudFormation's client that is used here.
 type Client interface {
 	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
 	ListStackResources(context.Context, *cloudformation.ListStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error)
 }
 
-// A Stack is one that exists.
+// A Stack is an existing stack.
 type Stack struct {
 	Name, ID string
 	Status   string
 	Reason   string // of the status, if there is one
-	// Outputs and Parameters are by their names in the template, Resources the physical names by logical ID.
+	// Outputs and Parameters are the values by name, Resources the physical names by logical ID.
 	Outputs, Parameters, Resources map[string]string
 }
 
@@ -70,15 +70,15 @@ func Read(ctx context.Context, client Client, region, name string) (*Stack, erro
 	return s, nil
 }
 
-// Output is an output that this version of the template has.
+// Output returns an output; it is an error if the stack has none of this name.
 func (s *Stack) Output(name string) (string, error) {
 	if v := s.Outputs[name]; v != "" {
 		return v, nil
 	}
-	return "", fmt.Errorf("stack %s (%s) has no output %s: is it a stack of this template, and wholly deployed?", s.Name, s.Status, name)
+	return "", fmt.Errorf("stack %s (%s) has no output %s: is it a stack of this template, and completely deployed?", s.Name, s.Status, name)
 }
 
-// Parameter is the value of a parameter that this version of the template has.
+// Parameter returns the value of a parameter; it is an error if the stack has none of this name.
 func (s *Stack) Parameter(name string) (string, error) {
 	if v, ok := s.Parameters[name]; ok {
 		return v, nil
@@ -86,16 +86,16 @@ func (s *Stack) Parameter(name string) (string, error) {
 	return "", fmt.Errorf("stack %s (%s) has no parameter %s: is it a stack of this template?", s.Name, s.Status, name)
 }
 
-// Resource is the physical name of a resource that this version of the template makes.
+// Resource returns the physical name of a resource; it is an error if the stack has none of this ID.
 func (s *Stack) Resource(logicalID string) (string, error) {
 	if v := s.Resources[logicalID]; v != "" {
 		return v, nil
 	}
-	return "", fmt.Errorf("stack %s (%s) has no resource %s: is it a stack of this template, and wholly deployed?", s.Name, s.Status, logicalID)
+	return "", fmt.Errorf("stack %s (%s) has no resource %s: is it a stack of this template, and completely deployed?", s.Name, s.Status, logicalID)
 }
 
-// Missing tells whether CloudFormation said that there is no such stack. It has no error of its own for that: a
-// ValidationError "Stack with id NAME does not exist".
+// Missing tells whether CloudFormation said that the stack does not exist: a ValidationError "Stack with id
+// NAME does not exist".
 func Missing(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "ValidationError") && strings.Contains(err.Error(), "does not exist")
 }

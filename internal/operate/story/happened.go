@@ -11,8 +11,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// happened is what the record, the Hosts table and Systems Manager say has happened, in order. A record has the last of
-// each thing: what came before is in the functions' logs.
+// happened returns the past events that the record, the Hosts table and Systems Manager show, in order. A record has
+// only the last event of each kind; earlier ones are in the functions' logs.
 func happened(s *subject) (events []Event) {
 	add := func(at time.Time, format string, args ...any) {
 		if !at.IsZero() {
@@ -29,7 +29,7 @@ func happened(s *subject) (events []Event) {
 		add(s.CancelledAt, "A cancel found no deletion. No request from before it deletes the session.")
 	}
 	add(s.DeletionRequestedAt, "%s", requested(s))
-	add(s.RepeatedAt, "Another request was told that this deletion is under way: it is not put back any more.")
+	add(s.RepeatedAt, "Another request was answered that this deletion is under way: it is not put back any more.")
 	if s.NoticeID != "" {
 		add(s.NoticeAt, "Its host was asked to tell its users%s.", ofWarning(s))
 	}
@@ -64,7 +64,7 @@ func inOrder(events []Event) {
 	})
 }
 
-// requested is who asked for the deletion, and what for.
+// requested says who asked for the deletion, and why.
 func requested(s *subject) string {
 	who, request := s.DeletionRequestedBy, ""
 	if s.DeletionRequestID != "" {
@@ -95,12 +95,12 @@ func requested(s *subject) string {
 	return text
 }
 
-// ofWarning is what became of a notice, where it has no time of its own.
+// ofWarning says what happened to a notice, if that has no time of its own.
 func ofWarning(s *subject) string {
 	if s.Warning == "" || !s.WarnedAt.IsZero() {
 		return ""
 	}
-	return ". What became of that: " + s.Warning
+	return ". Result: " + s.Warning
 }
 
 func attempted(s *subject) string {
@@ -112,13 +112,13 @@ func attempted(s *subject) string {
 	return text + "."
 }
 
-// confirmed is what lets the deletion end.
+// confirmed describes the confirmation.
 func confirmed(s *subject) string {
 	how := map[session.Confirmation]string{
 		session.Closed:   "The host closed the session.",
 		session.Absent:   "The host listed its sessions, and this one was not among them.",
 		session.Replaced: "The host has a newer session of that name; the one to be deleted is gone.",
-		session.Forced:   "The caller asked for the record to go, whatever the host does.",
+		session.Forced:   "The caller asked to delete the record, whatever the host does.",
 		session.HostGone: "EC2 says that the host is terminated, or was stopped.",
 		session.Vanished: "An inventory of the host does not have the session.",
 	}[s.Confirmation]

@@ -7,7 +7,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// next is what will happen, in order, if nothing changes.
+// next returns the coming events, in order, if nothing changes.
 func next(s *subject) (events []Event) {
 	add := func(at time.Time, format string, args ...any) {
 		if !at.IsZero() {
@@ -31,12 +31,12 @@ func next(s *subject) (events []Event) {
 	case s.open():
 		switch {
 		case s.now.After(s.NextAttemptAt):
-			add(s.NextAttemptAt, "The next run of cleanup works on it.")
+			add(s.NextAttemptAt, "The next run of cleanup processes it.")
 		case s.NextAttemptAt.Before(end) || end.IsZero():
 			add(s.NextAttemptAt, "Attempt %d, unless the host answers before.", s.Attempts+1)
 		}
 		if s.State == session.Deleted {
-			add(end, "Its host is not told to close it any more.")
+			add(end, "From now on its host is not told to close it.")
 		} else {
 			add(end, "It is given up: UNKNOWN, unless it is confirmed before.")
 		}

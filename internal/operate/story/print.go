@@ -25,7 +25,7 @@ func (story *Story) Print(w io.Writer, now time.Time) {
 	printTexts(w, "Not looked at", story.NotLookedAt)
 }
 
-// printEvents writes an event a line, or more where it is long: its time, how far that is from now, and what it is.
+// printEvents writes each event: its time, how far that is from now, and its text, wrapped if it is long.
 func printEvents(w io.Writer, title string, events []Event, now time.Time) {
 	if len(events) == 0 {
 		return

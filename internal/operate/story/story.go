@@ -1,5 +1,5 @@
-// Package story tells what has become of a session and its deletion, in order: who asked for it, what was tried, what its
-// host said, what its users were told, what happens next and when, and what to do now.
+// Package story tells what happened to a session and its deletion, in order: who asked for it, what was tried, what its
+// host answered, what its users were told, what happens next and when, and what to do now.
 package story
 
 import (
@@ -16,44 +16,44 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Teller tells stories of one system's sessions.
+// A Teller makes the stories of one system's sessions.
 type Teller struct {
 	System records.System
-	// Advice is what the runbook says of a reason.
+	// Advice returns the runbook's advice about a reason.
 	Advice func(reason string) (text string, ok bool)
-	// Since is how far back the functions' logs are looked at where the session's record does not say.
+	// Since is how far back the functions' logs are read if the session's record does not say.
 	Since time.Duration
 	Now   func() time.Time
 }
 
-// A Story is that of one session.
+// A Story is the story of one session.
 type Story struct {
 	SessionID string `json:"SessionId"`
-	// Found is whether there is a record of it. Without one Matches are the sessions that may be meant, by their IDs.
+	// Found is true if the session has a record. Otherwise Matches are the sessions that the ID may mean.
 	Found   bool
 	Matches []Match `json:",omitempty"`
-	// Summary is what the session is, and how far.
+	// Summary describes the session and the state of its deletion.
 	Summary string
-	// Happened is in the order of time, and so is Next, as far as anything is known of it now.
+	// Happened and Next are in the order of time. Next has what is known now.
 	Happened []Event
 	Next     []Event `json:",omitempty"`
-	// Why are the causes that are known of what is not as it should be, and Do what to do about that.
+	// Why are the known causes of what is wrong, and Do what to do about it.
 	Why []string `json:",omitempty"`
 	Do  []string `json:",omitempty"`
-	// NotLookedAt is what could not be.
+	// NotLookedAt is what could not be read.
 	NotLookedAt []string       `json:",omitempty"`
 	Record      session.Record `json:",omitempty"`
 }
 
-// An Event is something that has happened, or will.
+// An Event is a past or a coming event.
 type Event struct {
 	At time.Time
-	// By is the function that has logged it; "" if the record, or another source, says so.
+	// By is the function that logged it; "" if it comes from the record or another source.
 	By   string `json:",omitempty"`
 	Text string
 }
 
-// A subject is what is known of the session.
+// A subject holds what is known of the session.
 type subject struct {
 	session.Session
 	giveUp  time.Duration
@@ -61,13 +61,13 @@ type subject struct {
 	known   bool // the host
 	node    *records.Node
 	managed bool // Systems Manager was asked for node
-	// command is that of the current attempt, first that of the first one, if that is another.
+	// command is the command of the current attempt, first the one of the first attempt if that is another.
 	command, first *records.Command
-	asked          bool // and for commands
+	asked          bool // Systems Manager was asked for the commands
 	now            time.Time
 }
 
-// Tell tells the story of a session. An error means that its record could not be read.
+// Tell makes the story of a session. It returns an error if the record could not be read.
 func (t *Teller) Tell(ctx context.Context, sessionID string) (*Story, error) {
 	found, err := t.System.Get(ctx, []string{sessionID})
 	if err != nil {
@@ -89,7 +89,7 @@ func (t *Teller) Tell(ctx context.Context, sessionID string) (*Story, error) {
 	return story, nil
 }
 
-// lookAtHost asks what is known of the host, and of the command of the attempt. What cannot be asked is noted.
+// lookAtHost reads what is known of the host and of the command of the attempt. It notes what could not be read.
 func (t *Teller) lookAtHost(ctx context.Context, story *Story, s *subject) {
 	if s.HostID == "" || s.State == session.Deleted && s.CloseUntil.IsZero() {
 		return
@@ -127,15 +127,15 @@ func (story *Story) missing(what string, err error) {
 	story.NotLookedAt = append(story.NotLookedAt, what+": "+err.Error())
 }
 
-// open tells whether something is still to be done on the host.
+// open tells whether the host still has to close the session.
 func (s *subject) open() bool {
 	return s.State == session.Deleting && s.Confirmation == "" || !s.CloseUntil.IsZero() && s.DueShard != ""
 }
 
-// overdue: cleanup should have worked on it.
+// overdue tells whether cleanup should have processed the deletion.
 func (s *subject) overdue() bool { return stuck.Overdue(s.Session, s.now) }
 
-// end is when the deletion is given up, or the closing of what was removed by force.
+// end returns when the deletion is given up; for a session that was removed by force, when its closing is.
 func (s *subject) end() time.Time {
 	switch {
 	case !s.CloseUntil.IsZero():
@@ -146,7 +146,7 @@ func (s *subject) end() time.Time {
 	return s.DeletionRequestedAt.Add(s.giveUp)
 }
 
-// logged says which lines of the functions' logs belong to the story.
+// logged selects the lines of the functions' logs that belong to the story.
 func (s *subject) logged() records.Search {
 	about := records.Search{SessionID: s.ID, To: s.now.Add(time.Minute)}
 	for _, id := range []string{s.DeletionRequestID, s.CancelledBy} {
@@ -167,10 +167,10 @@ func (s *subject) logged() records.Search {
 	return about
 }
 
-// maxLines is how many lines of the logs a story has: the last ones.
+// maxLines is how many lines of the logs a story has at most; it has the last ones.
 const maxLines = 60
 
-// addLines puts what functions have logged into the story.
+// addLines adds what functions have logged to the story.
 func (t *Teller) addLines(ctx context.Context, story *Story, about records.Search) {
 	if about.From.IsZero() {
 		about.From = t.Now().Add(-t.Since)
@@ -189,8 +189,7 @@ func (t *Teller) addLines(ctx context.Context, story *Story, about records.Searc
 	inOrder(story.Happened)
 }
 
-// addRefusal tells why nobody deletes the session though somebody asked for it: the record of a deletion that was put back has
-// no trace of it.
+// addRefusal adds why a requested deletion did not begin: the record of a deletion that was put back does not show it.
 func (t *Teller) addRefusal(story *Story, lines []records.Line) {
 	state, _ := story.Record[session.AttrState].(string)
 	if state != string(session.Ready) && state != string(session.Unknown) {
@@ -212,17 +211,17 @@ func (t *Teller) addRefusal(story *Story, lines []records.Line) {
 	}
 }
 
-// toldOfLines are the attributes of a line that are part of a story, in this order.
-var toldOfLines = []string{"Reason", "Cause", "Status", "Outcome", "Confirmation", "CommandId", "Said", "Panic"}
+// shownAttributes are the attributes of a line that a story shows, in this order.
+var shownAttributes = []string{"Reason", "Cause", "Status", "Outcome", "Confirmation", "CommandId", "Said", "Panic"}
 
-// said is a line for people.
+// said formats a line for people.
 func said(line records.Line) string {
 	text := line.Message
 	if line.Level != "INFO" && line.Level != "DEBUG" {
 		text = line.Level + ": " + text
 	}
 	var with []string
-	for _, name := range toldOfLines {
+	for _, name := range shownAttributes {
 		if v, there := line.Attributes[name]; there && v != "" {
 			with = append(with, fmt.Sprintf("%s: %v", name, v))
 		}
@@ -233,7 +232,7 @@ func said(line records.Line) string {
 	return text
 }
 
-// summary is one sentence of what the session is.
+// summary describes the session in one sentence.
 func summary(s *subject) string {
 	text := s.ID
 	if s.NameOnHost() != s.ID {
@@ -249,7 +248,7 @@ func summary(s *subject) string {
 	case s.State == session.Deleting:
 		return text + fmt.Sprintf("DELETING for %s, and not confirmed: attempt %d.", ago(s.ClosingBegan()), s.Attempts)
 	case s.State == session.Deleted && !s.CloseUntil.IsZero() && s.DueShard != "":
-		return text + fmt.Sprintf("DELETED by force, and its host is still to close it until %s.", screen.Clock(s.CloseUntil, s.now))
+		return text + fmt.Sprintf("DELETED by force; its host is asked to close it until %s.", screen.Clock(s.CloseUntil, s.now))
 	case s.State == session.Deleted:
 		return text + fmt.Sprintf("DELETED %s (%s).", screen.Distance(s.DeletedAt, s.now), s.Confirmation)
 	case s.State == session.Unknown && !s.GivenUpAt.IsZero():

@@ -11,7 +11,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// open is a deletion, requested ten minutes ago, whose fourth attempt began a minute ago.
+// open returns a deletion that was requested ten minutes ago and whose fourth attempt began a minute ago.
 func open(change func(*subject)) *subject {
 	s := &subject{
 		Session: session.Session{
@@ -26,15 +26,15 @@ func open(change func(*subject)) *subject {
 	return s
 }
 
-// What cannot be brought about from outside: each is told, with what happens next and what to do.
+// Stories of states that a test of the whole program cannot produce.
 func TestWhatIsTold(t *testing.T) {
 	teller := &Teller{Advice: func(reason string) (string, bool) { return "the runbook on " + reason, reason != "new" }}
 	for _, c := range []struct {
 		name               string
 		change             func(*subject)
 		summary            string
-		happened, next, do []string // each is in one of them
-		why                []string // each begins so
+		happened, next, do []string // texts that are in the list
+		why                []string // beginnings of the causes, in their order
 	}{
 		{
 			"under way", func(*subject) {}, "DELETING for 10 minutes, and not confirmed: attempt 4.",
@@ -53,7 +53,7 @@ func TestWhatIsTold(t *testing.T) {
 			[]string{"The host has the command"},
 		}, {
 			"cleanup does not run", func(s *subject) { s.NextAttemptAt = now.Add(-10 * time.Minute) }, "attempt 4.",
-			nil, nil, []string{"Cleanup does not run"}, []string{"Cleanup should have worked on it 10 minutes ago", "The host has the command"},
+			nil, nil, []string{"Cleanup does not run"}, []string{"Cleanup, which runs each minute, should have processed it 10 minutes ago", "The host has the command"},
 		}, {
 			"session-stream does not run", func(s *subject) { s.Confirmation, s.ConfirmedAt = session.Absent, now.Add(-time.Minute) },
 			"DELETING for 10 minutes, confirmed (absent), and not ended yet.", []string{"Confirmed (absent): The host listed its sessions"},
@@ -63,15 +63,15 @@ func TestWhatIsTold(t *testing.T) {
 			"the command was not sent", func(s *subject) { s.command = nil }, "attempt 4.", nil, nil, nil,
 			[]string{"Systems Manager shows no command of attempt 4"},
 		}, {
-			"the news is lost", func(s *subject) { s.command.Status, s.command.Ended = "Failed", true }, "attempt 4.", nil, nil,
-			[]string{"The runbook on Attempt 4 brought no answer."}, []string{"The news of an attempt was lost: Systems Manager says that its command has ended (Failed)"},
+			"the event is lost", func(s *subject) { s.command.Status, s.command.Ended = "Failed", true }, "attempt 4.", nil, nil,
+			[]string{"The runbook on Attempt 4 brought no answer."}, []string{"The event of an attempt was lost: Systems Manager says that its command has ended (Failed)"},
 		}, {
-			"the news is on its way", func(s *subject) {
+			"the event is on its way", func(s *subject) {
 				s.command.Status, s.command.Ended, s.command.SentAt = "Success", true, now.Add(-10*time.Second)
 			}, "attempt 4.", nil, nil, nil, nil,
 		}, {
 			"a reason that the runbook lacks", func(s *subject) { s.StateReason, s.AttemptFailedAt = "new", now }, "attempt 4.",
-			[]string{"Attempt 4 failed: new"}, nil, []string{"The runbook does not speak of this reason"}, []string{"new"},
+			[]string{"Attempt 4 failed: new"}, nil, []string{"The runbook does not have this reason"}, []string{"new"},
 		}, {
 			"a silent host", func(s *subject) {
 				s.command, s.asked, s.host = nil, false, records.Host{Silence: session.Silence{Silent: true, AnsweredAt: now.Add(-time.Hour)}}
@@ -87,7 +87,7 @@ func TestWhatIsTold(t *testing.T) {
 				s.WarnedAt, s.Warning = now.Add(-50*time.Second), "warned (zenity)"
 			}, "DELETING, and waits for its close time, 2026-11-23 12:20:00 UTC (in 20 minutes).",
 			[]string{"Its host was asked to tell its users.", "Its users were told: warned (zenity).", "took the command with that notice (command)"},
-			[]string{"told once more shortly before", "Closing begins"}, []string{"Nothing. To take it back: dcvbroker cancel s-1"}, nil,
+			[]string{"told once more shortly before", "Closing begins"}, []string{"Nothing. To cancel it: dcvbroker cancel s-1"}, nil,
 		}, {
 			"a host that is gone", func(s *subject) { s.command, s.asked, s.node = nil, false, nil }, "attempt 4.", nil, nil, []string{"dcvbroker doctor i-1"},
 			[]string{"Systems Manager does not know i-1"},
@@ -95,8 +95,8 @@ func TestWhatIsTold(t *testing.T) {
 			"removed by force, to be closed", func(s *subject) {
 				s.State, s.Force, s.Confirmation, s.DeletedAt = session.Deleted, true, session.Forced, now.Add(-9*time.Minute)
 				s.CloseUntil, s.ExpiresAt = now.Add(time.Hour), now.Add(48*time.Hour).Unix()
-			}, "DELETED by force, and its host is still to close it until", []string{"by force", "Attempt 4"},
-			[]string{"Attempt 5", "not told to close it any more", "The record expires."}, nil, []string{"The host has the command"},
+			}, "DELETED by force; its host is asked to close it until", []string{"by force", "Attempt 4"},
+			[]string{"Attempt 5", "From now on its host is not told to close it", "The record expires."}, nil, []string{"The host has the command"},
 		}, {
 			"by a rule", func(s *subject) { s.DeletionRequestedBy = "rule nightly" }, "attempt 4.", []string{"The rule nightly began its deletion."}, nil, nil,
 			[]string{"The host has the command"},

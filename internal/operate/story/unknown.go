@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Match is a session that may be meant by an ID that none has.
+// A Match is a session that an unknown ID may mean.
 type Match struct {
 	SessionID string `json:"SessionId"`
 	Owner     string
@@ -18,13 +18,14 @@ type Match struct {
 	State     session.State
 }
 
-// hostAtEnd is an ID that ends like a host's.
+// hostAtEnd matches an ID that ends with a host's ID.
 var hostAtEnd = regexp.MustCompile(`^(.+)-((?:i|mi)-(?:[0-9a-f]{17}|[0-9a-f]{8}))$`)
 
-// maxMatches is how many are named.
+// maxMatches is how many matches are named.
 const maxMatches = 20
 
-// unknown tells of a session without a record: which sessions may be meant, and what functions have logged of it.
+// unknown makes the story of a session without a record: which sessions the ID may mean, and what functions have
+// logged.
 func (t *Teller) unknown(ctx context.Context, story *Story) error {
 	story.Summary = fmt.Sprintf("There is no record of %s.", story.SessionID)
 	story.Why = []string{

@@ -11,16 +11,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// newsTime is how long the news that a command has ended takes, at most, where nothing is wrong.
-const newsTime = 30 * time.Second
+// eventTime is the longest time that the event of a command's end takes to arrive.
+const eventTime = 30 * time.Second
 
-// why are the causes of what is not as it should be, the nearest first.
+// why returns the causes of what is wrong, the nearest first.
 func why(s *subject) (causes []string) {
 	add := func(format string, args ...any) { causes = append(causes, fmt.Sprintf(format, args...)) }
 	switch {
 	case s.overdue():
-		add("Cleanup should have worked on it %s, and runs each minute: it does not run, or does not keep up.", screen.Distance(s.NextAttemptAt, s.now))
-	case s.State == session.Deleting && s.Confirmation != "" && s.now.Sub(s.ConfirmedAt) > newsTime:
+		add("Cleanup, which runs each minute, should have processed it %s: it does not run, or does not keep up.", screen.Distance(s.NextAttemptAt, s.now))
+	case s.State == session.Deleting && s.Confirmation != "" && s.now.Sub(s.ConfirmedAt) > eventTime:
 		add("The host is done: session-stream has not ended the record since %s.", screen.Clock(s.ConfirmedAt, s.now))
 	}
 	if s.State == session.Deleting && s.Confirmation == "" || s.State == session.Unknown || !s.CloseUntil.IsZero() {
@@ -39,20 +39,20 @@ func why(s *subject) (causes []string) {
 	return causes
 }
 
-// ofCommand is what Systems Manager says of an attempt without an answer.
+// ofCommand says what Systems Manager shows of an attempt without an answer.
 func ofCommand(s *subject) string {
 	c := s.command
 	switch {
 	case !s.asked:
 		return ""
-	case s.newsLost():
+	case s.eventLost():
 		if c == nil || !c.Ended {
 			c = s.first
 		}
-		return fmt.Sprintf("The news of an attempt was lost: Systems Manager says that its command has ended (%s), and the broker was not told. "+
-			"The EventBridge rule CommandStatusRule, its queue and host-events bring such news.", c.Status)
-	case c == nil && s.now.Sub(s.AttemptedAt) > newsTime:
-		return fmt.Sprintf("Systems Manager shows no command of attempt %d: it was not sent, or Systems Manager did not take it. The log of the function that sent it says why.", s.Attempts)
+		return fmt.Sprintf("The event of an attempt was lost: Systems Manager says that its command has ended (%s), but the broker has received no event. "+
+			"Such events pass through the EventBridge rule CommandStatusRule, its queue and host-events.", c.Status)
+	case c == nil && s.now.Sub(s.AttemptedAt) > eventTime:
+		return fmt.Sprintf("Systems Manager shows no command of attempt %d: it was not sent, or not accepted. The log of the function that sent it says why.", s.Attempts)
 	case c == nil || c.Ended:
 		return ""
 	case c.Status == "InProgress":
@@ -61,14 +61,14 @@ func ofCommand(s *subject) string {
 	return fmt.Sprintf("Systems Manager has not delivered the command of attempt %d yet (%s).", s.Attempts, c.Status)
 }
 
-// newsLost: a command of the deletion has ended, and the broker does not know.
-func (s *subject) newsLost() bool {
-	ended := func(c *records.Command) bool { return c != nil && c.Ended && s.now.Sub(c.SentAt) > newsTime }
+// eventLost tells whether a command of the deletion has ended without an event to the broker.
+func (s *subject) eventLost() bool {
+	ended := func(c *records.Command) bool { return c != nil && c.Ended && s.now.Sub(c.SentAt) > eventTime }
 	return s.open() && !s.Waits() && s.AttemptFailedAt.IsZero() &&
 		(ended(s.command) || ended(s.first) && strings.HasSuffix(s.StateReason, fmt.Sprintf(session.NoAnswer, s.Attempts-1)))
 }
 
-// ofHost is what is wrong with the host.
+// ofHost returns what is wrong with the host.
 func ofHost(s *subject) (causes []string) {
 	add := func(format string, args ...any) { causes = append(causes, fmt.Sprintf(format, args...)) }
 	switch {
@@ -84,7 +84,7 @@ func ofHost(s *subject) (causes []string) {
 	return causes
 }
 
-// advice is what to do now.
+// advice returns what to do now.
 func (t *Teller) advice(s *subject) (do []string) {
 	waits, closing := s.Waits(), s.State == session.Deleting && s.Confirmation == "" && !s.Waits()
 	switch {
@@ -94,17 +94,17 @@ func (t *Teller) advice(s *subject) (do []string) {
 		do = append(do, "Nothing, as a rule: session-stream ends the record within seconds. If it does not, look at its log and its failure queue; "+
 			"cleanup shows it the record again at the end of the lease.")
 	case waits:
-		do = append(do, "Nothing. To take it back: dcvbroker cancel "+screen.Argument(s.ID))
+		do = append(do, "Nothing. To cancel it: dcvbroker cancel "+screen.Argument(s.ID))
 	}
 	reason := s.StateReason
-	if s.newsLost() {
+	if s.eventLost() {
 		reason = fmt.Sprintf(session.NoAnswer, s.Attempts) // whether or not the lease has ended
 	}
 	if reason != "" && (closing || s.State == session.Unknown || !s.CloseUntil.IsZero()) {
 		if text, ok := t.Advice(reason); ok {
 			do = append(do, sentences(strings.ReplaceAll(text, "doctor HOST", "doctor "+s.HostID))...)
 		} else {
-			do = append(do, "The runbook does not speak of this reason: look at the functions' logs.")
+			do = append(do, "The runbook does not have this reason: look at the functions' logs.")
 		}
 	}
 	if closing && reason == "" && !s.overdue() && len(ofHost(s)) == 0 {
@@ -115,7 +115,7 @@ func (t *Teller) advice(s *subject) (do []string) {
 		do = append(do, "What the host lacks, and the command that fixes it: "+toDoctor)
 	}
 	if closing && s.now.Sub(s.ClosingBegan()) > session.Lease {
-		do = append(do, "If the record must go now, whatever the host does: dcvbroker delete --force "+screen.Argument(s.ID))
+		do = append(do, "To delete the record now, whatever the host does: dcvbroker delete --force "+screen.Argument(s.ID))
 	}
 	if s.State == session.Unknown && !s.GivenUpAt.IsZero() {
 		do = append(do, "When the host is back, delete it again: dcvbroker delete "+screen.Argument(s.ID))
@@ -123,7 +123,7 @@ func (t *Teller) advice(s *subject) (do []string) {
 	return slices.Compact(do)
 }
 
-// sentences are the lines of an advice.
+// sentences splits an advice into its lines.
 func sentences(advice string) (all []string) {
 	for line := range strings.SplitSeq(advice, "\n") {
 		if line != "" {

@@ -1,4 +1,4 @@
-// Package stuck lists the open deletions that do not get on, the oldest first.
+// Package stuck lists the open deletions that are stuck, the oldest first.
 package stuck
 
 import (
@@ -16,33 +16,33 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Lister lists those of one system.
+// A Lister lists the stuck deletions of one system.
 type Lister struct {
 	System records.System
-	// Advice is what the runbook says of a reason.
+	// Advice returns the runbook's advice about a reason.
 	Advice func(reason string) (text string, ok bool)
 	Now    func() time.Time
 }
 
-// A List is what is open. Its JSON form is for programs.
+// A List holds the open deletions. Its JSON form is for programs.
 type List struct {
-	// Deletions are those that are stuck: an attempt has failed or brought no answer, or nobody has worked on them in time.
+	// Deletions are stuck: an attempt has failed or had no answer, or cleanup did not process them in time.
 	Deletions []Deletion
-	// OnTheirWay is how many others are open, and Waiting how many wait for their close time.
+	// OnTheirWay is how many others are open. Waiting is how many wait for their close time.
 	OnTheirWay, Waiting int
-	// Complete is false if there are more than were looked at.
+	// Complete is false if there are more open deletions than were read.
 	Complete bool
 }
 
-// A Deletion is one that is stuck. Times are in UTC; one that is not known is left out.
+// A Deletion is a stuck deletion. Times are in UTC; an unknown one is left out.
 type Deletion struct {
 	SessionID string `json:"SessionId"`
 	Owner     string
 	HostID    string `json:"HostId"`
-	// RemovedByForce: the session is DELETED, and its host is still to close it.
+	// RemovedByForce: the session is DELETED, and its host still has to close it.
 	RemovedByForce bool `json:",omitempty"`
 	RequestedBy    string
-	// Since is when closing began, AgeSeconds how long ago.
+	// Since is when closing began. AgeSeconds is how long ago that was.
 	Since         time.Time
 	AgeSeconds    int64
 	Attempts      int64
@@ -54,7 +54,7 @@ type Deletion struct {
 	Advice        string `json:",omitempty"`
 }
 
-// List reads what is open.
+// List reads the open deletions.
 func (l *Lister) List(ctx context.Context) (*List, error) {
 	open, all, err := l.System.Open(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *Lister) List(ctx context.Context) (*List, error) {
 		switch s := r.Session(); {
 		case s.Waits():
 			list.Waiting++
-		case s.NextAttemptAt.IsZero(): // it has ended since the index was read
+		case s.NextAttemptAt.IsZero(): // it has ended after the read of the index
 		case !isStuck(s, now):
 			list.OnTheirWay++
 		default:
@@ -82,12 +82,12 @@ func (l *Lister) List(ctx context.Context) (*List, error) {
 // late is how much later than planned cleanup may work on a deletion: it runs each minute.
 const late = 2 * time.Minute
 
-// Overdue tells whether a lease has ended, and nobody has worked on the deletion.
+// Overdue tells whether the lease ended more than late ago: cleanup has not processed the deletion.
 func Overdue(s session.Session, now time.Time) bool {
 	return !s.NextAttemptAt.IsZero() && now.Sub(s.NextAttemptAt) > late
 }
 
-// isStuck: the attempt under way is not the first, or has failed, or its time is over; or a confirmation has waited for
+// isStuck tells whether the current attempt is not the first, has failed or is overdue, or a confirmation has waited
 // longer than the stream takes.
 func isStuck(s session.Session, now time.Time) bool {
 	if s.Confirmation != "" && s.CloseUntil.IsZero() {
@@ -108,7 +108,7 @@ func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 	d.AgeSeconds = int64(now.Sub(d.Since).Seconds())
 	switch {
 	case Overdue(s, now):
-		d.Reason = strings.TrimSpace("Cleanup does not work on it, though it runs each minute. " + d.Reason)
+		d.Reason = strings.TrimSpace("Cleanup, which runs each minute, does not process it. " + d.Reason)
 		d.Advice = "look at the log of cleanup, and at its schedules: \"Cleanup does not run\" in the runbook"
 	case d.Confirmation != "":
 		d.Reason = fmt.Sprintf("The host is done (%s): session-stream has not ended the record.", d.Confirmation)
@@ -122,7 +122,7 @@ func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 	return d
 }
 
-// Print writes it for people: what to do is said once, where it is the same for many.
+// Print writes the list for people. Advice that several deletions share is written once.
 func (list *List) Print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, list.summary())
 	told := map[string]bool{}
@@ -148,7 +148,7 @@ func (list *List) summary() string {
 	}
 	text += fmt.Sprintf("; %d more on their way, %d wait for their close time.", list.OnTheirWay, list.Waiting)
 	if !list.Complete {
-		text += " There are more than were looked at."
+		text += " There are more than were read."
 	}
 	return strings.Join(screen.Wrap(text, screen.Width), "\n")
 }

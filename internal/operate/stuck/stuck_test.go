@@ -13,7 +13,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// leased is a System in whose index these records are.
+// leased is a System whose index has these records.
 type leased struct {
 	records.System
 	open     []session.Record
@@ -22,7 +22,7 @@ type leased struct {
 
 func (l leased) Open(context.Context) ([]session.Record, bool, error) { return l.open, l.complete, nil }
 
-// since is the record of a deletion that was requested so long ago, with other attributes.
+// since returns the record of a deletion that was requested that long ago, with the given attributes.
 func since(id string, ago time.Duration, more session.Record) session.Record {
 	r := session.Record{
 		session.AttrSessionID: id, session.AttrOwner: "user1", session.AttrHostID: "i-1", session.AttrState: "DELETING", session.AttrAttempts: int64(1),
@@ -37,7 +37,7 @@ func since(id string, ago time.Duration, more session.Record) session.Record {
 
 func at(d time.Duration) string { return session.FormatTime(now.Add(d)) }
 
-// What is stuck is listed by age, and nothing else.
+// The list has only stuck deletions, the oldest first.
 func TestWhatIsStuck(t *testing.T) {
 	l := &Lister{Now: func() time.Time { return now }, Advice: func(reason string) (string, bool) { return "the runbook on " + reason, true }, System: leased{complete: true, open: []session.Record{
 		since("fresh", time.Minute, nil),
@@ -72,7 +72,7 @@ func TestWhatIsStuck(t *testing.T) {
 	text := strings.Join(strings.Fields(said.String()), " ")
 	for _, want := range []string{
 		"7 stuck; 2 more on their way, 1 wait for their close time. overdue of user1",
-		"overdue of user1 on i-1: for 60 minutes, 1 attempt why Cleanup does not work on it, though it runs each minute.",
+		"overdue of user1 on i-1: for 60 minutes, 1 attempt why Cleanup, which runs each minute, does not process it.",
 		"last of user1 on i-1: for 59 minutes, 9 attempts why dcv is ill next given up 2026-11-23 12:01:00 UTC (in 60 seconds) to do the runbook on dcv is ill",
 		"forced of user1 on i-1: removed by force 30 minutes ago, and to be closed, 3 attempts why Removed by force. Attempt 2 brought no answer. next attempt 2026-11-23 12:01:00 UTC (in 60 seconds), given up in 30 minutes",
 		"confirmed of user1 on i-1: for 2 minutes, 1 attempt why The host is done (closed): session-stream has not ended the record. next shown to session-stream again",
@@ -96,7 +96,7 @@ func TestWhatIsStuck(t *testing.T) {
 	}
 }
 
-// Hosts make IDs up, and the line is one to copy into a shell.
+// Hosts choose IDs, and a user copies the line into a shell.
 func TestCommandToCopyQuotesTheID(t *testing.T) {
 	list := &List{Deletions: []Deletion{{SessionID: "$(reboot)"}}}
 	var said strings.Builder

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Table has a head, which may be left out, and rows with as many cells.
+// A Table has rows of equal length, and a head or none.
 type Table struct {
 	Head []string
 	Rows [][]string
@@ -53,11 +53,11 @@ func (t Table) Print(w io.Writer, width int) {
 
 const (
 	gap = "  "
-	// narrowest is how narrow a column is made, at most.
+	// narrowest is the least width of a column that is cut.
 	narrowest = 6
 )
 
-// fit takes from the widest column until all fit.
+// fit narrows the widest column until all columns fit.
 func fit(widths []int, width int) {
 	if width == 0 {
 		return
@@ -80,7 +80,7 @@ func fit(widths []int, width int) {
 	}
 }
 
-// cut leaves characters out in the middle: IDs differ at their ends.
+// cut leaves out characters in the middle: IDs differ at their ends.
 func cut(cell string, width int) string {
 	if utf8.RuneCountInString(cell) <= width {
 		return cell
@@ -90,7 +90,7 @@ func cut(cell string, width int) string {
 	return string(all[:before]) + "…" + string(all[len(all)-(width-1-before):])
 }
 
-// Plain is a text that hosts and callers may have written, without what would move the cursor, or change the direction of
+// Plain removes characters that move the cursor or change the direction of text. Hosts and callers may have written the
 // text.
 func Plain(text string) string {
 	return strings.Map(func(r rune) rune {

@@ -1,4 +1,4 @@
-// Package teardown deletes a stack. The audit trail outlives it, and so does the sessions table, unless its end is asked for
+// Package teardown deletes a stack. The audit trail is kept, and also the sessions table, unless its deletion is requested
 // and confirmed.
 package teardown
 
@@ -17,13 +17,13 @@ import (
 	"dcv-session-broker/internal/operate/stack"
 )
 
-// CloudFormation is its client.
+// CloudFormation is the part of the SDK's client that is used here.
 type CloudFormation interface {
 	stack.Client
 	DeleteStack(context.Context, *cloudformation.DeleteStackInput, ...func(*cloudformation.Options)) (*cloudformation.DeleteStackOutput, error)
 }
 
-// DynamoDB is its client.
+// DynamoDB is the part of the SDK's client that is used here.
 type DynamoDB interface {
 	UpdateTable(context.Context, *dynamodb.UpdateTableInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateTableOutput, error)
 	DeleteTable(context.Context, *dynamodb.DeleteTableInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteTableOutput, error)
@@ -34,26 +34,26 @@ type DynamoDB interface {
 type Teardown struct {
 	CloudFormation CloudFormation
 	DynamoDB       DynamoDB
-	// Stack is its name, Region where it is; WithTable says that the table goes, too.
+	// Stack is the stack's name. WithTable deletes the table, too.
 	Stack, Region string
 	WithTable     bool
-	// Confirm asks whoever started this to name what is to be deleted, once; it returns what was named.
+	// Confirm asks the user to type the name of the stack, and returns what was typed.
 	Confirm func(question string) (string, error)
-	// Pause is between two looks at how far it is.
+	// Pause is the wait between two looks at the stack's state.
 	Pause time.Duration
 	Out   io.Writer
 }
 
-// ErrNotConfirmed is returned when something else was named. Nothing has been done then.
+// ErrNotConfirmed is returned if another name was typed. Then nothing was done.
 var ErrNotConfirmed = errors.New("not confirmed: nothing was deleted")
 
-// Run deletes the stack, waits for its end, and says what is left.
+// Run deletes the stack, waits for the end, and prints what is kept.
 func (t *Teardown) Run(ctx context.Context) error {
 	s, err := stack.Read(ctx, t.CloudFormation, t.Region, t.Stack)
 	if err != nil {
 		return err
 	}
-	table := s.Resources["SessionsTable"] // a stack that never came to have one can be deleted, too
+	table := s.Resources["SessionsTable"] // empty for a stack whose creation failed before the table; it can be deleted, too
 	what := fmt.Sprintf("This deletes the stack %s (%s)", s.Name, s.ID)
 	if t.WithTable {
 		what += fmt.Sprintf(", and the table %s with the record of every session, open deletions among them", table)
@@ -73,7 +73,7 @@ func (t *Teardown) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(t.Out, "stack %s is deleted\n", s.Name)
 	if trail := s.Resources["AuditLogGroup"]; trail != "" {
-		fmt.Fprintf(t.Out, "kept: the audit trail, log group %s, whose lines go when their time is over. To delete it now:\n"+
+		fmt.Fprintf(t.Out, "kept: the audit trail, log group %s, whose lines expire after their retention. To delete it now:\n"+
 			"  aws logs delete-log-group --log-group-name %[1]s\n", trail)
 	}
 	switch {
@@ -117,7 +117,7 @@ func (t *Teardown) awaitEnd(ctx context.Context, s *stack.Stack) error {
 func (t *Teardown) deleteTable(ctx context.Context, table string) error {
 	protected, err := t.DynamoDB.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	if missing(err) {
-		return nil // it went with a stack that was never wholly made
+		return nil // it was deleted with a stack whose creation failed
 	}
 	if err != nil {
 		return fmt.Errorf("describe table %s: %w", table, err)

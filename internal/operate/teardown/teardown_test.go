@@ -20,13 +20,13 @@ import (
 
 const id = "arn:aws:cloudformation:us-east-1:123456789012:stack/broker/1"
 
-// account is a stack and a table; done is what was asked of them, in order.
+// account simulates a stack and a table; done has the calls in their order.
 type account struct {
-	statuses  []cfntypes.StackStatus // after DeleteStack, one a look
+	statuses  []cfntypes.StackStatus // after DeleteStack, one for each look
 	protected bool
-	noTable   bool // was ever made
-	undone    bool // the first deployment failed, and what it had made is gone
-	busy      int  // times that the table cannot be deleted yet
+	noTable   bool // the table was never created
+	undone    bool // the first deployment failed, and its resources are gone
+	busy      int  // how many times the table cannot be deleted yet
 	done      []string
 }
 

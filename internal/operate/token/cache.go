@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// A Cache is a Source that keeps a token for as long as it is good: issuers bill each one. What it keeps on the disk is for one
-// API only, and no other user of the machine can read it.
+// A Cache is a Source that keeps a token until it expires, because issuers bill each one. A token on the disk is for one API
+// only, and no other user of the machine can read it.
 type Cache struct {
 	From Credentials
 	// API is the address that the tokens are for.
 	API string
 	// Dir is where tokens are kept; "" keeps them for this run only.
 	Dir string
-	// Note is told why a token cannot be kept, or why a kept one is not used.
+	// Note receives why a token cannot be kept, or why a kept one is not used.
 	Note func(why string)
 	Now  func() time.Time
 
@@ -30,13 +30,13 @@ type Cache struct {
 	kept kept
 }
 
-// kept is a token as its file has it.
+// kept is the content of a token's file.
 type kept struct {
 	Token     string
 	ExpiresAt time.Time
 }
 
-// margin is how long before its end a token counts as expired: a call takes its time, and clocks differ.
+// margin is how long before its end a token counts as expired: a call takes time, and clocks differ.
 const margin = time.Minute
 
 // Dir is the program's folder in the user's cache directory.
@@ -69,12 +69,12 @@ func (c *Cache) Token(ctx context.Context, refused string) (string, error) {
 	fetched, lifetime, err := c.From.fetch(ctx)
 	switch last := c.kept; {
 	case err != nil && last.Token != refused && c.Now().Before(last.ExpiresAt):
-		return last.Token, nil // for its last minute
+		return last.Token, nil // it is used also in its last minute
 	case err != nil:
 		return "", err
 	}
 	c.kept = kept{fetched, c.Now().Add(lifetime)}
-	if lifetime <= margin { // the issuer does not say how long, or it is not worth it: until it is refused
+	if lifetime <= margin { // the issuer names no lifetime, or a short one: it is used until it is refused
 		c.kept.ExpiresAt = c.Now().Add(24 * time.Hour)
 		return fetched, nil
 	}
@@ -90,7 +90,7 @@ func (c *Cache) good(k kept, refused string) bool {
 	return k.Token != "" && k.Token != refused && c.Now().Add(margin).Before(k.ExpiresAt)
 }
 
-// file is named after all that a token is good for, in a form that tells nothing of it.
+// file returns the file's name: a hash of all that the token depends on.
 func (c *Cache) file() string {
 	of, err := json.Marshal([]string{c.From.URL, c.From.ClientID, c.From.Scope, c.API})
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *Cache) file() string {
 	return filepath.Join(c.Dir, "token-"+hex.EncodeToString(sum[:16])+".json")
 }
 
-// read reads the file, if it is a file, and only its owner, who runs this, could read and write it and its folder.
+// read reads the file. It must be a plain file that, like its folder, only the user who runs this can read and write.
 func (c *Cache) read() (k kept, err error) {
 	if err := checkDir(c.Dir); err != nil {
 		return k, err
@@ -127,7 +127,7 @@ func (c *Cache) read() (k kept, err error) {
 	return k, nil
 }
 
-// write puts the token in place of what the file has, whole or not at all: another process may be reading it.
+// write replaces the file in one step: another process may be reading it.
 func (c *Cache) write() error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err

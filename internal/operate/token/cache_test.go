@@ -20,7 +20,7 @@ import (
 	"dcv-session-broker/internal/operate/token"
 )
 
-// An issuer gives out tokens with numbers.
+// An issuer issues numbered tokens.
 type issuer struct {
 	issued  atomic.Int32
 	seconds int
@@ -30,7 +30,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"access_token": "t0ken-%d", "expires_in": %d}`, i.issued.Add(1), i.seconds)
 }
 
-// A run is a process that starts, as far as tokens go.
+// A run is the token cache of one process.
 type run struct {
 	*token.Cache
 	notes []string
@@ -101,7 +101,7 @@ func TestTokenIsKeptForItsHour(t *testing.T) {
 	}
 }
 
-// In a token's last minute an issuer that does not answer is no reason to have none.
+// In its last minute a token is still used if the issuer does not answer.
 func TestTokenIsUsedToItsEndWithoutAnIssuer(t *testing.T) {
 	issuer := httptest.NewServer(&issuer{seconds: 3600})
 	now := time.Now()
@@ -175,7 +175,7 @@ func TestWhatOthersCanReadIsNotUsed(t *testing.T) {
 			}
 			return os.Symlink(elsewhere, dir)
 		},
-		"a pipe": func(_ *testing.T, _, file string) error { // which nobody writes to
+		"a pipe": func(_ *testing.T, _, file string) error { // a pipe without a writer
 			return errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600))
 		},
 		"corrupt": func(t *testing.T, _, file string) error { return os.WriteFile(file, []byte(`{"Token": "t0`), 0o600) },

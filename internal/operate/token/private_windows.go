@@ -2,6 +2,6 @@ package token
 
 import "io/fs"
 
-// private is true: the user's cache directory, %LocalAppData%, is readable for its user and administrators only, and modes
-// say nothing of that here.
+// private is always true: only the user and administrators can read %LocalAppData%, the user's cache directory, and file
+// modes do not show that here.
 func private(fs.FileInfo) bool { return true }

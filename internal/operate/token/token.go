@@ -1,4 +1,4 @@
-// Package token is where access tokens for the API come from.
+// Package token gets access tokens for the API.
 package token
 
 import (
@@ -16,20 +16,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 )
 
-// A Source gives tokens. What it returns is not shown, and no part of an error.
+// A Source returns tokens. Tokens are never shown, and never part of an error.
 type Source interface {
-	// Token is a token to call the API with. refused is one that the API has just answered 401 to, or "": it is not
-	// given again.
+	// Token returns a token to call the API with. refused is a token that the API has just answered with 401, or
+	// "": Token does not return it again.
 	Token(ctx context.Context, refused string) (string, error)
 }
 
-// Given is a token that the caller has already.
+// Given is a Source of a token that the caller already has.
 type Given string
 
 // Token implements Source.
 func (g Given) Token(_ context.Context, refused string) (string, error) {
 	if refused == string(g) {
-		return "", errors.New("the API refused the token in TOKEN: set TOKEN to one that is still good, and for this API")
+		return "", errors.New("the API refused the token in TOKEN: set TOKEN to one that has not expired and is for this API")
 	}
 	return string(g), nil
 }
@@ -43,7 +43,7 @@ type Credentials struct {
 	Scope    string
 }
 
-// maxAnswerBytes is more than an issuer's answer has.
+// maxAnswerBytes is more than the size of an issuer's answer.
 const maxAnswerBytes = 1 << 20
 
 // Token implements Source.
@@ -52,7 +52,7 @@ func (c Credentials) Token(ctx context.Context, _ string) (string, error) {
 	return token, err
 }
 
-// fetch gets a token, and how long it is good. An error has the issuer's error code, and nothing of what was sent.
+// fetch gets a token and its lifetime. An error has the issuer's error code, and nothing of the request.
 func (c Credentials) fetch(ctx context.Context) (token string, lifetime time.Duration, err error) {
 	secret, err := c.Secret(ctx)
 	if err != nil {
@@ -85,12 +85,12 @@ func (c Credentials) fetch(ctx context.Context) (token string, lifetime time.Dur
 	return answer.AccessToken, time.Duration(answer.ExpiresIn) * time.Second, nil
 }
 
-// UserPools is Cognito's client.
+// UserPools is the part of Cognito's client that is used here.
 type UserPools interface {
 	DescribeUserPoolClient(context.Context, *cognitoidentityprovider.DescribeUserPoolClientInput, ...func(*cognitoidentityprovider.Options)) (*cognitoidentityprovider.DescribeUserPoolClientOutput, error)
 }
 
-// SecretOf reads the secret of a user pool's client, which is in no output of the stack.
+// SecretOf reads the secret of a user pool's client, since no output of the stack has it.
 func SecretOf(pools UserPools, poolID, clientID string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		out, err := pools.DescribeUserPoolClient(ctx, &cognitoidentityprovider.DescribeUserPoolClientInput{
