@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test story sim bench bench-quick bench-flood bench-fleet cost profile documents picture ci fmt vet lint shellcheck test-all validate service-models page \
+.PHONY: help run test story sim bench bench-quick bench-flood bench-fleet cost profile documents picture ci fmt vet lint prose shellcheck test-all validate service-models page \
   mutants sam-build sam-invoke fuzz clients schemathesis operation stack-test readme release build deploy smoke doctor redrive delete-stack \
   dcvbroker bench-program tools clean
 
@@ -84,7 +84,7 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 ##### How fast
 
 # The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
-bench: bench-program ## Measure beside what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
+bench: bench-program ## Measure, next to what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
 	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && PATH="$$(.ci/tools/fetch python)/bin:$$PATH" \
 	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench
 
@@ -119,7 +119,7 @@ picture: ## Paint the pictures of README.md: the page, and, as root, with what t
 ci: ## Run every check, leaving nothing out; installs what is missing (Debian packages only as root)
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
-	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint shellcheck \
+	@SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint prose shellcheck \
 	  -- test-all -- sam-build sam-invoke operation stack-test clients schemathesis page readme bench-quick validate service-models -- nice sim fuzz
 
 fmt: ## Check that the Go code is formatted
@@ -132,6 +132,9 @@ vet: ## Run go vet, which is a part of lint
 # It has memory to spare: with Go's own setting a quarter of its processor time goes into collecting garbage.
 lint: ## Run golangci-lint, go vet's analyzers among it (settings: .golangci.yml)
 	@GOGC=$(or $(GOGC),400) "$$(.ci/tools/fetch golangci-lint)" run ./...
+
+prose: ## Find words and phrases in all texts that make them hard to read
+	@.ci/prose/check
 
 shellcheck: ## Check the shell scripts, those that hosts run among them
 	@.ci/scripts/shellcheck
@@ -225,7 +228,7 @@ TOOLS := golangci-lint actionlint python clients readme page stack dynamodb-loca
 tools: $(TOOLS:%=tool-%) ## Fetch all tools now rather than when they are first needed; with -j2 two at a time
 tool-%:
 	@.ci/tools/fetch $* >/dev/null
-tool-openapi-generator: | tool-dynamodb-local # both are Maven's, of which one is to run at a time
+tool-openapi-generator: | tool-dynamodb-local # both use Maven, which must not run twice at the same time
 
 clean: ## Remove what was built; the tools stay (they are in .tools/)
 	rm -rf build .aws-sam

@@ -9,7 +9,7 @@ MAX_ID_BYTES = 256
 IDS = ("SessionId", "Owner", "RequestId", "HostId", "Value")
 
 # Until 3.11.8, CPython counts the depth of the syntax tree that it builds in one place for all threads, and ends with
-# a SystemError when two build one at once: https://github.com/python/cpython/issues/106905.
+# a SystemError when two build one at the same time: https://github.com/python/cpython/issues/106905.
 parse, one_at_a_time = ast.parse, threading.RLock()
 
 

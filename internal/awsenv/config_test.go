@@ -130,7 +130,7 @@ func TestTryWithoutAnAnswerEnds(t *testing.T) {
 }
 
 // A batch of 1,000 sessions is 40 calls side by side; the next batch takes the
-// same connections, but for some that are not back yet.
+// same connections, except for some that are not back yet.
 func TestConnectionsAreKept(t *testing.T) {
 	const calls = 40
 	var (

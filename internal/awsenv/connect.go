@@ -29,8 +29,8 @@ var (
 // Connect opens a connection to each service while the function starts: the name
 // looked up, the certificates of the machine read, the handshake made. The start
 // does not wait for it, but a call does: an instance that is started for an
-// event has it at once, while the handshake is still going on, and would make a
-// second one beside it.
+// event has it immediately, while the handshake is still going on, and would
+// make a second one.
 //
 // One after the other, in the order in which an event needs them: they would
 // only take the processor from each other, and from the start.
@@ -86,7 +86,7 @@ type client struct {
 	opened <-chan struct{} // nil if nobody opens it
 }
 
-// Do is aws.HTTPClient's.
+// Do implements aws.HTTPClient.
 func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if c.opened != nil {
 		c.wait(req.Context())

@@ -37,7 +37,7 @@ func (t *Table) replace(id string, old, r session.Record) {
 	}
 }
 
-// projections are the attributes that an index shows, beside its keys, by its
+// projections are the attributes that an index shows, in addition to its keys, by its
 // attribute: as in template.yaml, which a test compares.
 var projections = map[string][]string{
 	session.AttrDueShard:   session.AttrsByLease,

@@ -32,7 +32,7 @@ func New() *Table {
 }
 
 // Write implements session.Table. All writes of a call happen in the order given,
-// each at once.
+// each immediately.
 func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Result {
 	results := make([]session.Result, len(writes))
 	for i, w := range writes {

@@ -41,7 +41,7 @@ func twoOfThree(one string, others ...expectation) expectations {
 		{"with nothing at all in between", true, map[string]string{one: "- - 1 - 1"}, nil},
 		{"many", true, map[string]string{one: "1,1,0 0,1 1"}, nil},
 		{"once", false, map[string]string{one: "0 0 0,1,0 0"}, nil},
-		{"often, but all at once", false, map[string]string{one: "0 0 1,1,1 0"}, nil},
+		{"often, but all at the same time", false, map[string]string{one: "0 0 1,1,1 0"}, nil},
 		{"once, and nothing else", false, map[string]string{one: "- - 1 -"}, nil},
 		{"too far apart", false, map[string]string{one: "1 0 0 1"}, nil},
 		{"never", false, map[string]string{one: "5*0,0"}, nil},

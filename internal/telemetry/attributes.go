@@ -1,7 +1,7 @@
 package telemetry
 
 // Attributes are all attributes of log lines: one name for one thing, in every
-// function. Besides, a line has time, level and msg; msg says what happened,
+// function. A line also has time, level and msg; msg says what happened,
 // and, after a colon, what happens next. No line has a token or a request's body
 // in it.
 var Attributes = map[string]string{
@@ -58,7 +58,7 @@ var Attributes = map[string]string{
 	"Reports":         "how many sessions the host reported on",
 	"UnreadableLines": "lines of its answer that say nothing readable",
 	"Failed":          "what its scripts reported as failed",
-	"Said":            "what was said beside its answer, on standard error or by the agent",
+	"Said":            "what was said next to its answer, on standard error or by the agent",
 	"Faults":          "what is wrong with the request: how many things",
 	"Successful":      "entries answered so",
 	"Unsuccessful":    "entries answered so",

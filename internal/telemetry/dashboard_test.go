@@ -127,7 +127,7 @@ func TestDashboardIsReadFromTheTop(t *testing.T) {
 	for _, w := range dashboard(t, load(t, nil)) {
 		if w.Type == "text" {
 			if w.Y < end {
-				t.Errorf("a heading at %d is beside what ends at %d", w.Y, end)
+				t.Errorf("a heading at %d is next to what ends at %d", w.Y, end)
 			}
 			questions = append(questions, w.Properties.Title)
 		}

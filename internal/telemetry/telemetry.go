@@ -1,6 +1,6 @@
 // Package telemetry writes what a function tells its operator: log lines, and
 // metrics in CloudWatch's embedded metric format, which cost no call. Both go
-// to stdout, whence Lambda takes them to the function's log group.
+// to stdout, from where Lambda takes them to the function's log group.
 package telemetry
 
 import (

@@ -137,7 +137,7 @@ func (r *resolver) isCreated(at string, attributes []field) (bool, error) {
 	return true, nil
 }
 
-// globals are SAM's: properties that every resource of a type gets unless it has its own. Keyed by that type.
+// globals are the properties of SAM's section Globals, which every resource of a type gets unless it has its own. Keyed by that type.
 func (r *resolver) globals(section *yaml.Node) (map[string]map[string]any, error) {
 	fields, err := fieldsOf("Globals", section)
 	if err != nil {

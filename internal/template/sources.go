@@ -29,7 +29,7 @@ type StreamSource struct {
 	ReportsFailures  bool          // the function tells which record of a batch failed first
 	MaxRetries       int           // -1: until the record expires
 	MaxRecordAge     time.Duration // 0: until the record expires
-	Parallel         int           // batches of one shard at once
+	Parallel         int           // batches of one shard at the same time
 	OnFailureQueue   string        // logical ID; "": records that cannot be processed are dropped
 	Enabled          bool
 }

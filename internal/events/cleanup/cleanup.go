@@ -164,7 +164,7 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 const answerTime = 2 * time.Second
 
 // Handle does the task. Every task may run at any time, any number of times,
-// also at once. Only "close" has an answer: a *RuleAnswer.
+// also at the same time. Only "close" has an answer: a *RuleAnswer.
 func (c *Handler) Handle(ctx context.Context, event Event) (answer any, err error) {
 	ctx, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()

@@ -59,8 +59,8 @@ func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invoc
 	return answer.Reports, false, nil
 }
 
-// howItEnded is Systems Manager's word for it, and what was said beside the
-// answer: where a script could not be run, the only words that tell why.
+// howItEnded is Systems Manager's word for it, and what was said next to
+// the answer: where a script could not be run, the only words that tell why.
 func howItEnded(answer runcommand.Invocation) string {
 	if answer.Said == "" {
 		return "Systems Manager: " + answer.Status

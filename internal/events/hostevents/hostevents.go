@@ -109,7 +109,7 @@ func (inv invocation) compare(other invocation) int {
 
 // Handle reads the answers that the messages announce and has them recorded,
 // and asks about hosts that are said to have stopped. A message that could not
-// be worked off goes back to the queue; in the end the dead-letter queue keeps
+// be processed goes back to the queue; in the end the dead-letter queue keeps
 // it.
 func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	messages := map[invocation][]events.SQSMessage{}                                       // an event may be delivered twice

@@ -57,7 +57,7 @@ func newAPI(t *testing.T) *api {
 	return a
 }
 
-// put adds a session of user1, with what is said of it besides.
+// put adds a session of user1, with more attributes.
 func (a *api) put(id string, more session.Record) {
 	r := session.Listed(session.Session{ID: id, Owner: "user1", HostID: host, Type: "virtual", CreationTime: "2026-11-23T18:45:11.262883Z", FirstSeenAt: now.Add(-time.Hour)})
 	for name, value := range more {

@@ -138,7 +138,7 @@ func TestFaultsOfGracePeriodsAndPreconditions(t *testing.T) {
 	}
 }
 
-// With a default of the stack the same requests are good, but for a message alone.
+// With a default of the stack the same requests are good, except for a message alone.
 func TestDefaultsMakeNoFault(t *testing.T) {
 	for _, fields := range [][]string{
 		{``}, {`"Force":true`}, {`"GracePeriodSeconds":0`}, {`"GracePeriodSeconds":600`}, {`"Reason":"r"`}, {`"Force":true`, ``},

@@ -84,7 +84,7 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 		{`[{"SessionId":"s\n","Owner":"\u007f"}]`, []httpapitest.Wrong{httpapitest.At(0, "SessionId", "has a control character"), httpapitest.At(0, "Owner", "has a control character")}},
 		{`[{"SessionId":"s","Owner":"a\u0085"}]`, []httpapitest.Wrong{httpapitest.At(0, "Owner", "has a control character")}},
 
-		// All of them at once, and what is right beside what is wrong.
+		// All of them in one request, right entries next to wrong ones.
 		{`[{` + ok + `}, {}, {"SessionId":"","Owner":7,"Force":"yes"}, {` + ok + `}, "s"]`, []httpapitest.Wrong{
 			httpapitest.At(1, "SessionId", "is missing"), httpapitest.At(1, "Owner", "is missing"),
 			httpapitest.At(2, "SessionId", "is empty"), httpapitest.At(2, "Owner", "is not a string"), httpapitest.At(2, "Force", "is not true or false"),

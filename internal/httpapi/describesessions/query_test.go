@@ -92,7 +92,7 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 		`{"NextToken":"a"}`:      {in("NextToken", "is not a NextToken of this API")},
 		`{"NextToken":"\ud800"}`: {in("NextToken", "is not a NextToken of this API")},
 
-		// All of them at once.
+		// All of them in one request.
 		`{"NextToken":7,"Details":7,"MaxResults":"x","Filters":7,"SessionIds":[7]}`: {
 			httpapitest.At(0, "SessionIds", "is not a string"), in("Filters", "is not an array"), maximum, details, in("NextToken", "is not a string"),
 		},
