@@ -110,7 +110,7 @@ func TestExplainWhatIsNotStuck(t *testing.T) {
 	remove("waiting", `, "GracePeriodSeconds": 600, "Reason": "maintenance", "Message": "Save your work."`)
 	awaitRecord(t, url, "waiting", `"Warning"`)
 	want("waiting", exitDone, "DELETING, and waits for its close time,", `Reason: "maintenance". Closing begins at`, `"Save your work."`,
-		"What became of that: nobody: no user was connected", "What happens next", "asked again to tell its users", "Closing begins", "dcvbroker cancel waiting")
+		"Result: nobody: no user was connected", "What happens next", "asked again to tell its users", "Closing begins", "dcvbroker cancel waiting")
 	call(t, http.MethodPost, url+"/cancelDeletions", `[{"SessionId": "waiting", "Owner": "user1"}]`)
 	want("waiting", exitDone, "READY, and nobody deletes it", "Its deletion was cancelled, by request ", "cancel-deletions: deletion cancelled")
 
