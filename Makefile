@@ -77,7 +77,7 @@ endif
 
 # Its own program, so that it can be interrupted and says how far it is.
 sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS=100000, FROM=1; SEED=4711 replays one
-	@go test -c -o build/sim.test ./internal/sim
+	@go test -c -vet=off -o build/sim.test ./internal/sim
 	@cd internal/sim && exec ../../build/sim.test -test.run '^TestSeeds$$' -test.timeout 0 \
 	  $(if $(SEED),-sim.seed=$(SEED),-sim.progress -sim.seeds=$(or $(SEEDS),0) -sim.from=$(or $(FROM),1))
 

@@ -2,11 +2,10 @@
 
 import contextlib
 import json
-import subprocess
 import tempfile
 import urllib.request
 
-from servers import ROOT, free_port, process
+from servers import built, free_port, process
 
 
 class LocalSystem:
@@ -42,12 +41,12 @@ class LocalSystem:
 def running(**settings):
     """Settings are variables of `make run`, in addition to the ports."""
     with tempfile.TemporaryDirectory(prefix="local-system-") as folder:
-        subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{folder}/local", "./internal/local"], cwd=ROOT, check=True)
+        local = built("local")
         port, ssm_port, ec2_port = int(settings.get("PORT") or free_port()), free_port(), free_port()
         settings = {
             "PORT": str(port), "SSM_PORT": str(ssm_port), "EC2_PORT": str(ec2_port), "STORE": "memory", "STATE_DIR": f"{folder}/hosts", "LOG": "-", "LOG_LEVEL": "warn",
         } | settings
-        with process("the local system", [f"{folder}/local"], port, **settings):
+        with process("the local system", [local], port, **settings):
             yield LocalSystem(port, ssm_port, ec2_port)
 
 

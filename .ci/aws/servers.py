@@ -1,6 +1,7 @@
 """Servers that checks start for themselves, and stop."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -21,6 +22,16 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
 # Servers of this machine are not behind the proxy that a company's machines have in their environment.
 os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ["NO_PROXY"] = os.environ["no_proxy"]
+
+
+def built(name):
+    """A program of internal/, built: the file. Of several checks, the first builds it, and the others find that it is there."""
+    file = ROOT / "build" / "checks" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{file}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["go", "build", "-buildvcs=false", "-ldflags=-s", "-o", file, f"./internal/{name}"], cwd=ROOT, check=True)
+    return file
 
 
 def free_port():

@@ -9,7 +9,7 @@ import unittest
 
 import local_system
 from browser import chromium, expect, window
-from servers import ROOT
+from servers import built
 
 TOKEN = "token-of-the-test"
 HOST = "i-0a1b2c3d4e5f60003"  # of the demo fleet, with render-7 and a session that is not listed
@@ -21,7 +21,7 @@ def setUpModule():
     running = contextlib.ExitStack()
     unittest.addModuleCleanup(running.close)
     programs = running.enter_context(tempfile.TemporaryDirectory())
-    subprocess.run(["go", "build", "-buildvcs=false", "-o", f"{programs}/dcvbroker", "./internal/operate"], cwd=ROOT, check=True)
+    os.symlink(built("operate"), f"{programs}/dcvbroker")
     browser = running.enter_context(chromium())
     broker = running.enter_context(local_system.running(TOKEN=TOKEN, DELETIONS_EVERY="24h", INVENTORY_EVERY="24h"))
 
