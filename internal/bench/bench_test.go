@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"dcv-session-broker/internal/bench/standin"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
 )
@@ -151,5 +152,35 @@ Resources:
 func TestAnnouncementCosts(t *testing.T) {
 	if got := 1e6 * announcement(256); got < 0.40+1.00+0.20+0.19 || got > 2.00 {
 		t.Errorf("a million announcements cost %s", dollars(got))
+	}
+}
+
+// RES's way, as its source says (internal/bench/baseline/res): one host that
+// Systems Manager refuses leaves the clients of all fifty uncounted, and one that
+// does not answer is waited for.
+func TestRESWaitsForHostsOneAfterAnother(t *testing.T) {
+	server, err := standin.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for i, want := range []struct {
+		accepted, ended, inUse int
+		least, most            time.Duration
+	}{
+		{40, 40, 0, 4 * time.Second, 10 * time.Second},
+		{50, 50, 10, 0, time.Second},
+		{41, 41, 1, 60 * time.Second, 70 * time.Second},
+	} {
+		o, err := deleteFiftyAsRES(t.Context(), server, situations[i].hosts())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.accepted != want.accepted || len(o.ended) != want.ended || o.inUse != want.inUse {
+			t.Errorf("%s: %d accepted, %d ended, %d with a client, want %+v", situations[i].name, o.accepted, len(o.ended), o.inUse, want)
+		}
+		if o.answered < want.least || o.answered > want.most {
+			t.Errorf("%s: answered after %v, want %v to %v", situations[i].name, o.answered, want.least, want.most)
+		}
 	}
 }

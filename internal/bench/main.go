@@ -6,7 +6,7 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "start", "growth" or "flood" it measures that alone. With "cost" it works
+// with "start", "unreachable", "growth" or "flood" it measures that alone. With "cost" it works
 // out what a stack costs in a month; KEEP=1 writes that to DEPLOYING.md.
 package main
 
@@ -50,6 +50,8 @@ func part(ctx context.Context, name string) (err error) {
 			return buildErr
 		}
 		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, contenders, firstAnswerRounds))
+	case "unreachable":
+		err = partUnreachable(ctx, r)
 	case "growth":
 		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
 	case "flood":
@@ -121,6 +123,10 @@ func bench(ctx context.Context, quick, keep bool) error {
 	}
 	progress("batches")
 	if err := measureBatches(ctx, r, server, contenders, quick); err != nil {
+		return err
+	}
+	progress("one unreachable host")
+	if err := measureUnreachable(ctx, r, server, contenders); err != nil {
 		return err
 	}
 	progress("inside of the handlers")

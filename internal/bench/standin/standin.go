@@ -35,6 +35,7 @@ type Server struct {
 	arrivals []time.Time
 	// connections that were opened, if it serves TLS.
 	connections int
+	hosts       *Hosts // nil: Systems Manager takes commands, and knows nothing of them
 }
 
 // Start serves an empty table.
@@ -84,7 +85,7 @@ func (s *Server) Close() { s.http.Close() }
 func (s *Server) Begin(l Latency) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.latency, s.calls, s.arrivals, s.connections = l, map[string]int{}, nil, 0
+	s.latency, s.calls, s.arrivals, s.connections, s.hosts = l, map[string]int{}, nil, 0, nil
 }
 
 // Calls are those since Begin, by operation.
@@ -110,11 +111,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	service, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if !ok {
+		if r.Method == http.MethodPost && r.PostFormValue("Action") == "TerminateInstances" {
+			s.serveEC2(w, r.PostForm)
+			return
+		}
 		http.NotFound(w, r) // a connection that is only opened
 		return
 	}
 	s.mu.Lock()
 	s.calls[operation]++
+	hosts := s.hosts
 	latency := s.latency.Table
 	if service == "AmazonSSM" {
 		latency = s.latency.SystemsManager
@@ -127,8 +133,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	answer, err := s.answer(operation, body)
-	time.Sleep(time.Until(arrived.Add(latency)))
+	var answer []byte
+	if hosts != nil && service == "AmazonSSM" {
+		at := s.spend(arrived, latency, hosts)
+		s.mu.Lock()
+		answer, err = hosts.answer(operation, body, at)
+		s.mu.Unlock()
+	} else {
+		answer, err = s.answer(operation, body)
+		s.spend(arrived, latency, hosts)
+	}
 	contentType := "application/x-amz-json-1.0"
 	if service == "AmazonSSM" {
 		contentType = "application/x-amz-json-1.1"
@@ -157,6 +171,8 @@ func (s *Server) answer(operation string, body []byte) ([]byte, error) {
 		return s.Table.getItem(body)
 	case "UpdateItem":
 		return s.Table.updateItem(body)
+	case "BatchWriteItem": // notes of hosts, which nobody reads here
+		return []byte("{}"), nil
 	case "SendCommand":
 		return sendCommand(body)
 	}
