@@ -9,9 +9,9 @@ import (
 
 // A Request is a validated batch of entries.
 type Request struct {
-	ID      string // a UUID; also the name of the attempt that it begins
-	By      string // who asks, for the record
-	At      time.Time
+	ID      string    // a UUID; also the name of the attempt that it begins
+	By      string    // who asks, for the record
+	At      time.Time // by a Clock
 	Entries []Entry
 }
 

@@ -111,7 +111,8 @@ func TestRuleLeavesACancelAloneWhereTheHostsClockIsAhead(t *testing.T) {
 // Clocks have nanoseconds, records milliseconds.
 func TestTenMinutesAreTen(t *testing.T) {
 	w := newWorld(t, ready("s1", alice, hostA))
-	w.delete(request("r1", t0.Add(456789*time.Nanosecond), withGrace("s1", 10*time.Minute)))
+	clock := session.Clock(func() time.Time { return t0.Add(456789 * time.Nanosecond) })
+	w.delete(request("r1", clock(), withGrace("s1", 10*time.Minute)))
 	if n := w.hosts.told[0]; !strings.HasSuffix(n.Text, "in 10 minutes.") {
 		t.Error(n.Text)
 	}

@@ -81,7 +81,7 @@ func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]H
 	if len(hostIDs) == 0 {
 		return nil, nil
 	}
-	asked := hr.Now().Truncate(time.Millisecond) // as the records' times are
+	asked := hr.Now()
 	statuses, owners, err := hr.statuses(ctx, hostIDs)
 	if err != nil {
 		return nil, fmt.Errorf("ask EC2 about hosts: %w", err)

@@ -66,7 +66,7 @@ func (hr *HostReaper) readOwnerTags(ctx context.Context, hostIDs []string, known
 	if left > 0 {
 		hr.Log.Warn("one run's bound is reached: later runs read the tags DcvOwner of more hosts", "Hosts", len(hostIDs), "HostsLeft", left)
 	}
-	asked := hr.Now().Truncate(time.Millisecond)
+	asked := hr.Now()
 	_, owners, err := hr.statuses(ctx, hostIDs)
 	if err != nil {
 		hr.Log.Warn("tags "+OwnerTagKey+" are not read: a later run asks again", "Hosts", len(hostIDs), "Cause", err)

@@ -74,6 +74,13 @@ func TimeText(t time.Time) string {
 	return FormatTime(t)
 }
 
+// Clock is now to the millisecond, as the table holds times. Each function gives it to
+// all of its parts: a time with a fraction of a millisecond is later than the same time
+// read from a record, and a rule would say of the two what no condition of a Write does.
+func Clock(now func() time.Time) func() time.Time {
+	return func() time.Time { return now().Truncate(time.Millisecond) }
+}
+
 // Session reads the record. An attribute of an unexpected type counts as
 // missing: what a record lacks is dealt with where it is needed.
 func (r Record) Session() Session {

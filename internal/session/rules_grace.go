@@ -218,7 +218,6 @@ func notice(s Session, now time.Time) Notice {
 // noticeText is what users read: the message, and the broker's line. The minute is
 // rounded down, so that nobody is told a later time.
 func noticeText(message string, closeAt, now time.Time) string {
-	now = now.Truncate(time.Millisecond) // as CloseAt is
 	line := fmt.Sprintf("This session will be closed at %s UTC, ", closeAt.UTC().Format("2006-01-02 15:04"))
 	switch left := int(closeAt.Sub(now).Minutes()); left {
 	case 0:

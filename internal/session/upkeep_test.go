@@ -157,7 +157,7 @@ func (u *upkeep) Statuses(ctx context.Context, hostIDs []string) (map[string]ses
 
 func (u *upkeep) reaper() *session.HostReaper {
 	return &session.HostReaper{
-		Table: u.table, Index: u, Instances: u, HostTable: u.hostTable, EndStopped: u.endStopped, Now: u.clock, NewID: u.newID, Log: u.logger(),
+		Table: u.table, Index: u, Instances: u, HostTable: u.hostTable, EndStopped: u.endStopped, Now: session.Clock(u.clock), NewID: u.newID, Log: u.logger(),
 	}
 }
 

@@ -23,6 +23,9 @@ func newRuleDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5512)} }
 // newTagDice are those for tags that hold hosts to an owner.
 func newTagDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5513)} }
 
+// newMomentDice are those for what takes less than a millisecond.
+func newMomentDice(seed uint64) dice { return dice{rand.NewPCG(seed, 0x5e5514)} }
+
 // below is one of 0 ... n-1.
 func (d dice) below(n int) int {
 	hi, _ := bits.Mul64(d.pcg.Uint64(), uint64(n))

@@ -72,31 +72,31 @@ func (s setup) settings() (read settings) {
 func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 	return deletesessions.New(deletesessions.Parts{
 		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, Notes: hostTableOf{w, inv}, RefusedHosts: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv},
-		Now: w.now, Log: w.log(inv),
+		Now: w.clock, Log: w.log(inv),
 	}, inv.setup.read.deleteSessions)
 }
 
 func (w *world) cancelDeletions(inv *invocation) *canceldeletions.Handler {
 	return canceldeletions.New(canceldeletions.Parts{
-		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, Now: w.now, Log: w.log(inv),
+		Table: tableOf{w, inv}, Getter: readerOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, Now: w.clock, Log: w.log(inv),
 	}, inv.setup.read.cancelDeletions)
 }
 
 func (w *world) describeSessions(inv *invocation) *describesessions.Handler {
 	return describesessions.New(describesessions.Parts{
-		Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, Now: w.now, Log: w.log(inv),
+		Reader: readerOf{w, inv}, Notes: hostTableOf{w, inv}, Now: w.clock, Log: w.log(inv),
 	}, inv.setup.read.describeSessions)
 }
 
 func (w *world) hostEvents(inv *invocation) *hostevents.Handler {
 	return hostevents.New(hostevents.Parts{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Getter: readerOf{w, inv}, HostTable: hostTableOf{w, inv},
-		SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv}, Now: w.now, NewID: inv.newID, Log: w.log(inv),
+		SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv}, Now: w.clock, NewID: inv.newID, Log: w.log(inv),
 	}, inv.setup.read.hostEvents)
 }
 
 func (w *world) sessionStream(inv *invocation) *sessionstream.Handler {
-	return sessionstream.New(sessionstream.Parts{Table: tableOf{w, inv}, Now: w.now, Log: w.log(inv)})
+	return sessionstream.New(sessionstream.Parts{Table: tableOf{w, inv}, Now: w.clock, Log: w.log(inv)})
 }
 
 func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
@@ -106,7 +106,7 @@ func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {
 	return cleanup.New(cleanup.Parts{
 		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Hosts: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
-		Now: w.now, NewID: inv.newID, Log: w.log(inv),
+		Now: w.clock, NewID: inv.newID, Log: w.log(inv),
 	}, inv.setup.read.cleanup)
 }
 

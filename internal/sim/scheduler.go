@@ -171,8 +171,17 @@ func (w *world) killFor(inv *invocation, why fault) {
 	inv.failed()
 }
 
+// moment is the time that a call takes.
+func (w *world) moment() {
+	if w.setup.callTime > 0 {
+		time.Sleep(time.Duration(w.momentDice.below(int(w.setup.callTime))))
+		synctest.Wait() // for those whose own time is up
+	}
+}
+
 // landOne has one call land, or a part of it.
 func (w *world) landOne(p *parked) {
+	w.moment()
 	if p.land() {
 		w.parked = slices.DeleteFunc(w.parked, func(other *parked) bool { return other == p })
 		close(p.released)
@@ -271,7 +280,7 @@ func (w *world) pass(d time.Duration) {
 	for _, inv := range slices.Clone(w.running) {
 		const hurry = 20 * time.Second // from then on it may leave out what it has no time for
 		inv.faulty = inv.faulty || w.now().Sub(inv.started) > hurry
-		if deadline, _ := inv.ctx.Deadline(); !deadline.After(w.now()) {
+		if deadline, _ := inv.ctx.Deadline(); !deadline.After(w.clock()) {
 			w.killFor(inv, timedOut)
 			w.quiesce()
 		}

@@ -35,6 +35,7 @@ type setup struct {
 	grace                                                     time.Duration            // of deletions that ask for none of their own
 	graceEntries                                              int                      // so many entries in a million ask for something of grace periods
 	cancels                                                   int                      // so many of a hundred requests cancel deletions
+	callTime                                                  time.Duration            // of a call that nothing slows down, at most
 }
 
 // The rarest bugs need tens of thousands of small runs. So only so many seeds in a
@@ -43,6 +44,9 @@ const (
 	largeFleets  = 1 * permille
 	crowdedHosts = 2 * permille
 )
+
+// callTimes are so short that a caller can act upon an answer within the millisecond.
+var callTimes = []time.Duration{0, 0, 0, 200 * time.Microsecond}
 
 func newSetup(d, other dice) setup {
 	s := setup{

@@ -17,6 +17,7 @@ type world struct {
 	other        dice  // for what has come to the simulation later
 	ruleDice     dice  // for rules, which came later still
 	tagDice      dice  // for tags of owners, which came after those
+	momentDice   dice  // for what takes less than a millisecond, which came last
 	setup        setup // as it is set now
 	firstSetup   setup
 	setups       map[string]setup // of functions that have got other settings since
@@ -113,12 +114,16 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 
 func newWorld(seed uint64) *world {
 	w := &world{
-		dice: newDice(seed), other: newOtherDice(seed), ruleDice: newRuleDice(seed), tagDice: newTagDice(seed), plans: map[string]int{}, began: time.Now(),
+		dice: newDice(seed), other: newOtherDice(seed), ruleDice: newRuleDice(seed), tagDice: newTagDice(seed), momentDice: newMomentDice(seed),
+		plans: map[string]int{},
 		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
+	time.Sleep(time.Duration(w.momentDice.below(int(time.Millisecond)))) // no clock stands at a whole millisecond
+	w.began = w.now()
 	w.documents, w.declared = w.ourDocuments(), deployment().documents
 	w.setup = newSetup(w.dice, w.other)
+	w.setup.callTime = oneOf(w.momentDice, callTimes)
 	w.setup.read = w.setup.settings()
 	w.firstSetup, w.setups = w.setup, map[string]setup{}
 	w.seen.ran = map[string]int{}
@@ -127,7 +132,10 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-func (w *world) now() time.Time { return time.Now().UTC() }
+// now is the time to the millisecond, as the table keeps it; clock is the functions' own.
+func (w *world) now() time.Time { return w.clock().Truncate(time.Millisecond) }
+
+func (w *world) clock() time.Time { return time.Now().UTC() }
 
 // breaks notes that a promise was broken; the first counts.
 func (w *world) breaks(promise int, format string, args ...any) {

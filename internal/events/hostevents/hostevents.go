@@ -57,6 +57,7 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	p.Now = session.Clock(p.Now)
 	index := session.WholeIndex{Index: p.Index, Getter: p.Getter}
 	reaper := &session.HostReaper{
 		Table: p.Table, Index: index, Instances: ec2state.New(p.EC2), HostTable: p.HostTable,

@@ -30,6 +30,7 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts) *Handler {
+	p.Now = session.Clock(p.Now)
 	return &Handler{Finisher: &session.Finisher{Table: p.Table, Now: p.Now, Log: p.Log}, Log: p.Log}
 }
 

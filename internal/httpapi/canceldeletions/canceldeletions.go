@@ -44,6 +44,7 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	p.Now = session.Clock(p.Now)
 	return &Handler{
 		Canceller: &session.Canceller{
 			Table:    p.Table,

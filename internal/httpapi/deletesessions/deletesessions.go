@@ -58,6 +58,7 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	p.Now = session.Clock(p.Now)
 	hosts := &runcommand.Sender{
 		API: p.SystemsManager, CloseDocument: s.CloseDocument, NotifyDocument: s.NotifyDocument, FleetTag: s.FleetTag,
 	}

@@ -39,6 +39,7 @@ type Parts struct {
 
 // New makes the function.
 func New(p Parts, s Settings) *Handler {
+	p.Now = session.Clock(p.Now)
 	return &Handler{
 		Describer: &session.Describer{Reader: p.Reader, Notes: p.Notes, Now: p.Now}, FleetTag: s.FleetTag, Log: p.Log,
 	}

@@ -155,6 +155,23 @@ func TestAnswerOfTheFunctionGoesToTheClient(t *testing.T) {
 	}
 }
 
+// A deletion after the answer of a cancel is not of the cancel's millisecond.
+func TestRequestAfterAnAnswerIsOfALaterMillisecond(t *testing.T) {
+	var at []time.Time
+	h := gatewayTo(func(context.Context, []byte) (string, error) {
+		at = append(at, time.Now().Truncate(time.Millisecond))
+		return `{"statusCode": 200}`, nil
+	})
+	for range 100 {
+		post(h, "", "")
+	}
+	for i := range at[1:] {
+		if !at[i+1].After(at[i]) {
+			t.Fatalf("request %d is of %s, as the one before", i+1, at[i])
+		}
+	}
+}
+
 func TestUnknownRouteAndMethodAreNotFound(t *testing.T) {
 	h := gatewayTo(func(context.Context, []byte) (string, error) {
 		t.Error("the function was invoked")

@@ -32,6 +32,7 @@ const (
 	hostEvents     = "internal/events/hostevents/hostevents.go"
 	hostAnswers    = "internal/events/hostevents/answer.go"
 	deleter        = "internal/session/deleter.go"
+	records        = "internal/session/record.go"
 	sessions       = "internal/session/session.go"
 	deleterSend    = "internal/session/deletersend.go"
 	idleLimit      = "internal/session/idlelimit.go"

@@ -133,4 +133,16 @@ var requestBugs = []mutant{
 		old: "checks, err := c.Reaper.Check(ctx, hostIDs)",
 		new: "checks, err := c.Reaper.Check(ctx, nil)",
 	},
+	{
+		name: "clocks finer than the table's times", promise: 7, file: records,
+		why: "a deletion in the millisecond of a cancel is answered as uncertain, and so is every repeat within it",
+		old: "return now().Truncate(time.Millisecond) }",
+		new: "return now() }",
+	},
+	{
+		name: "a cancel's clock finer than the table's times", promise: 7, file: "internal/httpapi/canceldeletions/canceldeletions.go",
+		why: "a cancel that finds another's of its millisecond is answered as uncertain, or as if the table did not answer",
+		old: "\tp.Now = session.Clock(p.Now)\n",
+		new: "",
+	},
 }
