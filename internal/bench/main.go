@@ -56,6 +56,8 @@ func part(ctx context.Context, name string) (err error) {
 		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
 	case "flood":
 		err = measureFlood(ctx, r)
+	case "hosts":
+		err = measureHosts(ctx, r, os.Getenv("QUICK") != "")
 	default:
 		err = fmt.Errorf("%q cannot be measured by itself", name)
 	}

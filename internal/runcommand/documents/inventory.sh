@@ -42,14 +42,14 @@ BEGIN {
   }
   text[said + 1] = "{\"end\":" said + unnamed (unnamed ? ",\"unnamed\":" unnamed : "") "}"
   pack = (bytes > 18000 || spent > 60000) && canPack()
-  output = pack ? "printf %s {\\\"gzip\\\":\\\"; gzip -9 | base64 | tr -d \"\\n\"; echo \\\"}" : "cat"
+  output = "printf %s {\\\"gzip\\\":\\\"; gzip -9 | base64 | tr -d \"\\n\"; echo \\\"}"
   bytes = spent = 0
-  for (i = 1; i <= said; i++) {
+  for (i = 1; i <= said + 1; i++) {
     s = text[i]
-    if (!pack && (bytes + length(s) >= 23500 || spent + cost(s) > 90000)) continue
-    print s | output; bytes += length(s) + 1; spent += cost(s)
+    if (pack) { print s | output; continue }
+    if (i <= said && (bytes + length(s) >= 23500 || spent + cost(s) > 90000)) continue
+    print s; bytes += length(s) + 1; spent += cost(s)
   }
-  print text[said + 1] | output
-  close(output)
+  if (pack) close(output)
 }'
 exit 0

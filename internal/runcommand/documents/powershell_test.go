@@ -14,6 +14,7 @@ var notPowerShell51 = []string{
 	"$a = $b ? 1 : 2", "$a = $b ?? 1", "$a ??= 1", "${a}?.Length", "${a}?.ToString()", "${a}?[0]", "a && b", "a || b", "Start-Sleep 1 &",
 	"function f { clean { } }", "Get-Error", "Test-Json '{}'", "ConvertFrom-Json $a -AsHashtable", "1 | ForEach-Object -Parallel { 1 }",
 	"& $a", "dcv.exe list-sessions", "$a -or $b -and $c", "$a -and $b -or $c",
+	"[regex]::Replace($a, 'b', { 'c' })", // 5.1 takes it, and compiles the block at each call: a millisecond for each text
 }
 
 // Windows hosts run PowerShell 5.1; what runs the scripts here is a later one.

@@ -24,7 +24,12 @@ function Faults($text) {
       'AssignmentStatementAst' { if ("$($node.Operator)" -like 'QuestionQuestion*') { Tell $node.Extent 'PowerShell 7 only' } }
       'PipelineAst' { if ($node.Background) { Tell $node.Extent 'PowerShell 7 only' } }
       'MemberExpressionAst' { if ($node.NullConditional) { Tell $node.Extent 'PowerShell 7 only' } }
-      'InvokeMemberExpressionAst' { if ($node.NullConditional -or $node.GenericTypeArguments) { Tell $node.Extent 'PowerShell 7 only' } }
+      'InvokeMemberExpressionAst' {
+        if ($node.NullConditional -or $node.GenericTypeArguments) { Tell $node.Extent 'PowerShell 7 only' }
+        if ($node.Arguments -and $node.Arguments.Where({ $_ -is [Management.Automation.Language.ScriptBlockExpressionAst] })) {
+          Tell $node.Extent 'a script block that is compiled at each call'
+        }
+      }
       'IndexExpressionAst' { if ($node.NullConditional) { Tell $node.Extent 'PowerShell 7 only' } }
       'FunctionDefinitionAst' { if ($node.Body.CleanBlock) { Tell $node.Extent 'PowerShell 7 only' } }
       'CommandAst' {
