@@ -26,8 +26,8 @@ class Cloud:
         (home / "config").write_text(f"[profile work]\nregion = {of_profile}\n")
         keys = "".join(f"{name.lower()} = {value}\n" for name, value in KEY.items())
         (home / "credentials").write_text(f"[work]\n{keys}")
-        go = dict(zip(("GOCACHE", "GOMODCACHE"), subprocess.run(
-            ["go", "env", "GOCACHE", "GOMODCACHE"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()))
+        of_go = ("GOCACHE", "GOMODCACHE", "GOFLAGS", "CGO_ENABLED")
+        go = dict(zip(of_go, subprocess.run(["go", "env", *of_go], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()))
         return go | {
             "PATH": os.environ["PATH"], "HOME": str(home), "AWS_CONFIG_FILE": str(home / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"), "AWS_PROFILE": "work", "AWS_REGION": region,

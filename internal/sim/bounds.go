@@ -2,8 +2,6 @@ package sim
 
 import (
 	"slices"
-
-	"dcv-session-broker/internal/session"
 )
 
 // Promise 11: what a run asks of others is bounded, by what the code and DESIGN say.
@@ -110,8 +108,8 @@ func (w *world) othersAreBounded(inv *invocation) {
 // until one lives. Of those that have ended a record says so.
 func (w *world) mostReadsOf(hostID string) int {
 	shown := 0
-	for _, r := range w.records() {
-		if r[session.AttrHostID] == hostID {
+	for _, host := range w.all.hosts {
+		if host == hostID {
 			shown++
 		}
 	}

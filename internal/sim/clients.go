@@ -108,15 +108,12 @@ func (w *world) likewise(entries []entry) []entry {
 }
 
 func (w *world) anyEntries() (entries []entry) {
-	var known []session.Session
-	for _, r := range w.records() {
-		known = append(known, r.Session())
-	}
+	known := w.records()
 	forcedness := oneOf(w.dice, []int{0, 0, 30 * percent, 100 * percent})
 	for range 1 + w.dice.below(5) {
 		e := entry{SessionID: w.anyName(), Owner: oneOf(w.dice, owners), Force: w.dice.chance(forcedness)}
 		if len(known) > 0 && !w.dice.chance(10*percent) {
-			s := oneOf(w.dice, known)
+			s := oneOf(w.dice, known).Session()
 			e.SessionID, e.Owner = s.ID, s.Owner
 			if w.dice.chance(10 * percent) {
 				e.Owner = "mallory"

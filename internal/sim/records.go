@@ -15,6 +15,7 @@ import (
 type allRecords struct {
 	records   []session.Record
 	liveHosts []string  // of each, as liveHostOf says
+	hosts     []string  // of each, the host that it names
 	versions  []version // of each
 }
 
@@ -36,6 +37,11 @@ func (w *world) livingOn(hostID string) iter.Seq[session.Record] {
 // liveHostOf is the host that an index lists a record under; none: "".
 func liveHostOf(r session.Record) string {
 	host, _ := r[session.AttrLiveHostID].(string)
+	return host
+}
+
+func namedHostOf(r session.Record) string {
+	host, _ := r[session.AttrHostID].(string)
 	return host
 }
 
@@ -62,12 +68,12 @@ func (all *allRecords) follow(c memtable.Change, at time.Time) {
 	switch {
 	case c.New == nil:
 		all.records, all.versions = slices.Delete(all.records, i, i+1), slices.Delete(all.versions, i, i+1)
-		all.liveHosts = slices.Delete(all.liveHosts, i, i+1)
+		all.liveHosts, all.hosts = slices.Delete(all.liveHosts, i, i+1), slices.Delete(all.hosts, i, i+1)
 	case there:
-		all.records[i], all.liveHosts[i], all.versions[i] = c.New, liveHostOf(c.New), version{c.Old, at}
+		all.records[i], all.liveHosts[i], all.hosts[i], all.versions[i] = c.New, liveHostOf(c.New), namedHostOf(c.New), version{c.Old, at}
 	default:
 		all.records, all.versions = slices.Insert(all.records, i, c.New), slices.Insert(all.versions, i, version{c.Old, at})
-		all.liveHosts = slices.Insert(all.liveHosts, i, liveHostOf(c.New))
+		all.liveHosts, all.hosts = slices.Insert(all.liveHosts, i, liveHostOf(c.New)), slices.Insert(all.hosts, i, namedHostOf(c.New))
 	}
 }
 

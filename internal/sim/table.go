@@ -177,9 +177,10 @@ type version struct {
 // shown is all records as an index shows them now, each with the host that it is
 // listed under. Those that it does not show are nil.
 func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Record, liveHosts []string) {
-	all, liveHosts = slices.Clone(w.records()), slices.Clone(w.all.liveHosts)
+	all, liveHosts = w.records(), w.all.liveHosts
+	own := false
 	since := w.now().Add(-behind)
-	for i, r := range all {
+	for i, r := range w.records() {
 		v := w.all.versions[i]
 		if v.until.After(since) && w.meets(indexStale) {
 			id := recordID(r)
@@ -188,6 +189,9 @@ func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Reco
 			}
 			inv.stale[id] = true
 			w.say(inv, "FAULT: %s: %s is as before its last change", indexStale, id)
+			if !own {
+				all, liveHosts, own = slices.Clone(all), slices.Clone(liveHosts), true
+			}
 			all[i], liveHosts[i] = v.old, liveHostOf(v.old)
 		}
 	}
