@@ -17,8 +17,8 @@ import (
 // An incarnation is a session as named by its ID and its creation time.
 type incarnation struct{ id, created string }
 
-// A client starts sessions on a host of its own, deletes them, and starts others
-// under the same IDs.
+// A client starts sessions on its own host, deletes them, and starts others under the
+// same IDs.
 type client struct {
 	host     string
 	table    dynamodblocal.Store
@@ -27,11 +27,11 @@ type client struct {
 	answered *atomic.Int64 // deletions accepted, of all clients
 }
 
-// owned is an ID of a client.
+// owned is a session ID of a client.
 type owned struct {
 	id           string
-	created      string // the incarnation that was started last; "" before the first
-	asked        bool   // for the deletion of it
+	created      string // the creation time of the last started incarnation; "" before the first
+	asked        bool   // whether its deletion was requested
 	everAccepted bool
 }
 
@@ -46,8 +46,8 @@ func newClients(table dynamodblocal.Store, answered *atomic.Int64) (clients []*c
 	return clients
 }
 
-// work goes on until ctx ends. A request without an answer may have been carried
-// out; what it was for is done again.
+// work runs until ctx ends. It repeats a request without an answer, which may have been
+// carried out.
 func (c *client) work(ctx context.Context, api string) {
 	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		var wanted []*owned
@@ -73,7 +73,7 @@ func (c *client) work(ctx context.Context, api string) {
 	}
 }
 
-// start starts a session. Half of them are for an inventory to find.
+// start starts a session. Half of them are not listed until an inventory finds them.
 func (c *client) start(ctx context.Context, api string, s *owned) {
 	answer, err := request(ctx, http.MethodPut, fmt.Sprintf("%s/local/hosts/%s/sessions/%s", api, c.host, s.id),
 		fmt.Sprintf(`{"Owner": "user1", "Registered": %t}`, rand.IntN(2) == 0))

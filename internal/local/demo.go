@@ -22,7 +22,7 @@ var demoFleet = []struct {
 	{"i-0a1b2c3d4e5f60003", "unlisted", `{"Owner": "user4", "Type": "virtual", "Registered": false}`, false},
 }
 
-// startDemoFleet starts the fleet through the control API, as anyone could.
+// startDemoFleet starts the fleet through the control API.
 func startDemoFleet(ctx context.Context, control http.Handler) error {
 	for _, s := range demoFleet {
 		path := "/local/hosts/" + s.host + "/sessions/" + s.session

@@ -77,7 +77,7 @@ func TestDemoFleetIsWhatTheWelcomeSays(t *testing.T) {
 	}
 }
 
-// README.md's commands under "What to try", one after the other, do what it says of them.
+// README.md's commands under "What to try", in their order, do what it says.
 func TestWhatReadmeHasToTry(t *testing.T) {
 	sys, err := system.New(t.Context(), system.Options{
 		Template: "../../template.yaml", Dir: t.TempDir(),
@@ -118,7 +118,7 @@ func TestWhatReadmeHasToTry(t *testing.T) {
 	until := func(what string, there func() bool) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !there(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) { // only if something is broken
+			if time.Now().After(deadline) { // reached only if something is broken
 				t.Fatal(what)
 			}
 		}
@@ -192,7 +192,7 @@ func TestWhatReadmeHasToTry(t *testing.T) {
 	}
 }
 
-// curl is a call as README.md prints it: method, path and body.
+// curl matches a call in README.md: method, path and body.
 var curl = regexp.MustCompile(`(?s)curl -s (?:-X (\w+) )?http://127\.0\.0\.1:8080(\S+)(?: -H '[^']*')?(?: -d '([^']*)')?`)
 
 func TestWhatAnEarlierStartLeftIsFound(t *testing.T) {

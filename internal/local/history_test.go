@@ -16,9 +16,8 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// wantEndedOnce goes through all that ever happened to the table: each accepted
-// deletion has ended once, no other more often, none was taken back, and no
-// incarnation was listed again.
+// wantEndedOnce checks all changes of the table: each accepted deletion has ended once,
+// other deletions at most once, none was put back, and no incarnation was listed again.
 func wantEndedOnce(t *testing.T, endpoint string, table dynamodblocal.Store, clients []*client) (ended int) {
 	t.Helper()
 	ends := map[incarnation]int{}
@@ -53,7 +52,7 @@ func wantEndedOnce(t *testing.T, endpoint string, table dynamodblocal.Store, cli
 	return len(ends)
 }
 
-// history is every change of the table so far, those of each record in order.
+// history returns every change of the table, those of each record in order.
 func history(t *testing.T, endpoint string, table dynamodblocal.Store) []tabletest.Change {
 	t.Helper()
 	const last = "the last record"

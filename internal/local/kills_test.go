@@ -19,23 +19,21 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Promises 1, 2, 3 and 10: killed again and again at any moment, under clients
-// that delete sessions and start others under the same IDs, and started again on
-// the same table and hosts, the system ends every deletion that it accepted,
-// once, and brings back none of the sessions. Events and commands that were under
-// way are lost with the process; each one has its clock further ahead, so that
-// the leases end that wait for them.
+// Promises 1, 2, 3 and 10: the system is killed repeatedly at any moment, while clients
+// delete sessions and start others under the same IDs, and is started again on the same
+// table and hosts. It ends every accepted deletion once, and lists none of those
+// sessions again. A killed process loses its events and commands; the clock of each
+// next process is further ahead, so that the leases of those end.
 //
-// A session that is READY again after a kill is always another incarnation: its
-// owner has started it while the deletion of the last one waited for its lease
-// (an inventory lists it once that has ended), or by a request whose answer the
-// kill took.
+// A session that is READY again after a kill is always another incarnation: its owner
+// started it while the deletion of the previous one waited for its lease (an inventory
+// lists it after that has ended), or by a request whose answer the kill lost.
 func TestKilledAgainAndAgainUnderLoad(t *testing.T) {
 	kills := 2
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		kills = 6
 	}
-	const apart = 5 * time.Minute // six of them are less than the give-up time
+	const apart = 5 * time.Minute // six of these are less than the give-up time
 	endpoint := dynamodblocal.ForTest(t)
 	env := []string{
 		"STORE=dynamodb", "AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "STATE_DIR=" + t.TempDir(),
@@ -70,8 +68,8 @@ func TestKilledAgainAndAgainUnderLoad(t *testing.T) {
 		wantKept(t, table, clients, &again)
 	}
 
-	// Nobody asks for anything any more. Backoff is ten minutes and a quarter. A run does not wait for the one before it: on
-	// a busy machine, where each takes longer than half a second, they would be more and more.
+	// No client sends requests any more. Backoff is ten minutes and a quarter. A run does not wait for the one before it: on
+	// a busy machine, where each takes longer than half a second, their number would grow.
 	api, kill := startLocal(t, time.Duration(kills-1)*apart+13*time.Minute, append(env, "DELETIONS_EVERY=2s", "INVENTORY_EVERY=10s")...)
 	defer kill()
 	wantNoneOpen(t, table)
@@ -85,11 +83,11 @@ func TestKilledAgainAndAgainUnderLoad(t *testing.T) {
 	}
 }
 
-// A tally is of sessions that were READY after a kill, though a deletion of that ID
+// A tally counts sessions that were READY after a kill although a deletion of their ID
 // was accepted before.
 type tally struct{ next, unanswered int }
 
-// wantKept is what the table has right after a kill.
+// wantKept checks the table right after a kill.
 func wantKept(t *testing.T, table dynamodblocal.Store, clients []*client, again *tally) {
 	t.Helper()
 	for _, c := range clients {
@@ -135,7 +133,7 @@ func wantNoneOpen(t *testing.T, table dynamodblocal.Store) {
 	}
 }
 
-// wantNoneRuns is that the hosts have closed what was deleted.
+// wantNoneRuns checks that the hosts have closed the deleted sessions.
 func wantNoneRuns(t *testing.T, api string, clients []*client) {
 	t.Helper()
 	answer, err := request(t.Context(), http.MethodGet, api+"/local/hosts", "")

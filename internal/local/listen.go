@@ -11,14 +11,14 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// A port is one that the system answers on.
+// A port is a port that the system answers on.
 type port struct {
 	variable string
 	handler  func(*system.System) http.Handler
 	listener net.Listener
 }
 
-// listen takes the ports before anything that takes long is started. The first is the API's.
+// listen opens the ports before anything slow starts. The first is the API's.
 func (s settings) listen() (ports []port, err error) {
 	for _, p := range []struct {
 		port
@@ -43,15 +43,15 @@ func (s settings) listen() (ports []port, err error) {
 	return ports, nil
 }
 
-// notListening says what to do about a port that cannot be had.
+// notListening says what to do about a port that cannot be opened.
 func notListening(variable, address string, err error) error {
 	host, number, _ := net.SplitHostPort(address)
 	unknown := (*net.DNSError)(nil)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && isLocalSystem(address):
-		return fmt.Errorf("%s is taken by a system that make run has started before: use that one, or start another with %s=0, which takes a free port", address, variable)
+		return fmt.Errorf("%s is used by a system that make run has started: use that system, or start another one with %s=0, on a free port", address, variable)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is taken by another program: start with another %s, or with %s=0, which takes a free port", address, variable, variable)
+		return fmt.Errorf("%s is used by another program: start with another %s, or with %s=0 on a free port", address, variable, variable)
 	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.As(err, &unknown):
 		return fmt.Errorf("BIND is %q; it must be an address of this machine", host)
 	case errors.Is(err, syscall.EACCES):

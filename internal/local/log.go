@@ -12,7 +12,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// openLog opens the file that what the functions log goes to, "-" for standard error. Each start has it anew.
+// openLog opens the file of the functions' logs, "-" for standard error. Each start empties it.
 func (s settings) openLog(api net.Addr) (*os.File, error) {
 	if s.log == "-" {
 		return os.Stderr, nil
@@ -32,7 +32,7 @@ func (s settings) openLog(api net.Addr) (*os.File, error) {
 	return file, nil
 }
 
-// logger writes lines to the file, and tells of errors: who looks at the story only has to see those.
+// logger writes lines to the file, and passes errors to tell, so that the printed story shows them, too.
 func (s settings) logger(file *os.File, tell func(system.Step)) *slog.Logger {
 	lines := slog.NewTextHandler(file, &slog.HandlerOptions{Level: s.logLevel})
 	if file == os.Stderr {

@@ -1,5 +1,5 @@
-// Command local runs the whole system on one machine; `make run` starts it. It
-// needs nothing but Go, and with STORE=dynamodb the official DynamoDB Local.
+// Command local runs the whole system on one machine; `make run` starts it. It needs
+// only Go, and with STORE=dynamodb the official DynamoDB Local.
 package main
 
 import (
@@ -33,8 +33,8 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// run starts the system, with its clock that far ahead, shows what happens in it,
-// and ends it with ctx.
+// run starts the system with its clock set forward by ahead, prints what happens, and
+// stops the system when ctx ends.
 func run(ctx context.Context, ahead time.Duration) (err error) {
 	s, err := readSettings()
 	if err != nil {
@@ -57,7 +57,7 @@ func run(ctx context.Context, ahead time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	if log != os.Stderr { // which still tells why it ends
+	if log != os.Stderr { // which still receives why it ends
 		defer log.Close()
 	}
 
@@ -107,7 +107,7 @@ func run(ctx context.Context, ahead time.Duration) (err error) {
 	for _, p := range ports {
 		servers = append(servers, serve(p.listener, p.handler(sys)))
 	}
-	servers[0].RegisterOnShutdown(sys.EndStreams) // it waits for them
+	servers[0].RegisterOnShutdown(sys.EndStreams) // Shutdown waits for them
 	lines.Start()
 	defer lines.Stop()
 	if found.Hosts > 0 {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// aheadVariable makes this test binary the program itself, with its clock that far ahead.
+// aheadVariable makes this test binary run the program, with its clock that far ahead.
 const aheadVariable = "LOCAL_TEST_AHEAD"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	fail(err)
 }
 
-// A process is the program, running by itself.
+// A process is a running program.
 type process struct {
 	api  string // its address
 	cmd  *exec.Cmd
@@ -38,7 +38,7 @@ type process struct {
 	text strings.Builder // what it has printed
 }
 
-// startLocal starts the program as a process of its own.
+// startLocal starts the program in a new process.
 func startLocal(t *testing.T, ahead time.Duration, env ...string) (api string, kill func()) {
 	t.Helper()
 	p := startProcess(t, ahead, env...)
@@ -105,7 +105,7 @@ func (p *process) printed() string {
 	return p.text.String()
 }
 
-// wantPrinted waits for each of these.
+// wantPrinted waits until the process has printed each of these texts.
 func (p *process) wantPrinted(t *testing.T, want ...string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -119,7 +119,7 @@ func (p *process) wantPrinted(t *testing.T, want ...string) {
 	}
 }
 
-// request is an answer that is no error, or why there is none.
+// request returns the body of a successful answer, or an error.
 func request(ctx context.Context, method, url, body string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {

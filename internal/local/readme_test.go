@@ -16,8 +16,8 @@ const (
 	underWayTable   = "| parameter | what is under way |"
 	variablesTable  = "| variable of `make run` | default | |"
 
-	// What DEPLOYING.md says instead of the defaults of Issuer, Audience and Scope,
-	// where it points to their table.
+	// What DEPLOYING.md has instead of the defaults of Issuer, Audience and Scope, with a
+	// link to their table.
 	elsewhere = "a user pool of the stack's own"
 )
 
@@ -25,8 +25,8 @@ type listed struct{ name, value string }
 
 var quoted = regexp.MustCompile("^`([^`]*)`$")
 
-// listedIn are the names and defaults in the tables with that head. A row may
-// have several of both, with commas between them.
+// listedIn returns the names and defaults in the tables with that head. A row may have
+// several of both, separated by commas.
 func listedIn(readme, head string) (all []listed, faults []string) {
 	for _, table := range strings.Split(readme, "\n"+head+"\n")[1:] {
 		table, _, _ = strings.Cut(table, "\n\n")
@@ -52,7 +52,7 @@ func listedIn(readme, head string) (all []listed, faults []string) {
 	return all, faults
 }
 
-// unlisted compares names with those that are listed: each once.
+// unlisted checks that each name is listed once, and no other.
 func unlisted(all []listed, names []string, what string) (faults []string) {
 	count := map[string]int{}
 	for _, l := range all {
@@ -77,7 +77,7 @@ func parameterFaults(deploying string, defaults map[string]string) []string {
 		names = append(names, name)
 	}
 	for _, l := range all {
-		value, _, _ := strings.Cut(l.value, ":") // and what that means
+		value, _, _ := strings.Cut(l.value, ":") // an explanation follows the value
 		if value == "empty" {
 			value = ""
 		} else if parts := quoted.FindStringSubmatch(l.value); parts != nil {
@@ -92,7 +92,7 @@ func parameterFaults(deploying string, defaults map[string]string) []string {
 
 var anyQuoted = regexp.MustCompile("`([^`]*)`")
 
-// underWayFaults: a parameter may be in several rows, and must be in one.
+// underWayFaults checks that each parameter is in at least one row.
 func underWayFaults(deploying string, defaults map[string]string) (faults []string) {
 	_, table, _ := strings.Cut(deploying, "\n"+underWayTable+"\n")
 	table, _, _ = strings.Cut(table, "\n\n")
@@ -113,7 +113,7 @@ func underWayFaults(deploying string, defaults map[string]string) (faults []stri
 	return faults
 }
 
-// readsVariables is the one file that does.
+// readsVariables is the only file that reads environment variables.
 const readsVariables = "settings.go"
 
 var (

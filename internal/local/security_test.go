@@ -15,7 +15,7 @@ import (
 
 const securityPage = "../../.github/SECURITY.md"
 
-// SECURITY.md says how much bad input is tried.
+// The numbers of bad inputs in SECURITY.md are correct.
 func TestSecurityPageSaysHowMuchBadInputIsTried(t *testing.T) {
 	security := read(t, securityPage)
 	inputs := regexp.MustCompile(`fuzztime[ =]"\$\{FUZZTIME:-(\d+)x\}"`).FindStringSubmatch(read(t, "../../.ci/go/fuzz"))
@@ -54,7 +54,7 @@ func TestSecurityPageSaysHowMuchBadInputIsTried(t *testing.T) {
 	}
 }
 
-// elements is how many elements the first list, or map, has that a file's declaration of that name has in it.
+// elements returns the number of elements of the first list or map in a file's declaration of that name.
 func elements(t *testing.T, file, name string) int {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -85,7 +85,7 @@ func elements(t *testing.T, file, name string) int {
 	return count
 }
 
-// SECURITY.md names the tests, stories and faults that try what nobody can do.
+// The tests, stories and faults that SECURITY.md names exist.
 func TestSecurityPageNamesWhatThereIs(t *testing.T) {
 	security := read(t, securityPage)
 	var tests strings.Builder

@@ -18,13 +18,13 @@ type settings struct {
 	ssmPort      string
 	ec2Port      string
 	store        string
-	dynamoDB     string // endpoint of a DynamoDB Local that runs already
+	dynamoDB     string // endpoint of a DynamoDB Local that is running
 	dynamoDBPort int
 	stateDir     string
-	token        string // that the API wants; "": none
+	token        string // that the API requires; "": none
 	log          string // file; "" is one under build/, "-" standard error
 	logLevel     slog.Level
-	columns      int                      // of the terminal; 0: it is asked
+	columns      int                      // of the terminal; 0: the terminal's own
 	forceMode    string                   // "": the template's
 	giveUpAfter  time.Duration            // 0: the template's
 	silentAfter  time.Duration            // 0: the template's
@@ -63,7 +63,7 @@ func readSettings() (settings, error) {
 		}
 	}
 	if !bearerToken.MatchString(s.token) {
-		// Not quoted: it may be a secret with a line break behind it.
+		// Not quoted: it may be a secret with a line break after it.
 		errs = append(errs, errors.New("TOKEN cannot be sent as a bearer token; it can have letters, digits and -._~+/, and = at its end"))
 	}
 	duration := func(name string) (time.Duration, bool) {
@@ -120,7 +120,7 @@ func env(name, ifUnset string) string {
 	return ifUnset
 }
 
-// width is how many characters a line of the story may have.
+// width returns how many characters a line of the story may have.
 func (s settings) width() int {
 	if s.columns > 0 {
 		return s.columns
@@ -131,7 +131,7 @@ func (s settings) width() int {
 	return 132 // a file
 }
 
-// parameters are those of the template that differ from its defaults.
+// parameters returns the template's parameters that differ from the defaults.
 func (s settings) parameters() map[string]string {
 	parameters := map[string]string{}
 	if s.forceMode != "" {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// setting sets these variables, and unsets the others that are read.
+// setting sets these variables, and unsets the others that the program reads.
 func setting(t *testing.T, variables map[string]string) {
 	t.Helper()
 	for _, name := range []string{
@@ -74,7 +74,7 @@ func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
 	}
 }
 
-// Its text stays out of the message: it may be a real one.
+// The message does not contain the token: it may be a real one.
 func TestTokenThatNoClientCanSendIsRefused(t *testing.T) {
 	for _, token := range []string{"s3cret\n", "s3cret ", "two words", "\u00fc", "=", "a=b", "\"s3cret\""} {
 		setting(t, map[string]string{"TOKEN": token})

@@ -19,7 +19,7 @@ import (
 	"dcv-session-broker/internal/local/system"
 )
 
-// In memory only the hosts are kept, and an inventory lists what they run.
+// With the table in memory only the hosts are kept, and an inventory lists their sessions.
 func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 	dir := t.TempDir()
 	first := startProcess(t, 0, "STORE=memory", "STATE_DIR="+dir)
@@ -28,9 +28,9 @@ func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 	port := strings.TrimPrefix(first.api, "http://127.0.0.1:")
 	for _, c := range []struct{ variable, want string }{
 		{"STATE_DIR=" + dir, fmt.Sprintf("STATE_DIR=%s is in use by process %d at %s", dir, first.cmd.Process.Pid, first.api)},
-		{"PORT=" + port, "127.0.0.1:" + port + " is taken by a system that make run has started before"},
+		{"PORT=" + port, "127.0.0.1:" + port + " is used by a system that make run has started"},
 	} {
-		short, cancel := context.WithTimeout(t.Context(), time.Minute) // else it runs on
+		short, cancel := context.WithTimeout(t.Context(), time.Minute) // otherwise it runs on
 		said, err := localCommand(t, short, 0, "STORE=memory", c.variable).CombinedOutput()
 		cancel()
 		if err == nil || !strings.HasPrefix(string(said), "make run: "+c.want) {
@@ -48,7 +48,7 @@ func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 }
 
 func TestKilledSystemFindsItsTableAgain(t *testing.T) {
-	dynamodblocal.ForTest(t) // tells whether there is one
+	dynamodblocal.ForTest(t) // skips the test if there is none
 	env := []string{"STORE=dynamodb", "AWS_ENDPOINT_URL_DYNAMODB=", "STATE_DIR=" + t.TempDir()}
 	first := startProcess(t, 0, env...)
 	defer first.kill()
@@ -60,7 +60,7 @@ func TestKilledSystemFindsItsTableAgain(t *testing.T) {
 	first.wantPrinted(t, "session-stream    i-0a1b2c3d4e5f60001  closed")
 
 	first.kill()
-	again := startProcess(t, 0, env...) // while the server of before still ends
+	again := startProcess(t, 0, env...) // while the previous server is still ending
 	defer again.kill()
 	again.wantPrinted(t, "4 records found, 1 deletion open", "3 hosts with 4 sessions found", "  unlisted ")
 	if got := again.printed(); strings.Contains(got, "  SessionId123 ") {
@@ -80,9 +80,9 @@ func TestPortThatCannotBeHad(t *testing.T) {
 		settings settings
 		want     string
 	}{
-		{settings{bind: "127.0.0.1", port: other}, "127.0.0.1:" + other + " is taken by another program: start with another PORT, or with PORT=0"},
-		{settings{bind: "127.0.0.1", port: listening(func(http.ResponseWriter, *http.Request) {})}, " is taken by a system that make run has started before"},
-		{settings{bind: "127.0.0.1", port: "0", ec2Port: other}, " is taken by another program: start with another EC2_PORT"},
+		{settings{bind: "127.0.0.1", port: other}, "127.0.0.1:" + other + " is used by another program: start with another PORT, or with PORT=0"},
+		{settings{bind: "127.0.0.1", port: listening(func(http.ResponseWriter, *http.Request) {})}, " is used by a system that make run has started"},
+		{settings{bind: "127.0.0.1", port: "0", ec2Port: other}, " is used by another program: start with another EC2_PORT"},
 		{settings{bind: "192.0.2.1", port: "0"}, `BIND is "192.0.2.1"; it must be an address of this machine`},
 	} {
 		if _, err := c.settings.listen(); err == nil || !strings.Contains(err.Error(), c.want) {

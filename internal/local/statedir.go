@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// A stateDir is where the simulated hosts live, and DynamoDB Local's tables.
+// A stateDir is the directory of the simulated hosts and of DynamoDB Local's tables.
 type stateDir struct {
 	path string
-	kept bool     // else it is removed at the end
-	lock *os.File // while it is open no other system has the directory
+	kept bool     // otherwise it is removed at the end
+	lock *os.File // no other system uses the directory while it is open
 }
 
 // openStateDir opens STATE_DIR, which is kept, or makes a new directory.
@@ -35,8 +35,8 @@ func (s settings) openStateDir() (*stateDir, error) {
 	return &stateDir{path: s.stateDir, kept: true, lock: lock}, nil
 }
 
-// lockFile locks a file for as long as it is open. The kernel closes it, however
-// this process dies; the scripts of hosts do not inherit it.
+// lockFile locks a file as long as it is open. The kernel closes it when this process
+// dies; the scripts of hosts do not inherit it.
 func lockFile(name string) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -48,7 +48,7 @@ func lockFile(name string) (*os.File, error) {
 	return file, nil
 }
 
-// owned writes into the lock who has it, for whoever is refused.
+// owned writes into the lock which process has it, for the message to one that is refused.
 func (d *stateDir) owned(address string) error {
 	if d.lock == nil {
 		return nil
@@ -60,7 +60,7 @@ func (d *stateDir) owned(address string) error {
 	return err
 }
 
-// by is who has a file locked, and closes it.
+// by returns which process has locked a file, and closes the file.
 func by(file *os.File) string {
 	defer file.Close()
 	owner, err := io.ReadAll(io.LimitReader(file, 200))
@@ -78,7 +78,7 @@ func (d *stateDir) close() {
 	os.RemoveAll(d.path)
 }
 
-// tables is where DynamoDB Local keeps its tables; "" is in memory only.
+// tables returns the directory of DynamoDB Local's tables; "": in memory only.
 func (d *stateDir) tables() string {
 	if !d.kept {
 		return ""
@@ -90,5 +90,5 @@ func (d *stateDir) left() string {
 	if !d.kept {
 		return ""
 	}
-	return " " + d.path + " has what the next start finds."
+	return " " + d.path + " has the state for the next start."
 }

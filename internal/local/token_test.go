@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TOKEN reaches the API, and a client that is told the token's address gets in.
+// TOKEN reaches the API, and a client that gets its token from the token endpoint is accepted.
 func TestTokenFromTheEnvironmentIsWanted(t *testing.T) {
 	api, kill := startLocal(t, 0, "STORE=memory", "STATE_DIR="+t.TempDir(), "TOKEN=s3cret")
 	defer kill()

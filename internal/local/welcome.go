@@ -12,15 +12,15 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
-// A state is what an earlier start has left.
+// A state describes what an earlier start has left.
 type state struct {
 	Hosts, Running, Records, Open int
-	Faulty                        []string // hosts, and what is wrong with them
+	Faulty                        []string // hosts with their faults
 }
 
 func (s state) empty() bool { return s.Hosts == 0 && s.Records == 0 }
 
-// find asks the control API, as anyone could.
+// find reads it from the control API.
 func find(ctx context.Context, control http.Handler) (found state, err error) {
 	read := func(path string, into any) {
 		text := ""
@@ -55,7 +55,7 @@ func find(ctx context.Context, control http.Handler) (found state, err error) {
 	return found, err
 }
 
-// A welcome is what `make run` says before the story begins.
+// A welcome is what `make run` prints first.
 type welcome struct {
 	settings
 	address, log string
@@ -63,7 +63,7 @@ type welcome struct {
 	found        state
 }
 
-// printWelcome is no wider than 80 columns, unless a path is.
+// printWelcome prints at most 80 columns, unless a path is longer.
 func printWelcome(out io.Writer, w welcome) {
 	host, number, _ := net.SplitHostPort(w.address)
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {

@@ -12,74 +12,74 @@ import (
 
 // The bounds of a Feed.
 const (
-	maxItems    = 5000 // of one kind: what is beyond is left out, and counted
-	maxRemoved  = 2000 // that are still remembered: who is behind those begins again
+	maxItems    = 5000 // of one kind: further items are only counted
+	maxRemoved  = 2000 // removed items that are remembered: a page with an older version begins again
 	maxReaders  = 20
 	itemsAFrame = 500
 )
 
-// An Item is something on the page: a session, a host, what the page is about.
+// An Item is a session, a host, or the description of the system.
 type Item struct {
 	Kind, ID string
 	Value    any // has a JSON form
 }
 
-// About is the item of the kind "about", which has no ID: what a page has to know of
-// its server.
+// About is the item of the kind "about", which has no ID: it describes the system to
+// the page.
 type About struct {
 	Local      bool     // hosts are simulated, and the control API makes them fail
-	Broker     string   // whose sessions these are, for people
-	NeedsToken bool     // the API wants one
-	Explains   bool     // sessions' stories are told at length
+	Broker     string   // the broker's name for people
+	NeedsToken bool     // the API requires a token
+	Explains   bool     // the server can explain a session's story
 	Missing    string   `json:",omitempty"` // what cannot be shown, and why
-	Address    string   `json:",omitempty"` // of the API, if it is not the page's server
-	Arguments  []string `json:",omitempty"` // with which dcvbroker finds the broker, if it is not --url of the page's server
+	Address    string   `json:",omitempty"` // the API's, if it is not the page's server
+	Arguments  []string `json:",omitempty"` // the flags by which dcvbroker finds the broker, if not --url of the page's server
 }
 
-// A Source says what there is, the most important items of a kind first.
+// A Source returns all items, the most important of a kind first.
 type Source func(context.Context) ([]Item, error)
 
-// A Feed tells pages what there is, and what has changed since. It keeps no queue
-// for a page: it knows when each item last changed, and a page is told what has
-// changed since the version that it has. So a page that reads slowly misses what
-// came between and costs nothing.
+// A Feed sends items and their changes to pages. It keeps no queue for a page: it knows
+// the version of each item's last change, and sends a page the items that changed after
+// the page's version. So a page that reads slowly misses intermediate changes and costs
+// nothing.
 type Feed struct {
 	source     Source
 	gap, every time.Duration
 	epoch      string
 	now        func() time.Time
 
-	collecting sync.Mutex // held while the source is asked
-	collected  time.Time  // when it was last asked, whatever it said
+	collecting sync.Mutex // held while the source is read
+	collected  time.Time  // when it was last read, also if it failed
 	took       time.Duration
 
 	mu        sync.Mutex
 	version   uint64
 	items     map[[2]string]*list.Element // of *stamped
 	order     *list.List                  // of *stamped, the latest change last
-	removed   int                         // of order, how many are of items that are gone
-	forgotten uint64                      // the version of the latest of those that is not in order any more
+	removed   int                         // how many entries of order are removed items
+	forgotten uint64                      // the version of the newest removed item that is no longer in order
 	leftOut   map[string]int              // by kind
 	knownAt   time.Time                   // when the source last answered
-	problem   string                      // why it has not since
+	problem   string                      // why it has failed since
 	readers   int
-	poke      chan struct{} // closed when there may be something new
-	dirty     bool          // there may be
+	poke      chan struct{} // closed when there may be changes
+	dirty     bool          // there may be changes
 	closed    bool
 }
 
-// stamped is an item, or, without a value, that it is gone.
+// stamped is an item with its version; without a value the item is removed.
 type stamped struct {
 	Kind    string
 	ID      string
 	Value   json.RawMessage `json:",omitempty"`
 	version uint64
-	seen    uint64 // the collection that had it last
+	seen    uint64 // the last collection that had it
 }
 
-// NewFeed makes a feed whose epoch tells it from those of other starts. While
-// somebody reads, the source is asked after each Poke and otherwise every so often,
-// never more often than the gap says, nor for more than a third of the time.
+// NewFeed makes a feed. Its epoch distinguishes it from those of other starts. While a
+// page is open, it reads the source after each Poke and at the interval every, but at
+// most once in each gap, and for at most a third of the time.
 func NewFeed(epoch string, gap, every time.Duration, now func() time.Time, source Source) *Feed {
 	return &Feed{
 		source: source, gap: gap, every: every, epoch: epoch, now: now,
@@ -87,7 +87,7 @@ func NewFeed(epoch string, gap, every time.Duration, now func() time.Time, sourc
 	}
 }
 
-// Poke says that there may be something new.
+// Poke says that there may be changes.
 func (f *Feed) Poke() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +98,7 @@ func (f *Feed) Poke() {
 	}
 }
 
-// Close ends what is read. A server waits for its readers when it ends.
+// Close ends all streams, for which a server's Shutdown would wait.
 func (f *Feed) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,13 +132,13 @@ func (f *Feed) leave() {
 	f.readers--
 }
 
-// collect asks the source, if its time has come. Several readers share an answer.
+// collect reads the source if it is time. Several readers share the result.
 func (f *Feed) collect(ctx context.Context) {
 	f.collecting.Lock()
 	defer f.collecting.Unlock()
 	f.mu.Lock()
 	dirty := f.dirty
-	f.dirty = false // what comes now may be missed
+	f.dirty = false // a later change may be missed
 	f.mu.Unlock()
 	since := time.Since(f.collected)
 	if since < f.rest() || !dirty && since < f.every {
@@ -148,7 +148,7 @@ func (f *Feed) collect(ctx context.Context) {
 	began := time.Now()
 	items, err := f.source(ctx)
 	if ctx.Err() != nil {
-		f.again(true) // the reader has gone: the next one asks
+		f.again(true) // the reader has gone: the next one reads
 		return
 	}
 	f.collected, f.took = time.Now(), time.Since(began)
@@ -162,17 +162,17 @@ func (f *Feed) collect(ctx context.Context) {
 	f.take(items)
 }
 
-// again leaves a poke to the next collection.
+// again keeps a poke for the next collection.
 func (f *Feed) again(dirty bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dirty = f.dirty || dirty
 }
 
-// rest is how long the source is left alone after it was asked.
+// rest returns the pause after a read of the source.
 func (f *Feed) rest() time.Duration { return max(f.gap, 2*f.took) }
 
-// take makes the feed what the source says.
+// take updates the feed to the source's items.
 func (f *Feed) take(items []Item) {
 	f.leftOut = map[string]int{}
 	of := map[string]int{}
@@ -185,7 +185,7 @@ func (f *Feed) take(items []Item) {
 		}
 		value, err := json.Marshal(item.Value)
 		if err != nil {
-			value = []byte(`null`) // as far as the page goes, it is not there
+			value = []byte(`null`) // the page does not show it
 		}
 		f.set(item.Kind, item.ID, value, collection)
 	}
@@ -210,7 +210,7 @@ func (f *Feed) take(items []Item) {
 	}
 }
 
-// set notes what an item is, or, with nil, that it is gone.
+// set sets an item's value, or, with nil, removes it.
 func (f *Feed) set(kind, id string, value []byte, collection uint64) {
 	key := [2]string{kind, id}
 	if e := f.items[key]; e != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A world is what a feed's source says.
+// A world is a feed's source.
 type world struct {
 	mu    sync.Mutex
 	items []Item
@@ -41,14 +41,14 @@ func newFeed(items ...Item) (*Feed, *world) {
 	return NewFeed("first", 0, time.Hour, time.Now, w.source), w
 }
 
-// look has the feed ask its source.
+// look makes the feed read its source.
 func look(f *Feed) {
-	f.took = 0 // or a slow machine would rest
+	f.took = 0 // otherwise the feed would pause on a slow machine
 	f.Poke()
 	f.collect(context.Background())
 }
 
-// told looks, and is what a page is told then, frame by frame; held is what it has.
+// told looks, and returns the frames that a page then gets; held is the page's state.
 func told(f *Feed, has *place, held map[string]string) (frames []frame) {
 	look(f)
 	for {
@@ -86,7 +86,7 @@ func TestAPageIsToldWhatHasChanged(t *testing.T) {
 	}
 }
 
-// Snapshots come in parts, and a page that lags behind is told less, not more.
+// Snapshots come in parts, and a page that lags behind gets fewer frames, not more.
 func TestFramesAreBounded(t *testing.T) {
 	f, w := newFeed(sessions(maxItems+7, "READY")...)
 	held, has := map[string]string{}, place{}
@@ -94,7 +94,7 @@ func TestFramesAreBounded(t *testing.T) {
 	if len(held) != maxItems || got[0].LeftOut["session"] != 7 {
 		t.Errorf("%d items, %v left out", len(held), got[0].LeftOut)
 	}
-	for round := range 20 { // 20 changes of each, of which the page sees one
+	for round := range 20 { // 20 changes of each item, of which the page sees one
 		w.items = sessions(600, fmt.Sprint("round ", round))
 		look(f)
 	}
@@ -112,8 +112,8 @@ func TestFramesAreBounded(t *testing.T) {
 	}
 }
 
-// A page that missed that things went is told to begin again, in the middle of a
-// snapshot, too; one that did not is not.
+// A page that missed removals must begin again, also in the middle of a snapshot;
+// another page need not.
 func TestAPageThatIsTooFarBehindBeginsAgain(t *testing.T) {
 	f, w := newFeed(sessions(maxItems, "READY")...)
 	held, has := map[string]string{}, place{}
@@ -148,8 +148,8 @@ func TestASourceThatFailsLeavesWhatWasKnown(t *testing.T) {
 	}
 }
 
-// However many pages read, the source is asked once in a while, or when there may be
-// something new; in the gap never.
+// For any number of pages, the source is read at the interval or after a poke, and
+// never within the gap.
 func TestPagesShareWhatIsAsked(t *testing.T) {
 	for _, c := range []struct {
 		gap   time.Duration
@@ -171,7 +171,7 @@ func TestPagesShareWhatIsAsked(t *testing.T) {
 	}
 }
 
-// A poke in the gap is carried out after it, and so is one whose reader has gone.
+// After a poke within the gap the source is read after the gap; a poke whose reader has gone is not lost, either.
 func TestNoPokeIsLost(t *testing.T) {
 	f, w := newFeed(sessions(1, "READY")...)
 	look(f)

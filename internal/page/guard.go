@@ -13,10 +13,10 @@ var (
 	errForeignOrigin  = errors.New("this does not answer to pages of other sites")
 )
 
-// Guard refuses what does not come from this machine, and what a browser sends for
-// another site. Browsers send requests to this machine for every page, and say
-// whose it is in Origin. A site whose name has been pointed at this machine
-// meanwhile (DNS rebinding) is its own origin, but is asked for under its name.
+// Guard refuses requests that do not come from this machine, and those that a browser
+// sends for another site's page. Browsers name the page's site in Origin. A site whose
+// name points to this machine meanwhile (DNS rebinding) is its own origin, but its name
+// is in Host.
 func Guard(r *http.Request) error {
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(from); err != nil || ip == nil || !ip.IsLoopback() {
@@ -25,8 +25,8 @@ func Guard(r *http.Request) error {
 	if !isLoopback(r.Host) {
 		return errForeignHost
 	}
-	// A browser that sends no Origin with a GET says where it comes from, or, an old
-	// one, reads no answer of another site's.
+	// A browser that sends no Origin with a GET sends Sec-Fetch-Site. An old one sends
+	// neither, but does not let a page read the answer of another site.
 	if origin := r.Header.Values("Origin"); len(origin) > 1 || len(origin) == 1 && origin[0] != "http://"+r.Host {
 		return errForeignOrigin
 	}
@@ -36,7 +36,7 @@ func Guard(r *http.Request) error {
 	return nil
 }
 
-// isLoopback tells the names that always mean this machine.
+// isLoopback tells whether a name always means this machine.
 func isLoopback(host string) bool {
 	name := host
 	if withoutPort, _, err := net.SplitHostPort(host); err == nil {

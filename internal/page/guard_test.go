@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Other sites that a browser of this machine shows, and other machines, get nothing.
+// Pages of other sites in a browser of this machine, and other machines, are refused.
 func TestOtherSitesAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		from, host string
@@ -47,7 +47,7 @@ func TestOtherSitesAreRefused(t *testing.T) {
 	}
 }
 
-// The page and its parts are guarded, too, and let nothing in that is not theirs.
+// The page and its parts are guarded, too, and load nothing from elsewhere.
 func TestThePageIsServed(t *testing.T) {
 	mux := http.NewServeMux()
 	Register(mux)

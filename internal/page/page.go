@@ -1,8 +1,6 @@
-// Package page is the page on which one watches a broker and works with it: static
-// files that are served as they are, a Feed that tells the page what there is, and
-// the guard that keeps other sites from calling whoever serves it. What there is
-// comes from whoever makes the Feed: the local system, or `dcvbroker page`, which
-// reads a stack.
+// Package page is the page that shows a broker's sessions and manages them: static
+// files, a Feed that sends the page its data, and a guard that refuses other sites. The
+// source of the Feed is the local system, or `dcvbroker page`, which reads a stack.
 package page
 
 import (
@@ -17,13 +15,12 @@ import (
 //go:embed static
 var files embed.FS
 
-// policy lets the page load and call what its own server has, and nothing else. No
-// text can become markup or a script: that would take an inline script, or a sink
-// that trusted types refuse.
+// policy allows the page to load from and call only its own server. Text cannot become
+// markup or a script: inline scripts are forbidden, and trusted types refuse the sinks.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Register adds the page to what a server has: itself at /, its parts under /page/.
+// Register adds the page to a server: the page at /, its parts under /page/.
 func Register(mux *http.ServeMux) {
 	static, err := fs.Sub(files, "static")
 	if err != nil {
@@ -48,14 +45,14 @@ func Register(mux *http.ServeMux) {
 	mux.Handle("GET /page/", http.StripPrefix("/page", http.HandlerFunc(serve)))
 }
 
-// Inventories is what a host's inventories said: a part of an item of the kind "host".
+// Inventories is the part of a host's item that its inventories set.
 type Inventories struct {
 	SentAt     time.Time `json:",omitzero"`
 	CompleteAt time.Time `json:",omitzero"`
 	EmptySince time.Time `json:",omitzero"`
 }
 
-// InventoriesOf is the part of the note that the page shows.
+// InventoriesOf returns the part of the note that the page shows.
 func InventoriesOf(n session.HostNote) Inventories {
 	return Inventories{SentAt: n.SentAt, CompleteAt: n.CompleteAt, EmptySince: n.EmptySince}
 }

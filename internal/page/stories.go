@@ -10,8 +10,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The bounds of Stories: of how many sessions, those that changed last, and how many
-// lines of each, the latest.
+// The bounds of Stories: the number of sessions, of which the last changed ones are
+// kept, and of the latest lines of each.
 const (
 	maxStories = 2000
 	maxLines   = 60
@@ -20,12 +20,12 @@ const (
 // A Line of a session's story is one change of its record.
 type Line struct {
 	At    time.Time
-	By    string        `json:",omitempty"` // the function that wrote it, where that is known
-	State session.State // from then on; "" is that the record is gone
+	By    string        `json:",omitempty"` // the function that wrote it, if that is known
+	State session.State // the new state; "": the record is gone
 	Says  []string
 }
 
-// Stories are what has become of sessions since the server began.
+// Stories holds the changes of sessions since the server started.
 type Stories struct {
 	mu     sync.Mutex
 	of     map[string]*list.Element // of *story
@@ -37,8 +37,8 @@ type story struct {
 	lines []Line
 }
 
-// Changed adds a change of a session's record. A record that was not, or is not any
-// more, has no ID.
+// Changed adds a change of a session's record. Before the first version and after the
+// last one the record has no ID.
 func (s *Stories) Changed(at time.Time, by string, was, is session.Session) {
 	says := changes(was, is)
 	if len(says) == 0 {
@@ -69,7 +69,7 @@ func (s *Stories) Changed(at time.Time, by string, was, is session.Session) {
 	}
 }
 
-// Of is a session's story, the oldest line first.
+// Of returns a session's story, the oldest line first.
 func (s *Stories) Of(sessionID string) []Line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,8 @@ func (s *Stories) Of(sessionID string) []Line {
 	return []Line{}
 }
 
-// changes says what happened between two versions of a record. What only moves the
-// lease on is nothing to tell.
+// changes says what happened between two versions of a record. A change of the lease
+// only is left out.
 func changes(was, is session.Session) (says []string) {
 	say := func(format string, args ...any) { says = append(says, fmt.Sprintf(format, args...)) }
 	switch {
@@ -115,7 +115,7 @@ func ofDeletion(was, is session.Session) (says []string) {
 		if is.CancelledAt.After(was.CancelledAt) {
 			say("the deletion is cancelled")
 		} else {
-			say("the deletion is taken back")
+			say("the deletion is put back")
 		}
 	}
 	if !is.CloseAt.IsZero() && !is.CloseAt.Equal(was.CloseAt) {
@@ -145,7 +145,7 @@ func ofDeletion(was, is session.Session) (says []string) {
 	return says
 }
 
-// reasons are those texts that say something.
+// reasons returns the texts that are not empty.
 func reasons(texts ...string) (said []string) {
 	for _, text := range texts {
 		if text != "" {

@@ -50,7 +50,7 @@ func TestStories(t *testing.T) {
 		{ready, waiting, "its deletion is requested by studio: tonight; closing begins at 2026-11-28T19:01:00.000Z; its users are sent a notice; waits"},
 		{waiting, warned, "the notice: warned (zenity)"},
 		{warned, cancelled, "the deletion is cancelled"},
-		{closing, ready, "the deletion is taken back"},
+		{closing, ready, "the deletion is put back"},
 		{closing, failed, "the host could not close it"},
 		{failed, again, "attempt 2: its host is told to close it"},
 		{again, leased, ""},

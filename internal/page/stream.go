@@ -9,26 +9,26 @@ import (
 
 // A frame is one event of the stream.
 type frame struct {
-	Epoch   string         // another one: the server was started again
-	Whole   bool           `json:",omitempty"` // what the page has is to be forgotten
-	More    bool           `json:",omitempty"` // another frame follows now
-	Version uint64         // what the page has with this frame
+	Epoch   string         // a new one means that the server was started again
+	Whole   bool           `json:",omitempty"` // the page must drop what it has
+	More    bool           `json:",omitempty"` // another frame follows immediately
+	Version uint64         // the page's version after this frame
 	Now     time.Time      // the broker's clock
 	KnownAt time.Time      // when the source last answered
-	Problem string         `json:",omitempty"` // why it has not since
-	LeftOut map[string]int `json:",omitempty"` // by kind, what is beyond the bound
+	Problem string         `json:",omitempty"` // why it has failed since
+	LeftOut map[string]int `json:",omitempty"` // the number of items beyond the bound, by kind
 	Items   []*stamped
 }
 
-// heartbeat is how often a page is told that the server is there, at least.
+// heartbeat is the longest time between two frames.
 const heartbeat = 5 * time.Second
 
-// writeWithin is how long a page may take to read a frame.
-const writeWithin = 10 * time.Second
+// writeTimeout is how long a page may take to read a frame.
+const writeTimeout = 10 * time.Second
 
-// Stream is the feed as server-sent events: the whole in frames of at most 500
-// items, then what changes. A page that has not read a frame in ten seconds is cut
-// off, and comes back.
+// Stream sends the feed as server-sent events: first all items, in frames of at most
+// 500, then the changes. It closes the connection of a page that has not read a frame
+// within writeTimeout; the page reconnects.
 func (f *Feed) Stream(w http.ResponseWriter, r *http.Request) {
 	if err := f.enter(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -51,7 +51,7 @@ func (f *Feed) Stream(w http.ResponseWriter, r *http.Request) {
 		for more := true; more; {
 			next := f.after(&has)
 			more = next.More
-			_ = out.SetWriteDeadline(time.Now().Add(writeWithin)) // a server without deadlines has its own bound
+			_ = out.SetWriteDeadline(time.Now().Add(writeTimeout)) // a server without deadlines has another bound
 			data, err := json.Marshal(next)
 			if err != nil {
 				return
@@ -75,7 +75,7 @@ func (f *Feed) Stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pause is how long the source is still to be left alone, if it is to be asked.
+// pause returns the time until the source is read next.
 func (f *Feed) pause() time.Duration {
 	f.mu.Lock()
 	dirty := f.dirty
@@ -88,7 +88,7 @@ func (f *Feed) pause() time.Duration {
 	return f.rest() - time.Since(f.collected)
 }
 
-// sleep tells whether the reader is still there after that time.
+// sleep waits, and tells whether the reader is still connected.
 func sleep(r *http.Request, d time.Duration) bool {
 	select {
 	case <-r.Context().Done():
@@ -98,20 +98,20 @@ func sleep(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// place is how far a page is.
+// place is a page's position in the feed.
 type place struct {
-	version uint64 // what it has
+	version uint64 // the page's version
 	whole   uint64 // the version at which it was last told to begin again
 }
 
-// after is what a page lacks, the oldest changes first, as much as one frame holds.
+// after returns the changes that a page lacks, the oldest first, as many as fit in one frame.
 func (f *Feed) after(has *place) frame {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	next := frame{
 		Epoch: f.epoch, Version: f.version, Now: f.now(), KnownAt: f.knownAt, Problem: f.problem, LeftOut: f.leftOut, Items: []*stamped{},
 	}
-	// What went before a page began again, it never had.
+	// Items that were removed before the page began again do not matter.
 	if next.Whole = has.version == 0 || f.forgotten > max(has.version, has.whole); next.Whole {
 		*has = place{0, f.version}
 	}

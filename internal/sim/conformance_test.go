@@ -93,7 +93,7 @@ func (c *conforming) Change(id string, what ssmtest.Change) {
 		m.silent = what == ssmtest.Silence
 	case ssmtest.Untag, ssmtest.Tag:
 		m.tagged = what == ssmtest.Tag
-	case ssmtest.KillWorker, ssmtest.MendAgent:
+	case ssmtest.KillWorker, ssmtest.RepairAgent:
 		m.workersDie = what == ssmtest.KillWorker
 	case ssmtest.NotLinux:
 		m.platform = "windows"

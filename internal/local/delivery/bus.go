@@ -7,13 +7,12 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A Bus is all event buses of the account: it puts each event into the queues of
-// its bus's rules that match it.
+// A Bus simulates all event buses of the account: it puts each event into the queues of
+// the matching rules of the event's bus.
 type Bus struct {
 	Rules  []template.Rule
 	Queues map[string]*Queue // by logical ID
-	// Keep is told what log groups are to keep, by their logical IDs; it may be
-	// nil.
+	// Keep receives the events for log groups, by their logical IDs; it may be nil.
 	Keep func(logGroup string, event json.RawMessage)
 	Log  *slog.Logger
 }
@@ -21,7 +20,7 @@ type Bus struct {
 // Publish delivers an event on the default bus, as AWS's services do.
 func (b *Bus) Publish(event json.RawMessage) { b.PublishOn(template.DefaultBus, event) }
 
-// PublishOn delivers an event on a bus, as template.Rule names it.
+// PublishOn delivers an event on a bus, which has the name in template.Rule.
 func (b *Bus) PublishOn(bus string, event json.RawMessage) {
 	for _, rule := range b.Rules {
 		if !rule.Enabled || rule.Bus != bus {

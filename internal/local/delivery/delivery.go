@@ -1,7 +1,6 @@
-// Package delivery brings events to the functions of the local system, as AWS
-// does: an event bus with rules, queues that show a message again until it was
-// handled, and a table's stream in order. What goes where, and how often, is
-// what template.yaml says; a mistake there shows here.
+// Package delivery delivers events to the functions of the local system, as AWS does:
+// an event bus with rules, queues that show a message again until it is handled, and a
+// table's stream in order. It follows template.yaml, so a mistake there shows here.
 package delivery
 
 import (
@@ -25,8 +24,8 @@ type Function struct {
 	Handler lambda.Handler
 }
 
-// Invoke calls the function as Lambda does: with a request ID of its own, and
-// until its time-out. A panic is an error, as it is for Lambda's caller.
+// Invoke calls the function as Lambda does: with a new request ID, and until its
+// time-out. A panic is an error, as for Lambda's caller.
 func (f *Function) Invoke(ctx context.Context, event []byte) (answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
@@ -43,16 +42,15 @@ func (f *Function) Invoke(ctx context.Context, event []byte) (answer []byte, err
 	return answer, nil
 }
 
-// batchAnswer is what a function says of a batch under
-// ReportBatchItemFailures.
+// batchAnswer is a function's answer to a batch under ReportBatchItemFailures.
 type batchAnswer struct {
 	BatchItemFailures []struct {
 		ItemIdentifier string `json:"itemIdentifier"`
 	} `json:"batchItemFailures"`
 }
 
-// failedItems reads a function's answer to a batch. An item without an
-// identifier fails the whole batch, as Lambda has it.
+// failedItems reads a function's answer to a batch. An item without an identifier fails
+// the whole batch, as in Lambda.
 func failedItems(answer []byte) (ids map[string]bool, err error) {
 	var parsed batchAnswer
 	if err := json.Unmarshal(answer, &parsed); err != nil {
@@ -68,7 +66,7 @@ func failedItems(answer []byte) (ids map[string]bool, err error) {
 	return ids, nil
 }
 
-// A loop is a goroutine that works until it is stopped, woken by news.
+// A loop is a goroutine that works until it is stopped. notify wakes it.
 type loop struct {
 	wake   chan struct{}
 	cancel context.CancelFunc
@@ -82,14 +80,14 @@ func (l *loop) start(work func(context.Context)) {
 	l.wg.Go(func() { work(ctx) })
 }
 
-func (l *loop) news() {
+func (l *loop) notify() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// sleep waits for news or for d, and tells whether the loop goes on.
+// sleep waits for notify, at most for d, and tells whether the loop goes on.
 func (l *loop) sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -116,7 +114,7 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 	return log
 }
 
-// Where the local system is, in the ARNs it shows.
+// The region and account in the ARNs of the local system.
 const (
 	region  = "us-east-1"
 	account = "000000000000"

@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/local/delivery"
 )
 
-// Times here are those of a synctest bubble: they cost nothing, and are exact.
+// Times here are those of a synctest bubble: exact, and without real waits.
 
 type handler func(ctx context.Context, event []byte) ([]byte, error)
 
@@ -26,7 +26,7 @@ func function(h handler) *delivery.Function {
 
 var errFunction = errors.New("the function failed")
 
-// A gate is what a function waits at until the test lets it go on.
+// A gate makes a function wait until the test opens it.
 type gate struct {
 	open chan struct{}
 
@@ -55,7 +55,7 @@ func (g *gate) waiting() int {
 	return g.running
 }
 
-// stopping calls stop, and gives what tells whether it has returned.
+// stopping calls stop, and returns a function that tells whether stop has returned.
 func stopping(stop func()) (stopped func() bool) {
 	done := make(chan struct{})
 	go func() {

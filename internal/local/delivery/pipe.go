@@ -12,13 +12,12 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// maxEntries of one PutEvents, and so of one answer of an enrichment
+// maxEntries is the limit of one PutEvents, and so of one answer of an enrichment
 // (EventBridge user guide, "Amazon EventBridge Pipes batching and concurrency").
 const maxEntries = 10
 
-// PollPipe begins to bring records by way of the pipe's function to put, which
-// is given events for the pipe's bus. What fails comes again, as from a
-// stream's mapping.
+// PollPipe begins to deliver records to the pipe's function, and its events to put, for
+// the pipe's bus. A batch that fails is repeated, as by a stream's mapping.
 func PollPipe(pipe template.Pipe, enrichment *Function, put func(event json.RawMessage) error, failures *Queue, log *slog.Logger) *StreamPoller {
 	p := &StreamPoller{source: pipe.Stream, function: enrichment, failures: failures, log: orDiscard(log)}
 	p.handle = func(ctx context.Context, batch []streamRecord) (int, error) {
@@ -49,9 +48,9 @@ func PollPipe(pipe template.Pipe, enrichment *Function, put func(event json.RawM
 	return p
 }
 
-// enriched are the details that the function makes of a batch. It gets an
-// array, also of one record; what is empty is no event (the same guide, "Amazon
-// EventBridge Pipes event enrichment").
+// enriched returns the details that the function makes of a batch. The function gets an
+// array, also for one record. An empty element of its answer is no event (the same
+// guide, "Amazon EventBridge Pipes event enrichment").
 func enriched(ctx context.Context, enrichment *Function, batch []streamRecord) ([]json.RawMessage, error) {
 	records := make([]json.RawMessage, len(batch))
 	for i, r := range batch {
@@ -81,7 +80,7 @@ func enriched(ctx context.Context, enrichment *Function, batch []streamRecord) (
 	for _, detail := range details {
 		var object map[string]any
 		if err := json.Unmarshal(detail, &object); err != nil {
-			return nil, fmt.Errorf("answer of the enrichment: an event's detail is no object: %w", err)
+			return nil, fmt.Errorf("answer of the enrichment: an event's detail is not an object: %w", err)
 		}
 	}
 	return details, nil

@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// projectPipe is the pipe of this project, with one detail-type for whatever its
-// function answers.
+// projectPipe returns the pipe of this project, with one detail-type for all answers of
+// its function.
 func projectPipe(t *testing.T) template.Pipe {
 	t.Helper()
 	project, err := template.Load("../../../template.yaml", nil)
@@ -33,8 +33,7 @@ func endedRecord(sequence int) json.RawMessage {
 		"OldImage": {"State": {"S": "DELETING"}}, "NewImage": {"State": {"S": "DELETED"}}}}`, sequence)
 }
 
-// A pipeTest is a pipe whose function answers as it is told, and whose bus may
-// be gone.
+// A pipeTest is a pipe whose function gives a set answer, and whose bus may be gone.
 type pipeTest struct {
 	*delivery.StreamPoller
 	failures *delivery.Queue
@@ -155,7 +154,7 @@ func TestPipeGivesEachEventItsDetailType(t *testing.T) {
 	})
 }
 
-// What a bus does not take is a failure: the record comes again.
+// An event that the bus refuses is a failure: its record is delivered again.
 func TestPipeRepeatsWhatCannotBePut(t *testing.T) {
 	eleven := `[{},{},{},{},{},{},{},{},{},{},{}]`
 	for _, answer := range []string{`[1]`, `"text"`, `[{}`, eleven} {
@@ -173,9 +172,9 @@ func TestPipeRepeatsWhatCannotBePut(t *testing.T) {
 	}
 }
 
-// A bus or a permission that is gone for a night loses nothing, with the
-// template's settings; what is still not announced when the stream is about to
-// forget it is in the failure queue.
+// With the template's settings, a bus or a permission that is missing for a night loses
+// no event. Records that are not announced when they leave the stream are in the
+// failure queue.
 func TestPipeOutlastsANight(t *testing.T) {
 	pipe := projectPipe(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // A Queue is an SQS standard queue.
 type Queue struct {
 	template.Queue
-	// DeadLetters takes what was received too often; nil keeps it for ever.
+	// DeadLetters receives the messages that were received too often. If it is nil they stay.
 	DeadLetters *Queue
 
 	mu       sync.Mutex
@@ -43,7 +43,7 @@ func (q *Queue) Send(body string) {
 	}
 }
 
-// Bodies lists what is in the queue, handled or not.
+// Bodies returns the bodies of all messages in the queue, visible or not.
 func (q *Queue) Bodies() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -54,9 +54,9 @@ func (q *Queue) Bodies() []string {
 	return bodies
 }
 
-// receive takes up to n visible messages and hides them for the visibility
-// time-out; with none it tells when to look again. What was received too often
-// goes to the dead letters first.
+// receive returns up to n visible messages and hides them for the visibility time-out.
+// If there is none, next is when to look again. Messages that were received too often
+// first go to the dead letters.
 func (q *Queue) receive(n int) (batch []message, next time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +85,7 @@ func (q *Queue) receive(n int) (batch []message, next time.Duration) {
 	return batch, next
 }
 
-// visible counts the messages that can be received.
+// visible returns the number of messages that can be received.
 func (q *Queue) visible() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -118,26 +118,26 @@ type QueuePoller struct {
 	loop     loop
 }
 
-// PollQueue begins to bring the queue's messages to the function.
+// PollQueue begins to deliver the queue's messages to the function.
 func PollQueue(source template.QueueSource, queue *Queue, function *Function, log *slog.Logger) *QueuePoller {
 	p := &QueuePoller{source: source, queue: queue, function: function, log: orDiscard(log)}
 	p.loop.start(p.run)
 	queue.mu.Lock()
-	queue.changed = p.loop.news
+	queue.changed = p.loop.notify
 	queue.mu.Unlock()
-	p.loop.news()
+	p.loop.notify()
 	return p
 }
 
-// Stop waits for the batches under way and ends the polling.
+// Stop ends the polling and waits for the batches under way.
 func (p *QueuePoller) Stop() { p.loop.stop() }
 
 func (p *QueuePoller) run(ctx context.Context) {
-	atOnce := p.source.MaxConcurrency
-	if atOnce == 0 {
-		atOnce = 5 // Lambda begins with five pollers
+	pollers := p.source.MaxConcurrency
+	if pollers == 0 {
+		pollers = 5 // Lambda begins with five pollers
 	}
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, pollers)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for ctx.Err() == nil {
@@ -160,14 +160,14 @@ func (p *QueuePoller) run(ctx context.Context) {
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			// The batch is finished even when the polling ends: Lambda's is.
+			// A batch is finished also if the polling ends, as in Lambda.
 			p.invoke(context.WithoutCancel(ctx), batch)
 		})
 	}
 }
 
-// gather waits, from the first message on, until there is a whole batch or the
-// batching window is over. It tells whether the polling goes on.
+// gather waits, from the first message on, until there is a full batch or the batching
+// window is over. It tells whether the polling goes on.
 func (p *QueuePoller) gather(ctx context.Context) bool {
 	for over := time.Now().Add(p.source.Window); ; {
 		there, left := p.queue.visible(), time.Until(over)
@@ -187,7 +187,7 @@ func (p *QueuePoller) invoke(ctx context.Context, batch []message) {
 		failed, err = failedItems(answer)
 	}
 	if err != nil {
-		p.log.Warn("batch comes back after the visibility time-out", "Queue", p.queue.LogicalID, "Messages", len(batch), "Cause", err)
+		p.log.Warn("batch failed: it comes again after the visibility time-out", "Queue", p.queue.LogicalID, "Messages", len(batch), "Cause", err)
 		return
 	}
 	for _, m := range batch {
@@ -197,7 +197,7 @@ func (p *QueuePoller) invoke(ctx context.Context, batch []message) {
 	}
 }
 
-// event is the batch as Lambda hands it over.
+// event returns the batch in the form of Lambda's event.
 func (p *QueuePoller) event(batch []message) []byte {
 	type record struct {
 		MessageID      string            `json:"messageId"`

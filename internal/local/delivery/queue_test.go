@@ -34,8 +34,8 @@ func sendNumbers(q *delivery.Queue, n int) {
 	}
 }
 
-// A consumer is a function that keeps the messages that it gets, and answers
-// as it is told.
+// A consumer is a function that keeps the messages that it gets, and gives a set
+// answer.
 type consumer struct {
 	answer func(messages []events.SQSMessage) (string, error)
 
@@ -121,7 +121,7 @@ func TestFailedBatchComesBackAfterTheVisibilityTimeout(t *testing.T) {
 			}
 			return handled(m)
 		})
-		want(t, "at once", c.got(), "0s [1 2] x1")
+		want(t, "immediately", c.got(), "0s [1 2] x1")
 		want(t, "hidden, but there", q.Bodies(), "1", "2")
 		time.Sleep(time.Hour)
 		want(t, "in the end", c.got(), "0s [1 2] x1", "30s [1 2] x2", "1m0s [1 2] x3")
@@ -245,15 +245,15 @@ func TestBatchIsNoLargerThanTheSourceSays(t *testing.T) {
 		sendNumbers(q, 7)
 		c, poller := poll(t, template.QueueSource{BatchSize: 3}, q, handled)
 		got := c.got()
-		slices.Sort(got) // they run at once
+		slices.Sort(got) // they run at the same time
 		want(t, "batches", got, "0s [1 2 3] x1", "0s [4 5 6] x1", "0s [7] x1")
 		want(t, "left in the queue", q.Bodies())
 		poller.Stop()
 	})
 }
 
-func TestNoMoreBatchesAtOnceThanTheSourceAllows(t *testing.T) {
-	for maxConcurrency, atOnce := range map[int]int{2: 2, 0: 5} {
+func TestNoMoreBatchesAtATimeThanTheSourceAllows(t *testing.T) {
+	for maxConcurrency, pollers := range map[int]int{2: 2, 0: 5} {
 		synctest.Test(t, func(t *testing.T) {
 			q, _ := newQueue(0)
 			sendNumbers(q, 12)
@@ -264,14 +264,14 @@ func TestNoMoreBatchesAtOnceThanTheSourceAllows(t *testing.T) {
 			})
 			for done := range 12 {
 				synctest.Wait()
-				if n := g.waiting(); n != min(atOnce, 12-done) {
-					t.Errorf("%d at once after %d", n, done)
+				if n := g.waiting(); n != min(pollers, 12-done) {
+					t.Errorf("%d at the same time after %d", n, done)
 				}
 				g.open <- struct{}{}
 			}
 			c.got()
-			if g.mostEver != atOnce {
-				t.Errorf("at most %d at once, not %d", g.mostEver, atOnce)
+			if g.mostEver != pollers {
+				t.Errorf("at most %d at the same time, not %d", g.mostEver, pollers)
 			}
 			want(t, "left in the queue", q.Bodies())
 			poller.Stop()

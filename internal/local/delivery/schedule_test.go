@@ -46,7 +46,7 @@ func TestScheduleDoesNotWaitForTheLastRunButStopDoes(t *testing.T) {
 		}), nil)
 		time.Sleep(2*time.Minute + time.Second)
 		if g.waiting() != 2 {
-			t.Errorf("%d runs at once, not 2", g.waiting())
+			t.Errorf("%d runs at the same time, not 2", g.waiting())
 		}
 		stopped := stopping(s.Stop)
 		for range 2 {

@@ -10,15 +10,15 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A StreamPoller is Lambda's poller of a table's stream, or a pipe's, for a
-// stream of one shard: it brings the records that pass the filter to the
-// function, in order, and repeats what failed before it goes on.
+// A StreamPoller simulates the poller of Lambda or of a pipe for a stream of one shard:
+// it delivers the records that pass the filter to the function, in order, and repeats a
+// failed batch before it goes on.
 type StreamPoller struct {
 	source   template.StreamSource
 	function *Function
-	// handle tells how many of the batch's first records were handled.
+	// handle returns how many of the batch's first records were handled.
 	handle   func(ctx context.Context, batch []streamRecord) (handled int, err error)
-	failures *Queue // nil: what failed too often is dropped
+	failures *Queue // nil: records that failed too often are dropped
 	log      *slog.Logger
 	loop     loop
 
@@ -32,7 +32,7 @@ type streamRecord struct {
 	at       time.Time
 }
 
-// PollStream begins to bring records to the function, as Publish gets them.
+// PollStream begins to deliver the records of Publish to the function.
 func PollStream(source template.StreamSource, function *Function, failures *Queue, log *slog.Logger) *StreamPoller {
 	p := &StreamPoller{source: source, function: function, failures: failures, log: orDiscard(log)}
 	p.handle = p.invoke
@@ -43,7 +43,7 @@ func PollStream(source template.StreamSource, function *Function, failures *Queu
 // Stop ends the polling after the batch under way.
 func (p *StreamPoller) Stop() { p.loop.stop() }
 
-// Publish takes the stream's next record, in the form of Lambda's event.
+// Publish adds the stream's next record, in the form of Lambda's event.
 func (p *StreamPoller) Publish(record json.RawMessage) {
 	if matches, err := p.source.Matches(record); err != nil || !matches {
 		return // a record that the filter cannot read is dropped, as Lambda does
@@ -58,7 +58,7 @@ func (p *StreamPoller) Publish(record json.RawMessage) {
 	p.mu.Lock()
 	p.pending = append(p.pending, streamRecord{record, known.Change.SequenceNumber, time.Now()})
 	p.mu.Unlock()
-	p.loop.news()
+	p.loop.notify()
 }
 
 func (p *StreamPoller) run(ctx context.Context) {
@@ -77,11 +77,11 @@ func (p *StreamPoller) run(ctx context.Context) {
 	}
 }
 
-// deliver brings a batch to the function until all of it is handled or given
-// up. retries is how often it may still fail; less than zero is for ever.
+// deliver invokes the function with a batch until all of it is handled or given up.
+// retries is how many more times it may fail; a negative number is no limit.
 func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retries int) {
 	for attempt := 0; len(batch) > 0; attempt++ {
-		// Lambda does not send what has become too old, tried or not.
+		// Lambda does not send records that are too old, even if it has not tried them.
 		if old := p.expired(batch); old > 0 {
 			p.giveUp(batch[:old], "RecordAgeExceeded")
 			batch = batch[old:]
@@ -96,7 +96,7 @@ func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retrie
 		if handled > 0 {
 			continue
 		}
-		p.log.Warn("stream batch is repeated", "Function", p.function.Name, "Records", len(batch), "Cause", err)
+		p.log.Warn("stream batch failed: it is repeated", "Function", p.function.Name, "Records", len(batch), "Cause", err)
 		if retries == 0 {
 			p.giveUp(batch, "RetryAttemptsExhausted")
 			return
@@ -115,7 +115,7 @@ func (p *StreamPoller) deliver(ctx context.Context, batch []streamRecord, retrie
 	}
 }
 
-// expired tells how many of the batch's first records are too old.
+// expired returns how many of the batch's first records are too old.
 func (p *StreamPoller) expired(batch []streamRecord) (n int) {
 	for p.source.MaxRecordAge > 0 && n < len(batch) && time.Since(batch[n].at) > p.source.MaxRecordAge {
 		n++
@@ -132,7 +132,7 @@ func (p *StreamPoller) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// invoke has the function handle the batch.
+// invoke calls the function with the batch.
 func (p *StreamPoller) invoke(ctx context.Context, batch []streamRecord) (handled int, err error) {
 	event := struct{ Records []json.RawMessage }{}
 	for _, r := range batch {
@@ -159,8 +159,8 @@ func (p *StreamPoller) invoke(ctx context.Context, batch []streamRecord) (handle
 	return handled, nil
 }
 
-// giveUp sends what Lambda sends to an on-failure queue: where the records
-// were, not what they are.
+// giveUp sends to the on-failure queue what Lambda sends: the records' positions in the
+// stream, not the records.
 func (p *StreamPoller) giveUp(batch []streamRecord, condition string) {
 	p.log.Error("stream records given up", "Function", p.function.Name, "Records", len(batch), "Condition", condition)
 	if p.failures == nil {

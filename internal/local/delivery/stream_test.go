@@ -17,8 +17,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A follower is a function that keeps the batches of records that it gets, and
-// answers as it is told, by the records' sequence numbers.
+// A follower is a function that keeps the batches of records that it gets, and gives a
+// set answer by the records' sequence numbers.
 type follower struct {
 	answer func(sequences []string) (string, error)
 
@@ -58,8 +58,9 @@ func recordOf(state string, sequence int) json.RawMessage {
 	return fmt.Appendf(nil, `{"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "%d", "NewImage": {"State": {"S": %q}}}}`, sequence, state)
 }
 
-// A streamTest is a poller whose function's first batch is record 0, which is
-// handled when the test says so: what is published until then is there at once.
+// A streamTest is a poller whose function's first batch is record 0. The function
+// handles it when the test says so, and then gets all records that were published
+// meanwhile.
 type streamTest struct {
 	*delivery.StreamPoller
 	*follower
@@ -82,7 +83,7 @@ func follow(source template.StreamSource, answer func([]string) (string, error))
 	return s
 }
 
-// publish lets the function have records 1 to n at once.
+// publish publishes records 1 to n, which the function can get in one batch.
 func (s *streamTest) publish(n int) {
 	for i := range n {
 		s.Publish(recordOf("READY", i+1))
@@ -90,7 +91,7 @@ func (s *streamTest) publish(n int) {
 	s.first.open <- struct{}{}
 }
 
-// givenUp is what is in the failure queue: "WHY FROM-TO: HOW MANY".
+// givenUp returns the messages of the failure queue: "CONDITION FROM-TO: COUNT".
 func (s *streamTest) givenUp(t *testing.T) (all []string) {
 	t.Helper()
 	synctest.Wait()
@@ -158,7 +159,7 @@ func TestStreamGoesOnFromTheFirstRecordThatFailed(t *testing.T) {
 			switch times++; times {
 			case 1:
 				return `{"batchItemFailures":[{"itemIdentifier":"5"},{"itemIdentifier":"3"}]}`, nil
-			case 2: // nothing was handled: a repeat of the same
+			case 2: // nothing was handled: the batch is repeated
 				return `{"batchItemFailures":[{"itemIdentifier":"3"}]}`, nil
 			}
 			return `{"batchItemFailures":[]}`, nil
@@ -184,7 +185,7 @@ func TestStreamFailureWithoutIdentifierFailsTheBatch(t *testing.T) {
 	}
 }
 
-// The splits cost no retries: one record of eight is found with a single one.
+// The splits do not count as retries: a single retry is enough to find one record of eight.
 func TestBisectingIsolatesAPoisonRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := follow(template.StreamSource{BatchSize: 8, MaxRetries: 1, Bisect: true}, poisoned("6"))
@@ -247,7 +248,7 @@ func TestRecordThatIsTooOldIsGivenUpAlone(t *testing.T) {
 			return fine(nil)
 		})
 		s.Publish(recordOf("READY", 1))
-		time.Sleep(90 * time.Second) // record 1 waits too long before it is even tried
+		time.Sleep(90 * time.Second) // record 1 is too old before it is tried
 		s.Publish(recordOf("READY", 2))
 		s.publish(0)
 		time.Sleep(10 * time.Second)
@@ -262,7 +263,7 @@ func TestRecordThatIsTooOldIsGivenUpAlone(t *testing.T) {
 	})
 }
 
-// A record that fails for ever holds up the others only until it is too old.
+// A record that always fails delays the others only until it is too old.
 func TestAgeEndsTheRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := follow(template.StreamSource{BatchSize: 1, MaxRetries: -1, MaxRecordAge: time.Minute}, poisoned("1"))

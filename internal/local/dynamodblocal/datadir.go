@@ -13,8 +13,8 @@ import (
 // orphanTime is how long a server may take to end after its program was killed.
 const orphanTime = 15 * time.Second
 
-// lockDataDir makes the directory and locks it. The lock is held as long as a
-// process has the file open, however it dies. Without a directory the file is nil.
+// lockDataDir makes the directory and locks it. The kernel releases the lock when no
+// process has the file open. Without a directory the file is nil.
 func lockDataDir(ctx context.Context, dir string) (*os.File, error) {
 	if dir == "" {
 		return nil, nil
@@ -36,7 +36,7 @@ func lockDataDir(ctx context.Context, dir string) (*os.File, error) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Close())
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("another DynamoDB Local has the tables in %s: end it (fuser %s says which process it is)", dir, name), file.Close())
+			return nil, errors.Join(fmt.Errorf("another DynamoDB Local uses the tables in %s: end it (fuser %s shows which process it is)", dir, name), file.Close())
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// TB is what ForTest needs of a *testing.T; package testing itself has no
-// place in the local system's binary.
+// TB is the part of *testing.T that ForTest uses, so that the local system's binary
+// does not import package testing.
 type TB interface {
 	Helper()
 	Skipf(format string, args ...any)
@@ -23,15 +23,14 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	return Start(context.Background(), Options{TablesByKey: true})
 })
 
-// TestKey is the access key of this test binary, letters and digits: by it, and by
-// keys that begin with it, tests have tables that no other binary and no other run
-// sees, also where the server is shared.
+// TestKey is the access key of this run of the test binary, letters and digits. With
+// it, or a key that begins with it, tests have their own tables also on a shared
+// server.
 var TestKey = "test" + strconv.FormatInt(time.Now().UnixNano(), 36)
 
-// ForTest is the endpoint of the DynamoDB Local that the environment names, else
-// of one that all tests of the binary share; it ends with the binary. The test is
-// skipped where there is none to be had, but fails if the environment says
-// REQUIRE_ALL=1.
+// ForTest returns the endpoint of the DynamoDB Local that the environment names,
+// otherwise of one that all tests of the binary share and that ends with it. If neither
+// exists the test is skipped, or fails if the environment has REQUIRE_ALL=1.
 func ForTest(t TB) string {
 	t.Helper()
 	if endpoint := os.Getenv(EndpointVariable); endpoint != "" {
@@ -49,7 +48,7 @@ func ForTest(t TB) string {
 	return ""
 }
 
-// ConfigForTest is for ForTest's endpoint, with TestKey.
+// ConfigForTest returns the configuration for ForTest's endpoint with TestKey.
 func ConfigForTest(t TB) aws.Config {
 	t.Helper()
 	return ConfigOf(ForTest(t), TestKey)

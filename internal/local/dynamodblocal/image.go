@@ -7,7 +7,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// event is the stream's record as Lambda shows it.
+// event converts a stream's record to the form of Lambda's event.
 func (r *StreamReader) event(record types.Record) streamevent.Record {
 	e := streamevent.Record{
 		EventID:        aws.ToString(record.EventID),
@@ -49,8 +49,8 @@ func item(attributes map[string]types.AttributeValue) streamevent.Item {
 	return out
 }
 
-// value is an attribute of any type: what the system does not write itself it
-// must still be shown.
+// value converts an attribute of any type, also of types that the system does not
+// write.
 func value(v types.AttributeValue) map[string]any {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// MoveIndexes makes a table's indexes into those of in: one update for each that it makes
-// or deletes, as DynamoDB wants it, each when the last one is done. A table that has just
-// these is left alone.
+// MoveIndexes changes a table's indexes to those of in. It makes or deletes one index in
+// each update, as DynamoDB requires, and waits for each update. It does not change a
+// table that has exactly these indexes.
 func MoveIndexes(ctx context.Context, client *dynamodb.Client, in *dynamodb.CreateTableInput) error {
 	there, err := indexNames(ctx, client, in)
 	if err != nil {
@@ -48,7 +48,7 @@ func MoveIndexes(ctx context.Context, client *dynamodb.Client, in *dynamodb.Crea
 	return nil
 }
 
-// indexNames are the table's indexes, once all of them can be used.
+// indexNames waits until all of the table's indexes can be used, and returns their names.
 func indexNames(ctx context.Context, client *dynamodb.Client, in *dynamodb.CreateTableInput) ([]string, error) {
 	for {
 		out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: in.TableName})

@@ -2,7 +2,7 @@ package dynamodblocal
 
 import "testing"
 
-// While a server is about to take its port, nobody else is given that port.
+// While a server is about to open its port, no other caller gets that port.
 func TestPortsAreClaimed(t *testing.T) {
 	given := make(map[int]bool)
 	for range 1000 {

@@ -1,6 +1,6 @@
-// Package dynamodblocal runs the table on one machine: it starts and stops the
-// official DynamoDB Local, makes tables in it, reads and seeds their records,
-// and reads their streams. Writing as the system writes is package dynamo's.
+// Package dynamodblocal runs the table on one machine: it starts and stops the official
+// DynamoDB Local, makes tables in it, reads and seeds their records, and reads their
+// streams. The system's own writes are in package dynamo.
 package dynamodblocal
 
 import (
@@ -25,31 +25,30 @@ import (
 // DynamoDB Local: its jar, and all those it depends on.
 const LibraryVariable = "DYNAMODB_LOCAL_LIB"
 
-// EndpointVariable names the environment variable with the endpoint of a server
-// that several test binaries share (command beside).
+// EndpointVariable names the environment variable with the endpoint of a server that
+// several test binaries share (command withserver).
 const EndpointVariable = "DYNAMODB_LOCAL_ENDPOINT"
 
 var (
-	// ErrNoLibrary: there is no DynamoDB Local where it was looked for.
-	ErrNoLibrary = errors.New("DynamoDB Local is not there")
-	// ErrNoJava: there is no java command.
-	ErrNoJava = errors.New("java is not there")
+	// ErrNoLibrary means that there is no DynamoDB Local in the directory.
+	ErrNoLibrary = errors.New("there is no DynamoDB Local")
+	// ErrNoJava means that there is no java command.
+	ErrNoJava = errors.New("there is no java command")
 )
 
 // Options say which DynamoDB Local to run, and how.
 type Options struct {
-	// Library is the directory of DynamoDB Local's jars; if it is empty,
-	// LibraryVariable says it.
+	// Library is the directory of DynamoDB Local's jars. The default is the value of
+	// LibraryVariable.
 	Library string
-	// Port to listen on; 0 is a free one.
+	// Port is the port to listen on; 0 is a free one.
 	Port int
-	// DataDir keeps the tables in a file of that directory, where the next
-	// start finds them again. It is made if it is not there, and one server has
-	// it at a time: one that a killed program left behind is waited for. If it
-	// is empty the tables are in memory only.
+	// DataDir is the directory with the file of the tables, for the next start. Start
+	// makes it if it does not exist. One server uses it at a time: Start waits for a
+	// server that a killed program has left. Without it the tables are in memory only.
 	DataDir string
-	// TablesByKey gives each access key tables of its own, as AWS gives each
-	// account; else all see the same.
+	// TablesByKey gives each access key its own tables, as each account has in AWS.
+	// Otherwise all keys see the same tables.
 	TablesByKey bool
 }
 
@@ -57,22 +56,22 @@ type Options struct {
 type Server struct {
 	endpoint string
 	process  *exec.Cmd
-	lifeline io.Closer
-	claim    io.Closer // to the port
+	stdin    io.Closer
+	claim    io.Closer // on the port
 	stderr   *tail
 	done     chan struct{}
 }
 
 const (
-	// startTime is more than ten times what a start takes.
+	// startTime is more than ten times the duration of a start.
 	startTime = time.Minute
 	// stopTime is how long Stop waits before it kills.
 	stopTime = 5 * time.Second
 )
 
-// Start starts DynamoDB Local and waits until it answers. The context is for
-// the start only; Stop ends the server. ErrNoLibrary and ErrNoJava tell that
-// it cannot be had on this machine.
+// Start starts DynamoDB Local and waits until it answers. The context is for the start
+// only; Stop ends the server. The errors ErrNoLibrary and ErrNoJava mean that this
+// machine cannot run it.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Library == "" {
 		o.Library = os.Getenv(LibraryVariable)
@@ -93,11 +92,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer data.Close() // the server has it, too
+	defer data.Close() // the server has the file open, too
 	tries := 1
 	if o.Port == 0 {
-		// Between finding a port free and the server's taking it, another
-		// program may have taken it.
+		// After a port was found free, another program may take it before the server does.
 		tries = 3
 	}
 	for {
@@ -112,12 +110,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 }
 
-// lifeline runs a command until it ends, or its own stdin does. The other end
-// of stdin is held by this process, and closed by the kernel however it dies,
-// so that no server outlives it. (Linux's parent-death signal would be sent
-// already when the thread ends that happened to start the server.) Of these
-// processes only the server has 3 open, the lock of its data.
-const lifeline = `
+// untilStdinEnds runs a command until the command or its own stdin ends. This process
+// has the other end of stdin, which the kernel closes when the process dies, so the
+// server ends with it. (Linux's parent-death signal is no alternative: it is sent when
+// the thread that started the server ends.) Of these processes only the server has
+// descriptor 3 open, the lock of its data.
+const untilStdinEnds = `
 exec 4<&0
 "$@" </dev/null 4<&- &
 server=$!
@@ -128,8 +126,8 @@ wait "$server"`
 
 func start(ctx context.Context, o Options, port int, claim io.Closer, data *os.File) (*Server, error) {
 	args := []string{
-		"-c", lifeline, "dynamodb-local", "java",
-		// It is short-lived, and shares the machine with what it is used by.
+		"-c", untilStdinEnds, "dynamodb-local", "java",
+		// The server is short-lived, and shares the machine with the programs that use it.
 		"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Djava.library.path=" + o.Library,
 		"-cp", filepath.Join(o.Library, "*"),
@@ -155,12 +153,12 @@ func start(ctx context.Context, o Options, port int, claim io.Closer, data *os.F
 	if data != nil {
 		s.process.ExtraFiles = []*os.File{data}
 	}
-	// A process group of its own: Ctrl-C in a terminal is for us, and we end
-	// the server when we no longer need it.
+	// Its own process group: Ctrl-C in a terminal must reach only this process, which ends
+	// the server when it is no longer needed.
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := s.process.StdinPipe()
 	if err == nil {
-		s.lifeline = stdin
+		s.stdin = stdin
 		err = s.process.Start()
 	}
 	if err != nil {
@@ -168,7 +166,7 @@ func start(ctx context.Context, o Options, port int, claim io.Closer, data *os.F
 		return nil, fmt.Errorf("start DynamoDB Local: %w", err)
 	}
 	go func() {
-		s.process.Wait() // how it ended, stderr tells better than its status
+		s.process.Wait() // stderr explains the end better than the status
 		s.claim.Close()
 		close(s.done)
 	}()
@@ -193,8 +191,8 @@ func (s *Server) waitUntilUp(ctx context.Context) error {
 	}
 }
 
-// answers tells whether it is a DynamoDB that answers: to a request without
-// credentials, with an error of its own.
+// answers tells whether DynamoDB answers on the port: a request without credentials
+// gets one of its errors.
 func (s *Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -211,7 +209,7 @@ func (s *Server) answers(ctx context.Context) bool {
 	return err == nil && bytes.Contains(body, []byte("com.amazonaws.dynamodb"))
 }
 
-// Endpoint is the server's address, for the SDK.
+// Endpoint returns the server's address, for the SDK.
 func (s *Server) Endpoint() string { return s.endpoint }
 
 // Done is closed when the server has ended, by itself or by Stop.
@@ -219,7 +217,7 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Stop ends the server. It is also ended when this process dies.
 func (s *Server) Stop() error {
-	s.lifeline.Close()
+	s.stdin.Close()
 	select {
 	case <-s.done:
 		return nil
@@ -232,10 +230,10 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// claimPort finds that TCP port, or any for 0, free, and claims it among the
-// programs that ask here, by taking the UDP port of the same number. Two
-// servers started at once could else be given one port, and both starters be
-// answered by the server that got it.
+// claimPort checks that the TCP port is free, or finds a free one for 0. It reserves
+// the port among the callers of claimPort by opening the UDP port of the same number.
+// Otherwise two servers that start at the same time could get one port, and both
+// starters would use the server that has it.
 func claimPort(wanted int) (port int, claim io.Closer, err error) {
 	for range 10 {
 		var tcp net.Listener

@@ -24,7 +24,7 @@ import (
 )
 
 // parentVariable makes this test binary the parent of a server with that data
-// directory, to be killed.
+// directory; the test kills it.
 const parentVariable = "DYNAMODBLOCAL_TEST_PARENT"
 
 func TestMain(m *testing.M) {
@@ -53,7 +53,7 @@ func sessionsTable(name string) *dynamodb.CreateTableInput {
 	}
 }
 
-// store is a new table on the server.
+// store makes a new table on the server.
 func store(t *testing.T, endpoint, name string) (s dynamodblocal.Store, streamARN string) {
 	t.Helper()
 	s = dynamodblocal.Store{Client: dynamodb.NewFromConfig(dynamodblocal.ConfigOf(endpoint, dynamodblocal.TestKey)), TableName: name}
@@ -64,7 +64,7 @@ func store(t *testing.T, endpoint, name string) (s dynamodblocal.Store, streamAR
 	return s, streamARN
 }
 
-// up tells whether anyone listens there.
+// up tells whether a program listens there.
 func up(endpoint string) bool {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
 	if err != nil {
@@ -85,7 +85,7 @@ func wantDown(t *testing.T, endpoint string) {
 
 func TestStore(t *testing.T) {
 	s, streamARN := store(t, dynamodblocal.ForTest(t), "Store")
-	// Once more, with what it holds staying there.
+	// Once more: the table keeps its records.
 	a := session.Record{"SessionId": "a", "Owner": "user1", "Attempts": int64(2), "Force": true, "Name": ""}
 	b := session.Record{"SessionId": "b"}
 	for _, r := range []session.Record{b, a} {
@@ -128,7 +128,7 @@ func TestAllReadsEveryPage(t *testing.T) {
 	}
 }
 
-// Two at once have a server each.
+// Two starts at the same time have a server each.
 func TestTwoAtOnce(t *testing.T) {
 	shared := dynamodblocal.ForTest(t)
 	server, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
@@ -204,14 +204,14 @@ func TestCannotStart(t *testing.T) {
 		wantErr(t, err, dynamodblocal.ErrNoJava, "java")
 	})
 	t.Run("java fails", func(t *testing.T) {
-		dynamodblocal.ForTest(t) // else there may be no java
+		dynamodblocal.ForTest(t) // otherwise there may be no java
 		_, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{Library: jar})
 		if err == nil || !strings.Contains(err.Error(), "ClassNotFoundException") {
 			t.Errorf("%v, want java's own words", err)
 		}
 	})
 	t.Run("port taken", func(t *testing.T) {
-		endpoint, err := url.Parse(dynamodblocal.ForTest(t)) // by another server
+		endpoint, err := url.Parse(dynamodblocal.ForTest(t)) // the port is used by another server
 		if err != nil {
 			t.Fatal(err)
 		}

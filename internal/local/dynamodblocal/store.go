@@ -16,9 +16,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Config is the SDK's configuration for the server at the endpoint, which asks
-// for credentials but takes any. All keys see the same tables, unless the server
-// was started with TablesByKey.
+// Config returns the SDK's configuration for the server at the endpoint, which accepts
+// any credentials. All keys see the same tables, unless the server was started with
+// TablesByKey.
 func Config(endpoint string) aws.Config { return ConfigOf(endpoint, "local") }
 
 // ConfigOf is Config with an access key, of letters and digits.
@@ -32,9 +32,8 @@ func ConfigOf(endpoint, key string) aws.Config {
 	}
 }
 
-// CreateTable makes a table, waits until it can be used, and returns its
-// stream's ARN, if it has one. A table of that name that is there already is
-// left as it is.
+// CreateTable creates a table, waits until it can be used, and returns its stream's
+// ARN, if it has one. It does not change an existing table of that name.
 func CreateTable(ctx context.Context, client *dynamodb.Client, in *dynamodb.CreateTableInput) (streamARN string, err error) {
 	name := aws.ToString(in.TableName)
 	if _, err := client.CreateTable(ctx, in); err != nil {
@@ -55,14 +54,14 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, in *dynamodb.Crea
 	return aws.ToString(out.Table.LatestStreamArn), nil
 }
 
-// A Store reads and seeds a table of sessions directly. Nothing that is
-// deployed does that; the local system shows and registers sessions so.
+// A Store reads and seeds a table of sessions directly. Only the local system and tests
+// use it.
 type Store struct {
 	Client    *dynamodb.Client
 	TableName string
 }
 
-// Put writes the whole record, whatever there was before.
+// Put writes the whole record and replaces an existing one.
 func (s Store) Put(ctx context.Context, r session.Record) error {
 	_, err := s.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.TableName, Item: dynamo.Item(r)})
 	if err != nil {
@@ -80,7 +79,7 @@ func (s Store) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// Get reads the record; it is nil if there is none.
+// Get returns the record, or nil if there is none.
 func (s Store) Get(ctx context.Context, id string) (session.Record, error) {
 	out, err := s.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.TableName, Key: key(id), ConsistentRead: aws.Bool(true),

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// StreamsAPI is what a StreamReader calls of *dynamodbstreams.Client.
+// StreamsAPI is the part of *dynamodbstreams.Client that a StreamReader uses.
 type StreamsAPI interface {
 	DescribeStream(context.Context, *streams.DescribeStreamInput, ...func(*streams.Options)) (*streams.DescribeStreamOutput, error)
 	GetShardIterator(context.Context, *streams.GetShardIteratorInput, ...func(*streams.Options)) (*streams.GetShardIteratorOutput, error)
@@ -24,8 +24,8 @@ type StreamsAPI interface {
 
 const (
 	defaultEvery = 100 * time.Millisecond
-	// listEvery is how often new shards are looked for while there are open
-	// ones: a stream gets some every few hours.
+	// listEvery is how often the reader lists shards while there are open ones: a stream
+	// gets new ones every few hours.
 	listEvery = 2 * time.Second
 )
 
@@ -33,27 +33,26 @@ const (
 type StreamReader struct {
 	Client    StreamsAPI
 	StreamARN string
-	// Every is the time from one look for new records to the next; 100 ms if
-	// it is not set.
+	// Every is the time between two reads; 100 ms if it is not set.
 	Every time.Duration
-	// Handle takes the records, at least one, in the order of each item's
-	// changes. The reader waits for it.
+	// Handle receives the records, at least one, in the order of each item's changes. The
+	// reader waits for it.
 	Handle func([]streamevent.Record)
 	Log    *slog.Logger // slog.Default() if it is not set
 }
 
-// A shard is a part of the stream. When it is closed its children go on with
-// its items, so they are read when it is read to its end.
+// A shard is a part of the stream. After it is closed its children have the records of
+// its items, so they are read after it.
 type shard struct {
 	id, parent string
-	iterator   string // where to read next; "" is to be asked for
-	after      string // the last record handled, "" for none
+	iterator   string // where to read next; "": it must be requested
+	after      string // the last handled record; "": none
 	done       bool
 }
 
-// Run reads from the oldest record that is there until the context ends, and
-// returns its error, or that the stream does not exist. Other failures are
-// logged and tried again; no record is skipped or handled twice.
+// Run reads from the oldest record until the context ends, and returns the context's
+// error, or an error if the stream does not exist. It logs other failures and tries
+// again. It skips no record and handles none twice.
 func (r *StreamReader) Run(ctx context.Context) error {
 	every := r.Every
 	if every == 0 {
@@ -76,16 +75,16 @@ func (r *StreamReader) Run(ctx context.Context) error {
 			if err == nil {
 				shards, listed = merge(shards, found), time.Now()
 			} else if ctx.Err() == nil {
-				log.Warn("the table's stream cannot be listed: tried again", "Cause", err)
+				log.Warn("the shards of the table's stream cannot be listed: it is tried again", "Cause", err)
 			}
 		}
 		now := readable(shards)
 		open = len(now) > 0
 		for _, s := range now {
 			if err := r.read(ctx, s); err != nil && ctx.Err() == nil {
-				log.Warn("the table's stream cannot be read: tried again", "Shard", s.id, "Cause", err)
+				log.Warn("the table's stream cannot be read: it is tried again", "Shard", s.id, "Cause", err)
 			}
-			open = open && !s.done // else its children are to be found
+			open = open && !s.done // otherwise its children must be found
 		}
 		select {
 		case <-ctx.Done():
@@ -95,8 +94,8 @@ func (r *StreamReader) Run(ctx context.Context) error {
 	}
 }
 
-// list is all shards that are there. Part of them would not do: a child listed
-// without its parent counts as an orphan.
+// list returns all shards, from all pages: a child without its parent would count as
+// one whose parent is gone.
 func (r *StreamReader) list(ctx context.Context) ([]*shard, error) {
 	var all []*shard
 	in := &streams.DescribeStreamInput{StreamArn: &r.StreamARN}
@@ -114,7 +113,7 @@ func (r *StreamReader) list(ctx context.Context) ([]*shard, error) {
 	}
 }
 
-// merge is the shards found, with how far those known have been read.
+// merge returns the found shards, with the positions of the known ones.
 func merge(known, found []*shard) []*shard {
 	for i, f := range found {
 		for _, k := range known {
@@ -126,8 +125,8 @@ func merge(known, found []*shard) []*shard {
 	return found
 }
 
-// readable is the shards that are not read to their end while their parents,
-// as far as they are still there, are.
+// readable returns the shards that are not read to their end and whose parents are, or
+// are gone.
 func readable(shards []*shard) []*shard {
 	unread := make(map[string]bool)
 	for _, s := range shards {
@@ -142,7 +141,7 @@ func readable(shards []*shard) []*shard {
 	return readable
 }
 
-// read handles what is new in a shard.
+// read handles the new records of a shard.
 func (r *StreamReader) read(ctx context.Context, s *shard) error {
 	for {
 		if s.iterator == "" {
@@ -152,7 +151,7 @@ func (r *StreamReader) read(ctx context.Context, s *shard) error {
 		}
 		out, err := r.Client.GetRecords(ctx, &streams.GetRecordsInput{ShardIterator: &s.iterator})
 		if err != nil {
-			s.iterator = "" // it may have expired; the place is known
+			s.iterator = "" // it may have expired; seek gets another
 			return r.lost(s, fmt.Errorf("get records: %w", err))
 		}
 		if len(out.Records) > 0 {
@@ -171,7 +170,7 @@ func (r *StreamReader) read(ctx context.Context, s *shard) error {
 	}
 }
 
-// seek asks for the place in the shard after the last record handled.
+// seek requests an iterator after the last handled record.
 func (r *StreamReader) seek(ctx context.Context, s *shard) error {
 	in := &streams.GetShardIteratorInput{
 		StreamArn: &r.StreamARN, ShardId: &s.id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
@@ -187,8 +186,8 @@ func (r *StreamReader) seek(ctx context.Context, s *shard) error {
 	return nil
 }
 
-// lost is what an error says of the shard: records live for a day, and so do
-// the shards that hold them.
+// lost tells what an error means for the shard: records, and shards with them, exist
+// for a day.
 func (r *StreamReader) lost(s *shard, err error) error {
 	if trimmed := (*types.TrimmedDataAccessException)(nil); errors.As(err, &trimmed) {
 		s.after = ""

@@ -25,7 +25,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// readUntil reads the stream until n records have come, and a little longer.
+// readUntil reads the stream until it has n records, and a little longer.
 func readUntil(t *testing.T, endpoint, streamARN string, n int) []streamevent.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -122,17 +122,17 @@ func object(t *testing.T, text string) (o map[string]any) {
 	return o
 }
 
-// A stream is DynamoDB Streams on the wire, with the shards that DynamoDB Local
-// has only after hours.
+// A stream simulates the HTTP API of DynamoDB Streams, with shards that DynamoDB Local
+// would have only after hours.
 type stream struct {
 	shards []fakeShard
-	// fail says with which error a call fails, "" for none.
+	// fail returns the error of a call, or "".
 	fail func(operation string, n int) string
 
 	mu     sync.Mutex
 	calls  map[string]int
 	ended  map[string]bool
-	oldest int // what is older is trimmed
+	oldest int // older records are trimmed
 }
 
 type fakeShard struct {
@@ -140,7 +140,7 @@ type fakeShard struct {
 	first      int // its sequence numbers
 	last       int
 	open       bool
-	late       bool // made when its parent ended
+	late       bool // created when its parent ended
 }
 
 func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -148,7 +148,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ExclusiveStartShardId, ShardId, ShardIteratorType, SequenceNumber, ShardIterator string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		return // the reader has hung up
+		return // the reader has closed the connection
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	s.mu.Lock()
@@ -214,7 +214,7 @@ func (s *stream) shard(id string) fakeShard {
 
 func TestShardsAndTheirFailures(t *testing.T) {
 	family := []fakeShard{
-		// Listed before its parent, and of a parent that is gone.
+		// A child that is listed before its parent, and one whose parent is gone.
 		{id: "child-b", parent: "parent", first: 206, last: 207},
 		{id: "parent", parent: "trimmed", first: 101, last: 105},
 		{id: "child-a", parent: "parent", first: 201, last: 203},
@@ -244,12 +244,12 @@ func TestShardsAndTheirFailures(t *testing.T) {
 			defer server.Close()
 			start := time.Now()
 			got := numbers(t, readUntil(t, server.URL, "arn:aws:dynamodb:eu-west-1:0:table/T/stream/1", len(all)))
-			// Children are looked for when their parent has ended, not only every
-			// two seconds, as for three generations here.
+			// The reader looks for children when a parent ends, not only every two seconds: here
+			// there are three generations.
 			if took := time.Since(start); name == "none" && took > 3500*time.Millisecond {
 				t.Errorf("it took %v", took)
 			}
-			// Parents before children; otherwise, no order between shards.
+			// Parents before children; there is no other order between shards.
 			for parent, child := range map[int]int{105: 201, 104: 206, 203: 301} {
 				if slices.Index(got, parent) > slices.Index(got, child) {
 					t.Errorf("%d is before %d: %v", child, parent, got)
@@ -263,8 +263,8 @@ func TestShardsAndTheirFailures(t *testing.T) {
 	}
 }
 
-// A reader that was away for longer than records live goes on with what is
-// there.
+// A reader that stopped for longer than records are kept goes on with the oldest
+// record.
 func TestTrimmedRecords(t *testing.T) {
 	s := &stream{
 		shards: []fakeShard{{id: "one", first: 1, last: 2, open: true}},

@@ -8,7 +8,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// TableInput is the template's table as CreateTable takes it.
+// TableInput converts the template's table for CreateTable.
 func TableInput(t template.Table) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
 		TableName:   aws.String(t.LogicalID),

@@ -13,18 +13,18 @@ import (
 	"dcv-session-broker/internal/local/agent"
 )
 
-// An agentFault is why a host's agent cannot run scripts, or tell how they ended. What it then says is as its own code says
-// it (version 3.3.1142.0, run): it is the only clue that an operator gets.
+// An agentFault is why a host's agent cannot run scripts, or report their end. The texts are those of the agent (version
+// 3.3.1142.0, observed): an operator sees nothing else.
 type agentFault string
 
-// The names are those of the controls.
+// The values are the names of the controls.
 const (
 	noExec     agentFault = "no-exec"
 	fullDisk   agentFault = "fill-disk"
 	deadWorker agentFault = "kill-worker"
 )
 
-// buffered is how many commands the host's agent has and has not begun.
+// buffered returns how many commands the host's agent has not begun.
 func (h *host) buffered() (n int) {
 	for _, i := range h.waiting {
 		if i.status == inProgress && !i.settled && i.diedAt.IsZero() {
@@ -34,12 +34,11 @@ func (h *host) buffered() (n int) {
 	return n
 }
 
-// noise is what the dynamic linker says whenever a program starts on a host whose ld.so.preload names a library that is
-// not there.
+// noise is the dynamic linker's message at each start of a program if the host's ld.so.preload names a missing library.
 const noise = "ERROR: ld.so: object '/usr/lib64/libmonitor.so' from /etc/ld.so.preload cannot be preloaded " +
 	"(cannot open shared object file): ignored.\n"
 
-// writeScript writes a step's script where the shell is to run it.
+// writeScript writes a step's script to the file that the shell runs.
 func (j *job) writeScript(path, text string) error {
 	switch j.fault {
 	case fullDisk:
@@ -51,8 +50,8 @@ func (j *job) writeScript(path, text string) error {
 	return writeExecutable(path, []byte(text))
 }
 
-// workerDied is how a command ends whose worker process died: as a failure of the first step, which has no standard
-// output or error, but this text for what a list shows.
+// workerDied returns the results of a command whose worker process died: the first step failed, without standard
+// output and error, and a list shows this text.
 func workerDied(now time.Time) []stepResult {
 	return []stepResult{{
 		status: types.CommandPluginStatusFailed, details: "Failed", code: 1, start: now, end: now,

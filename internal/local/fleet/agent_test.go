@@ -7,7 +7,7 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
-// Standard error is told apart from standard output, and does not make a command fail.
+// Standard error is separate from standard output, and does not make a command fail.
 func TestNoiseIsOnStandardErrorOnly(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("echo answer"))
 	host := f.host(1)
@@ -29,12 +29,12 @@ func TestNoiseIsOnStandardErrorOnly(t *testing.T) {
 	}
 }
 
-// A script that cannot be run has no standard output: why is told in another place each time.
+// A script that cannot be run has no standard output. Where the reason is depends on the fault.
 func TestAnAgentThatCannotRunTheScriptSaysWhy(t *testing.T) {
 	for _, c := range []struct {
 		fault  func(*fleet.Fleet) func(string) error
 		code   int32
-		output string // in the list, and in standard error
+		output string // in the list and in standard error
 	}{
 		{func(f *fleet.Fleet) func(string) error { return f.NoExec }, 126, "_script.sh: Permission denied"},
 		{func(f *fleet.Fleet) func(string) error { return f.FillDisk }, 1, "no space left on device"},
@@ -51,7 +51,7 @@ func TestAnAgentThatCannotRunTheScriptSaysWhy(t *testing.T) {
 		if got := *i.CommandPlugins[0].Output; !strings.Contains(got, c.output) || !strings.HasPrefix(got, "\n----------ERROR-------\n") {
 			t.Errorf("output in the list: %q", got)
 		}
-		f.do(f.MendAgent, host)
+		f.do(f.RepairAgent, host)
 		f.await(f.send(host), host, "Success")
 	}
 }

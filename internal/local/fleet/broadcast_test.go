@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// One command asks the whole fleet, of both platforms, for something that takes no parameters.
+// One command without parameters reaches the whole fleet, on both platforms.
 func TestABroadcastWithoutParametersReachesEveryHostOfTheFleet(t *testing.T) {
 	d := linux("dcv list-sessions")
 	d.Steps = append(d.Steps, template.Step{
@@ -36,7 +36,7 @@ func TestABroadcastWithoutParametersReachesEveryHostOfTheFleet(t *testing.T) {
 		case silent:
 			f.await(command, id, "Delayed")
 		case windows:
-			eventually(t, func() error { // Failed where there is no PowerShell
+			eventually(t, func() error { // Failed if there is no PowerShell
 				if got := f.status(command, id); got != "Success" && got != "Failed" {
 					return fmt.Errorf("the command is %s on the Windows host", got)
 				}

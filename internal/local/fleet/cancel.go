@@ -11,7 +11,8 @@ import (
 
 var errCancelled = errors.New("the command was cancelled")
 
-// CancelCommand is Systems Manager's: what no host has begun ends at once, what runs is ended by its host.
+// CancelCommand simulates Systems Manager's: invocations that no host has begun end immediately; the host ends those
+// that run.
 func (f *Fleet) CancelCommand(_ context.Context, in *ssm.CancelCommandInput, _ ...func(*ssm.Options)) (*ssm.CancelCommandOutput, error) {
 	if len(deref(in.CommandId)) != commandIDLength {
 		return nil, invalid("commandId: must have length %d", commandIDLength)
@@ -54,7 +55,7 @@ func (f *Fleet) cancel(i *invocation) {
 		f.become(i, cancelling)
 		if s, runs := i.host.running[i]; runs {
 			s.end(errCancelled)
-		} else if slices.Contains(f.ready, i) || i.host.reachable() { // its agent has not begun it
+		} else if slices.Contains(f.ready, i) || i.host.reachable() { // its agent has not begun the invocation
 			f.settle(i, cancelled)
 		}
 	}

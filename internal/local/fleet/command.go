@@ -12,26 +12,26 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// command is one SendCommand.
+// command is the result of one SendCommand.
 type command struct {
 	id         string
 	document   template.Document
-	parameters map[string]string // those given, and the others' defaults
+	parameters map[string]string // the given ones, and defaults
 	comment    string
-	taken      types.Command // what SendCommand answered
+	taken      types.Command // SendCommand's answer
 	requested  time.Time
-	deliverBy  time.Time // a host that has not been given the command by then never is
-	expires    time.Time // whatever has no end by then ends as DeliveryTimedOut
+	deliverBy  time.Time // after it the command is delivered to no further host
+	expires    time.Time // then invocations without an end end as DeliveryTimedOut
 	expiry     *time.Timer
 
-	atOnce      int // MaxConcurrency
+	concurrency int // MaxConcurrency
 	maxErrors   int
 	invocations []*invocation
-	next        int // the first invocation not sent yet
+	next        int // the first invocation that is not sent
 	underWay    int
 	errors      int
 	done        bool
-	ended       string // how it ended as a whole, before any host had it
+	ended       string // how it ended as a whole, before any host received it
 }
 
 // invocation is a command on one host.
@@ -39,14 +39,14 @@ type invocation struct {
 	command *command
 	host    *host
 	status  status
-	sent    bool         // counts as under way, until it ends
+	sent    bool         // it is under way until it ends
 	results []stepResult // nil until the host has reported the end
-	settled bool         // the results are there but the host could not report them yet
-	// diedAt is when its host was turned off amid it, or its agent's worker was killed.
+	settled bool         // there are results that the host could not report yet
+	// diedAt is when its host was turned off while it ran, or the agent's worker was killed.
 	diedAt time.Time
 }
 
-// status is a state in the life of an invocation, with the names that Systems Manager has for it.
+// status is a state of an invocation, with Systems Manager's names for it.
 //
 //	Pending ─┬─▶ InProgress ─┬─▶ Success, Failed, ExecutionTimedOut
 //	         │               ├─▶ Cancelled
@@ -73,13 +73,13 @@ var (
 	cancelled         = status{code: types.CommandInvocationStatusCancelled, details: "Cancelled", ended: true}
 )
 
-// begin starts a command's life.
+// begin starts a command.
 func (f *Fleet) begin(c *command) {
 	f.commands[c.id] = c
 	f.sent = append(f.sent, c)
 	f.forget()
 	c.expiry = time.AfterFunc(c.expires.Sub(f.now()), func() {
-		_ = f.change(func() error { f.expire(c); return nil }) // after Close there is nothing to expire
+		_ = f.change(func() error { f.expire(c); return nil }) // after Close nothing expires
 	})
 	f.log.Info("command sent", "Command", c.id, "Document", c.document.LogicalID, "Hosts", len(c.invocations),
 		"Comment", c.comment)
@@ -103,9 +103,9 @@ func (c *command) finished() bool {
 	return !slices.ContainsFunc(c.invocations, func(i *invocation) bool { return !i.status.ended })
 }
 
-// advance sends the command to as many more hosts as may have it at once.
+// advance sends the command to further hosts, up to its concurrency.
 func (f *Fleet) advance(c *command) {
-	for c.underWay < c.atOnce && c.next < len(c.invocations) {
+	for c.underWay < c.concurrency && c.next < len(c.invocations) {
 		i := c.invocations[c.next]
 		c.next++
 		if i.status.ended {
@@ -125,7 +125,7 @@ func (f *Fleet) advance(c *command) {
 	}
 }
 
-// result is how the command as a whole ended.
+// result returns how the command as a whole ended.
 func (c *command) result() string {
 	is := func(s status) func(*invocation) bool {
 		return func(i *invocation) bool { return i.status == s }
@@ -144,8 +144,8 @@ func (c *command) result() string {
 	return string(types.CommandStatusSuccess)
 }
 
-// deliver gives the host the command, if it can be reached in time. Having waited for its turn in this process does not
-// count: f.ready is not part of the world that is simulated.
+// deliver gives the command to the host, if it can be reached in time. The wait in f.ready does not count: that queue
+// is not part of the simulated system.
 func (f *Fleet) deliver(i *invocation) {
 	inTime := i.status == inProgress || !f.now().After(i.command.deliverBy)
 	if i.host.reachable() && inTime {
@@ -156,7 +156,7 @@ func (f *Fleet) deliver(i *invocation) {
 	f.await(i)
 }
 
-// await leaves an invocation to its host, for when it can be reached again.
+// await adds an invocation to those that wait until the host can be reached.
 func (f *Fleet) await(i *invocation) {
 	if f.now().Before(i.command.expires) {
 		i.host.waiting = append(slices.DeleteFunc(i.host.waiting, func(w *invocation) bool { return w.status.ended }), i)
@@ -166,9 +166,9 @@ func (f *Fleet) await(i *invocation) {
 	}
 }
 
-// goOn is for a host that can perhaps be reached again: its agent reports what it did, or that it was interrupted in it,
-// and is given what waits.
-func (f *Fleet) goOn(h *host) {
+// resume is called when a host may be reachable again: its agent reports what it did, or that it was interrupted, and
+// gets the waiting invocations.
+func (f *Fleet) resume(h *host) {
 	if !h.reachable() {
 		return
 	}
@@ -189,8 +189,8 @@ func (f *Fleet) goOn(h *host) {
 	}
 }
 
-// report ends an invocation as its steps did. Where the reply is too long for the agent nobody hears of it any more, and
-// the command expires.
+// report ends an invocation with the results of its steps. If the reply is too long for the agent, it is lost, and the
+// command expires.
 func (f *Fleet) report(i *invocation) {
 	var texts []string
 	for _, r := range i.results {
@@ -207,7 +207,7 @@ func (f *Fleet) report(i *invocation) {
 	}
 }
 
-// reportDeath ends an invocation that its host or its worker died amid, when the agent has run long enough since to say so.
+// reportDeath ends an invocation whose host or worker died, after the time that the agent takes to report that.
 func (f *Fleet) reportDeath(i *invocation) {
 	since := i.diedAt
 	if i.host.StartedAt.After(since) {
@@ -221,11 +221,11 @@ func (f *Fleet) reportDeath(i *invocation) {
 	}
 	f.await(i)
 	time.AfterFunc(left, func() {
-		_ = f.change(func() error { f.goOn(i.host); return nil }) // after Close nobody reports anything
+		_ = f.change(func() error { f.resume(i.host); return nil }) // after Close nobody reports anything
 	})
 }
 
-// run starts the scripts that there are slots for.
+// run starts scripts while there are free slots.
 func (f *Fleet) run() {
 	for f.slots > 0 && len(f.ready) > 0 && !f.closed {
 		i := f.ready[0]
@@ -247,8 +247,8 @@ func (f *Fleet) run() {
 	}
 }
 
-// patience is how long a script holds its slot.
-const patience = 2 * time.Second
+// slotTime is how long a script holds its slot.
+const slotTime = 2 * time.Second
 
 // start runs an invocation's steps on its host.
 func (f *Fleet) start(i *invocation) {
@@ -257,33 +257,33 @@ func (f *Fleet) start(i *invocation) {
 	i.host.running[i] = s
 	f.slots--
 	slot := true
-	giveBack := func() { // with the lock
+	releaseSlot := func() { // with the lock
 		if slot {
 			slot = false
 			f.slots++
 		}
 	}
-	impatience := time.AfterFunc(patience, func() {
-		_ = f.change(func() error { giveBack(); return nil })
+	slotTimer := time.AfterFunc(slotTime, func() {
+		_ = f.change(func() error { releaseSlot(); return nil })
 	})
 	job := f.jobOf(i)
 	f.scripts.Go(func() {
 		results, workerDiedAt := job.run(ctx)
-		impatience.Stop()
+		slotTimer.Stop()
 		cause := context.Cause(ctx)
 		end(nil)
 		_ = f.change(func() error {
-			giveBack()
+			releaseSlot()
 			delete(i.host.running, i)
 			f.ran(i, results, workerDiedAt, cause)
-			f.goOn(i.host) // a worker of its agent's is free
+			f.resume(i.host) // the agent has a free worker
 			return nil
 		})
 		close(s.ended)
 	})
 }
 
-// ran takes what a script left, or notes that it was ended from outside.
+// ran takes a script's results, or notes that it was interrupted.
 func (f *Fleet) ran(i *invocation, results []stepResult, workerDiedAt time.Time, cause error) {
 	if i.status.ended {
 		return
@@ -304,8 +304,8 @@ func (f *Fleet) ran(i *invocation, results []stepResult, workerDiedAt time.Time,
 	case !i.diedAt.IsZero():
 		f.reportDeath(i)
 	default:
-		// Only a cancellation ends the script of a host that can be reached: one that stops is back only when its
-		// scripts are gone.
+		// Only a cancel interrupts the script of a reachable host: a host that stops is reachable again only
+		// after its scripts have ended.
 		f.end(i, cancelled)
 	}
 }
@@ -317,7 +317,7 @@ func (f *Fleet) become(i *invocation, s status) {
 	}
 }
 
-// end ends an invocation. After too many errors those that no host has begun are not begun any more.
+// end ends an invocation. After too many errors it also ends those that no host has begun.
 func (f *Fleet) end(i *invocation, s status) {
 	c := i.command
 	f.settle(i, s)
@@ -341,24 +341,24 @@ func (f *Fleet) settle(i *invocation, s status) {
 	}
 }
 
-// ClockSet is called when the clock (Options.Now) was set on: what has had no answer in time by now ends, and what waits
-// for its time goes on.
+// ClockSet must be called after the clock (Options.Now) was set forward: invocations without an answer in time end, and
+// those that wait for a time go on.
 func (f *Fleet) ClockSet() {
-	_ = f.change(func() error { // after Close there is nothing to expire
+	_ = f.change(func() error { // after Close nothing expires
 		for _, c := range f.sent {
 			if !f.now().Before(c.expires) {
 				f.expire(c)
 			}
 		}
 		for _, h := range f.hosts {
-			f.goOn(h)
+			f.resume(h)
 		}
 		return nil
 	})
 }
 
-// expire ends what has had no answer in time: commands for hosts that could not be reached, and those of which nobody
-// knows how they ended. What runs, or is about to, has an end soon.
+// expire ends the invocations without an answer in time: those of unreachable hosts, and those whose end is not
+// known. Invocations that run, or are about to, end by themselves.
 func (f *Fleet) expire(c *command) {
 	for _, i := range c.invocations {
 		_, isRunning := i.host.running[i]

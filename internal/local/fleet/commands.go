@@ -11,15 +11,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// noInstancesInTag is how a command by tag ends that finds nobody.
+// noInstancesInTag is how a command by tag ends that finds no host.
 const noInstancesInTag = "NoInstancesInTag"
 
-// EndBroadcasts has commands by tag end as a whole from now on, with these details, before any host has them. "" ends that.
+// EndBroadcasts makes commands by tag end as a whole from now on, with these status details, before any host receives
+// them. "" undoes it.
 func (f *Fleet) EndBroadcasts(details string) {
-	_ = f.change(func() error { f.endBroadcasts = details; return nil }) // after Close nobody sends any
+	_ = f.change(func() error { f.endBroadcasts = details; return nil }) // after Close no command is sent
 }
 
-// broadcast decides whether a command by tag ends as a whole. It returns who has it.
+// broadcast decides whether a command by tag ends as a whole. It returns the hosts that receive it.
 func (f *Fleet) broadcast(hosts []*host) (to []*host, ended string) {
 	switch {
 	case len(hosts) == 0:
@@ -30,7 +31,7 @@ func (f *Fleet) broadcast(hosts []*host) (to []*host, ended string) {
 	return hosts, ""
 }
 
-// shown is the command as ListCommands shows it now.
+// shown returns the command in the form of ListCommands.
 func (c *command) shown() types.Command {
 	out := c.taken
 	switch status := c.result(); {
@@ -47,7 +48,7 @@ func (c *command) shown() types.Command {
 // invokedAfter is the format of that filter's value (API reference, CommandFilter).
 const invokedAfter = "2006-01-02T15:04:05Z"
 
-// ListCommands is Systems Manager's, the newest first.
+// ListCommands simulates Systems Manager's: the newest first.
 func (f *Fleet) ListCommands(_ context.Context, in *ssm.ListCommandsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
 	size := int32(maxInvocationsPage)
 	if in.MaxResults != nil {

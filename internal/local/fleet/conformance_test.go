@@ -23,7 +23,7 @@ func TestTheFleetConforms(t *testing.T) {
 	ssmtest.Run(t, func(t *testing.T, test func(*testing.T, ssmtest.Factory)) { test(t, newConforming) })
 }
 
-// conforming is a fleet whose clock can be set on.
+// conforming is a fleet whose clock can be set forward.
 type conforming struct {
 	*fleet.Fleet
 	t     *testing.T
@@ -87,7 +87,7 @@ func (c *conforming) Change(id string, what ssmtest.Change) {
 		ssmtest.Stop: c.Stop, ssmtest.Hibernate: c.Hibernate, ssmtest.Terminate: c.Terminate, ssmtest.Start: c.Start,
 		ssmtest.Disconnect: c.Disconnect, ssmtest.Reconnect: c.Reconnect, ssmtest.Silence: c.Silence, ssmtest.Speak: c.Speak,
 		ssmtest.Untag: c.Untag, ssmtest.Tag: c.Tag,
-		ssmtest.KillWorker: c.KillWorker, ssmtest.MendAgent: c.MendAgent,
+		ssmtest.KillWorker: c.KillWorker, ssmtest.RepairAgent: c.RepairAgent,
 		ssmtest.NotLinux: func(id string) error { return c.SetPlatform(id, "Windows") },
 	}[what](id))
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Disconnect takes the host from Systems Manager, which then refuses commands for it with InvalidInstanceId. Scripts run
-// on, but nobody learns how they ended until Reconnect.
+// Disconnect disconnects the host from Systems Manager, which then refuses commands for it with InvalidInstanceId.
+// Scripts run on, but their end is not known until Reconnect.
 func (f *Fleet) Disconnect(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Disconnected = true; return nil })
 }
@@ -21,30 +21,30 @@ func (f *Fleet) Reconnect(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Disconnected = false; return nil })
 }
 
-// Silence lets the host vanish unnoticed: Systems Manager takes commands that name it, since it was there a moment ago,
-// but cannot deliver them. They wait for Speak, as long as they are valid. Scripts run on as after Disconnect. A silent
-// host that is stopped is taken still: the real one can be late to notice that, too.
+// Silence makes the host unreachable without Systems Manager's noticing: it accepts commands for the host but cannot
+// deliver them. They wait for Speak, as long as they are valid. Scripts run on as after Disconnect. Commands for a
+// silent host that is stopped are accepted, too: the real Systems Manager can be late to notice that.
 func (f *Fleet) Silence(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Silent = true; return nil })
 }
 
-// Speak undoes Silence: the host is given what waits for it and is still valid.
+// Speak undoes Silence: the host gets the waiting commands that are still valid.
 func (f *Fleet) Speak(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Silent = false; return nil })
 }
 
-// LoseEvents has the events vanish that tell how commands ended on the host: EventBridge's delivery is best effort. Who
-// asks Systems Manager learns it all the same.
+// LoseEvents drops the events about the end of commands on the host: EventBridge's delivery is best effort. Systems
+// Manager still answers calls about them.
 func (f *Fleet) LoseEvents(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.LosesEvents = true; return nil })
 }
 
-// DeliverEvents undoes LoseEvents. What was lost stays lost.
+// DeliverEvents undoes LoseEvents. Lost events stay lost.
 func (f *Fleet) DeliverEvents(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.LosesEvents = false; return nil })
 }
 
-// Untag takes the fleet's tag from the host: the policy of whoever sends commands then denies them for it.
+// Untag removes the fleet's tag from the host: the policy of the caller then denies commands for it.
 func (f *Fleet) Untag(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Untagged = true; return nil })
 }
@@ -54,7 +54,7 @@ func (f *Fleet) Tag(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Untagged = false; return nil })
 }
 
-// Unmanage takes the host from Systems Manager altogether, as if its agent had never got there.
+// Unmanage removes the host from Systems Manager, as if its agent had never registered.
 func (f *Fleet) Unmanage(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Unmanaged = true; return nil })
 }
@@ -64,8 +64,8 @@ func (f *Fleet) Manage(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Unmanaged = false; return nil })
 }
 
-// TakeProfile takes the instance profile from the host. What the agent has of its credentials lasts: to be known to
-// Systems Manager no more, it has to be unmanaged, too.
+// TakeProfile removes the host's instance profile. The agent's credentials stay valid: to remove the host from
+// Systems Manager, call Unmanage, too.
 func (f *Fleet) TakeProfile(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.NoProfile = true; return nil })
 }
@@ -75,7 +75,7 @@ func (f *Fleet) GiveProfile(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.NoProfile = false; return nil })
 }
 
-// Downgrade gives the host an agent that is older than 3.3.2746.0, and pastes every parameter into the script.
+// Downgrade gives the host an agent older than 3.3.2746.0, which pastes every parameter into the script.
 func (f *Fleet) Downgrade(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.OldAgent = true; return nil })
 }
@@ -85,8 +85,8 @@ func (f *Fleet) Upgrade(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.OldAgent = false; return nil })
 }
 
-// MakeNoise has every program of the host complain on standard error, as those of a host do whose ld.so.preload names a
-// library that is gone. It does no harm there.
+// MakeNoise makes every program of the host print a message on standard error, as on a host whose ld.so.preload names a
+// missing library. There it is harmless.
 func (f *Fleet) MakeNoise(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Noisy = true; return nil })
 }
@@ -96,24 +96,24 @@ func (f *Fleet) StopNoise(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.Noisy = false; return nil })
 }
 
-// NoExec mounts the host's /var noexec: its agent writes scripts there, and the shell may not run them.
+// NoExec mounts the host's /var noexec: its agent writes scripts there, and the shell cannot run them.
 func (f *Fleet) NoExec(hostID string) error { return f.setAgentFault(hostID, noExec) }
 
-// FillDisk leaves the agent no room to write a script.
+// FillDisk fills the disk, so that the agent cannot write a script.
 func (f *Fleet) FillDisk(hostID string) error { return f.setAgentFault(hostID, fullDisk) }
 
-// KillWorker has the process die in which the agent runs a command, each time. The script goes on, nobody hears how it
-// ended, and a minute later the agent reports a failure.
+// KillWorker kills the agent's worker process in each command. The script goes on, its end is not reported, and a
+// minute later the agent reports a failure.
 func (f *Fleet) KillWorker(hostID string) error { return f.setAgentFault(hostID, deadWorker) }
 
-// MendAgent undoes NoExec, FillDisk and KillWorker.
-func (f *Fleet) MendAgent(hostID string) error { return f.setAgentFault(hostID, "") }
+// RepairAgent undoes NoExec, FillDisk and KillWorker.
+func (f *Fleet) RepairAgent(hostID string) error { return f.setAgentFault(hostID, "") }
 
 func (f *Fleet) setAgentFault(hostID string, fault agentFault) error {
 	return f.set(hostID, func(h *host) error { h.AgentFault = fault; return nil })
 }
 
-// StopWhenEmpty gives the host the tag DcvStopWhenEmpty=true: whoever may stop such hosts may stop it.
+// StopWhenEmpty gives the host the tag DcvStopWhenEmpty=true, by which a policy allows stopping it.
 func (f *Fleet) StopWhenEmpty(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = true; return nil })
 }
@@ -123,7 +123,7 @@ func (f *Fleet) KeepWhenEmpty(hostID string) error {
 	return f.set(hostID, func(h *host) error { h.StopsWhenEmpty = false; return nil })
 }
 
-// SetOwnerTag gives the host the tag DcvOwner with that value; "" takes it away.
+// SetOwnerTag gives the host the tag DcvOwner with that value; "" removes it.
 func (f *Fleet) SetOwnerTag(hostID, owner string) error {
 	return f.set(hostID, func(h *host) error { h.OwnerTag = owner; return nil })
 }
@@ -136,8 +136,7 @@ func (f *Fleet) Break(hostID string) error {
 	})
 }
 
-// Mute makes every call of the host's dcv print nothing and succeed, though it does nothing: what is called dcv there is
-// not it.
+// Mute makes every call of the host's dcv do nothing, print nothing and succeed, as if another program had its name.
 func (f *Fleet) Mute(hostID string) error {
 	return f.set(hostID, func(h *host) error { return writeWhole(filepath.Join(f.StateDir(h.id), "mute"), nil, 0o644) })
 }
@@ -145,15 +144,15 @@ func (f *Fleet) Mute(hostID string) error {
 // floodSessions is more than one host may have in the table: MaxSessionsPerHost is 500.
 const floodSessions = "600\n"
 
-// Flood makes the host's dcv list 600 sessions more at each call, which nobody has seen before.
+// Flood makes the host's dcv list 600 new sessions more at each call.
 func (f *Fleet) Flood(hostID string) error {
 	return f.set(hostID, func(h *host) error {
 		return writeWhole(filepath.Join(f.StateDir(h.id), "flood"), []byte(floodSessions), 0o644)
 	})
 }
 
-// Mend undoes Break, Mute and Flood, and whatever else ails the host's DCV server.
-func (f *Fleet) Mend(hostID string) error {
+// Repair undoes Break, Mute and Flood, and every other fault of the host's DCV server.
+func (f *Fleet) Repair(hostID string) error {
 	return f.set(hostID, func(h *host) error {
 		for _, name := range []string{"broken", "hang", "garbage", "mute", "flood"} {
 			if err := os.Remove(filepath.Join(f.StateDir(h.id), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -164,8 +163,8 @@ func (f *Fleet) Mend(hostID string) error {
 	})
 }
 
-// SetPlatform makes the host a Windows machine, or a Linux one again. Windows hosts answer Systems Manager as they
-// would, but a PowerShell step runs only where there is a pwsh.
+// SetPlatform makes the host a Windows or a Linux machine. A Windows host answers Systems Manager as a real one,
+// but a PowerShell step runs only if this machine has pwsh.
 func (f *Fleet) SetPlatform(hostID, platform string) error {
 	return f.set(hostID, func(h *host) error {
 		if platform != "Linux" && platform != "Windows" {
@@ -176,8 +175,8 @@ func (f *Fleet) SetPlatform(hostID, platform string) error {
 	})
 }
 
-// SetClockOffset puts the host's clock ahead of everybody else's, or behind, in whole seconds: scripts see it in `date`,
-// sessions started from now on in their creation time. This machine's date has to know -d @SECONDS, as those of Linux do.
+// SetClockOffset sets the host's clock ahead or behind, in whole seconds: `date` in scripts shows it, and the creation
+// times of sessions that start from now on. This machine's date must have -d @SECONDS, as on Linux.
 func (f *Fleet) SetClockOffset(hostID string, offset time.Duration) error {
 	return f.set(hostID, func(h *host) error {
 		date, err := exec.LookPath("date")
@@ -191,7 +190,7 @@ func (f *Fleet) SetClockOffset(hostID string, offset time.Duration) error {
 	})
 }
 
-// set changes a host, and lets it go on with what waits for it.
+// set changes a host, and resumes what waits for it.
 func (f *Fleet) set(hostID string, do func(*host) error) error {
 	return f.change(func() error {
 		h, err := f.known(hostID)
@@ -201,7 +200,7 @@ func (f *Fleet) set(hostID string, do func(*host) error) error {
 		if err := do(h); err != nil {
 			return err
 		}
-		f.goOn(h)
+		f.resume(h)
 		return f.save(h)
 	})
 }

@@ -3,21 +3,22 @@
 #
 # Its server is the directory $DCV_STATE. A session is one file in it, whose content is the session's JSON object as
 # `dcv describe-session -j` prints it and whose name says the ID: the ID's bytes in lower-case hex, or, where these are
-# more than 240 digits (file names are short), "sha256-" and the ID's SHA-256 in hex; then ".json". Beside NAME.json:
+# more than 240 digits (file names are short), "sha256-" and the ID's SHA-256 in hex; then ".json". Other files of a
+# session NAME:
 #   NAME.connections  what `list-connections -j` prints ([] without it); with it, num-of-connections is the number of
 #                     objects in it, whatever NAME.json says
 #   NAME.stuck        closing the session fails with this text
-#   NAME.next         takes NAME.json's place when the session is closed: an automatic console session comes back
-# Files that make the server ill, each for as long as it is there:
+#   NAME.next         replaces NAME.json when the session is closed, as an automatic console session is created again
+# Files that cause a fault of the server, each as long as it exists:
 #   broken   every call fails, with the file's text on standard error
 #   hang     every call hangs; with a session's NAME in it only the close of that session does
 #   garbage  list-sessions -j prints this instead
-#   mute     every call prints nothing, does nothing and succeeds, as a wrapper does that has lost its dcv
-#   flood    each list-sessions -j has as many sessions more as the file says, which are made up
-# What dcv prints where there are no sessions is documented nowhere. These files say it, in place of what 2024.0 prints:
-#   none       for list-sessions -j, in place of []
-#   none-text  for list-sessions, in place of a sentence
-# A file must appear whole (written elsewhere, then renamed), since calls may come at any time.
+#   mute     every call prints nothing, does nothing and succeeds, as a wrapper without its dcv does
+#   flood    each list-sessions -j has that many additional new sessions
+# What dcv prints if there are no sessions is not documented. These files replace what 2024.0 prints:
+#   none       for list-sessions -j, instead of []
+#   none-text  for list-sessions, instead of a sentence
+# A file must be renamed into place, since a call may read it at any time.
 set -u
 
 fail() {
@@ -31,12 +32,12 @@ locate() {
   shift "$#"
   case $id in
   *[!A-Za-z0-9._-]*)
-    # The digits are one word a byte: the splitting is wanted.
-    # shellcheck disable=SC2046
+    # The digits are one word for each byte, so they must be split. shellcheck
+    # disable=SC2046
     set -- $(printf %s "$id" | od -An -v -tx1)
     ;;
   *)
-    # Most IDs: without a program for it.
+    # Most IDs need no other program.
     rest=$id
     while [ -n "$rest" ]; do
       set -- "$@" "'${rest%"${rest#?}"}"
@@ -90,7 +91,7 @@ if [ -e "$DCV_STATE/hang" ]; then
 fi
 
 # Prints the sessions in these files, as lines or, if json is set, as JSON: a list of them, or with one set just the one.
-# Whatever ends while this runs is skipped.
+# Sessions that end meanwhile are skipped.
 print_sessions() {
   JSON=$json ONE=${one:-} FLOOD=${flood:-0} CALL=${call:-} LC_ALL=C awk '
     function member(s, key,   r) {

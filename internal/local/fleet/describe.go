@@ -19,8 +19,9 @@ const (
 	defaultInstancesPage = 10
 )
 
-// DescribeInstanceInformation is Systems Manager's: the managed nodes and whether they can be reached, by ID. A node that
-// has stopped is not in it; one that runs and fails its health check is, as ConnectionLost (amazon-ssm-agent issue 407).
+// DescribeInstanceInformation simulates Systems Manager's: the managed nodes by ID, and whether they can be reached. A
+// node that has stopped is not in it; one that runs and fails its health check is, as ConnectionLost (amazon-ssm-agent
+// issue 407).
 func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeInstanceInformationInput, _ ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error) {
 	if in.InstanceInformationFilterList != nil {
 		return nil, notSimulated("InstanceInformationFilterList, which is deprecated")
@@ -64,7 +65,7 @@ func (f *Fleet) DescribeInstanceInformation(_ context.Context, in *ssm.DescribeI
 	return &ssm.DescribeInstanceInformationOutput{InstanceInformationList: listed, NextToken: next}, err
 }
 
-// fits: the values of one filter are alternatives.
+// fits tells whether a host matches a filter, whose values are alternatives.
 func (f *Fleet) fits(h *host, key string, values []string) (bool, error) {
 	if tag, isTag := strings.CutPrefix(key, "tag:"); isTag {
 		return f.tagged(h, tag, values), nil
@@ -122,7 +123,7 @@ func (f *Fleet) information(h *host) types.InstanceInformation {
 	}
 }
 
-// GetServiceSetting is Systems Manager's, of one setting: Default Host Management Configuration.
+// GetServiceSetting simulates Systems Manager's for one setting: Default Host Management Configuration.
 func (f *Fleet) GetServiceSetting(_ context.Context, in *ssm.GetServiceSettingInput, _ ...func(*ssm.Options)) (*ssm.GetServiceSettingOutput, error) {
 	const id = "/ssm/managed-instance/default-ec2-instance-management-role"
 	if deref(in.SettingId) != id {

@@ -13,10 +13,10 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// onlyVersion is that of every document.
+// onlyVersion is the version of every document.
 const onlyVersion = "1"
 
-// DescribeDocument is Systems Manager's.
+// DescribeDocument simulates Systems Manager's.
 func (f *Fleet) DescribeDocument(_ context.Context, in *ssm.DescribeDocumentInput, _ ...func(*ssm.Options)) (*ssm.DescribeDocumentOutput, error) {
 	d, err := f.document(deref(in.Name), deref(in.DocumentVersion), deref(in.VersionName))
 	if err != nil {
@@ -38,7 +38,7 @@ func (f *Fleet) DescribeDocument(_ context.Context, in *ssm.DescribeDocumentInpu
 	}}, nil
 }
 
-// GetDocument is Systems Manager's.
+// GetDocument simulates Systems Manager's.
 func (f *Fleet) GetDocument(_ context.Context, in *ssm.GetDocumentInput, _ ...func(*ssm.Options)) (*ssm.GetDocumentOutput, error) {
 	if in.DocumentFormat != "" && in.DocumentFormat != types.DocumentFormatJson {
 		return nil, notSimulated("a document in another format than JSON")

@@ -25,8 +25,8 @@ const (
 	maxReservations    = 1000
 )
 
-// DescribeInstances is EC2's: its machines by ID, those that were terminated too for a while. One ID that it does not
-// know fails the whole call, whereas a filter just does not match. Every instance is a reservation of its own.
+// DescribeInstances simulates EC2's: the machines by ID, for some time also terminated ones. One unknown ID fails the
+// whole call; a filter that matches nothing does not. Every instance has its own reservation.
 func (f *Fleet) DescribeInstances(_ context.Context, in *ec2.DescribeInstancesInput, _ ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
 	if err := validateDescribe(in); err != nil {
 		return nil, err
@@ -54,13 +54,13 @@ func (f *Fleet) DescribeInstances(_ context.Context, in *ec2.DescribeInstancesIn
 		}
 	}
 	listed, next, err := page(found, in.NextToken, in.MaxResults, maxReservations, minReservations, maxReservations)
-	if err != nil { // checked before, but for the token
+	if err != nil { // all else was checked before: the token is not valid
 		return nil, ec2Refusal("InvalidNextToken", "The token '%s' is not valid", deref(in.NextToken))
 	}
 	return &ec2.DescribeInstancesOutput{Reservations: listed, NextToken: next}, nil
 }
 
-// An ID of an instance. Real ones are hexadecimal; hosts may have names that say more here.
+// instanceID matches an instance's ID. Real ones are hexadecimal; here other letters are allowed.
 var instanceID = regexp.MustCompile(`^i-(\w{8}|\w{17})$`)
 
 func validateDescribe(in *ec2.DescribeInstancesInput) error {
@@ -96,7 +96,7 @@ func validateDescribe(in *ec2.DescribeInstancesInput) error {
 	return nil
 }
 
-// instances are the machines that EC2 shows.
+// instances returns the machines that EC2 shows.
 func (f *Fleet) instances() map[string]*host {
 	shown := map[string]*host{}
 	for id, h := range f.hosts {
@@ -112,7 +112,7 @@ func (f *Fleet) instances() map[string]*host {
 	return shown
 }
 
-// passes: every filter has a value that fits.
+// passes tells whether every filter has a value that matches.
 func (f *Fleet) passes(h *host, filters []types.Filter) bool {
 	for _, filter := range filters {
 		var fits bool
@@ -156,7 +156,7 @@ var stateCodes = map[types.InstanceStateName]int32{
 	types.InstanceStateNameStopped:      80,
 }
 
-// stateReason is why the machine is off, with EC2's codes (API reference, StateReason); nil for one that runs.
+// stateReason returns why the machine is off, with EC2's codes (API reference, StateReason); nil if it runs.
 func (h *host) stateReason() *types.StateReason {
 	code, message := "Client.UserInitiatedShutdown", "User initiated shutdown"
 	switch {
@@ -175,7 +175,7 @@ func (f *Fleet) reservation(h *host) types.Reservation {
 		State:       &types.InstanceState{Code: aws.Int32(stateCodes[state]), Name: state},
 		StateReason: h.stateReason(),
 	}
-	if h.Platform == "Windows" { // Linux is shown by saying nothing
+	if h.Platform == "Windows" { // Linux has no value
 		i.Platform = types.PlatformValuesWindows
 	}
 	if !h.NoProfile {

@@ -38,7 +38,7 @@ func ec2Filter(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
-// instances asks page by page, and gives "state reason" for each instance.
+// instances reads all pages, and returns "state reason" for each instance.
 func instances(t *testing.T, api ec2.DescribeInstancesAPIClient, in *ec2.DescribeInstancesInput) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -64,11 +64,11 @@ func instances(t *testing.T, api ec2.DescribeInstancesAPIClient, in *ec2.Describ
 func TestInstancesAreDescribedWithTheirStatesAndReasons(t *testing.T) {
 	f := newFleet(t, fleet.Options{})
 	ids := f.hosts(7)
-	f.startSession("mi-01234567890abcdef", fleet.Session{ID: "a", Owner: "u"}) // not EC2's
+	f.startSession("mi-01234567890abcdef", fleet.Session{ID: "a", Owner: "u"}) // outside EC2
 	f.do(f.Stop, ids[1])
 	f.do(f.Hibernate, ids[2])
 	f.do(f.Terminate, ids[3])
-	f.do(f.Silence, ids[4]) // EC2 knows nothing of that
+	f.do(f.Silence, ids[4]) // EC2 does not show it
 	f.do(f.Untag, ids[5])
 	f.do(f.Hibernate, ids[6])
 	f.do(f.Start, ids[6])
@@ -105,7 +105,7 @@ func TestInstancesAreDescribedWithTheirStatesAndReasons(t *testing.T) {
 	}
 }
 
-// The events let see the states in between: EC2 says the same at that moment.
+// The states in between appear in events: at that moment EC2 answers the same.
 func TestWhileItIsOnItsWayAnInstanceIsStoppingOrShuttingDown(t *testing.T) {
 	for _, c := range []struct{ action, passing, final string }{
 		{"stop", "stopping Client.UserInitiatedShutdown", "stopped Client.UserInitiatedShutdown"},
@@ -192,7 +192,7 @@ func TestDescribeInstancesRefusesWhatEC2Refuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tc.what, direct, tc.want)
 		}
 		if tc.want == "FilterLimitExceeded" && len(tc.in.Filters) > 1 {
-			for n := range tc.in.Filters { // the wire has no filters without a name
+			for n := range tc.in.Filters { // the protocol has no filters without a name
 				tc.in.Filters[n] = ec2Filter("instance-id", host)
 			}
 		}
@@ -205,7 +205,7 @@ func TestDescribeInstancesRefusesWhatEC2Refuses(t *testing.T) {
 	}
 }
 
-// What the client reads must be what the method answers.
+// The client must read exactly what the method answers.
 func TestAnUnmodifiedEC2ClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 	f := newFleet(t, fleet.Options{})
 	ids := f.hosts(7)

@@ -11,9 +11,9 @@ import (
 // stopTag marks the machines that the broker's policy may stop.
 const stopTag = "DcvStopWhenEmpty"
 
-// StopInstances is EC2's, by a caller whose policy allows it for machines with both tags only. It returns when the
-// machines have stopped, which takes the real ones a while. One that may not be stopped, or is not there, fails the
-// whole call.
+// StopInstances simulates EC2's, for a caller whose policy allows it only for machines with both tags. It returns
+// when the machines have stopped; real ones take longer. A machine that does not exist, or that the policy does not
+// allow, fails the whole call.
 func (f *Fleet) StopInstances(_ context.Context, in *ec2.StopInstancesInput, _ ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error) {
 	out := &ec2.StopInstancesOutput{}
 	if err := f.mayStop(in, out); err != nil {

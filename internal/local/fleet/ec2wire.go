@@ -16,8 +16,8 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// EC2Handler answers EC2's DescribeInstances and StopInstances over the wire, in its query protocol (forms, answered in XML), so that a
-// client of any SDK works with it as it is, given the endpoint. Signatures are not looked at.
+// EC2Handler serves EC2's DescribeInstances and StopInstances over HTTP, in its query protocol (forms, answered in XML), so
+// that any SDK's client works with it, given the endpoint. It does not check signatures.
 func (f *Fleet) EC2Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
@@ -99,7 +99,7 @@ func describeInput(form url.Values) (*ec2.DescribeInstancesInput, error) {
 	return in, nil
 }
 
-// The answer, as far as there is something to say (API reference, DescribeInstances and its data types).
+// The parts of the answer that have a value here (API reference, DescribeInstances and its data types).
 type (
 	describeInstancesResponse struct {
 		XMLName      xml.Name         `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DescribeInstancesResponse"`
@@ -223,5 +223,5 @@ func answerXML(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(xml.Header + string(encoded))) // or the client is gone
+	_, _ = w.Write([]byte(xml.Header + string(encoded))) // an error means that the client is gone
 }

@@ -2,26 +2,26 @@ package fleet
 
 import "path/filepath"
 
-// An emptyList is what a host's dcv prints where it has no sessions. "" is a list as JSON, and a sentence without -j.
+// An emptyList is what a host's dcv prints if it has no sessions. "" is an empty list with -j, and a sentence without.
 type emptyList string
 
-// The names are those of the controls.
+// The values are the names of the controls.
 const (
 	noneAsText    emptyList = "none-as-text"    // a sentence, with -j too
 	noneAsNewline emptyList = "none-as-newline" // a new line with -j, a sentence without
 	noneAsNothing emptyList = "none-as-nothing" // nothing, either way
 )
 
-// NoneAsText has the host's dcv print a sentence where it has no sessions.
+// NoneAsText makes the host's dcv print a sentence if it has no sessions.
 func (f *Fleet) NoneAsText(hostID string) error { return f.setEmptyList(hostID, noneAsText) }
 
-// NoneAsNewline has it print a new line there.
+// NoneAsNewline makes it print a new line.
 func (f *Fleet) NoneAsNewline(hostID string) error { return f.setEmptyList(hostID, noneAsNewline) }
 
-// NoneAsNothing has it print nothing there.
+// NoneAsNothing makes it print nothing.
 func (f *Fleet) NoneAsNothing(hostID string) error { return f.setEmptyList(hostID, noneAsNothing) }
 
-// NoneAsList undoes these.
+// NoneAsList undoes the others.
 func (f *Fleet) NoneAsList(hostID string) error { return f.setEmptyList(hostID, "") }
 
 func (f *Fleet) setEmptyList(hostID string, form emptyList) error {

@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// event is an EventBridge event as AWS's services put it on the default bus.
+// event is an EventBridge event as AWS's services send it to the default bus.
 type event struct {
 	Version    string            `json:"version"`
 	ID         string            `json:"id"`
@@ -44,7 +44,7 @@ func (f *Fleet) put(source, detailType string, resources []string, detail map[st
 	f.outbox = append(f.outbox, encoded)
 }
 
-// instanceStarted tells of both states of a start, which takes no time here.
+// instanceStarted sends the events of both states of a start, which takes no time here.
 func (f *Fleet) instanceStarted(h *host) {
 	f.instanceIs(h, types.InstanceStateNamePending)
 	f.instanceChanged(h)
@@ -52,7 +52,7 @@ func (f *Fleet) instanceStarted(h *host) {
 
 func (f *Fleet) instanceChanged(h *host) { f.instanceIs(h, h.instanceState()) }
 
-// instanceIs is EC2's event. Machines that are not EC2's make none.
+// instanceIs sends EC2's event. Machines outside EC2 have none.
 func (f *Fleet) instanceIs(h *host, state types.InstanceStateName) {
 	f.log.Info("host changed", "Host", h.id, "State", state)
 	if isInstance(h.id) {
@@ -61,7 +61,7 @@ func (f *Fleet) instanceIs(h *host, state types.InstanceStateName) {
 	}
 }
 
-// invocationChanged is Systems Manager's event for a command on one host.
+// invocationChanged sends Systems Manager's event for a command on one host.
 func (f *Fleet) invocationChanged(i *invocation) {
 	c := i.command
 	f.log.Debug("invocation changed", "Host", i.host.id, "Command", c.id, "Document", c.document.LogicalID,
@@ -79,7 +79,7 @@ func (f *Fleet) invocationChanged(i *invocation) {
 	})
 }
 
-// commandChanged is Systems Manager's event for a command as a whole, whose name differs by one word.
+// commandChanged sends Systems Manager's event for a command as a whole. Its detail-type differs by one word.
 func (f *Fleet) commandChanged(c *command, status string) {
 	var resources []string
 	for _, i := range c.invocations {

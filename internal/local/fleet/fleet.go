@@ -1,10 +1,10 @@
-// Package fleet is a fleet of DCV hosts on one machine, and Systems Manager and EC2 in front of it. A host is a directory with
-// the state of its DCV server; a command runs the real script of template.yaml there, under sh, with a stand-in `dcv`
-// (dcv.sh) and, for what shows messages to users, others (programs.go). What is simulated is only what lies around the script: hosts that stop or cannot be reached, and Systems
-// Manager with its limits, its defaults and its errors.
+// Package fleet simulates a fleet of DCV hosts on one machine, with Systems Manager and EC2. A host is a directory with the
+// state of its DCV server. A command runs the real script of template.yaml there, under sh, with stand-ins for `dcv`
+// (dcv.sh) and for the programs that show messages to users (programs.go). The simulation covers what is around the script:
+// hosts that stop or cannot be reached, and Systems Manager with its limits, defaults and errors.
 //
-// A *Fleet has operations of the SDK's ssm.Client and ec2.Client under the same names, so it can stand where a client is
-// wanted; Handler and EC2Handler answer the same over the wire. What exists in AWS but is not simulated is refused, never ignored.
+// A *Fleet has operations of the SDK's ssm.Client and ec2.Client under the same names, so it can replace a client. Handler
+// and EC2Handler serve the same over HTTP. It refuses, and never ignores, what exists in AWS but is not simulated.
 package fleet
 
 import (
@@ -27,35 +27,36 @@ const (
 	region  = "us-east-1"
 )
 
-// Options say what a fleet is made of.
+// Options configure a fleet.
 type Options struct {
-	// Dir holds the hosts, each in a directory of its own. Hosts that are there already are taken up again: they
-	// outlive a broker that is killed, as real ones do.
+	// Dir holds the hosts, each in its own directory. New loads the hosts that it finds there: like real hosts,
+	// they survive a broker that is killed.
 	Dir string
 	// Documents are the command documents that can be sent, each under its logical ID.
 	Documents []template.Document
-	// FleetTagValue is the value of the hosts' tag session.FleetTagKey, which the caller's policy asks for.
+	// FleetTagValue is the value of the hosts' tag session.FleetTagKey, which the caller's policy requires.
 	FleetTagValue string
-	// Now is the clock of Systems Manager and of every host; time.Now unless given.
+	// Now is the clock of Systems Manager and of every host. The default is time.Now.
 	Now func() time.Time
-	// Emit gets the events that AWS would put on the account's event bus, each a whole EventBridge event, in their
-	// order and one at a time. It is called from whatever caused the event and should not take long.
+	// Emit receives the events that AWS would send to the account's event bus, each a whole EventBridge event, in
+	// their order and one at a time. The goroutine that caused an event calls it, so it must be fast.
 	Emit func(json.RawMessage)
 	Log  *slog.Logger
-	// OldAgent: the hosts' agents are older than 3.3.2746.0 and paste every parameter into the script.
+	// OldAgent gives hosts an agent older than 3.3.2746.0, which pastes every parameter into the script.
 	OldAgent bool
-	// DefaultHostManagement: Systems Manager manages instances without an instance profile, too.
+	// DefaultHostManagement makes Systems Manager also manage instances without an instance profile.
 	DefaultHostManagement bool
-	// Parallel is how many scripts run at once in the whole fleet; 4 unless given. A script that takes long (one that
-	// hangs) stops counting after a moment, so that it holds up nobody else's.
+	// Parallel is how many scripts run at the same time in the whole fleet. The default is 4. A script stops counting
+	// after slotTime, so that one that hangs does not delay others.
 	Parallel int
-	// InvocationDelay is how long after SendCommand an invocation cannot be read yet.
+	// InvocationDelay is how long after SendCommand an invocation cannot be read.
 	InvocationDelay time.Duration
-	// SendsPerSecond and ReadsPerSecond are how often Systems Manager takes SendCommand, and calls that read; 0 is any.
+	// SendsPerSecond and ReadsPerSecond are the rates of SendCommand, and of calls that read, that Systems Manager
+	// accepts; 0 is no limit.
 	SendsPerSecond, ReadsPerSecond int
 }
 
-// Fleet is the hosts, Systems Manager and EC2. Its methods can be called at any time from anywhere.
+// Fleet simulates the hosts, Systems Manager and EC2. Its methods may be called by several goroutines at the same time.
 type Fleet struct {
 	dir       string
 	documents map[string]template.Document
@@ -70,14 +71,14 @@ type Fleet struct {
 	defaultManagement bool
 	delay             time.Duration
 	scripts           sync.WaitGroup
-	power             sync.Mutex // held while a host stops or starts, which takes a while
+	power             sync.Mutex // held while a host stops or starts
 
 	mu       sync.Mutex
 	hosts    map[string]*host
-	gone     map[string]*host // those that were terminated
+	gone     map[string]*host // terminated hosts
 	commands map[string]*command
 	sent     []*command    // in the order of sending
-	ready    []*invocation // delivered, and waiting for a slot to run in
+	ready    []*invocation // delivered, and waiting for a slot
 	slots    int           // free ones
 	sends    rate
 	reads    rate
@@ -86,7 +87,7 @@ type Fleet struct {
 	emitting bool
 }
 
-// New makes a fleet, with the hosts that its directory has.
+// New makes a fleet with the hosts in its directory.
 func New(opts Options) (*Fleet, error) {
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
@@ -128,14 +129,14 @@ func New(opts Options) (*Fleet, error) {
 	if err := f.writePrograms(); err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
-	if err := f.takeUpHosts(); err != nil {
+	if err := f.loadHosts(); err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	return f, nil
 }
 
-// Close ends all running scripts, with every process that they started, and waits for them. What was not finished stays
-// unfinished; the hosts' sessions stay in their directories.
+// Close ends all running scripts, with every process that they started, and waits for them. Commands under way stay
+// unfinished. The hosts' sessions stay in their directories.
 func (f *Fleet) Close() {
 	f.mu.Lock()
 	f.closed = true
@@ -145,7 +146,7 @@ func (f *Fleet) Close() {
 	}
 	for _, h := range f.hosts {
 		h.interrupt(errClosed)
-		_ = f.closeWindows(h.id) // or the file system fails: they end when their time is over
+		_ = f.closeWindows(h.id) // on an error of the file system they end at their own time
 	}
 	f.mu.Unlock()
 	f.scripts.Wait()
@@ -153,8 +154,8 @@ func (f *Fleet) Close() {
 
 var errClosed = errors.New("the fleet is closed")
 
-// change does something to the fleet, alone, and lets out the events that come of it afterwards: whoever gets them may
-// call the fleet.
+// change changes the fleet with the lock held, and then emits the events without it, since their receiver may call the
+// fleet.
 func (f *Fleet) change(do func() error) error {
 	f.mu.Lock()
 	if f.closed {
@@ -163,12 +164,12 @@ func (f *Fleet) change(do func() error) error {
 	}
 	err := do()
 	f.run()
-	f.letOut() // unlocks
+	f.emitEvents() // unlocks
 	return err
 }
 
-// letOut hands over the events in their order. One goroutine does it at a time; others leave theirs to it.
-func (f *Fleet) letOut() {
+// emitEvents emits the events in their order. One goroutine at a time does this for all.
+func (f *Fleet) emitEvents() {
 	defer f.mu.Unlock()
 	if f.emitting {
 		return
@@ -186,8 +187,8 @@ func (f *Fleet) letOut() {
 	f.emitting = false
 }
 
-// Quiet: every command has ended everywhere, and the events that tell of it are out. Commands that wait for a host that
-// cannot be reached keep the fleet from being quiet until they time out.
+// Quiet tells whether every command has ended on every host, and its events are emitted. A command that waits for an
+// unreachable host ends only when it times out.
 func (f *Fleet) Quiet() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -195,12 +196,13 @@ func (f *Fleet) Quiet() bool {
 	return !under && len(f.outbox) == 0 && !f.emitting
 }
 
-// writeWhole puts a file in its place in one step, since scripts may read it at any time.
+// writeWhole replaces a file in one step, since scripts may read it at any time.
 func writeWhole(path string, content []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// In the same directory, where a glob for *.json does not find it; names of files are at most 255 bytes.
+	// It is in the same directory, under a name that *.json does not match and that is within the 255 bytes of a file
+	// name.
 	temporary := filepath.Join(filepath.Dir(path), "."+awsenv.NewID())
 	if err := os.WriteFile(temporary, content, mode); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A fleet under test, with the events that it let out.
+// A fleet under test, with the events that it emitted.
 type testFleet struct {
 	*fleet.Fleet
 	t *testing.T
@@ -60,7 +60,7 @@ func newFleet(t *testing.T, opts fleet.Options, documents ...template.Document) 
 	return tf
 }
 
-// linux is a document of one step.
+// linux returns a document of one step.
 func linux(script string) template.Document {
 	return template.Document{
 		LogicalID: "Test",
@@ -71,7 +71,7 @@ func linux(script string) template.Document {
 	}
 }
 
-// host names the n-th host, and starts it with a session.
+// host starts the n-th host with a session, and returns its ID.
 func (f *testFleet) host(n int) string {
 	f.t.Helper()
 	id := fmt.Sprintf("i-%017d", n)
@@ -104,7 +104,7 @@ func (f *testFleet) do(action func(string) error, hostID string) {
 	}
 }
 
-// send sends the document Test with the defaults, and gives the command's ID.
+// send sends the document Test with the defaults, and returns the command's ID.
 func (f *testFleet) send(hosts ...string) string {
 	f.t.Helper()
 	return f.sendInput(&ssm.SendCommandInput{InstanceIds: hosts})
@@ -122,7 +122,7 @@ func (f *testFleet) sendInput(in *ssm.SendCommandInput) string {
 	return *out.Command.CommandId
 }
 
-// status is the detailed status of a command on a host.
+// status returns the detailed status of a command on a host.
 func (f *testFleet) status(command, host string) string {
 	f.t.Helper()
 	return aws.ToString(f.invocation(command, host).StatusDetails)
@@ -142,7 +142,7 @@ func (f *testFleet) invocation(command, host string) types.CommandInvocation {
 	return out.CommandInvocations[0]
 }
 
-// await waits until a command has come so far on a host.
+// await waits until a command has that status on a host.
 func (f *testFleet) await(command, host, status string) types.CommandInvocation {
 	f.t.Helper()
 	eventually(f.t, func() error {
@@ -165,7 +165,7 @@ func (f *testFleet) step(command, host, step string) *ssm.GetCommandInvocationOu
 	return out
 }
 
-// statuses are the statuses that events told of, of commands on a host.
+// statuses returns the statuses in the events of commands on a host.
 func (f *testFleet) statuses(host string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

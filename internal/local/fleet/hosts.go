@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// What can be wrong with a call that is about a host or a session. Use errors.Is.
+// The errors of a call about a host or a session. Use errors.Is.
 var (
 	ErrUnknownHost    = errors.New("there is no such host")
 	ErrUnknownSession = errors.New("there is no such session on the host")
@@ -23,26 +23,26 @@ var (
 	ErrInvalid        = errors.New("invalid")
 )
 
-// State is what a host looks like from outside.
+// State is a host's state as seen from outside.
 type State string
 
-// The states of a host. One that is stopped has sessions only if it is hibernated. One that is unreachable runs, with its
-// sessions, but Systems Manager does not hear from it.
+// The states of a host. A stopped host has sessions only if it is hibernated. An unreachable host runs, with its
+// sessions, but is not connected to Systems Manager.
 const (
 	Running     State = "running"
 	Stopped     State = "stopped"
 	Unreachable State = "unreachable"
 )
 
-// Host is what really runs on a host.
+// Host is the true state of a host.
 type Host struct {
 	HostID   string `json:"HostId"`
 	State    State
-	Faults   []string  `json:",omitempty"` // what was done to it, and not yet undone: "silence", "break", ...
+	Faults   []string  `json:",omitempty"` // the controls in effect: "silence", "break", ... ...
 	Sessions []Session // by ID
 }
 
-// Session is a session as its host's DCV server knows it.
+// Session is a session in the state of its host's DCV server.
 type Session struct {
 	ID    string `json:"Id"`
 	Owner string
@@ -52,52 +52,51 @@ type Session struct {
 	Connections  int `json:",omitempty"`
 }
 
-// host is a machine. All but id is guarded by the fleet's lock.
+// host is a machine. The fleet's lock guards all fields except id.
 type host struct {
 	id string
 	machine
 
-	// Invocations that this host has to do with: those that its agent could not be given yet, was interrupted in, or
-	// could not report the end of.
+	// The invocations that its agent has not received yet, that were interrupted, or whose end it could not report.
 	waiting []*invocation
 	running map[*invocation]script
-	leaving bool // on its way to be off: its scripts are dying
+	leaving bool // it is being turned off: its scripts end
 }
 
-// script is one that runs.
+// script is a running script.
 type script struct {
 	end   context.CancelCauseFunc
-	ended chan struct{} // closed when no process of it is left
+	ended chan struct{} // closed when all its processes have ended
 }
 
-// machine is what of a host is kept on disk, beside its sessions.
+// machine is the state of a host that is kept on disk, in addition to its sessions.
 type machine struct {
 	Off          bool          // stopped, hibernated or terminated
-	Hibernated   bool          // its memory, with the sessions, is kept
-	TerminatedAt time.Time     // zero: it is not
+	Hibernated   bool          // its memory, with the sessions, was saved
+	TerminatedAt time.Time     // zero: not terminated
 	Disconnected bool          // its agent cannot reach Systems Manager, which has noticed
 	Silent       bool          // its agent cannot reach Systems Manager, which has not noticed
-	LosesEvents  bool          // of the ends of commands
+	LosesEvents  bool          // the events about ends of commands
 	Untagged     bool          // lacks the fleet's tag
-	Unmanaged    bool          // its agent never got to Systems Manager, which does not know it
+	Unmanaged    bool          // its agent never registered with Systems Manager
 	NoProfile    bool          // lacks an instance profile
 	OldAgent     bool          // its agent is older than 3.3.2746.0
-	Noisy        bool          // every program on it complains on standard error
-	AgentFault   agentFault    // why its agent cannot run a script; "" is that it can
-	EmptyList    emptyList     // what its dcv prints where it has no sessions
+	Noisy        bool          // every program on it prints a message on standard error
+	AgentFault   agentFault    // why its agent cannot run a script; "": it can
+	EmptyList    emptyList     // what its dcv prints if it has no sessions
 	Platform     string        // Linux or Windows
-	ClockOffset  time.Duration // what its clock is ahead
-	Console      *Session      // the automatic console session that every start brings
+	ClockOffset  time.Duration // how far its clock is ahead
+	Console      *Session      // the automatic console session, which every start creates
 
 	StopsWhenEmpty bool      // has the tag DcvStopWhenEmpty=true
-	OwnerTag       string    // the value of its tag DcvOwner; "": it has none
+	OwnerTag       string    // the value of its tag DcvOwner; "": no tag
 	StartedAt      time.Time // last
 }
 
-// accepted: Systems Manager takes commands for the host, since it can deliver them as far as it knows.
+// accepted tells whether Systems Manager accepts commands for the host: as far as it knows, it can deliver them.
 func (h *host) accepted() bool { return !h.Disconnected && !h.Unmanaged && (!h.Off || h.Silent) }
 
-// reachable: it can deliver them, and hear how they ended.
+// reachable tells whether Systems Manager can deliver commands and receive their results.
 func (h *host) reachable() bool { return !h.Disconnected && !h.Unmanaged && !h.Off && !h.Silent }
 
 func (h *host) state() State {
@@ -117,14 +116,13 @@ func (h *host) interrupt(cause error) {
 	}
 }
 
-// An ID of a managed node, as SendCommand has it.
+// nodeID matches the ID of a managed node, as SendCommand requires.
 var nodeID = regexp.MustCompile(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
 
-// isInstance tells EC2's machines from those of a hybrid activation.
+// isInstance distinguishes EC2's instances from nodes of a hybrid activation.
 func isInstance(hostID string) bool { return strings.HasPrefix(hostID, "i-") }
 
-// Hosts lists all hosts with their sessions, by ID. What runs on an unreachable host is listed too: this is the truth,
-// not what anybody can know of it.
+// Hosts returns all hosts with their sessions, by ID. It shows the true state, also of an unreachable host.
 func (f *Fleet) Hosts() ([]Host, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,7 +137,7 @@ func (f *Fleet) Hosts() ([]Host, error) {
 	return hosts, nil
 }
 
-// faults are named after the controls that bring them about.
+// faults returns the host's faults by the names of their controls.
 func (f *Fleet) faults(h *host) (faults []string) {
 	ill := func(file string) bool {
 		_, err := os.Stat(filepath.Join(f.StateDir(h.id), file))
@@ -161,8 +159,8 @@ func (f *Fleet) faults(h *host) (faults []string) {
 	return faults
 }
 
-// StateDir is the directory of the host's DCV server, DCV_STATE for dcv.sh, whose head says which files make the server
-// misbehave in which way.
+// StateDir returns the directory of the host's DCV server, DCV_STATE for dcv.sh. The head of dcv.sh lists the files
+// that cause faults.
 func (f *Fleet) StateDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "dcv") }
 
 func (f *Fleet) hostDir(hostID string) string { return filepath.Join(f.dir, "hosts", hostID) }
@@ -200,8 +198,8 @@ func (f *Fleet) save(h *host) error {
 	return writeWhole(filepath.Join(f.hostDir(h.id), "host.json"), encoded, 0o644)
 }
 
-// takeUpHosts finds the hosts of a fleet that was there before.
-func (f *Fleet) takeUpHosts() error {
+// loadHosts loads the hosts of an earlier fleet.
+func (f *Fleet) loadHosts() error {
 	found, err := os.ReadDir(filepath.Join(f.dir, "hosts"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -212,7 +210,7 @@ func (f *Fleet) takeUpHosts() error {
 	for _, dir := range found {
 		content, err := os.ReadFile(filepath.Join(f.hostDir(dir.Name()), "host.json"))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // the process was killed while it made the host
+			continue // the process was killed while it created the host
 		}
 		if err != nil {
 			return err

@@ -156,7 +156,7 @@ func TestNothingOfAStoppedHostLivesOn(t *testing.T) {
 		if got := sessionsOf(t, f, host); len(got) > 0 {
 			t.Fatalf("a stopped host has %v", got)
 		}
-		// Or the agent would begin again.
+		// Otherwise the agent would begin again.
 		if _, err := f.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: &command}); err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestHostsOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	// A kill while a host is made leaves a part of it.
+	// A kill while a host is created leaves a part of it.
 	if err := os.MkdirAll(filepath.Join(dir, "hosts", "i-01234569", "dcv"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestHostsOutliveTheProcess(t *testing.T) {
 	}
 }
 
-func TestMendUndoesWhatAilsADcvServer(t *testing.T) {
+func TestRepairUndoesFaultsOfADcvServer(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("dcv list-sessions"))
 	host := f.host(1)
 	f.do(f.Break, host)
@@ -240,7 +240,7 @@ func TestMendUndoesWhatAilsADcvServer(t *testing.T) {
 	if got := *f.step(command, host, "linux").StandardErrorContent; !strings.Contains(got, "Could not connect") {
 		t.Errorf("stderr of a broken server: %q", got)
 	}
-	f.do(f.Mend, host)
+	f.do(f.Repair, host)
 	f.await(f.send(host), host, "Success")
 }
 

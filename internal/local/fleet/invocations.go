@@ -23,7 +23,7 @@ const (
 	maxInvocationsPage = 50
 )
 
-// GetCommandInvocation is Systems Manager's: one step of a command on one host.
+// GetCommandInvocation simulates Systems Manager's: one step of a command on one host.
 func (f *Fleet) GetCommandInvocation(_ context.Context, in *ssm.GetCommandInvocationInput, _ ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
 	switch {
 	case len(deref(in.CommandId)) != commandIDLength:
@@ -90,7 +90,8 @@ func (f *Fleet) GetCommandInvocation(_ context.Context, in *ssm.GetCommandInvoca
 	return out, nil
 }
 
-// ListCommandInvocations is Systems Manager's: commands on hosts, the newest first, with Details their steps too.
+// ListCommandInvocations simulates Systems Manager's: commands on hosts, the newest first, and with Details their
+// steps.
 func (f *Fleet) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
 	switch {
 	case in.CommandId != nil && len(*in.CommandId) != commandIDLength:
@@ -120,7 +121,7 @@ func (f *Fleet) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInv
 	return &ssm.ListCommandInvocationsOutput{CommandInvocations: listed, NextToken: next}, err
 }
 
-// visible: for a moment after SendCommand an invocation does not exist yet.
+// visible tells whether an invocation can be read: right after SendCommand it cannot.
 func (f *Fleet) visible(i *invocation) bool { return !f.now().Before(i.command.requested.Add(f.delay)) }
 
 func (i *invocation) listed(details bool) types.CommandInvocation {
@@ -157,19 +158,19 @@ func (i *invocation) listed(details bool) types.CommandInvocation {
 	return listed
 }
 
-// result is how a step ended; where the host has not reported it, it is as far as the invocation.
+// result returns how a step ended. If the host has not reported that, it has the status of the invocation.
 func (i *invocation) result(step int) stepResult {
 	if i.status.ended && step < len(i.results) {
 		return i.results[step]
 	}
 	r := stepResult{status: types.CommandPluginStatus(i.status.code), details: i.status.details, code: -1}
-	if i.status == delayed || i.status == cancelling { // steps are neither
+	if i.status == delayed || i.status == cancelling { // a step has neither status
 		r.status = types.CommandPluginStatusPending
 	}
 	return r
 }
 
-// page cuts one page out of a list. The token is opaque for clients.
+// page returns one page of a list. The token is opaque for clients.
 func page[T any](all []T, token *string, size *int32, standard, least, most int32) (cut []T, next *string, err error) {
 	count := standard
 	if size != nil {

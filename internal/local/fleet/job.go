@@ -13,8 +13,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// job is what an agent does of a command: the document's steps, one after the other, on its host. It knows all it needs,
-// so it works without the fleet's lock.
+// job is the agent's part of a command: the document's steps in order, on its host. It has copies of all it needs, so it
+// runs without the fleet's lock.
 type job struct {
 	now         func() time.Time
 	steps       []template.Step
@@ -23,7 +23,7 @@ type job struct {
 	oldAgent    bool
 	platform    string
 	environment []string
-	dir         string // the agent's, for this command
+	dir         string // the agent's directory for this command
 	noisy       bool
 	fault       agentFault
 }
@@ -57,15 +57,15 @@ type stepResult struct {
 	status         types.CommandPluginStatus
 	details        string
 	code           int32
-	stdout, stderr string // as far as they are kept
-	output         string // both, as far as a list shows them
+	stdout, stderr string // cut as the agent cuts them
+	output         string // both, cut as in a list
 	start, end     time.Time
 }
 
-// run does the steps, until ctx ends. Where the agent's worker died as they began, they are done all the same: scripts go
-// on without it, and nobody hears how they ended.
+// run runs the steps until ctx ends. If the agent's worker died when they began, scripts run without it, and their end is
+// not reported.
 func (j *job) run(ctx context.Context) (results []stepResult, workerDiedAt time.Time) {
-	defer func() { _ = os.RemoveAll(j.dir) }() // a script left behind does no harm
+	defer func() { _ = os.RemoveAll(j.dir) }() // a script that is left does no harm
 	if j.fault == deadWorker {
 		workerDiedAt = j.now()
 	}
@@ -90,7 +90,7 @@ func (j *job) step(ctx context.Context, s template.Step) stepResult {
 	return r
 }
 
-// text is a step's script with the parameters pasted that are to be pasted, and environment has the others.
+// text returns a step's script with the parameters that are pasted, and an environment with the others.
 func (j *job) text(s template.Step) (text string, environment []string) {
 	text = s.Script
 	for name, value := range j.values {
@@ -103,7 +103,7 @@ func (j *job) text(s template.Step) (text string, environment []string) {
 	return text, environment
 }
 
-// outcome is how an invocation ended whose steps ended like this.
+// outcome returns the status of an invocation from the results of its steps.
 func outcome(results []stepResult) status {
 	ended := success
 	for _, r := range results {

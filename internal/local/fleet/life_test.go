@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
-// held is a document whose script begins, and then waits until release is called.
+// held returns a document whose script begins, and then waits until release is called.
 func held(t *testing.T, more string) (script string, release func()) {
 	t.Helper()
 	gate := filepath.Join(t.TempDir(), "gate")
@@ -105,7 +105,7 @@ func TestMaxErrorsLetsTheOthersRun(t *testing.T) {
 	}
 }
 
-func TestMaxConcurrencyBoundsHowManyHostsHaveTheCommandAtOnce(t *testing.T) {
+func TestMaxConcurrencyBoundsHowManyHostsHaveTheCommand(t *testing.T) {
 	script, release := held(t, "exit 0")
 	f := newFleet(t, fleet.Options{Parallel: 10}, linux(script))
 	ids := f.hosts(10)
@@ -146,13 +146,13 @@ func TestAnInvocationCannotBeReadForAMomentAfterSendCommand(t *testing.T) {
 	command := f.send(host)
 	in := &ssm.GetCommandInvocationInput{CommandId: &command, InstanceId: &host}
 	if _, err := f.GetCommandInvocation(t.Context(), in); code(err) != "InvocationDoesNotExist" {
-		t.Errorf("at once: %v", err)
+		t.Errorf("immediately: %v", err)
 	}
 	listed, err := f.ListCommandInvocations(t.Context(), &ssm.ListCommandInvocationsInput{CommandId: &command})
 	if err != nil || len(listed.CommandInvocations) != 0 {
-		t.Errorf("listed at once: %v, %v", listed, err)
+		t.Errorf("listed immediately: %v, %v", listed, err)
 	}
-	f.Close() // nobody else reads the clock
+	f.Close() // no other goroutine reads the clock
 	now = at.Add(time.Second)
 	if _, err := f.GetCommandInvocation(t.Context(), in); err != nil {
 		t.Errorf("a second later: %v", err)
@@ -198,7 +198,7 @@ func TestACommandThatCannotBeDeliveredInTimeNeverRuns(t *testing.T) {
 				f := newFleet(t, fleet.Options{Dir: dir, Parallel: 1}, linux(script))
 				defer f.Close()
 				ids := f.hosts(2)
-				// The second host gets its turn when the first is done.
+				// The second host receives the command after the first has finished.
 				command := f.sendInput(&ssm.SendCommandInput{
 					InstanceIds: ids, MaxConcurrency: aws.String("1"), TimeoutSeconds: aws.Int32(30),
 				})
@@ -221,7 +221,7 @@ func TestACommandThatCannotBeDeliveredInTimeNeverRuns(t *testing.T) {
 	}
 }
 
-// Delivery and execution time together: a host that never reports is not waited for longer.
+// A command for a host that never reports times out after the delivery and the execution time together.
 func TestAHostThatIsNeverHeardOfAgainTimesOut(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

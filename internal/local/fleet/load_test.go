@@ -14,8 +14,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A thousand sessions on a hundred hosts, closed by two commands as the broker would send them.
-func TestAWholeFleetIsWorkedOffInReasonableTime(t *testing.T) {
+// A thousand sessions on a hundred hosts, closed by two commands like the broker's.
+func TestAWholeFleetIsProcessedInReasonableTime(t *testing.T) {
 	d := linux(`#!/bin/sh
 for session in $SSM_sessions; do
   case $session in
@@ -43,9 +43,9 @@ done
 			Parameters: map[string][]string{"sessions": {strings.Join(sessions[h*10:(h+50)*10], " ")}},
 		})
 	}
-	// Nothing may wait in a goroutine of its own.
+	// Waiting invocations may not have a goroutine each.
 	if got := runtime.NumGoroutine() - before; got > 4*6 {
-		t.Errorf("%d goroutines for 4 scripts at once", got)
+		t.Errorf("%d goroutines for 4 scripts at the same time", got)
 	}
 	eventually(t, func() error {
 		for _, id := range ids {

@@ -16,7 +16,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// notifying is a fleet with the real notify document.
+// notifying returns a fleet with the real notify document.
 func notifying(t *testing.T) *testFleet {
 	t.Helper()
 	tmpl, err := template.Load("../../../template.yaml", nil)
@@ -31,7 +31,7 @@ func notifying(t *testing.T) *testFleet {
 	return newFleet(t, fleet.Options{}, documents[i])
 }
 
-// notice is a command with a notice of that order for the host's session-1.
+// notice returns a command with a notice of that order for the host's session-1.
 func notice(host, text string, order, closeAt int64) *ssm.SendCommandInput {
 	return &ssm.SendCommandInput{DocumentName: aws.String("NotifyDocument"), InstanceIds: []string{host}, Parameters: map[string][]string{
 		"sessions": {host + "=session-1~zzzzzzzzzz:" + strconv.FormatInt(order, 36)}, "text": {base64.StdEncoding.EncodeToString([]byte(text))},
@@ -97,7 +97,7 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 		}
 		wantScreen(step.screen...)
 	}
-	// Another host has notices of its own.
+	// Another host has its own notices.
 	other := f.host(2)
 	if _, err := f.StartSession(other, fleet.Session{ID: "session-1", Owner: "user"}); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 	if line := tell(notice(other, "one", 1, soon)); line != `{"id":"session-1","result":"nobody"}` {
 		t.Error(line)
 	}
-	// What a host had in memory is gone after a stop: an older notice is none.
+	// A stop empties a host's memory: then an older notice is accepted.
 	f.do(f.Stop, host)
 	wantScreen()
 	notices, err := f.Notices()

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// Notice is a window that a session's users were shown.
+// Notice is a window that was shown to a session's users.
 type Notice struct {
 	HostID    string `json:"HostId"`
 	SessionID string `json:"Id"`
 	Owner     string
 	At        time.Time // by the host's clock
 	Text      string
-	Shown     bool // it is still on the screen
+	Shown     bool // whether it is still on the screen
 }
 
-// Notices are all windows that users of the hosts were shown, by host and time.
+// Notices returns all windows that users of the hosts were shown, by host and time.
 func (f *Fleet) Notices() ([]Notice, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -47,7 +47,7 @@ func (f *Fleet) Notices() ([]Notice, error) {
 	return all, nil
 }
 
-// notice reads what the stand-in for zenity has written of a window.
+// notice reads the files of a window that the stand-in for zenity has written.
 func (f *Fleet) notice(hostID, window string) (Notice, error) {
 	dir := filepath.Join(f.hostDir(hostID), "shown", window)
 	s, err := readSession(filepath.Join(dir, "session.json"))
@@ -67,16 +67,16 @@ func (f *Fleet) notice(hostID, window string) (Notice, error) {
 	return Notice{hostID, s.ID, s.Owner, time.Unix(at, 0).UTC(), string(text), gone == nil}, nil
 }
 
-// noticesDir is where the notify script keeps what it knows of a host's notices, in memory.
+// noticesDir returns the host's directory of the notify script's state, which on a real host is in memory.
 func (f *Fleet) noticesDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "notices") }
 
-// screenDir has a file for each window that is shown on a host.
+// screenDir returns the directory with a file for each window that is shown on a host.
 func (f *Fleet) screenDir(hostID string) string { return filepath.Join(f.hostDir(hostID), "screen") }
 
-// closeWindows ends what is shown on a host.
+// closeWindows closes the windows on a host.
 func (f *Fleet) closeWindows(hostID string) error { return os.RemoveAll(f.screenDir(hostID)) }
 
-// forgetNotices ends a host's windows and forgets its notices, as when it stops.
+// forgetNotices closes a host's windows and deletes its notices, as a stop does.
 func (f *Fleet) forgetNotices(hostID string) error {
 	return errors.Join(f.closeWindows(hostID), os.RemoveAll(f.noticesDir(hostID)))
 }

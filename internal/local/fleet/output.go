@@ -2,8 +2,8 @@ package fleet
 
 import "strings"
 
-// keeper keeps the beginning of what is written to it. Like the agent it reads on to the end, so that no script fails
-// for being talkative.
+// keeper keeps the beginning of what is written to it. Like the agent it accepts all output, so that no script fails
+// because its output is long.
 type keeper struct {
 	limit int
 	text  []byte
@@ -16,5 +16,5 @@ func (k *keeper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the text as JSON can carry it.
+// String returns the text as valid UTF-8, for JSON.
 func (k *keeper) String() string { return strings.ToValidUTF8(string(k.text), "\uFFFD") }

@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// parametersFor checks the parameters given for a document, and completes them with the defaults.
+// parametersFor checks the parameters given for a document and adds the defaults.
 func parametersFor(d template.Document, given map[string][]string) (map[string]string, error) {
 	complete, err := d.Values(given)
 	if err != nil {
@@ -27,15 +27,15 @@ func parametersFor(d template.Document, given map[string][]string) (map[string]s
 			size += len(placeholder(name).FindAllString(s.Script, -1)) * len(value)
 		}
 	}
-	// Counted with every value in its places, also where newer agents would leave it out of the script: what exactly
-	// the real one counts is not documented.
+	// The size includes every value in each place, also those that newer agents leave out of the script: what the
+	// real one counts is not documented.
 	if size > maxDocumentSizeInBytes {
 		return nil, &types.MaxDocumentSizeExceeded{}
 	}
 	return complete, nil
 }
 
-// placeholder is where a parameter is pasted into a script.
+// placeholder matches the places where a parameter is pasted into a script.
 func placeholder(name string) *regexp.Regexp {
 	return regexp.MustCompile(`\{\{ *` + regexp.QuoteMeta(name) + ` *\}\}`)
 }

@@ -9,8 +9,8 @@ import (
 
 var errHostOff = errors.New("the host was turned off")
 
-// Stop stops a host: its scripts are killed and its sessions end, since both live in its memory. It returns when the
-// host has stopped. What the agent was doing it does not go on with after the next start: it reports that it failed.
+// Stop stops a host: its scripts are killed and its sessions end, since both are in its memory. It returns when the
+// host has stopped. After the next start the agent reports the interrupted commands as failed.
 func (f *Fleet) Stop(hostID string) error {
 	return f.turnOff(hostID, func(h *host) bool {
 		if h.Off {
@@ -21,8 +21,8 @@ func (f *Fleet) Stop(hostID string) error {
 	}, f.endAll)
 }
 
-// Hibernate stops a host but keeps its memory: its sessions are there again after the next start. From outside it looks
-// stopped, but for EC2's reason. Scripts are interrupted as by Stop.
+// Hibernate stops a host but keeps its memory: after the next start it has its sessions again. From outside only EC2's
+// reason distinguishes it from a stop. Scripts are interrupted as by Stop.
 func (f *Fleet) Hibernate(hostID string) error {
 	return f.turnOff(hostID, func(h *host) bool {
 		if h.Off {
@@ -33,7 +33,7 @@ func (f *Fleet) Hibernate(hostID string) error {
 	}, func(*host) error { return nil })
 }
 
-// Terminate ends a host for good. Systems Manager does not know it any more, and EC2 only for a while; its ID is not
+// Terminate terminates a host. Systems Manager no longer knows it, EC2 shows it for some time, and its ID is not
 // used again.
 func (f *Fleet) Terminate(hostID string) error {
 	return f.turnOff(hostID, func(h *host) bool {
@@ -46,7 +46,7 @@ func (f *Fleet) Terminate(hostID string) error {
 	})
 }
 
-// turnOff does off, unless that says that there is nothing to do, and, when the host's scripts are dead, done.
+// turnOff calls off and, after the host's scripts have ended, done. If off returns false there is nothing to do.
 func (f *Fleet) turnOff(hostID string, off func(*host) bool, done func(*host) error) error {
 	f.power.Lock()
 	defer f.power.Unlock()
@@ -77,8 +77,8 @@ func (f *Fleet) turnOff(hostID string, off func(*host) bool, done func(*host) er
 	})
 }
 
-// Start starts a stopped host. If it ever had the automatic console session, it has it again: a new one, of the same
-// name and owner. One that was hibernated has what it had.
+// Start starts a stopped host. If it ever had the automatic console session, it gets a new one, of the same name and
+// owner. A hibernated host has its old sessions.
 func (f *Fleet) Start(hostID string) error {
 	f.power.Lock()
 	defer f.power.Unlock()
@@ -96,7 +96,7 @@ func (f *Fleet) Start(hostID string) error {
 				return err
 			}
 		}
-		f.goOn(h)
+		f.resume(h)
 		return f.save(h)
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
-// instanceStates are the states of a host that EC2's events told of.
+// instanceStates returns the states in EC2's events of a host.
 func (f *testFleet) instanceStates(host string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -35,7 +35,7 @@ func TestAHibernatedHostHasItsSessionsAgainAfterTheStart(t *testing.T) {
 	before := sessionsOf(t, f, host)
 	f.do(f.Hibernate, host)
 	f.do(f.Hibernate, host)
-	f.do(f.Stop, host) // EC2 does nothing to what is stopped
+	f.do(f.Stop, host) // EC2 does not change a stopped instance
 	hosts, err := f.Hosts()
 	if err != nil || hosts[0].State != fleet.Stopped {
 		t.Errorf("hosts %v, %v", hosts, err)
@@ -51,7 +51,7 @@ func TestAHibernatedHostHasItsSessionsAgainAfterTheStart(t *testing.T) {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
 
-	again := newFleet(t, fleet.Options{Dir: dir}) // hibernation outlives the process
+	again := newFleet(t, fleet.Options{Dir: dir}) // hibernation survives the process
 	again.do(again.Start, host)
 	if diff := cmp.Diff(before, sessionsOf(t, again, host)); diff != "" {
 		t.Errorf("sessions (-before +after):\n%s", diff)
@@ -59,7 +59,7 @@ func TestAHibernatedHostHasItsSessionsAgainAfterTheStart(t *testing.T) {
 	if diff := cmp.Diff([]string{"pending", "running"}, again.instanceStates(host)); diff != "" {
 		t.Errorf("states (-want +got):\n%s", diff)
 	}
-	again.do(again.Stop, host) // an ordinary stop is one again
+	again.do(again.Stop, host) // an ordinary stop ends the hibernation
 	again.do(again.Start, host)
 	if got := sessionsOf(t, again, host); len(got) != 1 || got[0].CreationTime == "2020-01-01T00:00:00Z" {
 		t.Errorf("after an ordinary stop there is %v, want a new console", got)

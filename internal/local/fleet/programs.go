@@ -8,8 +8,8 @@ import (
 //go:embed dcv.sh
 var dcv []byte
 
-// programs has what else the hosts' scripts find in place of this machine's programs: the user database, the programs that
-// change rights, and zenity. So a notice neither needs nor touches this machine's users and screens.
+// programs has stand-ins for other programs that the hosts' scripts use: the user database, programs that change rights,
+// and zenity. So a notice does not use this machine's users and screens.
 //
 //go:embed programs
 var programs embed.FS

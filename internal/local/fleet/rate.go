@@ -6,16 +6,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// A rate is how often calls of a kind are taken; those that come faster are
-// refused. AWS publishes no numbers for Systems Manager's.
+// A rate limits calls of one kind; calls above it are refused. AWS publishes no numbers
+// for Systems Manager.
 type rate struct {
-	perSecond int // 0: any
+	perSecond int // 0: no limit
 	left      time.Duration
 	at        time.Time
 }
 
-// exceeded tells whether a call comes too soon after the others. Two seconds' worth
-// of calls may come at the same time.
+// exceeded tells whether a call is above the rate. The calls of two seconds may come at
+// the same time.
 func (r *rate) exceeded(now time.Time) bool {
 	if r.perSecond == 0 {
 		return false

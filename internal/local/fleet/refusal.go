@@ -7,8 +7,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// What Systems Manager answers to requests that it does not do. Where AWS documents no text, or says that it may be
-// empty, there is none: nobody should read one.
+// Systems Manager's answers to requests that it refuses. They have no text where AWS documents none, or says that
+// it may be empty: no caller should depend on one.
 
 func invalid(format string, args ...any) error {
 	return &smithy.GenericAPIError{
@@ -18,7 +18,7 @@ func invalid(format string, args ...any) error {
 	}
 }
 
-// notSimulated is for requests that the real one would take.
+// notSimulated is for requests that the real Systems Manager accepts.
 func notSimulated(what string) error {
 	return invalid("%s: exists in Systems Manager, but not on this machine", what)
 }
@@ -37,7 +37,7 @@ func invalidParameters(format string, args ...any) error {
 	return &types.InvalidParameters{Message: &message}
 }
 
-// deref is the value of an optional member, or its zero value.
+// deref returns the value of an optional member, or the zero value.
 func deref[T any](p *T) T {
 	if p == nil {
 		var zero T

@@ -21,8 +21,8 @@ import (
 
 var errStepTimedOut = errors.New("the step's time is over")
 
-// script runs a step's script as the agent does: in a file of its own that is given to the shell as a command, so that
-// a #! line counts.
+// script runs a step's script as the agent does: from a file that the shell executes as a command, so that a #! line
+// has an effect.
 func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	name, shell := "./_script.sh", []string{"sh", "-c"}
 	if s.Action == template.RunPowerShellScript {
@@ -43,10 +43,10 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	command.Dir = dir
 	command.Env = slices.Concat(environment, j.environment)
 	command.Stdout, command.Stderr = stdout, stderr
-	// A session of its own, not just a process group: `timeout` makes a group for what it runs.
+	// A new session, not only a process group: `timeout` makes a group for the command that it runs.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	command.Cancel = func() error { return killSession(command.Process.Pid) }
-	command.WaitDelay = time.Second // for a process that got away with the output open
+	command.WaitDelay = time.Second // in case a process outside the session has the output open
 
 	err := command.Run()
 	r := stepResult{status: types.CommandPluginStatusSuccess, details: "Success"}
@@ -67,36 +67,36 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	return r
 }
 
-// writeExecutable writes a file that can be executed at once. While it is open for writing no process may be started:
-// the child would have it open too for a moment, and "text file busy" would be the answer to whoever executes it.
+// writeExecutable writes a file that can be executed immediately. While it is open for writing no process may be
+// started: the child would have it open too for a moment, and executing it would fail with "text file busy".
 func writeExecutable(path string, content []byte) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	return writeWhole(path, content, 0o755)
 }
 
-// killSession kills every process of the session that pid leads, whatever process group it is in.
+// killSession kills every process of the session that pid leads, in all process groups.
 func killSession(pid int) error {
 	err := syscall.Kill(-pid, syscall.SIGKILL)
-	// Twice, for a group that was just being made.
+	// Twice, in case a group is being made.
 	for range 2 {
 		for _, group := range groupsOf(pid) {
-			_ = syscall.Kill(-group, syscall.SIGKILL) // or it has ended by itself
+			_ = syscall.Kill(-group, syscall.SIGKILL) // an error means that it has ended
 		}
 	}
 	return err
 }
 
-// groupsOf lists the process groups of a session. Where there is no /proc there are none but the leader's to be found.
+// groupsOf returns the process groups of a session. Without /proc it is only the leader's.
 func groupsOf(session int) []int {
 	var groups []int
 	processes, _ := os.ReadDir("/proc")
 	for _, p := range processes {
 		stat, err := os.ReadFile(filepath.Join("/proc", p.Name(), "stat"))
 		if err != nil {
-			continue // no process, or gone
+			continue // not a process, or it has ended
 		}
-		// pid (name) state parent group session …, where the name may have anything in it.
+		// pid (name) state parent group session …; the name may contain any character.
 		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
 		var state string
 		var parent, group, itsSession int

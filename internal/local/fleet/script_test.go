@@ -44,7 +44,7 @@ func TestAnInterpreterLineIsHonoured(t *testing.T) {
 	}
 }
 
-// A value that would be code if it were pasted. Newer agents never paste it.
+// A value that would be code if it were pasted. Newer agents do not paste it.
 func TestParametersAreEnvironmentForNewAgentsAndPastedByOldOnes(t *testing.T) {
 	const value = `"; echo pasted; : "`
 	d := linux(`if [ -n "${SSM_value+x}" ]; then printf '%s\n' "environment: $SSM_value"; else echo "{{ value }}"; fi
@@ -118,7 +118,7 @@ while [ $i -lt 1000 ]; do echo "problem--" >&2; i=$((i+1)); done
 
 func TestAStepThatTakesTooLongIsKilledWithEverythingItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
-	// `timeout` puts what it runs into another process group.
+	// `timeout` puts its command into another process group.
 	d := linux("echo begun; (" + ticks(mark+"1") + ") & timeout 300 sh -c '" + ticks(mark+"2") + "'")
 	d.Steps[0].Timeout = 2 * time.Second
 	f := newFleet(t, fleet.Options{}, d)
@@ -136,10 +136,10 @@ func TestAStepThatTakesTooLongIsKilledWithEverythingItStarted(t *testing.T) {
 	wantEnded(t, mark+"1", mark+"2")
 }
 
-// ticks is a script that writes into a file ten times a second, for as long as it lives.
+// ticks returns a script that writes into a file ten times a second as long as it runs.
 func ticks(file string) string { return "while :; do echo >>" + file + "; sleep 0.1; done" }
 
-// wantEnded is that scripts which wrote into these files have stopped.
+// wantEnded checks that the scripts that write into these files have stopped.
 func wantEnded(t *testing.T, files ...string) {
 	t.Helper()
 	sizes := func() (all []int64) {

@@ -32,7 +32,7 @@ const (
 	maxDocumentSizeInBytes = 64 << 10
 )
 
-// SendCommand is Systems Manager's. As there, one host that cannot have the command fails the whole call.
+// SendCommand simulates Systems Manager's. As there, one host that cannot receive the command fails the whole call.
 func (f *Fleet) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
 	if err := validateSend(in); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ var (
 	targetKey       = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=\-@]{1,163}$`)
 )
 
-// validateSend checks what can be checked without knowing anything.
+// validateSend checks the request itself.
 func validateSend(in *ssm.SendCommandInput) error {
 	delivery := deref(in.TimeoutSeconds)
 	switch {
@@ -121,7 +121,7 @@ func validateNodes(ids []string) error {
 	return nil
 }
 
-// receivers are the hosts that the command goes to. The policy is asked first, as IAM is before any service.
+// receivers returns the hosts of the command. It checks the policy first, as IAM does before any service.
 func (f *Fleet) receivers(in *ssm.SendCommandInput, document template.Document) ([]*host, error) {
 	if len(in.Targets) > 0 {
 		return f.targets(in.Targets)
@@ -147,7 +147,7 @@ func (f *Fleet) receivers(in *ssm.SendCommandInput, document template.Document) 
 	return hosts, nil
 }
 
-// targets are the hosts with a tag. All of them: what becomes of those that cannot be reached is told by invocation.
+// targets returns all hosts with a tag, also those that cannot be reached, which have invocations, too.
 func (f *Fleet) targets(targets []types.Target) ([]*host, error) {
 	var hosts []*host
 	for _, id := range slices.Sorted(maps.Keys(f.hosts)) {
@@ -170,7 +170,7 @@ func (f *Fleet) tagged(h *host, key string, values []string) bool {
 	return !h.Untagged && key == session.FleetTagKey && slices.Contains(values, f.tagValue)
 }
 
-// runsOn: the plugins of a document decide for which platforms it is.
+// runsOn tells whether a document is for the platform, which its plugins decide.
 func runsOn(d template.Document, platform string) bool {
 	return slices.ContainsFunc(d.Steps, func(s template.Step) bool {
 		return (platform == "Windows") == (s.Action == template.RunPowerShellScript)
@@ -184,15 +184,15 @@ func (f *Fleet) commandFor(in *ssm.SendCommandInput, d template.Document, parame
 		delivery = defaultDelivery * time.Second
 	}
 	c := &command{
-		id:         awsenv.NewID(),
-		document:   d,
-		parameters: parameters,
-		comment:    deref(in.Comment),
-		requested:  now,
-		deliverBy:  now.Add(delivery),
-		expires:    now.Add(delivery + execution(d)),
-		atOnce:     max(1, share(or(deref(in.MaxConcurrency), defaultMaxConcurrency), len(hosts))),
-		maxErrors:  share(or(deref(in.MaxErrors), defaultMaxErrors), len(hosts)),
+		id:          awsenv.NewID(),
+		document:    d,
+		parameters:  parameters,
+		comment:     deref(in.Comment),
+		requested:   now,
+		deliverBy:   now.Add(delivery),
+		expires:     now.Add(delivery + execution(d)),
+		concurrency: max(1, share(or(deref(in.MaxConcurrency), defaultMaxConcurrency), len(hosts))),
+		maxErrors:   share(or(deref(in.MaxErrors), defaultMaxErrors), len(hosts)),
 	}
 	var ids []string
 	for _, h := range hosts {
@@ -223,7 +223,7 @@ func (f *Fleet) commandFor(in *ssm.SendCommandInput, d template.Document, parame
 	return c
 }
 
-// execution is the time that a document's steps have, on the platform where it is the longest.
+// execution returns the time-out of a document's steps together, on the platform where it is longest.
 func execution(d template.Document) time.Duration {
 	perPlatform := map[string]time.Duration{"Linux": 0, "Windows": 0, "MacOS": 0}
 	for _, s := range d.Steps {
@@ -236,10 +236,10 @@ func execution(d template.Document) time.Duration {
 	return slices.Max(slices.Collect(maps.Values(perPlatform)))
 }
 
-// share reads "10" or "10%" of so many.
+// share returns the number that "10" or "10%" means of a total.
 func share(text string, of int) int {
 	number, isPercentage := strings.CutSuffix(text, "%")
-	n, _ := strconv.Atoi(number) // the pattern has seen to it
+	n, _ := strconv.Atoi(number) // the pattern guarantees a number
 	if isPercentage {
 		n = n * of / 100
 	}

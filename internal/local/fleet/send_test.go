@@ -16,7 +16,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// withParameters is a document that takes "name" (required) and "greeting" (optional).
+// withParameters returns a document with the parameters "name" (required) and "greeting" (optional).
 func withParameters() template.Document {
 	d := linux("echo {{ greeting }} {{ name }} {{name}}")
 	hello := "hello"

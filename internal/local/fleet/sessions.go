@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// automatic is the ID that DCV gives to the console session it makes itself, on every host.
+// automatic is the ID of DCV's automatic console session, on every host.
 const automatic = "console"
 
-// StartSession starts a session on a host, and the host too if it is new. Type is virtual unless given; CreationTime is
-// now, by the host's clock. A session that is there under this ID already is replaced by the new one. Once a host has a
-// console session named "console", every start of the host brings one anew.
+// StartSession starts a session on a host, and a new host first. The default Type is virtual, the default CreationTime
+// is now by the host's clock. The session replaces one with the same ID. After a console session named "console", every
+// start of the host creates a new one.
 func (f *Fleet) StartSession(hostID string, s Session) (Session, error) {
 	err := f.change(func() error {
 		if s.Type == "" {
@@ -65,7 +65,7 @@ func (f *Fleet) startSession(h *host, s *Session) error {
 	return writeWhole(f.sessionFile(h.id, s.ID), printed(*s), 0o644)
 }
 
-// EndSession ends a session as its owner would, behind the back of whoever lists it. Nobody can in a hibernated host.
+// EndSession ends a session as its owner would, without the broker. It cannot on a hibernated host.
 func (f *Fleet) EndSession(hostID, sessionID string) error {
 	return f.change(func() error {
 		h, err := f.known(hostID)
@@ -83,7 +83,7 @@ func (f *Fleet) EndSession(hostID, sessionID string) error {
 	})
 }
 
-// Connect sets how many users are connected to a session. They have done nothing for that long by the host's clock.
+// Connect sets how many users are connected to a session, and for how long they have done nothing by the host's clock.
 func (f *Fleet) Connect(hostID, sessionID string, users int, away time.Duration) error {
 	return f.change(func() error {
 		h, err := f.known(hostID)
@@ -110,7 +110,7 @@ func connectionsOf(sessionFile string) string {
 	return strings.TrimSuffix(sessionFile, ".json") + ".connections"
 }
 
-// removed is that a file is not there.
+// removed removes a file; a missing one is no error.
 func removed(file string) error {
 	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -118,7 +118,7 @@ func removed(file string) error {
 	return nil
 }
 
-// sessionFile is where dcv.sh keeps a session.
+// sessionFile returns the path of a session's file of dcv.sh.
 func (f *Fleet) sessionFile(hostID, sessionID string) string {
 	return filepath.Join(f.StateDir(hostID), sessionName(sessionID)+".json")
 }
@@ -132,7 +132,7 @@ func sessionName(sessionID string) string {
 	return name
 }
 
-// printed is a session as `dcv describe-session -j` prints it, blanks and all.
+// printed returns a session in the form of `dcv describe-session -j`, with its spaces.
 func printed(s Session) []byte {
 	var b bytes.Buffer
 	b.WriteString("{")
@@ -152,9 +152,9 @@ func printed(s Session) []byte {
 		{"storage-root", ""},
 		{"type", s.Type},
 		{"x11-display", ":0"},
-		{"x11-authority", "/run/user/1000/dcv/" + sessionName(s.ID) + ".xauth"}, // the stand-in for zenity finds the session by it
+		{"x11-authority", "/run/user/1000/dcv/" + sessionName(s.ID) + ".xauth"}, // by which the stand-in for zenity finds the session
 	} {
-		value, _ := json.Marshal(field.value) // strings, a number and a list of strings: cannot fail
+		value, _ := json.Marshal(field.value) // strings, a number and a list of strings always have a JSON form
 		fmt.Fprintf(&b, "%s    %q : %s", separator, field.name, value)
 		separator = ",\n"
 	}
@@ -162,7 +162,7 @@ func printed(s Session) []byte {
 	return b.Bytes()
 }
 
-// sessions reads what runs on a host, by ID.
+// sessions reads the sessions of a host, by ID.
 func (f *Fleet) sessions(hostID string) ([]Session, error) {
 	found, err := os.ReadDir(f.StateDir(hostID))
 	if err != nil {
@@ -212,8 +212,8 @@ func readSession(file string) (Session, error) {
 	return Session(s), nil
 }
 
-// endAll ends a host's sessions: they live in the memory of its DCV server. The files that make the server ill stay,
-// since a start does not mend it.
+// endAll ends a host's sessions, which are in the memory of its DCV server. The files of faults stay, since a start
+// does not fix these.
 func (f *Fleet) endAll(h *host) error {
 	if err := f.forgetNotices(h.id); err != nil {
 		return err

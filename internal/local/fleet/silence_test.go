@@ -16,7 +16,7 @@ import (
 func TestACommandForASilentHostWaitsAsLongAsItIsValid(t *testing.T) {
 	for _, c := range []struct {
 		what         string
-		after        time.Duration // until the host speaks
+		after        time.Duration // the time until Speak
 		want         string
 		sessionsLeft int
 	}{
@@ -106,7 +106,7 @@ func TestLostEventsTellNobodyHowACommandEnded(t *testing.T) {
 	f.do(f.LoseEvents, ids[0])
 	command := f.send(ids...)
 	for _, id := range ids {
-		f.await(command, id, "Success") // who asks learns it
+		f.await(command, id, "Success") // a call still shows it
 	}
 	f.do(f.DeliverEvents, ids[0])
 	f.await(f.send(ids[0]), ids[0], "Success")
@@ -137,7 +137,7 @@ func TestSilenceAndLostEventsOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// Systems Manager does not know a host whose agent never got there: it lists it nowhere, and takes no command for it.
+// Systems Manager does not know a host whose agent never registered: it does not list it, and refuses commands for it.
 func TestUnmanagedHostIsUnknown(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("exit 0"))
 	ids := f.hosts(2)

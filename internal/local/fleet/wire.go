@@ -17,8 +17,8 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// Handler answers Systems Manager's operations over the wire, in AWS's JSON 1.1 protocol, so that a client of any SDK
-// works with it as it is, given the endpoint. Signatures are not looked at.
+// Handler serves Systems Manager's operations over HTTP, in AWS's JSON 1.1 protocol, so that any SDK's client works
+// with it, given the endpoint. It does not check signatures.
 func (f *Fleet) Handler() http.Handler {
 	operations := map[string]http.HandlerFunc{
 		"CancelCommand":               operation(f.CancelCommand),
@@ -46,8 +46,8 @@ func (f *Fleet) Handler() http.Handler {
 
 const maxRequestBytes = 1 << 20
 
-// operation serves one operation. The SDK's structures have the members' names for the names of their fields, so they
-// can be read as they are.
+// operation serves one operation. The fields of the SDK's structures have the names of the protocol's members, so
+// encoding/json can read them.
 func operation[In, Out any](call func(context.Context, *In, ...func(*ssm.Options)) (*Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
@@ -68,8 +68,7 @@ func operation[In, Out any](call func(context.Context, *In, ...func(*ssm.Options
 	}
 }
 
-// Refuse answers with an error as services of this protocol do, whose content type
-// is set already.
+// Refuse answers with an error of this protocol. The content type must already be set.
 func Refuse(w http.ResponseWriter, err error) {
 	var refusal smithy.APIError
 	if !errors.As(err, &refusal) {
@@ -88,15 +87,15 @@ func Refuse(w http.ResponseWriter, err error) {
 
 func answer(w http.ResponseWriter, status int, body any) {
 	encoded, err := json.Marshal(body)
-	if err != nil { // maps, lists, texts and numbers
+	if err != nil { // maps, lists, strings and numbers always have a JSON form
 		panic(err)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(encoded) // or the client is gone
 }
 
-// wire makes of one of the SDK's structures what the protocol says: members without a value are left out, and times are
-// seconds since 1970.
+// wire converts one of the SDK's structures to the protocol's form: without members that have no value, and with times
+// in seconds since 1970.
 func wire(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -111,7 +110,7 @@ func wire(v reflect.Value) any {
 		members := map[string]any{}
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
-			enumeration := v.Field(i).Kind() == reflect.String // the SDK has no pointers to these: "" is none
+			enumeration := v.Field(i).Kind() == reflect.String // the SDK has no pointers to these: "" is no value
 			if !field.IsExported() || field.Name == "ResultMetadata" || enumeration && v.Field(i).Len() == 0 {
 				continue
 			}

@@ -33,7 +33,7 @@ func client(t *testing.T, f *testFleet) *ssm.Client {
 	})
 }
 
-// What the client reads must be what the method answers.
+// The client must read exactly what the method answers.
 func TestAnUnmodifiedClientReadsEveryAnswerAsItWasMeant(t *testing.T) {
 	d := linux("echo hello é; echo problem >&2")
 	d.Parameters = map[string]template.DocumentParameter{"name": {EnvVar: true}}

@@ -1,5 +1,5 @@
-// Package runtimeapi runs a built function, the very file that is deployed, and
-// drives it through the Lambda Runtime API, as Lambda does.
+// Package runtimeapi runs a built function, the file that is deployed, through the
+// Lambda Runtime API, as Lambda does.
 package runtimeapi
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// A Function is a running bootstrap. It works on one event at a time, like an
-// instance of a Lambda function: it asks for the next when it has answered.
+// A Function is a running bootstrap. It handles one event at a time, like an instance
+// of a Lambda function: it requests the next event after its answer.
 type Function struct {
 	cmd    *exec.Cmd
 	server *http.Server
@@ -30,14 +30,14 @@ type Function struct {
 	exited chan struct{}
 
 	events  chan *event
-	current atomic.Pointer[event] // the last one that the function took
+	current atomic.Pointer[event] // the last event that the function received
 }
 
 type event struct {
 	id       string
 	deadline time.Time
 	body     []byte
-	answer   chan answer // has room for one, which comes even when nobody waits for it any more
+	answer   chan answer // buffered: an answer may come after Invoke has returned
 }
 
 type answer struct {
@@ -45,7 +45,7 @@ type answer struct {
 	body   []byte
 }
 
-// Start runs a bootstrap with that environment, and no other.
+// Start runs a bootstrap with exactly that environment.
 func Start(bootstrap string, env []string) (*Function, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,10 +78,10 @@ func (f *Function) Stop() {
 	f.server.Close()
 }
 
-// Output is what the function has written to stdout and stderr.
+// Output returns what the function has written to stdout and stderr.
 func (f *Function) Output() string { return f.output.String() }
 
-// Pid is the function's process.
+// Pid returns the ID of the function's process.
 func (f *Function) Pid() int { return f.cmd.Process.Pid }
 
 // Invoke implements lambda.Handler. The request's ID and deadline are those of
@@ -92,7 +92,7 @@ func (f *Function) Invoke(ctx context.Context, body []byte) ([]byte, error) {
 	if !ok || !hasDeadline {
 		return nil, errors.New("the context has no request ID, or no deadline")
 	}
-	if err := ctx.Err(); err != nil { // select could hand it over all the same
+	if err := ctx.Err(); err != nil { // otherwise select could still send the event
 		return nil, err
 	}
 	e := &event{lc.AwsRequestID, deadline, body, make(chan answer, 1)}
@@ -108,7 +108,7 @@ func (f *Function) Invoke(ctx context.Context, body []byte) ([]byte, error) {
 		return a.result()
 	case <-f.exited:
 		select {
-		case a := <-e.answer: // it ended after that, as it does when it panics
+		case a := <-e.answer: // it ended after its answer, as after a panic
 			return a.result()
 		default:
 			return nil, fmt.Errorf("the function ended during the event: %s", f.Output())

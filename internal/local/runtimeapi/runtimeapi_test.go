@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// built is testdata/function, with AWS's own client of the Runtime API in it.
+// built is the binary of testdata/function, which uses AWS's client of the Runtime API.
 var built string
 
 func TestMain(m *testing.M) {
@@ -50,8 +50,8 @@ func start(t *testing.T, env ...string) *Function {
 
 type asked struct{ Do, Say, Dir string }
 
-// request is the context of a request with that ID. It has far more time than
-// anything here takes.
+// request returns the context of a request with that ID. Its deadline is much later
+// than anything here takes.
 func request(t *testing.T, id string) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -156,8 +156,8 @@ func TestOneEventAtATimeAndEachCallerGetsItsOwnAnswer(t *testing.T) {
 	callers.Wait()
 }
 
-// An event that times out leaves the function at work; what it answers then is
-// not taken for the answer to the next event.
+// The function goes on with an event that has timed out. Its answer is not the answer
+// to the next event.
 func TestAnswerThatComesTooLateIsNobodysAnswer(t *testing.T) {
 	f := start(t)
 	dir := t.TempDir()
@@ -184,8 +184,7 @@ func TestAnswerThatComesTooLateIsNobodysAnswer(t *testing.T) {
 	}
 }
 
-// Nor is an event handed over that has no time left, even if the function could
-// take it.
+// An event whose deadline has passed is not sent, even if the function is ready.
 func TestEventWhoseTimeIsOverIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &Function{events: make(chan *event)}

@@ -12,13 +12,13 @@ const (
 	hosts     = 19 // i-0a1b2c3d4e5f60001
 	gap       = "  "
 
-	// wideFrom is the width from which on there is room for milliseconds and for the host in a column of its own.
+	// wideFrom is the least width for milliseconds and a column for the host.
 	wideFrom = 100
-	// mostLines are those of one long text.
-	mostLines = 4
+	// maxLines is how many lines one long text has at most.
+	maxLines = 4
 )
 
-// columns are how wide each part of a line is.
+// columns holds the widths of the parts of a line.
 type columns struct {
 	width            int
 	wide             bool
@@ -53,7 +53,7 @@ func (c columns) time() int {
 	return len(time.TimeOnly)
 }
 
-// lines are a line's, with a detail that is too long on further ones.
+// lines formats a line. A detail that is too long continues on further lines.
 func (c columns) lines(l line) []string {
 	detail, rest := l.detail, ""
 	if utf8.RuneCountInString(detail) > c.details {
@@ -87,7 +87,7 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0))
 }
 
-// shortened leaves characters out in the middle: IDs differ at their ends.
+// shortened leaves out characters in the middle: IDs differ at their ends.
 func shortened(text string, width int) string {
 	all := []rune(text)
 	if len(all) <= width || width < 3 {
@@ -97,7 +97,7 @@ func shortened(text string, width int) string {
 	return string(all[:before]) + "…" + string(all[len(all)-(width-1-before):])
 }
 
-// wrapped is a text in lines of that width, four at most.
+// wrapped breaks a text into lines of that width, maxLines at most.
 func wrapped(text string, width int) (lines []string) {
 	width = max(width, 20)
 	rest := []rune(text)
@@ -109,7 +109,7 @@ func wrapped(text string, width int) (lines []string) {
 				break
 			}
 		}
-		if len(lines) == mostLines-1 {
+		if len(lines) == maxLines-1 {
 			return append(lines, string(rest[:width-1])+"…")
 		}
 		lines = append(lines, string(rest[:end]))

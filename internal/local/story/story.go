@@ -15,43 +15,43 @@ import (
 )
 
 const (
-	// calm is how long a step waits for others of its kind; busy, where many come.
+	// calm is how long a step waits for others of its kind; busy is the same after many steps.
 	calm = 150 * time.Millisecond
 	busy = time.Second
-	// calmMost and busyMost are how many of a kind are printed one by one.
+	// calmMost and busyMost are how many steps of a kind are printed one by one.
 	calmMost, busyMost = 8, 3
 )
 
 // A Printer prints steps in the order of their times.
 type Printer struct {
 	out   io.Writer
-	width func() int // of a line, in characters; asked again and again, since terminals are resized
+	width func() int // of a line, in characters; called for each print, since terminals are resized
 
 	mu      sync.Mutex
 	waiting []system.Step
 	started bool
-	news    chan struct{}
+	wake    chan struct{}
 	stopped chan struct{}
 	done    chan struct{}
 }
 
-// New is a Printer that has not started.
+// New returns a Printer that has not started.
 func New(out io.Writer, width func() int) *Printer {
-	return &Printer{out: out, width: width, news: make(chan struct{}, 1), stopped: make(chan struct{}), done: make(chan struct{})}
+	return &Printer{out: out, width: width, wake: make(chan struct{}, 1), stopped: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Tell has the step printed, soon after the start. It can be called from anywhere.
+// Tell adds a step to print, soon or after Start. Several goroutines may call it.
 func (p *Printer) Tell(s system.Step) {
 	p.mu.Lock()
 	p.waiting = append(p.waiting, s)
 	p.mu.Unlock()
 	select {
-	case p.news <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Start begins to print. Actions that were told before are not printed: they set up what the reader finds.
+// Start begins to print. It leaves out actions from before, which only prepare the system.
 func (p *Printer) Start() {
 	p.mu.Lock()
 	kept := p.waiting[:0]
@@ -67,7 +67,7 @@ func (p *Printer) Start() {
 	go p.run()
 }
 
-// Stop prints what was told until now, and ends.
+// Stop prints the waiting steps, and ends.
 func (p *Printer) Stop() {
 	p.mu.Lock()
 	started := p.started
@@ -83,7 +83,7 @@ func (p *Printer) run() {
 	wait, most := calm, calmMost
 	for {
 		select {
-		case <-p.news:
+		case <-p.wake:
 		case <-p.stopped:
 			p.print(most)
 			return
@@ -100,13 +100,13 @@ func (p *Printer) run() {
 	}
 }
 
-// print prints what waits, and says how many steps that were.
+// print prints the waiting steps, and returns how many there were.
 func (p *Printer) print(most int) int {
 	p.mu.Lock()
 	steps := p.waiting
 	p.waiting = nil
 	p.mu.Unlock()
-	// An action is told once it is done, and what came of it may be told before.
+	// An action is told after it is done, so its effects may be told before it.
 	slices.SortStableFunc(steps, func(a, b system.Step) int { return a.At.Compare(b.At) })
 	columns := columnsOf(p.width())
 	for _, l := range summedUp(steps, most) {
@@ -117,7 +117,7 @@ func (p *Printer) print(most int) int {
 	return len(steps)
 }
 
-// A line is what is printed of a step, or of many.
+// A line is the printed form of one step, or of several.
 type line struct {
 	at                       time.Time
 	subject, state, by, host string
@@ -135,7 +135,7 @@ func lineOf(s system.Step) line {
 	return l
 }
 
-// summedUp is a line for each step, and one for all of a kind that are more than most.
+// summedUp returns a line for each step, and one line for all steps of a kind if these are more than most.
 func summedUp(steps []system.Step, most int) (lines []line) {
 	kinds, summed := map[string][]system.Step{}, map[string]bool{}
 	for _, s := range steps {
@@ -154,7 +154,7 @@ func summedUp(steps []system.Step, most int) (lines []line) {
 	return lines
 }
 
-// kindOf tells steps apart that are not summed up: by what happened, whatever the times in it.
+// kindOf returns what happened, without times: steps with the same kind are summed up.
 func kindOf(s system.Step) string {
 	why := strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
@@ -189,7 +189,7 @@ func count(n int, what string) string {
 	return fmt.Sprint(n, " ", what, "s")
 }
 
-// clean is a text that does nothing to the terminal: hosts and clients wrote a part of it.
+// clean removes control characters from a text: hosts and clients wrote parts of it.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

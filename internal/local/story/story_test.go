@@ -15,7 +15,7 @@ const host = "i-0a1b2c3d4e5f60001"
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// told is what a printer of that width prints of the steps, all told together.
+// told returns what a printer of that width prints of the steps, if all are told together.
 func told(width int, steps ...system.Step) string {
 	var out bytes.Buffer
 	p := New(&out, func() int { return width })
@@ -74,7 +74,7 @@ TIME          SESSION                              STATE     BY                H
 	}
 }
 
-// Whatever the width and the IDs.
+// Lines fit for every width and ID.
 func TestLinesFitTheTerminal(t *testing.T) {
 	for _, width := range []int{72, 80, 99, 100, 120, 200} {
 		all := strings.Split(strings.TrimSpace(told(width, aDay()...)), "\n")
@@ -111,7 +111,7 @@ TIME      SESSION               STATE     BY                DETAIL
 	}
 }
 
-// Steps that come one after the other, too many to be read, are printed once a second.
+// Steps that come faster than a user can read are printed once a second.
 func TestManyStepsInARowAreFewLines(t *testing.T) {
 	lines := make(chan string, 1000)
 	p := New(writes(lines), func() int { return 80 })

@@ -18,7 +18,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 )
 
-// The part of DEPLOYING.md that is for those who listen.
+// The part of DEPLOYING.md for receivers of events.
 func eventsForOthers(t *testing.T) string {
 	t.Helper()
 	deploying, err := os.ReadFile("../../operate/DEPLOYING.md")
@@ -33,8 +33,7 @@ func eventsForOthers(t *testing.T) string {
 	return part
 }
 
-// shape is a value with what stands for any of its kind in place of texts that
-// differ from event to event.
+// shape replaces texts that differ from event to event by a placeholder for their kind.
 func shape(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -53,7 +52,7 @@ func shape(value any) any {
 	return value
 }
 
-// The example of DEPLOYING.md is an event as it really comes, but for its texts.
+// The example of DEPLOYING.md is a real event, except for its texts.
 func TestDeployingShowsWhatIsAnnounced(t *testing.T) {
 	example := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(eventsForOthers(t))
 	if example == nil {
@@ -80,11 +79,11 @@ func TestDeployingShowsWhatIsAnnounced(t *testing.T) {
 		if err := json.Unmarshal(event, &real); err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Fatal("nothing is announced")
 	}
 
-	// What EventBridge puts around every event is not shown.
+	// The example does not show EventBridge's own fields.
 	for _, name := range []string{"version", "id", "account", "region", "time", "resources"} {
 		delete(real, name)
 	}

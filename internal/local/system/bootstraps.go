@@ -13,9 +13,9 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// startBootstrap runs a built function in place of the handler in this process.
-// It gets the environment that the template gives it, and reaches DynamoDB
-// Local and the simulated Systems Manager over the wire.
+// startBootstrap runs a built function instead of the handler in this process. It has
+// the environment of the template, and calls DynamoDB Local and the simulated Systems
+// Manager over HTTP.
 func (sys *System) startBootstrap(f template.Function, path string) (*runtimeapi.Function, error) {
 	if sys.opts.DynamoDB == "" {
 		return nil, fmt.Errorf("%s: a built function needs the table in DynamoDB Local", f.Name)
@@ -49,15 +49,15 @@ func (sys *System) startBootstrap(f template.Function, path string) (*runtimeapi
 	return running, nil
 }
 
-// counted serves a service for one function, counts its calls, and returns the
+// counted serves a service for one function, counts the calls, and returns the
 // endpoint.
 func (sys *System) counted(function, service string, handler http.Handler) (endpoint string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		if service == "ec2" { // names it in the form, which the handler finds parsed
+		if service == "ec2" { // the form names the operation; the handler can still read the parsed form
 			operation = r.PostFormValue("Action")
 		}
-		if operation != "" { // a connection that is only opened (awsenv.Connect) asks for none
+		if operation != "" { // awsenv.Connect only opens a connection, without an operation
 			if err := sys.calls.ask(function, service+":"+operation, nil); err != nil {
 				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 				fleet.Refuse(w, err)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// buildFunctions builds with the flags of the Makefile, for this machine; what is
-// up to date is not built again.
+// buildFunctions builds with the flags of the Makefile, for this machine. It does not
+// build again what is up to date.
 func buildFunctions(t *testing.T) map[string]string {
 	t.Helper()
 	bootstraps, err := builtFunctions()
@@ -29,7 +29,7 @@ var builtFunctions = sync.OnceValues(func() (map[string]string, error) {
 	return build(root, dir)
 })
 
-// build builds the functions of that source into the folder, for this machine, and finds them there by name.
+// build builds the functions of a source tree into the folder, for this machine, and returns their paths by name.
 func build(root, dir string) (bootstraps map[string]string, err error) {
 	mains, err := filepath.Glob(filepath.Join(root, "functions", "*", "main.go"))
 	if err != nil || len(mains) == 0 {

@@ -16,19 +16,19 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// calls counts what each function asks of the services, by
-// "<service>:<Operation>", and has some of it refused.
+// calls counts each function's calls of the services, by "<service>:<Operation>", and
+// refuses some of them.
 type calls struct {
 	refusals
 
 	mu     sync.Mutex
 	counts map[string]map[string]int
-	// observe, if there is one, is told of each, with what was asked where that
-	// decides what it takes to be allowed.
+	// observe, if set, receives each call, with the input where that decides which
+	// permission the call needs.
 	observe func(function, operation string, in any)
 }
 
-// ask counts a call. An error is the service's answer to it: there is no other.
+// ask counts a call. If it returns an error, that is the service's answer.
 func (c *calls) ask(function, operation string, in any) error {
 	c.count(function, operation, in)
 	return c.refusal(function, operation)
@@ -65,7 +65,7 @@ func (c *calls) reset() {
 	c.counts = nil
 }
 
-// middleware counts a client's tries: each time that it goes out on the wire.
+// middleware counts each try of a client, not each call.
 func (c *calls) middleware(function, service string) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		counter := middleware.FinalizeMiddlewareFunc("countCalls", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
@@ -243,7 +243,7 @@ func (x *countedHostLister) HostsAfter(ctx context.Context, hostID string, limit
 	return x.HostLister.HostsAfter(ctx, hostID, limit)
 }
 
-// countedSystemsManager counts what a function asks of Systems Manager and EC2.
+// countedSystemsManager counts a function's calls of Systems Manager and EC2.
 type countedSystemsManager struct {
 	fleet    *fleet.Fleet
 	function string

@@ -16,14 +16,14 @@ import (
 	"dcv-session-broker/internal/local/delivery"
 )
 
-func cmdCalls(s *stage, ts *testscript.TestScript, args []string) {
+func cmdCalls(s *testSystem, ts *testscript.TestScript, args []string) {
 	counts := s.system.calls.all()[args[0]]
 	for _, op := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(ts.Stdout(), "%s %d\n", op, counts[op])
 	}
 }
 
-func cmdAwaitCalls(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAwaitCalls(s *testSystem, ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	got := 0
@@ -36,7 +36,7 @@ func cmdAwaitCalls(s *stage, ts *testscript.TestScript, args []string) {
 	}, func() string { return fmt.Sprintf("%d calls of %v, not %d", got, args[2:], want) })
 }
 
-func cmdAttempts(s *stage, ts *testscript.TestScript, _ []string) {
+func cmdAttempts(s *testSystem, ts *testscript.TestScript, _ []string) {
 	records, err := s.system.store.all(context.Background())
 	ts.Check(err)
 	counts := map[int64]int{}
@@ -48,7 +48,7 @@ func cmdAttempts(s *stage, ts *testscript.TestScript, _ []string) {
 	}
 }
 
-func cmdSentOnce(s *stage, ts *testscript.TestScript, args []string) {
+func cmdSentOnce(s *testSystem, ts *testscript.TestScript, args []string) {
 	records, err := s.system.store.all(context.Background())
 	ts.Check(err)
 	attemptOf := map[string]string{}
@@ -90,13 +90,13 @@ func cmdSentOnce(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-func cmdForgetCalls(s *stage, _ *testscript.TestScript, _ []string) { s.system.calls.reset() }
+func cmdForgetCalls(s *testSystem, _ *testscript.TestScript, _ []string) { s.system.calls.reset() }
 
-func cmdRefuse(s *stage, ts *testscript.TestScript, args []string) { s.refuse(ts, args, true) }
+func cmdRefuse(s *testSystem, ts *testscript.TestScript, args []string) { s.refuse(ts, args, true) }
 
-func cmdAllow(s *stage, ts *testscript.TestScript, args []string) { s.refuse(ts, args, false) }
+func cmdAllow(s *testSystem, ts *testscript.TestScript, args []string) { s.refuse(ts, args, false) }
 
-func (s *stage) refuse(ts *testscript.TestScript, args []string, on bool) {
+func (s *testSystem) refuse(ts *testscript.TestScript, args []string, on bool) {
 	f, ok := serviceFaults[args[1]]
 	if !ok || s.recorders[args[0]] == nil {
 		ts.Fatalf("usage: refuse FUNCTION writes|commands")
@@ -104,7 +104,7 @@ func (s *stage) refuse(ts *testscript.TestScript, args []string, on bool) {
 	s.system.calls.setRefused(args[0], f, on)
 }
 
-func cmdMessage(s *stage, ts *testscript.TestScript, args []string) {
+func cmdMessage(s *testSystem, ts *testscript.TestScript, args []string) {
 	queue := s.system.queues[args[0]]
 	if queue == nil {
 		ts.Fatalf("the template has no queue %s", args[0])
@@ -112,11 +112,11 @@ func cmdMessage(s *stage, ts *testscript.TestScript, args []string) {
 	queue.Send(ts.ReadFile(args[1]))
 }
 
-func cmdSwallow(s *stage, _ *testscript.TestScript, args []string) {
+func cmdSwallow(s *testSystem, _ *testscript.TestScript, args []string) {
 	s.recorders[args[0]].setSwallow(true)
 }
 
-func cmdDeliver(s *stage, _ *testscript.TestScript, args []string) {
+func cmdDeliver(s *testSystem, _ *testscript.TestScript, args []string) {
 	s.recorders[args[0]].setSwallow(false)
 }
 
@@ -126,13 +126,13 @@ func (r *recorder) setSwallow(on bool) {
 	r.swallow = on
 }
 
-func cmdSeen(s *stage, ts *testscript.TestScript, args []string) {
+func cmdSeen(s *testSystem, ts *testscript.TestScript, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	s.recorders[args[0]].seen(ts, n)
 }
 
-// seen waits until the function has had n events, and returns all it has had.
+// seen waits until the function has handled n events, and returns all that it has handled.
 func (r *recorder) seen(ts *testscript.TestScript, n int) (events [][]byte) {
 	until(ts, func() bool {
 		r.mu.Lock()
@@ -143,7 +143,7 @@ func (r *recorder) seen(ts *testscript.TestScript, n int) (events [][]byte) {
 	return events
 }
 
-func cmdReplay(s *stage, ts *testscript.TestScript, args []string) {
+func cmdReplay(s *testSystem, ts *testscript.TestScript, args []string) {
 	r := s.recorders[args[0]]
 	want := 1
 	if n, err := strconv.Atoi(args[1]); err == nil {

@@ -17,7 +17,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-func cmdStart(s *stage, ts *testscript.TestScript, args []string) {
+func cmdStart(s *testSystem, ts *testscript.TestScript, args []string) {
 	if len(args) < 5 || args[1] != "on" || args[3] != "for" {
 		ts.Fatalf("usage: start SESSION on HOST for OWNER [console] [unlisted]")
 	}
@@ -30,7 +30,7 @@ func cmdStart(s *stage, ts *testscript.TestScript, args []string) {
 	}, nil)
 }
 
-func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
+func cmdFleet(s *testSystem, ts *testscript.TestScript, args []string) {
 	hosts, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	sessions, err := strconv.Atoi(args[1])
@@ -39,7 +39,7 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	if len(args) > 2 {
 		names = args[2]
 	}
-	// Side by side, or DynamoDB Local takes a minute for some thousand.
+	// In parallel: otherwise DynamoDB Local takes a minute for some thousand.
 	const workers = 16
 	failures := make([]error, workers)
 	var group sync.WaitGroup
@@ -54,9 +54,9 @@ func cmdFleet(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(errors.Join(failures...))
 }
 
-// startMany starts sessions whose IDs are as long as a UUID, the ID that Session
-// Manager gives. With names they are not in the table.
-func (s *stage) startMany(host, sessions int, names string) error {
+// startMany starts sessions with IDs as long as a UUID, like those of Session Manager.
+// With names they are not in the table.
+func (s *testSystem) startMany(host, sessions int, names string) error {
 	for n := 1; n <= sessions; n++ {
 		var id string
 		switch names {
@@ -66,7 +66,7 @@ func (s *stage) startMany(host, sessions int, names string) error {
 			id = awsenv.NewID()
 		case "short":
 			id = fmt.Sprintf("s%d-%d", host, n)
-		case "angled": // long, of what takes six bytes in the agent's reply
+		case "angled": // long, of characters that take six bytes in the agent's reply
 			id = fmt.Sprintf("s%d-%d-", host, n) + strings.Repeat("<", 100)
 		default:
 			return fmt.Errorf("names are random, short or angled, not %s", names)
@@ -83,11 +83,11 @@ func (s *stage) startMany(host, sessions int, names string) error {
 	return nil
 }
 
-func cmdEnd(s *stage, ts *testscript.TestScript, args []string) {
+func cmdEnd(s *testSystem, ts *testscript.TestScript, args []string) {
 	s.must(ts, "DELETE", "/local/hosts/"+args[2]+"/sessions/"+args[0], nil, nil)
 }
 
-func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
+func cmdHost(s *testSystem, ts *testscript.TestScript, args []string) {
 	ids := args[:1]
 	if args[0] == "all" {
 		hosts, err := s.system.fleet.Hosts()
@@ -98,7 +98,7 @@ func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
 		}
 	}
 	var body any
-	if len(args) > 2 { // of owner-tag
+	if len(args) > 2 { // the body of owner-tag
 		body = map[string]string{"Owner": args[2]}
 	}
 	for _, id := range ids {
@@ -106,11 +106,11 @@ func cmdHost(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-func cmdBroadcasts(s *stage, ts *testscript.TestScript, args []string) {
+func cmdBroadcasts(s *testSystem, ts *testscript.TestScript, args []string) {
 	s.must(ts, "POST", "/local/broadcasts/"+args[0], nil, nil)
 }
 
-func (s *stage) queuesAreEmpty() bool {
+func (s *testSystem) queuesAreEmpty() bool {
 	for _, q := range s.system.queues {
 		if len(q.Bodies()) > 0 {
 			return false
@@ -119,7 +119,7 @@ func (s *stage) queuesAreEmpty() bool {
 	return true
 }
 
-func (s *stage) functionsAreIdle() bool {
+func (s *testSystem) functionsAreIdle() bool {
 	for _, r := range s.recorders {
 		r.mu.Lock()
 		running := r.running
@@ -131,20 +131,20 @@ func (s *stage) functionsAreIdle() bool {
 	return true
 }
 
-func cmdAwaitQuiet(s *stage, ts *testscript.TestScript, _ []string) {
+func cmdAwaitQuiet(s *testSystem, ts *testscript.TestScript, _ []string) {
 	until(ts, func() bool {
-		// In the order in which news goes: what has left one is in the next.
+		// In the order in which events pass: an event that has left one is in the next.
 		return s.system.fleet.Quiet() && s.queuesAreEmpty() && s.functionsAreIdle()
 	}, func() string { return "some invocations have not ended, or the queues are not empty" })
 }
 
-func cmdClock(s *stage, ts *testscript.TestScript, args []string) {
+func cmdClock(s *testSystem, ts *testscript.TestScript, args []string) {
 	off, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	ts.Check(s.system.fleet.SetClockOffset(args[0], off))
 }
 
-func cmdSays(s *stage, ts *testscript.TestScript, args []string) {
+func cmdSays(s *testSystem, ts *testscript.TestScript, args []string) {
 	file := filepath.Join(s.system.fleet.StateDir(args[0]), "garbage")
 	if len(args) == 1 {
 		ts.Check(os.Remove(file))
@@ -153,21 +153,21 @@ func cmdSays(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(file, []byte(ts.ReadFile(args[1])), 0o644))
 }
 
-func cmdAdvance(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAdvance(s *testSystem, ts *testscript.TestScript, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	s.system.Advance(d)
 }
 
-func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
-	atOnce := 1
+func cmdRun(s *testSystem, ts *testscript.TestScript, args []string) {
+	parallelRuns := 1
 	if len(args) > 1 {
 		var err error
-		atOnce, err = strconv.Atoi(args[1])
+		parallelRuns, err = strconv.Atoi(args[1])
 		ts.Check(err)
 	}
 	var runs sync.WaitGroup
-	for range atOnce {
+	for range parallelRuns {
 		runs.Go(func() {
 			if status, answer, err := s.call("POST", "/local/cleanup/"+args[0], "", nil); err != nil || status/100 != 2 {
 				ts.Logf("run %s: %d %s (%v)", args[0], status, answer, err)
@@ -177,7 +177,7 @@ func cmdRun(s *stage, ts *testscript.TestScript, args []string) {
 	runs.Wait()
 }
 
-func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAwaitRunning(s *testSystem, ts *testscript.TestScript, args []string) {
 	want := slices.Sorted(slices.Values(args[1:]))
 	var got []string
 	until(ts, func() bool {
@@ -196,7 +196,7 @@ func cmdAwaitRunning(s *stage, ts *testscript.TestScript, args []string) {
 	}, func() string { return fmt.Sprintf("%s runs %q, not %q", args[0], got, want) })
 }
 
-func cmdAwaitHost(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAwaitHost(s *testSystem, ts *testscript.TestScript, args []string) {
 	state := func() string {
 		hosts, err := s.system.fleet.Hosts()
 		ts.Check(err)

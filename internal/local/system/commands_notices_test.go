@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
-func cmdConnect(s *stage, ts *testscript.TestScript, args []string) {
+func cmdConnect(s *testSystem, ts *testscript.TestScript, args []string) {
 	path := "/local/hosts/" + args[2] + "/sessions/" + args[0] + "/connections"
 	if args[3] == "nobody" {
 		s.must(ts, "DELETE", path, nil, nil)
@@ -19,9 +19,9 @@ func cmdConnect(s *stage, ts *testscript.TestScript, args []string) {
 	s.must(ts, "PUT", path, map[string]string{"Away": args[3]}, nil)
 }
 
-// notices are lines about what the users of a host were shown: the session, and
-// the text in one line.
-func (s *stage) notices(ts *testscript.TestScript, host string, stillShown bool) (lines []string) {
+// notices returns a line for each window that users of a host were shown: the session,
+// and the text in one line.
+func (s *testSystem) notices(ts *testscript.TestScript, host string, stillShown bool) (lines []string) {
 	var all []fleet.Notice
 	s.must(ts, "GET", "/local/notices", nil, &all)
 	for _, n := range all {
@@ -32,13 +32,13 @@ func (s *stage) notices(ts *testscript.TestScript, host string, stillShown bool)
 	return lines
 }
 
-func cmdNotices(s *stage, ts *testscript.TestScript, args []string) {
+func cmdNotices(s *testSystem, ts *testscript.TestScript, args []string) {
 	for _, line := range s.notices(ts, args[0], false) {
 		fmt.Fprintln(ts.Stdout(), line)
 	}
 }
 
-func cmdAwaitScreen(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAwaitScreen(s *testSystem, ts *testscript.TestScript, args []string) {
 	var patterns []*regexp.Regexp
 	for _, arg := range args[1:] {
 		pattern, err := regexp.Compile(arg)

@@ -17,7 +17,7 @@ import (
 )
 
 // entriesOf reads the arguments of delete and dry-run.
-func (s *stage) entriesOf(ts *testscript.TestScript, args []string) (entries []entry) {
+func (s *testSystem) entriesOf(ts *testscript.TestScript, args []string) (entries []entry) {
 	for _, arg := range args {
 		if arg == "all" { // every session of the fleet command
 			records, err := s.system.store.all(context.Background())
@@ -40,11 +40,11 @@ func (s *stage) entriesOf(ts *testscript.TestScript, args []string) (entries []e
 	return entries
 }
 
-func cmdDelete(s *stage, ts *testscript.TestScript, args []string) {
+func cmdDelete(s *testSystem, ts *testscript.TestScript, args []string) {
 	s.printLists(ts, "/deleteSessions", s.entriesOf(ts, args), false)
 }
 
-func cmdDryRun(s *stage, ts *testscript.TestScript, args []string) {
+func cmdDryRun(s *testSystem, ts *testscript.TestScript, args []string) {
 	hits := args[0] == "hits"
 	if hits {
 		args = args[1:]
@@ -52,7 +52,7 @@ func cmdDryRun(s *stage, ts *testscript.TestScript, args []string) {
 	s.printLists(ts, "/deleteSessions?dryRun=true", s.entriesOf(ts, args), hits)
 }
 
-func cmdCancel(s *stage, ts *testscript.TestScript, args []string) {
+func cmdCancel(s *testSystem, ts *testscript.TestScript, args []string) {
 	path := "/cancelDeletions"
 	if args[0] == "dry" {
 		path, args = path+"?dryRun=true", args[1:]
@@ -74,9 +74,9 @@ func cmdCancel(s *stage, ts *testscript.TestScript, args []string) {
 	s.printLists(ts, path, entries, false)
 }
 
-// printLists prints the answers to a request's entries, and with hits what they
-// would hit.
-func (s *stage) printLists(ts *testscript.TestScript, path string, entries any, hits bool) {
+// printLists prints the answers to a request's entries, and with hits the sessions that
+// they would delete.
+func (s *testSystem) printLists(ts *testscript.TestScript, path string, entries any, hits bool) {
 	body, _ := json.Marshal(entries)
 	status, answer, err := s.call("POST", path, "application/json", body)
 	ts.Check(err)
@@ -109,9 +109,11 @@ func (s *stage) printLists(ts *testscript.TestScript, path string, entries any, 
 	}
 }
 
-func cmdPost(s *stage, ts *testscript.TestScript, args []string) { s.post(ts, "/deleteSessions", args) }
+func cmdPost(s *testSystem, ts *testscript.TestScript, args []string) {
+	s.post(ts, "/deleteSessions", args)
+}
 
-func (s *stage) post(ts *testscript.TestScript, path string, args []string) {
+func (s *testSystem) post(ts *testscript.TestScript, path string, args []string) {
 	contentType := "application/json"
 	if len(args) > 1 {
 		contentType = args[1]
@@ -123,22 +125,22 @@ func (s *stage) post(ts *testscript.TestScript, path string, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%d\n%s\n", status, answer)
 }
 
-func (s *stage) record(ts *testscript.TestScript, id string) session.Record {
+func (s *testSystem) record(ts *testscript.TestScript, id string) session.Record {
 	r, err := s.system.store.get(context.Background(), id)
 	ts.Check(err)
 	return r
 }
 
-// patience is far longer than anything here takes: on a busy machine a scenario
-// must become slow, not red. PATIENCE=10s shows earlier what will never come.
-var patience = func() time.Duration {
-	if d, err := time.ParseDuration(os.Getenv("PATIENCE")); err == nil {
+// waitLimit is far longer than anything here takes: on a busy machine a scenario must
+// become slow, not red. WAIT_LIMIT=10s makes a failure appear earlier.
+var waitLimit = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("WAIT_LIMIT")); err == nil {
 		return d
 	}
 	return 5 * time.Minute
 }()
 
-func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAwait(s *testSystem, ts *testscript.TestScript, args []string) {
 	ids := args[1:]
 	if len(ids) == 0 {
 		ts.Fatalf("usage: await STATE SESSION...|all")
@@ -159,7 +161,7 @@ func cmdAwait(s *stage, ts *testscript.TestScript, args []string) {
 	}, func() string { return fmt.Sprintf("%s is not %s: %v", ids[0], args[0], s.record(ts, ids[0])) })
 }
 
-func cmdRecord(s *stage, ts *testscript.TestScript, args []string) {
+func cmdRecord(s *testSystem, ts *testscript.TestScript, args []string) {
 	r := s.record(ts, args[0])
 	attrs := args[1:]
 	if len(attrs) == 0 {
@@ -170,7 +172,7 @@ func cmdRecord(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-func cmdRunning(s *stage, ts *testscript.TestScript, args []string) {
+func cmdRunning(s *testSystem, ts *testscript.TestScript, args []string) {
 	hosts, err := s.system.fleet.Hosts()
 	ts.Check(err)
 	for _, h := range hosts {

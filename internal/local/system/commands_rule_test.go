@@ -13,11 +13,11 @@ import (
 	"dcv-session-broker/internal/events/cleanup"
 )
 
-func cmdRule(s *stage, ts *testscript.TestScript, args []string) {
-	atOnce := 1
+func cmdRule(s *testSystem, ts *testscript.TestScript, args []string) {
+	parallelRuns := 1
 	if len(args) > 1 {
 		var err error
-		atOnce, err = strconv.Atoi(args[1])
+		parallelRuns, err = strconv.Atoi(args[1])
 		ts.Check(err)
 	}
 	var (
@@ -26,7 +26,7 @@ func cmdRule(s *stage, ts *testscript.TestScript, args []string) {
 		mu    sync.Mutex
 		lines []string
 	)
-	for range atOnce {
+	for range parallelRuns {
 		runs.Go(func() {
 			status, answer, err := s.call("POST", "/local/cleanup/close", "application/json", rule)
 			mu.Lock()

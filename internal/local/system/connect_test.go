@@ -29,7 +29,7 @@ func TestEventSourceThatIsSwitchedOffInTheTemplateBringsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sys.Close)
-	// Each thing that runs has a stop of its own.
+	// Each running part has its own stop.
 	on := newControlled(t).system
 	if len(sys.streams) != len(on.streams)-1 || len(sys.stop) != len(on.stop)-2 {
 		t.Errorf("%d streams and %d stops; with all on %d and %d", len(sys.streams), len(sys.stop), len(on.streams), len(on.stop))

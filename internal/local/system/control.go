@@ -16,8 +16,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// control adds the control API: it makes hosts fail and shows what really runs
-// on them. It answers to this machine only.
+// control adds the control API, which makes hosts fail and shows what really runs on
+// them. It answers only this machine.
 func (sys *System) control(mux *http.ServeMux) {
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
 		mux.Handle(pattern, toThisMachine(func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +110,7 @@ func (sys *System) control(mux *http.ServeMux) {
 	handle("/local/broadcasts/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/cleanup/{task}", func(*http.Request) (any, error) { return nil, errNotPost })
 	handle("/local/hosts/{host}/{action}", func(*http.Request) (any, error) { return nil, errNotPost })
-	for _, end := range []string{"", "/"} { // SDKs differ; the protocols look at no path
+	for _, end := range []string{"", "/"} { // SDKs differ; the protocols do not use the path
 		mux.Handle("/local/ssm"+end, toThisMachine(sys.SystemsManager().ServeHTTP))
 		mux.Handle("/local/ec2"+end, toThisMachine(sys.EC2().ServeHTTP))
 	}
@@ -126,7 +126,7 @@ var (
 	errNoBroadcasts = errors.New("no such action: end or deliver")
 	errNotPost      = errors.New("only POST does that")
 	errBadUsers     = errors.New(`the body must be {"Connections": 0 to 100, "Away": "10m"}, or nothing for one that is not away`)
-	errBadOwner     = errors.New(`the body must be {"Owner": string}, or nothing for ` + heldTo)
+	errBadOwner     = errors.New(`the body must be {"Owner": string}, or nothing for ` + defaultOwnerTag)
 	errBadClock     = errors.New(`the body must be {"Ahead": "2m"}, 24h at most`)
 	errNoRule       = errors.New(`the body must be a rule, like those of events/cleanup-close*.json`)
 	errBadBody      = errors.New(`the body must be {"Owner": string, "Type": "console" or "virtual", "Registered": boolean}`)
@@ -146,7 +146,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// toThisMachine answers what page.Guard lets through.
+// toThisMachine answers only requests that page.Guard accepts.
 func toThisMachine(answer http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := page.Guard(r); err != nil {
@@ -157,7 +157,7 @@ func toThisMachine(answer http.HandlerFunc) http.Handler {
 	})
 }
 
-// closeByRule carries out the rule that is the body, without one that of MaxSessionHours.
+// closeByRule runs the rule in the body, or, without a body, the rule of MaxSessionHours.
 func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	event, err := io.ReadAll(r.Body)
 	if err != nil || len(event) == 0 && sys.template.Parameters()["MaxSessionHours"] == "0" || len(event) > 0 && !json.Valid(event) {
@@ -167,7 +167,7 @@ func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	return json.RawMessage(answer), err
 }
 
-// setClock sets the clock on.
+// setClock sets the clock forward.
 func (sys *System) setClock(r *http.Request) (any, error) {
 	var want struct{ Ahead string }
 	decoder := json.NewDecoder(r.Body)
@@ -185,7 +185,7 @@ func (sys *System) setClock(r *http.Request) (any, error) {
 
 // setOwnerTag gives a host the tag DcvOwner.
 func (sys *System) setOwnerTag(r *http.Request) (any, error) {
-	want := struct{ Owner string }{heldTo}
+	want := struct{ Owner string }{defaultOwnerTag}
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&want); err != nil && err != io.EOF || want.Owner == "" {
@@ -194,7 +194,7 @@ func (sys *System) setOwnerTag(r *http.Request) (any, error) {
 	return nil, sys.fleet.SetOwnerTag(r.PathValue("host"), want.Owner)
 }
 
-// putConnections connects users to a session. They do nothing from then on.
+// putConnections connects users to a session. From then on they do nothing.
 func (sys *System) putConnections(r *http.Request) (any, error) {
 	want := struct {
 		Connections int
@@ -212,8 +212,8 @@ func (sys *System) putConnections(r *http.Request) (any, error) {
 	return nil, sys.fleet.Connect(r.PathValue("host"), r.PathValue("session"), want.Connections, away)
 }
 
-// putSession starts a session on a host, and the host if it is new, and lists
-// it in the table unless the body says otherwise.
+// putSession starts a session on a host, and a new host first. It lists the session in
+// the table, unless the body says otherwise.
 func (sys *System) putSession(r *http.Request) (any, error) {
 	want := struct {
 		Owner, Type, CreationTime string
@@ -239,10 +239,9 @@ func (sys *System) putSession(r *http.Request) (any, error) {
 	return started, nil
 }
 
-// list puts a session into the table, under the ID that an inventory would give it.
-// While the last session of that ID is being deleted its record stays: replaced,
-// it would lose a deletion that was accepted. An inventory lists the new one once
-// that has ended.
+// list puts a session into the table, under the ID that an inventory would give it. It
+// does not replace a record that is being deleted, since that would lose an accepted
+// deletion. An inventory lists the new session after the deletion has ended.
 func (sys *System) list(ctx context.Context, hostID string, s fleet.Session) error {
 	there, err := sys.store.get(ctx, s.ID)
 	if err != nil {

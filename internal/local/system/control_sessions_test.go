@@ -33,14 +33,14 @@ func TestPutSessionStartsAndListsIt(t *testing.T) {
 	if got := c.hosts()[host1]; got != "running s-1" {
 		t.Errorf("the host is %q", got)
 	}
-	c.wantListed("a/b ü on "+host1, "s-1 on "+host1) // ended behind the broker's back
+	c.wantListed("a/b ü on "+host1, "s-1 on "+host1) // ended without the broker
 	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/a%2Fb%20%C3%BC", "")
 	c.wantListed("s-1 on " + host1)
 }
 
-// A session that the control API lists has the ID that an inventory gives it.
+// A session that the control API lists has the ID that an inventory would give it.
 func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
-	const likeAHost = "lab-i-0a1b2c3d4e5f60001" // as the console of another host could be called
+	const likeAHost = "lab-i-0a1b2c3d4e5f60001" // like the ID of another host's console
 	c := newControlled(t)
 	c.put(host1, likeAHost, `{"Owner": "user1"}`)
 	c.put(host1, "console", `{"Owner": "user1", "Type": "console"}`)
@@ -63,8 +63,8 @@ func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
 	c.wantListed(want...)
 }
 
-// Whoever starts a session under the ID of one that is being deleted does not take
-// that deletion back.
+// A session that is started under the ID of one that is being deleted does not cancel
+// that deletion.
 func TestPutSessionLeavesAnOpenDeletion(t *testing.T) {
 	c := newControlled(t)
 	for _, host := range []string{host1, host2} {
@@ -94,7 +94,7 @@ func TestUnregisteredSessionRunsButIsNotInTheTable(t *testing.T) {
 	}
 	c.wantListed()
 
-	// Nor does it touch a record that is there under this ID.
+	// It does not change an existing record under this ID, either.
 	c.put(host1, "s-2", `{"Owner": "user1"}`)
 	before, err := c.system.store.get(t.Context(), "s-2")
 	if err != nil {
@@ -145,7 +145,7 @@ func TestPutSessionRefusesWhatItCannotDo(t *testing.T) {
 	c.wantListed("s-1 on " + host1)
 }
 
-// Whoever is connected, and for how long away, is what the host's dcv says.
+// The host's dcv lists the connected users, and since when they have done nothing.
 func TestConnectedUser(t *testing.T) {
 	c := newControlled(t)
 	c.put(host1, "s-1", `{"Owner": "user1"}`)
@@ -199,10 +199,10 @@ func TestConnectedUser(t *testing.T) {
 		c.wantRefused(http.StatusBadRequest, http.MethodPut, session1+"/connections", body)
 	}
 	c.wantRefused(http.StatusNotFound, http.MethodPut, session1+"/connections", "")
-	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+nohow+"/sessions/s-1/connections", "")
+	c.wantRefused(http.StatusNotFound, http.MethodPut, "/local/hosts/"+unknownHost+"/sessions/s-1/connections", "")
 }
 
-// Who was warned of a deletion, and when, is what the host's screen showed.
+// The notices of the control API are the windows on the host's screen.
 func TestNoticesAreWhatUsersWereShown(t *testing.T) {
 	c := newControlled(t)
 	if got := c.want(http.StatusOK, http.MethodGet, "/local/notices", ""); got != "[]" {
@@ -224,7 +224,7 @@ func TestNoticesAreWhatUsersWereShown(t *testing.T) {
 	until := func(what string, there func([]fleet.Notice) bool) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !there(notices()); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) { // only if something is broken
+			if time.Now().After(deadline) { // reached only if something is broken
 				t.Fatal(what, notices())
 			}
 		}

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	host1 = "i-00000000000000001"
-	host2 = "i-00000000000000002"
-	nohow = "i-0ffffffffffffffff" // a host that is not there
+	host1       = "i-00000000000000001"
+	host2       = "i-00000000000000002"
+	unknownHost = "i-0ffffffffffffffff" // a host that does not exist
 )
 
-// A controlled system has nothing on its schedules.
+// A controlled system has no schedules.
 type controlled struct {
 	t      *testing.T
 	system *System
@@ -53,9 +53,9 @@ func (c *controlled) from(remoteAddr, method, path, body string) *httptest.Respo
 	return w
 }
 
-// with asks with headers that browsers send.
+// with sends a request with headers that browsers send.
 func (c *controlled) with(method, path string, headers http.Header) *httptest.ResponseRecorder {
-	short, cancel := context.WithTimeout(c.t.Context(), time.Minute) // a stream goes on
+	short, cancel := context.WithTimeout(c.t.Context(), time.Minute) // a stream does not end
 	defer cancel()
 	r, w := httptest.NewRequestWithContext(short, method, path, nil), httptest.NewRecorder()
 	r.RemoteAddr, r.Host, r.Header = "127.0.0.1:4711", "127.0.0.1:8080", headers
@@ -67,7 +67,7 @@ func (c *controlled) ask(method, path, body string) *httptest.ResponseRecorder {
 	return c.from("127.0.0.1:4711", method, path, body)
 }
 
-// want asks, wants that status, and returns the body.
+// want sends a request, checks the answer's status, and returns the body.
 func (c *controlled) want(status int, method, path, body string) string {
 	c.t.Helper()
 	w := c.ask(method, path, body)
@@ -82,7 +82,7 @@ func (c *controlled) want(status int, method, path, body string) string {
 	return got
 }
 
-// wantRefused wants an error's form, too.
+// wantRefused also checks that the answer has the form of an error.
 func (c *controlled) wantRefused(status int, method, path, body string) {
 	c.t.Helper()
 	var said struct {
@@ -99,7 +99,7 @@ func (c *controlled) put(host, sessionID, body string) string {
 	return c.want(http.StatusOK, http.MethodPut, "/local/hosts/"+host+"/sessions/"+sessionID, body)
 }
 
-// hosts are what runs: "STATE SESSION...", by host.
+// hosts returns "STATE SESSION..." by host.
 func (c *controlled) hosts() map[string]string {
 	c.t.Helper()
 	var hosts []fleet.Host
@@ -117,7 +117,7 @@ func (c *controlled) hosts() map[string]string {
 	return all
 }
 
-// listed are the table's records: "KEY on HOST" and the session's ID there, if it is another.
+// listed returns the table's records: "KEY on HOST", and the session's ID there if it is another.
 func (c *controlled) listed() (all []string) {
 	c.t.Helper()
 	var records []map[string]any
@@ -181,7 +181,7 @@ func TestEveryActionOnAHost(t *testing.T) {
 	c.put(host1, "s-1", `{"Owner": "user1"}`)
 	c.put(host2, "s-2", `{"Owner": "user1"}`)
 
-	// What an action does that hosts do not show is in the host's own files.
+	// The effects that hosts does not show are in the host's files.
 	kept := func(what string) func() string {
 		return func() string {
 			var host map[string]any
@@ -267,9 +267,9 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	c.put(host1, "s-1", `{"Owner": "user1"}`)
 	for _, call := range [][2]string{
 		{"POST", "/local/hosts/" + host1 + "/explode"},
-		{"POST", "/local/hosts/" + nohow + "/explode"},
+		{"POST", "/local/hosts/" + unknownHost + "/explode"},
 		{"DELETE", "/local/hosts/" + host1 + "/sessions/s-2"},
-		{"DELETE", "/local/hosts/" + nohow + "/sessions/s-1"},
+		{"DELETE", "/local/hosts/" + unknownHost + "/sessions/s-1"},
 		{"DELETE", "/local/sessions/s-2"},
 		{"POST", "/local/cleanup/windows"},
 		{"GET", "/local/hosts/" + host1},
@@ -280,7 +280,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		c.wantRefused(http.StatusNotFound, call[0], call[1], "")
 	}
 	for action := range hostActions {
-		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+nohow+"/"+action, "")
+		c.wantRefused(http.StatusNotFound, http.MethodPost, "/local/hosts/"+unknownHost+"/"+action, "")
 	}
 }
 
@@ -337,7 +337,7 @@ func TestWrongMethodIsToldFromWrongPath(t *testing.T) {
 	}
 }
 
-// With idle closing off the task says so; with it on it has nothing to say.
+// The task idle says so if idle closing is off, and nothing if it is on.
 func TestIdleTaskSaysThatItIsOff(t *testing.T) {
 	c := newControlled(t)
 	if got := c.want(http.StatusOK, http.MethodPost, "/local/cleanup/idle", ""); !strings.Contains(got, "CLOSE_IDLE_AFTER") {

@@ -16,13 +16,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A walk is pages of one query, read one after the other.
+// A walk is the pages of one query, read in order.
 type walk struct {
 	query map[string]any
 	ids   []string
 }
 
-func cmdDescribe(s *stage, ts *testscript.TestScript, args []string) {
+func cmdDescribe(s *testSystem, ts *testscript.TestScript, args []string) {
 	query := map[string]any{}
 	var ids []string
 	var filters []map[string]string
@@ -51,14 +51,14 @@ func cmdDescribe(s *stage, ts *testscript.TestScript, args []string) {
 	s.page(ts)
 }
 
-func cmdDescribeOn(s *stage, ts *testscript.TestScript, _ []string) {
+func cmdDescribeOn(s *testSystem, ts *testscript.TestScript, _ []string) {
 	if s.walk.query["NextToken"] == nil {
 		ts.Fatalf("the last page was the last")
 	}
 	s.page(ts)
 }
 
-func (s *stage) page(ts *testscript.TestScript) {
+func (s *testSystem) page(ts *testscript.TestScript) {
 	body, err := json.Marshal(s.walk.query)
 	ts.Check(err)
 	if len(s.walk.query) == 0 {
@@ -84,7 +84,7 @@ func (s *stage) page(ts *testscript.TestScript) {
 	}
 }
 
-func cmdDescribed(s *stage, ts *testscript.TestScript, _ []string) {
+func cmdDescribed(s *testSystem, ts *testscript.TestScript, _ []string) {
 	times := map[string]int{}
 	twice, missing := 0, 0
 	for _, id := range s.walk.ids {
@@ -100,11 +100,11 @@ func cmdDescribed(s *stage, ts *testscript.TestScript, _ []string) {
 	fmt.Fprintf(ts.Stdout(), "%d sessions, %d twice, %d missing\n", len(times), twice, missing)
 }
 
-func cmdAsk(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAsk(s *testSystem, ts *testscript.TestScript, args []string) {
 	s.post(ts, "/describeSessions", args)
 }
 
-func cmdLarge(_ *stage, ts *testscript.TestScript, args []string) {
+func cmdLarge(_ *testSystem, ts *testscript.TestScript, args []string) {
 	size, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	const before, after = `{"x":"`, `"}`
@@ -112,8 +112,8 @@ func cmdLarge(_ *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o644))
 }
 
-// allIDs are those in the table.
-func (s *stage) allIDs(ts *testscript.TestScript) (ids []string) {
+// allIDs returns the IDs of all records.
+func (s *testSystem) allIDs(ts *testscript.TestScript) (ids []string) {
 	records, err := s.system.store.all(context.Background())
 	ts.Check(err)
 	for _, r := range records {
@@ -122,8 +122,8 @@ func (s *stage) allIDs(ts *testscript.TestScript) (ids []string) {
 	return ids
 }
 
-// ready is the first or the last of the sessions that are READY, by ID.
-func (s *stage) ready(ts *testscript.TestScript, which, count string) []session.Session {
+// ready returns the first or the last of the READY sessions, by ID.
+func (s *testSystem) ready(ts *testscript.TestScript, which, count string) []session.Session {
 	n, err := strconv.Atoi(count)
 	ts.Check(err)
 	records, err := s.system.store.all(context.Background())

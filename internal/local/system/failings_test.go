@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A failing is something that goes wrong, for which a promise has to be kept all
-// the same, or shows that it is not: with what an operator sees of it.
+// A failing is a failure under which a promise must hold, or that shows that it does
+// not, with the log line and the metric that an operator sees.
 type failing struct {
 	promise  int // internal/session/README.md, "Promises"
 	wrong    string
@@ -24,8 +24,8 @@ type failing struct {
 	level    string
 	line     string // the log line's message
 	metric   session.Metric
-	reason   string // of the metric, if it has any
-	scenario string // where both are asserted: testdata/<scenario>.txtar
+	reason   string // the metric's reason, if it has reasons
+	scenario string // which asserts both: testdata/<scenario>.txtar
 }
 
 // failings are by promise.
@@ -105,21 +105,20 @@ var failings = []failing{
 		"stream record is to be shown again", session.RecordsReturned, "", "refused_writes"},
 }
 
-// noFailure are the metrics that tell what goes well, with the scenario in which
-// each is asserted.
+// noFailure are the metrics that show no failure, with the scenario that asserts each.
 var noFailure = map[session.Metric]string{
 	session.DeletionsAccepted:   "refused_host",
 	session.DeletionsForced:     "forced",
 	session.DeletionsCancelled:  "cancel",
 	session.WaitingDeletions:    "cancel_late",
 	session.HostsStopped:        "stop_empty",
-	session.InventoriesSent:     "inventory", // and none in throttled, which is what an alarm looks for
+	session.InventoriesSent:     "inventory", // and none in throttled, for which there is an alarm
 	session.InventorySessions:   "inventory",
 	session.InventoryLagSeconds: "inventory",
 }
 
-// assertedLine is how a scenario says which line there is: the function, the
-// level if that is said, and a pattern of the message.
+// assertedLine matches a scenario's command for a log line: the function, the level if
+// there is one, and a pattern of the message.
 var assertedLine = regexp.MustCompile(`(?m)^logged (\S+) '(?:"level":"(\w+)",)?"msg":"([^"]+)"`)
 
 func assertsLine(scenario string, f failing) bool {
@@ -129,8 +128,8 @@ func assertsLine(scenario string, f failing) bool {
 	})
 }
 
-// assertsMetric tells whether the scenario wants the metric to have values that
-// fit: "0" and "none" are said of what must not happen.
+// assertsMetric tells whether the scenario requires a value of the metric. "0" and
+// "none" are for what must not happen.
 func assertsMetric(scenario string, m session.Metric, reason, values string) bool {
 	name := string(m)
 	if reason != "" {
@@ -182,8 +181,7 @@ func TestEachPromisesFailureIsSeen(t *testing.T) {
 	}
 }
 
-// metricConstants are the metrics and the reasons, by the names of their
-// constants.
+// metricConstants returns the metrics and the reasons by the names of their constants.
 func metricConstants(t *testing.T) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../../session/metric.go", nil, 0)
@@ -214,9 +212,8 @@ func metricConstants(t *testing.T) map[string]string {
 	return all
 }
 
-// checkFailings holds what the functions have written in a scenario against what
-// is said above of it.
-func (s *stage) checkFailings(t *testing.T, scenario string) {
+// checkFailings compares what the functions have written in a scenario with failings.
+func (s *testSystem) checkFailings(t *testing.T, scenario string) {
 	for _, f := range failings {
 		if f.scenario != scenario {
 			continue

@@ -6,14 +6,14 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// A fault is how a service refuses a kind of call, whoever it is about.
+// A fault is a service's refusal of one kind of call.
 type fault struct {
-	operations []string // as they are counted: of the table in memory, and over the wire
+	operations []string // under their names in calls, of the table in memory and of DynamoDB
 	code       string
 	message    string
 }
 
-// serviceFaults are those that a function can be made to have, by name.
+// serviceFaults are the faults that a test can set for a function, by name.
 var serviceFaults = map[string]fault{
 	"writes": {
 		[]string{"table:Write", "dynamodb:BatchExecuteStatement"},
@@ -22,7 +22,7 @@ var serviceFaults = map[string]fault{
 	"commands": {[]string{"ssm:SendCommand"}, "ThrottlingException", "Rate exceeded"},
 }
 
-// refusals are the calls that functions are refused: by function and operation.
+// refusals are the calls that are refused, by function and operation.
 type refusals struct {
 	mu sync.Mutex
 	of map[[2]string]fault
@@ -43,7 +43,7 @@ func (r *refusals) setRefused(function string, f fault, on bool) {
 	}
 }
 
-// refusal is what the service answers, or nil if it does what it is asked.
+// refusal returns the service's error, or nil if the call is not refused.
 func (r *refusals) refusal(function, operation string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

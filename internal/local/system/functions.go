@@ -23,8 +23,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// handlerOf makes each function of the parts that the local system has for it,
-// with the settings that the template gives it.
+// handlerOf makes each function from the local system's parts and the template's
+// settings.
 var handlerOf = map[string]func(p parts) any{
 	"delete-sessions": func(p parts) any {
 		settings := deletesessions.ReadSettings(p.env)
@@ -64,8 +64,8 @@ var handlerOf = map[string]func(p parts) any{
 	},
 }
 
-// parts are what functions are made of; each function has its own, so that
-// its calls are counted.
+// parts are the dependencies of a function. Each function has its own, so that its
+// calls are counted.
 type parts struct {
 	tables
 	systemsManager *countedSystemsManager
@@ -113,7 +113,7 @@ func (sys *System) makeFunctions() error {
 	return nil
 }
 
-// output is where a function's lines and metrics go.
+// output returns the writer of a function's log lines and metrics.
 func (sys *System) output(f template.Function) *telemetry.Output {
 	stack := f.Environment["STACK"]
 	if sys.opts.Output == nil {
@@ -126,8 +126,8 @@ func (sys *System) output(f template.Function) *telemetry.Output {
 	return telemetry.JSON(sys.opts.Output(f.Name), level, stack, sys.now)
 }
 
-// A reentrant handler can be invoked again while it works: aws-lambda-go's own
-// keeps the answer in a buffer that the next event overwrites.
+// A reentrant handler can be invoked while it is working. That of aws-lambda-go keeps
+// the answer in a buffer that the next event overwrites.
 type reentrant struct{ handler any }
 
 func (r reentrant) Invoke(ctx context.Context, event []byte) ([]byte, error) {

@@ -19,13 +19,12 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// maxBody is what Lambda takes of an event and of an answer; API Gateway answers
-// for the rest.
+// maxBody is Lambda's limit of an event and of an answer; API Gateway answers for
+// anything larger.
 const maxBody = 6 << 20
 
-// gateway is the HTTP API of API Gateway: it hands a request to the function of
+// gateway simulates the HTTP API of API Gateway: it passes a request to the function of
 // its route, in payload format 2.0, and the function's answer to the client.
-// Everybody is let in, as localUser.
 func (sys *System) gateway(w http.ResponseWriter, r *http.Request) {
 	function := sys.routes[r.Method+" "+r.URL.Path]
 	if function == nil {
@@ -56,7 +55,7 @@ func (sys *System) gateway(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		return
 	}
-	// Lambda's function works to the end even when the client has gone.
+	// The function finishes also if the client has closed the connection, as in Lambda.
 	answer, err := function.Invoke(context.WithoutCancel(r.Context()), event)
 	sys.endMillisecond()
 	if err == nil && len(answer) > maxBody {
@@ -113,17 +112,17 @@ func gatewayEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 			Authorizer: localCaller(),
 		},
 	}
-	event.Headers["host"] = r.Host // which Go takes out of the headers
+	event.Headers["host"] = r.Host // Go removes it from the headers
 	for name, values := range r.Header {
 		event.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
-	// Go would drop what has a semicolon in it.
+	// Go would drop parameters with a semicolon.
 	query, _ := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "%3B"))
 	for name, values := range query {
 		event.QueryStringParameters[name] = strings.Join(values, ",")
 	}
-	// API Gateway passes on as text what calls itself text; the rest, forms
-	// among it, as base64. Clients that forget the header (curl -d) get there.
+	// API Gateway passes a body on as text if its type is text; others, such as forms, as
+	// base64. Clients that do not set the header (curl -d) send a form.
 	if len(body) == 0 || isText(r.Header.Get("Content-Type")) {
 		event.Body = string(body)
 	} else {

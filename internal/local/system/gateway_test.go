@@ -18,7 +18,7 @@ import (
 	"dcv-session-broker/internal/local/delivery"
 )
 
-// A stub is a function of a test's own.
+// A stub is a function that a test defines.
 type stub func(ctx context.Context, event []byte) (answer string, err error)
 
 func (s stub) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -26,7 +26,7 @@ func (s stub) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return []byte(answer), err
 }
 
-// gatewayTo is an HTTP API of one route, POST /things, to a function.
+// gatewayTo returns an HTTP API with one route, POST /things, to a function.
 func gatewayTo(f stub) http.Handler {
 	sys := &System{
 		opts:   Options{Log: slog.New(slog.DiscardHandler)},
@@ -45,7 +45,7 @@ func post(h http.Handler, contentType, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-// wantMessage wants API Gateway's form of an error.
+// wantMessage checks that the answer is an error in API Gateway's form.
 func wantMessage(t *testing.T, w *httptest.ResponseRecorder, status int, message string) {
 	t.Helper()
 	want, _ := json.Marshal(map[string]string{"message": message})
@@ -186,8 +186,8 @@ func TestUnknownRouteAndMethodAreNotFound(t *testing.T) {
 	}
 }
 
-// API Gateway never redirects, and Go's router does so for every path that is not
-// clean: a client would see locally what it never sees on AWS.
+// API Gateway never redirects. Go's router does so for every path that is not clean: a
+// client would see a redirect only on the local system.
 func TestPathsAreTakenAsTheyAre(t *testing.T) {
 	h := gatewayTo(func(context.Context, []byte) (string, error) {
 		t.Error("the function was invoked")
@@ -218,7 +218,7 @@ func TestBodyOfMoreThanSixMegabytesIsTooLarge(t *testing.T) {
 		took = len(got.Body)
 		return `{"statusCode": 200}`, err
 	})
-	const most, envelope = 6 << 20, 2 << 10 // what of an event is not the body
+	const most, envelope = 6 << 20, 2 << 10 // the size of an event without its body
 	if w := post(h, "text/plain", strings.Repeat("x", most-envelope)); w.Code != 200 || took != most-envelope {
 		t.Errorf("six megabytes: %d, the function got %d bytes", w.Code, took)
 	}

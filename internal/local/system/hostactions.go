@@ -2,11 +2,11 @@ package system
 
 import "dcv-session-broker/internal/local/fleet"
 
-// heldTo is whose host one is that is given the tag DcvOwner, if nobody says whose.
-const heldTo = "user1"
+// defaultOwnerTag is the value of the tag DcvOwner if the request names no owner.
+const defaultOwnerTag = "user1"
 
-// hostActions are what the control API does to a host, by the last part of the
-// path. internal/local/README.md, "The control API", says what each of them is.
+// hostActions are the control API's actions on a host, by the last part of the path.
+// internal/local/README.md, "The control API", explains them.
 var hostActions = map[string]func(*fleet.Fleet, string) error{
 	"stop":      (*fleet.Fleet).Stop,
 	"hibernate": (*fleet.Fleet).Hibernate,
@@ -20,7 +20,7 @@ var hostActions = map[string]func(*fleet.Fleet, string) error{
 
 	"untag": (*fleet.Fleet).Untag, "tag": (*fleet.Fleet).Tag,
 	"stop-when-empty": (*fleet.Fleet).StopWhenEmpty, "keep-when-empty": (*fleet.Fleet).KeepWhenEmpty,
-	"owner-tag":    func(f *fleet.Fleet, hostID string) error { return f.SetOwnerTag(hostID, heldTo) }, // without a body
+	"owner-tag":    func(f *fleet.Fleet, hostID string) error { return f.SetOwnerTag(hostID, defaultOwnerTag) }, // without a body
 	"no-owner-tag": func(f *fleet.Fleet, hostID string) error { return f.SetOwnerTag(hostID, "") },
 	"take-profile": (*fleet.Fleet).TakeProfile, "give-profile": (*fleet.Fleet).GiveProfile,
 	"downgrade": (*fleet.Fleet).Downgrade, "upgrade": (*fleet.Fleet).Upgrade,
@@ -28,7 +28,7 @@ var hostActions = map[string]func(*fleet.Fleet, string) error{
 	"break": (*fleet.Fleet).Break,
 	"mute":  (*fleet.Fleet).Mute,
 	"flood": (*fleet.Fleet).Flood,
-	"mend":  (*fleet.Fleet).Mend,
+	"mend":  (*fleet.Fleet).Repair,
 
 	"none-as-text":    (*fleet.Fleet).NoneAsText,
 	"none-as-newline": (*fleet.Fleet).NoneAsNewline,
@@ -39,5 +39,5 @@ var hostActions = map[string]func(*fleet.Fleet, string) error{
 	"no-exec":     (*fleet.Fleet).NoExec,
 	"fill-disk":   (*fleet.Fleet).FillDisk,
 	"kill-worker": (*fleet.Fleet).KillWorker,
-	"mend-agent":  (*fleet.Fleet).MendAgent,
+	"mend-agent":  (*fleet.Fleet).RepairAgent,
 }

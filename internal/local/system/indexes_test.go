@@ -11,14 +11,14 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A live stack's indexes are moved step by step, and back, with deletions under way.
+// The indexes of a live stack are moved step by step, and back, while there are open deletions.
 func TestIndexesOfALiveStackAreMoved(t *testing.T) {
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "indexes"}
 	runScenarios(t, opts, chosen(scenarios(t, "testdata/indexes")))
 }
 
-// cmdIndexes updates the table to a step, while the functions are those of another.
-func cmdIndexes(s *stage, ts *testscript.TestScript, args []string) {
+// cmdIndexes updates the table to a step, while the functions are at another.
+func cmdIndexes(s *testSystem, ts *testscript.TestScript, args []string) {
 	t, err := template.Load(s.opts.Template, map[string]string{"IndexStep": args[0]})
 	ts.Check(err)
 	store, there := s.system.store.(*dynamoStore)
@@ -32,8 +32,8 @@ func cmdIndexes(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-// cmdUpdate ends the system, and starts it with the step.
-func cmdUpdate(s *stage, ts *testscript.TestScript, args []string) {
+// cmdUpdate ends the system, and starts it at the step.
+func cmdUpdate(s *testSystem, ts *testscript.TestScript, args []string) {
 	opts := s.opts
 	opts.Parameters = maps.Clone(opts.Parameters)
 	opts.Parameters["IndexStep"] = args[0]

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// An insightsQuery is a query of CloudWatch Logs Insights, as far as the
-// template's go: fields, one filter for equality, sort by time, limit (CloudWatch
+// An insightsQuery is a query of CloudWatch Logs Insights with the parts that the
+// template's have: fields, one filter for equality, sort by time, limit (CloudWatch
 // Logs user guide, "CloudWatch Logs Insights language query syntax").
 type insightsQuery struct {
 	fields       []string
-	filter, text string // the field that must equal the text
+	filter, text string // a field and the text that it must equal
 	limit        int
 }
 
@@ -48,7 +48,7 @@ func parseInsights(text string) (q insightsQuery, err error) {
 	return q, nil
 }
 
-// run evaluates the query on log lines; a row is the fields' values as text.
+// run evaluates the query on log lines. A row has the fields' values as text.
 func (q insightsQuery) run(lines []string) (rows []map[string]string, err error) {
 	type event struct {
 		time   time.Time

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// A keptLog keeps the last lines that functions have logged, from INFO on, as
-// CloudWatch Logs does for a stack.
+// A keptLog keeps the last lines of the functions' logs, from INFO on, as CloudWatch
+// Logs does for a stack.
 type keptLog struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	lines []map[string]any // a ring: the oldest is at next, once it is full
+	lines []map[string]any // a ring buffer: when it is full the oldest line is at next
 	next  int
 }
 
@@ -32,7 +32,7 @@ func (k *keptLog) keep(line map[string]any) {
 	k.next = (k.next + 1) % maxKept
 }
 
-// about are the lines of that session, or of one of these requests, the oldest first.
+// about returns the lines of that session, or of one of these requests, the oldest first.
 func (k *keptLog) about(sessionID string, requestIDs []string) []map[string]any {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -48,7 +48,7 @@ func (k *keptLog) about(sessionID string, requestIDs []string) []map[string]any 
 	return found
 }
 
-// A keeper is a handler that keeps a function's lines, and hands them on.
+// A keeper is a slog.Handler that keeps a function's lines and passes them on.
 type keeper struct {
 	log      *keptLog
 	function string
@@ -85,6 +85,6 @@ func (h *keeper) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &keeper{h.log, h.function, slices.Concat(h.attrs, attrs), h.next.WithAttrs(attrs)}
 }
 
-func (h *keeper) WithGroup(name string) slog.Handler { // no function has groups
+func (h *keeper) WithGroup(name string) slog.Handler { // no function uses groups
 	return &keeper{h.log, h.function, h.attrs, h.next.WithGroup(name)}
 }

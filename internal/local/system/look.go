@@ -8,14 +8,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A knownHost is what the Hosts table has of a host.
+// A knownHost is a host's record in the Hosts table.
 type knownHost struct {
 	session.HostNote
 	session.Silence
 }
 
-// look adds the routes by which an operator's commands look at the system, as they
-// look at the tables, the logs and the template of a stack.
+// look adds the routes through which an operator's commands read what they read from
+// the tables, logs and template of a stack.
 func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, error))) {
 	handle("GET /local/inventories", func(r *http.Request) (any, error) {
 		_, ids, notes, err := sys.noted(r.Context())
@@ -43,7 +43,7 @@ func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, 
 			if err != nil {
 				return nil, err
 			}
-			for _, d := range due { // the index has not all of them
+			for _, d := range due { // the index does not have all attributes
 				record, err := sys.store.get(r.Context(), d.Session().ID)
 				if err != nil {
 					return nil, err
@@ -71,5 +71,5 @@ func (sys *System) look(handle func(pattern string, f func(*http.Request) (any, 
 // lastTime is after every lease.
 var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
-// maxOpen is how many open deletions of one shard are shown.
+// maxOpen is how many open deletions of one shard are shown at most.
 const maxOpen = 1000

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What an operator's commands look at is there: one record, what is open, what the
-// Hosts table has, what functions have logged, and the template's settings.
+// The routes for an operator's commands show one record, the open deletions, the Hosts
+// table, the functions' log lines, and the template's settings.
 func TestLooking(t *testing.T) {
 	c := newControlled(t)
 	c.want(http.StatusOK, http.MethodPut, "/local/hosts/"+host1+"/sessions/s-1", `{"Owner": "user1"}`)
@@ -62,7 +62,7 @@ func TestLooking(t *testing.T) {
 	}
 }
 
-// The oldest lines make room for new ones.
+// New lines replace the oldest ones.
 func TestKeptLinesAreBounded(t *testing.T) {
 	k := &keptLog{}
 	for i := range maxKept + 2 {
@@ -73,7 +73,7 @@ func TestKeptLinesAreBounded(t *testing.T) {
 	}
 }
 
-// Systems Manager and EC2 are there without a port of their own, for this machine only.
+// Systems Manager and EC2 are also on the control API's port, for this machine only.
 func TestServicesBesideTheControlAPI(t *testing.T) {
 	c := newControlled(t)
 	for _, path := range []string{"/local/ssm", "/local/ssm/", "/local/ec2", "/local/ec2/"} {

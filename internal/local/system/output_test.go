@@ -22,7 +22,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// written is what functions of this process have written.
+// written holds what functions of this process have written.
 type written struct {
 	mu   sync.Mutex
 	text map[string]*bytes.Buffer
@@ -47,8 +47,8 @@ func (w writtenBy) Write(p []byte) (int, error) {
 	return w.text[w.function].Write(p)
 }
 
-// output is what a function has written, a line an element.
-func (s *stage) output(function string) []string {
+// output returns what a function has written, one line in each element.
+func (s *testSystem) output(function string) []string {
 	text := ""
 	if built, ok := s.recorders[function].handler.(*runtimeapi.Function); ok {
 		text = built.Output()
@@ -64,16 +64,16 @@ func (s *stage) output(function string) []string {
 
 const metricMark = `"_aws":`
 
-// until waits for something to hold.
+// until waits until holds returns true.
 func until(t interface{ Fatalf(string, ...any) }, holds func() bool, otherwise func() string) {
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s", otherwise())
 		}
 	}
 }
 
-func cmdLogged(s *stage, ts *testscript.TestScript, args []string) {
+func cmdLogged(s *testSystem, ts *testscript.TestScript, args []string) {
 	negated := args[0] == "!"
 	if negated {
 		args = args[1:]
@@ -96,8 +96,8 @@ func cmdLogged(s *stage, ts *testscript.TestScript, args []string) {
 	})
 }
 
-// values are all values of a metric, of all functions.
-func (s *stage) values(name, reason string) (values []float64, err error) {
+// values returns all values of a metric, of all functions.
+func (s *testSystem) values(name, reason string) (values []float64, err error) {
 	for function := range s.recorders {
 		for _, line := range s.output(function) {
 			if !strings.Contains(line, metricMark) {
@@ -119,7 +119,7 @@ func (s *stage) values(name, reason string) (values []float64, err error) {
 	return values, nil
 }
 
-func cmdMetric(s *stage, ts *testscript.TestScript, args []string) {
+func cmdMetric(s *testSystem, ts *testscript.TestScript, args []string) {
 	name, reason, _ := strings.Cut(args[0], "/")
 	if !slices.Contains(session.Metrics, session.Metric(name)) {
 		ts.Fatalf("there is no metric %s", name)
@@ -150,13 +150,14 @@ func cmdMetric(s *stage, ts *testscript.TestScript, args []string) {
 	}, func() string { return fmt.Sprintf("%s is %v, not %s", args[0], sum(), args[1]) })
 }
 
-func cmdStory(s *stage, ts *testscript.TestScript, args []string) {
+func cmdStory(s *testSystem, ts *testscript.TestScript, args []string) {
 	query, groups := storyQuery(ts, args[0])
 	attrs := args[1:]
 	if len(attrs) == 0 {
 		attrs = []string{"level", "msg"}
 	}
-	// A session's end is announced while session-stream logs it: what is said of that comes last, and the line may not be there yet.
+	// A session's end is announced while session-stream logs it. In the output the announcement comes last, and its line
+	// may be late.
 	until(ts, s.functionsAreIdle, func() string { return "some invocations have not ended" })
 	var lines, last []string
 	for _, f := range s.system.template.Functions() {
@@ -172,7 +173,7 @@ func cmdStory(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	lastRows, err := query.run(last)
 	ts.Check(err)
-	// host-events logs a confirmation once it is written, when session-stream may have ended the session.
+	// host-events logs a confirmation after the write: session-stream may already have ended the session.
 	for i := 1; i < len(rows); i++ {
 		if rows[i-1]["msg"] == "session deleted" && strings.HasPrefix(rows[i]["msg"], "deletion confirmed: ") {
 			rows[i-1], rows[i] = rows[i], rows[i-1]
@@ -190,8 +191,8 @@ func cmdStory(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-// storyQuery is the template's query, made out for a session, and the log groups
-// that it reads.
+// storyQuery returns the template's query for a session, and the log groups that it
+// reads.
 func storyQuery(ts *testscript.TestScript, sessionID string) (insightsQuery, []string) {
 	tmpl, err := template.Load("../../../template.yaml", nil)
 	ts.Check(err)
@@ -209,7 +210,7 @@ func storyQuery(ts *testscript.TestScript, sessionID string) (insightsQuery, []s
 	return query, groups
 }
 
-// busEvents are the announcements on the bus, and those that the audit trail has.
+// busEvents holds the announcements on the bus, and those in the audit trail.
 type busEvents struct {
 	mu     sync.Mutex
 	events []json.RawMessage
@@ -230,7 +231,7 @@ func (e *busEvents) kept(logGroup string, event json.RawMessage) {
 	}
 }
 
-// of are the announcements of a session.
+// of returns the announcements of a session.
 func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, audited []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -256,7 +257,7 @@ func (e *busEvents) of(ts *testscript.TestScript, sessionID string) (announced, 
 	return announced, audited
 }
 
-func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAnnounced(s *testSystem, ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	var announced, audited []string
@@ -276,10 +277,9 @@ func cmdAnnounced(s *stage, ts *testscript.TestScript, args []string) {
 	}
 }
 
-// checkOutput holds all that the functions have written against what is said of
-// it: each line is JSON with a level and known attributes, or a document of
-// metrics.
-func (s *stage) checkOutput(t *testing.T) {
+// checkOutput checks that each line that the functions have written is JSON with a
+// level and known attributes, or a document of metrics.
+func (s *testSystem) checkOutput(t *testing.T) {
 	for function := range s.recorders {
 		for _, line := range s.output(function) {
 			var object map[string]any
@@ -288,7 +288,7 @@ func (s *stage) checkOutput(t *testing.T) {
 				continue
 			}
 			if strings.Contains(line, metricMark) {
-				continue // telemetry's tests hold these against the specification
+				continue // telemetry's tests compare these with the specification
 			}
 			for _, attr := range []string{"time", "level", "msg"} {
 				if object[attr] == nil {

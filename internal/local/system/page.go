@@ -12,42 +12,41 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The page is fed from what is there anyway: it is looked at while somebody reads,
-// after each change of the table and of the hosts, and once a second, since hosts
-// have a life of their own.
+// The page's data is read only while a page is open: after each change of the table and
+// of the hosts, and once a second, since hosts also change by themselves.
 const (
 	pageGap   = 100 * time.Millisecond
 	pageEvery = time.Second
 )
 
-// The bounds of what one host and all windows take on the page.
+// The bounds of one host's sessions, and of all windows, on the page.
 const (
 	maxRunning = 100
 	maxWindows = 500
 )
 
-// hostItem is a host on the page: what really runs there, and what its inventories said.
+// hostItem is a host on the page: what really runs there, and its last inventories.
 type hostItem struct {
 	fleet.Host
 	page.Inventories
-	MoreSessions int `json:",omitempty"` // that are left out
+	MoreSessions int `json:",omitempty"` // how many are left out
 }
 
-// notOnPage are attributes of records that tell a person nothing.
+// notOnPage are internal attributes of records.
 var notOnPage = []string{session.AttrLiveHostID, session.AttrDueShard, session.AttrAttemptID, session.AttrNoticeID, session.AttrExpiresAt}
 
 func (sys *System) newFeed() *page.Feed {
 	return page.NewFeed(awsenv.NewID(), pageGap, pageEvery, sys.now, sys.onPage)
 }
 
-// onPage is all that the page shows.
+// onPage returns all that the page shows.
 func (sys *System) onPage(ctx context.Context) ([]page.Item, error) {
 	items := []page.Item{{Kind: "about", Value: page.About{Local: true, Broker: "this machine", NeedsToken: sys.opts.Token != ""}}}
 	records, err := sys.store.all(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// What lives comes first: it is not to be left out.
+	// Living sessions come first, so that a bound does not leave them out.
 	slices.SortStableFunc(records, func(a, b session.Record) int { return ended(a) - ended(b) })
 	for _, r := range records {
 		shown := maps.Clone(r)
@@ -87,7 +86,7 @@ func ended(r session.Record) int {
 	return 0
 }
 
-// noted are the hosts, their IDs, and what their inventories said.
+// noted returns the hosts, their IDs, and their last inventories.
 func (sys *System) noted(ctx context.Context) (hosts []fleet.Host, ids []string, notes map[string]session.HostNote, err error) {
 	if hosts, err = sys.fleet.Hosts(); err != nil {
 		return nil, nil, nil, err
@@ -99,5 +98,5 @@ func (sys *System) noted(ctx context.Context) (hosts []fleet.Host, ids []string,
 	return hosts, ids, notes, err
 }
 
-// EndStreams ends what pages read, for which a server would wait when it ends.
+// EndStreams ends the pages' event streams, for which the server's Shutdown would wait.
 func (sys *System) EndStreams() { sys.feed.Close() }

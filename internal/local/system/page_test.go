@@ -12,7 +12,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Each thing that can be done to a host has its button, and no button does anything else.
+// Each action on a host has its button, and there are no others.
 func TestThePageHasAButtonForEachFault(t *testing.T) {
 	text, err := os.ReadFile("../../page/static/faults.js")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestThePageHasAButtonForEachFault(t *testing.T) {
 	}
 }
 
-// A host says of each fault that can be undone whether it has it: the buttons show that.
+// A host shows which faults it has, for the buttons that undo these.
 func TestHostsSayWhatIsWrongWithThem(t *testing.T) {
 	c := newControlled(t)
 	c.want(200, http.MethodPut, "/local/hosts/"+host1+"/sessions/a", `{"Owner": "user1"}`)
@@ -90,7 +90,7 @@ func TestTheClockIsSetOn(t *testing.T) {
 	}
 }
 
-// The control API, with the page's stream in it, is not for other sites.
+// The control API, including the page's stream, refuses other sites.
 func TestTheControlAPIRefusesOtherSites(t *testing.T) {
 	c := newControlled(t)
 	for _, path := range []string{"/local/hosts", "/local/events", "/local/stories/a", "/"} {

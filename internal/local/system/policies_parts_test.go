@@ -18,7 +18,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// partsOf are what the functions need from outside, and which operations of it they
+// partsOf are the dependencies of the functions, and the operations of these that they
 // do not use.
 var partsOf = map[string]struct {
 	of     reflect.Type
@@ -33,8 +33,8 @@ var partsOf = map[string]struct {
 	"cleanup":           {reflect.TypeFor[cleanup.Parts](), []string{"Write, new"}},
 }
 
-// operations are what can be called of a function's parts: of a table under the
-// names that ofTables has, of a client as IAM names them.
+// operations returns the operations of a function's parts: of a table under the names
+// in ofTables, of a client under IAM's names.
 func operations(parts reflect.Type) (all []string) {
 	for i := range parts.NumField() {
 		part := parts.Field(i).Type
@@ -56,8 +56,8 @@ func operations(parts reflect.Type) (all []string) {
 	return all
 }
 
-// withoutNodes leaves out which documents and nodes a policy names: which of them
-// a function needs, its parts do not tell.
+// withoutNodes leaves out the documents and nodes that a policy names: a function's
+// parts do not show which ones it needs.
 func withoutNodes(g grant) grant {
 	if !strings.HasPrefix(g.Action, "dynamodb:") {
 		return grant{Action: g.Action}
@@ -65,7 +65,7 @@ func withoutNodes(g grant) grant {
 	return g
 }
 
-// unlikeParts are the differences between what the functions' parts can be asked
+// unlikeParts returns the differences between the operations of the functions' parts
 // and what their roles allow.
 func unlikeParts(t *testing.T, allowed, byLambda grants) []string {
 	t.Helper()
@@ -103,8 +103,8 @@ func unlikeParts(t *testing.T, allowed, byLambda grants) []string {
 	return faults(can, may)
 }
 
-// What a function's parts can be asked its role allows, and nothing else. Without
-// the stories this does not tell on which documents and nodes: policiesFit does.
+// A role allows exactly the operations of its function's parts. This test does not
+// compare documents and nodes; policiesFit does that with the scenarios.
 func TestRolesAllowWhatTheFunctionsPartsCanBeAsked(t *testing.T) {
 	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"})
 	if err != nil {

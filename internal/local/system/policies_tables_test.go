@@ -19,8 +19,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The scenarios see operations of tables, IAM sees calls of DynamoDB: this is
-// which calls those are, taken from what goes out on the wire.
+// The scenarios observe operations of tables, and IAM checks calls of DynamoDB: this
+// test records which calls each operation sends.
 func TestWhatTablesNeed(t *testing.T) {
 	seen := map[grant]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -91,10 +91,10 @@ func TestWhatTablesNeed(t *testing.T) {
 	}
 }
 
-// dynamoCall is what a call of DynamoDB needs to be allowed, and an answer to it.
-// The actions of the Service Authorization Reference are called like the
-// operations, but for PartiQL, which has one for each kind of statement
-// (DynamoDB developer guide, "IAM security policies with PartiQL").
+// dynamoCall returns the permission that a call of DynamoDB needs, and an answer to the
+// call. The actions of the Service Authorization Reference have the names of the
+// operations, except for PartiQL, which has one for each kind of statement (DynamoDB
+// developer guide, "IAM security policies with PartiQL").
 func dynamoCall(operation string, body []byte) (answer string, some []grant) {
 	var in struct {
 		TableName, IndexName string

@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A grant is something that a policy allows, or that a call needs: an action on
-// a resource, in the template's words, and under which condition.
+// A grant is a permission that a policy gives, or that a call needs: an action on a
+// resource, in the template's words, with its condition.
 type grant struct{ Action, Resource, Condition string }
 
 func (g grant) String() string {
@@ -38,7 +38,7 @@ func (all grants) add(function string, some ...grant) {
 	}
 }
 
-// needed gathers what functions need to be allowed for what they ask.
+// needed collects the permissions that the functions' calls need.
 type needed struct {
 	mu      sync.Mutex
 	grants  grants
@@ -58,14 +58,14 @@ func (n *needed) observe(function, operation string, in any) {
 	n.grants.add(function, some...)
 }
 
-// neededFor is what one operation needs to be allowed; nil if that is not known.
+// neededFor returns the permissions that one operation needs, or nil if they are not known.
 func neededFor(operation string, in any) []grant {
 	switch operation {
-	// The Service Authorization Reference has no resource for these: "*" is all
-	// that a policy can say.
+	// The Service Authorization Reference has no resource for these: a policy can only
+	// name "*".
 	case "ssm:DescribeInstanceInformation", "ssm:ListCommandInvocations", "ssm:ListCommands", "ssm:GetCommandInvocation", "ec2:DescribeInstances":
 		return []grant{{Action: operation, Resource: "*"}}
-	case "ec2:StopInstances": // hosts are stopped only where they are tagged for it
+	case "ec2:StopInstances": // the policy allows it only for hosts with the tag
 		return []grant{{operation, "instance/*", `{"StringEquals":{"ec2:ResourceTag/DcvFleet":"default","ec2:ResourceTag/DcvStopWhenEmpty":"true"}}`}}
 	case "ssm:SendCommand":
 		return neededForCommand(in.(*ssm.SendCommandInput))
@@ -83,9 +83,9 @@ func neededFor(operation string, in any) []grant {
 	return ofTables[strings.TrimPrefix(operation, "table:")]
 }
 
-// A command needs its document, and each of its nodes; the policy looks at the
-// nodes' tag (Systems Manager user guide, "Restricting Run Command access based
-// on tags").
+// A command needs a permission for its document and for each node; the policy checks
+// the nodes' tag (Systems Manager user guide, "Restricting Run Command access based on
+// tags").
 func neededForCommand(in *ssm.SendCommandInput) []grant {
 	some := []grant{{Action: "ssm:SendCommand", Resource: "document/" + *in.DocumentName}}
 	tag := "default" // the template's FleetTagValue: no scenario has another
@@ -110,15 +110,15 @@ const (
 	theSessions = "SessionsTable.Arn"
 	theHosts    = "HostsTable.Arn"
 
-	// onlyRefused: of the Hosts table, notes of refused hosts, and no host's own item.
+	// onlyRefused restricts access in the Hosts table to the notes of refused hosts, without any host's own item.
 	onlyRefused = `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["refused-*"]}}`
 )
 
-// ofTables is what the operations of the tables need; TestWhatTablesNeed looks at
-// the calls that they are.
+// ofTables are the permissions that the tables' operations need; TestWhatTablesNeed
+// checks them by the calls.
 var ofTables = map[string][]grant{
 	"Write": {{"dynamodb:PartiQLUpdate", theSessions, ""}},
-	// What is there already is looked at by an update that cannot succeed.
+	// An update that cannot succeed reads an existing record.
 	"Write, new":          {{"dynamodb:PartiQLInsert", theSessions, ""}, {"dynamodb:PartiQLUpdate", theSessions, ""}},
 	"Get":                 {{"dynamodb:BatchGetItem", theSessions, ""}},
 	"Owned":               {{"dynamodb:Query", theSessions + "/index/by-owner", ""}},
@@ -146,8 +146,8 @@ var ofTables = map[string][]grant{
 	"Open":                {{"dynamodb:Query", theSessions + "/index/by-lease", ""}},
 }
 
-// neededByLambda is what Lambda itself does with a function's role: it writes the
-// log, and polls what feeds the function.
+// neededByLambda returns what Lambda itself needs of a function's role: to write the
+// log, and to poll the function's sources.
 func neededByLambda(f template.Function, logGroup string) []grant {
 	some := []grant{{"logs:CreateLogStream", logGroup, ""}, {"logs:PutLogEvents", logGroup, ""}}
 	for _, q := range f.Queues { // Lambda developer guide, "Using Lambda with Amazon SQS": execution role permissions
@@ -166,8 +166,8 @@ func neededByLambda(f template.Function, logGroup string) []grant {
 	return some
 }
 
-// given is what the roles of the template's functions allow, and what Lambda
-// needs of it.
+// given returns what the roles of the template's functions allow, and the part that
+// Lambda needs.
 func given(t *testing.T, tmpl *template.Template) (allowed, byLambda grants) {
 	t.Helper()
 	allowed, byLambda = grants{}, grants{}
@@ -230,7 +230,7 @@ func grantsOf(t *testing.T, statement map[string]any) (some []grant) {
 	return some
 }
 
-// list is a policy's one text, or its list of texts.
+// list returns a policy's one text, or its list of texts.
 func list(v any) (texts []string) {
 	if text, ok := v.(string); ok {
 		return []string{text}
@@ -241,8 +241,8 @@ func list(v any) (texts []string) {
 	return texts
 }
 
-// faults are the differences between what is needed and what is allowed, which
-// are to be the same: so there is no "*" either where a resource can be named.
+// faults returns the differences between needed and allowed, which must be the same. So
+// there is also no "*" where a resource can be named.
 func faults(needed, allowed grants) (all []string) {
 	for _, function := range slices.Sorted(maps.Keys(maps.Collect(both(needed, allowed)))) {
 		for g := range needed[function] {
@@ -273,10 +273,10 @@ func both(a, b grants) func(yield func(string, bool) bool) {
 }
 
 // policiesFit compares what the functions needed in all scenarios with what the
-// template allows them, and shows that the comparison sees each grant that is
-// taken away or given.
+// template allows, and checks that the comparison notices each grant that is removed or
+// added.
 func policiesFit(t *testing.T, n *needed) {
-	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"}) // which one scenario needs
+	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"}) // needed by one scenario
 	if err != nil {
 		t.Fatal(err)
 	}

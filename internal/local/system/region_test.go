@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// There the stack has no pipe and no audit trail. The local system's region
-// stands for one of these.
+// In these regions the stack has no pipe and no audit trail. The test makes the local
+// system's region one of them.
 func TestDeletionsEndWhereEventBridgeHasNoPipes(t *testing.T) {
 	text, err := os.ReadFile("../../../template.yaml")
 	if err != nil {

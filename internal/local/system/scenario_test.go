@@ -19,69 +19,68 @@ import (
 )
 
 // The scenarios of testdata run the whole system, on the in-memory table and on
-// DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the
-// template. Their conditions are [dynamodb], [functions]: the functions are built,
-// [all]: all is to be run, as in CI, and [large]: so it is, and the table is in
-// memory. Their commands:
+// DynamoDB Local. A line "#parameter NAME=VALUE" sets a parameter of the template.
+// Their conditions are [dynamodb]; [functions]: the functions are built; [all]:
+// everything is run, as in CI; [large]: the same, with the table in memory. Their
+// commands:
 //
 //	start SESSION on HOST for OWNER [console] [unlisted]
 //	fleet HOSTS SESSIONS [random|short|angled]  hosts i-00000000000000001... with sessions s-<host>-<n> of user1; random:
 //	                                  with UUIDs for IDs, short: s<host>-<n>, angled: the same and 100 "<"; and not in the table
-//	end SESSION on HOST               behind the broker's back
+//	end SESSION on HOST               without the broker
 //	host HOST|all ACTION              stop, start, hibernate, disconnect, reconnect, untag, tag, break, mend,
 //	                                  stop-when-empty, keep-when-empty,
 //	                                  lose-events, deliver-events, silence, speak, and the others of control.go
-//	clock HOST DURATION               sets the host's clock off
+//	clock HOST DURATION               sets the host's clock ahead or behind
 //	says HOST FILE                    what its dcv prints for list-sessions -j; without FILE what runs there
-//	advance DURATION                  sets the clock of the whole system on
-//	run TASK [N]                      deletions, inventory, idle, stop or close, now; N runs at once
-//	rule FILE [N]                     carries the rule out, N runs at once, and prints what each did with each session,
+//	advance DURATION                  sets the clock of the whole system forward
+//	run TASK [N]                      deletions, inventory, idle, stop or close; N runs at the same time
+//	rule FILE [N]                     runs the rule, N runs at the same time, and prints what each did with each session,
 //	                                  a line each, sorted, and where it stopped
-//	connect SESSION on HOST AWAY      somebody is connected, and did nothing for that long; "nobody" leaves it
-//	await-screen HOST [PATTERN...]    waits until that is what users are shown, a window each, by age: "SESSION: TEXT"
-//	notices HOST                      prints all that they ever were shown, in this form
+//	connect SESSION on HOST AWAY      a user is connected, and did nothing for that long; "nobody": no user
+//	await-screen HOST [PATTERN...]    waits until users see just these windows, the oldest first: "SESSION: TEXT"
+//	notices HOST                      prints all windows that users have seen, in this form
 //	await-host HOST STATE             waits until it is running or stopped
 //	await-running HOST SESSION...     waits until just these run there
-//	delete SESSION/OWNER[/force]...   prints an answer a line, in the lists' order; "all" are all sessions,
-//	                                  first=N and last=N, by ID, the N of those that are READY
-//	dry-run [hits] SESSION/OWNER[/force]...  prints the same, of a dry run; with hits what each entry would hit
-//	cancel [dry] SESSION/OWNER[/REQUEST]...  prints the same, of a cancel, or of a dry run of one; REQUEST is the deletion's
-//	                                  RequestId, or "own", which it has in the table
+//	delete SESSION/OWNER[/force]...   prints one answer in each line, in the lists' order; "all" are all sessions,
+//	                                  first=N and last=N are N of the READY ones, by ID
+//	dry-run [hits] SESSION/OWNER[/force]...  prints the same for a dry run; with hits the session that each entry would delete
+//	cancel [dry] SESSION/OWNER[/REQUEST]...  prints the same for a cancel, or a dry run of one; REQUEST is the deletion's
+//	                                  RequestId; "own" is the one in the table
 //	post FILE [CONTENT-TYPE]          prints status and body of POST /deleteSessions
 //	describe [SESSION...] [owner=OWNER] [tag:NAME=VALUE] [max=N]
-//	                                  prints a page, a session a line, and "more" if another follows;
+//	                                  prints a page, one session in each line, and "more" if another follows;
 //	                                  "all" are the IDs of all sessions
-//	describe-on                       prints the page that follows
+//	describe-on                       prints the next page
 //	described                         compares all pages since describe with the table
 //	ask FILE [CONTENT-TYPE]           prints status and body of POST /describeSessions
 //	large FILE BYTES                  makes a file of valid JSON, an object of that size
 //	await STATE SESSION...            waits for the records' state
-//	record SESSION [ATTR...]          prints the record, an attribute a line
+//	record SESSION [ATTR...]          prints the record, one attribute in each line
 //	running HOST                      prints the sessions that really run there
-//	calls FUNCTION                    prints what the function asked of the services
-//	await-calls FUNCTION N OPERATION...  waits until there were N of them together
+//	calls FUNCTION                    prints the function's calls of the services
+//	await-calls FUNCTION N OPERATION...  waits until there were N of these together
 //	attempts                          prints how many records have how many attempts
-//	sent-once FUNCTION                compares its SendCommand calls with what the hosts ran of the current attempts:
-//	                                  each session's host answered for it once
-//	await-quiet                       waits until every command has ended and all news of it is dealt with
+//	sent-once FUNCTION                compares its SendCommand calls with what the hosts ran for the current attempts:
+//	                                  each session's host must have answered once
+//	await-quiet                       waits until every command has ended and its events are handled
 //	forget-calls
 //	deploy earlier                    ends the system, and starts the earlier version on the same tables and hosts
-//	deploy today [FUNCTION...]        the same with this version, of which these functions are the earlier version's
-//	indexes STEP, update STEP         gives the table the indexes of that IndexStep, while all goes on; and then the functions
-//	age SESSION DURATION              makes all times of its record so much earlier, as if that time had gone by: the
-//	                                  clock of a built function cannot be set on
-//	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses what the function asks: "writes" of the Sessions
+//	deploy today [FUNCTION...]        the same with this version, except that these functions are the earlier version's
+//	indexes STEP, update STEP         moves the table's indexes to that IndexStep while the system runs; then the functions
+//	age SESSION DURATION              makes all times of its record earlier by that much: the
+//	                                  clock of a built function cannot be set
+//	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses the function's calls: "writes" of the Sessions
 //	                                  table, or "commands"
 //	message QUEUE FILE                puts a message into a queue of the template
-//	swallow FUNCTION, deliver FUNCTION  events for the function are put aside; or brought again
-//	seen FUNCTION N                   waits until it has worked on N events
-//	logged FUNCTION PATTERN           waits until it has written a line, as JSON, that the pattern fits; with "!"
-//	                                  there is none by now
+//	swallow FUNCTION, deliver FUNCTION  holds back events for the function; delivers them
+//	seen FUNCTION N                   waits until it has handled N events
+//	logged FUNCTION PATTERN           waits until it has written a line of JSON that matches the pattern; with "!"
+//	                                  checks that there is none now
 //	metric NAME[/REASON] N|>=N|none   waits until the functions' values of the metric add up to that
-//	announced SESSION N PATTERN...    waits until N events announce what becomes of it, and holds the last against the
+//	announced SESSION N PATTERN...    waits until N events announce changes of it, and matches the last against the
 //	                                  patterns; the audit trail has them, too
-//	story SESSION [ATTR...]           prints what the template's StoryQuery finds of the session; without ATTR's
-//	                                  the level and the message
+//	story SESSION [ATTR...]           prints what the template's StoryQuery finds for the session; without ATTR the level and the message
 //	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
 //	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) {
@@ -92,12 +91,12 @@ func TestScenariosInMemory(t *testing.T) {
 	}
 }
 
-// onSlowSystems are the scenarios that run in `make test` also where each takes
-// far longer than in memory: they use every function, and the table in each way
-// that the functions do. `make ci` runs all scenarios there.
+// onSlowSystems are the scenarios that `make test` also runs on the systems that are
+// much slower than the one in memory. They use every function, and every operation on
+// the tables. `make ci` runs all scenarios there.
 var onSlowSystems = []string{
-	"announced", "cancel", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // no clock is set on
-	"back", // of testdata/versions
+	"announced", "cancel", "describe", "example", "forced", "idle", "refused_host", "repeat", "stopped_host", // without a clock that is set
+	"back", // in testdata/versions
 	"again", "gave_up", "inventory", "lost_confirmation", "silent_host", "stop_empty_late",
 }
 
@@ -105,15 +104,14 @@ func TestScenariosOnDynamoDB(t *testing.T) {
 	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "stories"}, chosen(scenarios(t, "testdata")))
 }
 
-// The functions as they are deployed: built, and driven through the Lambda
-// Runtime API.
+// The functions as they are deployed: built, and called through the Lambda Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "built", Bootstraps: buildFunctions(t)}
 	possible := slices.DeleteFunc(scenarios(t, "testdata"), func(s scenario) bool { return s.advances })
 	runScenarios(t, opts, chosen(possible))
 }
 
-// chosen are the scenarios to run on a slow system.
+// chosen returns the scenarios to run on a slow system.
 func chosen(all []scenario) []scenario {
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		return all
@@ -125,13 +123,13 @@ func chosen(all []scenario) []scenario {
 type scenario struct {
 	name, file string
 	parameters map[string]string
-	advances   bool // it sets the clock on, which that of another process cannot be
+	advances   bool // it sets the clock, which is not possible in another process
 	fleet      bool // it starts many hosts
 }
 
 var parameterLine = regexp.MustCompile(`(?m)^#parameter (\w+)=(\S+)$`)
 
-// scenarios are those of the folder, those first that take long.
+// scenarios returns the scenarios of the folder, the longest first.
 func scenarios(t *testing.T, folder string) (all []scenario) {
 	t.Helper()
 	files, err := filepath.Glob(folder + "/*.txtar")
@@ -167,17 +165,16 @@ func scenarios(t *testing.T, folder string) (all []scenario) {
 	return all
 }
 
-// sideBySide is how many scenarios run at the same time: most of each is waiting.
-const sideBySide = 8
+// parallel is how many scenarios run at the same time: most of their time is waiting.
+const parallel = 8
 
-// runScenarios runs them side by side, and tells whether all of them ran. Only
-// -run and -skip can leave out some. Each has tables of its own: its access key
-// for DynamoDB Local is that of the options and its name.
+// runScenarios runs them in parallel, and tells whether all of them ran. Only -run and -skip can leave out some. Each
+// has its own tables: its access key for DynamoDB Local is made of the options and its name.
 func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
 	var ran atomic.Int64
 	next := make(chan scenario)
 	var workers sync.WaitGroup
-	for range sideBySide {
+	for range parallel {
 		workers.Go(func() {
 			for s := range next {
 				t.Run(s.name, func(t *testing.T) {
@@ -207,18 +204,18 @@ func (s scenario) run(t *testing.T, opts Options) {
 	testscript.RunT(inTurn{t}, testscript.Params{
 		Files: []string{s.file},
 		Setup: func(env *testscript.Env) error {
-			stage, err := newStage(opts, filepath.Join(env.WorkDir, ".hosts"))
+			system, err := newTestSystem(opts, filepath.Join(env.WorkDir, ".hosts"))
 			if err != nil {
 				return err
 			}
 			env.Defer(func() {
-				stage.close()
-				stage.checkOutput(t)
+				system.close()
+				system.checkOutput(t)
 				if !t.Failed() {
-					stage.checkFailings(t, s.name)
+					system.checkFailings(t, s.name)
 				}
 			})
-			env.Values[stageKey] = stage
+			env.Values[testSystemKey] = system
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -238,8 +235,8 @@ func (s scenario) run(t *testing.T, opts Options) {
 	})
 }
 
-// inTurn is a test in which testscript's own run one after the other, whatever
-// -parallel says: how many run side by side is said above.
+// inTurn is a test in which testscript's tests run one after the other, whatever -parallel says: the constant parallel
+// decides how many run at the same time.
 type inTurn struct{ *testing.T }
 
 func (t inTurn) Parallel() {}

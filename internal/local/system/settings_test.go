@@ -13,19 +13,19 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// What the template's parameters say reaches the functions as they are built:
-// each setting the part of its function that it is for. Their clock cannot be
-// set on: what they find in the tables, on hosts and in EC2 is set back.
+// The template's parameters reach the built functions: each setting has its effect. The
+// functions' clock cannot be set, so times in the tables, on hosts and in EC2 are set
+// back.
 func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 	sys, err := New(t.Context(), Options{
 		Template: "../../../template.yaml", Dir: t.TempDir(),
 		Parameters: map[string]string{
 			"FleetTagValue": "studio", "MaxBatchSize": "5", "MaxSessionsPerHost": "4", "ForceMode": "best-effort", "EndSessionsOfStoppedHosts": "false",
 			"StopEmptyHosts": "true", "GracePeriodSeconds": "540", "GraceMessage": "Save your work.",
-			// Each time differs from all others.
+			// All times differ.
 			"GiveUpAfterMinutes": "20", "SilentAfterMinutes": "30", "StopEmptyAfterMinutes": "40", "CloseIdleAfterMinutes": "60",
 		},
-		// Tables of its own: cleanup works on all that is in them.
+		// Its own tables: cleanup processes all records in them.
 		DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "settings", Bootstraps: buildFunctions(t),
 		Every: map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1},
 	})
@@ -34,7 +34,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 	}
 	t.Cleanup(sys.Close)
 	for _, f := range sys.functions {
-		f.Timeout *= 5 // see patience
+		f.Timeout *= 5 // see waitLimit
 	}
 	for n, setting := range []struct {
 		name string
@@ -56,7 +56,7 @@ func TestBuiltFunctionsKeepTheTemplatesSettings(t *testing.T) {
 	}
 }
 
-// built functions have hosts of their own for each setting.
+// built functions have separate hosts for each setting.
 type built struct {
 	*controlled
 	setting int
@@ -79,8 +79,8 @@ func (c built) run(task string) {
 	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/"+task, "")
 }
 
-// delete returns the answer; it does without a grace period. A session ID may have
-// "/force" behind it.
+// delete requests deletions without a grace period, and returns the answer. A session
+// ID may end with "/force".
 func (c built) delete(query string, sessionIDs ...string) string {
 	c.t.Helper()
 	var entries []string
@@ -100,7 +100,7 @@ func (c built) record(id string) session.Record {
 	return r
 }
 
-// set gives a record other times, and takes away what is zero.
+// set changes times of a record, and removes those that are zero.
 func (c built) set(id string, times map[string]time.Time) {
 	c.t.Helper()
 	r := c.record(id)
@@ -120,7 +120,7 @@ func (c built) await(id string, state session.State) {
 		func() string { return fmt.Sprintf("%s is not %s: %v", id, state, c.record(id)) })
 }
 
-// answered has the host have answered an inventory then, with so many sessions.
+// answered records that the host answered an inventory that long ago, with that many sessions.
 func (c built) answered(host int, ago time.Duration, sessions int) {
 	c.t.Helper()
 	at := time.Now().Add(-ago)
@@ -132,7 +132,7 @@ func (c built) answered(host int, ago time.Duration, sessions int) {
 	}
 }
 
-// lastSeen has the host's one session have been in its last answer, and two
+// lastSeen records that the host's only session was in its last answer, and that two
 // inventories have been sent since.
 func (c built) lastSeen(id string, host int, ago time.Duration) {
 	c.t.Helper()
@@ -155,7 +155,7 @@ func maxBatchIsKept(c built) {
 func giveUpIsKept(c built) {
 	ago := map[string]time.Duration{
 		"tried": 15 * time.Minute, "given-up": 25 * time.Minute,
-		// Marked by a function from before TryUntil: cleanup's own setting holds.
+		// Marked by a function older than TryUntil: cleanup's setting decides.
 		"tried-old": 15 * time.Minute, "given-up-old": 25 * time.Minute,
 	}
 	ids := slices.Sorted(maps.Keys(ago))
@@ -196,7 +196,7 @@ func maxSessionsAreKept(c built) {
 		c.put(c.host(1), fmt.Sprint("listed", n), `{"Owner":"user1","Registered":false}`)
 	}
 	c.run("inventory")
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitLimit)
 	listed := func(n int) bool {
 		r, err := c.system.store.get(c.t.Context(), fmt.Sprint("listed", n))
 		if err != nil {
@@ -241,7 +241,7 @@ func sessionsOfStoppedHostsAreKept(c built) {
 	c.act(1, "silence")
 	c.delete("", "open")
 	c.act(1, "stop")
-	c.await("open", session.Deleted) // by host-events, which ends what it may in one write
+	c.await("open", session.Deleted) // host-events ends it in one write
 	if s := c.record("kept").Session(); s.State != session.Ready {
 		c.t.Errorf("host-events has ended it: %+v", s)
 	}
@@ -252,8 +252,8 @@ func sessionsOfStoppedHostsAreKept(c built) {
 	}
 }
 
-// Which hosts are at fault for a command that is refused is found by the tag's
-// value: with another one all of them would be.
+// The tag's value shows which hosts are at fault for a refused command: with another
+// value all would be.
 func fleetTagIsKept(c built) {
 	for host, ids := range map[int][]string{1: {"tagged", "tagged-again"}, 2: {"untagged", "untagged-again"}} {
 		for _, id := range ids {
@@ -288,7 +288,7 @@ func fleetTagIsKept(c built) {
 	}
 }
 
-// The host decides, and says so to host-events.
+// The host decides, and reports it to host-events.
 func idleTimeIsKept(c built) {
 	for id, ago := range map[string]time.Duration{"in-use": 45 * time.Minute, "idle": 75 * time.Minute} {
 		created := time.Now().Add(-ago).UTC().Format(time.RFC3339)
@@ -303,7 +303,7 @@ func idleTimeIsKept(c built) {
 
 func emptyTimeIsKept(c built) {
 	const lately, long = 1, 2
-	c.system.Advance(-2 * time.Hour) // the hosts are started then
+	c.system.Advance(-2 * time.Hour) // so that the hosts start then
 	for n := lately; n <= long; n++ {
 		c.put(c.host(n), "ended", `{"Owner":"user1","Registered":false}`)
 		c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+c.host(n)+"/sessions/ended", "")

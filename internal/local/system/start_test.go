@@ -11,8 +11,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// Before there is any event, and to each service that an event needs. EC2 is
-// rarely asked.
+// They connect before the first event, to each service that every event needs. EC2 is
+// rarely called.
 func TestBuiltFunctionsOpenTheirConnectionsWhileTheyStart(t *testing.T) {
 	deployed, err := template.Load("../../../template.yaml", nil)
 	if err != nil {

@@ -9,22 +9,22 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// A Step is one thing that somebody did: a change of a session, as the table's
-// stream shows it, or an action of the control API.
+// A Step is a change of a session, from the table's stream, or an action of the control
+// API.
 type Step struct {
 	At            time.Time
-	By            string // the function, or ControlAPI; "" is not known
+	By            string // the function, or ControlAPI; "": not known
 	SessionID     string
 	HostID, Owner string
 	From, To      string // states; From is empty for a new record, To for a removed one, both for an action
-	Why           string // the confirmation, the reason, or what else was done
+	Why           string // the confirmation, the reason, or another detail
 }
 
-// tellChange tells of a change of the table.
+// tellChange passes on a change of the table.
 func (sys *System) tellChange(r streamevent.Record) {
 	by := sys.writers.of(r)
 	if by == "" && int64(r.DynamoDB.ApproximateCreationDateTime) < sys.started.Unix() {
-		return // an earlier start's: a table that is kept has its stream from the beginning
+		return // from an earlier start: the stream of a kept table begins there
 	}
 	was, is := r.DynamoDB.OldImage.Record().Session(), r.DynamoDB.NewImage.Record().Session()
 	sys.stories.Changed(sys.now(), by, was, is)
@@ -48,7 +48,8 @@ func (sys *System) tellChange(r streamevent.Record) {
 	sys.opts.Steps(step)
 }
 
-// whyOf is the most important of what happened between two versions of a record, if that is worth a line.
+// whyOf returns the most important change between two versions of a record. tells is false if there is none worth a
+// line.
 func whyOf(was, is session.Session) (why string, tells bool) {
 	moved, deleting := was.State != is.State, is.State == session.Deleting
 	closes := !is.CloseAt.IsZero()
@@ -77,13 +78,13 @@ func whyOf(was, is session.Session) (why string, tells bool) {
 	return why, true
 }
 
-// closesAt says it in the time of people here.
+// closesAt formats the close time in the local time zone.
 func closesAt(s session.Session) string {
 	return "closes at " + s.CloseAt.Local().Format(time.TimeOnly)
 }
 
-// actions are what the control API's changing calls do, by their patterns. A host's
-// faults and cleanup's tasks say it by themselves.
+// actions describe the control API's changing calls, by their patterns. The names of
+// host actions and of cleanup's tasks need no description.
 var actions = map[string]string{
 	"PUT /local/hosts/{host}/sessions/{session}":                "the session starts",
 	"DELETE /local/hosts/{host}/sessions/{session}":             "the session ends",
@@ -94,10 +95,10 @@ var actions = map[string]string{
 	"POST /local/hosts/{host}/{action}":                         "",
 	"POST /local/cleanup/{task}":                                "cleanup: ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",
-	"POST /local/clock":                                         "clock set on",
+	"POST /local/clock":                                         "clock set forward",
 }
 
-// tellAction tells of a call of the control API that was carried out.
+// tellAction passes on a call of the control API that was carried out.
 func (sys *System) tellAction(at time.Time, r *http.Request) {
 	what, changes := actions[r.Pattern]
 	if !changes || sys.opts.Steps == nil {

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// toldSteps starts a system that keeps what Steps is told.
+// toldSteps starts a system and keeps the Steps.
 func toldSteps(t *testing.T) (c *controlled, told func() []string) {
 	t.Helper()
 	var (
@@ -113,7 +113,7 @@ func TestStepsSayWhoActs(t *testing.T) {
 	}
 }
 
-// A table that is kept shows its stream from the beginning to each start.
+// Each start reads the stream of a kept table from the beginning.
 func TestChangesOfAnEarlierStartAreNotTold(t *testing.T) {
 	c, told := toldSteps(t)
 	listed := streamevent.ItemOf(session.Record{session.AttrSessionID: "old", session.AttrState: "READY"})

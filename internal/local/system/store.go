@@ -19,25 +19,24 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A store is the Sessions table, and the ways around session.Table that only
-// the local system has.
+// A store is the Sessions table, with operations that only the local system has.
 type store interface {
-	// tables are the tables as a function has them; its calls are counted.
+	// tables returns the tables for a function, which count its calls.
 	tables(function string) tables
-	// get is nil without a record.
+	// get returns nil if there is no record.
 	get(ctx context.Context, id string) (session.Record, error)
 	put(context.Context, session.Record) error
-	// remove takes a record away, if there is one.
+	// remove removes a record, if there is one.
 	remove(ctx context.Context, id string) error
 	all(context.Context) ([]session.Record, error)
-	// index and hosts are those of tables, and nobody counts their calls.
+	// index and hosts return those of tables without counting the calls.
 	index() session.Index
 	hosts() localHosts
-	// follow tells of each change, in order, until it is stopped.
+	// follow passes on each change, in order, until stop is called.
 	follow(func(streamevent.Record)) (stop func())
 }
 
-// tables are what a function has of the Sessions and the Hosts table.
+// tables are a function's interfaces to the Sessions and the Hosts table.
 type tables struct {
 	table  session.Table
 	reader session.Reader
@@ -47,13 +46,13 @@ type tables struct {
 	hostLister session.HostLister
 }
 
-// localIndex is all that is asked of the Sessions table's indexes.
+// localIndex has all operations on the Sessions table's indexes.
 type localIndex interface {
 	session.Index
 	session.OpenIndex
 }
 
-// localHosts is all that is asked of the Hosts table.
+// localHosts has all operations on the Hosts table.
 type localHosts interface {
 	session.HostTable
 	session.HostNotes

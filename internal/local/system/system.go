@@ -23,46 +23,46 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// Options say what a System is made of.
+// Options configure a System.
 type Options struct {
 	// Template is the path of template.yaml; Parameters override its defaults.
 	Template   string
 	Parameters map[string]string
-	// Dir is where the simulated hosts live. A System started again on the same
-	// directory finds them again.
+	// Dir is the directory of the simulated hosts. A System that is started on the same
+	// directory has the same hosts.
 	Dir string
 	// DynamoDB is the endpoint of a DynamoDB Local; without one the table is in
 	// memory.
 	DynamoDB string
-	// DynamoDBKey is the access key for it; "" is "local".
+	// DynamoDBKey is its access key. The default is "local".
 	DynamoDBKey string
-	// OldAgents gives hosts an agent that pastes parameters into scripts.
+	// OldAgents gives hosts an old agent, which pastes parameters into scripts.
 	OldAgents bool
-	// Bootstraps are built functions, by name, to run in place of the handlers
-	// in this process. They need DynamoDB.
+	// Bootstraps are built functions, by name, to run instead of the handlers in this
+	// process. They need DynamoDB.
 	Bootstraps map[string]string
-	// Token is the bearer token that the API wants; "" lets everybody in.
+	// Token is the bearer token that the API requires; "" accepts every call.
 	Token string
-	// GiveUpAfter and SilentAfter override the template's times; Every the
-	// intervals of its schedules, by task ("deletions", "inventory", "idle"); a
-	// negative one is never.
+	// GiveUpAfter and SilentAfter override the template's times. Every overrides the
+	// intervals of its schedules, by task ("deletions", "inventory", "idle"); a negative
+	// one is never.
 	GiveUpAfter time.Duration
 	SilentAfter time.Duration
 	Every       map[string]time.Duration
-	// Steps is told of each thing that happens to a session, those of one session
-	// in order, and of each action of the control API.
+	// Steps receives each change of a session, those of one session in order, and each
+	// action of the control API.
 	Steps func(Step)
-	// Announced is told of each event of the system's own on the bus, and Kept of
-	// each that a rule has a log group keep; both may be nil.
+	// Announced receives each of the system's own events on the bus, Kept each event for a
+	// log group. Both may be nil.
 	Announced func(event json.RawMessage)
 	Kept      func(logGroup string, event json.RawMessage)
-	// Log takes what the functions and the system log; nil is nothing.
+	// Log is the logger of the functions and the system; nil discards the lines.
 	Log *slog.Logger
-	// Output, if it is there, takes all that functions of this process write in
-	// place of Log: lines and metrics, as in Lambda.
+	// Output, if set, replaces Log for functions of this process: it receives their lines
+	// and metrics, as in Lambda.
 	Output func(function string) io.Writer
 
-	// observe is told of all that functions ask of the services, for tests.
+	// observe receives all calls of the services by functions, for tests.
 	observe func(function, operation string, in any)
 }
 
@@ -84,18 +84,18 @@ type System struct {
 	tasks     map[string]task // scheduled, by name
 	feed      *page.Feed
 	stories   page.Stories
-	ahead     atomic.Int64 // of the real time: nanoseconds
+	ahead     atomic.Int64 // of the real time, in nanoseconds
 	stop      []func()
 }
 
-// A task is one of cleanup's. Without an event it gets its schedule's.
+// A task runs one of cleanup's tasks. Without an event it gets its schedule's.
 type task func(ctx context.Context, event []byte) (answer []byte, err error)
 
-// now is the system's clock; Advance sets it on.
+// now returns the time of the system's clock, which Advance sets forward.
 func (sys *System) now() time.Time { return time.Now().Add(time.Duration(sys.ahead.Load())) }
 
-// Advance sets the clock of the functions and of Systems Manager on by d, as if
-// that time had gone by. The hosts keep their own.
+// Advance sets the clock of the functions and of Systems Manager forward by d, but not
+// the clocks of the hosts.
 func (sys *System) Advance(d time.Duration) {
 	sys.ahead.Add(int64(d))
 	sys.fleet.ClockSet()
@@ -139,13 +139,13 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 	if err := sys.connect(); err != nil {
 		return sys, err
 	}
-	// Last, since it begins to bring in what happened before.
+	// Last, since it begins to deliver earlier changes.
 	sys.stop = append(sys.stop, sys.store.follow(sys.changed))
 	return sys, nil
 }
 
-// Close ends the system: first what brings events in, then what handles them,
-// then the hosts and the table.
+// Close ends the system: first the sources of events, then the functions, then the
+// hosts and the table.
 func (sys *System) Close() {
 	for i := len(sys.stop) - 1; i >= 0; i-- {
 		sys.stop[i]()
@@ -153,8 +153,8 @@ func (sys *System) Close() {
 	sys.stop = nil
 }
 
-// Handler is the HTTP API with its contract, the token endpoint for its
-// clients, the control API under /local/, and the page at /.
+// Handler serves the HTTP API with its contract, the token endpoint for its clients,
+// the control API under /local/, and the page at /.
 func (sys *System) Handler() http.Handler {
 	mux := http.NewServeMux()
 	sys.control(mux)
@@ -163,8 +163,8 @@ func (sys *System) Handler() http.Handler {
 	mux.HandleFunc("POST /oauth2/token", sys.issueToken)
 	mux.HandleFunc("/", sys.gateway)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Go's router redirects such a path. API Gateway redirects nothing, and
-		// no route of the template is spelled like that.
+		// Go's router redirects such a path. API Gateway does not, and no route of the
+		// template has such a path.
 		if clean := path.Clean(r.URL.Path); r.URL.Path != clean && r.URL.Path != clean+"/" {
 			sys.gateway(w, r)
 			return
@@ -178,10 +178,10 @@ func serveContract(w http.ResponseWriter, _ *http.Request) {
 	w.Write(contract.OpenAPI)
 }
 
-// SystemsManager is the simulated Systems Manager over the wire.
+// SystemsManager serves the simulated Systems Manager over HTTP.
 func (sys *System) SystemsManager() http.Handler { return sys.fleet.Handler() }
 
-// EC2 is the simulated EC2 over the wire.
+// EC2 serves the simulated EC2 over HTTP.
 func (sys *System) EC2() http.Handler { return sys.fleet.EC2Handler() }
 
 // Invoke calls a function with an event, as `aws lambda invoke` does.
@@ -221,7 +221,7 @@ func (sys *System) startFleet() error {
 	return nil
 }
 
-// connect brings each source of events in the template to its function.
+// connect connects each source of events in the template to its function.
 func (sys *System) connect() error {
 	for _, f := range sys.template.Functions() {
 		function := sys.functions[f.Name]
@@ -255,14 +255,14 @@ func (sys *System) connect() error {
 	}
 	for _, pipe := range sys.template.Pipes() {
 		if pipe.Stream.Enabled {
-			sys.lay(pipe)
+			sys.startPipe(pipe)
 		}
 	}
 	return nil
 }
 
-// lay begins to bring what the stream shows through a pipe.
-func (sys *System) lay(pipe template.Pipe) {
+// startPipe begins to deliver the stream's records through a pipe.
+func (sys *System) startPipe(pipe template.Pipe) {
 	var enrichment *delivery.Function
 	for _, f := range sys.template.Functions() {
 		if f.LogicalID == pipe.Enrichment {
@@ -281,8 +281,8 @@ func (sys *System) lay(pipe template.Pipe) {
 	sys.stop = append(sys.stop, poller.Stop)
 }
 
-// schedule begins a schedule, unless it is switched off, and keeps its task so
-// that it can be run by hand.
+// schedule starts a schedule, unless it is switched off, and keeps its task for the
+// control API.
 func (sys *System) schedule(schedule template.Schedule, function *delivery.Function) error {
 	var input struct{ Task string }
 	if err := json.Unmarshal([]byte(schedule.Input), &input); err != nil {
@@ -304,7 +304,7 @@ func (sys *System) schedule(schedule template.Schedule, function *delivery.Funct
 	return nil
 }
 
-// changed is told of each change of the table, in order.
+// changed receives each change of the table, in order.
 func (sys *System) changed(record streamevent.Record) {
 	sys.tellChange(record)
 	sys.feed.Poke()

@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// localClient is whom every token speaks for.
+	// localClient is the client ID of every token.
 	localClient = "local"
 	// tokenScope is the template's default.
 	tokenScope = "dcv-session-manager/sm_scope"
-	// tokenSeconds is how long Cognito's tokens are good by default; the one
-	// here is good for ever.
+	// tokenSeconds is the default lifetime of Cognito's tokens; the token here does not
+	// expire.
 	tokenSeconds = 3600
 )
 
-// authorized stands for the JWT authorizer: it wants the one token, where there
-// is one.
+// authorized simulates the JWT authorizer: if a token is set, a call must have it.
 func (sys *System) authorized(r *http.Request) bool {
 	if sys.opts.Token == "" {
 		return true
@@ -30,8 +29,8 @@ func (sys *System) authorized(r *http.Request) bool {
 	return isBearer && subtle.ConstantTimeCompare([]byte(token), []byte(sys.opts.Token)) == 1
 }
 
-// localCaller is the authorizer of an event, as after a token of the client
-// credentials that Cognito made, without its times.
+// localCaller returns an event's authorizer as for a token that Cognito issued for
+// client credentials, without its times.
 func localCaller() *events.APIGatewayV2HTTPRequestContextAuthorizerDescription {
 	return &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
 		JWT: &events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription{
@@ -43,18 +42,17 @@ func localCaller() *events.APIGatewayV2HTTPRequestContextAuthorizerDescription {
 	}
 }
 
-// issueToken is Cognito's token endpoint, as far as client credentials go: any
-// client is known, and any secret is right. Errors are RFC 6749's, section 5.2,
-// all with Cognito's status.
-// https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html
+// issueToken simulates Cognito's token endpoint for client credentials: it accepts any
+// client and any secret. Errors are those of RFC 6749, section 5.2, all with Cognito's
+// status. https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html
 func (sys *System) issueToken(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	refuse := func(code string) { writeJSON(w, http.StatusBadRequest, map[string]string{"error": code}) }
 
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	// Parameters are taken from the query as well: DCV Access Console sends them
-	// there, with an empty body.
+	// Parameters may also be in the query: DCV Access Console sends them there, with an
+	// empty body.
 	isForm := kind == "application/x-www-form-urlencoded" || r.URL.Query().Has("grant_type")
 	if err := r.ParseForm(); err != nil || !isForm || !r.Form.Has("grant_type") {
 		refuse("invalid_request")
@@ -78,7 +76,7 @@ func (sys *System) issueToken(w http.ResponseWriter, r *http.Request) {
 	}
 	token := sys.opts.Token
 	if token == "" {
-		token = "local" // everybody is let in
+		token = "local" // every call is accepted
 	}
 	writeJSON(w, http.StatusOK, struct {
 		AccessToken string `json:"access_token"`

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// locked is an HTTP API of one route that wants a token, and counts its calls.
+// locked returns an HTTP API of one route that requires a token, and counts its calls.
 func locked(token string) (h http.Handler, calls *int) {
 	calls = new(int)
 	f := stub(func(context.Context, []byte) (string, error) {
@@ -59,7 +59,7 @@ func TestOnlyTheTokenIsLetIn(t *testing.T) {
 	}
 }
 
-// A gateway knows its routes before it looks at tokens, and bodies after.
+// A gateway checks the route before the token, and the body after it.
 func TestTokenIsAskedForBetweenRouteAndBody(t *testing.T) {
 	h, _ := locked("s3cret")
 	wantMessage(t, postAs(h, "", "/nothing", "application/json", "[]"), http.StatusNotFound, "Not Found")
@@ -78,7 +78,7 @@ func TestWithoutATokenEverybodyIsLetIn(t *testing.T) {
 	}
 }
 
-// Both routes of the system itself, not only those of a test.
+// The system's routes, not only those of a test.
 func TestEveryRouteOfTheSystemWantsTheToken(t *testing.T) {
 	sys, err := New(t.Context(), Options{
 		Template: "../../../template.yaml", Dir: t.TempDir(), Token: "s3cret",
@@ -98,7 +98,7 @@ func TestEveryRouteOfTheSystemWantsTheToken(t *testing.T) {
 			t.Errorf("%s refuses the token", route)
 		}
 	}
-	// The control API is another thing: it looks at where a call comes from.
+	// The control API checks where a call comes from instead.
 	r := httptest.NewRequest(http.MethodGet, "/local/hosts", nil)
 	r.RemoteAddr = "127.0.0.1:4711"
 	r.Host = "127.0.0.1:8080"

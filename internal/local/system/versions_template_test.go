@@ -11,8 +11,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A stack of the earlier version can be updated to today's template, with what it has under way, and from step to step of
-// its indexes; and back.
+// A stack of the earlier version can be updated to today's template and back, with open deletions, and from step to step
+// of its indexes.
 func TestTemplateCanReplaceTheEarlierOne(t *testing.T) {
 	before, from := loaded(t, earlierForTest(t).template, nil), "the earlier version"
 	for _, step := range []string{"0", "1", "2", "3", "4", "3", "2", "1", "0"} {
@@ -33,7 +33,7 @@ func loaded(t *testing.T, file string, parameters map[string]string) *template.T
 	return loaded
 }
 
-// badUpdates are the faults of an update, one sentence each.
+// badUpdates returns the faults of an update, one sentence each.
 func badUpdates(old, updated *template.Template) (faults []string) {
 	tables := map[string]template.Table{}
 	for _, table := range updated.Tables() {
@@ -59,9 +59,10 @@ func badUpdates(old, updated *template.Template) (faults []string) {
 	return append(faults, badDocumentUpdates(old, updated)...)
 }
 
-// badTableUpdates: a change of a key replaces the table, and one of the stream's view begins another stream. CloudFormation
-// adds one index, or removes one, in an update. Both in one update fail, and so does a change of an index (CloudFormation
-// template reference, AWS::DynamoDB::Table, KeySchema, GlobalSecondaryIndexes and StreamSpecification).
+// badTableUpdates returns faults of a table's update. A change of a key replaces the table, and a change of the stream's
+// view begins another stream. CloudFormation adds one index, or removes one, in an update. Both in one update fail, and so
+// does a change of an index (CloudFormation template reference, AWS::DynamoDB::Table, KeySchema, GlobalSecondaryIndexes and
+// StreamSpecification).
 func badTableUpdates(old, updated template.Table) (faults []string) {
 	fault := func(text string) { faults = append(faults, old.LogicalID+": "+text) }
 	if old.Key != updated.Key || old.Attributes[old.Key.Hash] != updated.Attributes[old.Key.Hash] {
@@ -90,7 +91,8 @@ func badTableUpdates(old, updated template.Table) (faults []string) {
 	return faults
 }
 
-// badDocumentUpdates: functions of either version send commands of either version's documents, for some minutes.
+// badDocumentUpdates returns faults of a document's update. For some minutes functions of either version send commands
+// of either version's documents.
 func badDocumentUpdates(old, updated *template.Template) (faults []string) {
 	documents := map[string]template.Document{}
 	for _, document := range updated.Documents() {
@@ -118,8 +120,8 @@ func badDocumentUpdates(old, updated *template.Template) (faults []string) {
 	return faults
 }
 
-// refusesMore tells whether a parameter may refuse values that it took before. Whether one pattern takes what another takes is
-// not worked out: a change of one is looked at by a person, who then changes this.
+// refusesMore tells whether a parameter may refuse values that it accepted before. It does not compare patterns: after a
+// change of a pattern a person must check it, and change this function.
 func refusesMore(old, updated template.DocumentParameter) bool {
 	pattern := func(p template.DocumentParameter) string {
 		if p.AllowedPattern == nil {
@@ -175,7 +177,7 @@ func TestBadUpdatesAreFound(t *testing.T) {
 	}
 	for _, c := range []struct {
 		change func(*template.Table)
-		want   string // "" is none
+		want   string // "": no fault
 	}{
 		{func(t *template.Table) {}, ""},
 		{func(t *template.Table) { t.Indexes = t.Indexes[:1] }, ""},

@@ -18,12 +18,12 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// earlierVersion is the last commit before grace periods: its functions know nothing of what these add to records, nor do
-// they read the shards in which deletions wait for their close time.
+// earlierVersion is the last commit before grace periods. Its functions do not know the attributes of these, and do not
+// read the shards in which deletions wait for their close time.
 const earlierVersion = "132d46bdeab9171ce210d491f292df031c381515"
 
-// Stories in which one version finishes what the other has begun. The earlier functions are built of their own code and run
-// with their own template, on the tables and hosts that today's have used, or beside these.
+// Stories in which one version finishes what the other has begun. The earlier functions are built from their own code and
+// run with their own template, after today's functions or together with them, on the same tables and hosts.
 func TestVersionsSideBySide(t *testing.T) {
 	earlierForTest(t)
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "versions"}
@@ -49,14 +49,14 @@ type version struct {
 	bootstraps map[string]string
 }
 
-// noHistory is the error of a folder without the earlier commit.
+// noHistory is the error for a folder without the earlier commit.
 type noHistory struct{ cause error }
 
 func (e *noHistory) Error() string {
 	return fmt.Sprintf("git has no commit %s here, which a clone with the whole history has: %v", earlierVersion, e.cause)
 }
 
-// earlier builds the functions of the earlier commit. They are kept, so that a second run builds nothing.
+// earlier builds the functions of the earlier commit. The result is kept for the next run.
 var earlier = sync.OnceValues(func() (v version, err error) {
 	const root = "../../.."
 	dir, err := filepath.Abs(filepath.Join(root, "build", "tested-functions-of-"+earlierVersion[:8]))
@@ -66,7 +66,7 @@ var earlier = sync.OnceValues(func() (v version, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return v, err
 	}
-	// Whoever owns the folder: it may belong to another user than the one who tests.
+	// The folder may belong to another user than the one who runs the test.
 	packed := filepath.Join(dir, "source.tar")
 	git := exec.Command("git", "-c", "safe.directory=*", "-C", root, "archive", "-o", packed, earlierVersion, "go.mod", "go.sum", "template.yaml", "functions", "internal")
 	if out, err := git.CombinedOutput(); err != nil {
@@ -80,7 +80,7 @@ var earlier = sync.OnceValues(func() (v version, err error) {
 	if err != nil {
 		return v, err
 	}
-	// A number among a function's variables, which CloudFormation takes, and package template does not.
+	// CloudFormation accepts a number among a function's variables, package template does not.
 	text = bytes.Replace(text, []byte("!Ref StopEmptyAfterMinutes, 0]"), []byte("!Ref StopEmptyAfterMinutes, '0']"), 1)
 	if err := os.WriteFile(v.template, text, 0o644); err != nil {
 		return v, err
@@ -89,13 +89,13 @@ var earlier = sync.OnceValues(func() (v version, err error) {
 	return v, err
 })
 
-func cmdDeploy(s *stage, ts *testscript.TestScript, args []string) {
+func cmdDeploy(s *testSystem, ts *testscript.TestScript, args []string) {
 	v, err := earlier()
 	ts.Check(err)
 	opts := s.opts
 	switch {
 	case len(args) == 1 && args[0] == "earlier":
-		opts.Template, opts.Bootstraps, opts.Parameters = v.template, v.bootstraps, nil // it knows no IndexStep
+		opts.Template, opts.Bootstraps, opts.Parameters = v.template, v.bootstraps, nil // it has no parameter IndexStep
 	case len(args) > 0 && args[0] == "today":
 		opts.Bootstraps = map[string]string{}
 		for _, name := range args[1:] {
@@ -110,7 +110,7 @@ func cmdDeploy(s *stage, ts *testscript.TestScript, args []string) {
 	ts.Check(s.open(opts))
 }
 
-func cmdAge(s *stage, ts *testscript.TestScript, args []string) {
+func cmdAge(s *testSystem, ts *testscript.TestScript, args []string) {
 	by, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	r := s.record(ts, args[0])

@@ -11,11 +11,11 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// ControlAPI is who acts where a function does not.
+// ControlAPI names the control API as the author of a change.
 const ControlAPI = "control API"
 
-// writers know who made each change of the Sessions table, which its stream does
-// not say: they keep what is written until the stream shows it.
+// writers records which function made each change of the Sessions table, which the
+// stream does not show. It keeps each write until the stream shows it.
 type writers struct {
 	mu     sync.Mutex
 	writes map[string][]*keptWrite // by session ID, in the order of writing
@@ -28,7 +28,7 @@ type keptWrite struct {
 }
 
 // maxWritten is how many writes of one session are kept: the stream does not show
-// one that changed nothing.
+// writes that changed nothing.
 const maxWritten = 16
 
 func (w *writers) wrote(by string, write session.Write) *keptWrite {
@@ -46,8 +46,9 @@ func (w *writers) wrote(by string, write session.Write) *keptWrite {
 	return made
 }
 
-// failed forgets a write that changed nothing. Where the stream was faster, and took it
-// for one that sets the same (of an entry with another owner), that one goes.
+// failed removes a write that changed nothing. If of has already assigned that write to
+// a change, since another write sets the same (an entry with another owner), failed
+// removes the other write.
 func (w *writers) failed(sessionID string, write *keptWrite) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +57,7 @@ func (w *writers) failed(sessionID string, write *keptWrite) {
 	}
 }
 
-// of is who made the change; "" is that it is not known.
+// of returns who made the change, or "" if that is not known.
 func (w *writers) of(r streamevent.Record) string {
 	id, _ := r.DynamoDB.Keys[session.AttrSessionID]["S"].(string)
 	is := r.DynamoDB.NewImage
@@ -79,7 +80,7 @@ func (w *writers) of(r streamevent.Record) string {
 	return made.by
 }
 
-// take takes the first write out that is meant, if there is one, with the lock held.
+// take removes and returns the first write for which meant is true. The lock must be held.
 func (w *writers) take(id string, meant func(*keptWrite) bool) (first *keptWrite) {
 	kept := w.writes[id]
 	n := slices.IndexFunc(kept, meant)
@@ -95,7 +96,7 @@ func (w *writers) take(id string, meant func(*keptWrite) bool) (first *keptWrite
 	return first
 }
 
-// watchedTable notes what a function writes.
+// watchedTable records a function's writes.
 type watchedTable struct {
 	session.Table
 	by      string
@@ -104,7 +105,7 @@ type watchedTable struct {
 
 func (t *watchedTable) Write(ctx context.Context, writes []session.Write) []session.Result {
 	kept := make([]*keptWrite, len(writes))
-	for n, w := range writes { // before it is written: the stream may be faster than the answer
+	for n, w := range writes { // before the write: the stream may be faster than the answer
 		kept[n] = t.writers.wrote(t.by, w)
 	}
 	results := t.Table.Write(ctx, writes)

@@ -7,8 +7,8 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// The stream may show the change of one entry before it is known that another, which
-// would have set the same, has failed.
+// The stream may show the change of one entry before the function knows that another
+// entry, which would have set the same, has failed.
 func TestWriteThatFailedLeavesNothing(t *testing.T) {
 	var w writers
 	write := session.Write{SessionID: "s1", Set: session.Record{session.AttrState: "DELETING"}}

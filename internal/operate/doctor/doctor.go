@@ -165,12 +165,12 @@ func names(found []Finding) string {
 	return strings.Join(all, ", ")
 }
 
-func (r *Report) fault(about, mends, format string, args ...any) {
-	r.Findings = append(r.Findings, Finding{about, true, fmt.Sprintf(format, args...), mends})
+func (r *Report) fault(about, fix, format string, args ...any) {
+	r.Findings = append(r.Findings, Finding{about, true, fmt.Sprintf(format, args...), fix})
 }
 
-func (r *Report) note(about, mends, format string, args ...any) {
-	r.Findings = append(r.Findings, Finding{about, false, fmt.Sprintf(format, args...), mends})
+func (r *Report) note(about, fix, format string, args ...any) {
+	r.Findings = append(r.Findings, Finding{about, false, fmt.Sprintf(format, args...), fix})
 }
 
 // Examine looks at everything. It returns an error if a call was not allowed or had no answer.

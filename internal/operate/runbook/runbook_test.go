@@ -19,7 +19,7 @@ const example = `# Runbook
 | *Given up after … (… attempts).* | Call ` + "`explain`" + `. |
 | *is not connected*, *is not known* | Start [the agent](#agent) of *that* host. |
 | *failed* | Look. |
-| *broken: …* | Mend it. |
+| *broken: …* | Fix it. |
 | *… is slow* | Be patient. |
 | *No answer (…).* | See the brackets. |
 `
@@ -39,7 +39,7 @@ func TestAdvice(t *testing.T) {
 		{"the other order", "The host is not connected. Given up after 1h (3 attempts).", startIt + "\nCall explain."},
 		{"one word is the whole reason", "failed", "Look."},
 		{"one word within another reason", "dcv failed", ""},
-		{"a colon at the beginning", "broken: it rains", "Mend it."},
+		{"a colon at the beginning", "broken: it rains", "Fix it."},
 		{"a colon elsewhere", "it is broken: it rains", ""},
 		{"what differs at the beginning", "The host is not known. Its disk is slow", startIt + "\nBe patient."},
 		{"one part within another", "No answer (The host is not known).", startIt},

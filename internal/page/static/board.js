@@ -1,5 +1,5 @@
-// The hosts as columns, their sessions as cards. Only what has changed is written again, so that focus stays where it is;
-// a card that goes on to another lane moves there.
+// The hosts as columns, their sessions as cards. Only changed parts are written again, so that focus stays where it is. A
+// card moves to the lane of its phase.
 
 import { about, hosts, sessions } from "./feed.js";
 import { inWords, keyOf, lanes, phase, sameIncarnation } from "./phases.js";
@@ -26,7 +26,7 @@ export function keepByHost(id, was, is) {
 
 export const forget = () => byHost.clear();
 
-// onHost is what a host's column shows: records, and what runs there without one.
+// onHost returns what a host's column shows: records, and sessions that run there without one.
 export function onHost(hostID) {
   const runs = hosts.get(hostID)?.Sessions;
   const known = new Map((runs ?? []).map(s => [s.Id, s]));
@@ -45,13 +45,13 @@ export function onHost(hostID) {
 
 const hostIDs = () => [...new Set([...hosts.keys(), ...[...byHost].filter(([, of]) => of.size).map(([id]) => id)])].sort();
 
-// trouble is what is wrong with a host, in words.
+// trouble returns a host's faults in words.
 export function trouble(host) {
   if (!host) return [];
   return [...(host.State && host.State !== "running" ? [host.State] : []), ...(host.Faults ?? [])];
 }
 
-// draw brings the columns of those hosts up to date, or all.
+// draw updates the columns of those hosts, or all.
 export function draw(only, search, which) {
   found = finder(search);
   const ids = hostIDs();
@@ -139,7 +139,7 @@ function fillCard(card, { record, running, phase: is }) {
   }
 }
 
-// glide lets cards that have moved arrive from where they were.
+// glide animates cards that have moved.
 function glide(cards, before) {
   for (const [key, card] of cards) {
     const was = before.get(key), is = card.getBoundingClientRect();
@@ -154,7 +154,7 @@ function glide(cards, before) {
 const stops = column => [...column.querySelectorAll("button")];
 const firstStop = () => board.querySelector(".column:not([hidden]) button");
 
-// go makes a button the one that Tab stops at, and focuses it.
+// go makes a button the tab stop, and focuses it.
 function go(button) {
   board.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
   button.setAttribute("tabindex", "0");
@@ -168,7 +168,7 @@ export function focus({ host, session, listed }) {
   go((session !== undefined ? there?.cards.get(keyOf(host, session, listed)) : null) ?? there?.head ?? firstStop() ?? board);
 }
 
-// mark shows which is open.
+// mark shows which one is open.
 export function mark(at) {
   for (const marked of board.querySelectorAll('[aria-current="true"]')) marked.removeAttribute("aria-current");
   const there = at && columns.get(at.host);
@@ -179,8 +179,8 @@ function move(event) {
   const at = event.target.closest("button"), column = at?.closest(".column");
   if (!column || event.ctrlKey || event.altKey || event.metaKey) return;
   const shown = [...board.querySelectorAll(".column:not([hidden])")], here = stops(column), row = here.indexOf(at), place = shown.indexOf(column);
-  const beside = by => { const next = shown[place + by] && stops(shown[place + by]); return next?.[Math.min(row, next.length - 1)]; };
-  const to = { ArrowDown: () => here[row + 1], ArrowUp: () => here[row - 1], ArrowRight: () => beside(1), ArrowLeft: () => beside(-1),
+  const nextTo = by => { const next = shown[place + by] && stops(shown[place + by]); return next?.[Math.min(row, next.length - 1)]; };
+  const to = { ArrowDown: () => here[row + 1], ArrowUp: () => here[row - 1], ArrowRight: () => nextTo(1), ArrowLeft: () => nextTo(-1),
     Home: () => stops(shown[0])[0], End: () => stops(shown.at(-1))[0] }[event.key]?.();
   if (to) { event.preventDefault(); go(to); }
 }

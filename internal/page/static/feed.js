@@ -1,4 +1,4 @@
-// What there is: kept up to date by the server's stream of events, which is opened again whenever it ends.
+// The items, updated by the server's stream of events, which is opened again whenever it ends.
 
 const kinds = { about: new Map(), session: new Map(), host: new Map(), notice: new Map(), calls: new Map() };
 let epoch = "", ahead = 0, heardAt = 0, leftOut = {}, problem = "", link = "connecting", restarts = 0;
@@ -8,7 +8,7 @@ export const about = () => kinds.about.get("") ?? { Local: false, Broker: "" };
 export const now = () => Date.now() + ahead; // by the broker's clock
 export const status = () => ({ link, problem, leftOut, restarts });
 
-// The secret comes behind the address's #, which is not sent to any server, and goes from the address at once.
+// The secret is after the address's #, which is not sent to any server. It is removed from the address immediately.
 const key = "dcvbroker-secret";
 function keepSecret() {
   if (location.hash.length < 2 || document.getElementById(location.hash.slice(1))) return false;
@@ -21,10 +21,10 @@ addEventListener("hashchange", () => { if (keepSecret()) location.reload(); });
 export const secret = () => sessionStorage.getItem(key);
 export const authorization = token => token ? { Authorization: "Bearer " + token } : {};
 
-// follow tells of all that changes: the kinds and IDs, or null if anything may have.
+// follow calls back on changes, with the kinds and IDs, or null if anything may have changed.
 export async function follow(changed) {
   const say = to => { if (link !== to) { link = to; changed([]); } };
-  // A server that is there says something every few seconds; one that is not may leave the connection open.
+  // A running server sends a frame every few seconds. Without one the connection may be dead.
   setInterval(() => { if (link === "live" && Date.now() - heardAt > 20000) say("quiet"); }, 1000);
   for (let wait = 250; ; wait = Math.min(wait * 2, 5000)) {
     try {
@@ -32,7 +32,7 @@ export async function follow(changed) {
       if (answer.status === 401) { say("locked"); return; }
       if (!answer.ok) throw new Error(await answer.text());
       await read(answer.body, data => { wait = 250; take(data, changed); });
-    } catch { /* the server is away: it is asked again */ }
+    } catch { /* the server does not answer: try again */ }
     say("away");
     await new Promise(resolve => setTimeout(resolve, wait));
   }

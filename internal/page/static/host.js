@@ -1,4 +1,4 @@
-// A host in the panel: what runs there, what is wrong with it, and what can be made to go wrong.
+// A host in the panel: its sessions, its faults, and actions that cause faults.
 
 import { about, hosts } from "./feed.js";
 import { onHost, trouble } from "./board.js";
@@ -19,7 +19,7 @@ export function build(at, open) {
   const update = () => {
     const host = hosts.get(id), wrong = trouble(host);
     state.dataset.is = wrong.length ? "stuck" : "ready";
-    write(state, wrong.join(", ") || host?.State || "as far as is known, well");
+    write(state, wrong.join(", ") || host?.State || "no known fault");
     known.set("Last answer", host?.SentAt ? "to the inventory of " + clock(host.SentAt) : "to no inventory yet");
     known.set("Last whole answer", host?.CompleteAt ? "to that of " + clock(host.CompleteAt) : "");
     known.set("Empty", host?.EmptySince ? "by its inventories since " + clock(host.EmptySince) : "");
@@ -38,14 +38,14 @@ export function build(at, open) {
   return { title: [name(id)], body, update };
 }
 
-// draining deletes all that lives there: what comes up afterwards is for another click, or for dcvbroker drain.
+// draining deletes the sessions that live there now. For later ones click again, or use dcvbroker drain.
 function draining(id) {
   const { fields, how } = howFields();
   const living = () => onHost(id).filter(s => s.record && s.phase.lane !== "ended").map(s => s.record);
   return section("Drain it", fields, element("div", { class: "buttons" },
     act("Delete all of them", async () => {
       const all = living();
-      if (!all.length) return { ok: true, outcome: "nothing is listed there" };
+      if (!all.length) return { ok: true, outcome: "no session is listed there" };
       const names = all.slice(0, 5).map(r => `${r.SessionId} of ${r.Owner}`).join(", ") + (all.length > 5 ? ` and ${all.length - 5} more` : "");
       if (!about().Local && !await sure(`Delete all ${all.length} sessions of ${id}?`, names, "Delete all")) return null;
       return drain(id, all, how());

@@ -1,4 +1,4 @@
-// The page: what changes is drawn once a frame, and times that count down once a second.
+// The page: changes are drawn once a frame, times that count down once a second.
 
 import * as board from "./board.js";
 import * as feed from "./feed.js";
@@ -74,7 +74,7 @@ function sums() {
   }
 }
 
-const links = { connecting: "connecting", loading: "loading", live: "live", quiet: "no news: the server is busy or away", away: "the server does not answer; trying again",
+const links = { connecting: "connecting", loading: "loading", live: "live", quiet: "no data: the server is busy or not running", away: "the server does not answer; trying again",
   locked: "no secret: open the address that dcvbroker printed" };
 
 function link() {

@@ -1,4 +1,4 @@
-// The open deletions, the most urgent first: what is next, and when.
+// The open deletions, the most urgent first, with the next event and its time.
 
 import { sessions } from "./feed.js";
 import { phase, waits } from "./phases.js";

@@ -1,5 +1,5 @@
-// The panel beside the hosts: one session, one host, or the system. It is built once for what is open, and then only its
-// changing parts are written again: what is typed into it, and where focus is, stays.
+// The panel next to the hosts: one session, one host, or the system. It is built once; then only its changing parts are
+// written again, so that typed text and focus stay.
 
 import * as host from "./host.js";
 import * as session from "./session.js";
@@ -15,7 +15,7 @@ export const start = whenClosed => {
 };
 export const opened = () => at;
 
-// open shows something and moves the focus there.
+// open shows a session, a host or the system, and moves the focus there.
 export function open(to) {
   at = to;
   const of = to.system ? system : to.session !== undefined ? session : host;

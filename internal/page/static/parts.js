@@ -1,11 +1,11 @@
-// What panels are made of.
+// The parts of panels.
 
 import { element, write } from "./text.js";
 
 // section has a heading and children.
 export const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
 
-// act is a button that does something and says, where the panel has room for it, what came of it.
+// act is a button that does something and shows the result in its section.
 export function act(label, does, options = {}) {
   const made = element("button", {
     type: "button", class: options.class ?? "", ...(options.title ? { title: options.title } : {}),
@@ -27,11 +27,11 @@ function outcome(button, answer) {
   at.replaceChildren(element("p", {}, answer.outcome), ...(answer.lines ?? []).map(line));
 }
 
-// told is where a section says what came of its buttons, and how a terminal does the same. The page's own status line tells
-// screen readers.
+// told is the place in a section for the results of its buttons, and the commands that do the same. Screen readers read the
+// page's status line instead.
 export const told = () => element("div", { class: "outcome" });
 
-// facts is a list of names and values, of which those without one are not shown. set writes them.
+// facts is a list of names and values; names without a value are not shown. set writes them.
 export function facts() {
   const list = element("dl", { class: "facts" }), rows = new Map();
   return {
@@ -55,7 +55,7 @@ export function facts() {
 
 const graces = [[0, "none: now"], [60, "1 minute"], [300, "5 minutes"], [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"]];
 
-// howFields ask how something is deleted; how says it.
+// howFields are the fields for the options of a deletion; how returns the options.
 export function howFields() {
   const grace = element("select", { id: "grace" }, ...graces.map(([seconds, says]) => element("option", { value: seconds }, says)));
   const message = element("input", { id: "message", maxLength: 200, placeholder: "Please save your work.", disabled: true });
@@ -77,7 +77,7 @@ export function line(text) {
       try {
         await navigator.clipboard.writeText(text);
         write(copied, "copied");
-      } catch { // the browser keeps the clipboard from the page: the line is marked to be copied by hand
+      } catch { // the browser refuses the clipboard: the line is selected, to be copied by hand
         getSelection().selectAllChildren(code);
         write(copied, "marked");
       }

@@ -1,6 +1,6 @@
-// What a session is on the page: its phase, in one word and for the eye.
+// The phase of a session, in one word and as a colour.
 
-// phase of a record, and of what its host runs under its name (undefined where that is not known).
+// phase of a record, and of the session that its host runs under its name (undefined if that is not known).
 export function phase(record, running) {
   if (!record) return { is: "unlisted", word: "not listed yet", lane: "here" };
   switch (record.State) {
@@ -12,7 +12,7 @@ export function phase(record, running) {
     case "DELETED": return { is: "ended", word: "DELETED", more: record.Confirmation, lane: "ended" };
     case "UNKNOWN": return { is: "unknown", word: "UNKNOWN", lane: "here" };
     case "READY":
-      if (running === null) return { is: "ghost", word: "READY", more: "gone from its host", lane: "here" };
+      if (running === null) return { is: "ghost", word: "READY", more: "ended on its host", lane: "here" };
       return { is: "ready", word: "READY", lane: "here" };
   }
   return { is: "ready", word: record.State ?? "", lane: "here" };
@@ -20,16 +20,16 @@ export function phase(record, running) {
 
 export const inWords = is => is.word + (is.more ? " · " + is.more : "");
 
-// waits: the deletion has a grace period that is not over.
+// waits tells whether the deletion has a grace period that is not over.
 export const waits = record => record.State === "DELETING" && !record.Attempts && !!record.CloseAt && !record.Confirmation;
 
-// lanes of a host's column, from top to bottom, with what a screen reader calls them.
+// lanes of a host's column, from top to bottom, with their names for screen readers.
 export const lanes = { here: "listed", closing: "closing", ended: "ended" };
 
-// key names a session on the page: those that the table has by their ID there, others by their host.
+// key names a session on the page: by its ID in the table, or by its host if it is not listed.
 export const keyOf = (hostID, id, listed) => listed ? "s " + id : "u " + hostID + " " + id;
 
-// sameIncarnation as hosts compare them: to the second where one has no decimals.
+// sameIncarnation compares creation times as hosts do: to the second if one has no decimals.
 export function sameIncarnation(a, b) {
   if (!a || !b) return true;
   const whole = a.includes(".") && b.includes(".") ? text => text : text => text.replace(/\.\d+/, "");

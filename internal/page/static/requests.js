@@ -1,10 +1,10 @@
-// What the page asks of the broker: each click is one request, which is noted with its answer and the commands that do the
-// same in a terminal.
+// The page's requests: each click is one request, which is noted with its answer and the commands that do the same in a
+// terminal.
 
 import { about, authorization, secret } from "./feed.js";
 import { json, quote } from "./text.js";
 
-export const log = []; // the latest first
+export const log = []; // the newest first
 const kept = 100;
 let number = 0, token = null, noted = () => {};
 export const onRequest = listener => { noted = listener; };
@@ -12,7 +12,7 @@ export const onRequest = listener => { noted = listener; };
 // address of the broker's API, for commands.
 const address = () => about().Address ?? location.origin;
 
-// curl is the line that sends the same request.
+// curl returns the command line that sends the same request.
 function curl(method, path, body, authorized) {
   const words = ["curl", "-s"];
   if (method !== (body === undefined ? "GET" : "POST")) words.push("-X", method);
@@ -23,7 +23,7 @@ function curl(method, path, body, authorized) {
   return line;
 }
 
-// dcvbroker is the line that does the same.
+// dcvbroker returns the command line that does the same.
 export const dcvbroker = (...words) =>
   ["dcvbroker", ...(about().Arguments ?? ["--url", location.origin]), ...words].map(quote).join(" ");
 
@@ -57,7 +57,7 @@ async function ask(method, path, body, authorized) {
   return { ok: response.ok, status: response.status, body: parsed };
 }
 
-// localToken is the one that the local system's token endpoint gives to anybody on this machine.
+// localToken gets a token from the local system's token endpoint.
 async function localToken() {
   const answer = await fetch("oauth2/token", {
     method: "POST", headers: { Authorization: "Basic " + btoa("page:any") },
@@ -73,18 +73,18 @@ function judged(answer) {
 
 const faults = body => body?.errors?.map(e => `${e.Field}: ${e.Reason}`).join("; ") || body?.message || "no reason";
 
-// judgedEntry is what became of a request's only entry.
+// judgedEntry returns the outcome of a request's only entry.
 function judgedEntry(answer) {
   const done = answer.body?.SuccessfulList?.[0], failed = answer.body?.UnsuccessfulList?.[0];
   if (!answer.ok || !(done || failed)) return judged(answer);
   if (failed) return [failed.FailureReason, false];
   const at = done.CloseAt ? `, closing begins at ${done.CloseAt}` : "";
   const hits = done.Session;
-  const would = hits ? `; it would hit ${hits.HostId}, ${hits.State}, ${hits.NumOfConnections} connected` : "";
+  const would = hits ? `; it would delete on ${hits.HostId}, ${hits.State}, ${hits.NumOfConnections} connected` : "";
   return [(answer.body.DryRun ? "dry run: " : "") + (done.State ?? "done") + at + would, true];
 }
 
-// An entry names exactly the session that is seen: another one of its ID is left alone.
+// An entry names exactly the session that is shown: a newer one with its ID is not deleted.
 function entry(record) {
   const made = { SessionId: record.SessionId, Owner: record.Owner };
   if (record.HostId) made.HostId = record.HostId;
@@ -114,7 +114,7 @@ export function remove(record, how = {}) {
   });
 }
 
-// drain deletes all of a host's sessions that are seen. dcvbroker's line goes on until nothing runs there.
+// drain deletes the host's sessions that are shown. The line for dcvbroker goes on until nothing runs there.
 export function drain(host, records, how = {}) {
   const words = [], body = records.map((record, i) => asHow(entry(record), i ? [] : words, how)), path = deletePath(how);
   return send({
@@ -144,7 +144,7 @@ export function control(title, method, path, body) {
   return send({ title, method, path, body, lines: [curl(method, path, body, false)] });
 }
 
-// read gets something to show, without a note of it.
+// read gets data to show, without a note.
 export async function read(path) {
   const answer = await ask("GET", path, undefined, false);
   if (!answer.ok) throw new Error(faults(answer.body));

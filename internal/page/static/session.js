@@ -1,4 +1,4 @@
-// A session in the panel: what is known of it, what can be done with it, and its story.
+// A session in the panel: its values, its actions, and its story.
 
 import { about, notices, sessions } from "./feed.js";
 import { onHost } from "./board.js";
@@ -33,7 +33,7 @@ export function build(at, open) {
   const update = () => {
     const record = listed(), is = shown();
     gone.hidden = !!(record || is);
-    write(gone, at.listed ? "The table has no such record any more." : "It is not there, or is listed by now.");
+    write(gone, at.listed ? "The table no longer has this record." : "It has ended, or is listed now.");
     state.dataset.is = is?.phase.is ?? "ended";
     write(state, is ? inWords(is.phase) : "gone");
     write(there, record?.HostId ?? host);
@@ -79,11 +79,11 @@ function deletion(record) {
       act("Delete", () => wanted("Delete", { says: "Its host closes it." }), { class: "primary" }),
       act("Dry run", () => record() && remove(record(), { ...how(), dryRun: true })),
       act("Cancel deletion", () => record() && cancel(record())),
-      act("Delete by force", () => wanted("Delete by force", { force: true, says: "Its record goes, whatever its host does." }), { class: "danger" })),
+      act("Delete by force", () => wanted("Delete by force", { force: true, says: "Its record ends, whatever its host does." }), { class: "danger" })),
     told());
 }
 
-// explanation is what dcvbroker explain says, where the server can be asked.
+// explanation shows the output of dcvbroker explain, if the server has it.
 function explanation(id) {
   const text = element("pre", { class: "explanation", hidden: true, tabIndex: 0, "aria-label": "Explanation" });
   const button = act("Explain it", async () => {
@@ -96,15 +96,15 @@ function explanation(id) {
 
 function onItsHost(host, id, record) {
   const path = () => `/local/hosts/${record()?.HostId ?? host}/sessions/${encodeURIComponent(record()?.DcvSessionId ?? id)}`;
-  return section("Behind the broker's back", element("div", { class: "buttons" },
+  return section("Without the broker", element("div", { class: "buttons" },
     act("Connect a user", () => control("connect a user to " + id, "PUT", path() + "/connections")),
     act("Disconnect users", () => control("disconnect the users of " + id, "DELETE", path() + "/connections")),
-    act("End it on its host", () => control("end " + id + " on its host", "DELETE", path()), { title: "It is a ghost in the table, until the next inventory" }),
+    act("End it on its host", () => control("end " + id + " on its host", "DELETE", path()), { title: "Its record stays READY until the next inventory" }),
     record() && act("Remove the record", () => control("remove the record of " + id, "DELETE", "/local/sessions/" + encodeURIComponent(id)))), told());
 }
 
 function drawStory(at, lines) {
-  if (!lines.length) return at.replaceChildren(element("li", { class: "none" }, "Nothing has happened to it since this page's server began."));
+  if (!lines.length) return at.replaceChildren(element("li", { class: "none" }, "Nothing has happened to it since this page's server started."));
   at.replaceChildren(...lines.map(l => element("li", { "data-state": l.State ?? "" },
     element("time", { dateTime: l.At }, clock(l.At)), element("span", { class: "state" }, l.State || "removed"), element("span", { class: "by" }, l.By ? " by " + l.By : ""),
     element("ul", {}, ...l.Says.map(says => element("li", {}, says))))));

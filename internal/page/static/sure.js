@@ -1,4 +1,4 @@
-// A question before what cannot be taken back, where sessions are people's.
+// The question before an action that cannot be undone, for real sessions.
 
 import { write } from "./text.js";
 

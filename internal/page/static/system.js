@@ -1,4 +1,4 @@
-// The system in the panel: what cleanup does by its schedules, the clock, and what each function has asked of AWS's services.
+// The system in the panel: cleanup's tasks, the clock, and the calls of AWS's services by each function.
 
 import { about, calls } from "./feed.js";
 import { act, section, told } from "./parts.js";
@@ -6,8 +6,8 @@ import { control } from "./requests.js";
 import { element } from "./text.js";
 
 const tasks = [
-  ["deletions", "tries again what is due"], ["inventory", "asks the hosts what runs there"],
-  ["idle", "has hosts close what nobody uses"], ["stop", "stops empty hosts"],
+  ["deletions", "tries due deletions again"], ["inventory", "asks the hosts for their sessions"],
+  ["idle", "makes hosts close idle sessions"], ["stop", "stops empty hosts"],
 ];
 
 export function build() {
@@ -16,11 +16,11 @@ export function build() {
     body.append(
       section("Run cleanup now", element("ul", { class: "faults" }, ...tasks.map(([task, says]) => element("li", {},
         act(task, () => control("cleanup: " + task, "POST", "/local/cleanup/" + task)), element("span", {}, says)))), told()),
-      section("The clock", element("p", { class: "note" }, "Leases, close times and give-up times come without waiting; the hosts' own clocks stay."),
+      section("The clock", element("p", { class: "note" }, "Leases, close times and give-up times come without waiting; the hosts' clocks do not change."),
         element("div", { class: "buttons" }, ...["1m", "2m", "10m", "1h"].map(ahead =>
           act("+" + ahead, () => control("set the clock " + ahead + " ahead", "POST", "/local/clock", { Ahead: ahead })))), told()),
       section("Commands by tag", element("div", { class: "buttons" },
-        act("end them", () => control("end commands by tag", "POST", "/local/broadcasts/end"), { title: "Systems Manager ends each before any host has it" }),
+        act("end them", () => control("end commands by tag", "POST", "/local/broadcasts/end"), { title: "Systems Manager ends each before any host receives it" }),
         act("deliver them", () => control("deliver commands by tag", "POST", "/local/broadcasts/deliver"))), told()),
       section("Calls per function", counts, element("div", { class: "buttons" },
         act("Forget them", () => control("forget the calls", "DELETE", "/local/calls"))), told()));

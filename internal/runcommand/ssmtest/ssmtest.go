@@ -89,21 +89,21 @@ const FleetTag = "default"
 // A Change is what can happen to a host.
 type Change string
 
-// What can happen. Start, Reconnect, Speak, Tag and MendAgent undo what stands before them.
+// What can happen. Start, Reconnect, Speak, Tag and RepairAgent undo what stands before them.
 const (
-	Stop       Change = "stop"
-	Hibernate  Change = "hibernate"
-	Terminate  Change = "terminate"
-	Start      Change = "start"
-	Disconnect Change = "disconnect" // Systems Manager has lost it, and knows
-	Reconnect  Change = "reconnect"
-	Silence    Change = "silence" // Systems Manager has lost it, and does not know yet
-	Speak      Change = "speak"
-	Untag      Change = "untag"
-	Tag        Change = "tag"
-	KillWorker Change = "kill worker" // of each command, amid its script
-	MendAgent  Change = "mend agent"
-	NotLinux   Change = "another platform" // for which OneStep has no step
+	Stop        Change = "stop"
+	Hibernate   Change = "hibernate"
+	Terminate   Change = "terminate"
+	Start       Change = "start"
+	Disconnect  Change = "disconnect" // Systems Manager has lost it, and knows
+	Reconnect   Change = "reconnect"
+	Silence     Change = "silence" // Systems Manager has lost it, and does not know yet
+	Speak       Change = "speak"
+	Untag       Change = "untag"
+	Tag         Change = "tag"
+	KillWorker  Change = "kill worker" // of each command, amid its script
+	RepairAgent Change = "repair agent"
+	NotLinux    Change = "another platform" // for which OneStep has no step
 )
 
 // Factory makes a System for a test.

@@ -187,7 +187,7 @@ func workerDies(t *testing.T, create Factory) {
 	s.Pass(65 * time.Second)
 	awaitStatus(t, s, command, ids[0], "Failed/Failed")
 	saysWorkerDied(t, s, command, ids[0])
-	s.Change(ids[0], MendAgent)
+	s.Change(ids[0], RepairAgent)
 	awaitStatus(t, s, send(t, s, byID(Both, ids[0])), ids[0], succeeded)
 	if got := s.Runs(); got != 3 {
 		t.Errorf("%d scripts were run", got)

@@ -1,4 +1,4 @@
-// A function that does as its event says.
+// A function that does what its event says.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 type event struct {
 	Do, Say string
-	Dir     string // for wait: it makes the file "begun" there and waits for "go"
+	Dir     string // for wait: the function makes the file "begun" there and waits for "go"
 }
 
 var running, mostEver atomic.Int32
@@ -35,7 +35,7 @@ func handle(ctx context.Context, e event) (any, error) {
 		}, nil
 	case "say":
 		return map[string]any{"Said": e.Say, "AtOnce": mostEver.Load()}, nil
-	case "say it raw": // a Reader is sent as it is
+	case "say it raw": // the answer is sent unchanged
 		return strings.NewReader(e.Say), nil
 	case "fail":
 		return nil, errors.New(e.Say)

@@ -19,10 +19,10 @@ import (
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
 )
 
-const stageKey = "stage"
+const testSystemKey = "system"
 
-// A stage is a system for one scenario.
-type stage struct {
+// A testSystem is the system of one scenario.
+type testSystem struct {
 	opts      Options
 	system    *System
 	server    *httptest.Server
@@ -32,14 +32,14 @@ type stage struct {
 	bus       *busEvents
 }
 
-func newStage(opts Options, dir string) (*stage, error) {
+func newTestSystem(opts Options, dir string) (*testSystem, error) {
 	opts.Template, opts.Dir = "../../../template.yaml", dir
 	if os.Getenv("VERBOSE") != "" {
 		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	// Schedules run when a scenario says so.
+	// Scheduled tasks run only on a scenario's command.
 	opts.Every = map[string]time.Duration{"deletions": -1, "inventory": -1, "idle": -1, "stop": -1}
-	s := &stage{written: &written{}, bus: &busEvents{}}
+	s := &testSystem{written: &written{}, bus: &busEvents{}}
 	opts.Announced, opts.Kept = s.bus.announced, s.bus.kept
 	opts.Output = s.written.of
 	s.opts = opts
@@ -47,26 +47,26 @@ func newStage(opts Options, dir string) (*stage, error) {
 }
 
 // open starts the system.
-func (s *stage) open(opts Options) error {
+func (s *testSystem) open(opts Options) error {
 	sys, err := New(context.Background(), opts)
 	if err != nil {
 		return err
 	}
 	s.system, s.server, s.recorders = sys, httptest.NewServer(sys.Handler()), map[string]*recorder{}
 	for name, f := range sys.functions {
-		f.Timeout *= 5 // see patience
+		f.Timeout *= 5 // see waitLimit
 		s.recorders[name] = &recorder{handler: f.Handler}
 		f.Handler = s.recorders[name]
 	}
 	return nil
 }
 
-func (s *stage) close() {
+func (s *testSystem) close() {
 	s.server.Close()
 	s.system.Close()
 }
 
-// A recorder is a function that keeps its events, and can put them aside.
+// A recorder is a function that keeps its events, and can hold them back.
 type recorder struct {
 	handler lambda.Handler
 
@@ -76,7 +76,7 @@ type recorder struct {
 	swallow bool
 }
 
-// Invoke keeps the event once it has been worked on.
+// Invoke keeps the event after it was handled.
 func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	defer func() {
 		r.mu.Lock()
@@ -94,8 +94,8 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return r.handler.Invoke(ctx, event)
 }
 
-// messagesOf is an event of a queue as one for each message: how many come
-// together is up to the batching window. Other events stay as they are.
+// messagesOf splits an event of a queue into one for each message, since the batching
+// window decides how many come together. Other events stay unchanged.
 func messagesOf(event []byte) (all [][]byte) {
 	var batch struct{ Records []json.RawMessage }
 	if json.Unmarshal(event, &batch) != nil || !bytes.Contains(event, []byte(`"aws:sqs"`)) {
@@ -107,8 +107,8 @@ func messagesOf(event []byte) (all [][]byte) {
 	return all
 }
 
-// call also holds the request and its answer against the contract.
-func (s *stage) call(method, path, contentType string, body []byte) (int, []byte, error) {
+// call also checks the request and its answer against the contract.
+func (s *testSystem) call(method, path, contentType string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequest(method, s.server.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -130,7 +130,7 @@ func (s *stage) call(method, path, contentType string, body []byte) (int, []byte
 }
 
 // must calls the control API and reads its answer.
-func (s *stage) must(ts *testscript.TestScript, method, path string, body, answer any) {
+func (s *testSystem) must(ts *testscript.TestScript, method, path string, body, answer any) {
 	var text []byte
 	if body != nil {
 		text, _ = json.Marshal(body)
@@ -148,7 +148,7 @@ func (s *stage) must(ts *testscript.TestScript, method, path string, body, answe
 type command = func(ts *testscript.TestScript, neg bool, args []string)
 
 func commands() map[string]command {
-	cmds := map[string]func(*stage, *testscript.TestScript, []string){
+	cmds := map[string]func(*testSystem, *testscript.TestScript, []string){
 		"start": cmdStart, "fleet": cmdFleet, "end": cmdEnd, "host": cmdHost, "broadcasts": cmdBroadcasts, "clock": cmdClock,
 		"says": cmdSays, "advance": cmdAdvance, "run": cmdRun, "rule": cmdRule, "await-running": cmdAwaitRunning, "await-host": cmdAwaitHost,
 		"delete": cmdDelete, "dry-run": cmdDryRun, "cancel": cmdCancel, "post": cmdPost,
@@ -167,11 +167,11 @@ func commands() map[string]command {
 			if neg && name != "logged" {
 				ts.Fatalf("%s cannot be negated", name)
 			}
-			ts.Stdout() // or a command that prints nothing leaves the last one's output
+			ts.Stdout() // without it, the output of the last command would stay
 			if neg {
 				args = append([]string{"!"}, args...)
 			}
-			cmd(ts.Value(stageKey).(*stage), ts, args)
+			cmd(ts.Value(testSystemKey).(*testSystem), ts, args)
 		}
 	}
 	return all

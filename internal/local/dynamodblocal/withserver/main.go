@@ -1,8 +1,8 @@
-// Command beside runs a command with a DynamoDB Local beside it, whose endpoint
-// is in the command's environment (DYNAMODB_LOCAL_ENDPOINT) and that ends with it.
-// It exits as the command does.
-// Each access key has tables of its own. The tests of all packages share it: to
-// start one takes seconds of a processor.
+// Command withserver starts a DynamoDB Local and runs a command, with the server's
+// endpoint in its environment (DYNAMODB_LOCAL_ENDPOINT). The server ends with the
+// command, whose exit code is the program's. Each access key has its own tables. The
+// tests of all packages share one server, since a start takes seconds of processor
+// time.
 package main
 
 import (
@@ -17,33 +17,33 @@ import (
 	"dcv-session-broker/internal/local/dynamodblocal"
 )
 
-// usualPort is listened on where it is free: go test takes results of an earlier
-// run only where the environment is the same.
+// usualPort is used if it is free: go test reuses cached results only if the
+// environment is the same.
 const usualPort = 18439
 
 func main() {
 	code, err := run(os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "beside:", err)
+		fmt.Fprintln(os.Stderr, "withserver:", err)
 		code = max(code, 1)
 	}
 	os.Exit(code)
 }
 
-// run gives the command's exit code.
+// run returns the command's exit code.
 func run(args []string) (code int, err error) {
 	if len(args) == 0 {
-		return 1, errors.New("what command is to be run?")
+		return 1, errors.New("no command to run was given")
 	}
 	options := dynamodblocal.Options{TablesByKey: true, Port: usualPort}
 	server, err := dynamodblocal.Start(context.Background(), options)
-	if err != nil { // perhaps because another one has the port
+	if err != nil { // perhaps because another program has the port
 		options.Port = 0
 		if server, err = dynamodblocal.Start(context.Background(), options); err != nil {
 			return 1, err
 		}
 	}
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // a terminal's reaches the command, too, whose end ends this
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // a terminal's interrupt also reaches the command, whose end ends this program
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
