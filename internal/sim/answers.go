@@ -180,9 +180,16 @@ func (w *world) answeredDeleting(r *request, g group) {
 	if !r.inv.faulty && !r.groups[g] && failed && inTime && s.AttemptID != r.inv.id {
 		w.breaks(7, "%s repeats the deletion of %s, whose last attempt failed, and does not try again", r.inv, id)
 	}
-	if s.State == session.Deleting || s.State == session.Unknown && s.Confirmation != "" {
+	if (s.State == session.Deleting || s.State == session.Unknown && s.Confirmation != "") && !w.beganEarlierOne(r, s) {
 		w.model.told[id] = true
 	}
+}
+
+// beganEarlierOne tells whether the request has begun a deletion that was cancelled before
+// the open one began: its answer tells nobody of the open one.
+func (w *world) beganEarlierOne(r *request, open session.Session) bool {
+	d := w.model.deletions[open.ID]
+	return r.marked[open.ID] && d != nil && !d.requests[r.inv.id] && open.RepeatedAt.IsZero()
 }
 
 // Promises 4, 7 and 8, of an entry that is answered as unsuccessful: it has
