@@ -170,8 +170,8 @@ test-all: ## Run the tests with the race detector, and fail where a tool is miss
 mutants: ## Show that the simulation catches deliberate bugs, each within MUTANT_SEEDS=50000; ONLY=pattern chooses, KEEP=1 keeps
 	@go run ./internal/sim/mutants -seeds $(or $(MUTANT_SEEDS),50000) $(if $(ONLY),-only "$(ONLY)") $(if $(KEEP),-keep)
 
-fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs
-	@.ci/go/fuzz
+fuzz: | build/ ## Run each fuzz target for FUZZTIME=5000x inputs; ONLY=pattern chooses
+	@ONLY='$(ONLY)' .ci/go/fuzz
 
 clients: ## Generate a Python and a Go client from the contract, and run them against the local system
 	@.ci/clients/check

@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,5 +34,34 @@ func TestReadmesNameThePromises(t *testing.T) {
 	}
 	if told := fmt.Sprintf("(more than %d kinds of faults: ", (faults-1)/10*10); !strings.Contains(read("README.md"), told) {
 		t.Errorf("README.md does not say: %q", told)
+	}
+}
+
+func TestEveryFaultHasAName(t *testing.T) {
+	for f, name := range faultNames {
+		if name == "" {
+			t.Errorf("fault %d, behind %q, has none", f, faultNames[f-1])
+		}
+	}
+}
+
+// The simulation knows all attributes that a deletion leaves in a record: a cancel
+// removes them, except the state, which it restores.
+func TestTracesAreTheAttributesOfADeletion(t *testing.T) {
+	list := func(path, begin string) []string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), begin)
+		rest, _, _ = strings.Cut(rest, "\n}\n")
+		names := regexp.MustCompile(`Attr\w+`).FindAllString(rest, -1)
+		slices.Sort(names)
+		return names
+	}
+	left := list("cancels.go", "\nvar tracesOfDeletion = []string{\n")
+	want := slices.DeleteFunc(list("../session/rules_mark.go", "\nvar deletionAttrs = []string{\n"), func(name string) bool { return name == "AttrState" })
+	if len(want) < 20 || !slices.Equal(left, want) {
+		t.Errorf("tracesOfDeletion (cancels.go) has\n%q, deletionAttrs (internal/session/rules_mark.go)\n%q", left, want)
 	}
 }
