@@ -41,7 +41,7 @@ export GOFLAGS
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools/fetch python)/bin/sam"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test story sim bench bench-quick bench-flood bench-fleet cost profile documents picture ci fmt vet lint prose shellcheck test-all validate service-models page \
+.PHONY: help run test story sim bench bench-quick bench-flood bench-fleet bench-hosts cost profile documents picture ci fmt vet lint prose shellcheck test-all validate service-models page \
   mutants sam-build sam-invoke fuzz clients schemathesis operation stack-test readme release build deploy smoke doctor redrive delete-stack \
   dcvbroker bench-program tools clean
 
@@ -98,6 +98,9 @@ bench-flood: bench-program ## Measure cleanup's deletions and inventory where on
 bench-fleet: | build/ ## Simulate 10 to 10,000 hosts under Systems Manager's rates: WHAT=inventories, deletion, rule or all; minutes
 	@go test -c -o build/bench-fleet.test ./internal/bench
 	@cd internal/bench && exec ../../build/bench-fleet.test -test.run '^TestFleetFigures$$' -test.timeout 0 -fleet '$(or $(WHAT),all)'
+
+bench-hosts: bench-program ## Measure what the scripts take that hosts run: two minutes. KEEP=1 keeps it, in internal/bench/FIGURES.md
+	@exec build/bench/bench hosts
 
 cost: bench-program ## Say what a stack costs in a month, idle and with hosts. KEEP=1 keeps it, in internal/operate/DEPLOYING.md
 	@exec build/bench/bench cost

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -26,11 +27,7 @@ var hostPrograms = []struct{ name, program string }{
 const (
 	powerShell = "PowerShell 7"
 
-	hostRounds = 7
-	pwshRounds = 3
-	// keptOutput and listedOutput are how many characters Systems Manager keeps of an answer, and lists without a call for each
-	// host.
-	keptOutput, listedOutput = 24_000, 2_500
+	hostRounds = 3
 )
 
 // A hostCommand is a document with parameters, for a host that has so many sessions.
@@ -58,7 +55,7 @@ var hostCommands = []hostCommand{
 		return map[string]string{"sessions": benchHostID + "=" + strings.Join(all, ","), "voidAfter": "99999999999"}
 	}},
 	{name: "idle, nobody connected", document: "IdleDocument", counts: []int{1, 50, 500}, parameters: idleAfter("240")},
-	{name: "idle, all connected", document: "IdleDocument", counts: []int{1, 50, 500}, parameters: idleAfter("90"), connected: 1},
+	{name: "idle, all connected", document: "IdleDocument", counts: []int{1, 50}, parameters: idleAfter("90"), connected: 1},
 	{name: "notify one session, nobody connected", document: "NotifyDocument", counts: []int{1, 50, 500}, parameters: func(int) map[string]string {
 		in := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 		return map[string]string{
@@ -254,11 +251,14 @@ type hostCase struct {
 	taken     map[string][]time.Duration // by program
 	standIn   map[string]time.Duration   // of the calls of dcv alone
 	processes int
-	output    map[string]int // characters
+	output    string // of Linux
 }
 
 // measureHosts measures the processor time of the scripts that hosts run, with a stand-in for dcv whose own time is taken out.
-func measureHosts(ctx context.Context, r *report, quick bool) error {
+func measureHosts(ctx context.Context, r *report, quick, keep bool) error {
+	if quick && keep {
+		return errors.New("QUICK=1 measures too little to be kept")
+	}
 	tmpl, err := template.Load(templateFile, nil)
 	if err != nil {
 		return err
@@ -270,7 +270,7 @@ func measureHosts(ctx context.Context, r *report, quick bool) error {
 	var cases []*hostCase
 	for _, c := range hostCommands {
 		for _, n := range c.counts {
-			cases = append(cases, &hostCase{hostCommand: c, sessions: n, taken: map[string][]time.Duration{}, standIn: map[string]time.Duration{}, output: map[string]int{}})
+			cases = append(cases, &hostCase{hostCommand: c, sessions: n, taken: map[string][]time.Duration{}, standIn: map[string]time.Duration{}})
 		}
 	}
 	var programs []string
@@ -286,7 +286,10 @@ func measureHosts(ctx context.Context, r *report, quick bool) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return reportHosts(r, programs, cases)
+	if keep && len(programs) < len(hostPrograms) {
+		return errors.New("KEEP=1 needs mawk, gawk, busybox and pwsh")
+	}
+	return reportHosts(r, programs, cases, keep)
 }
 
 func measureOn(ctx context.Context, name, path string, cases []*hostCase, documents map[string]template.Document, quick bool) error {
@@ -300,13 +303,13 @@ func measureOn(ctx context.Context, name, path string, cases []*hostCase, docume
 		return err
 	}
 	rounds := hostRounds
-	if name == powerShell {
-		rounds = pwshRounds
-	}
 	if quick {
 		rounds = 1
 	}
 	for _, c := range cases {
+		if name == powerShell && c.sessions > 1 && c.document != "InventoryDocument" {
+			continue // a Windows host has one session, that of its console
+		}
 		if err := c.measure(ctx, h, name, documents[c.document], rounds); err != nil {
 			return fmt.Errorf("%s, %d sessions: %w", c.name, c.sessions, err)
 		}
@@ -334,7 +337,9 @@ func (c *hostCase) measure(ctx context.Context, h *benchHost, name string, d tem
 	if strings.Contains(first.output, `"failed"`) {
 		return fmt.Errorf("it said %.300q", first.output)
 	}
-	c.output[name] = len(first.output)
+	if name != powerShell {
+		c.output = first.output
+	}
 	again := func() error {
 		if c.closes {
 			return h.fill(c.sessions, c.connected)
@@ -372,19 +377,36 @@ func (c *hostCase) measure(ctx context.Context, h *benchHost, name string, d tem
 	return nil
 }
 
-func reportHosts(r *report, programs []string, cases []*hostCase) error {
+func reportHosts(r *report, programs []string, cases []*hostCase, keep bool) error {
 	head := append([]string{"command", "sessions"}, programs...)
 	head = append(head, "processes", "characters")
+	of := func(name string, sessions int, program string) time.Duration {
+		for _, c := range cases {
+			if c.name == name && c.sessions == sessions && len(c.taken[program]) > 0 {
+				return median(c.taken[program])
+			}
+		}
+		return 0
+	}
 	var rows [][]string
 	for _, c := range cases {
 		row := []string{c.name, strconv.Itoa(c.sessions)}
 		for _, p := range programs {
-			row = append(row, ms(median(c.taken[p])))
+			cell := ""
+			if taken := c.taken[p]; len(taken) > 0 {
+				cell = ms(median(taken))
+				if base := of(c.name, c.counts[0], p); c.sessions > c.counts[0] && base > 0 {
+					cell += " (" + times(float64(median(taken))/float64(base)) + ")"
+				}
+			}
+			row = append(row, cell)
 		}
-		row = append(row, strconv.Itoa(c.processes), strconv.Itoa(c.output[programs[0]]))
+		row = append(row, strconv.Itoa(c.processes), strconv.Itoa(len(c.output)))
 		rows = append(rows, row)
 	}
 	r.say("\n### On the hosts\n\n%s", table(head, rows))
-	r.brief["hosts"] = table(head, rows)
+	if keep {
+		return writeSection("internal/bench/FIGURES.md", "make bench-hosts", table(head, rows))
+	}
 	return nil
 }

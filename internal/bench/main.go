@@ -6,8 +6,9 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "start", "unreachable", "growth" or "flood" it measures that alone. With "cost" it works
-// out what a stack costs in a month; KEEP=1 writes that to DEPLOYING.md.
+// with "start", "unreachable", "growth", "flood" or "hosts" it measures that alone. With
+// "cost" it works out what a stack costs in a month. KEEP=1 writes that to
+// DEPLOYING.md, and hosts to FIGURES.md.
 package main
 
 import (
@@ -57,7 +58,7 @@ func part(ctx context.Context, name string) (err error) {
 	case "flood":
 		err = measureFlood(ctx, r)
 	case "hosts":
-		err = measureHosts(ctx, r, os.Getenv("QUICK") != "")
+		err = measureHosts(ctx, r, os.Getenv("QUICK") != "", os.Getenv("KEEP") != "")
 	default:
 		err = fmt.Errorf("%q cannot be measured by itself", name)
 	}
