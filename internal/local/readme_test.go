@@ -179,7 +179,7 @@ func TestDeployingSaysWhatAChangeOfEachParameterMeans(t *testing.T) {
 		t.Error(fault)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{"| `ForceMode` | what", "| `ForcedMode` | what", "ForcedMode is no parameter"},
+		{"| `ForceMode` | earlier", "| `ForcedMode` | earlier", "ForcedMode is no parameter"},
 		{"`LogLevel`, `DeletionProtection`", "`LogLevel`", "a change of DeletionProtection"},
 	} {
 		brokenIsNoticed(t, deploying, c.old, c.new, c.want, func(deploying string) []string { return underWayFaults(deploying, tmpl.Parameters()) })
