@@ -154,10 +154,10 @@ service-models: ## Hold the simulated Systems Manager and EC2 against AWS's mode
 
 sam-build: | build/ ## Build the functions with SAM for both processors
 	@# SAM runs a `go build` for each function, all at the same time. What they share is compiled before, once; a build of
-	@# the functions themselves would link them, too.
+	@# the functions themselves would link them, too. The compiler has memory to spare, as lint.
 	@for architecture in arm64 x86_64; do \
 	  case $$architecture in arm64) GOARCH=arm64 ;; x86_64) GOARCH=amd64 ;; esac; \
-	  $(LAMBDA_BUILD) GOOS=linux GOARCH=$$GOARCH \
+	  $(LAMBDA_BUILD) GOOS=linux GOARCH=$$GOARCH GOGC=$(or $(GOGC),400) \
 	    sh -c 'go build $$(go list -f "{{range .Imports}}{{.}} {{end}}" ./functions/...)' || exit 1; \
 	  $(LAMBDA_BUILD) $(SAM) build --build-dir .aws-sam/$$architecture \
 	    --parameter-overrides Architecture=$$architecture >build/sam-build.log 2>&1 \
