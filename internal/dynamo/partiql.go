@@ -34,7 +34,7 @@ import (
 func statement(tableName string, w session.Write) types.BatchStatementRequest {
 	var (
 		text       strings.Builder
-		parameters []types.AttributeValue
+		parameters = make([]types.AttributeValue, 0, len(w.Set)+len(w.If)+4)
 	)
 	text.Grow(800) // a mark's; only an inventory's is longer
 	name := func(words, name string) {
@@ -67,7 +67,9 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 
 	name("UPDATE ", tableName)
 	// Sorted, so that equal writes are equal statements.
-	for _, attr := range slices.Sorted(maps.Keys(w.Set)) {
+	attrs := slices.AppendSeq(make([]string, 0, len(w.Set)), maps.Keys(w.Set))
+	slices.Sort(attrs)
+	for _, attr := range attrs {
 		name(" SET ", attr)
 		parameter("=", w.Set[attr])
 	}

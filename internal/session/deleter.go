@@ -124,8 +124,8 @@ const maxRounds = 5
 func (d *Deleter) writeMarks(ctx context.Context, req Request, deletions []*deletion) {
 	for range maxRounds {
 		var (
-			open   []*deletion
-			writes []Write
+			open   = make([]*deletion, 0, len(deletions))
+			writes = make([]Write, 0, len(deletions))
 		)
 		for _, del := range deletions {
 			if del.step < toSend {

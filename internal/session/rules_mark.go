@@ -54,6 +54,7 @@ const requestedByBroker = "dcv-session-broker"
 
 // removeRest removes what a deletion can leave in a record, and the write does not set.
 func removeRest(w *Write) {
+	w.Remove = slices.Grow(w.Remove, len(deletionAttrs))
 	for _, attr := range deletionAttrs {
 		if _, stays := w.Set[attr]; !stays {
 			w.Remove = append(w.Remove, attr)
@@ -106,7 +107,7 @@ func (del deletion) ifMeant(req Request, states ...any) Write {
 	w := Write{
 		SessionID: del.SessionID,
 		If:        []Condition{is(AttrOwner, del.Owner), is(AttrState, states...), before(AttrCancelledAt, req.At)},
-		Set:       Record{},
+		Set:       make(Record, 14), // what a mark sets, without growing
 	}
 	if del.HostID != "" {
 		w.If = append(w.If, is(AttrHostID, del.HostID))

@@ -116,7 +116,8 @@ func replaceText(w *Write, attr, text string) {
 
 // after is the record that the write makes of the one that it found.
 func (w Write) after(old Record) Record {
-	r := maps.Clone(old)
+	r := make(Record, len(old)+len(w.Set))
+	maps.Copy(r, old)
 	maps.Copy(r, w.Set)
 	for _, attr := range w.Remove {
 		delete(r, attr)
