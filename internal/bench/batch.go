@@ -67,6 +67,9 @@ func measureBatches(ctx context.Context, r *report, server *standin.Server, cont
 				if !c.slow || size == (batchSize{100, 10}) {
 					r.ratio(fmt.Sprintf("wall, %s, N=%d H=%d, %s", label, size.n, size.hosts, c.name), ratio)
 				}
+				if !c.slow && size == (batchSize{1000, 100}) {
+					r.ratio(fmt.Sprintf("median wall, %s, N=%d H=%d, %s", label, size.n, size.hosts, c.name), float64(all[i].median)/float64(ideal))
+				}
 				if !c.slow {
 					r.count(fmt.Sprintf("calls, N=%d H=%d, %s, %s", size.n, size.hosts, label, c.name), float64(all[i].calls))
 				}

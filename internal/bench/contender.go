@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -131,16 +132,24 @@ func (c *contender) delete(ctx context.Context, server *standin.Server, n, hosts
 	return took, nil
 }
 
-// cpu is the processor time that the function has used so far, by the kernel's
-// account of each of its threads (field 1 of schedstat, in nanoseconds). Go and
-// Python keep the threads they have.
+// cpu is the processor time that the function has used so far.
 func (c *contender) cpu() (used time.Duration, err error) {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.running.Pid()))
+	if used, err = processorTimeOf(c.running.Pid()); err != nil {
+		return 0, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return used, nil
+}
+
+// processorTimeOf is what a process has used so far, by the kernel's account of
+// each of its threads (field 1 of schedstat, in nanoseconds). Go and Python keep
+// the threads they have.
+func processorTimeOf(pid int) (used time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
 	}
 	if len(threads) == 0 {
-		return 0, fmt.Errorf("%s: no account of its processor time in /proc", c.name)
+		return 0, errors.New("no account of its processor time in /proc")
 	}
 	for _, path := range threads {
 		text, err := os.ReadFile(path)

@@ -10,13 +10,13 @@ import (
 )
 
 // firstNext starts a function and returns how long it took from exec to its
-// first request for an event: what Lambda calls the init phase, without the
-// download.
-func firstNext(ctx context.Context, bootstrap string, env []string) (time.Duration, error) {
+// first request for an event, and how much processor time: what Lambda calls the
+// init phase, without the download.
+func firstNext(ctx context.Context, bootstrap string, env []string) (took, cpu time.Duration, err error) {
 	asked := make(chan time.Time, 1)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: time.Minute,
@@ -35,7 +35,7 @@ func firstNext(ctx context.Context, bootstrap string, env []string) (time.Durati
 	cmd.Env = append([]string{"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String()}, env...)
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() {
 		cmd.Process.Kill()
@@ -45,8 +45,9 @@ func firstNext(ctx context.Context, bootstrap string, env []string) (time.Durati
 	defer cancel()
 	select {
 	case at := <-asked:
-		return at.Sub(began), nil
+		cpu, err := processorTimeOf(cmd.Process.Pid)
+		return at.Sub(began), cpu, err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%s did not ask for an event: %w", bootstrap, ctx.Err())
+		return 0, 0, fmt.Errorf("%s did not ask for an event: %w", bootstrap, ctx.Err())
 	}
 }

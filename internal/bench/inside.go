@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,9 +11,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -35,11 +39,16 @@ const (
 	insideTimes = "BENCH_EVENT_REPEATS" // how often
 )
 
-// An inner is what a handler takes for one event.
+// An inner is what a handler takes for one event: Wall is the median.
 type inner struct {
 	Objects, Bytes uint64
 	CPU, Wall      time.Duration
 }
+
+// callsAlone are the calls that this system makes for a batch, made by the SDK
+// and nothing else: the writes side by side, then the commands. It is the floor
+// for whoever makes these calls with this SDK.
+const callsAlone = "its calls alone"
 
 func handlerOf(name string) any {
 	switch name {
@@ -48,12 +57,62 @@ func handlerOf(name string) any {
 	}
 	awsenv.CollectRarely()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	db := dynamodb.NewFromConfig(awsenv.DynamoDB.Config())
-	systemsManager := ssm.NewFromConfig(awsenv.SystemsManager.Config())
+	calls := &recordedCalls{
+		Client: ssm.NewFromConfig(awsenv.SystemsManager.Config()), db: dynamodb.NewFromConfig(awsenv.DynamoDB.Config()),
+	}
 	settings := deletesessions.ReadSettings(&awsenv.Environment{})
-	return deletesessions.New(deletesessions.Parts{
-		Table: dynamo.New(db, settings.SessionsTable), SystemsManager: systemsManager, Now: time.Now, Log: log,
-	}, settings).Handle
+	parts := deletesessions.Parts{Table: dynamo.New(calls.db, settings.SessionsTable), SystemsManager: calls.Client, Now: time.Now, Log: log}
+	if name != callsAlone {
+		return deletesessions.New(parts, settings).Handle
+	}
+	parts.Table, parts.SystemsManager = dynamo.New(calls, settings.SessionsTable), calls
+	calls.handle = deletesessions.New(parts, settings).Handle
+	return calls.Handle
+}
+
+// recordedCalls has a batch deleted once, and from then on only repeats its calls.
+type recordedCalls struct {
+	*ssm.Client
+	db     *dynamodb.Client
+	handle func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
+
+	mu     sync.Mutex
+	writes []*dynamodb.BatchExecuteStatementInput
+	sends  []*ssm.SendCommandInput
+}
+
+// BatchExecuteStatement implements dynamo.API.
+func (c *recordedCalls) BatchExecuteStatement(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error) {
+	c.mu.Lock()
+	c.writes = append(c.writes, in)
+	c.mu.Unlock()
+	return c.db.BatchExecuteStatement(ctx, in, opts...)
+}
+
+// SendCommand implements runcommand.SenderAPI.
+func (c *recordedCalls) SendCommand(ctx context.Context, in *ssm.SendCommandInput, opts ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
+	c.mu.Lock()
+	c.sends = append(c.sends, in)
+	c.mu.Unlock()
+	return c.Client.SendCommand(ctx, in, opts...)
+}
+
+// Handle is the handler.
+func (c *recordedCalls) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	if len(c.writes) == 0 {
+		return c.handle(ctx, req)
+	}
+	errs := make([]error, len(c.writes)+len(c.sends))
+	var writes, sends sync.WaitGroup
+	for i, in := range c.writes {
+		writes.Go(func() { _, errs[i] = c.db.BatchExecuteStatement(ctx, in) })
+	}
+	writes.Wait()
+	for i, in := range c.sends {
+		sends.Go(func() { _, errs[len(c.writes)+i] = c.Client.SendCommand(ctx, in) })
+	}
+	sends.Wait()
+	return events.APIGatewayV2HTTPResponse{StatusCode: 200}, errors.Join(errs...)
 }
 
 // inside is that process: it works on the event again and again, and prints its
@@ -93,13 +152,15 @@ func inside(name string) error {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	spent, began := processorTime(), time.Now()
-	for range times {
+	spent := processorTime()
+	walls := make([]time.Duration, times)
+	for i := range walls {
+		began := time.Now()
 		if err := work(); err != nil {
 			return err
 		}
+		walls[i] = time.Since(began)
 	}
-	wall := time.Since(began) / time.Duration(times)
 	cpu := (processorTime() - spent) / time.Duration(times)
 	runtime.ReadMemStats(&after)
 	if dir != "" {
@@ -117,7 +178,7 @@ func inside(name string) error {
 		Objects: (after.Mallocs - before.Mallocs) / uint64(times),
 		Bytes:   (after.TotalAlloc - before.TotalAlloc) / uint64(times),
 		CPU:     cpu,
-		Wall:    wall,
+		Wall:    median(walls),
 	})
 }
 
@@ -131,7 +192,7 @@ func processorTime() time.Duration {
 }
 
 // runInside starts it. profiles is where the profiles go, or "".
-func runInside(ctx context.Context, server *standin.Server, name string, n, hosts, times int, profiles string) (a inner, err error) {
+func runInside(ctx context.Context, server *standin.Server, name string, latency standin.Latency, n, hosts, times int, profiles string) (a inner, err error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return a, err
@@ -141,7 +202,7 @@ func runInside(ctx context.Context, server *standin.Server, name string, n, host
 	if err := os.WriteFile(event, fill(server.Table, n, hosts), 0o600); err != nil {
 		return a, err
 	}
-	server.Begin(standin.Latency{})
+	server.Begin(latency)
 	server.Table.KeepAsIs(true)
 	defer server.Table.KeepAsIs(false)
 	self, err := os.Executable()
@@ -173,8 +234,8 @@ func measureInside(ctx context.Context, r *report, server *standin.Server, quick
 	}
 	var rows [][]string
 	var ours inner
-	for _, who := range []string{"this system", "sequential", "concurrent"} {
-		a, err := runInside(ctx, server, who, n, 100, repeats, "")
+	for _, who := range []string{"this system", callsAlone, "sequential", "concurrent"} {
+		a, err := runInside(ctx, server, who, standin.Latency{}, n, 100, repeats, "")
 		if err != nil {
 			return err
 		}
@@ -192,5 +253,34 @@ func measureInside(ctx context.Context, r *report, server *standin.Server, quick
 	head := []string{"in the handler, N = 1,000", "CPU", "objects", "bytes", "CPU a session", "objects a session", "bytes a session"}
 	r.say("\n### Processor time and allocations in the handler\n\n%s", table(head, rows))
 	r.brief["inside"] = table(head, rows)
+	return measureFloor(ctx, r, server, n, quick)
+}
+
+// measureFloor compares a large batch with its calls alone, in turns.
+func measureFloor(ctx context.Context, r *report, server *standin.Server, n int, quick bool) error {
+	turns, repeats := 4, 15
+	if quick {
+		turns, repeats = 1, 1
+	}
+	walls, cpus := map[string][]time.Duration{}, map[string][]time.Duration{}
+	for range turns {
+		for _, who := range []string{"this system", callsAlone} {
+			a, err := runInside(ctx, server, who, settings[0], n, 100, repeats, "")
+			if err != nil {
+				return err
+			}
+			walls[who], cpus[who] = append(walls[who], a.Wall), append(cpus[who], a.CPU)
+		}
+	}
+	ideal := float64(settings[0].Table + settings[0].SystemsManager)
+	show := func(who string) string {
+		wall, cpu := median(walls[who]), slices.Min(cpus[who])
+		return fmt.Sprintf("%s (%s the two round trips, %s of processor time)", ms(wall), times(float64(wall)/ideal), ms(cpu))
+	}
+	r.ratio("wall of this system against its calls alone, N=1000", float64(median(walls["this system"]))/float64(median(walls[callsAlone])))
+	r.ratio("CPU of this system against its calls alone, N=1000", float64(slices.Min(cpus["this system"]))/float64(slices.Min(cpus[callsAlone])))
+	text := fmt.Sprintf("In the median 1,000 sessions take this system %s; its calls alone take %s.\n", show("this system"), show(callsAlone))
+	r.say("%s", text)
+	r.brief["floor"] = text
 	return nil
 }

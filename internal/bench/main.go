@@ -6,8 +6,8 @@
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
 // With the argument "profile" it writes profiles of a batch of 1,000 instead;
-// with "start", "unreachable", "growth", "flood" or "hosts" it measures that alone. With
-// "cost" it works out what a stack costs in a month. KEEP=1 writes that to
+// with "start", "inside", "unreachable", "growth", "flood" or "hosts" it measures
+// that alone. With "cost" it works out what a stack costs in a month. KEEP=1 writes that to
 // DEPLOYING.md, and hosts to FIGURES.md.
 package main
 
@@ -53,6 +53,13 @@ func part(ctx context.Context, name string) (err error) {
 		err = errors.Join(measureStarts(ctx, r, startRounds), measureFirstAnswers(ctx, r, contenders, firstAnswerRounds))
 	case "unreachable":
 		err = partUnreachable(ctx, r)
+	case "inside":
+		server, startErr := standin.Start()
+		if startErr != nil {
+			return startErr
+		}
+		defer server.Close()
+		err = measureInside(ctx, r, server, os.Getenv("QUICK") != "")
 	case "growth":
 		err = measureGrowth(ctx, r, os.Getenv("QUICK") != "")
 	case "flood":
@@ -225,7 +232,7 @@ func profile(ctx context.Context, dir string) error {
 		return err
 	}
 	defer server.Close()
-	if _, err := runInside(ctx, server, "this system", 1000, 100, 50, dir); err != nil {
+	if _, err := runInside(ctx, server, "this system", standin.Latency{}, 1000, 100, 50, dir); err != nil {
 		return err
 	}
 	fmt.Printf("go tool pprof -top -cum '%s'\n", filepath.Join(dir, "this system.cpu.pprof"))

@@ -21,7 +21,7 @@ func (r *report) keep() error {
 	return errors.Join(
 		writeSection("README.md", "make bench", chartInReadme, r.brief["against"]),
 		writeSection("internal/bench/FIGURES.md", "make bench", r.brief["start"], r.brief["first answer"],
-			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["spread"], r.brief["unreachable"], r.brief["way back"],
+			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["floor"], r.brief["spread"], r.brief["unreachable"], r.brief["way back"],
 			r.brief["growth"],
 			r.brief["cost"]),
 	)
