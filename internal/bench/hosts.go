@@ -195,8 +195,12 @@ func (h *benchHost) run(ctx context.Context, command []string, parameters map[st
 	}
 	var out, problems bytes.Buffer
 	c.Stdout, c.Stderr = &out, &problems
-	if err := c.Run(); err != nil || problems.Len() > 0 {
-		return run, fmt.Errorf("%s: %v\n%s", strings.Join(command, " "), err, &problems)
+	err = c.Run()
+	if err == nil && problems.Len() > 0 {
+		err = errors.New("it wrote to standard error")
+	}
+	if err != nil {
+		return run, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, &problems)
 	}
 	run.taken, run.output = c.ProcessState.UserTime()+c.ProcessState.SystemTime(), out.String()
 	if !log {
