@@ -18,8 +18,10 @@ type costs struct {
 	batch    batchSize
 	perBatch []noted
 	back     map[int]backNoted
-	units    float64 // write units a deletion, all three writes with the indexes'
-	markOnly float64 // those of the mark alone
+	units    float64         // write units a deletion, all three writes with the indexes'
+	markOnly float64         // those of the mark alone
+	logged   map[int]float64 // bytes of logs a deletion, by sessions a request
+	audited  float64         // bytes of the audit trail a deletion
 }
 
 type noted struct {
@@ -169,11 +171,6 @@ func kilobytes(images ...session.Record) float64 {
 	return math.Ceil(float64(largest) / 1024)
 }
 
-// loggedBytes are about what the functions write of a single deletion at level
-// info: five lines of their own, the metrics of four invocations, and three lines
-// of Lambda's for each.
-const loggedBytes = 4_000
-
 // announcement is what it costs to announce one session's end: the pipe, its
 // function, which asks an index and then the table for a session, and the event.
 // What the audit trail keeps of it is not counted.
@@ -193,7 +190,7 @@ func reportCosts(r *report) error {
 	memory, backMemory, announceMemory := of["delete-sessions"], of["host-events"], of["ended-sessions"]
 	const million = 1e6
 	var rows [][]string
-	for _, n := range []int{1, 25, 1000} {
+	for _, n := range requestSizes {
 		requests := million / float64(n)
 		var own float64
 		for _, who := range c.perBatch {
@@ -218,7 +215,7 @@ func reportCosts(r *report) error {
 			}
 			logs := 0.0
 			if who.contender.ours {
-				logs = million * loggedBytes / 1e9 * logGigabyte
+				logs = million * c.logged[n] / 1e9 * logGigabyte
 			}
 			total := api + work + writes + back + announced + logs + million*who.reads*readUnit
 			if who.contender.ours {
@@ -233,8 +230,8 @@ func reportCosts(r *report) error {
 		}
 	}
 	head := []string{"sessions a request", "", "total", "of this system's", "API", "function", "table", "way back", "announcement", "logs"}
-	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. A token costs %s, as much as %.0f single deletions.",
-		pricesOf, table(head, rows), c.units, c.markOnly, dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
+	r.say("\n### A million deletions, list prices of %s\n\n%s\nThe baselines mark in a table without indexes, and nothing more happens: no confirmation, no end, no second attempt. A deletion here takes %.0f write units, %.0f of them its mark, the others its confirmation and its end, each with its indexes. The audit trail is not counted: it keeps %.0f bytes of each announcement, which are %s a million. A token costs %s, as much as %.0f single deletions.",
+		pricesOf, table(head, rows), c.units, c.markOnly, c.audited, dollars(million*c.audited/1e9*logGigabyte), dollars(cognitoToken), cognitoToken/(c.units*writeUnit+httpRequest+lambdaRequest))
 	r.brief["cost"] = table(head, rows)
 	return nil
 }

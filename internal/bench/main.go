@@ -155,6 +155,10 @@ func bench(ctx context.Context, quick, keep bool) error {
 	if err := measureUnits(ctx, r); err != nil {
 		return err
 	}
+	progress("logs")
+	if err := measureLogs(ctx, r); err != nil {
+		return err
+	}
 	if err := reportCosts(r); err != nil {
 		return err
 	}

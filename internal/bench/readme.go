@@ -23,7 +23,7 @@ func (r *report) keep() error {
 		writeSection("internal/bench/FIGURES.md", "make bench", r.brief["start"], r.brief["first answer"],
 			r.brief["batch 5 + 40 ms"], r.brief["batch 2 + 20 ms"], r.brief["inside"], r.brief["floor"], r.brief["spread"], r.brief["unreachable"], r.brief["way back"],
 			r.brief["growth"],
-			r.brief["cost"]),
+			r.brief["cost"], r.brief["logs"]),
 	)
 }
 

@@ -67,6 +67,7 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 			return http.StatusOK, map[string]any{"events": []any{
 				event(`{"time":"2026-11-23T12:00:01Z","level":"WARN","msg":"attempt failed: it is tried again","SessionId":"s-1","Reason":"of the log"}`),
 				event(`{"time":"2026-11-23T12:00:00Z","level":"INFO","msg":"another's","SessionId":"s-10"}`),
+				event(`{"time":"2026-11-23T12:00:00Z","level":"INFO","msg":"said of several","SessionList":"HostId=i-1 SessionId=s-1; HostId=i-2 SessionId=s-2;"}`),
 				event("START RequestId: 1"),
 			}}
 		}},
@@ -81,12 +82,16 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 	if status != exitDone || !slices.Equal(told.Why, []string{"Could not connect to the DCV server: is dcvserver running? (exit 1)"}) {
 		t.Errorf("%d %q", status, told.Why)
 	}
+	if strings.Count(text, "host-events: said of several") != 1 {
+		t.Errorf("a line about two sessions:\n%s", text)
+	}
 	wantIn(t, text, "host-events: WARN: attempt failed: it is tried again (Reason: of the log)", "local asked for its deletion", "Attempt 1 failed", "Attempt 2", "Not looked at",
 		"the functions' logs: your credentials lack the permission logs:FilterLogEvents on /aws/lambda/studio/cleanup")
 	if strings.Contains(text, "another's") || strings.Contains(text, "START") {
 		t.Errorf("lines of others:\n%s", text)
 	}
-	if want := `{ ($.SessionId = "s-1") || (($.RequestId = "` + told.Record["DeletionRequestId"].(string) + `") && ($.SessionId NOT EXISTS)) }`; patterns[0] != want {
+	if want := `{ ($.SessionId = "s-1") || ($.SessionList = "*SessionId=s-1;*") || (($.RequestId = "` + told.Record["DeletionRequestId"].(string) +
+		`") && ($.SessionId NOT EXISTS) && ($.SessionList NOT EXISTS)) }`; patterns[0] != want {
 		t.Errorf("asked for %s, not %s", patterns[0], want)
 	}
 	if _, text, status = explained(t, "s", "--stack", stackName); status != exitUnsuccessful {

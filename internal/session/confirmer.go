@@ -22,9 +22,11 @@ type Confirmer struct {
 // and is no error.
 func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	errs := make([]error, len(reports))
+	lines, write := joinLines(c.Log)
+	defer write()
 	for i, res := range recordReports(ctx, c.Table, reports, c.Now()) {
 		r := reports[i]
-		log := c.Log.With("SessionId", r.SessionID, "HostId", r.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
+		log := lines.With("SessionId", r.SessionID, "HostId", r.HostID, "RequestId", res.Old.text(AttrDeletionRequestID),
 			"AttemptId", r.AttemptID, "CommandId", r.CommandID, "Outcome", string(r.Outcome))
 		_, over := confirmations[r.Outcome]
 		switch {

@@ -102,10 +102,12 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	d.send(ctx, req, deletions, log)
 
 	tableDown := len(deletions) > 0
+	log, write := joinLines(log)
 	for _, del := range deletions {
 		tableDown = tableDown && (errors.Is(del.cause, ErrNotWritten) || errors.Is(del.cause, ErrUnclear))
 		del.log(log, req.By)
 	}
+	write()
 	if tableDown {
 		return nil, ErrTableDown
 	}

@@ -32,9 +32,11 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 		}
 	}
 	errs := make([]error, len(seen))
+	lines, write := joinLines(f.Log)
+	defer write()
 	for i, res := range f.Table.Write(ctx, writes) {
 		s := seen[at[i]].Session()
-		log := f.Log.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "Confirmation", string(s.Confirmation))
+		log := lines.With("SessionId", s.ID, "HostId", s.HostID, "RequestId", s.DeletionRequestID, "Confirmation", string(s.Confirmation))
 		switch {
 		case res.Err == nil:
 			f.deleted(log, s, now)
@@ -50,7 +52,7 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 // deleted logs the end. Of sessions that ended without anybody's request it is
 // not measured how long that took.
 func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
-	after := max(now.Sub(s.ClosingBegan()), 0).Seconds()
+	after := max(now.Sub(s.ClosingBegan()), 0).Round(time.Millisecond).Seconds()
 	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}
 	if s.DeletionRequestedBy != requestedByBroker {
 		line = append(line, "Metric", Measure(DeletedAfterSeconds, after), "Metric", Measure(AttemptsPerDeletion, float64(s.Attempts)))

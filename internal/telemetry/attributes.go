@@ -7,6 +7,7 @@ package telemetry
 var Attributes = map[string]string{
 	// Whom the line is about.
 	"SessionId":         "the session, by its ID in the API",
+	"SessionList":       "instead of SessionId: the sessions that the line says the same of, each with what differs (session.SplitLine)",
 	"MaxSessions":       "how many sessions of one host may be in the table",
 	"NameOnHost":        "its ID on the host",
 	"HostId":            "the host",
@@ -20,7 +21,7 @@ var Attributes = map[string]string{
 	"InventoryId":       "the inventory",
 	"MessageId":         "the queue's message",
 	"EventId":           "the stream's record, and the announcement that is made of it",
-	"InvocationId":      "Lambda's ID of the invocation, as on its own START and END lines",
+	"InvocationId":      "Lambda's ID of the invocation, as on its own START and END lines; RequestId, where that is the same, stands for it",
 	"Task":              "cleanup's task",
 	"Bound":             "what a rule's run stopped at: its limit, the records that it looks at, its time",
 

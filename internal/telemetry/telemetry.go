@@ -102,6 +102,9 @@ func (o *Output) invocation() string {
 type handler struct {
 	*Output
 	next slog.Handler
+	// requestID is the attribute of the logger. Of an API's request it is the
+	// invocation's ID, too, which is then written once.
+	requestID string
 }
 
 // Enabled is true for every level, since any line may have measurements.
@@ -122,16 +125,22 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.next.Enabled(ctx, r.Level) {
 		return nil
 	}
-	if id := h.invocation(); id != "" {
+	if id := h.invocation(); id != "" && id != h.requestID {
 		line.AddAttrs(slog.String("InvocationId", id))
 	}
 	return h.next.Handle(ctx, line)
 }
 
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &handler{h.Output, h.next.WithAttrs(attrs)}
+	with := &handler{h.Output, h.next.WithAttrs(attrs), h.requestID}
+	for _, a := range attrs {
+		if a.Key == "RequestId" {
+			with.requestID = a.Value.String()
+		}
+	}
+	return with
 }
 
 func (h *handler) WithGroup(name string) slog.Handler {
-	return &handler{h.Output, h.next.WithGroup(name)}
+	return &handler{h.Output, h.next.WithGroup(name), h.requestID}
 }

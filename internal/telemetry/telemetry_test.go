@@ -58,6 +58,18 @@ func TestMetricsAreWrittenOnceAfterTheInvocation(t *testing.T) {
 	}
 }
 
+// An API's request has the ID of its invocation.
+func TestInvocationIsNotNamedTwice(t *testing.T) {
+	got := invoke(t, slog.LevelInfo, func(log *slog.Logger) error {
+		log.With("RequestId", "i1").With("Owner", "user1").Info("its own")
+		log.With("RequestId", "r1").Info("a deletion's")
+		return nil
+	})
+	if len(got) != 2 || !strings.HasSuffix(got[0], `"RequestId":"i1","Owner":"user1"}`) || !strings.HasSuffix(got[1], `"RequestId":"r1","InvocationId":"i1"}`) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestMetricsByReason(t *testing.T) {
 	got := invoke(t, slog.LevelInfo, func(log *slog.Logger) error {
 		for _, reason := range []string{"b", "a", "b"} {

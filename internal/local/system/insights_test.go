@@ -12,16 +12,17 @@ import (
 )
 
 // An insightsQuery is a query of CloudWatch Logs Insights with the parts that the
-// template's have: fields, one filter for equality, sort by time, limit (CloudWatch
-// Logs user guide, "CloudWatch Logs Insights language query syntax").
+// template's have: fields, one filter for a session's lines, sort by time, limit
+// (CloudWatch Logs user guide, "CloudWatch Logs Insights language query syntax").
 type insightsQuery struct {
 	fields       []string
 	filter, text string // a field and the text that it must equal
+	list, part   string // or a field and the text that it must contain
 	limit        int
 }
 
 var (
-	equality   = regexp.MustCompile(`^(\w+) = "([^"]*)"$`)
+	equality   = regexp.MustCompile(`^(\w+) = "([^"]*)" or (\w+) like "([^"]*)"$`)
 	fieldNames = regexp.MustCompile(`^@?\w+(, @?\w+)*$`)
 )
 
@@ -32,7 +33,7 @@ func parseInsights(text string) (q insightsQuery, err error) {
 		case name == "fields" && fieldNames.MatchString(rest):
 			q.fields = strings.Split(rest, ", ")
 		case name == "filter" && filter != nil:
-			q.filter, q.text = filter[1], filter[2]
+			q.filter, q.text, q.list, q.part = filter[1], filter[2], filter[3], filter[4]
 		case name == "sort" && rest == "@timestamp asc":
 		case name == "limit":
 			if q.limit, err = strconv.Atoi(rest); err != nil {
@@ -60,7 +61,7 @@ func (q insightsQuery) run(lines []string) (rows []map[string]string, err error)
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
 			return nil, fmt.Errorf("%w: %s", err, line)
 		}
-		if fields[q.filter] == q.text {
+		if list, _ := fields[q.list].(string); fields[q.filter] == q.text || strings.Contains(list, q.part) {
 			at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(fields["time"]))
 			if err != nil {
 				return nil, fmt.Errorf("%w: %s", err, line)
@@ -82,7 +83,8 @@ func (q insightsQuery) run(lines []string) (rows []map[string]string, err error)
 }
 
 func TestInsightsQuery(t *testing.T) {
-	q, err := parseInsights("fields @timestamp, msg\n| filter SessionId = \"s1\"\n| sort @timestamp asc\n| limit 2")
+	const filter = `SessionId = "s1" or SessionList like "SessionId=s1;"`
+	q, err := parseInsights("fields @timestamp, msg\n| filter " + filter + "\n| sort @timestamp asc\n| limit 3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,15 +94,17 @@ func TestInsightsQuery(t *testing.T) {
 		`{"time":"2026-11-24T12:00:03.5Z","msg":"third","SessionId":"s1"}`,
 		`{"time":"2026-11-24T12:00:00.5Z","msg":"another","SessionId":"s2"}`,
 		`{"_aws":{},"SessionId":["s1"]}`,
+		`{"time":"2026-11-24T12:00:02Z","msg":"of both","SessionList":"SessionId=s2; SessionId=s1;"}`,
+		`{"time":"2026-11-24T12:00:00Z","msg":"of others","SessionList":"SessionId=s2; SessionId=s10;"}`,
 	})
-	if err != nil || len(rows) != 2 || rows[0]["msg"] != "first" || rows[1]["msg"] != "second" {
+	if err != nil || len(rows) != 3 || rows[0]["msg"] != "first" || rows[1]["msg"] != "of both" || rows[2]["msg"] != "second" {
 		t.Errorf("%v, %v", rows, err)
 	}
 	for _, wrong := range []string{
 		"fields msg\n| limit 2",
 		"fields msg\n| filter SessionId == \"s1\"\n| limit 2",
-		"fields msg\n| filter SessionId = \"s1\"\n| sort msg\n| limit 2",
-		"fields msg\n| filter SessionId = \"s1\"\n| limit 2\n| stats count(*)",
+		"fields msg\n| filter " + filter + "\n| sort msg\n| limit 2",
+		"fields msg\n| filter " + filter + "\n| limit 2\n| stats count(*)",
 	} {
 		if _, err := parseInsights(wrong); err == nil {
 			t.Errorf("understood: %s", wrong)

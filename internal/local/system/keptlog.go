@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"dcv-session-broker/internal/session"
 )
 
 // A keptLog keeps the last lines of the functions' logs, from INFO on, as CloudWatch
@@ -38,11 +40,12 @@ func (k *keptLog) about(sessionID string, requestIDs []string) []map[string]any 
 	defer k.mu.Unlock()
 	found := []map[string]any{}
 	for i := range k.lines {
-		line := k.lines[(k.next+i)%len(k.lines)]
-		id, _ := line["SessionId"].(string)
-		request, _ := line["RequestId"].(string)
-		if id != "" && id == sessionID || id == "" && slices.Contains(requestIDs, request) {
-			found = append(found, line)
+		for _, line := range session.SplitLine(k.lines[(k.next+i)%len(k.lines)]) {
+			id, _ := line["SessionId"].(string)
+			request, _ := line["RequestId"].(string)
+			if id != "" && id == sessionID || id == "" && slices.Contains(requestIDs, request) {
+				found = append(found, line)
+			}
 		}
 	}
 	return found

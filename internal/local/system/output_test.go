@@ -200,7 +200,7 @@ func storyQuery(ts *testscript.TestScript, sessionID string) (insightsQuery, []s
 	if !ok {
 		ts.Fatalf("template.yaml has no StoryQuery")
 	}
-	text := strings.Replace(r.Properties["QueryString"].(string), "PUT THE SESSION'S ID HERE", sessionID, 1)
+	text := strings.ReplaceAll(r.Properties["QueryString"].(string), "PUT THE SESSION'S ID HERE", sessionID)
 	query, err := parseInsights(text)
 	ts.Check(err)
 	var groups []string

@@ -90,13 +90,14 @@ func (l Local) Lines(ctx context.Context, about Search) (lines []Line, missing [
 		return nil, []string{"the functions' log: " + err.Error()}
 	}
 	for _, text := range all {
-		line, ok := parseLine(text, "")
-		if !ok || line.At.Before(about.From) {
-			continue
+		for _, line := range parseLine(text, "") {
+			if line.At.Before(about.From) {
+				continue
+			}
+			line.Function, _ = line.Attributes["Function"].(string)
+			delete(line.Attributes, "Function")
+			lines = append(lines, line)
 		}
-		line.Function, _ = line.Attributes["Function"].(string)
-		delete(line.Attributes, "Function")
-		lines = append(lines, line)
 	}
 	slices.SortStableFunc(lines, func(a, b Line) int { return a.At.Compare(b.At) })
 	return lines, nil

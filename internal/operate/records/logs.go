@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"dcv-session-broker/internal/session"
 )
 
 // LogEvents is the part of CloudWatch Logs' client that is used here.
@@ -98,8 +100,10 @@ func (l Logs) search(ctx context.Context, function string, about Search) (lines 
 			return lines, "", err
 		}
 		for _, event := range out.Events {
-			if line, ok := parseLine([]byte(aws.ToString(event.Message)), function); ok && about.matches(line) {
-				lines = append(lines, line)
+			for _, line := range parseLine([]byte(aws.ToString(event.Message)), function) {
+				if about.matches(line) {
+					lines = append(lines, line)
+				}
 			}
 		}
 		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
@@ -112,9 +116,9 @@ func (l Logs) search(ctx context.Context, function string, about Search) (lines 
 // pattern is a filter for lines of JSON. A * in a value matches anything, so the lines found are checked again.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 func (s Search) pattern() string {
-	terms := []string{fmt.Sprintf("($.SessionId = %s)", quote(s.SessionID))}
+	terms := []string{fmt.Sprintf("($.SessionId = %s)", quote(s.SessionID)), fmt.Sprintf("($.SessionList = %s)", quote("*SessionId="+s.SessionID+";*"))}
 	for _, id := range s.RequestIDs {
-		terms = append(terms, fmt.Sprintf("(($.RequestId = %s) && ($.SessionId NOT EXISTS))", quote(id)))
+		terms = append(terms, fmt.Sprintf("(($.RequestId = %s) && ($.SessionId NOT EXISTS) && ($.SessionList NOT EXISTS))", quote(id)))
 	}
 	return "{ " + strings.Join(terms, " || ") + " }"
 }
@@ -134,19 +138,24 @@ func (s Search) matches(line Line) bool {
 	return slices.Contains(s.RequestIDs, request)
 }
 
-// parseLine parses a line of a function: JSON with time, level and msg. It refuses other lines of the group, such as
-// Lambda's own.
-func parseLine(text []byte, function string) (Line, bool) {
-	line := Line{Function: function}
-	if json.Unmarshal(text, &line.Attributes) != nil {
-		return line, false
+// parseLine parses a line of a function: JSON with time, level and msg. A line about several sessions becomes a line for
+// each. It returns nothing for other lines of the group, such as Lambda's own.
+func parseLine(text []byte, function string) (lines []Line) {
+	var object map[string]any
+	if json.Unmarshal(text, &object) != nil {
+		return nil
 	}
-	take := func(key string) string {
-		value, _ := line.Attributes[key].(string)
-		delete(line.Attributes, key)
-		return value
+	for _, attributes := range session.SplitLine(object) {
+		take := func(key string) string {
+			value, _ := attributes[key].(string)
+			delete(attributes, key)
+			return value
+		}
+		at, err := time.Parse(time.RFC3339Nano, take("time"))
+		line := Line{Function: function, At: at, Level: take("level"), Message: take("msg"), Attributes: attributes}
+		if err == nil && line.Message != "" {
+			lines = append(lines, line)
+		}
 	}
-	at, err := time.Parse(time.RFC3339Nano, take("time"))
-	line.At, line.Level, line.Message = at, take("level"), take("msg")
-	return line, err == nil && line.Message != ""
+	return lines
 }

@@ -1,0 +1,199 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"strings"
+)
+
+// joinLines gives a step of several sessions its logger. Of lines of level INFO
+// that say the same of several sessions, write makes one, which has once what is
+// the same of all: logs are billed by the byte. Other lines are written as they
+// are. The step writes before it calls anything that may hang.
+//
+// A joined line has no SessionId. Its SessionList has a part for each session, of
+// what differs: "HostId=i-1 SessionId=s1; HostId=i-2 SessionId=s2;". It is text,
+// and not an array, since CloudWatch Logs searches the text of an attribute; each
+// part ends in its session's ID and ";", so that "SessionId=s1;" does not find s10.
+func joinLines(log *slog.Logger) (joined *slog.Logger, write func()) {
+	lines := &joinedLines{next: log.Handler(), place: map[string]int{}}
+	return slog.New(&lineJoiner{lines, nil}), lines.write
+}
+
+// The attributes of a joined line.
+const (
+	logSessionID   = "SessionId"
+	logSessionList = "SessionList"
+)
+
+// maxJoined is how many sessions a line is about at most: longer lines are hard to
+// read, and save little.
+const maxJoined = 25
+
+type joinedLines struct {
+	next slog.Handler
+	// groups have lines that go together, in the order of the first of each; place
+	// is where one is, by what its lines have in common.
+	groups [][]slog.Record
+	place  map[string]int
+}
+
+// A lineJoiner is the handler of that logger.
+type lineJoiner struct {
+	*joinedLines
+	attrs []slog.Attr
+}
+
+func (j *lineJoiner) Enabled(ctx context.Context, level slog.Level) bool {
+	return j.next.Enabled(ctx, level)
+}
+
+func (j *lineJoiner) Handle(_ context.Context, r slog.Record) error {
+	line := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	line.AddAttrs(j.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		line.AddAttrs(a)
+		return true
+	})
+	if r.Level != slog.LevelInfo || !joinable(line) {
+		j.groups = append(j.groups, []slog.Record{line})
+		return nil
+	}
+	what := inCommon(line)
+	i, begun := j.place[what]
+	if !begun {
+		i = len(j.groups)
+		j.place[what], j.groups = i, append(j.groups, nil)
+	}
+	j.groups[i] = append(j.groups[i], line)
+	return nil
+}
+
+func (j *lineJoiner) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &lineJoiner{j.joinedLines, append(j.attrs[:len(j.attrs):len(j.attrs)], attrs...)}
+}
+
+func (j *lineJoiner) WithGroup(string) slog.Handler { return j } // no line has groups
+
+// write writes what was collected.
+func (j *joinedLines) write() {
+	for _, group := range j.groups {
+		for len(group) > 0 {
+			some := group[:min(len(group), maxJoined)]
+			group = group[len(some):]
+			_ = j.next.Handle(context.Background(), join(some)) // whose error a logger ignores, too
+		}
+	}
+	j.groups, j.place = nil, map[string]int{}
+}
+
+// A value in a list has neither space nor semicolon. An ID that has them is in no
+// list, so that it is found as it is.
+var (
+	toList   = strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B")
+	fromList = strings.NewReplacer("%25", "%", "%20", " ", "%3B", ";")
+)
+
+func joinable(line slog.Record) (is bool) {
+	line.Attrs(func(a slog.Attr) bool {
+		if a.Key == logSessionID {
+			is = a.Value.String() == toList.Replace(a.Value.String())
+			return false
+		}
+		return true
+	})
+	return is
+}
+
+// attributes are those of a line, without what was measured.
+func attributes(line slog.Record) (attrs, measured []slog.Attr) {
+	line.Attrs(func(a slog.Attr) bool {
+		if _, is := a.Value.Any().(Measurement); is {
+			measured = append(measured, a)
+		} else {
+			attrs = append(attrs, a)
+		}
+		return true
+	})
+	return attrs, measured
+}
+
+// searched are IDs that operators look for in an attribute of their name: where they
+// differ, lines are not joined.
+var searched = map[string]bool{"RequestId": true, "AttemptId": true, "CommandId": true}
+
+// inCommon is what lines have in common that are joined: what they say, their
+// attributes, and the values of these.
+func inCommon(line slog.Record) string {
+	var what strings.Builder
+	what.WriteString(line.Message)
+	line.Attrs(func(a slog.Attr) bool {
+		if _, measured := a.Value.Any().(Measurement); !measured {
+			what.WriteString("\n" + a.Key)
+			if searched[a.Key] {
+				what.WriteString("=" + a.Value.String())
+			}
+		}
+		return true
+	})
+	return what.String()
+}
+
+func join(lines []slog.Record) slog.Record {
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	joined := slog.NewRecord(lines[0].Time, lines[0].Level, lines[0].Message, lines[0].PC)
+	all := make([][]slog.Attr, len(lines))
+	for n, line := range lines {
+		attrs, measured := attributes(line)
+		all[n] = attrs
+		joined.AddAttrs(measured...)
+	}
+	parts := make([][]string, len(lines)) // of the list
+	ids := make([]string, len(lines))
+	for i, a := range all[0] {
+		same := a.Key != logSessionID
+		for _, attrs := range all {
+			same = same && attrs[i].Value.String() == a.Value.String()
+		}
+		if same {
+			joined.AddAttrs(a)
+			continue
+		}
+		for n, attrs := range all {
+			if part := a.Key + "=" + toList.Replace(attrs[i].Value.String()); a.Key == logSessionID {
+				ids[n] = part
+			} else {
+				parts[n] = append(parts[n], part)
+			}
+		}
+	}
+	list := make([]string, len(lines))
+	for n := range lines {
+		list[n] = strings.Join(append(parts[n], ids[n]), " ") + ";"
+	}
+	joined.AddAttrs(slog.String(logSessionList, strings.Join(list, " ")))
+	return joined
+}
+
+// SplitLine makes of a log line that is about several sessions those that it was
+// joined of, with the values that differ as text. Another line is itself.
+func SplitLine(line map[string]any) []map[string]any {
+	list, is := line[logSessionList].(string)
+	if !is {
+		return []map[string]any{line}
+	}
+	var lines []map[string]any
+	for part := range strings.SplitSeq(strings.TrimSuffix(list, ";"), "; ") {
+		of := maps.Clone(line)
+		delete(of, logSessionList)
+		for field := range strings.SplitSeq(part, " ") {
+			name, value, _ := strings.Cut(field, "=")
+			of[name] = fromList.Replace(value)
+		}
+		lines = append(lines, of)
+	}
+	return lines
+}
