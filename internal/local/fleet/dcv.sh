@@ -32,8 +32,8 @@ locate() {
   shift "$#"
   case $id in
   *[!A-Za-z0-9._-]*)
-    # The digits are one word for each byte, so they must be split. shellcheck
-    # disable=SC2046
+    # The digits are one word for each byte, so they must be split.
+    # shellcheck disable=SC2046
     set -- $(printf %s "$id" | od -An -v -tx1)
     ;;
   *)
