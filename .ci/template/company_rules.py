@@ -88,7 +88,7 @@ def api_leaves_functions_for_others(template):
 
 
 def reserved_is_enough(template):
-    """For every schedule at the same time, and for as many batches as the queue starts."""
+    """For every schedule at the same time, and for as many batches as the queues start."""
     started = {}  # function: runs at the same time
     for schedule in of_type(template, "AWS::Scheduler::Schedule").values():
         function = referred(schedule["Properties"]["Target"]["Arn"])
@@ -96,14 +96,15 @@ def reserved_is_enough(template):
     for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
         most = mapping["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency")
         if most:
-            started[referred(mapping["Properties"]["FunctionName"])] = most
+            function = referred(mapping["Properties"]["FunctionName"])
+            started[function] = started.get(function, 0) + most
     for name, function in of_type(template, "AWS::Lambda::Function").items():
         written = {"reserved": function["Properties"].get("ReservedConcurrentExecutions", {"Ref": "AWS::NoValue"})}
         if Stack(template, {}).resolve(written):
             yield f"{name}: is reserved although nobody asks for it; a new account has too few executions for that"
         reserved = Stack(template, {"ReserveConcurrency": "true"}).resolve(written).get("reserved")
         if (name in started) != (reserved is not None):
-            yield f"{name}: functions are reserved for what schedules and the hosts' queue start, and for nothing else"
+            yield f"{name}: functions are reserved for what schedules and the hosts' queues start, and for nothing else"
         elif reserved and reserved < started[name]:
             yield f"{name}: reserves {reserved}, and {started[name]} may run at the same time"
 

@@ -34,7 +34,7 @@ BREAKAGES = [
     ("too few for cleanup", r"\[Reserve, 10, ", "[Reserve, 4, ", "CleanupFunction: reserves"),
     ("executions reserved for nobody", r"Reserve: !Equals \[!Ref ReserveConcurrency, 'true'\]", "Reserve: !Equals [!Ref ReserveConcurrency, 'false']", "although nobody asks"),
     ("executions that are always reserved", r"(  ReserveConcurrency:\n(?: {4,}.*\n)*? +Default: )'false'", r"\1'true'", "although nobody asks"),
-    ("none for host-events", r"\n +ReservedConcurrentExecutions: !If \[Reserve, 5, .*", "", "HostEventsFunction: functions are reserved"),
+    ("none for host-events", r"\n +ReservedConcurrentExecutions: !If \[Reserve, 7, .*", "", "HostEventsFunction: functions are reserved"),
 ]
 
 # Values of parameters, and whether they are taken.

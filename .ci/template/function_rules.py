@@ -226,9 +226,12 @@ def mappings_are_bounded(template):
         source = referred(p["EventSourceArn"])
         if source in queues:
             visibility = queues[source]["Properties"].get("VisibilityTimeout", QUEUE_DEFAULT_VISIBILITY_SECONDS)
-            if visibility < 6 * function["Timeout"]:
+            # Six times is what Lambda asks for, so that a batch that Lambda throttles does not come back meanwhile. A source that
+            # starts no more than is reserved is not throttled; where nothing is reserved, three times must do.
+            least = 3 if p.get("ScalingConfig", {}).get("MaximumConcurrency") else 6
+            if visibility < least * function["Timeout"]:
                 yield (
-                    f"{source}: VisibilityTimeout {visibility} is less than six times "
+                    f"{source}: VisibilityTimeout {visibility} is less than {least} times "
                     f"the function's time-out of {function['Timeout']} s"
                 )
             continue

@@ -52,8 +52,9 @@ def queues_lose_nothing(template):
                 yield f"{name}: has no dead-letter queue, and is none"
         elif p.get("MessageRetentionPeriod") != LONGEST_RETENTION_SECONDS:
             yield f"{name}: a dead-letter queue keeps messages as long as SQS can: {LONGEST_RETENTION_SECONDS} s"
-        if len(feeds.get(name, [])) > 1:
-            yield f"{name}: fed by {' and '.join(feeds[name])}; SQS can redrive only what came from one place"
+        # What came from queues goes back to the queue that each message came from.
+        if len({feeder in queues for feeder in feeds.get(name, [])}) > 1:
+            yield f"{name}: fed by {' and '.join(feeds[name])}; SQS can redrive only what came from queues"
 
 
 def queues_take_only_from_their_rules(template):

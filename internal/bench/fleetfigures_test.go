@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +16,22 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-var fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, or all")
+var (
+	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, or all")
+	fleetRates   = flag.String("fleet.rates", "40 10 5", "calls a second of each operation of Systems Manager")
+	fleetSizes   = flag.String("fleet.hosts", "10 100 1000 10000", "hosts, for inventories")
+)
+
+func numbers(text string) (all []int) {
+	for field := range strings.FieldsSeq(text) {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, n)
+	}
+	return all
+}
 
 // begin fills the table with what runs on the hosts.
 func (w *fleetWorld) begin() {
@@ -211,9 +228,9 @@ func TestFleetFigures(t *testing.T) {
 	is := func(what string) bool { return *fleetFigures == what || *fleetFigures == "all" }
 	if is("inventories") {
 		var rows [][]string
-		for _, rate := range []float64{40, 10, 5} {
-			for _, hosts := range []int{10, 100, 1000, 10_000} {
-				f := measureInventory(t, hosts, 5, rate)
+		for _, rate := range numbers(*fleetRates) {
+			for _, hosts := range numbers(*fleetSizes) {
+				f := measureInventory(t, hosts, 5, float64(rate))
 				all := "not all"
 				if f.allAfter > 0 {
 					all = fmt.Sprintf("%.0f s", f.allAfter.Seconds())
@@ -237,13 +254,14 @@ func TestFleetFigures(t *testing.T) {
 		if !is(what) {
 			continue
 		}
-		requests, rule := 50, ""
+		hosts := slices.Max(numbers(*fleetSizes))
+		requests, rule := hosts/200, "" // of 1,000 sessions
 		if what == "rule" {
 			requests, rule = 0, `{"task": "close", "name": "all", "select": {"all": true}, "limit": 5000}`
 		}
 		var rows [][]string
-		for _, rate := range []float64{40, 10, 5} {
-			f := measureDeletion(t, 10_000, 5, requests, rule, rate)
+		for _, rate := range numbers(*fleetRates) {
+			f := measureDeletion(t, hosts, 5, requests, rule, float64(rate))
 			rows = append(rows, []string{
 				fmt.Sprint(rate), fmt.Sprint(f.ended), f.took.Round(time.Second).String(), fmt.Sprint(f.sends.calls), retries(f.sends), fmt.Sprint(f.reads.calls), retries(f.reads), fmt.Sprint(f.deadLetters), fmt.Sprint(f.notAnswered),
 			})
@@ -253,9 +271,17 @@ func TestFleetFigures(t *testing.T) {
 	}
 }
 
-func TestAFleetsAnswersAreAllApplied(t *testing.T) {
-	f := measureInventory(t, 200, 5, 5)
+// All hosts answer an inventory at the same time, and Systems Manager takes two calls of each
+// operation a second: with one queue for all, a confirmation waited for 36 s.
+func TestConfirmationsDoNotWaitBehindInventories(t *testing.T) {
+	f := measureInventory(t, 400, 5, 2)
 	if f.applied != f.hosts || len(f.waits) != f.asked || f.deadLetters > 0 {
 		t.Errorf("%d of %d hosts' answers applied, %d of %d deletions confirmed, %d dead letters", f.applied, f.hosts, len(f.waits), f.asked, f.deadLetters)
+	}
+	if longest := slices.Max(f.waits); longest > 10*time.Second {
+		t.Errorf("a confirmation waited for %s", longest)
+	}
+	if calls, most := f.calls.calls, 1.1*float64(f.hosts); float64(calls) > most || f.table["RecordAnswer"] != f.hosts {
+		t.Errorf("%d calls of Systems Manager and %d writes for the answers of %d hosts", calls, f.table["RecordAnswer"], f.hosts)
 	}
 }

@@ -273,7 +273,7 @@ func logDeletion(ctx context.Context, t *template.Template, sessions, hosts int)
 		}
 	}
 	for _, f := range t.Functions() {
-		for _, source := range f.Queues {
+		for _, source := range f.Queues[:min(1, len(f.Queues))] { // the other is for answers of the whole fleet
 			for batch := range slices.Chunk(news, source.BatchSize) {
 				_, err = r.invoke(ctx, f.Name, func(log *slog.Logger) any {
 					return hostevents.New(hostevents.Parts{

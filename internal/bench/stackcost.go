@@ -15,7 +15,7 @@ var deployingFile = "internal/operate/DEPLOYING.md"
 
 // fleets are the numbers of hosts that the cost of a stack is worked out for;
 // none is an idle stack.
-var fleets = []int{0, 10, 100, 1000}
+var fleets = []int{0, 10, 100, 1000, 10_000}
 
 // restingSessions is how many sessions a host has there, of which none begins or
 // ends.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -23,7 +24,11 @@ type ReaderAPI interface {
 }
 
 // A Reader reads what hosts answered to commands.
-type Reader struct{ API ReaderAPI }
+type Reader struct {
+	API ReaderAPI
+
+	pace pace
+}
 
 // An Invocation is one host's answer to a command: to a close command (it then
 // has an AttemptID), a notice (it then has a NoticeID), an inventory, or the closing
@@ -63,13 +68,17 @@ var (
 )
 
 // Read returns what each of the hosts answered to a command, or why that is not
-// known: its maps have an entry for each host between them. It makes one call
-// for all hosts (a page of 50), and one more for each host whose output was cut
-// in the list, which shows 2,500 characters.
+// known: its maps have an entry for each host between them. It reads the command's
+// pages of 50 hosts as long as it has found a host for each page: of a command to a
+// large fleet, of which few hosts are asked about, it reads the others one by one. So it
+// makes one call more than there are hosts at most, and one for each host whose output was
+// cut in the list, which shows 2,500 characters.
 func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (map[string]Invocation, map[string]error) {
 	invocations := map[string]Invocation{}
 	errs := map[string]error{}
+	unseen := map[string]bool{}
 	for _, id := range hostIDs {
+		unseen[id] = true
 		errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, ErrNotThere)
 	}
 	input := &ssm.ListCommandInvocationsInput{
@@ -80,11 +89,10 @@ func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (
 	if len(hostIDs) == 1 {
 		input.InstanceId = aws.String(hostIDs[0])
 	}
-	// An inventory goes to the whole fleet: no more pages than hosts asked for.
-	pagesLeft := len(hostIDs)
-	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages() && len(errs) > 0; {
-		if pagesLeft--; pagesLeft < 0 {
-			for _, id := range slices.Sorted(maps.Keys(errs)) {
+	read := 0
+	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages() && len(unseen) > 0; read++ {
+		if read > len(hostIDs)-len(unseen) {
+			for _, id := range slices.Sorted(maps.Keys(unseen)) {
 				one, err := r.Read(ctx, commandID, []string{id})
 				delete(errs, id)
 				maps.Copy(errs, err)
@@ -92,16 +100,20 @@ func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (
 			}
 			break
 		}
-		page, err := pages.NextPage(ctx)
+		page, err := r.nextPage(ctx, pages)
 		if err != nil {
-			for id := range errs {
+			for id := range unseen {
 				errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
 			}
 			break
 		}
 		for _, listed := range page.CommandInvocations {
 			id := aws.ToString(listed.InstanceId)
-			if _, wanted := errs[id]; !wanted || !final(listed.Status) {
+			if !unseen[id] {
+				continue
+			}
+			delete(unseen, id)
+			if !final(listed.Status) {
 				continue
 			}
 			inv, err := r.read(ctx, listed)
@@ -114,6 +126,28 @@ func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (
 		}
 	}
 	return invocations, errs
+}
+
+// nextPage reads a page. Where the service throttles, it goes on for as long as there is
+// time: what is not read now comes again only after the queue's visibility time-out.
+func (r *Reader) nextPage(ctx context.Context, pages *ssm.ListCommandInvocationsPaginator) (*ssm.ListCommandInvocationsOutput, error) {
+	for {
+		if err := r.pace.wait(ctx); err != nil {
+			return nil, err
+		}
+		page, err := pages.NextPage(ctx)
+		if err == nil {
+			r.pace.heard(throttledTries(page.ResultMetadata))
+			return page, nil
+		}
+		if !throttled(err) {
+			return nil, err
+		}
+		r.pace.heard(1)
+		if deadline, limited := ctx.Deadline(); !limited || time.Until(deadline) < maxPause {
+			return nil, err
+		}
+	}
 }
 
 func final(s types.CommandInvocationStatus) bool {

@@ -20,11 +20,16 @@ func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context
 // time that is left, or the least time that makes sense. What it leaves goes to
 // the others.
 func Share(ctx context.Context, waiting int, least time.Duration) (context.Context, context.CancelFunc) {
+	return Shares(ctx, waiting, 1, least)
+}
+
+// Shares is Share for something that has so many of the shares.
+func Shares(ctx context.Context, waiting, shares int, least time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(waiting), least))
+	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(waiting)*time.Duration(shares), least))
 }
 
 // roundTime is kept for one round of cleanup's work: a page of records or hosts,

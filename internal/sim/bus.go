@@ -23,7 +23,8 @@ func (w *world) emitInstance(m *machine, state string) {
 // emit gives an event to EventBridge, which brings it to the queue: once, never,
 // twice, soon or late.
 func (w *world) emit(kind, event string) {
-	if !routed(kind, event) {
+	source := routed(kind, event)
+	if source < 0 {
 		return
 	}
 	copies := 1
@@ -41,14 +42,15 @@ func (w *world) emit(kind, event string) {
 			in = w.dice.between(time.Minute, oneOf(w.dice, []time.Duration{10 * time.Minute, 3 * time.Hour}))
 			w.say("EventBridge", "FAULT: %s: by %s: %s", eventLate, in, event)
 		}
-		w.after(in, func() { w.enqueue(event) })
+		w.after(in, func() { w.enqueue(event, source) })
 	}
 }
 
-// A message is in the queue until it was worked off, or five times was not.
+// A message is in its queue until it was worked off, or five times was not.
 type message struct {
 	n         int
 	body      string
+	source    int // the place of its queue among host-events'
 	visibleAt time.Time
 	received  int
 	garbage   bool
@@ -56,28 +58,30 @@ type message struct {
 
 func (m *message) id() string { return fmt.Sprintf("m%d", m.n) }
 
-func (w *world) enqueue(event string) {
+func (w *world) enqueue(event string, source int) {
 	w.happened++
-	w.queue = append(w.queue, &message{n: w.happened, body: event, visibleAt: w.now()})
+	w.queue = append(w.queue, &message{n: w.happened, body: event, source: source, visibleAt: w.now()})
 	if w.meets(eventGarbage) {
 		w.happened++
 		w.say("EventBridge", "FAULT: %s", eventGarbage)
-		w.queue = append(w.queue, &message{n: w.happened, body: `{"detail-type":"nonsense"`, visibleAt: w.now(), garbage: true})
+		w.queue = append(w.queue, &message{n: w.happened, body: `{"detail-type":"nonsense"`, source: source, visibleAt: w.now(), garbage: true})
 	}
 }
 
 // polls tells what Lambda may fetch now: from the queue, and from the stream.
 func (w *world) polls() (polls []func()) {
 	now := w.now()
-	visible := slices.ContainsFunc(w.queue, func(m *message) bool { return !m.visibleAt.After(now) })
-	busy := 0
-	for _, inv := range w.running {
-		if inv.function == "host-events" {
-			busy++
+	for place, source := range deployment().sources {
+		visible := slices.ContainsFunc(w.queue, func(m *message) bool { return m.source == place && !m.visibleAt.After(now) })
+		busy := 0
+		for _, inv := range w.running {
+			if inv.function == "host-events" && inv.source == place {
+				busy++
+			}
 		}
-	}
-	if visible && busy < deployment().source.MaxConcurrency {
-		polls = append(polls, w.pollQueue)
+		if visible && busy < source.MaxConcurrency {
+			polls = append(polls, func() { w.pollQueue(place) })
+		}
 	}
 	for i := range w.shards {
 		if s := &w.shards[i]; !s.busy && len(s.records) > 0 && !s.retryAt.After(now) {
@@ -92,23 +96,23 @@ func (w *world) polls() (polls []func()) {
 	return polls
 }
 
-// pollQueue hands some of the visible messages to host-events.
-func (w *world) pollQueue() {
-	now := w.now()
+// pollQueue hands some of a queue's visible messages to host-events.
+func (w *world) pollQueue(place int) {
+	now, source := w.now(), deployment().sources[place]
 	visible, batch := make([]*message, 0, len(w.queue)), []*message(nil)
 	for _, m := range w.queue {
-		if !m.visibleAt.After(now) {
+		if m.source == place && !m.visibleAt.After(now) {
 			visible = append(visible, m)
 		}
 	}
-	for len(visible) > 0 && len(batch) < deployment().source.BatchSize {
+	for len(visible) > 0 && len(batch) < source.BatchSize {
 		i := 0
 		if w.meets(eventReordered) {
 			i = w.dice.below(len(visible))
 		}
 		m := visible[i]
 		visible = slices.Delete(visible, i, i+1)
-		m.visibleAt = now.Add(deployment().queue.VisibilityTimeout)
+		m.visibleAt = now.Add(source.queue.VisibilityTimeout)
 		m.received++
 		batch = append(batch, m)
 		if w.dice.chance(25 * percent) {
@@ -147,6 +151,7 @@ func (w *world) pollQueue() {
 			w.back(m)
 		}
 	})
+	inv.source = place
 	for _, m := range batch {
 		w.say(inv, "is given m%d: %s", m.n, m.body)
 	}
@@ -165,7 +170,7 @@ func (w *world) worked(m *message) {
 // back: the message shows again when its time is over, or goes to the
 // dead-letter queue.
 func (w *world) back(m *message) {
-	if m.received >= deployment().queue.MaxReceiveCount {
+	if m.received >= deployment().sources[m.source].queue.MaxReceiveCount {
 		w.seen.faults[deadLetter]++
 		w.say("SQS", "m%d goes to the dead-letter queue", m.n)
 		w.queue = slices.DeleteFunc(w.queue, func(o *message) bool { return o == m })

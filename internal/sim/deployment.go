@@ -38,8 +38,7 @@ var deployment = sync.OnceValue(func() (d struct {
 	streamFilter *filter
 	pipe         template.Pipe // to the bus, of the sessions that end
 	pipeFilter   *filter
-	source       template.QueueSource
-	queue        template.Queue
+	sources      []queueSource // of host-events
 	tasks        []task
 	documents    map[string]template.Document
 }) {
@@ -56,10 +55,11 @@ var deployment = sync.OnceValue(func() (d struct {
 	d.streamFilter = newFilter(d.stream)
 	d.pipe = theTemplate().Pipes()[0]
 	d.pipeFilter = newFilter(d.pipe.Stream)
-	d.source = function("host-events").Queues[0]
-	for _, q := range theTemplate().Queues() {
-		if q.LogicalID == d.source.Queue {
-			d.queue = q
+	for _, source := range function("host-events").Queues {
+		for _, q := range theTemplate().Queues() {
+			if q.LogicalID == source.Queue {
+				d.sources = append(d.sources, queueSource{source, q})
+			}
 		}
 	}
 	for _, s := range function("cleanup").Schedules {
@@ -81,27 +81,38 @@ type task struct {
 	every time.Duration
 }
 
-// routed tells whether a rule of the template brings an event to host-events'
-// queue. Whatever is not in its kind is the same for all events of that kind, so
-// the answer is kept.
-func routed(kind, event string) bool {
+// A queueSource is a queue of host-events, and how its messages come from there.
+type queueSource struct {
+	template.QueueSource
+	queue template.Queue
+}
+
+// routed tells which of host-events' queues a rule of the template brings an event to, by
+// its place; -1 is none. Whatever is not in its kind is the same for all events of that
+// kind, so the answer is kept.
+func routed(kind, event string) int {
 	routes.Lock()
 	defer routes.Unlock()
-	yes, known := routes.of[kind]
+	to, known := routes.of[kind]
 	if !known {
+		to = -1
 		for _, r := range theTemplate().Rules() {
 			matches, err := r.Pattern.Match([]byte(event))
 			if err != nil {
 				panic(err)
 			}
-			yes = yes || matches && r.Enabled && slices.Contains(r.Queues, deployment().queue.LogicalID)
+			for place, source := range deployment().sources {
+				if matches && r.Enabled && slices.Contains(r.Queues, source.Queue) {
+					to = place
+				}
+			}
 		}
-		routes.of[kind] = yes
+		routes.of[kind] = to
 	}
-	return yes
+	return to
 }
 
 var routes = struct {
 	sync.Mutex
-	of map[string]bool
-}{of: map[string]bool{}}
+	of map[string]int
+}{of: map[string]int{}}

@@ -26,6 +26,7 @@ type invocation struct {
 	// scheduler waits for that one.
 	killed atomic.Bool
 	task   string
+	source int  // of host-events: the place of the queue that its messages are from
 	faulty bool // a call of its own met a fault
 	calls  calls
 	// older: it is of a version before (older.go). olderDocument: it met a document

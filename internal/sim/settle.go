@@ -311,7 +311,7 @@ func (w *world) sameEnd() {
 	again := slices.Clone(w.workedOff)
 	for len(again) > 0 {
 		i := w.dice.below(len(again))
-		w.enqueue(again[i])
+		w.enqueue(again[i], 0)
 		again = slices.Delete(again, i, i+1)
 	}
 	for _, r := range w.streamed {

@@ -3,6 +3,7 @@ package hostevents
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -28,11 +29,45 @@ func (h *heard[T]) collect(errs []error, failures map[invocation]error) {
 	}
 }
 
-// read reads what hosts answered to a command, in one share of the time.
-func (h *Handler) read(ctx context.Context, waiting int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
-	ctx, stop := session.Share(ctx, waiting, hostTime)
+// read reads what hosts answered to a command, in so many shares of the time.
+func (h *Handler) read(ctx context.Context, waiting, shares int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
+	ctx, stop := session.Shares(ctx, waiting, shares, hostTime)
 	defer stop()
 	return h.Reader.Read(ctx, commandID, hostIDs)
+}
+
+// taken is what take returns.
+type taken struct {
+	reports []session.Report
+	askEC2  bool
+	err     error
+}
+
+// atOnce is how many hosts' answers are applied at the same time: each waits for the
+// table most of its time.
+const atOnce = 8
+
+// takeAll takes the answers of distinct hosts. waiting is how many answers share the time.
+func (h *Handler) takeAll(ctx context.Context, waiting int, hostIDs []string, answers map[string]runcommand.Invocation) map[string]*taken {
+	all := map[string]*taken{}
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for _, hostID := range hostIDs {
+		answer, answered := answers[hostID]
+		if !answered {
+			continue
+		}
+		t, rounds := &taken{}, (waiting+atOnce-1)/atOnce
+		all[hostID] = t
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			t.reports, t.askEC2, t.err = h.take(ctx, rounds, answer)
+		})
+		waiting--
+	}
+	wg.Wait()
+	return all
 }
 
 // take hands a host's answer to those whom it concerns, who have its share of the

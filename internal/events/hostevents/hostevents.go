@@ -224,12 +224,14 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	)
 	reading, stop := session.EndEarlier(ctx, recordTime)
 	defer stop()
-	waiting := len(commands) + len(news) - len(unanswered)
+	waiting := len(news) - len(unanswered)
 	for _, commandID := range commands {
-		answers, errs := h.read(reading, waiting, commandID, hostsOf[commandID])
-		waiting--
-		for _, hostID := range hostsOf[commandID] {
-			waiting--
+		hosts := hostsOf[commandID]
+		// A command's part of the time goes by its hosts. Most of it is for reading: answers are applied side by side.
+		answers, errs := h.read(reading, 5*waiting, 4*len(hosts), commandID, hosts)
+		taken := h.takeAll(reading, waiting, hosts, answers)
+		waiting -= len(hosts)
+		for _, hostID := range hosts {
 			inv := invocation{commandID, hostID}
 			if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
 				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
@@ -238,16 +240,15 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 				failures[inv] = err
 				continue
 			}
-			answer := answers[hostID]
+			answer, took := answers[hostID], taken[hostID]
 			h.logAnswer(commandID, answer)
-			said, askEC2, err := h.take(reading, waiting+1, answer)
-			if err != nil {
-				failures[inv] = err
+			if took.err != nil {
+				failures[inv] = took.err
 			}
-			if askEC2 {
+			if took.askEC2 {
 				doubtful = append(doubtful, hostID)
 			}
-			for _, r := range said {
+			for _, r := range took.reports {
 				r.CommandID = commandID
 				reports.add(r, inv)
 			}
