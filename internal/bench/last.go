@@ -51,7 +51,7 @@ var limits = []struct {
 }{
 	// The two round trips are 1. Beyond them there is processor time, on two
 	// processors that the stand-in shares: half of it is the SDK's for the 43 calls
-	// alone, which are measured beside ("its calls alone").
+	// alone, which are measured too ("its calls alone").
 	{"wall, 5 + 40 ms, N=1000 H=100, this system", 0, 1.5},
 	{"median wall, 5 + 40 ms, N=1000 H=100, this system", 0, 1.6},
 	{"wall of this system against its calls alone, N=1000", 0, 1.35},
@@ -64,7 +64,7 @@ var limits = []struct {
 	// of hello-world (2.73 to 2.2 ms). Most of the difference are tables of
 	// endpoints, which the SDK fills before main (GODEBUG=inittrace=1: 0.22 ms for
 	// DynamoDB, 0.12 ms for Systems Manager). Functions that answer requests open
-	// their connections besides (0.35 ms), which the first answer needs; without
+	// their connections, too (0.35 ms), which the first answer needs; without
 	// that, delete-sessions takes what the clients alone take.
 	{"cold start against hello-world, the clients alone", 0, 1.3},
 	{"cold start against hello-world, delete-sessions", 0, 1.4},

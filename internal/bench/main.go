@@ -1,4 +1,4 @@
-// Command bench measures the system beside what one would write otherwise, in
+// Command bench measures the system next to what one would write otherwise, in
 // one run on one machine, and compares the ratios with those of the last run
 // that was kept (last.json). `make bench` runs it, in the project's directory.
 //

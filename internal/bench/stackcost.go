@@ -68,7 +68,7 @@ const (
 	loggedByAnswer = 15  // a value of two of them
 )
 
-// pollers are Lambda's, which wait for messages of a queue, 20 s at a time
+// pollers are the processes of Lambda that wait for messages of a queue, 20 s at a time
 // (Lambda developer guide, "Using Lambda with Amazon SQS": long polling, five
 // of them at first).
 const pollers, poll = 5, 20 * time.Second

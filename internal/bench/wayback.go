@@ -97,7 +97,7 @@ type handlerFunc func(ctx context.Context, event []byte) ([]byte, error)
 
 func (f handlerFunc) Invoke(ctx context.Context, event []byte) ([]byte, error) { return f(ctx, event) }
 
-// run has so many hosts finish at once, and returns how long it took until all
+// run has so many hosts finish at the same time, and returns how long it took until all
 // their sessions were DELETED.
 func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource template.StreamSource, visibility time.Duration) time.Duration {
 	log := quiet
@@ -213,7 +213,7 @@ func measureWayBack(r *report, quick bool) error {
 		r.cost.wayBack(hosts, w, sessions, queueCalls)
 	}
 	head := []string{"hosts, of 5 sessions", "batch, window", "to DELETED", "SSM reads", "table calls: confirm + end", "reads a session", "table calls a session", "queue calls a session", "invocations: host-events + session-stream"}
-	r.say("\n### The way back: from hosts that finish at once to DELETED\n\n%s", table(head, rows))
+	r.say("\n### The way back: from hosts that finish at the same time to DELETED\n\n%s", table(head, rows))
 	r.brief["way back"] = table(head, rows)
 	return nil
 }

@@ -21,7 +21,7 @@ type BroadcasterAPI interface {
 	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
 }
 
-// A Broadcaster asks all hosts of the fleet at once, however many they are, in
+// A Broadcaster asks all hosts of the fleet at the same time, however many they are, in
 // one call: those that carry the fleet's tag.
 type Broadcaster struct {
 	API BroadcasterAPI

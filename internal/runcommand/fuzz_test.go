@@ -17,7 +17,7 @@ import (
 )
 
 // printed is Systems Manager with what a host printed, and another host's
-// invocation beside it.
+// invocation next to it.
 type printed struct{ comment, output string }
 
 const (

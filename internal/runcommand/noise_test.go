@@ -18,7 +18,7 @@ import (
 
 const inventoryComment = "inventory " + attemptID + " 2026-11-23T19:01:02.123Z"
 
-// Only standard output is the host's answer: whatever else is said beside it
+// Only standard output is the host's answer: whatever else is printed next to it
 // neither spoils the answer nor is one.
 func TestNoiseOnStandardErrorIsNoPartOfTheAnswer(t *testing.T) {
 	for name, noise := range map[string]string{
@@ -50,7 +50,7 @@ func TestNoiseOnStandardErrorIsNoPartOfTheAnswer(t *testing.T) {
 	}
 }
 
-// A long answer stays whole beside noise, and one that its time-out ended is read as far as the list shows it.
+// A long answer stays whole next to noise, and one that its time-out ended is read as far as the list shows it.
 func TestLongAnswersAreReadBesideNoise(t *testing.T) {
 	script, said := lines(100)
 	sm := newSystemsManager(t, "echo noise >&2\n"+script, 1)

@@ -21,7 +21,7 @@ const (
 	maxNoticeChars  = 13_000
 
 	// maxOutputChars is how much of a host's stdout GetCommandInvocation
-	// gives. lineChars is the longest line of a session but for its ID: the
+	// gives. lineChars is the longest line of a session without its ID: the
 	// frame {"id":"","result":"replaced","reason":""} and an 80-character
 	// reason.
 	maxOutputChars = 24_000

@@ -51,7 +51,7 @@ type Invocation struct {
 
 	// Failed is why the host could not make an inventory.
 	Failed string
-	// Said is for people: what was said beside the answer, on standard error or
+	// Said is for people: what was printed next to the answer, on standard error or
 	// by the agent, as far as it fits into 80 characters.
 	Said string
 	// Unreadable counts the lines of the output that are not what they should

@@ -41,7 +41,7 @@ type Sender struct {
 	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 }
 
-// A batch is what goes into commands that are alike but for their hosts and
+// A batch is what goes into commands that are alike except for their hosts and
 // sessions.
 type batch struct {
 	document   string

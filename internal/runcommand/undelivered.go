@@ -20,7 +20,7 @@ import (
 
 // endsAsAWhole are the details of such an end (API reference, Command:
 // StatusDetails, and CommandFilter), without spaces: the reference spells them in
-// two ways. The status beside them may be Success.
+// two ways. The status with them may be Success.
 var endsAsAWhole = []string{"RateExceeded", "NoInstancesInTag", "LimitExceeded", "AccessDenied"}
 
 // undelivered tells whether no host has the command, or not all of them because

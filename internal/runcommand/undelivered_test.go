@@ -42,7 +42,7 @@ func (l *listed) undelivered(t *testing.T) (map[time.Time]string, error) {
 }
 
 // The names of the ends are spelled with spaces in one place of the API reference,
-// and without in another; beside NoInstancesInTag the status is Success.
+// and without in another; with NoInstancesInTag the status is Success.
 func TestInventoriesThatNoHostHad(t *testing.T) {
 	minutes := func(n int) time.Time { return sentAt.Add(time.Duration(n) * time.Minute) }
 	inventory := func(n int, status types.CommandStatus, details string) types.Command {

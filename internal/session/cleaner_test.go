@@ -150,7 +150,7 @@ func TestNextAttemptAfterAFailure(t *testing.T) {
 		"the second":         {leased(2, 120), failed(hostA, "r1", "s1", "x"), 10 + 60},
 		"the third":          {leased(3, 480), failed(hostA, "r1", "s1", "x"), 10 + 120},
 		"the hundredth":      {leased(100, 700), failed(hostA, "r1", "s1", "x"), 10 + 600},
-		"due sooner anyway":  {leased(1, 39), failed(hostA, "r1", "s1", "x"), 39},
+		"due earlier anyway": {leased(1, 39), failed(hostA, "r1", "s1", "x"), 39},
 		"without an answer":  {leased(1, 120), unanswered, 120},
 		"a second of a kind": {with(leased(1, 120), "AttemptFailedAt", "x"), failed(hostA, "r1", "s1", "x"), 120},
 	} {
@@ -226,7 +226,7 @@ func TestTimeToTryOfTheDeletionBeforeDoesNotCount(t *testing.T) {
 	u.has("s1", "State", "DELETING", "AttemptId", "a1")
 }
 
-// A host that was mended after 40 seconds is asked again, however short the time.
+// A host that was fixed after 40 seconds is asked again, however short the time.
 func TestHostMendedShortlyBeforeTheEndIsAsked(t *testing.T) {
 	for _, minutes := range []float64{3, 4, 5, 10} {
 		u := newUpkeep(t, listedRecord)

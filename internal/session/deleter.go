@@ -26,7 +26,7 @@ type Entry struct {
 	// GracePeriod is the time between the mark and the close, in which the user is
 	// warned and the deletion can be cancelled; 0 for none, as with Force.
 	GracePeriod time.Duration
-	// Message is what the user is shown, beside the broker's line; "" for that alone.
+	// Message is what the user is shown, next to the broker's line; "" for that alone.
 	Message string
 	// Reason is why the session is ended, for people and the audit trail.
 	Reason string

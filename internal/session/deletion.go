@@ -180,7 +180,7 @@ func (del *deletion) log(log *slog.Logger, requestedBy string) {
 	}
 	switch refusal := (*Refusal)(nil); {
 	case del.reason == "" && del.Force && del.cause == nil:
-		log.Info("deletion forced: the record ends at once", "CommandId", del.commandID, "Metric", accepted, "Metric", Count(DeletionsForced, forced))
+		log.Info("deletion forced: the record ends immediately", "CommandId", del.commandID, "Metric", accepted, "Metric", Count(DeletionsForced, forced))
 	case del.reason == "" && del.cause != nil:
 		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,
 			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))

@@ -145,7 +145,7 @@ func TestPagesAreTheWhole(t *testing.T) {
 			q.After = next
 		}
 		if !slices.Equal(got, whole) {
-			rt.Fatalf("by pages %q, at once %q", got, whole)
+			rt.Fatalf("by pages %q, in one page %q", got, whole)
 		}
 	})
 }

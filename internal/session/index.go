@@ -54,7 +54,7 @@ func onHost(ctx context.Context, index Index, hostID string) iter.Seq2[[]Record,
 	}
 }
 
-// What the table's indexes show of a record, beside the keys of the table and the
+// What the table's indexes show of a record, in addition to the keys of the table and the
 // index.
 var (
 	// AttrsByLease is what OpenDeletionGauge counts by. Nothing of it changes when a

@@ -18,7 +18,7 @@ type InventoryReconciler struct {
 	HostTable HostTable
 	// MaxSessions bounds what lives of one host in the table: what is listed
 	// stays, and nothing new is listed until one ends. One answer may pass it,
-	// since the index does not show at once what was just listed.
+	// since the index does not immediately show what was just listed.
 	MaxSessions int
 	Now         func() time.Time
 	Log         *slog.Logger

@@ -111,8 +111,8 @@ func (is *InventorySender) sendByTag(ctx context.Context, now time.Time) error {
 	return is.recordSent(ctx, now)
 }
 
-// recordSent notes an inventory when it is sent, not before: one that no host got
-// leaves none unanswered.
+// recordSent notes an inventory when it is sent, not before: if no host
+// got it, no host has left it unanswered.
 func (is *InventorySender) recordSent(ctx context.Context, now time.Time) error {
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
 	return is.HostTable.RecordInventorySent(ctx, now)

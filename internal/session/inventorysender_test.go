@@ -143,7 +143,7 @@ func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
 	}
 }
 
-// One that not all hosts were asked by leaves none of them silent.
+// An inventory that did not reach all hosts makes no host silent.
 func TestInventoryThatSomeHostsAreNotAskedByDoesNotCount(t *testing.T) {
 	for name, b := range map[string]*broadcasts{
 		"too many": {hosts: 1000, some: true},

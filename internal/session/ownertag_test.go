@@ -33,7 +33,7 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 	later := ofBob
 	later.CreationTime = "2026-11-23T09:00:00.262883Z"
 	expires := t0.Add(10 * time.Second).Add(session.KeepUnknown).Unix()
-	doubted := with(his, "State", "UNKNOWN", "StateReason", reason, "ExpiresAt", expires, "ObservedAt", session.FormatTime(t0))
+	unbelieved := with(his, "State", "UNKNOWN", "StateReason", reason, "ExpiresAt", expires, "ObservedAt", session.FormatTime(t0))
 	silent := with(his, "State", "UNKNOWN", "StateReason", "x", "ExpiresAt", int64(1))
 	waiting := with(his, "State", "DELETING", "DeletionRequestId", "r0", "AttemptId", "r0", "Attempts", int64(0), "StateBefore", "READY",
 		"CloseAt", session.FormatTime(at(600)), "DeletionRequestedAt", session.FormatTime(at(-60)), "NextAttemptAt", session.FormatTime(at(600)), "DueLane", "wait-1")
@@ -47,16 +47,16 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 	}{
 		"not listed":                              {tag: alice, says: ofBob},
 		"compared to the letter":                  {tag: "Alice", says: ofAlice},
-		"record of another owner":                 {tag: alice, from: his, says: ofBob, want: doubted},
-		"the same, named without an owner":        {tag: alice, from: his, says: nameless, want: doubted},
-		"already doubted":                         {tag: alice, from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob},
-		"not doubted because of the owner before": {tag: alice, from: silent, says: ofBob, want: doubted},
-		"somebody put it there":                   {tag: alice, from: with(his, "State", "CREATING"), says: ofBob, want: doubted},
+		"record of another owner":                 {tag: alice, from: his, says: ofBob, want: unbelieved},
+		"the same, named without an owner":        {tag: alice, from: his, says: nameless, want: unbelieved},
+		"already UNKNOWN":                         {tag: alice, from: with(unbelieved, "ObservedAt", session.FormatTime(at(-60))), says: ofBob},
+		"not UNKNOWN because of the owner before": {tag: alice, from: silent, says: ofBob, want: unbelieved},
+		"somebody put it there":                   {tag: alice, from: with(his, "State", "CREATING"), says: ofBob, want: unbelieved},
 		"ended, and its index shows it yet":       {tag: alice, from: with(his, "State", "DELETED", "Confirmation", "vanished"), says: ofBob},
-		"incarnation not recorded":                {tag: alice, from: with(his, "CreationTime", nil), says: later, want: with(doubted, "CreationTime", nil)},
+		"incarnation not recorded":                {tag: alice, from: with(his, "CreationTime", nil), says: later, want: with(unbelieved, "CreationTime", nil)},
 		"a newer inventory was quicker":           {tag: alice, from: with(his, "ObservedAt", session.FormatTime(at(60))), says: ofBob},
 		"owner's record, the host was silent":     {tag: alice, from: with(silent, "Owner", alice), says: ofBob, want: with(hers, "ObservedAt", session.FormatTime(t0))},
-		"tag taken away":                          {from: with(doubted, "ObservedAt", session.FormatTime(at(-60))), says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
+		"tag removed":                             {from: with(unbelieved, "ObservedAt", session.FormatTime(at(-60))), says: ofBob, want: with(his, "ObservedAt", session.FormatTime(t0))},
 		"owner's record, the host disowns it":     {tag: alice, from: hers, says: ofBob},
 		"owner's record, another incarnation":     {tag: alice, from: hers, says: later, confirmed: "replaced"},
 		"his record, another incarnation":         {tag: alice, from: his, says: later, confirmed: "replaced"},
@@ -103,7 +103,7 @@ func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
 	u.same(before)
 }
 
-// Of an answer that was cut nobody can tell which incarnation runs beside.
+// An answer that was cut does not show which other incarnation runs.
 func TestCutAnswerOfAHeldHostEndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.heldTo(hostA, alice, at(-60))

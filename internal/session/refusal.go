@@ -56,7 +56,7 @@ func recordRefusedNotices(ctx context.Context, table Table, warnings []Warning, 
 
 // putBackRefused undoes the marks of refused deletions and fails them. It returns
 // those that go on: not begun by this request, relied upon by another, or ones
-// whose mark the table did not let go.
+// whose mark the table did not remove.
 func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
 	var open []*deletion
 	for _, del := range refused {

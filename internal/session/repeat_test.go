@@ -48,7 +48,7 @@ func TestRepeatAfterAFailedAttemptTriesAgain(t *testing.T) {
 
 func TestRepeatsTryAtMostOnceInTenSeconds(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	for tenths := range 400 { // a request every tenth of a second, and each attempt fails at once
+	for tenths := range 400 { // a request every tenth of a second, and each attempt fails immediately
 		now := at(float64(tenths) / 10)
 		id := "r" + session.FormatTime(now)
 		w.expect(request(id, now, entry("s1", alice)), "")

@@ -67,9 +67,9 @@ func TestReportsThatDoNotCountChangeNothing(t *testing.T) {
 func TestFailedThenClosedIsClosed(t *testing.T) {
 	w := newWorld(t, markedRecord)
 	w.report(at(5), failed(hostA, "r1", "s1", "dcv is busy"))
-	sooner := w.table.Get("s1")["NextAttemptAt"]
+	earlier := w.table.Get("s1")["NextAttemptAt"]
 	w.report(at(10), closed(hostA, "r1", "s1"))
-	w.is("s1", with(confirmedRecord, "NextAttemptAt", sooner))
+	w.is("s1", with(confirmedRecord, "NextAttemptAt", earlier))
 }
 
 // A deletion's lease goes on when it is confirmed, and no index changes. One that has none,

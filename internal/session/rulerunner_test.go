@@ -37,7 +37,7 @@ func (w *world) runner(now time.Time) *session.RuleRunner {
 	}
 }
 
-// run carries out the rule "nightly" on all sessions, but for what change says.
+// run carries out the rule "nightly" on all sessions, except for what change says.
 func (w *world) run(now time.Time, change func(*session.Rule)) *session.RuleRun {
 	w.t.Helper()
 	rule := session.Rule{Name: "nightly", Limit: session.DefaultRuleLimit}

@@ -71,7 +71,7 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 }
 
 // nextAttempt is when a deletion is tried again after a pause. A pause that would
-// last until it is too late ends early, so that a host that was mended meanwhile
+// last until it is too late ends early, so that a host that was fixed meanwhile
 // is asked once more shortly before the end. It is the end where no other attempt
 // fits in.
 func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {

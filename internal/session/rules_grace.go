@@ -47,7 +47,7 @@ func (s Session) ClosingBegan() time.Time {
 
 // lane is the deletion's shard of the index of leases. With a grace period it is one
 // of its own until it is confirmed: functions from before grace periods do not read
-// it, and would close at once what they find due.
+// it, and would immediately close what they find due.
 func (s Session) lane() string {
 	if s.CloseAt.IsZero() {
 		return dueShard(s.ID)

@@ -179,8 +179,8 @@ func TestRules(t *testing.T) {
 				"closed meanwhile":      {"CloseUntil", nil},
 				"tried again meanwhile": {"AttemptId", "a1"},
 			}},
-		{"let go", session.FinishClosing(closingRecord, "Its host says: closed.", at(30)), closingRecord, closedRecord, map[string][]any{
-			"let go already":        {"CloseUntil", nil},
+		{"finished", session.FinishClosing(closingRecord, "Its host says: closed.", at(30)), closingRecord, closedRecord, map[string][]any{
+			"finished already":      {"CloseUntil", nil},
 			"tried again meanwhile": {"AttemptId", "a1"},
 			"deleted again":         {"DeletionRequestId", "r2"},
 			"listed again":          {"State", "READY"},
@@ -188,7 +188,7 @@ func TestRules(t *testing.T) {
 		}},
 		{"close failed", session.CloseFailed(closingRecord, failed(hostA, "r1", "s1", "x"), at(30)), closingRecord,
 			with(closingRecord, "StateReason", "Removed by force. x", "AttemptFailedAt", session.FormatTime(at(30))), map[string][]any{
-				"let go":                {"CloseUntil", nil},
+				"finished":              {"CloseUntil", nil},
 				"tried again meanwhile": {"AttemptId", "a1"},
 				"failed already":        {"AttemptFailedAt", "x"},
 				"listed again":          {"State", "READY"},
@@ -252,7 +252,7 @@ func TestRepeatedAttemptsKeepTheirPause(t *testing.T) {
 		when float64
 		want bool
 	}{
-		{"at once", attempted, 0, false},
+		{"immediately", attempted, 0, false},
 		{"a moment before ten seconds", attempted, 9.999, false},
 		{"after ten seconds", attempted, 10, true},
 		{"later", attempted, 1000, true},

@@ -66,12 +66,12 @@ type fault int
 
 const (
 	none       fault = iota
-	refused          // the table takes it not
+	refused          // the table does not take it
 	lostBefore       // no answer, and it was not done
 	lostAfter        // no answer, but it was done
 )
 
-// A table is the table in memory, with faults and with an ear.
+// A table is the table in memory, with faults; it reports each write.
 type table struct {
 	*memtable.Table
 	written []session.Write

@@ -198,7 +198,7 @@ func tableTime(t time.Time) string {
 	return session.FormatTime(t)
 }
 
-// Promise 10: in the end all is announced. The pipe gives nothing up sooner than
+// Promise 10: in the end all is announced. The pipe gives nothing up earlier than
 // after 23 hours.
 func (w *world) allAreAnnounced() {
 	for _, e := range w.model.turns {

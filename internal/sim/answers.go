@@ -24,7 +24,7 @@ type answered struct {
 	CloseAt       *time.Time
 }
 
-// The reasons that an entry can have but for a refused host. What is "not
+// The reasons that an entry can have, except for a refused host. What is "not
 // certain" is so: then either may be true.
 const (
 	notFound           = "The requested dcvSession does not exist"
@@ -171,7 +171,7 @@ func (w *world) answeredDeleting(r *request, g group) {
 	case s.State != session.Deleting || s.NextAttemptAt.IsZero():
 		w.breaks(1, "%s answers DELETING of %s, which is %s", r.inv, id, s.State)
 	case r.groups[g] && s.Confirmation == "":
-		w.breaks(6, "%s answers a forced deletion of %s, which is not DELETED at once", r.inv, id)
+		w.breaks(6, "%s answers a forced deletion of %s, which is not DELETED immediately", r.inv, id)
 	}
 	// What failed is tried again now: if it had failed by then (the record has not
 	// changed since), the pause is over, and another attempt still has its time.

@@ -46,7 +46,7 @@ func (w *world) emit(kind, event string) {
 	}
 }
 
-// A message is in its queue until it was worked off, or five times was not.
+// A message is in its queue until it was processed, or five attempts at it failed.
 type message struct {
 	n         int
 	body      string

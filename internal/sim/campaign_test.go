@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A campaign is many seeds, several at once, and what they have seen.
+// A campaign is many seeds, several at the same time, and what they have seen.
 type campaign struct {
 	began time.Time
 

@@ -33,9 +33,9 @@ const (
 	ec2Fails
 
 	// The functions.
-	killed        // one of them, between or amid its calls
+	killed        // one of them, between or during its calls
 	timedOut      // it took longer than it may
-	deployed      // all of them at once
+	deployed      // all of them at the same time
 	functionOlder // does not write what newer ones do
 	cleanupOlder
 	hostEventsOlder
@@ -48,7 +48,7 @@ const (
 	eventLate // by minutes or hours
 	eventReordered
 	eventGarbage
-	queueDoubled // a message is delivered again though it was worked off
+	queueDoubled // a message is delivered again though it was processed
 	deadLetter
 	streamSplit
 	streamDoubled

@@ -12,7 +12,7 @@ import (
 // more than really run on any.
 const floodedAt = 9
 
-// floods is what a host that floods says runs on it, besides the rest: sessions
+// floods is what a host that floods says runs on it, in addition to the rest: sessions
 // that nobody has heard of before, each time.
 func (w *world) floods() (invented []*desktop) {
 	w.seen.faults[hostFloods]++

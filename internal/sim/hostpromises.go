@@ -154,9 +154,9 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 		}
 		switch {
 		case m.garbage && !failed[id]:
-			w.breaks(8, "%s takes %s for worked off, which cannot be read", inv, id)
+			w.breaks(8, "%s takes %s for processed, which cannot be read", inv, id)
 		case !m.garbage && failed[id] && !inv.faulty && !inv.faultyOf[hostOf(m.body)]:
-			w.breaks(8, "%s could not work off %s for no reason of its own", inv, id)
+			w.breaks(8, "%s could not process %s for no reason of its own", inv, id)
 		}
 	}
 	w.goodLinesCount(inv, batch)

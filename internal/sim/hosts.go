@@ -29,7 +29,7 @@ type machine struct {
 	whole         bool          // its dcv prints creation times without decimals
 	console       bool          // makes a console session when it starts
 	noisy         bool          // its programs complain on standard error, which does no harm
-	workersDie    bool          // each worker of its agent does, amid its command
+	workersDie    bool          // each worker of its agent does, during its command
 	changed       time.Time     // when it was last well or ill
 
 	others  int // commands of others that its agent has

@@ -26,7 +26,7 @@ import (
 //   - that only standard output is an answer: with any noise host-events takes an
 //     inventory for cut.
 //
-// The promises are held to the newer ones, whatever older ones do beside them. An
+// The promises are held to the newer ones, whatever older ones do at the same time. An
 // older order of steps (silent hosts before the inventory), or an older rule
 // (an ended record's ID given to any host), would be a copy of code that is no
 // more: it is not there.

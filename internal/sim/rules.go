@@ -40,7 +40,7 @@ func (r *ruleRun) reads(records []session.Record) {
 }
 
 // planRules has rules run from time to time, if the setup says so: now and then twice
-// at once.
+// at the same time.
 func (w *world) planRules() {
 	d := w.ruleDice
 	if w.setup.hosts <= 10 && w.setup.sessionsAHost <= 2 && d.chance(25*percent) {

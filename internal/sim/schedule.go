@@ -40,7 +40,7 @@ func (s setup) period(t task) time.Duration {
 	return t.every
 }
 
-// every runs a task again and again, now and then not, or twice at once, until it
+// every runs a task again and again, now and then not, or twice at the same time, until it
 // is planned again.
 func (w *world) every(period time.Duration, task string) {
 	w.plans[task]++

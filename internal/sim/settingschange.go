@@ -112,7 +112,7 @@ func (w *world) boundChanges(was int) {
 }
 
 // mostSessions is the bound of a host's sessions that a function has which was
-// started with that one, and those that work beside it.
+// started with that one, and those that run at the same time.
 func (w *world) mostSessions(bound int) int {
 	if w.now().Before(w.bound.until) {
 		return max(bound, w.bound.most)

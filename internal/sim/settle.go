@@ -287,7 +287,7 @@ func (w *world) goneHostsHaveNoSessions() {
 	}
 }
 
-// Promise 10, at least once and in any order: everything that was ever worked off
+// Promise 10, at least once and in any order: everything that was ever processed
 // arrives once more, and after the next runs of cleanup no record has changed. But
 // of a host that does not answer any more, so that no inventory sets right what
 // came out of order, it may only now be learnt that a session has ended; or one

@@ -13,7 +13,7 @@ import (
 )
 
 // tableOf is the Sessions table as one invocation has it: writes of a call land
-// one by one, in any order but for those of one record, and others' in between.
+// one by one, in any order except for those of one record, and others' in between.
 type tableOf struct {
 	w   *world
 	inv *invocation

@@ -28,7 +28,7 @@ type Handler struct {
 	concurrent     bool
 }
 
-// New is made from the environment: one after another, or all at once.
+// New is made from the environment: one after another, or all at the same time.
 func New(concurrent bool) *Handler {
 	return &Handler{
 		dynamoDB:       dynamodb.NewFromConfig(awsenv.DynamoDB.Config()),

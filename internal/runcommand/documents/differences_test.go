@@ -97,7 +97,7 @@ var mayDiffer = []difference{
 		return slices.Contains(sameMeaning[p.linux.failure()], p.windows.failure()) ||
 			strings.HasPrefix(p.linux.failure(), "env: ") && strings.HasPrefix(p.windows.failure(), "Exception calling Start")
 	}},
-	{why: "the minutes of a session that was looked at a second time in vain are those of the first look on Linux, 0 on Windows", holds: func(p pair) bool {
+	{why: "the minutes of a session that was looked at a second time without success are those of the first look on Linux, 0 on Windows", holds: func(p pair) bool {
 		return p.linux.text("result") == "failed" && p.linux.failure() == p.windows.failure() && p.windows["minutes"] == 0.0
 	}},
 

@@ -76,7 +76,7 @@ func TestParameterThatBreaksItsPatternIsNotObeyed(t *testing.T) {
 	})
 }
 
-// dcv is never given them, and the sessions beside them are closed all the same.
+// dcv is never given them, and the other sessions are closed all the same.
 func TestIDsThatDcvCannotBeGivenFail(t *testing.T) {
 	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
@@ -119,7 +119,7 @@ func tokens(ids []string) []string {
 	return texts
 }
 
-// hostileSession starts a session and prints its ID as it is, but for what JSON forbids, or all in \u escapes.
+// hostileSession starts a session and prints its ID as it is, except for what JSON forbids, or all in \u escapes.
 func (h *host) hostileSession(id string, escape bool) {
 	h.t.Helper()
 	quoted := escaped(id)

@@ -14,7 +14,7 @@ const (
 	later   = "2026-03-02T16:08:50.123457Z"
 )
 
-// Every result at once, with agents of both ages.
+// Every result at the same time, with agents of both ages.
 func TestEachSessionGetsItsResult(t *testing.T) {
 	t.Parallel()
 	for oldAgent, onHosts := range map[bool]func(*testing.T, func(*testing.T, *host)){false: alwaysOnEveryHost, true: onEveryHost} {
@@ -99,7 +99,7 @@ func TestIncarnationsAreComparedExactly(t *testing.T) {
 		{"2026-03-02T24:08:50Z", "~", created, "failed"},
 		{"2026-03-02T16:08:50.12e456Z", "@", created, "failed"},
 	}
-	// And some of all times, to the microsecond and one beside it.
+	// And some of all times, to the microsecond and one next to it.
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 60 {
 		at := time.UnixMicro(1 + random.Int64N(1<<52)/1_000_000*1_000_000 + random.Int64N(999_998)).UTC()

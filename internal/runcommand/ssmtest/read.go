@@ -89,7 +89,7 @@ func randomOutputs(t *testing.T, create Factory) {
 }
 
 // The agent drops a reply whose JSON is longer than 120,000 bytes (amazon-ssm-agent, mgsinteractor/utils). In Go's JSON each
-// of <, > and & takes six, and what a list shows is in it beside standard output and error. The script has run, nobody hears
+// of <, > and & takes six, and what a list shows is in it with standard output and error. The script has run, nobody hears
 // of it, and the command ends when its times for delivery and execution are over.
 func droppedReplies(t *testing.T, create Factory) {
 	s := create(t, Options{})

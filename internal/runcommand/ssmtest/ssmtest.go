@@ -1,4 +1,4 @@
-// Package ssmtest holds what every simulated Systems Manager, with the EC2 beside it, must do: one suite for the laptop's
+// Package ssmtest holds what every simulated Systems Manager, with its EC2, must do: one suite for the laptop's
 // fleet, which runs real scripts in real time, and for the simulation's, which models them in virtual time. It is written
 // from AWS's documents and from what its users and the agent's source say, not from either of the two.
 //
@@ -101,7 +101,7 @@ const (
 	Speak       Change = "speak"
 	Untag       Change = "untag"
 	Tag         Change = "tag"
-	KillWorker  Change = "kill worker" // of each command, amid its script
+	KillWorker  Change = "kill worker" // of each command, during its script
 	RepairAgent Change = "repair agent"
 	NotLinux    Change = "another platform" // for which OneStep has no step
 )
@@ -113,35 +113,35 @@ type Factory func(t *testing.T, opts Options) System
 // own for each.
 func Run(t *testing.T, inside func(t *testing.T, test func(*testing.T, Factory))) {
 	for name, test := range map[string]func(*testing.T, Factory){
-		"SendCommand refuses a call as a whole":             refusals,
-		"SendCommand takes 50 hosts, and a tag":             receivers,
-		"SendCommand checks parameters":                     parameters,
-		"random calls":                                      randomCalls,
-		"statuses":                                          statuses,
-		"a command waits for its host":                      waits,
-		"a command that is not delivered times out":         deliveryTimeOut,
-		"by tag a host that is lost prints nothing":         broadcastToLost,
-		"a command by tag can end as a whole":               endsAsAWhole,
-		"commands come in pages":                            commandPages,
-		"ends are events":                                   events,
-		"outputs are shown as far as they go":               outputs,
-		"outputs of any length":                             randomOutputs,
-		"steps for other platforms are skipped":             skippedSteps,
-		"one step needs no name":                            pluginNames,
-		"invocations come in pages":                         invocationPages,
-		"an invocation cannot be read just after it began":  notThereYet,
-		"nodes are described by filter":                     nodes,
-		"nodes come in pages":                               nodePages,
-		"EC2 tells states and reasons":                      instances,
-		"EC2 shows a terminated instance for a while":       forgotten,
-		"EC2's changes of state are events":                 instanceEvents,
-		"nothing is delivered to a host that is off":        stoppedHosts,
-		"an agent's buffer is full":                         fullBuffer,
-		"calls that come too fast are refused":              throttles,
-		"a host that dies amid a command reports a failure": diesAmid,
-		"a host that dies amid a command and stays off":     diesForGood,
-		"a worker that dies amid a command":                 workerDies,
-		"a reply that is too long is dropped":               droppedReplies,
+		"SendCommand refuses a call as a whole":               refusals,
+		"SendCommand takes 50 hosts, and a tag":               receivers,
+		"SendCommand checks parameters":                       parameters,
+		"random calls":                                        randomCalls,
+		"statuses":                                            statuses,
+		"a command waits for its host":                        waits,
+		"a command that is not delivered times out":           deliveryTimeOut,
+		"by tag a host that is lost prints nothing":           broadcastToLost,
+		"a command by tag can end as a whole":                 endsAsAWhole,
+		"commands come in pages":                              commandPages,
+		"ends are events":                                     events,
+		"outputs are shown as far as they go":                 outputs,
+		"outputs of any length":                               randomOutputs,
+		"steps for other platforms are skipped":               skippedSteps,
+		"one step needs no name":                              pluginNames,
+		"invocations come in pages":                           invocationPages,
+		"an invocation cannot be read just after it began":    notThereYet,
+		"nodes are described by filter":                       nodes,
+		"nodes come in pages":                                 nodePages,
+		"EC2 tells states and reasons":                        instances,
+		"EC2 shows a terminated instance for a while":         forgotten,
+		"EC2's changes of state are events":                   instanceEvents,
+		"nothing is delivered to a host that is off":          stoppedHosts,
+		"an agent's buffer is full":                           fullBuffer,
+		"calls that come too fast are refused":                throttles,
+		"a host that dies during a command reports a failure": diesAmid,
+		"a host that dies during a command and stays off":     diesForGood,
+		"a worker that dies during a command":                 workerDies,
+		"a reply that is too long is dropped":                 droppedReplies,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -121,7 +121,7 @@ func stoppedHosts(t *testing.T, create Factory) {
 	}
 }
 
-// The agent does not go on with a command that its instance died amid: a minute after the next start it reports a failure.
+// The agent does not go on with a command during which its instance died: a minute after the next start it reports a failure.
 // What the script had printed is lost (amazon-ssm-agent 3.3.1142.0, run). What hibernation does to it is not known.
 func diesAmid(t *testing.T, create Factory) {
 	s := create(t, Options{})

@@ -102,7 +102,7 @@ var deletionBugs = []mutant{
 		new: "if meant {",
 	},
 	{
-		name: "open deletions doubted with their host", promise: 2, file: unresponsive,
+		name: "open deletions become UNKNOWN with their host", promise: 2, file: unresponsive,
 		why: "they are UNKNOWN before the time to give up, without a word to their callers",
 		old: "case s.State == Ready, s.Waits()",
 		new: "case s.State == Ready, s.State == Deleting, s.Waits()",

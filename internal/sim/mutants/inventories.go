@@ -49,7 +49,7 @@ var inventoryBugs = []mutant{
 	},
 	{
 		name: "newer inventory not looked for again", promise: 10, file: reconciler,
-		why: "of two that are applied at once the older one brings back what the newer has ended",
+		why: "of two that are applied at the same time the older one brings back what the newer has ended",
 		old: "if newest[inv.HostID].After(inv.SentAt) {",
 		new: "if newest[inv.HostID].Before(time.Time{}) {",
 	},

@@ -34,7 +34,7 @@ func main() {
 	flag.StringVar(&run.root, "root", ".", "the project's root")
 	flag.IntVar(&run.seeds, "seeds", 3000, "seeds that a bug may survive")
 	flag.DurationVar(&run.timeout, "timeout", 30*time.Minute, "time that a bug may survive")
-	workers := flag.Int("workers", 2, "bugs tried at once")
+	workers := flag.Int("workers", 2, "bugs tried at the same time")
 	only := flag.String("only", "", "only bugs whose name this regular expression matches")
 	keep := flag.Bool("keep", false, "write what caught the bugs into "+caughtFile)
 	tests := flag.String("test", "", "packages whose tests are to catch the bugs, with commas, in place of the simulation")
@@ -125,7 +125,7 @@ func (r *runner) withoutBug(ctx context.Context) error {
 	return v.err
 }
 
-// all tries each bug, some at once; verdicts are in the order of the bugs.
+// all tries each bug, some at the same time; verdicts are in the order of the bugs.
 func (r *runner) all(ctx context.Context, chosen []mutant, workers int) []verdict {
 	verdicts := make([]verdict, len(chosen))
 	next := make(chan int)

@@ -21,7 +21,7 @@ var ownerTagBugs = []mutant{
 		new: "case recorded && said:",
 	},
 	{
-		name: "session of the tag's own owner doubted", promise: 9, file: ownerTagRules,
+		name: "session of the tag's own owner becomes UNKNOWN", promise: 9, file: ownerTagRules,
 		why: "a host that names another owner takes a desktop from its user's list",
 		old: "case t.allows(s.Owner):",
 		new: "case false:",

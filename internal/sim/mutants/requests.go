@@ -37,7 +37,7 @@ var requestBugs = []mutant{
 	},
 	{
 		name: "force does not end an open deletion", promise: 6, file: markRules,
-		why: "it is to end at once also when an ordinary deletion is under way",
+		why: "it is to end immediately also when an ordinary deletion is under way",
 		old: "d.ifMeant(req, Ready, Creating, Unknown, Deleting)",
 		new: "d.ifMeant(req, Ready, Creating, Unknown)",
 	},

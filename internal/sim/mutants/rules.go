@@ -34,7 +34,7 @@ var ruleBugs = []mutant{
 		new: "sessionsToo := true",
 	},
 	{
-		name: "idle sessions closed sooner than is set", promise: 5, file: cleanupTasks,
+		name: "idle sessions closed earlier than is set", promise: 5, file: cleanupTasks,
 		why: "a desktop is closed whose user had time left",
 		old: "After: c.CloseIdleAfter, Grace",
 		new: "After: c.CloseIdleAfter - time.Minute, Grace",
@@ -58,7 +58,7 @@ var ruleBugs = []mutant{
 		new: "l.GracePeriod",
 	},
 	{
-		name: "silent sooner than is set", promise: 9, file: unresponsive,
+		name: "silent earlier than is set", promise: 9, file: unresponsive,
 		why: "two inventories that follow each other closely make a host's sessions UNKNOWN",
 		old: "if limit := now.Add(-after); limit.Before(before) {",
 		new: "if limit := now.Add(-after); limit.IsZero() {",

@@ -1,5 +1,5 @@
 // Command concurrent is the baseline that deletes a batch's sessions
-// all at once, each in a goroutine.
+// all at the same time, each in a goroutine.
 package main
 
 import (

@@ -6,7 +6,7 @@
 //
 // RES ends a session by terminating its instance. Before that it asks the host
 // by Run Command how many clients are connected, and refuses to delete a session
-// that has any, unless the caller forces it. What RES does besides is left out,
+// that has any, unless the caller forces it. What else RES does is left out,
 // in its favour: its API, its schedules and permissions, S3, Active Directory.
 package res
 

@@ -45,7 +45,7 @@ alive() {
 }
 
 # asUser runs a command with the rights of a user. It has nothing of this script: no environment, no file of a record, and no
-# output but for $(...). Whoever may look into a process of the user could use all of it.
+# output except for $(...). Whoever may look into a process of the user could use all of it.
 asUser() {
   env -i PATH="$PATH" LANG=C.UTF-8 setpriv --reuid "$uid" --regid "$gid" --init-groups --no-new-privs "$@" </dev/null 2>/dev/null 9>&-
 }
