@@ -1,5 +1,5 @@
-"""CloudFormation as `sam deploy`, the aws command and the operator's commands call it: it keeps each change set that it is
-asked for, and says of each that it is done."""
+"""CloudFormation as `sam deploy`, the aws command and the operator's commands call it: it keeps each change set that is
+created, and answers that each is complete."""
 
 import datetime
 import urllib.parse
@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
-# The stack that SAM keeps its bucket in.
+# The stack of SAM's bucket.
 MANAGED = (
     "<StackStatus>CREATE_COMPLETE</StackStatus><Tags><member><Key>ManagedStackSource</Key><Value>AwsSamCli</Value></member></Tags>"
     "<Outputs><member><OutputKey>SourceBucket</OutputKey><OutputValue>sam-artifacts</OutputValue></member></Outputs>"
@@ -80,7 +80,7 @@ class CloudFormation:
             while name := form.get(f"{what}.member.{n}.{key}"):
                 value = form.get(f"{what}.member.{n}.{key.replace('Key', 'Value')}")
                 asked["names"] += [name] if what == "Parameters" else []
-                if value is not None:  # or it stays as it is
+                if value is not None:  # without a value it does not change
                     asked[what.lower()][name] = value
                 n += 1
         self.change_sets.append(asked)

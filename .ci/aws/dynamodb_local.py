@@ -11,7 +11,7 @@ from servers import ROOT, free_port, process
 
 
 class Table:
-    """The tables as template.yaml defines them with its defaults; what is read and written is the sessions table."""
+    """The tables as template.yaml defines them with its defaults. The methods read and write the sessions table."""
 
     def __init__(self, port):
         self.client = boto3.client(

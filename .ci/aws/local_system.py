@@ -9,7 +9,7 @@ from servers import built, free_port, process
 
 
 class LocalSystem:
-    """A running one, as the control API shows it."""
+    """A running local system, through its control API."""
 
     def __init__(self, port, ssm_port, ec2_port):
         self.address = f"http://127.0.0.1:{port}"
@@ -26,7 +26,7 @@ class LocalSystem:
         return [host["HostId"] for host in self.control("GET", "hosts")]
 
     def host_of(self, session_id):
-        """The host that a session runs on, and the session as the host shows it; None where it does not run."""
+        """The host that a session runs on, and the session as the host shows it; None if it does not run."""
         for host in self.control("GET", "hosts"):
             for session in host["Sessions"] or []:
                 if session["Id"] == session_id:
@@ -51,5 +51,5 @@ def running(**settings):
 
 
 def idle():
-    """One whose own functions, which have a table of their own, leave the hosts alone."""
+    """A local system whose functions, which have their own table, do not use the hosts."""
     return running(**{f"{task}_EVERY": "24h" for task in ("DELETIONS", "INVENTORY", "IDLE")})

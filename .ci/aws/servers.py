@@ -1,4 +1,4 @@
-"""Servers that checks start for themselves, and stop."""
+"""Servers that checks start and stop."""
 
 import contextlib
 import fcntl
@@ -16,16 +16,17 @@ import urllib.request
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS_TO_START = 60
 
-# A check that is told to end (.ci/checks, a CI that is cancelled) stops its servers first.
+# A check that gets SIGTERM (.ci/checks, a cancelled CI) stops its servers first.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
 
-# Servers of this machine are not behind the proxy that a company's machines have in their environment.
+# Servers of this machine are not behind a company's proxy in the environment.
 os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost")))
 os.environ["NO_PROXY"] = os.environ["no_proxy"]
 
 
 def built(name):
-    """A program of internal/, built: the file. Of several checks, the first builds it, and the others find that it is there."""
+    """A program of internal/, built: the file. Of several checks, the first builds it, and the others find that it is
+    there."""
     file = ROOT / "build" / "checks" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{file}.lock", "w") as lock:
@@ -41,7 +42,7 @@ def free_port():
 
 
 def answers(port):
-    """The local system takes its port before it has started; then it answers."""
+    """The local system opens its port before it has started; it answers later."""
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=SECONDS_TO_START)
     except urllib.error.HTTPError:
@@ -53,8 +54,8 @@ def answers(port):
 
 @contextlib.contextmanager
 def process(what, command, port, **environment):
-    """Runs a server until the end of the block; it has started when it answers HTTP on the port. Yields a function for what it
-    has printed so far."""
+    """Runs a server until the end of the block; it has started when it answers HTTP on the port. Yields a function for what
+    it has printed so far."""
     with tempfile.NamedTemporaryFile("w+") as output:
         printed = pathlib.Path(output.name).read_text
         server = subprocess.Popen(

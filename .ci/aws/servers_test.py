@@ -1,4 +1,4 @@
-"""Servers are found whatever proxy the environment names, and none outlives its check."""
+"""Servers are reached with any proxy in the environment, and each ends with its check."""
 
 import os
 import pathlib

@@ -25,7 +25,7 @@ HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"
 # Beyond the model: errors of all operations (Systems Manager API reference, "Common Errors").
 COMMON_ERRORS = {"ValidationException", "AccessDeniedException", "SerializationException"}
 
-# What exists in the services, but is not simulated: it says so.
+# The answer for parts of the services that are not simulated.
 NOT_SIMULATED = "not on this machine"
 
 
@@ -68,7 +68,7 @@ class SystemsManager:
 
 
 def unlike(shape, value, path):
-    """What an answer has that its shape does not."""
+    """The differences between an answer and its shape."""
     kinds = {"string": str, "boolean": bool, "integer": int, "long": int, "timestamp": (int, float),
              "structure": dict, "map": dict, "list": list}
     if not isinstance(value, kinds[shape.type_name]) or isinstance(value, bool) != (shape.type_name == "boolean"):
@@ -95,7 +95,7 @@ def unlike(shape, value, path):
 def variants(shape, value):
     """Values at the limits of a shape and beyond them: (what, value, whether the model allows it).
 
-    The value given is a good one, or None where there is none to begin with.
+    The given value is valid, or None if there is none.
     """
     limits = shape.metadata
     low, high = limits.get("min"), limits.get("max")
@@ -111,7 +111,7 @@ def variants(shape, value):
                 continue
             text = ((value or "x") + "1" * n)[:n]
             if good and fits and not fits.search(text):
-                continue  # a length that the pattern knows better
+                continue  # the pattern decides about the length
             yield f"{n} characters", text, good
         if fits and not fits.search("no \x07 such"):
             yield "other than the pattern", "no \x07 such", False
@@ -138,7 +138,7 @@ def variants(shape, value):
 
 
 def many(shape, value, n):
-    """A list of so many items like the first of the value, which differ if they are texts."""
+    """A list of that many items like the first of the value. Texts differ from each other."""
     first = value[0]
     if shape.member.type_name == "string":
         return [first] + [f"{first[:-4]}{i:04d}" if first.startswith("i-") else f"{first}{i}" for i in range(1000, 1000 + n - 1)]
@@ -146,12 +146,12 @@ def many(shape, value, n):
 
 
 def compare(ssm, operation, base):
-    """Every fault that shows in requests made of a good one."""
+    """Every fault in the answers to variants of a good request."""
     shape = ssm.model.operation_model(operation).input_shape
     declared = {error.name for error in ssm.model.operation_model(operation).error_shapes} | COMMON_ERRORS
     tried = [("a good request", base, True)]
     tried += [(f"without {name}", {k: v for k, v in base.items() if k != name}, False) for name in shape.required_members]
-    tried += [("a member that there is not", base | {"NoSuchMember": "x"}, None)]
+    tried += [("an unknown member", base | {"NoSuchMember": "x"}, None)]
     for name, member in shape.members.items():
         tried += [(f"{name}: {what}", base | {name: value}, good) for what, value, good in variants(member, base.get(name))]
     for what, request, good in tried:
@@ -167,11 +167,11 @@ def compare(ssm, operation, base):
             if good and for_its_shape or what == "a good request":
                 yield f"{where}: the model allows it, but: {refusal}"
             if good is False and not for_its_shape:
-                yield f"{where}: refused, but not for its shape: {refusal}"
+                yield f"{where}: refused, but not because of its shape: {refusal}"
         else:
             yield from (f"{where}: {fault}" for fault in unlike(ssm.model.operation_model(operation).output_shape, answer, "the answer"))
             if good is False:
-                yield f"{where}: the model forbids it, and it was taken: {json.dumps(request)[:200]}"
+                yield f"{where}: the model forbids it, but it was accepted: {json.dumps(request)[:200]}"
 
 
 def systems_manager(address):
@@ -222,7 +222,7 @@ def ec2(address):
         ("a malformed ID", {"InstanceId.1": "console"}, "InvalidInstanceID.Malformed"),
         ("MaxResults 4", {"MaxResults": "4"}, "InvalidParameterValue"),
         ("MaxResults 1001", {"MaxResults": "1001"}, "InvalidParameterValue"),
-        ("a parameter that there is not", {"NoSuch": "1"}, "UnknownParameter"),
+        ("an unknown parameter", {"NoSuch": "1"}, "UnknownParameter"),
     ):
         status, answer = call(**form)
         if status != 400 or [e.text for e in answer.iter("Code")] != [code]:

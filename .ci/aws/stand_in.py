@@ -1,5 +1,5 @@
-"""A stand-in for AWS: one address for every service that the checks call. It answers what they ask and refuses the rest.
-Programs use it through AWS_ENDPOINT_URL."""
+"""A stand-in for AWS: one address for every service that the checks call. It answers the calls of the checks and refuses
+others. Programs use it through AWS_ENDPOINT_URL."""
 
 import contextlib
 import http.client
@@ -13,15 +13,15 @@ from cloudformation import CloudFormation, response
 
 BUCKET = "sam-artifacts"
 
-# The query API sends no name of the service; its version tells (botocore/data/SERVICE/VERSION).
+# The query API does not send the service's name; its version identifies it (botocore/data/SERVICE/VERSION).
 BY_VERSION = {"2010-05-15": "CloudFormation", "2011-06-15": "STS", "2010-05-08": "IAM", "2016-11-15": "EC2"}
 
-# What makes a host ready (README.md), which needs no more than an answer.
+# The calls that prepare a host, which only need an answer.
 HOST_SETUP = {
     "CreateRole", "AttachRolePolicy", "CreateInstanceProfile", "AddRoleToInstanceProfile", "GetInstanceProfile",
     "AssociateIamInstanceProfile", "CreateTags",
 }
-RULE_SETUP = {"PutRolePolicy"}  # what lets EventBridge Scheduler invoke cleanup
+RULE_SETUP = {"PutRolePolicy"}  # the role by which EventBridge Scheduler invokes cleanup
 
 
 class Aws:
@@ -32,11 +32,11 @@ class Aws:
         self.client_secret = ""  # of the stack's client
         self.regions = set()  # that calls were signed for
         self.invoked = []  # function and payload of each call of Lambda
-        self.ports = {}  # of services on this machine, which answer in place of the stand-in
-        self.command_ids = []  # commands that Systems Manager on this machine took
+        self.ports = {}  # of services on this machine, which answer instead of the stand-in
+        self.command_ids = []  # commands that Systems Manager on this machine accepted
 
     def environment(self):
-        """What makes a program take this for AWS."""
+        """The variables that make a program call the stand-in."""
         return {
             "AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local", "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "SAM_CLI_TELEMETRY": "0",
@@ -44,7 +44,7 @@ class Aws:
         }
 
     def object_of(self, uri):
-        """What an s3:// URI names."""
+        """The object of an s3:// URI."""
         return self.objects[uri.removeprefix("s3://")]
 
     def answer(self, method, path, headers, body):
@@ -149,13 +149,13 @@ def running(address="127.0.0.1"):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # botocore waits for "100 Continue" before it sends an object
-        disable_nagle_algorithm = True  # headers and body are two packets, of which the second waits 40 ms else
+        disable_nagle_algorithm = True  # headers and body are two packets; without this the second waits 40 ms
 
         def handle_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             try:
                 status, kind, content = aws.answer(self.command, self.path, self.headers, body)
-            except Exception as problem:  # it must reach whoever reads the check's output
+            except Exception as problem:  # it must appear in the check's output
                 status, kind, content = 400, "text/plain", str(problem).encode()
                 print(f"stand-in for AWS: {type(problem).__name__}: {problem}", flush=True)
             self.send_response(status)

@@ -1,4 +1,4 @@
-"""Clients generated from the contract, against the local system: what programs written for Session Manager do."""
+"""Clients generated from the contract, against the local system: the calls of programs for Session Manager."""
 
 import contextlib
 import datetime
@@ -13,7 +13,7 @@ import swagger_client
 from local_broker import TOKEN, until
 from swagger_client import ApiException, CancelDeletionRequestData, DeleteSessionRequestData, DescribeSessionsRequestData, ErrorResponse, KeyValuePair
 
-# What Research and Engineering Studio compares, to the letter.
+# Research and Engineering Studio compares this text.
 DOES_NOT_EXIST = "The requested dcvSession does not exist"
 
 HOST = "i-0a1b2c3d4e5f60001"  # of the demo fleet
@@ -46,7 +46,8 @@ def states(*ids):
 
 
 def are_gone(*ids):
-    """As a client that polls sees it: Session Manager shows a deleted session for a while, then no more."""
+    """Whether a polling client sees that they are gone: Session Manager shows a deleted session for some time, then no
+    more."""
     return set(states(*ids).values()) <= {"DELETED"}
 
 
@@ -65,7 +66,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(broker.host_of("two-1"), (None, None))
 
     def test_what_is_deleted_already_counts_as_deleted(self):
-        # Research and Engineering Studio's rule; it leaves Force open.
+        # Research and Engineering Studio's rule, which does not set Force.
         self.start("again")
         ended = set()
         for _ in range(2):
@@ -81,7 +82,7 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(states("others"), {"others": "READY"})
 
     def test_clients_that_force_every_delete(self):
-        # DCV Access Console and Research and Engineering Studio do.
+        # As DCV Access Console and Research and Engineering Studio do.
         lost = "i-0c0000000000000f1"
         self.start("forced-1")
         self.start("forced-2", host=lost)

@@ -1,5 +1,5 @@
 """A program like those in Session Manager's developer guide ("Example API request", DeleteSessions, DescribeSessions):
-the same package, classes, parameters and steps, with the broker's address and credentials given from outside."""
+the same package, classes, parameters and steps, with the broker's address and credentials as arguments."""
 
 import base64
 import json

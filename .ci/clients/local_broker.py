@@ -1,4 +1,4 @@
-"""The local system with a token that clients must have, and a way to wait for what it does."""
+"""The local system with a token that clients must have, and a function that waits for it."""
 
 import time
 
@@ -13,7 +13,7 @@ def running(**settings):
 
 
 def until(what, question):
-    """Asks until the answer is true, and returns it."""
+    """Calls the function until its result is true, and returns it."""
     deadline = time.monotonic() + SECONDS_TO_WAIT
     while not (answer := question()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know from the contract, and one check of our own."""
+"""The rules that the contract cannot express, and one check of our own."""
 
 import ast
 import threading
@@ -23,8 +23,8 @@ ast.parse = parse_alone
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes what the contract calls valid so: it can count an ID's characters, but not its bytes, it knows nothing of what
-    goes with what in entries, and only an answer brings a NextToken."""
+    """Makes valid requests of those that are valid by the contract: it limits an ID's characters, but not its bytes, it does
+    not say which fields of entries exclude each other, and a NextToken must come from an answer."""
     if not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, list):
@@ -43,7 +43,7 @@ def with_short_ids(fields):
 
 
 def without_contradictions(entries):
-    """Force goes without a grace period, a message with one, and entries for one session ask for the same."""
+    """Force excludes a grace period, a message needs one, and entries for one session must be equal."""
     first = {}
     for entry in entries:
         waits = entry.get("GracePeriodSeconds") and not entry.get("Force")

@@ -1,7 +1,5 @@
-"""Runs schemathesis on the contract, as the local system serves it, and on the local system: every route, every check.
-First every border that the contract draws, from both sides; then, for a while, whatever comes to mind.
-
-Arguments go to schemathesis."""
+"""Runs schemathesis with the contract that the local system serves, on the local system: every route, every check. First all
+values at both sides of the contract's limits; then random ones for some time. Arguments go to schemathesis."""
 
 import os
 import pathlib
@@ -15,10 +13,10 @@ HERE = pathlib.Path(__file__).parent
 SEED = "20261124"
 SECONDS_TO_FUZZ = "30"
 
-# API Gateway decides this one: it answers 404 where schemathesis wants 405. The hooks have a check in its place.
+# API Gateway answers 404 where schemathesis expects 405. The hooks have a check for that instead.
 NOT_OURS = "unsupported_method"
 
-# With a limit on its time the first would stop at a part of the borders.
+# With a time limit the first would test only a part of the limits.
 RUNS = (
     ["--phases", "examples,coverage"],
     ["--phases", "fuzzing", "--max-time", SECONDS_TO_FUZZ],

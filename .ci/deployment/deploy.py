@@ -1,8 +1,8 @@
 """Builds and deploys a stack; `make deploy` runs it, and its variables are make's.
 
 The first time, at a terminal, SAM asks for the region and each parameter, and keeps the answers in samconfig.toml, in a
-section named after the stack. From then on that section is what is deployed: parameters and tags given to make are taken
-into it. Where there is none (a pipeline, say), parameters that are not given stay as they are in the stack, or are the
+section named after the stack. Later runs deploy that section: parameters and tags given to make are added to it. Where there
+is none (a pipeline, say), parameters that are not given stay as they are in the stack, or are the
 template's defaults. The region is the environment's, if it names one, as for every other command.
 """
 
@@ -21,7 +21,7 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 
 SAM = pathlib.Path(sys.executable).parent / "sam"
 
-# CloudFormation hands a stack's tags on to everything in it that can have tags.
+# CloudFormation passes a stack's tags on to all its resources that can have tags.
 TAGS_OF_ALL = {"Project": "dcv-session-broker"}
 
 ARCHITECTURE = "arm64"  # unless chosen
@@ -32,7 +32,7 @@ def variable(name):
 
 
 def pairs(text, kind):
-    """What samconfig.toml has as SAM's list of Key=Value: a text, or a list of texts."""
+    """SAM's list of Key=Value in samconfig.toml: a text, or a list of texts."""
     return dict(kind.convert(text, None, None)) if text else {}
 
 
@@ -44,35 +44,35 @@ def pair(argument):
 
 
 def quoted(values):
-    """The same, as an argument for each. SAM takes the quotes off again, and the backslash before one in between."""
+    """The same, as an argument for each. SAM removes the quotes, and a backslash before a quote inside."""
     return ['{}="{}"'.format(key, value.replace('"', '\\"')) for key, value in values.items()]
 
 
 class Build:
-    """A folder with a template: one that `sam build` or `make release` made, or this checkout."""
+    """A folder with a template: the result of `sam build` or `make release`, or this checkout."""
 
     def __init__(self, folder):
         self.template = pathlib.Path(folder, "template.yaml")
         if not self.template.exists():
-            sys.exit(f"deploy: {folder} has no template.yaml: BUILT is a folder that a release was unpacked into")
+            sys.exit(f"deploy: {folder} has no template.yaml: BUILT must be the folder of an unpacked release")
         self.content = yaml_parse(self.template.read_text())
         self.architectures = self.content["Parameters"]["Architecture"]["AllowedValues"]
 
     def check_names(self, parameters):
-        """Ends the program where the template has no such parameter: SAM would ignore it, and say nothing."""
+        """Ends the program if the template has no such parameter: SAM would ignore it without a message."""
         for name in parameters:
             if name not in self.content["Parameters"]:
                 near = difflib.get_close_matches(name, self.content["Parameters"], 1)
                 sys.exit(f"deploy: the template has no parameter {name}" + (f": is it {near[0]}?" if near else ""))
 
     def pin(self, architecture):
-        """Has CloudFormation refuse the other processor, which SAM's questions offer still: nothing here is built for it."""
+        """Makes CloudFormation refuse the other processor, which SAM's questions still offer: the build is not for it."""
         self.content["Parameters"]["Architecture"] |= {"AllowedValues": [architecture], "Default": architecture}
         self.template.write_text(yaml_dump(self.content))
 
 
 class Section:
-    """What samconfig.toml has for a stack."""
+    """The section of a stack in samconfig.toml."""
 
     def __init__(self, file, stack):
         self.file, self.stack = pathlib.Path(file), stack
@@ -91,14 +91,14 @@ class Section:
 
 
 def check_credentials(region, profile, guided):
-    """Ends the program if nothing can be deployed: a build takes minutes."""
+    """Ends the program before the build, which takes minutes, if AWS cannot be called."""
     try:
         session = boto3.Session(region_name=region, profile_name=profile)
         if session.get_credentials() is None:
             sys.exit("deploy: there are no credentials for AWS: set AWS_PROFILE, or log in (aws sso login)")
         if session.region_name:
             session.client("sts").get_caller_identity()
-        elif not guided:  # else SAM asks for it
+        elif not guided:  # otherwise SAM asks for it
             sys.exit("deploy: there is no region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
         return session
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as refusal:
@@ -106,34 +106,35 @@ def check_credentials(region, profile, guided):
 
 
 def check_index_step(session, stack, parameters, template):
-    """Ends the program if a step of IndexStep would be skipped. DynamoDB refuses that too, minutes later and in other words."""
+    """Ends the program if a step of IndexStep would be skipped. DynamoDB also refuses that, but minutes later and in other
+    words."""
     try:
         (there,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-        return  # there is no such stack, or nobody may look
+        return  # there is no such stack, or it may not be read
     if there["StackStatus"] == "REVIEW_IN_PROGRESS":
-        return  # nothing of it was made
+        return  # it has no resources
     deployed = {p["ParameterKey"]: p.get("ParameterValue") for p in there.get("Parameters", [])}
     if reason := skipped_index_step(stack, deployed, parameters, template):
         sys.exit(f"deploy: {reason}")
 
 
 def skipped_index_step(stack, deployed, parameters, template):
-    """Why the update skips a step of the stack, which was deployed with those parameters; nothing if it does not."""
+    """Why the update skips a step of a stack that was deployed with those parameters; nothing if it does not."""
     now = int(deployed.get("IndexStep", "0"))  # stacks from before the parameter are at the first
     named = parameters.get("IndexStep") or deployed.get("IndexStep") or "4"
-    wanted = int(named) if named.isdigit() else now  # CloudFormation says what it can be
+    wanted = int(named) if named.isdigit() else now  # CloudFormation refuses other values
     older = "IndexStep" not in template["Parameters"]
     if older and now > 0:
         return (
-            f"the indexes of {stack} are at step {now}, and the release that is to be deployed knows step 0 only: deploy the "
+            f"the indexes of {stack} are at step {now}, and the release to deploy has only step 0: deploy the "
             f"newer one with PARAMETERS='IndexStep={now - 1}' first, down to 0 (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
         )
     if older or abs(wanted - now) <= 1:
         return None
     following = now + 1 if wanted > now else now - 1
     if "IndexStep" not in deployed:
-        following = 0  # the new release first, and no index with it
+        following = 0  # the new release first, without a change of an index
     return (
         f"the indexes of {stack} are at step {now}, and an update makes or deletes one index only: deploy with "
         f"PARAMETERS='IndexStep={following}' before step {wanted} (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
@@ -158,11 +159,11 @@ def main():
     tags = TAGS_OF_ALL | section.tags | dict(given.tags)
     guided = {"yes": True, "no": False, "": not section.exists and sys.stdin.isatty()}[variable("GUIDED")]
 
-    region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # of which SAM knows the second, and only if none is saved
+    region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION")  # SAM uses only the second, and only if no region is saved
     session = check_credentials(region or section.settings.get("region"), section.settings.get("profile"), guided)
     folder = variable("BUILT")
     build = Build(folder or ".")
-    build.check_names(dict(given.parameters))  # samconfig.toml may have those of a newer release
+    build.check_names(dict(given.parameters))  # samconfig.toml may have parameters of a newer release
     if session.region_name:
         check_index_step(session, stack, parameters, build.content)
 
@@ -186,7 +187,7 @@ def main():
     if region:
         command += ["--region", region]
     if not guided and not sys.stdin.isatty():
-        command.append("--no-confirm-changeset")  # nobody is there to be asked
+        command.append("--no-confirm-changeset")  # there is no terminal to ask on
     if guided:
         command += ["--guided", "--confirm-changeset"]
     status = subprocess.run(command).returncode

@@ -1,4 +1,4 @@
-"""`make deploy`, as far as it goes without an account: what SAM uploads, and the change sets that it asks for."""
+"""`make deploy` without an account: what SAM uploads, and the change sets that it creates."""
 
 import io
 import json
@@ -46,8 +46,8 @@ class DeploymentTest(unittest.TestCase):
         return subprocess.run(command, cwd=ROOT, env=set_ones, input=answers, capture_output=True, text=True, timeout=300)
 
     def of_no_functions(self):
-        """A build of this template whose functions are empty, where only what is asked for matters. SAM reads a template five
-        times for a deployment, JSON far faster than YAML, and packs functions."""
+        """A build of this template with empty functions, for tests of the requests only. SAM reads a template five times for
+        a deployment, JSON far faster than YAML, and packs functions."""
         build = self.folder / "of-no-functions"
         for function in template_expansion.of_type(template_expansion.read(BUILT), "AWS::Serverless::Function").values():
             (build / function["Properties"]["CodeUri"]).mkdir(parents=True)
@@ -56,7 +56,8 @@ class DeploymentTest(unittest.TestCase):
         return build
 
     def deploy(self, *settings, built=".aws-sam/arm64", answers="", says="", **variables):
-        """The change set that it comes to, which is executed. The regions of deployment and other commands are told where they differ."""
+        """The change set that is executed. A message tells if the region of the deployment differs from that of the other
+        commands."""
         done = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={built}", f"SAMCONFIG={self.samconfig}", *settings, answers=answers, **variables)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-1000:])
         self.assertEqual((says in done.stdout, "other commands" in done.stdout), (True, says != ""), done.stdout)
@@ -76,7 +77,7 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual((changed["type"], changed["parameters"]), ("UPDATE", wanted))
         self.assertEqual(changed["tags"], {"Project": "dcv-session-broker", "CostCenter": "42"})
 
-        # The region is the environment's, as for every other command, and not the one that was saved.
+        # The region is the environment's, as for every other command, not the saved one.
         self.aws.regions.clear()
         again = self.deploy(built=build, AWS_REGION="eu-central-2")
         self.assertEqual(self.aws.regions, {"eu-central-2"})
@@ -84,7 +85,7 @@ class DeploymentTest(unittest.TestCase):
 
         own = self.deploy("PARAMETERS=Issuer=https://login.example.com Audience=one,two Scope=desktops", built=build)
         self.assertEqual([own["parameters"][name] for name in ("Issuer", "Audience", "Scope")], ["https://login.example.com", "one,two", "desktops"])
-        # Without a region in the environment it is the one that was saved, and the profile's is the other commands'.
+        # Without a region in the environment it is the saved one, and the other commands use the profile's.
         self.aws.regions.clear()
         elsewhere = self.folder / "config"
         elsewhere.write_text("[default]\nregion = eu-west-1\n")
@@ -167,7 +168,7 @@ class DeploymentTest(unittest.TestCase):
                 self.check_template(packaged.read_text(), architecture)
 
     def check_template(self, text, architecture):
-        """It passes the same checks as template.yaml, and each of its functions is there, for this processor."""
+        """It passes the same checks as template.yaml, and each of its functions exists, for this processor."""
         self.assertLess(len(text.encode()), LARGEST_TEMPLATE_BYTES)
         functions = template_expansion.of_type(template_expansion.read(text), "AWS::Serverless::Function")
         self.assertEqual(len(functions), len(list((ROOT / "functions").iterdir())))
@@ -198,7 +199,7 @@ class DeploymentTest(unittest.TestCase):
         self.assertEqual(len(list((ROOT / "build" / "release").glob("dcv-session-broker-*.tar.gz"))), 2)
 
     def test_the_program_of_a_release_says_which_it_is(self):
-        (archive,) = (ROOT / "build" / "release").glob("dcvbroker-*.tar.gz")  # .ci/deployment/check has it packed for this platform
+        (archive,) = (ROOT / "build" / "release").glob("dcvbroker-*.tar.gz")  # .ci/deployment/check packs it for this platform
         with tarfile.open(archive) as packed:
             packed.extractall(self.folder, filter="data")
         program = self.folder / archive.name.removesuffix(".tar.gz") / "dcvbroker"
@@ -207,7 +208,7 @@ class DeploymentTest(unittest.TestCase):
 
 
 def versions(template):
-    """Those that the stack and its functions say they are."""
+    """The versions that the stack and its functions name."""
     expanded = template_expansion.expand(template)
     functions = template_expansion.of_type(expanded, "AWS::Lambda::Function").values()
     return {expanded["Outputs"]["Version"]["Value"]} | {f["Properties"]["Environment"]["Variables"]["VERSION"] for f in functions}

@@ -1,4 +1,4 @@
-"""The notes of a release, of repositories that are made for it."""
+"""The notes of a release, for repositories that the test makes."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ class NotesTest(unittest.TestCase):
 
     def setUp(self):
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
-        # Without settings of this machine's.
+        # Without the settings of this machine.
         someone = {f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "GIT_CONFIG_NOSYSTEM": "1", **someone}
         self.git("init", "--quiet", "--initial-branch=main")

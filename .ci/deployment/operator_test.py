@@ -1,5 +1,5 @@
-"""`dcvbroker` from an empty folder, `make smoke` and `make doctor` against the system on one machine, and `make redrive` against a
-stand-in for AWS, as an operator types them."""
+"""`dcvbroker` from an empty folder, `make smoke` and `make doctor` against the system on one machine, and `make redrive`
+against a stand-in for AWS, as an operator runs them."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ class OperatorTest(unittest.TestCase):
         return make("doctor", self.url, *arguments)
 
     def await_inventory(self):
-        """What hosts answered shows whether their dcv does."""
+        """The inventories show whether the hosts' dcv answers."""
         self.system.control("POST", "cleanup/inventory")
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -80,9 +80,9 @@ class OperatorTest(unittest.TestCase):
         done = self.doctor()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("0 faults", done.stdout)
-        for ail, mend, named, says in (
+        for breaks, repairs, named, says in (
             (["untag"], ["tag"], True, f"FAULT   {HOST} lacks the tag DcvFleet=default"),
-            (["untag"], ["tag"], False, f"note    the fleet leaves out {HOST}"),
+            (["untag"], ["tag"], False, f"note    the fleet does not include {HOST}"),
             (["silence"], ["speak"], False, f"FAULT   {HOST} is ConnectionLost"),
             (["unmanage"], ["manage"], False, f"FAULT   {HOST} is not managed by Systems Manager: its instance profile"),
             (["unmanage", "take-profile"], ["manage", "give-profile"], False, f"FAULT   {HOST} is not managed by Systems Manager: it has no instance profile"),
@@ -90,14 +90,14 @@ class OperatorTest(unittest.TestCase):
             (["stop"], ["start"], False, f"note    {HOST} is stopped"),
         ):
             with self.subTest(says):
-                for action in ail:
+                for action in breaks:
                     self.system.control("POST", f"hosts/{HOST}/{action}")
                 done = self.doctor(*([f"HOSTS={HOST} {OTHER}"] if named else []))
                 self.assertEqual(done.returncode != 0, says.startswith("FAULT"), done.stdout + done.stderr)
                 said = " ".join(done.stdout.split())
                 self.assertIn(" ".join(says.split()), said)
                 self.assertIn(f"ok {OTHER}: Linux", said)
-                for action in mend:
+                for action in repairs:
                     self.system.control("POST", f"hosts/{HOST}/{action}")
         self.assertIn("0 faults", self.doctor().stdout)
 

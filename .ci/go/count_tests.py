@@ -1,7 +1,7 @@
-"""Reads `go test -json` and prints what `go test` would, every 20 seconds what is running, and then how many tests passed,
-failed and skipped themselves. Ends in an error if any failed; with --all, for runs that must leave nothing out, also if any
-skipped itself. An event of the action "error" stands for a `go test` that ended in one, which it may do before it comes to
-any test."""
+"""Reads `go test -json` and prints what `go test` would, every 20 seconds the running tests, and at the end how many tests
+passed, failed and skipped themselves. Ends in an error if any failed; with --all, for runs that must leave nothing out, also
+if any skipped itself. An event of the action "error" stands for a `go test` that ended in one, which it may do before it
+comes to any test."""
 
 import collections
 import json
@@ -21,7 +21,7 @@ began = time.monotonic()
 
 
 def progress():
-    """Tells of each package the test that has run for longest, and how many others run in it."""
+    """Prints for each package the test that has run longest, and how many others run in it."""
     tests = collections.defaultdict(list)
     for package, test in list(running):
         if not any(other.startswith(test + "/") for of, other in list(running) if of == package):
@@ -57,7 +57,7 @@ for line in sys.stdin:
         running.pop((package, test), None)
         said = "".join(output.pop((package, test), []))
         if test is None:  # the package as a whole; one without tests skips itself
-            if action == "fail" and package not in with_failures:  # it was not built, or did not come to its end
+            if action == "fail" and package not in with_failures:  # it was not built, or did not end
                 count["fail"] += 1
                 said = "".join("".join(rest) for (of, _), rest in output.items() if of == package) + said
             if action != "skip":

@@ -1,4 +1,4 @@
-"""A Docker engine for `sam local invoke`: the one that answers, or one started here and stopped afterwards."""
+"""A Docker engine for `sam local invoke`: a running one, or one that is started here and stopped at the end."""
 
 import contextlib
 import io
@@ -10,8 +10,8 @@ import tarfile
 import tempfile
 import time
 
-# What SAM's runtime emulator needs of an image whose functions are static programs: a shell to start it, and the
-# programs with which SAM puts it into place. The official image has a whole system, of which nothing here is used.
+# What SAM's runtime emulator needs in an image whose functions are static programs: a shell to start it, and the
+# programs with which SAM installs it. The official image has a whole system, which is not used here.
 STAND_IN_IMAGE = "lambda-stand-in:local"
 STAND_IN_PROGRAMS = ("sh", "cat", "chmod", "ls", "mkdir", "mv")
 
@@ -20,7 +20,7 @@ SECONDS_TO_START = 60
 
 @contextlib.contextmanager
 def running():
-    """Sees to it that an engine answers, and that every program started from here finds it."""
+    """Makes sure that an engine answers, and that every program started from here finds it."""
     if docker("info", check=False).returncode == 0:
         yield
         return
@@ -85,6 +85,6 @@ def image():
 
 
 def host_address(image_name):
-    """The host's address as containers see it, by the name that they are given for it."""
+    """The name of the host for containers, with its address."""
     hosts = docker("run", "--rm", "--add-host", "host.docker.internal:host-gateway", image_name, "cat", "/etc/hosts")
     return next(line.split()[0] for line in hosts.stdout.decode().splitlines() if "host.docker.internal" in line)

@@ -1,5 +1,5 @@
-"""Runs every sample event through its function with `sam local`: as it stands, and, where it tells of something that must
-have happened before, once more with the names of what really did.
+"""Runs every sample event through its function with `sam local`: unchanged, and, if it is about something that must have
+happened before, once more with the names of what really happened.
 
 The functions are the ones that `sam build` made, in containers; the table is in DynamoDB Local; commands reach the
 simulated hosts of internal/local, which run the scripts of the documents for real.
@@ -31,23 +31,23 @@ SAM = pathlib.Path(sys.executable).parent / "sam"
 NOT_THERE = {"SessionId": "SessionIdabc", "FailureReason": "The requested dcvSession does not exist"}
 
 
-# A session of the demo fleet that no record tells of.
+# A session of the demo fleet without a record.
 UNLISTED = "unlisted"
 
 
 def time_text(ago=datetime.timedelta()):
-    """A time as the broker writes it, so long ago."""
+    """A time that long ago, as the broker writes it."""
     at = datetime.datetime.now(datetime.timezone.utc) - ago
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def requester(event):
-    """Whom the record names: the token's subject, which by client credentials is the client."""
+    """The requester in the record: the token's subject, which for client credentials is the client."""
     return event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {}).get("sub", "unknown")
 
 
 def wait_for_command(ssm_port, command_id, seconds=60):
-    """The invocations of a command, once every one has ended."""
+    """Waits until every invocation of a command has ended, and returns them."""
     ssm = boto3.client(
         "ssm", endpoint_url=f"http://127.0.0.1:{ssm_port}", region_name="us-east-1",
         aws_access_key_id="local", aws_secret_access_key="local",
@@ -62,7 +62,7 @@ def wait_for_command(ssm_port, command_id, seconds=60):
 
 
 class Story:
-    """The sample events in an order that makes sense, each a check of its own."""
+    """The sample events in a sensible order, each as a separate check."""
 
     def __init__(self, table, fleet, aws, invoke):
         self.table, self.fleet, self.aws, self.invoke = table, fleet, aws, invoke
@@ -71,7 +71,7 @@ class Story:
         assert self.host_id, "the local system has no session SessionId123"
 
     def list_session(self):
-        """Makes the record what it is when the session has just been listed."""
+        """Writes the record of a session that has just been listed."""
         self.table.put(
             SessionId="SessionId123", Owner="user1", HostId=self.host_id, LiveHostId=self.host_id,
             Type=self.session["Type"], CreationTime=self.session["CreationTime"], State="READY", NumOfConnections=0,
@@ -110,7 +110,7 @@ class Story:
         assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
 
     def describe(self, name, state):
-        """The one session, shown in that state."""
+        """Checks that one session is shown, in that state."""
         status, body = self.answer(name, "DescribeSessionsFunction")
         assert status == 200 and "NextToken" not in body, (status, body)
         [shown] = [s for s in body["Sessions"] if s["Id"] == "SessionId123"]
@@ -164,7 +164,7 @@ class Story:
         }, detail
 
     def ended_session_on_a_host_in_use(self):
-        """Of the host that the session was on, where another one lives now."""
+        """For the session's host, on which another session lives now."""
         event = self.event("ended-session")
         event[0]["dynamodb"]["NewImage"] = self.table.image("SessionId123")
         another = {"SessionId": "another", "Owner": "user2", "HostId": self.host_id, "LiveHostId": self.host_id, "State": "READY"}
@@ -203,10 +203,10 @@ class Story:
         assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
         invocations = wait_for_command(self.fleet.ssm_port, self.aws.command_ids[-1])
         assert [i["DocumentName"] for i in invocations] == ["NotifyDocument"], invocations
-        assert self.fleet.host_of("SessionId123") != (None, None), "the session is closed before its time"
+        assert self.fleet.host_of("SessionId123") != (None, None), "the session was closed before its close time"
 
     def cancel(self, name, cancelled):
-        """Of a deletion whose close is ten minutes ahead."""
+        """For a deletion whose close time is in ten minutes."""
         self.list_session()
         listed, closes = self.table.get("SessionId123"), time_text(-datetime.timedelta(minutes=10))
         waits = listed | {
@@ -240,7 +240,7 @@ class Story:
         assert len(self.aws.command_ids) == sent, "a forced delete sent a command"
 
     def cleanup(self, task, document, host_ids):
-        """Runs a task, which is to send one command to these hosts; the command's comment."""
+        """Runs a task that must send one command to these hosts; returns the command's comment."""
         sent = len(self.aws.command_ids)
         assert self.invoke("CleanupFunction", self.event(f"cleanup-{task}")) is None
         assert len(self.aws.command_ids) == sent + 1, self.aws.command_ids
@@ -368,9 +368,8 @@ class Story:
 
 
 class Sam:
-    """The SAM CLI, which invokes functions. It reads its modules and the template for seconds, so only the first event of each
-    function goes through `sam local invoke`; the others through a `sam local start-lambda`, which runs each in a container of
-    its own, too."""
+    """The SAM CLI, which invokes functions. It takes seconds to load, so only the first event of each function goes through
+    `sam local invoke`; the others go through a `sam local start-lambda`, which also runs each in its own container."""
 
     def __init__(self, folder, image, environment):
         self.folder = folder
@@ -390,7 +389,7 @@ class Sam:
             yield
 
     def alone(self, function, event):
-        """Whether it was invoked, what it answered, and what else was printed."""
+        """Whether it was invoked, its answer, and its other output."""
         event_file = self.folder / "event.json"
         event_file.write_text(event)
         done = subprocess.run([SAM, "local", "invoke", function, "--event", event_file, *self.options], cwd=self.folder, capture_output=True, text=True)
@@ -429,7 +428,7 @@ def main():
         "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1",
         "SAM_CLI_TELEMETRY": "0",
     }
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # by way of the blocks below, which stop servers
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # through the blocks below, which stop servers
     passed = failed = 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(container_engine.running())

@@ -5,10 +5,10 @@ import shutil
 
 from playwright.sync_api import expect, sync_playwright
 
-# Debian's, or what machines of GitHub's have: Ubuntu packages none.
+# Debian's, or those of GitHub's machines: Ubuntu has no package.
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 
-# Far longer than anything here takes: what is waited for comes, or something is broken.
+# Far longer than anything here takes: a time-out means a fault.
 expect.set_options(timeout=60_000)
 
 
@@ -27,8 +27,8 @@ def chromium():
 
 @contextlib.contextmanager
 def window(browser, address, state="live", **options):
-    """A window of its own on the page, with a list of what went wrong in it: errors, what its policy forbade, and
-    what it asked other servers for."""
+    """A new window with the page, and a list of its faults: errors, violations of its policy, and requests to other
+    servers."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
     context.set_default_timeout(60_000)
     page = context.new_page()

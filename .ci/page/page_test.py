@@ -1,4 +1,4 @@
-"""The page of the local system in Chromium: what a person sees and does there."""
+"""The page of the local system in Chromium: what a user sees and does."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def setUpModule():
 
 
 def paste(line):
-    """What a line that the page shows prints in a terminal."""
+    """The output of a command line of the page in a terminal."""
     environment = os.environ | {"TOKEN": TOKEN, "PATH": f"{programs}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", line], cwd=programs, env=environment, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
@@ -192,7 +192,7 @@ class PageTest(unittest.TestCase):
 
 
 class PageOfAStackTest(unittest.TestCase):
-    """What dcvbroker page serves, here of an API as a stack's."""
+    """The page of dcvbroker page, for an API like a stack's."""
 
     @classmethod
     def setUpClass(cls):

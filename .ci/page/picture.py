@@ -1,4 +1,5 @@
-"""Paints the page for README.md: the demo fleet, with a deletion that is stuck, one in its grace period, and some that have ended."""
+"""Takes the picture of the page for README.md: the demo fleet, with a stuck deletion, one in its grace period, and some that
+have ended."""
 
 import sys
 

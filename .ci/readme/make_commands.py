@@ -1,5 +1,5 @@
-"""The make commands of the files for people: that each is there, that what it sets is read by something, and that those which stand in
-blocks, to be copied, are run by a check."""
+"""Checks the make commands in the documents: each target exists, each variable is read by something, and those in blocks,
+which users copy, are run by a check."""
 
 import pathlib
 import re
@@ -8,7 +8,7 @@ import subprocess
 
 from servers import ROOT
 
-# Where `make ci` runs a target that is not a check by itself: the check, and what in which file does it.
+# Where `make ci` runs a target that is not a check itself: the check, and the file and text that runs it.
 RUN_BY = {
     "": ("readme", ".ci/readme/readme_check.py", '["make"]'),
     "run": ("readme", ".ci/readme/readme_check.py", '["make", "run"]'),
@@ -20,7 +20,7 @@ RUN_BY = {
     "delete-stack": ("stack-test", ".ci/stack/stack_test.py", 'make("delete-stack"'),
 }
 
-# Words in capitals that are no variables, and variables that others read.
+# Words in capitals that are no variables, and variables that other programs read.
 NO_VARIABLES = {"CREATING", "READY", "DELETING", "DELETED", "UNKNOWN", "GET", "PUT", "POST", "DELETE", "OPTIONS"}
 READ_BY_OTHERS = {"GODEBUG"}
 
@@ -29,7 +29,7 @@ SETTING = re.compile(r"([A-Z][A-Z_]*)=(.*)", re.DOTALL)
 
 
 def parse(command):
-    """Its targets, and what it sets, in front of make or behind. None if it is not make's."""
+    """Its targets, and the variables before and after make. None if it is not a make command."""
     words = shlex.split(command, comments=True)
     settings = {}
     while words and (setting := SETTING.fullmatch(words[0])):
@@ -66,13 +66,13 @@ class Commands:
         self.checks = set(dry(["ci"], {})[1].split(".ci/checks ", 1)[1].split())
 
     def is_read(self, targets, name, value):
-        """Whether make hands the variable on, or a program looks for it."""
+        """Whether make passes the variable on, or a program reads it."""
         shown = value or "as-README.md-says"
         status, printed, _ = dry(targets, {name: shown})
         return status == 0 and shown in printed or f'"{name}"' in self.programs or f"${{{name}" in self.programs or name in READ_BY_OTHERS
 
     def faults(self, command, to_be_run):
-        """What is wrong with a command of a block (to_be_run), or of a line."""
+        """The faults of a command in a block (to_be_run) or a line."""
         parsed = parse(command)
         if parsed is None:
             yield f"not a make target: {command}"
@@ -102,7 +102,8 @@ class Commands:
         return check in self.checks and does in (ROOT / file).read_text()
 
     def inline(self, text):
-        """The faults of what stands in backticks, each with its line. What a row of a table says is of the command in front."""
+        """The faults of texts in backticks, each with its line. In a row of a table they are about the command at its
+        beginning."""
         for number, line in enumerate(text.splitlines(), 1):
             of = []
             if row := re.match(r"\| `(make [a-z-]+)` \|", line):
@@ -114,6 +115,6 @@ class Commands:
                 name, _, value = found.partition("=")
                 if found in NO_VARIABLES or name in READ_BY_OTHERS:
                     continue
-                # Without a target's row it may be any target's.
+                # Outside such a row it may belong to any target.
                 if not (self.is_read(of, name, value.strip("'")) if of else f"$({name})" in self.makefile or f'"{name}"' in self.programs):
                     yield number, f"nothing reads {name}: {found}"

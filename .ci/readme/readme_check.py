@@ -26,7 +26,7 @@ NO_SOURCES = {".git", ".tools", ".aws-sam", "build"}
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
 SECONDS_TO_WAIT = 60
-# For older regions this aws command has an address of SQS of its own, whatever AWS_ENDPOINT_URL says
+# For older regions this aws command uses another address for SQS, regardless of AWS_ENDPOINT_URL
 # (awscli/customizations/overridesslcommonname.py).
 REGION = "eu-central-2"
 QUEUES = f"https://sqs.{REGION}.amazonaws.com/123456789012/"
@@ -39,7 +39,7 @@ ANY = [
 
 
 def documents():
-    """All of them. README.md is the first: what the others show goes on from there."""
+    """All documents. README.md is the first, since the others continue it."""
     found = []
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in NO_SOURCES]
@@ -54,18 +54,18 @@ def blocks(text):
 
 
 def nameless(text):
-    """The lines of blocks that do not say what is in them: nothing looks at those."""
+    """The lines of blocks without a language: nothing checks those."""
     fences = [(text[: match.start()].count("\n") + 1, match[1]) for match in re.finditer(r"^ *```(.*)$", text, re.MULTILINE)]
     return (line for line, language in fences[::2] if not language)
 
 
 def anchors(text):
-    """What GitHub calls the headings of a text in links."""
+    """GitHub's names of a text's headings in links."""
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*?) *$", text, re.MULTILINE)}
 
 
 def dead_links(file, text):
-    """The links of a file to files and headings of this project that are not there, with their lines."""
+    """A file's links to files and headings of this project that do not exist, with their lines."""
     for match in re.finditer(r"\]\(([^)\s]+)\)", text):
         path, _, anchor = match[1].partition("#")
         if ":" in path:
@@ -76,7 +76,7 @@ def dead_links(file, text):
 
 
 def in_order(told, printed):
-    """Whether each line that is told is printed, one after the other."""
+    """Whether each line of told is printed, in this order."""
     lines = iter(printed.splitlines())
     return all(any(matches("text", line, other) for other in lines) for line in told.splitlines() if line.strip())
 
@@ -164,7 +164,7 @@ class Check:
         self.run += 1
 
     def aws(self, files):
-        """files is, for each file, each block's place and commands."""
+        """files has, for each file, the place and the commands of each block."""
         port, dynamodb_port = free_port(), free_port()
         address = f"http://127.0.0.1:{port}"
         settings = {"PORT": str(port), "DYNAMODB_PORT": str(dynamodb_port), "STORE": "dynamodb", "TOKEN": TOKEN, "LOG": os.devnull}
@@ -188,7 +188,7 @@ class Check:
 
 
 def outputs_of_the_template(address):
-    """The stack's outputs by key, so that a name which the template does not have is not found."""
+    """The stack's outputs by key, so that a name that the template does not have is not found."""
     text = (ROOT / "template.yaml").read_text()
     names = re.findall(r"^  (\w+):$", text[text.index("\nOutputs:") :], re.MULTILINE)
     outputs = {name: name for name in names}
@@ -203,7 +203,7 @@ def check_file(check, file, output, address):
     text = (ROOT / file).read_text()
     found, of_aws = list(blocks(text)), []
     for line in nameless(text):
-        check.fault(f"{file}:{line}", "a block must say what is in it")
+        check.fault(f"{file}:{line}", "a block must name its language")
     for line, fault in check.commands.inline(text):
         check.fault(f"{file}:{line}", fault)
     for line, link in dead_links(file, text):

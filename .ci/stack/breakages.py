@@ -1,5 +1,5 @@
-"""Ways to break the template, each with the step of path.py that has to fail then: a step that does not notice proves nothing.
-What they change is the template as the SAM transform has made it."""
+"""Ways to break the template, each with the step of path.py that has to fail then: a step that does not notice proves
+nothing. They change the template after the SAM transform."""
 
 import copy
 import json
@@ -11,12 +11,12 @@ from deployed import Failure, Stack, expect
 def without_permission(resources):
     """delete-sessions may not write to the sessions table."""
     for statement in statements(resources["DeleteSessionsRole"]):
-        if "dynamodb:PartiQLUpdate" in statement.get("Action", ""):  # a list, or the one
+        if "dynamodb:PartiQLUpdate" in statement.get("Action", ""):  # a list, or a single one
             statement["Action"] = "dynamodb:PartiQLSelect"
 
 
 def with_another_filter(resources):
-    """session-stream is shown no confirmation."""
+    """session-stream receives no confirmation."""
     [wanted] = resources["SessionStreamFunctionConfirmations"]["Properties"]["FilterCriteria"]["Filters"]
     wanted["Pattern"] = wanted["Pattern"].replace('"Confirmation"', '"Confirmed"')
 
@@ -28,7 +28,7 @@ def with_another_scope(resources):
 
 
 def with_another_input(resources):
-    """The schedule of inventories has a task that there is not."""
+    """The schedule of inventories has an unknown task."""
     target = resources["CleanupFunctionInventory"]["Properties"]["Target"]
     target["Input"] = target["Input"].replace('"inventory"', '"inventories"')
 
@@ -44,11 +44,11 @@ def statements(role):
 
 
 def see_red(studio, breakage, expected):
-    """Deploys another stack, broken, and expects one step to fail. Returns what that said."""
+    """Deploys another stack, broken, and expects one step to fail. Returns the failure's text."""
     template = studio.template()
     before = copy.deepcopy(template["Resources"])
     breakage(template["Resources"])
-    expect(template["Resources"] != before, "the breakage breaks nothing: the template has changed")
+    expect(template["Resources"] != before, "the breakage changes nothing: the template has changed")
     name = breakage.__name__.replace("_", "-")
     s3, cloudformation = studio.client("s3"), studio.client("cloudformation")
     [bucket] = [b["Name"] for b in s3.list_buckets()["Buckets"]]  # sam's

@@ -1,5 +1,5 @@
-"""An AWS of this machine: MiniStack (emulator.py) with simulated hosts (internal/local), and what a new user has of it: a
-profile in a configuration, credentials, and certificates."""
+"""A simulated AWS: MiniStack (emulator.py) with simulated hosts (internal/local), and what a new user has: a profile in a
+configuration, credentials, and certificates."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ class Cloud:
         self.endpoint, self.proxy, self.folder, self.fleet, self.log = f"http://127.0.0.1:{port}", proxy, pathlib.Path(folder), fleet, log
 
     def user(self, region, of_profile):
-        """The environment of somebody whose profile names one region and whose shell another."""
+        """The environment of a user whose profile names one region and whose shell another."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         (home / "config").write_text(f"[profile work]\nregion = {of_profile}\n")
@@ -36,7 +36,7 @@ class Cloud:
         }
 
     def fire(self, schedule):
-        """Has the schedules fire whose names begin so."""
+        """Fires the schedules whose names have the prefix."""
         urllib.request.urlopen(urllib.request.Request(f"{self.endpoint}/_stack/schedules/{schedule}", b"", method="POST"))
 
 
@@ -48,7 +48,7 @@ def running():
         settings = KEY | {
             "GATEWAY_PORT": str(port), "HTTPS_PORT": str(proxy), "CERTIFICATES": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "BIND_HOST": "127.0.0.1", "MINISTACK_ACCOUNT_ID": ACCOUNT,
-            "AUTH": "true", "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": "60",  # the keys of tokens; 5 are too few on a busy machine
+            "AUTH": "true", "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": "60",  # seconds for the keys of tokens; 5 are too few on a busy machine
             "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": "WARNING", "PYTHONDONTWRITEBYTECODE": "1",
             "SSM_URL": f"http://127.0.0.1:{fleet.ssm_port}", "EC2_URL": f"http://127.0.0.1:{fleet.ec2_port}",
         }

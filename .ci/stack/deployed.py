@@ -12,11 +12,11 @@ import boto3
 import cloud
 
 class Failure(Exception):
-    """What a step expected and did not find."""
+    """A step did not find what it expected."""
 
 
 class Late(Failure):
-    """It may still come."""
+    """The same, but it may still come."""
 
 
 def expect(condition, found):
@@ -51,11 +51,11 @@ class Stack:
         return self.session.client(service, endpoint_url=self.aws.endpoint)
 
     def template(self):
-        """As the transforms have made it."""
+        """The template after the transforms."""
         return self.client("cloudformation").get_template(StackName=self.name, TemplateStage="Processed")["TemplateBody"]
 
     def physical(self, kind):
-        """The names of resources of that type, by their names in the template."""
+        """The physical names of resources of that type, by logical ID."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         resources = [r for page in pages for r in page["StackResourceSummaries"]]
         return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
@@ -65,7 +65,7 @@ class Stack:
         return self.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 
     def preflight(self, operation, origin):
-        """The origin that a browser may call it from, asked without a token."""
+        """The origin from which a browser may call it; the request has no token."""
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         try:
             with self.web.open(urllib.request.Request(f"{self.outputs['ApiUrl']}/{operation}", headers=headers, method="OPTIONS")) as answer:
@@ -113,7 +113,7 @@ class Stack:
         return {name: next(iter(value.values())) for name, value in item.items()}
 
     def lines(self, group):
-        """What a log group has, each line that is JSON."""
+        """The lines of a log group that are JSON."""
         events = self.client("logs").filter_log_events(logGroupName=group)["events"]
         return [json.loads(e["message"]) for e in events if e["message"].startswith("{")]
 

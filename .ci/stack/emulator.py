@@ -1,6 +1,6 @@
-"""MiniStack with what it lacks (gaps/), and the https addresses of AWS (https.py).
+"""MiniStack with additions for what it lacks (gaps/), and the https addresses of AWS (https.py).
 
-Its variables are MiniStack's, and: SSM_URL and EC2_URL, the simulated hosts; HTTPS_PORT, the proxy; CERTIFICATES, the
+Its variables are those of MiniStack, and: SSM_URL and EC2_URL, the simulated hosts; HTTPS_PORT, the proxy; CERTIFICATES, the
 folder that gets the authority's certificate."""
 
 import asyncio

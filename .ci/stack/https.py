@@ -1,5 +1,5 @@
-"""The https addresses of a stack: an HTTP proxy (HTTPS_PROXY) that is itself the server behind them, with a certificate
-authority of its own (SSL_CERT_FILE), and passes requests on to MiniStack. Any other address is refused."""
+"""The https addresses of a stack: an HTTP proxy (HTTPS_PROXY) that is itself the server of these addresses, with its own
+certificate authority (SSL_CERT_FILE), and passes requests on to MiniStack. Any other address is refused."""
 
 import datetime
 import http.client
@@ -25,7 +25,7 @@ SIGNS = x509.KeyUsage(
 
 
 def served(host):
-    """The host that MiniStack knows this one as, or None where there is no such API or user pool in that region."""
+    """MiniStack's name for this host, or None if there is no such API or user pool in that region."""
     if (found := API.fullmatch(host)) and (apigateway.find_api_scope(found[1]) or ("", ""))[1] == found[2]:
         return f"{found[1]}.execute-api.localhost"
     if found := LOGIN.fullmatch(host):
@@ -75,7 +75,7 @@ def serve(port, folder, ministack):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        inner = None  # the host that MiniStack knows, once the connection is a tunnel
+        inner = None  # MiniStack's name of the host, after the connection is a tunnel
 
         def do_CONNECT(self):
             host, _, wanted = self.path.partition(":")

@@ -1,4 +1,4 @@
-"""What a stack is for, in steps: from a token to DELETED. Each raises Failure where the stack does not do it."""
+"""The use of a stack, in steps: from a token to DELETED. Each raises Failure if the stack fails."""
 
 import time
 
@@ -8,7 +8,7 @@ HOST, SESSION, OWNER = "i-0a1b2c3d4e5f60001", "SessionId123", "user1"  # of the 
 SCOPE = "dcv-session-manager/sm_scope"
 
 PATIENCE = 60
-# A stack that is broken is not waited for: by now it would have done it many times.
+# For a broken stack a shorter wait is enough: a good one needs far less.
 IMPATIENCE = 5
 
 
@@ -22,7 +22,7 @@ def token(stack, patience):
 
 
 def api(stack, patience):
-    """Only who has a token is let in."""
+    """Only calls with a token are accepted."""
     head, body, signature = stack.token.split(".")
     for forged in ("x", f"{head}.{body}.{signature[::-1]}"):
         status, answer = stack.call("describeSessions", {}, token=forged)
@@ -31,7 +31,7 @@ def api(stack, patience):
 
 
 def inventory(stack, patience):
-    """The schedule has every host asked, and what they answer is listed."""
+    """The schedule sends an inventory to every host, and their sessions are listed."""
     done(stack, "inventory", patience)
 
     def listed():
@@ -55,7 +55,7 @@ def deletion(stack, patience):
 
 
 def deleted(stack, patience):
-    """By the table's stream; and everybody is told."""
+    """By the table's stream; and the end is announced."""
     eventually(lambda: stack.sessions(SessionIds=[SESSION])[SESSION]["State"] == "DELETED", patience)
 
 
@@ -66,8 +66,8 @@ def announcement(stack, patience):
 
 
 def done(stack, task, patience):
-    """Cleanup, invoked by the task's schedule, does it, and fails at none. The schedule fires again and again: the last lines of an
-    invocation may be in MiniStack's log only with the next one."""
+    """Cleanup, invoked by the task's schedule, runs it, without a failure. The schedule fires again and again: the last
+    lines of an invocation may be in MiniStack's log only with the next one."""
 
     def logged():
         lines = stack.log("cleanup")

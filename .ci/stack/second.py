@@ -1,4 +1,4 @@
-"""A second stack beside the first, with another value for every parameter: a new one gets its value here."""
+"""A second stack in the same account, with another value for every parameter: add the value of a new parameter here."""
 
 import json
 import time
@@ -11,7 +11,7 @@ EVERYTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Actio
 
 
 def settings(studio):
-    """The parameters, and how its clients get their tokens. What they name, another issuer among it, is made here."""
+    """The parameters, and how its clients get their tokens. It makes what they name, such as another issuer."""
     cognito = studio.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName="another")["UserPool"]["Id"]
     identifier, scope = SCOPE.split("/")
@@ -68,7 +68,7 @@ def network(ec2):
 
 
 def check_settings(stack, settings):
-    """Every parameter has a value of its own."""
+    """Every parameter has another value than its default."""
     parameters = stack.template()["Parameters"]
     same = [name for name, p in parameters.items() if name != "Architecture" and stack.parameters[name] == str(p.get("Default"))]
     expect(not same, f"parameters with their defaults: give them another value in {__file__}: {same}")
@@ -76,7 +76,7 @@ def check_settings(stack, settings):
 
 
 def check_resources(stack):
-    """What its settings change for AWS."""
+    """The settings' effects in AWS."""
     iam, functions = stack.client("iam"), stack.client("lambda")
     for role in stack.physical("AWS::IAM::Role").values():
         boundary = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})
@@ -103,7 +103,7 @@ def check_resources(stack):
 
 
 def check_queues(stack):
-    """They refuse requests without TLS, as all from here are."""
+    """They refuse requests without TLS, as all from here are sent."""
     sqs = stack.client("sqs")
     for queue in stack.physical("AWS::SQS::Queue").values():
         try:
@@ -114,7 +114,7 @@ def check_queues(stack):
 
 
 def use(stack, login):
-    """What its settings change for its clients."""
+    """The settings' effects for clients."""
     for origin, expected in (ORIGIN, ORIGIN), ("https://other.example.com", None):
         allowed = stack.preflight("deleteSessions", origin)
         expect(allowed == expected, f"AllowedOrigins: {origin}: {allowed}")

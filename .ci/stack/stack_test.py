@@ -1,5 +1,5 @@
-"""Deploys this project's stack to MiniStack, as a new user would, and does with it what it is for. Each step is printed with
-its time; the first that fails ends it."""
+"""Deploys this project's stack to MiniStack, as a new user would, and uses it. Each step is printed with its time; the first
+failure ends the test."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def step(name):
 
 
 class User:
-    """Types make commands, without a terminal, and with a profile of another region than the shell's."""
+    """Runs make commands, without a terminal, and with a profile of another region than the shell's."""
 
     def __init__(self, aws):
         self.environment = aws.user(REGION, OF_PROFILE)
@@ -53,7 +53,8 @@ class User:
 
 
 def packed(studio, folder):
-    """What the first make deploy has put into S3, for others: with the template in JSON, which SAM reads far faster."""
+    """The build that the first make deploy has put into S3, for other stacks: with the template in JSON, which SAM reads far
+    faster."""
     folder.mkdir()
     original = studio.client("cloudformation").get_template(StackName="studio", TemplateStage="Original")["TemplateBody"]
     (folder / "template.yaml").write_text(json.dumps(template_expansion.read(original)))
@@ -66,7 +67,7 @@ def deployed(aws, user):
         user.deploy("studio", {}, f"ARCHITECTURE={PROCESSOR}")
         studio = Stack(aws, "studio", REGION)
         expect(user.samconfig.read_text() == (ROOT / "samconfig.toml").read_text(), "samconfig.toml has changed")
-        # Nothing is built for the other processor, so the stack cannot be changed to it by a parameter.
+        # The build is for one processor, so a parameter cannot change the stack to the other.
         architecture = studio.template()["Parameters"]["Architecture"]
         expect((architecture["AllowedValues"], architecture["Default"]) == ([PROCESSOR], PROCESSOR), architecture)
     for of_path in path.STEPS:
@@ -90,10 +91,10 @@ def change(aws, user, studio, built):
         expect(changed.parameters == studio.parameters | settings, changed.parameters)
         expect(changed.record(path.SESSION)["State"] == "DELETED", changed.record(path.SESSION))
         expect(changed.variables("CleanupFunction")["LOG_LEVEL"] == "debug", changed.variables("CleanupFunction"))
-        path.schedules(changed, path.PATIENCE)  # with that of idle sessions, which was off
+        path.schedules(changed, path.PATIENCE)  # including the schedule of idle sessions, which was off
 
 
-def beside(aws, user, studio, built):
+def second_stack(aws, user, studio, built):
     with step("make deploy of a second stack, with other settings"):
         login, settings = second.settings(studio)
         user.deploy(second.NAME, settings, built)
@@ -131,7 +132,7 @@ def check(aws):
     break_it(studio)
     built = packed(studio, aws.folder / "built")
     change(aws, user, studio, built)
-    beside(aws, user, studio, built)
+    second_stack(aws, user, studio, built)
     operate(user, studio)
     with step("nothing was made in the profile's region"):
         elsewhere = studio.session.client("cloudformation", region_name=OF_PROFILE, endpoint_url=aws.endpoint)
@@ -140,7 +141,7 @@ def check(aws):
 
 
 def main():
-    socket.setdefaulttimeout(300)  # an emulator that answers nothing any more is a failure, with its output
+    socket.setdefaulttimeout(300)  # an emulator that does not answer is a failure, with its output
     began = time.monotonic()
     with contextlib.ExitStack() as ends:
         with step("start MiniStack and the simulated hosts"):

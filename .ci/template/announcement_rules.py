@@ -1,5 +1,5 @@
-"""What the way of template.yaml from the table's stream to the event bus and the audit trail must keep to: pipes lose nothing
-for a night, roles of pipes allow what a pipe does and nothing else, log groups take what rules send them.
+"""The rules for template.yaml's announcements, from the table's stream to the event bus and the audit trail: pipes lose
+nothing for a night, roles of pipes allow exactly what a pipe does, log groups accept what rules send them.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
@@ -10,16 +10,16 @@ from company_rules import USE_OF_A_KEY
 from function_rules import role_allows_just, role_is_taken_only_by, statements_of, text_of
 from template_expansion import as_list, of_type, referred
 
-# A stream forgets a record after 24 hours. A pipe tries until shortly before, so that what it gives up on still gets to its
-# queue, and at least for the night that it may take until somebody has mended what is missing.
+# A stream keeps a record for 24 hours. A pipe tries until shortly before, so that records that it gives up still get to its
+# queue, and at least for a night, in which no one may fix the cause.
 SHORTEST_TRY_SECONDS = 12 * 3600
 LONGEST_TRY_SECONDS = 24 * 3600 - 1800
 
-# Without a bound of their own, tries end with the record's age (EventBridge user guide, "Amazon EventBridge Pipes error
+# Without another bound, retries end with the record's age (EventBridge user guide, "Amazon EventBridge Pipes error
 # handling and troubleshooting": whichever is met first). How many fit into it is not documented.
 WITHOUT_BOUND = -1
 
-# How long a pipe waits for its enrichment. Not confirmed: no page of AWS's with it was found.
+# How long a pipe waits for its enrichment. Not confirmed: AWS does not document it.
 ENRICHMENT_SECONDS = 300
 
 
@@ -32,18 +32,18 @@ def pipes_outlast_a_night(template):
     for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
         stream = parameters_of(pipe)
         if referred(stream.get("DeadLetterConfig", {}).get("Arn")) not in queues:
-            yield f"{name}: what it gives up on goes nowhere"
+            yield f"{name}: records that it gives up are lost"
         age = stream.get("MaximumRecordAgeInSeconds", WITHOUT_BOUND)
         if age == WITHOUT_BOUND or age > LONGEST_TRY_SECONDS:
-            yield f"{name}: the stream forgets a record before the pipe gives it up, and its queue never gets it"
+            yield f"{name}: the stream drops a record before the pipe gives it up, so its queue never gets it"
         elif age < SHORTEST_TRY_SECONDS:
             yield f"{name}: gives up after {age} s, so a bus or a permission that is gone for a night loses events"
         if stream.get("MaximumRetryAttempts", WITHOUT_BOUND) != WITHOUT_BOUND:
             yield f"{name}: its retries may end before a night is over"
         if stream.get("BatchSize", 100) != 1:
-            yield f"{name}: one record that fails has others come again"
+            yield f"{name}: one record that fails repeats others"
         if stream.get("StartingPosition") != "TRIM_HORIZON":
-            yield f"{name}: records written while it is made or switched off are missed"
+            yield f"{name}: records that are written while it is created or switched off are missed"
 
 
 def enrichments_end_before_their_pipes(template):
@@ -57,7 +57,7 @@ def enrichments_end_before_their_pipes(template):
 
 
 def done_by(pipe):
-    """What a pipe from a stream does with its role (EventBridge user guide, "Amazon EventBridge Pipes permissions")."""
+    """The actions of a pipe from a stream with its role (EventBridge user guide, "Amazon EventBridge Pipes permissions")."""
     p = pipe["Properties"]
     table = referred(p["Source"])
     for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
@@ -76,8 +76,8 @@ def roles_of_pipes_allow_what_pipes_do(template):
         yield from role_is_taken_only_by(template, role, name, "pipes")
 
 
-# Who writes what rules send to a log group, and how (EventBridge user guide, "Use resource-based policies for Amazon
-# EventBridge", CloudWatch Logs permissions).
+# Which services write what rules send to a log group, and with which actions (EventBridge user guide, "Use
+# resource-based policies for Amazon EventBridge", CloudWatch Logs permissions).
 WRITERS = ("events.amazonaws.com", "delivery.logs.amazonaws.com")
 WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
 
@@ -98,9 +98,9 @@ def trails_outlive_stacks(template):
     for name in log_groups_of_rules(template):
         group = of_type(template, "AWS::Logs::LogGroup")[name]
         if group.get("DeletionPolicy") != "RetainExceptOnCreate" or group.get("UpdateReplacePolicy") != "Retain":
-            yield f"{name}: the audit trail goes with the stack, or with a replacement"
+            yield f"{name}: the audit trail is deleted with the stack, or by a replacement"
         if "AWS::StackId" not in text_of(group["Properties"].get("LogGroupName", "")):
-            yield f"{name}: a later stack of the same name could not make its own, since this one stays"
+            yield f"{name}: a later stack of the same name could not create its own, since this one stays"
 
 
 def log_groups_take_what_rules_send(template):

@@ -1,4 +1,4 @@
-"""Nobody reaches a function of the API without a token of the right issuer, audience and scope, whatever the parameters.
+"""With any parameters, a function of the API can be called only with a token of the right issuer, audience and scope.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html says what the gateway checks.
@@ -10,14 +10,14 @@ import re
 from intrinsics import Stack, Unresolved
 from template_expansion import of_type
 
-# The parameters that decide who is let in, each with its values that matter.
+# The parameters that decide about access, each with its relevant values.
 CHOICES = {
     "Issuer": ["", "https://login.example.com/tenant/"],
     "Audience": ["", "one", "one,two"],
     "Scope": ["", "dcv-session-manager/sm_scope", "desktops"],
 }
 
-# What a path of an OpenAPI document can have beside its methods.
+# Keys of a path in an OpenAPI document that are not methods.
 NOT_METHODS = {"parameters", "summary", "description", "servers"}
 
 
@@ -26,7 +26,7 @@ def combinations():
 
 
 def refusals(template, parameters, region="us-east-1"):
-    """Why CloudFormation makes no stack of these parameters: their patterns and the section Rules."""
+    """Why CloudFormation refuses these parameters: their patterns and the section Rules."""
     for name, value in parameters.items():
         if not re.fullmatch(template["Parameters"][name].get("AllowedPattern", ".*"), str(value)):
             yield f"{name} cannot be {value!r}"
@@ -53,11 +53,11 @@ def every_route_wants_a_token(template):
                 yield f"{name}: {shortcut} makes a route without an authorizer"
     for name, route in of_type(template, "AWS::ApiGatewayV2::Route").items():
         if route["Properties"].get("AuthorizationType") != "JWT" or not route["Properties"].get("AuthorizationScopes"):
-            yield f"{name}: the route has no authorizer, or wants no scope"
+            yield f"{name}: the route has no authorizer, or requires no scope"
     for name in of_type(template, "AWS::Lambda::Url"):
         yield f"{name}: a function's URL goes around the authorizer"
     for name in of_type(template, "AWS::ApiGateway::RestApi"):
-        yield f"{name}: is another API, whose authorizers nothing here looks at"
+        yield f"{name}: is another API, whose authorizers are not checked here"
     for name, permission in of_type(template, "AWS::Lambda::Permission").items():
         if permission["Properties"].get("Principal") in ("*", {"AWS": "*"}):
             yield f"{name}: anybody may invoke the function"
@@ -73,7 +73,7 @@ def routes(api):
 
 
 def lets_in_anybody(operation, schemes):
-    """What is wrong with the choices of a route's security, any one of which is enough to be let in."""
+    """The faults of the alternatives of a route's security, each of which is enough for access."""
     choices = operation.get("security", [])
     if not choices:
         yield "has no authorizer: anybody can call it"
@@ -85,11 +85,11 @@ def lets_in_anybody(operation, schemes):
             if authorizer.get("type") != "jwt":
                 yield f"has no authorizer of tokens: {scheme} is none"
             if not scopes:
-                yield "wants no scope: any token of the issuer gets in"
+                yield "requires no scope: any token of the issuer is accepted"
 
 
 def authorizers_ask_for_something(template, parameters):
-    """What is missing in the authorizers once the parameters are set and the conditions decided."""
+    """What is missing in the authorizers with these parameters and conditions."""
     stack = Stack(template, parameters)
     for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
         body = api["Properties"].get("Body", {})
@@ -103,7 +103,7 @@ def authorizers_ask_for_something(template, parameters):
                     for fault in faults(stack, scopes):
                         yield f"{name}: {route}: its scopes {fault}"
                     if fault_free(stack, scopes) and stack.resolve(scopes) != [parameters["Scope"]]:
-                        yield f"{name}: {route} wants another scope than the parameter's"
+                        yield f"{name}: {route} requires another scope than the parameter's"
 
 
 def fault_free(stack, value):

@@ -1,4 +1,4 @@
-"""With no choice of the authentication parameters is a route open, and each way to open one is noticed."""
+"""No choice of the authentication parameters opens a route, and each way to open one is noticed."""
 
 import re
 import unittest
@@ -8,7 +8,7 @@ import template_expansion
 from intrinsics import Stack
 from template_test import TEMPLATE
 
-# Of all combinations, those that make a stack: the user pool's one, and an issuer with its audiences and any scope.
+# The combinations that make a stack: the user pool's one, and an issuer with its audiences and any scope.
 ADMITTED = [
     {"Issuer": "", "Audience": "", "Scope": "dcv-session-manager/sm_scope"},
     *(
@@ -18,14 +18,14 @@ ADMITTED = [
     ),
 ]
 
-def beside(resource):
-    """Another resource, as a pattern and what to put for it."""
+def another(resource):
+    """Another resource, as a pattern and its replacement."""
     return r"\nOutputs:\n", rf"\n  Another:\n    {resource}\n\nOutputs:\n"
 
 
 ROUTE = r"(            Method: POST\n            Path: /deleteSessions\n)"
 
-# What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
+# The fault, a pattern with its replacement (for all matches), and the complaint.
 BREAKAGES = [
     ("no authorizer", r"\n +DefaultAuthorizer: .*", "", "POST /deleteSessions has no authorizer"),
     ("a route that leaves it out", ROUTE, r"\1            Auth: {Authorizer: NONE}\n", "has no authorizer"),
@@ -36,9 +36,9 @@ BREAKAGES = [
      r"            Method: OPTIONS\n            Path: /deleteSessions\n            Auth: {Authorizer: NONE}\n", "OPTIONS /deleteSessions has no"),
     ("another kind of authorizer", r"DefaultAuthorizer: AccessToken", "EnableIamAuthorizer: true\n        DefaultAuthorizer: AWS_IAM",
      "has no authorizer of tokens"),
-    ("no scope", r"\n +AuthorizationScopes: \[!Ref Scope\]", "", "wants no scope"),
-    ("a list of no scopes", r"AuthorizationScopes: \[!Ref Scope\]", "AuthorizationScopes: []", "wants no scope"),
-    ("a route of another scope", ROUTE, r"\1            Auth: {AuthorizationScopes: [openid]}\n", "wants another scope"),
+    ("no scope", r"\n +AuthorizationScopes: \[!Ref Scope\]", "", "requires no scope"),
+    ("a list of no scopes", r"AuthorizationScopes: \[!Ref Scope\]", "AuthorizationScopes: []", "requires no scope"),
+    ("a route of another scope", ROUTE, r"\1            Auth: {AuthorizationScopes: [openid]}\n", "requires another scope"),
     ("a scope that is empty for an issuer", r"AuthorizationScopes: \[!Ref Scope\]",
      "AuthorizationScopes: [!If [UseUserPool, !Ref Scope, '']]", "has an empty value"),
     ("a scope that may be empty", r"AllowedPattern: '\[!#-.*", "AllowedPattern: '.*'", "has an empty value"),
@@ -55,27 +55,27 @@ BREAKAGES = [
     ("a client of nothing", r"\[!Ref UserPoolClient\]", "[]", "audience is empty"),
     ("a URL of a function", r"\n      Timeout: 29", r"\n      Timeout: 29\n      FunctionUrlConfig: {AuthType: NONE}", "goes around"),
     ("errors that nobody sees", r"FailOnWarnings: true", "FailOnWarnings: false", "set FailOnWarnings"),
-    ("a route of its own", *beside("Type: AWS::ApiGatewayV2::Route\n    Properties: {ApiId: !Ref HttpApi, RouteKey: 'GET /x'}"),
-     "has no authorizer, or wants no scope"),
-    ("an API that is a route", *beside("Type: AWS::ApiGatewayV2::Api\n    Properties: {Name: q, ProtocolType: HTTP, Target: !GetAtt DeleteSessionsFunction.Arn}"),
+    ("a route of its own", *another("Type: AWS::ApiGatewayV2::Route\n    Properties: {ApiId: !Ref HttpApi, RouteKey: 'GET /x'}"),
+     "has no authorizer, or requires no scope"),
+    ("an API that is a route", *another("Type: AWS::ApiGatewayV2::Api\n    Properties: {Name: q, ProtocolType: HTTP, Target: !GetAtt DeleteSessionsFunction.Arn}"),
      "Target makes a route"),
-    ("another kind of API", *beside("Type: AWS::ApiGateway::RestApi\n    Properties: {Name: o}"), "is another API"),
-    ("a permission for anybody's API", *beside("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: apigateway.amazonaws.com}"),
+    ("another kind of API", *another("Type: AWS::ApiGateway::RestApi\n    Properties: {Name: o}"), "is another API"),
+    ("a permission for anybody's API", *another("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: apigateway.amazonaws.com}"),
      "without SourceArn"),
-    ("a permission for anybody", *beside("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: '*', SourceArn: 'arn:aws:*'}"),
+    ("a permission for anybody", *another("Type: AWS::Lambda::Permission\n    Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref DeleteSessionsFunction, Principal: '*', SourceArn: 'arn:aws:*'}"),
      "anybody may invoke the function"),
     ("a URL for IAM", r"\n      Timeout: 29", r"\n      Timeout: 29\n      FunctionUrlConfig: {AuthType: AWS_IAM}", "goes around"),
 ]
 
 
 def complaints(text):
-    """What opens a route, under any admitted combination of the parameters, and what is wrongly admitted."""
+    """What opens a route, under any accepted combination of the parameters, and what is wrongly accepted."""
     written = template_expansion.read(text)
     defaults = {name: p["Default"] for name, p in written["Parameters"].items()}
     for audience in (",", "one,", ",one", "one,,two", " ", "one two"):
         if not list(authorization.refusals(written, {"Issuer": "https://a.example", "Audience": audience, "Scope": "s"})):
             yield f"Audience admits {audience}"
-    for region in ("cn-north-1", "cn-northwest-1"):  # where no user pool can be made
+    for region in ("cn-north-1", "cn-northwest-1"):  # where user pools do not exist
         made = [parameters["Issuer"] for parameters in ADMITTED if not list(authorization.refusals(written, defaults | parameters, region))]
         if "" in made:
             yield f"without an Issuer a stack is made in {region}"
@@ -133,7 +133,7 @@ class AuthorizationTest(unittest.TestCase):
                 broken, places = re.subn(pattern, replacement, TEMPLATE)
                 self.assertGreater(places, 0, f"{pattern} is nowhere in template.yaml")
                 if not any(expected in sentence for sentence in complaints(broken)):
-                    self.fail(f"nobody noticed {what}: {list(complaints(broken))}")
+                    self.fail(f"not noticed: {what}: {list(complaints(broken))}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What a company's platform team asks of template.yaml: every role within its boundary, data encrypted with its key, functions in
-its network, and nothing sent in the clear; and what its API needs: browsers' preflights answered without a token, and a limit that leaves functions for the others.
+"""The requirements of a company's platform team for template.yaml: every role within its boundary, data encrypted with its
+key, functions in its network, and TLS for everything. And those for its API: preflights of browsers are answered without a
+token, and a limit leaves executions for other functions.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
@@ -17,7 +18,7 @@ def roles_are_within_the_boundary(template):
         if bounded.resolve(role["Properties"]).get("PermissionsBoundary") != BOUNDARY:
             yield f"{name}: PermissionsBoundaryArn does not bound it"
         if "PermissionsBoundary" in unbounded.resolve(role["Properties"]):
-            yield f"{name}: has a boundary that nobody has named"
+            yield f"{name}: has a boundary that no parameter names"
 
 
 def actions_of_roles(template):
@@ -39,7 +40,7 @@ def refuses_the_clear(statement, queue):
 
 
 def queues_want_tls(template):
-    policies = {}  # queue: its policies. A second one takes the place of the first
+    policies = {}  # queue: its policies. A second one replaces the first
     for policy in of_type(template, "AWS::SQS::QueuePolicy").values():
         for queue in policy["Properties"]["Queues"]:
             policies.setdefault(referred(queue), []).append(policy["Properties"]["PolicyDocument"])
@@ -61,7 +62,7 @@ def browsers_need_no_token_to_ask(template):
     for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
         body = api["Properties"]["Body"]
         condition, cors, _ = body.get("x-amazon-apigateway-cors", {}).get("Fn::If", ("", {}, {}))
-        # SAM puts the parameter's value in when it expands the template: company_test.py looks at that.
+        # SAM inserts the parameter's value when it expands the template: company_test.py checks that.
         if condition != "HasOrigins" or "Fn::Split" not in cors.get("allowOrigins", {}) or cors | CORS != cors:
             yield f"{name}: does not answer the pages of AllowedOrigins, and only these"
         for path, methods in body["paths"].items():
@@ -69,7 +70,7 @@ def browsers_need_no_token_to_ask(template):
                 yield f"{name}: {path} takes preflights, which have no token, to its authorizer"
 
 
-# The executions that an account has at first, and the time of a request that the template's limits are made for.
+# The executions of a new account, and the duration of a request for which the template's limits are made.
 EXECUTIONS_OF_AN_ACCOUNT = 1000
 SLOW_REQUEST_SECONDS = 3
 
@@ -88,7 +89,7 @@ def api_leaves_functions_for_others(template):
 
 
 def reserved_is_enough(template):
-    """For every schedule at the same time, and for as many batches as the queues start."""
+    """Enough for every schedule at the same time, and for the number of batches that the queues start."""
     started = {}  # function: runs at the same time
     for schedule in of_type(template, "AWS::Scheduler::Schedule").values():
         function = referred(schedule["Properties"]["Target"]["Arn"])
@@ -101,20 +102,20 @@ def reserved_is_enough(template):
     for name, function in of_type(template, "AWS::Lambda::Function").items():
         written = {"reserved": function["Properties"].get("ReservedConcurrentExecutions", {"Ref": "AWS::NoValue"})}
         if Stack(template, {}).resolve(written):
-            yield f"{name}: is reserved although nobody asks for it; a new account has too few executions for that"
+            yield f"{name}: has reserved executions although the parameter is off; a new account has too few for that"
         reserved = Stack(template, {"ReserveConcurrency": "true"}).resolve(written).get("reserved")
         if (name in started) != (reserved is not None):
-            yield f"{name}: functions are reserved for what schedules and the hosts' queues start, and for nothing else"
+            yield f"{name}: executions may be reserved only for functions that schedules and the hosts' queues start"
         elif reserved and reserved < started[name]:
             yield f"{name}: reserves {reserved}, and {started[name]} may run at the same time"
 
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-# What a table's and a queue's key must allow to those who call DynamoDB and SQS, and to their pollers.
+# What the key of a table or queue must allow callers of DynamoDB and SQS, and their pollers.
 USE_OF_A_KEY = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
 
-# What each kind of resource is encrypted with: with a key, and without.
+# The encryption of each kind of resource: with a key, and without.
 ENCRYPTED_WITH = {
     "AWS::DynamoDB::Table": {
         KEY: {"SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}},
@@ -136,7 +137,7 @@ def data_is_encrypted_with_the_key(template):
 
 
 def added_by(condition, template, role):
-    """The statements that a role has only where the condition holds."""
+    """The statements that a role has only if the condition holds."""
     for policy in template["Resources"][role]["Properties"].get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             if statement.get("Fn::If", [""])[0] == condition:
@@ -152,7 +153,7 @@ def roles_may_use_the_key(template):
 
 
 # Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC": what Lambda does with a function's
-# role, and the key by which the function itself is kept from it.
+# role, and the condition key that prevents the function's own code from doing it.
 NETWORK_INTERFACES = {
     "Sid": "HaveNetworkInterfaces",
     "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""What a company asks for holds with each of its parameters, and each rule on it can fail."""
+"""A company's requirements hold with each of its parameters, and each rule about them can fail."""
 
 import fnmatch
 import json
@@ -12,10 +12,10 @@ from intrinsics import Stack
 from template_expansion import of_type
 from template_test import ROOT, TEMPLATE
 
-# What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
+# The fault, a pattern with its replacement (for all matches), and the complaint.
 BREAKAGES = [
     ("a role out of bounds", r"(  EndedSessionsPipeRole:\n(?:    .*\n)+?) +PermissionsBoundary: .*\n", r"\1", "EndedSessionsPipeRole: PermissionsBoundaryArn"),
-    ("roles always out of bounds", r"HasBoundary: !Not \[(.*)\]", r"HasBoundary: \1", "has a boundary that nobody has named"),
+    ("roles always out of bounds", r"HasBoundary: !Not \[(.*)\]", r"HasBoundary: \1", "has a boundary that no parameter names"),
     ("a table of another key", r"KMSMasterKeyId: !If \[HasKey, ", "KMSMasterKeyId: !If [UseUserPool, ", "SessionsTable: with no key"),
     ("a queue of two keys", r"!If \[HasKey, false, true\]", "true", "HostEventsQueue: with KmsKeyArn"),
     ("a log group of AWS's key", r"(!Ref AuditRetentionDays\n) +KmsKeyId: .*", r"\1", "AuditLogGroup: with KmsKeyArn"),
@@ -32,12 +32,12 @@ BREAKAGES = [
     ("an API without a limit", r"\n      DefaultRouteSettings: .*", "", "do not limit it"),
     ("a limit that leaves nothing", r"Default: 50\n", "Default: 100\n", "of an account's 1000 executions"),
     ("too few for cleanup", r"\[Reserve, 10, ", "[Reserve, 4, ", "CleanupFunction: reserves"),
-    ("executions reserved for nobody", r"Reserve: !Equals \[!Ref ReserveConcurrency, 'true'\]", "Reserve: !Equals [!Ref ReserveConcurrency, 'false']", "although nobody asks"),
-    ("executions that are always reserved", r"(  ReserveConcurrency:\n(?: {4,}.*\n)*? +Default: )'false'", r"\1'true'", "although nobody asks"),
-    ("none for host-events", r"\n +ReservedConcurrentExecutions: !If \[Reserve, 7, .*", "", "HostEventsFunction: functions are reserved"),
+    ("executions reserved for nobody", r"Reserve: !Equals \[!Ref ReserveConcurrency, 'true'\]", "Reserve: !Equals [!Ref ReserveConcurrency, 'false']", "although the parameter is off"),
+    ("executions that are always reserved", r"(  ReserveConcurrency:\n(?: {4,}.*\n)*? +Default: )'false'", r"\1'true'", "although the parameter is off"),
+    ("none for host-events", r"\n +ReservedConcurrentExecutions: !If \[Reserve, 7, .*", "", "HostEventsFunction: executions may be reserved"),
 ]
 
-# Values of parameters, and whether they are taken.
+# Values of parameters, and whether they are accepted.
 VALUES = {
     "PermissionsBoundaryArn": [
         ("arn:aws:iam::123456789012:policy/platform/boundary", True), ("arn:aws-cn:iam::aws:policy/PowerUserAccess", True),
@@ -63,7 +63,7 @@ def boundary():
 
 
 def services(function):
-    """Those that a function calls: for each it has a variable of the SDK's, by which a laptop stands in for it."""
+    """The services that a function calls: for each there is a variable of the SDK that the local system sets."""
     variables = function.get("Environment", {}).get("Variables", {})
     return {name.removeprefix("AWS_ENDPOINT_URL_").lower() for name in variables if name.startswith("AWS_ENDPOINT_URL_")}
 
@@ -91,7 +91,7 @@ class CompanyTest(unittest.TestCase):
         by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
         self.assertEqual(by_sid["EventsIntoQueues"]["Principal"], {"Service": "events.amazonaws.com"})
         self.assertEqual(by_sid["EventsIntoQueues"]["Action"], ["kms:Decrypt", "kms:GenerateDataKey"])
-        # Every action that the roles have on a key is there for the time in which they do not have it yet.
+        # The key's policy has every action that the roles have on the key.
         shown = by_sid["TablesAndQueuesWhileRolesChange"]["Action"]
         self.assertEqual([a for a in company_rules.USE_OF_A_KEY if not any(fnmatch.fnmatch(a, pattern) for pattern in shown)], [])
         self.assertEqual(by_sid["Logs"]["Action"], shown)
@@ -126,7 +126,7 @@ class CompanyTest(unittest.TestCase):
                 broken, places = re.subn(pattern, replacement, TEMPLATE)
                 self.assertGreater(places, 0, f"{pattern} is nowhere in template.yaml")
                 said = complaints(broken)
-                self.assertTrue(any(expected in sentence for sentence in said), f"nobody noticed {what}: {said}")
+                self.assertTrue(any(expected in sentence for sentence in said), f"not noticed: {what}: {said}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What the functions of template.yaml must keep to: their bounds, roles, sources and schedules. That their variables,
-times and roles are what their programs need, is held by Go: internal/awsenv/template_test.go, and policies_test.go of internal/local/system.
+"""The rules for the functions of template.yaml: their bounds, roles, sources and schedules. Tests in Go compare their
+variables, times and roles with what the programs need: internal/awsenv/template_test.go, and policies_test.go of
+internal/local/system.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
@@ -9,7 +10,7 @@ import re
 
 from template_expansion import as_list, of_type, referred
 
-# Actions that know no resource, so that "*" is all a policy can say.
+# Actions without resources, for which a policy can only name "*".
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 ACTIONS_WITHOUT_RESOURCE = {
     "ssm:DescribeInstanceInformation": "lists nodes: which of the hosts can be reached",
@@ -24,17 +25,17 @@ ACTIONS_WITHOUT_RESOURCE = {
     "ec2:DescribeInstances": "lists instances: which of the hosts are gone. No Describe of EC2 knows a resource",
 }
 
-# Resources that end in "*" for a reason: what they end in, and whether a condition must narrow them.
+# Resources that may end in "*": their ends, the reason, and whether a condition must narrow them.
 OPEN_RESOURCES = {
     ":instance/*": "the fleet's nodes, narrowed by their tag",
     ":managed-instance/*": "the fleet's nodes outside EC2, narrowed by their tag",
 }
 NARROWED = (":instance/*", ":managed-instance/*")
 
-# Without these a stream's mapping retries a bad record for a day, and holds up all behind it.
+# Without these a stream's mapping retries a bad record for a day, and delays all later ones.
 STREAM_BOUNDS = ("BisectBatchOnFunctionError", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "FilterCriteria")
 
-# Old runs of a schedule are not worth repeating: after an outage they would come all at once.
+# Old runs of a schedule must not be repeated: after an outage they would all come at the same time.
 LATEST_RUN_SECONDS = 60
 
 GATEWAY_TIMEOUT_SECONDS = 30
@@ -46,7 +47,7 @@ def functions_are_bounded(template):
     groups = of_type(template, "AWS::Logs::LogGroup")
     for name, group in groups.items():
         if "RetentionInDays" not in group["Properties"]:
-            yield f"{name}: no RetentionInDays, so the log is kept (and billed) for ever"
+            yield f"{name}: no RetentionInDays, so the log is kept (and billed) without end"
     roles = {}
     for name, function in of_type(template, "AWS::Lambda::Function").items():
         p = function["Properties"]
@@ -74,7 +75,7 @@ def functions_are_bounded(template):
 
 
 def policies_of(template, role):
-    """A role's own policies, and those that a condition adds to it, with all statements that they may have."""
+    """A role's own policies, and those that a condition adds, with all statements that they may have."""
     added = of_type(template, "AWS::IAM::Policy").values()
     policies = template["Resources"][role]["Properties"].get("Policies", []) + [
         policy["Properties"] for policy in added if role in map(referred, policy["Properties"]["Roles"])
@@ -85,13 +86,13 @@ def policies_of(template, role):
 
 
 def any_of(value):
-    """What a value may be, whatever the conditions in it."""
+    """All results of a value, for all its conditions."""
     if "Fn::If" not in value:
         return [] if value == {"Ref": "AWS::NoValue"} else [value]
     return [possible for branch in value["Fn::If"][1:] for possible in any_of(branch)]
 
 
-# The tags that a host must have to be stopped, and the switch without which nobody may.
+# The tags that a host must have to be stopped, and the parameter that allows stopping.
 STOPPABLE = {"ec2:ResourceTag/DcvStopWhenEmpty": "true", "ec2:ResourceTag/DcvFleet": {"Ref": "FleetTagValue"}}
 
 
@@ -107,14 +108,14 @@ def only_tagged_hosts_are_stopped(template):
 
 
 def statements_of(document):
-    """A log group's is a text, with names to be put into it."""
+    """The policy of a log group is a text, with placeholders."""
     if document and "Fn::Sub" in document:
         document = json.loads(document["Fn::Sub"])
     return document["Statement"] if document else []
 
 
 def other_policies_are_as_narrow(template):
-    """Of queues, topics and buses, and of whatever SAM might make."""
+    """Policies of queues, topics and buses, and of resources that SAM might make."""
     for name in of_type(template, "AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group"):
         yield f"{name}: policies belong into the role of their function"
     for name, policy in of_type(template, "AWS::IAM::Policy").items():
@@ -126,11 +127,11 @@ def other_policies_are_as_narrow(template):
                 continue
             yield from statement_is_narrow(name, statement)
             if statement.get("Principal") in ("*", {"AWS": "*"}):
-                yield f"{name}: lets in anybody"
+                yield f"{name}: accepts any principal"
 
 
 def every_function_has_a_caller(template):
-    """One that waits longer than the function works. What nobody here is known to call has no such bound."""
+    """The caller must wait longer than the function's time-out. A function without a known caller has no such bound."""
     called = set()
     for kind, callee in (("Permission", "FunctionName"), ("EventSourceMapping", "FunctionName")):
         called |= {referred(r["Properties"][callee]) for r in of_type(template, f"AWS::Lambda::{kind}").values()}
@@ -149,14 +150,14 @@ def every_function_has_a_caller(template):
 def roles_are_least_privilege(template):
     for name, role in of_type(template, "AWS::IAM::Role").items():
         if role["Properties"].get("ManagedPolicyArns"):
-            yield f"{name}: attaches a managed policy; write out what is needed"
+            yield f"{name}: attaches a managed policy; write the needed statements instead"
         for policy in policies_of(template, name):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield from statement_is_narrow(f"{name}, {statement.get('Sid', 'a statement')}", statement)
 
 
 def roles_are_of_the_template(written, template):
-    """Not made by SAM. `written` is the template before its expansion."""
+    """No role is made by SAM. `written` is the template before its expansion."""
     for name in sorted(of_type(template, "AWS::IAM::Role").keys() - written["Resources"].keys()):
         yield f"{name}: is a role that SAM makes; name one of this template"
 
@@ -166,7 +167,7 @@ def text_of(resource):
 
 
 def role_allows_just(template, role, whose, needed):
-    """`needed` are pairs of an action and a resource as text_of gives it."""
+    """`needed` are pairs of an action and a resource in the form of text_of."""
     needed = set(needed)
     allowed = {
         (action, text_of(resource))
@@ -235,20 +236,20 @@ def mappings_are_bounded(template):
                     f"the function's time-out of {function['Timeout']} s"
                 )
             continue
-        # Lambda itself waits for a batch as long as the function may work, and gives its records up at this age.
+        # Lambda waits for a batch up to the function's time-out, and gives its records up at this age.
         if function["Timeout"] >= p.get("MaximumRecordAgeInSeconds", 0):
             yield f"{name}: the function's time-out of {function['Timeout']} s is not below MaximumRecordAgeInSeconds"
         for setting in STREAM_BOUNDS:
             if p.get(setting) in (None, False, -1):
                 yield f"{name}: {setting} is not set"
         if referred(p.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")) not in queues:
-            yield f"{name}: what it gives up on goes nowhere"
+            yield f"{name}: records that it gives up are lost"
         if p.get("StartingPosition") != "TRIM_HORIZON":
-            yield f"{name}: records written while it is made or switched off are missed"
+            yield f"{name}: records that are written while it is created or switched off are missed"
 
 
 def schedules_are_bounded(template):
-    late = {}  # function: what Lambda itself repeats
+    late = {}  # function: Lambda's own retries
     for config in of_type(template, "AWS::Lambda::EventInvokeConfig").values():
         late[referred(config["Properties"]["FunctionName"])] = config["Properties"]
     for name, schedule in of_type(template, "AWS::Scheduler::Schedule").items():
@@ -256,7 +257,7 @@ def schedules_are_bounded(template):
         target = p["Target"]
         function = referred(target["Arn"])
         if "Name" in p:
-            yield f"{name}: has a name, which a second stack would want as well; set OmitName"
+            yield f"{name}: has a name, which a second stack would have, too; set OmitName"
         retry = target.get("RetryPolicy", {})
         invoke = late.get(function, {})
         for what, setting, most in (

@@ -1,4 +1,4 @@
-"""CloudFormation's functions, worked out for one set of parameters, as far as the rules need them."""
+"""CloudFormation's functions, evaluated for one set of parameters, as far as the rules need them."""
 
 
 def partition_of(region):
@@ -6,7 +6,7 @@ def partition_of(region):
 
 
 def pseudo(region):
-    """What references to AWS's own names give."""
+    """The values of CloudFormation's pseudo parameters."""
     partition = partition_of(region)
     return {
         "AWS::AccountId": "123456789012",
@@ -18,16 +18,16 @@ def pseudo(region):
     }
 
 
-# What AWS::NoValue gives: what has it as its value is left out.
+# The value of AWS::NoValue: a property with it is left out.
 NO_VALUE = object()
 
 
 class Unresolved(Exception):
-    """A value that CloudFormation would refuse, or that these functions do not know."""
+    """A value that CloudFormation would refuse, or that this module does not support."""
 
 
 class Stack:
-    """An expanded template with its parameters set; those that are not given have their defaults."""
+    """An expanded template with values for its parameters; the others have their defaults."""
 
     def __init__(self, template, parameters, region="us-east-1"):
         self.template = template
@@ -59,7 +59,7 @@ class Stack:
         return {name: item for name, item in items.items() if item is not NO_VALUE}
 
     def call(self, name, argument):
-        if name == "If":  # the other branch may speak of what is not created
+        if name == "If":  # the other branch may refer to a resource that is not created
             condition, yes, no = argument
             return self.resolve(yes if self.condition(condition) else no)
         if name == "Ref":

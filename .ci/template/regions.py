@@ -1,7 +1,7 @@
-"""The regions that internal/operate/DEPLOYING.md names, and which of them are alike for template.yaml.
+"""The regions that internal/operate/DEPLOYING.md names, and which of them are equal for template.yaml.
 
-cfn-lint takes any number of regions at once. With all of them it takes minutes, since conditions depend on them; with one of each
-kind a third longer than with one alone.
+cfn-lint checks any number of regions in one run. With all of them a run takes minutes, since conditions depend on them; with
+one of each kind a third longer than with one alone.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ NAME = re.compile(r"`((?:us|ca|mx|sa|eu|af|me|il|ap|cn)(?:-gov)?-[a-z]+-\d)`")
 
 
 def table():
-    """The rows of the section on regions: what its first cell says, and the regions that it names."""
+    """The rows of the section on regions: the first cell, and the regions that the row names."""
     _, _, section = DEPLOYING.read_text().partition("\n## Regions\n")
     section = section.partition("\n## ")[0]
     rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| ")]
@@ -27,15 +27,15 @@ def named():
 
 
 def schemas(region):
-    """cfn-lint's name for the schema of each type of resource in the region. It takes us-east-1's where it has no data."""
+    """cfn-lint's name for the schema of each type of resource in the region. Without data it uses us-east-1's."""
     if not (PROVIDER_SCHEMA_MANAGER._providers_dir / f"{region}.json").exists():
         raise LookupError(f"cfn-lint has no data of the region {region}")
     return PROVIDER_SCHEMA_MANAGER._load_provider_module(region)
 
 
 def kinds(template):
-    """The named regions, in lists of those between which nothing differs for the expanded template: neither the schema of any
-    type that it has, nor any condition."""
+    """The named regions, in lists of those between which nothing differs for the expanded template: neither the schema of
+    any type that it has, nor any condition."""
     types = sorted({resource["Type"] for resource in template["Resources"].values()})
     alike = {}
     for region in named():

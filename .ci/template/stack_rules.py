@@ -1,5 +1,5 @@
-"""What a stack of template.yaml must be for whoever deploys it: parameters that explain themselves, names that no other stack
-wants, and nothing that lies about unencrypted.
+"""The rules for people who deploy template.yaml: parameters explain themselves, no name conflicts with another stack's, and
+all data is encrypted.
 
 As in template_rules.py, every rule yields one sentence for each breach.
 """
@@ -14,10 +14,10 @@ from template_expansion import of_type, referred
 
 REGION = "us-east-1"
 
-# What bounds a parameter's value: any one of these lists.
+# A parameter's value is bounded by one of these lists.
 BOUNDS = (["AllowedValues"], ["AllowedPattern"], ["MinValue", "MaxValue"])
 
-# Names that are unique in an account, or the world, but are not what CloudFormation knows the resource by.
+# Names that are unique in an account, or globally, but are not the resource's physical ID in CloudFormation.
 NAMES = {
     "AWS::SQS::Queue": ["QueueName"],
     "AWS::SNS::Topic": ["TopicName"],
@@ -25,8 +25,8 @@ NAMES = {
     "AWS::Cognito::UserPoolDomain": ["Domain"],
 }
 
-# What each kind of resource is encrypted by. A function is called with the properties; a text is why there is nothing to set.
-# A kind that is missing has to be thought about before it is used.
+# The encryption of each kind of resource. A function is called with the properties; a text says why there is nothing to set.
+# Add a missing kind before it is used.
 ENCRYPTION = {
     "AWS::DynamoDB::Table": lambda p: p.get("SSESpecification", {}).get("SSEEnabled") is True,
     "AWS::SQS::Queue": lambda p: p.get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in p,
@@ -75,7 +75,7 @@ def parameters_explain_themselves(template):
         if not parameter.get("Description"):
             yield f"{name}: has no description"
         if "Default" not in parameter:
-            yield f"{name}: has no default, so that no stack can be made without thinking of it"
+            yield f"{name}: has no default, so that no stack can be created without a value"
         if not any(all(key in parameter for key in keys) for keys in BOUNDS):
             yield f"{name}: may have any value: give it AllowedValues, an AllowedPattern, or MinValue and MaxValue"
     for name in sorted((set(grouped) | set(labels)) - set(template["Parameters"])):
@@ -83,7 +83,7 @@ def parameters_explain_themselves(template):
 
 
 def of_this_stack(value, template):
-    """Whether a value differs between two stacks: it names the stack, or something that is made in it."""
+    """Whether a value differs between two stacks: it contains the stack's name, or that of a resource in it."""
     text = json.dumps(value)
     if "AWS::StackName" in text or "AWS::StackId" in text:
         return True
@@ -110,12 +110,12 @@ def data_is_encrypted(template):
             yield f"{name}: its data is not encrypted at rest"
 
 
-# Where something is left out: pipes with what is theirs, and the user pool.
+# Cases in which resources are left out: pipes with what belongs to them, and the user pool.
 LEFT_OUT = [({}, "il-central-1"), ({"Issuer": "https://login.example.com", "Audience": "one"}, REGION)]
 
 
 def references(value, stack):
-    """The names that a value refers to, where its conditions are met."""
+    """The names that a value refers to, with its conditions evaluated."""
     if isinstance(value, list):
         yield from (name for item in value for name in references(item, stack))
     if not isinstance(value, dict):
@@ -138,7 +138,7 @@ def used(template, stack):
 
 
 def what_is_left_out_leaves_nothing_behind(template):
-    """A queue, say, that only the pipe writes to."""
+    """For example a queue that only the pipe writes to."""
     everywhere = used(template, Stack(template, {}))
     for parameters, region in LEFT_OUT:
         stack = Stack(template, parameters, region)
@@ -148,7 +148,7 @@ def what_is_left_out_leaves_nothing_behind(template):
 
 
 def arns_are_of_any_partition(template):
-    """China and GovCloud have others than aws."""
+    """China and GovCloud have other partitions than aws."""
     for name, resource in template["Resources"].items():
         for arn in sorted(set(re.findall(r"arn:aws[a-z-]*:\w*", json.dumps(resource)))):
             yield f"{name}: {arn} is of one partition; write arn:${{AWS::Partition}}"

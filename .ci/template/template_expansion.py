@@ -1,4 +1,4 @@
-"""template.yaml as CloudFormation gets it, and cfn-lint's verdict on that.
+"""template.yaml in the form that CloudFormation gets, and cfn-lint's result for it.
 
 `sam validate --lint` lints the template before SAM expands it, when cfn-lint cannot see the policies, mappings and
 authorizers that will be made, and leaves many of its rules out.
@@ -17,19 +17,19 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the translator asks;
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import intrinsics_multi_constructor  # noqa: E402
 
-logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # it misses a place to publish its metrics to
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # it warns that it cannot publish its metrics
 
 
 class NoManagedPolicies:
-    """For the translator, which would look up AWS's managed policies by name. None is used here."""
+    """Replaces the translator's lookup of AWS's managed policies, none of which is used here."""
 
     def load(self):
         return {}
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """What samtranslator.yaml_helper loads templates with, on libyaml: that takes a tenth of the time. Commands of SAM, which
-    read template.yaml in other checks, have the loader in Python."""
+    """The loader of samtranslator.yaml_helper, based on libyaml: it takes a tenth of the time. SAM's commands, which read
+    template.yaml in other checks, use the loader in Python."""
 
 
 Loader.add_multi_constructor("!", intrinsics_multi_constructor)
@@ -41,12 +41,12 @@ def parsed(text):
 
 
 def read(text):
-    """The template of that text, as it is written."""
+    """The parsed template, without expansion."""
     return copy.deepcopy(parsed(text))
 
 
 def expand(text, **parameters):
-    """The template of that text, with its defaults but for these parameters."""
+    """The expanded template, with these parameters, and defaults for the others."""
     template = read(text)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -57,10 +57,9 @@ def expand(text, **parameters):
 
 @functools.cache
 def lint(text):
-    """cfn-lint's errors and warnings, one sentence each, for every region that is named. What it only suggests is left out.
-    Parameters that SAM leaves to CloudFormation do not change the expanded template, so that the same text comes again and
-    again."""
-    import regions  # takes seconds, as what it imports, and not everybody lints
+    """cfn-lint's errors and warnings, one sentence each, for every region that is named. Suggestions are left out. Results
+    are cached: parameters that SAM leaves to CloudFormation do not change the expanded template."""
+    import regions  # the import takes seconds, and not every caller lints
     from cfnlint.api import ManualArgs, lint as cfn_lint
 
     found = cfn_lint(text, config=ManualArgs(regions=[alike[0] for alike in regions.kinds(json.loads(text))]))

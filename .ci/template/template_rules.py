@@ -1,6 +1,6 @@
-"""What template.yaml must keep to, beyond what SAM and cfn-lint know. What concerns functions is in function_rules.py,
-who may call them in authorization.py, what others are told in announcement_rules.py, what concerns whoever deploys it in
-stack_rules.py, and what a company asks of it in company_rules.py.
+"""The rules for template.yaml, in addition to those of SAM and cfn-lint. Those for functions are in function_rules.py, for
+the API's access in authorization.py, for announcements in announcement_rules.py, for people who deploy in stack_rules.py,
+and for companies in company_rules.py.
 
 Every rule reads the expanded template, where what SAM makes can be seen too, and yields one sentence for each breach.
 """
@@ -17,13 +17,13 @@ from template_expansion import as_list, of_type, parsed, referred
 
 LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
 
-# Systems Manager refuses documents of more than 64 KB, parameters pasted in; this leaves room for what it adds.
+# Systems Manager refuses documents of more than 64 KB with their parameters; this limit leaves room for what it adds.
 LARGEST_DOCUMENT_CHARS = 60 * 1024
 
 
 def queues_lose_nothing(template):
     queues = of_type(template, "AWS::SQS::Queue")
-    feeds = {}  # dead-letter queue: what feeds it
+    feeds = {}  # dead-letter queue: its sources
     for name, queue in queues.items():
         target = referred(queue["Properties"].get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         if target:
@@ -52,14 +52,14 @@ def queues_lose_nothing(template):
                 yield f"{name}: has no dead-letter queue, and is none"
         elif p.get("MessageRetentionPeriod") != LONGEST_RETENTION_SECONDS:
             yield f"{name}: a dead-letter queue keeps messages as long as SQS can: {LONGEST_RETENTION_SECONDS} s"
-        # What came from queues goes back to the queue that each message came from.
+        # Messages of several queues each go back to their own queue.
         if len({feeder in queues for feeder in feeds.get(name, [])}) > 1:
-            yield f"{name}: fed by {' and '.join(feeds[name])}; SQS can redrive only what came from queues"
+            yield f"{name}: fed by {' and '.join(feeds[name])}; SQS can redrive only messages from queues"
 
 
 def queues_take_only_from_their_rules(template):
     queues = of_type(template, "AWS::SQS::Queue")
-    rules = {}  # queue: the rules that EventBridge writes to it for
+    rules = {}  # queue: the rules for which EventBridge writes to it
     for name, rule in of_type(template, "AWS::Events::Rule").items():
         for target in rule["Properties"]["Targets"]:
             for arn in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
@@ -87,12 +87,12 @@ def queues_take_only_from_their_rules(template):
             yield f"{queue}: its policy lets in {rule}, which does not write to it"
 
 
-# A stream's shard serves two readers; a third would throttle them all.
+# A stream's shard serves two readers; a third would cause throttling for all.
 READERS_OF_A_STREAM = 2
 
 
 def streams_have_few_readers(template):
-    readers = {}  # table: who reads its stream
+    readers = {}  # table: the readers of its stream
     for name, mapping in of_type(template, "AWS::Lambda::EventSourceMapping").items():
         readers.setdefault(referred(mapping["Properties"]["EventSourceArn"]), []).append(name)
     for name, pipe in of_type(template, "AWS::Pipes::Pipe").items():
@@ -102,7 +102,7 @@ def streams_have_few_readers(template):
             yield f"{table}: its stream has more readers than {READERS_OF_A_STREAM}: {', '.join(names)}"
 
 
-# Tables that may be lost: the hosts' next inventory fills this one again.
+# Tables that may be lost: the hosts' next inventories fill this one again.
 MADE_ANEW = {"HostsTable"}
 
 
@@ -115,7 +115,7 @@ def table_outlives_mistakes(template):
             yield f"{name}: has no point-in-time recovery"
         if name not in MADE_ANEW:
             if table.get("DeletionPolicy") != "RetainExceptOnCreate" or table.get("UpdateReplacePolicy") != "Retain":
-                yield f"{name}: goes with the stack, or with a replacement"
+                yield f"{name}: is deleted with the stack, or by a replacement"
             if "DeletionProtectionEnabled" not in p:
                 yield f"{name}: has no deletion protection"
         if p.get("BillingMode") != "PAY_PER_REQUEST":
@@ -169,6 +169,6 @@ EVERY = ALL + authorization.ALL + function_rules.ALL + announcement_rules.ALL + 
 
 
 def breaches(text, expanded):
-    """What is against the rules in the template of that text, which is expanded already."""
+    """The breaches of the rules in an expanded template."""
     said = [f"{sentence} ({rule.__name__})" for rule in EVERY for sentence in rule(expanded)]
     return said + list(function_rules.roles_are_of_the_template(parsed(text), expanded))

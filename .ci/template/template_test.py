@@ -15,7 +15,7 @@ from template_expansion import of_type
 ROOT = pathlib.Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
-# What is broken, how (a pattern and what to put for it, everywhere it is found), and what is said then.
+# The fault, a pattern with its replacement (for all matches), and the complaint.
 BREAKAGES = [
     ("an authorizer nobody defined", r"DefaultAuthorizer: AccessToken", "DefaultAuthorizer: IdToken", "not defined"),
     ("a log without end", r"\n      RetentionInDays: .*", "", "no RetentionInDays"),
@@ -37,10 +37,10 @@ BREAKAGES = [
     ("a queue in the clear", r"\n      SqsManagedSseEnabled: .*\n      KmsMasterKeyId: .*", "\n      DelaySeconds: 0", "not encrypted"),
     ("a table without a key", r"\n      SSESpecification:\n(?:        .*\n)+", "\n", "not encrypted"),
     ("a table without a past", r"\n      PointInTimeRecoverySpecification: .*", "", "point-in-time"),
-    ("a table that goes with the stack", r"\n    DeletionPolicy: .*", "", "goes with the stack"),
-    ("a trail that goes with the stack", r"(?<=AWS::Logs::LogGroup)(\n    Condition: Announce)\n    DeletionPolicy: .*", "\n    Condition: Announce", "audit trail goes"),
+    ("a table that goes with the stack", r"\n    DeletionPolicy: .*", "", "is deleted with the stack"),
+    ("a trail that goes with the stack", r"(?<=AWS::Logs::LogGroup)(\n    Condition: Announce)\n    DeletionPolicy: .*", "\n    Condition: Announce", "audit trail is deleted"),
     ("a trail in a later one's way", r"\{Id: !Select \[2, !Split \[/, !Ref AWS::StackId\]\]\}\n      RetentionInDays",
-     "{Id: 1}\n      RetentionInDays", "could not make its own"),
+     "{Id: 1}\n      RetentionInDays", "could not create its own"),
     ("batches that fail whole", r"\n +FunctionResponseTypes: .*", "", "fails its whole batch"),
     ("retries without end", r"\n +MaximumRetryAttempts: 10", "", "MaximumRetryAttempts is not set"),
     ("a batch that is never parted", r"\n +BisectBatchOnFunctionError: true", "", "BisectBatchOnFunctionError"),
@@ -62,8 +62,8 @@ BREAKAGES = [
     ("a pipe that tries for as long as the stream lasts", r"\n +MaximumRecordAgeInSeconds: 82800", "", "before the pipe gives it up"),
     ("a pipe that tries for longer", r"MaximumRecordAgeInSeconds: 82800", "MaximumRecordAgeInSeconds: 86400", "before the pipe gives it up"),
     ("a pipe that misses what came before", r"( +)StartingPosition: TRIM_HORIZON\n( +)# One", "          StartingPosition: LATEST\n          # One",
-     "EndedSessionsPipe: records written while"),
-    ("a batch of which one fails all", r"BatchSize: 1\n", "BatchSize: 10\n", "has others come again"),
+     "EndedSessionsPipe: records that are written while"),
+    ("a batch of which one fails all", r"BatchSize: 1\n", "BatchSize: 10\n", "repeats others"),
     ("a pipe without its function", r"\n      Enrichment: .*", "", "is no function of this template"),
     ("a function that no pipe calls", r"\n      Enrichment: .*", "", "EndedSessionsFunction: nothing in this template calls it"),
     ("a function that works longer than its pipe waits", r"Timeout: 30\n(?= +MemorySize: 256\n.*EndedSessionsLogGroup)", "Timeout: 300\n",
@@ -120,10 +120,10 @@ BREAKAGES = [
     ("a bucket in the clear", r"\n  HostsTable:\n", "\n  Files: {Type: AWS::S3::Bucket, Properties: {}}\n  HostsTable:\n", "Files: its data is not encrypted"),
     ("commands in one partition only", r"arn:\$\{AWS::Partition\}:ssm", "arn:aws:ssm", "arn:aws:ssm is of one partition"),
     ("an API without a log", r"\n        DestinationArn: !GetAtt HttpApiLogGroup.Arn", "\n        DestinationArn: !GetAtt SessionsTable.Arn", "has no access log"),
-    ("a queue that takes from anybody", r"Principal: \{Service: events.amazonaws.com\}", "Principal: '*'", "lets in anybody"),
+    ("a queue that takes from anybody", r"Principal: \{Service: events.amazonaws.com\}", "Principal: '*'", "accepts any principal"),
     ("a policy of every queue", r"Resource: !GetAtt HostEventsQueue.Arn\n            Condition", "Resource: '*'\n            Condition",
      "allowed on every resource"),
-    ("a policy beside the roles", r"\n  HostsTable:\n", "\n  More: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {Statement: []}}}\n  HostsTable:\n",
+    ("a policy outside the roles", r"\n  HostsTable:\n", "\n  More: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {Statement: []}}}\n  HostsTable:\n",
      "belong into the role"),
     ("a function that nobody calls", r"\n      Events:\n        Confirmations:\n(?:          .*\n)*", "\n", "nothing in this template calls it"),
     ("a time-out that is left to Lambda", r"\n      Timeout: 55", "", "has no Timeout of its own"),
@@ -134,16 +134,16 @@ BREAKAGES = [
     ("a pipe in a region without", r"\n      - !Equals \[!Ref AWS::Region, il-central-1\]", "", "E3006: Resource type 'AWS::Pipes::Pipe' does not exist in 'il-central-1'"),
     ("a queue for a pipe that is not there", r"(?<=EndedSessionsFailureQueue:\n    Type: AWS::SQS::Queue)\n    Condition: Announce", "",
      "EndedSessionsFailureQueue: is made in il-central-1, where nothing uses it"),
-    ("a user pool beside an Issuer", r"(?<=UserPool:\n    Type: AWS::Cognito::UserPool)\n    Condition: UseUserPool", "", "UserPool: is made in us-east-1 with an Issuer"),
+    ("a user pool with an Issuer", r"(?<=UserPool:\n    Type: AWS::Cognito::UserPool)\n    Condition: UseUserPool", "", "UserPool: is made in us-east-1 with an Issuer"),
     ("a rate that is refused for one value", r"MinValue: 2\n", "MinValue: 1\n", "EventBridge Scheduler refuses"),
 ]
 
 
 def complaints(text, **parameters):
-    """What the rules say of a template of that text, or, where they say nothing, cfn-lint."""
+    """The complaints of the rules about a template, or, without any, cfn-lint's."""
     try:
         expanded = template_expansion.expand(text, **parameters)
-    except Exception as refusal:  # the transform's own errors share no class
+    except Exception as refusal:  # the transform's errors have no common class
         return [str(refusal)]
     return template_rules.breaches(text, expanded) or template_expansion.lint(json.dumps(expanded))
 
@@ -210,7 +210,7 @@ class TemplateTest(unittest.TestCase):
         inputs = [schedule["Properties"]["Target"]["Input"] for schedule in schedules]
         sent = [json.loads(text["Fn::Sub"].replace("${MaxSessionHours}", "12") if isinstance(text, dict) else text) for text in inputs]
         samples = {file.stem: json.loads(file.read_text()) for file in (ROOT / "events").glob("cleanup-*.json")}
-        rules = {name: event for name, event in samples.items() if name.startswith("cleanup-close-")}  # of people's own schedules
+        rules = {name: event for name, event in samples.items() if name.startswith("cleanup-close-")}  # events of schedules that users add
         self.assertTrue(rules)
         self.assertTrue(all(event["task"] == "close" for event in rules.values()))
         self.assertEqual(samples, {f"cleanup-{event['task']}": event for event in sent} | rules)
@@ -221,7 +221,7 @@ class TemplateTest(unittest.TestCase):
                 broken, places = re.subn(pattern, lambda _: replacement, TEMPLATE)
                 self.assertGreater(places, 0, f"{pattern} is nowhere in template.yaml")
                 said = complaints(broken)
-                self.assertTrue(any(expected in sentence for sentence in said), f"nobody noticed {what}: {said}")
+                self.assertTrue(any(expected in sentence for sentence in said), f"not noticed: {what}: {said}")
 
 
 if __name__ == "__main__":

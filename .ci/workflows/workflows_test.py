@@ -1,4 +1,5 @@
-"""The workflows for GitHub Actions can be read, run the same checks as everybody, and may do no more than they must."""
+"""The workflows for GitHub Actions are valid, run the same checks as `make ci`, and have only the permissions that they
+need."""
 
 import pathlib
 import re
@@ -10,13 +11,13 @@ import yaml
 ROOT = pathlib.Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 
-# Those of GitHub itself; another one would have to be trusted with what the job may do.
+# GitHub's own actions; another one would get the job's permissions.
 ACTIONS = r"actions/(checkout|setup-go|setup-java|setup-python)@v[0-9]+"
 
-# The one workflow that another may call.
+# The only workflow that another one may call.
 CHECKS = "./.github/workflows/ci.yml"
 
-# What a job may do with the repository, beyond reading it.
+# The permissions of a job in addition to reading the repository.
 MAY_WRITE = {"release.yml": {"contents"}}
 
 
@@ -30,13 +31,13 @@ def complaints(name, workflow):
     for job_name, job in workflow["jobs"].items():
         if "uses" in job:
             if job != {"uses": CHECKS}:
-                yield f"{job_name}: does something else than call {CHECKS}: {job}"
+                yield f"{job_name}: does something other than call {CHECKS}: {job}"
             continue
         if not re.fullmatch(r"ubuntu-\d\d\.\d\d", job.get("runs-on", "")):
             yield f"{job_name}: runs on {job.get('runs-on')}, which changes by itself"
         if "timeout-minutes" not in job:
             yield f"{job_name}: may hang for hours"
-        # A failure must be one: for the job, and for those that need it.
+        # A failure must fail the job, and those that need it.
         if {"if", "continue-on-error"} & {key for part in (job, *job["steps"]) for key in part}:
             yield f"{job_name}: may go on, or be left out, where something has failed"
         if "permissions" in job:
@@ -48,7 +49,7 @@ def complaints(name, workflow):
                 yield f"{job_name}: {step['uses']} is no action of GitHub's by its major version"
             script = step.get("run", "")
             if "${{" in script:
-                yield f"{job_name}: an expression is pasted into the script {script!r}; hand it over in env"
+                yield f"{job_name}: an expression is pasted into the script {script!r}; pass it in env"
             parsed = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
             if parsed.returncode != 0:
                 yield f"{job_name}: {parsed.stderr.strip()}"
@@ -59,7 +60,7 @@ def scripts(workflow):
 
 
 def unchecked(workflow):
-    """The jobs that publish something without waiting for the checks."""
+    """The jobs that publish without waiting for the checks."""
     checks = {name for name, job in workflow["jobs"].items() if job.get("uses") == CHECKS}
     for name, job in workflow["jobs"].items():
         needs = job.get("needs", [])
@@ -95,7 +96,7 @@ class WorkflowsTest(unittest.TestCase):
         self.assertIn("PLATFORMS:-" + " ".join(f"{system}/{processor}" for system in ("linux", "darwin", "windows") for processor in ("amd64", "arm64")), made)
         self.assertEqual(self.read("release.yml")[True], {"push": {"tags": ["v*"]}})
 
-    # For functions of an earlier version that run beside today's, and for the notes of a release.
+    # For functions of an earlier version that run together with today's, and for the notes of a release.
     def test_they_have_the_whole_history(self):
         steps = [step for file in WORKFLOWS.iterdir() for job in self.read(file.name)["jobs"].values() for step in job.get("steps", [])]
         self.assertEqual([step.get("with") for step in steps if "checkout" in step.get("uses", "")], [{"fetch-depth": 0}] * 2)
@@ -108,7 +109,7 @@ class WorkflowsTest(unittest.TestCase):
             self.assertIn(old, text)
             self.assertEqual(list(unchecked(yaml.safe_load(text.replace(old, new)))), ["release"])
 
-    # What only GitHub would say otherwise: names that do not exist, keys in the wrong place.
+    # Faults that otherwise only GitHub would report: unknown names, keys in the wrong place.
     def test_github_understands_them(self):
         linter = subprocess.run([".ci/tools/fetch", "actionlint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
         done = subprocess.run([linter, "-no-color", *WORKFLOWS.iterdir()], cwd=ROOT, capture_output=True, text=True)
@@ -128,7 +129,7 @@ class WorkflowsTest(unittest.TestCase):
             ("    steps:", "    permissions: {contents: write}\n    steps:", "permissions of its own"),
             ("    steps:", "    if: always()\n    steps:", "where something has failed"),
             ("      - name: Every check", "      - continue-on-error: true\n        name: Every check", "where something has failed"),
-            ("jobs:", "jobs:\n  other:\n    uses: somebody/else/.github/workflows/ci.yml@v1", "does something else"),
+            ("jobs:", "jobs:\n  other:\n    uses: somebody/else/.github/workflows/ci.yml@v1", "does something other"),
         ):
             with self.subTest(new):
                 self.assertIn(old, text)

@@ -1,5 +1,5 @@
-// Package awsenv reads what Lambda puts into a function's environment: the
-// function's own settings, and what the AWS SDK needs to make clients.
+// Package awsenv reads a function's environment: the function's settings, and the
+// configuration for the AWS SDK's clients.
 package awsenv
 
 import (
@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/telemetry"
 )
 
-// An Environment reads variables and remembers what is wrong with them, so that
-// one message can name it all.
+// An Environment reads variables and collects their faults, so that one message names
+// them all.
 type Environment struct {
 	// Getenv looks a variable up; nil is os.Getenv.
 	Getenv func(name string) string
@@ -31,7 +31,7 @@ func (e *Environment) get(name string) string {
 	return os.Getenv(name)
 }
 
-// Text is a variable that must be set.
+// Text reads a variable that must be set.
 func (e *Environment) Text(name string) string {
 	v := e.get(name)
 	if v == "" {
@@ -40,14 +40,13 @@ func (e *Environment) Text(name string) string {
 	return v
 }
 
-// Count is a variable that must be a whole number of at least 1; ifUnset is
-// for one that is not set.
+// Count reads a variable that must be a whole number of at least 1. ifUnset is the
+// default.
 func (e *Environment) Count(name string, ifUnset int) int {
 	return e.number(name, "whole number", ifUnset, 1)
 }
 
-// Minutes is a variable that is a time, a whole number of minutes and at least
-// so many.
+// Minutes reads a duration, a whole number of minutes of at least least.
 func (e *Environment) Minutes(name string, ifUnset, least int) time.Duration {
 	return time.Duration(e.number(name, "whole number of minutes", ifUnset, least)) * time.Minute
 }
@@ -64,7 +63,7 @@ func (e *Environment) number(name, kind string, ifUnset, least int) int {
 	return n
 }
 
-// Switch is a variable that is "true" or "false".
+// Switch reads a variable that is "true" or "false".
 func (e *Environment) Switch(name string, ifUnset bool) bool {
 	switch v := e.get(name); v {
 	case "":
@@ -77,8 +76,7 @@ func (e *Environment) Switch(name string, ifUnset bool) bool {
 	}
 }
 
-// OneOf is a variable that is one of the values; the first is for one that is
-// not set.
+// OneOf reads a variable that is one of the values. The first is the default.
 func (e *Environment) OneOf(name string, values ...string) string {
 	v := e.get(name)
 	if v == "" {
@@ -90,13 +88,13 @@ func (e *Environment) OneOf(name string, values ...string) string {
 	return v
 }
 
-// IndexStep is the step of the Sessions table's indexes, as package dynamo reads it.
-// Where the variable is not set yet, the function's code was updated a moment ago, in a
-// stack that is older than the variable.
+// IndexStep reads the step of the Sessions table's indexes, for package dynamo. In the
+// update of a stack older than the variable, it is not set for a moment after the
+// update of the function's code.
 func (e *Environment) IndexStep() string { return e.OneOf("INDEX_STEP", "0", "1", "2", "3", "4") }
 
-// Parsed is a variable that may be unset, which is the zero value. What parse says
-// is wrong with it is a clause without a subject.
+// Parsed reads a variable; an unset one is the zero value. An error of parse is a
+// clause without a subject.
 func Parsed[T any](e *Environment, name string, parse func(text string) (value T, fault string)) (value T) {
 	text := e.get(name)
 	if text == "" {
@@ -109,7 +107,7 @@ func Parsed[T any](e *Environment, name string, parse func(text string) (value T
 	return value
 }
 
-// NewID is a random UUID.
+// NewID returns a random UUID.
 func NewID() string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -117,7 +115,7 @@ func NewID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// Err names all that is wrong with the variables read so far.
+// Err names all faults of the variables read so far.
 func (e *Environment) Err() error { return errors.Join(e.errs...) }
 
 // MustBeRight ends the process if a variable was wrong. Lambda then reports
@@ -129,8 +127,8 @@ func (e *Environment) MustBeRight(log *slog.Logger) {
 	}
 }
 
-// Start is how a function's process begins: with its environment, with what its
-// lines and metrics go to, and with a line that tells which release it is of.
+// Start begins a function's process: it returns the environment and the output of lines
+// and metrics, and logs the release.
 func Start() (*Environment, *telemetry.Output) {
 	CollectRarely()
 	env := &Environment{}
@@ -139,7 +137,7 @@ func Start() (*Environment, *telemetry.Output) {
 	return env, out
 }
 
-// version is the release of the template that deployed the function.
+// version returns the release of the template that deployed the function.
 func (e *Environment) version() string { return e.get("VERSION") }
 
 // output writes JSON lines to stdout, from the level LOG_LEVEL on (info if it

@@ -50,8 +50,8 @@ func TestAllWrongSettingsAreNamedAtOnce(t *testing.T) {
 	}
 }
 
-// The function's process ends, and its log says why: this test binary again, as
-// a function.
+// The function's process ends, and its log says why. The test runs its own binary as a
+// function.
 func TestFunctionDoesNotStartWithWrongSettings(t *testing.T) {
 	if os.Getenv("AS_A_FUNCTION") != "" {
 		var s awsenv.Environment
@@ -100,7 +100,7 @@ func TestLogLevels(t *testing.T) {
 	}
 }
 
-// stdout is what is written there meanwhile.
+// stdout returns what write writes to standard output.
 func stdout(t *testing.T, write func()) string {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -121,7 +121,7 @@ func stdout(t *testing.T, write func()) string {
 	return string(text)
 }
 
-// That the template gives each function the variable, TestFunctionsAreWhatTheTemplateSays holds.
+// TestFunctionsAreWhatTheTemplateSays checks that the template gives each function the variable.
 func TestStartTellsTheRelease(t *testing.T) {
 	t.Setenv("LOG_LEVEL", "")
 	t.Setenv("VERSION", "v1.2.3")

@@ -17,7 +17,7 @@ import (
 	"dcv-session-broker/internal/awsenv"
 )
 
-// lambda sets what Lambda sets.
+// lambda sets the variables that Lambda sets.
 func lambda(t *testing.T) {
 	t.Helper()
 	for name, value := range map[string]string{
@@ -28,7 +28,7 @@ func lambda(t *testing.T) {
 	}
 }
 
-// client is made as the functions make theirs, but pauses less.
+// client returns a client like those of the functions, but with shorter pauses.
 func client(t *testing.T, timeout time.Duration, serve http.HandlerFunc) *ssm.Client {
 	t.Helper()
 	lambda(t)
@@ -40,7 +40,7 @@ func client(t *testing.T, timeout time.Duration, serve http.HandlerFunc) *ssm.Cl
 	})
 }
 
-// As the SDK reads them where its configuration is not made by hand: the service's own comes first.
+// The precedence is that of config.LoadDefaultConfig: the service's own variable comes first.
 func TestEndpointIsAWSsOwnUnlessItIsSet(t *testing.T) {
 	for _, c := range []struct{ ofService, ofAll, want string }{
 		{"", "", ""},
@@ -129,8 +129,8 @@ func TestTryWithoutAnAnswerEnds(t *testing.T) {
 	}
 }
 
-// A batch of 1,000 sessions is 40 calls side by side; the next batch takes the
-// same connections, except for some that are not back yet.
+// A batch of 1,000 sessions is 40 parallel calls; the next batch uses the same
+// connections, except some that are not returned yet.
 func TestConnectionsAreKept(t *testing.T) {
 	const calls = 40
 	var (
@@ -143,7 +143,7 @@ func TestConnectionsAreKept(t *testing.T) {
 		clients[r.RemoteAddr] = true
 		mu.Unlock()
 		arrived.Done()
-		arrived.Wait() // until all are there
+		arrived.Wait() // until all have arrived
 		_, _ = w.Write([]byte("{}"))
 	})
 	for range 2 {

@@ -9,8 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A Connection is where a function's calls go: the client that makes them, and
-// the endpoint that it would choose.
+// A Connection names a client of a function, and the endpoint that the client resolves.
 type Connection struct {
 	Client   aws.HTTPClient
 	Endpoint func(context.Context) (url string, err error)
@@ -20,24 +19,22 @@ type Connection struct {
 var (
 	// connectTime is how long a connection may take to open.
 	connectTime = time.Second
-	// longestWait is how long a call waits for that, at most: a service that does
-	// not answer, or an instance that was frozen meanwhile, must not take the
-	// first event's time.
+	// longestWait is how long a call waits for that at most: a service that does not
+	// answer, or an instance that was frozen meanwhile, must not delay the first event
+	// more.
 	longestWait = 250 * time.Millisecond
 )
 
-// Connect opens a connection to each service while the function starts: the name
-// looked up, the certificates of the machine read, the handshake made. The start
-// does not wait for it, but a call does: an instance that is started for an
-// event has it immediately, while the handshake is still going on, and would
-// make a second one.
+// Connect opens a connection to each service while the function starts: it resolves the
+// name, reads the machine's certificates and makes the handshake. The start does not
+// wait for it, but a call does: an instance that was started for an event gets that
+// event immediately, and would otherwise make a second handshake.
 //
-// One after the other, in the order in which an event needs them: they would
-// only take the processor from each other, and from the start.
+// It opens them one after the other, in the order in which an event needs them: in
+// parallel they would take the processor from each other and from the start.
 //
-// It asks for the service's root, without a signature and without an operation,
-// and takes any answer: only the connection is wanted. If there is none, the
-// first call will find out.
+// It requests the service's root path, without a signature and an operation, and
+// accepts any answer. If the connection fails, the first call finds out.
 func Connect(connections ...Connection) {
 	opened := make([]chan struct{}, len(connections))
 	for i, c := range connections {
@@ -67,23 +64,22 @@ func (c Connection) connect() {
 	}
 	connection := c.Client
 	if waiting, ok := connection.(*client); ok {
-		connection = waiting.HTTPClient // which waits for nothing
+		connection = waiting.HTTPClient // the client without the wait
 	}
 	resp, err := connection.Do(req)
 	if err != nil {
 		return
 	}
-	// Read to its end: then the connection is free, and kept.
+	// Read to the end, so that the connection is kept for the next call.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
 	resp.Body.Close()
 }
 
-// A client makes the SDK's calls once its connection is open, or could not be
-// opened. Of the calls of a large first batch all but one then resume that
-// connection's TLS session.
+// A client makes the SDK's calls after its connection is open or has failed. In a large
+// first batch all calls except one then resume that connection's TLS session.
 type client struct {
 	aws.HTTPClient
-	opened <-chan struct{} // nil if nobody opens it
+	opened <-chan struct{} // nil if Connect was not called for it
 }
 
 // Do implements aws.HTTPClient.

@@ -22,14 +22,14 @@ import (
 	"dcv-session-broker/internal/runcommand"
 )
 
-// A service answers every call with {}, and tells of its connections.
+// A service answers every call with {}, and counts its connections.
 type service struct {
 	*httptest.Server
 	opened  atomic.Int32
-	idle    chan struct{} // told when a connection has nothing to do
+	idle    chan struct{} // receives a value when a connection is idle
 	unknown atomic.Int32  // requests that name no operation
 	resumed atomic.Int32  // requests on a connection that resumed a session
-	opening chan struct{} // if it is set, requests that name no operation are answered once it is closed
+	opening chan struct{} // if it is set, requests that name no operation are answered after it is closed
 }
 
 func newService(t *testing.T, start func(*httptest.Server)) *service {
@@ -60,8 +60,7 @@ func newService(t *testing.T, start func(*httptest.Server)) *service {
 	return s
 }
 
-// nowhere is a service without an endpoint: the others are connected to all the
-// same.
+// nowhere is a service without an endpoint: the others are still connected.
 func nowhere() awsenv.Connection {
 	return awsenv.Connection{Endpoint: func(context.Context) (string, error) { return "", errors.New("no such region") }}
 }
@@ -89,7 +88,7 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 			s := newService(t, (*httptest.Server).Start)
 			connect, first := call(s.URL)
 			connect()
-			// Whether it is open by then or not.
+			// Whether the connection is open yet or not.
 			if name == "DynamoDB" {
 				select {
 				case <-s.idle:
@@ -107,8 +106,8 @@ func TestFirstCallFindsAConnection(t *testing.T) {
 	}
 }
 
-// The event for which an instance is started comes while its connections are
-// being opened.
+// The event for which an instance is started arrives while its connections are being
+// opened.
 func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 	lambda(t)
 	awsenv.WaitLong(t)
@@ -123,7 +122,7 @@ func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 			called <- err
 		}()
 	}
-	time.Sleep(50 * time.Millisecond) // for those that do not wait
+	time.Sleep(50 * time.Millisecond) // time for calls that do not wait
 	if n := s.opened.Load(); n != 1 {
 		t.Errorf("%d connections are being opened", n)
 	}
@@ -135,7 +134,7 @@ func TestCallDuringTheHandshakeMakesNoSecondOne(t *testing.T) {
 	}
 }
 
-// The second is asked once the first has answered.
+// The second service is connected after the first has answered.
 func TestOneConnectionAfterTheOther(t *testing.T) {
 	first, second := newService(t, (*httptest.Server).Start), newService(t, (*httptest.Server).Start)
 	first.opening = make(chan struct{})
@@ -143,7 +142,7 @@ func TestOneConnectionAfterTheOther(t *testing.T) {
 		return awsenv.Connection{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) { return s.URL, nil }}
 	}
 	awsenv.Connect(at(first), at(second))
-	time.Sleep(50 * time.Millisecond) // for one that does not wait
+	time.Sleep(50 * time.Millisecond) // time for a connection that does not wait
 	if n := second.opened.Load(); n != 0 {
 		t.Errorf("%d connections to the second", n)
 	}
@@ -155,8 +154,8 @@ func TestOneConnectionAfterTheOther(t *testing.T) {
 	}
 }
 
-// A service that takes connections, but does not answer, gets the call all the
-// same; one that is ended waits no longer.
+// A service that accepts connections but does not answer still gets the call; a
+// cancelled call does not wait.
 func TestNoCallWaitsForLong(t *testing.T) {
 	lambda(t)
 	s := newService(t, (*httptest.Server).Start)
@@ -186,11 +185,11 @@ func TestEndpointsAreAWSsOwn(t *testing.T) {
 	}
 }
 
-// The start does not wait for the connection, nor does a failure end anything.
+// The start does not wait for the connection, and a failure has no effect.
 func TestConnectingIsWaitedForByNobody(t *testing.T) {
 	returned, asked := make(chan struct{}), make(chan struct{})
 	awsenv.Connect(awsenv.Connection{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) {
-		<-returned // for ever, if it were waited for
+		<-returned // it would block if the start waited
 		defer close(asked)
 		return "", errors.New("no such region")
 	}})
@@ -204,7 +203,7 @@ func TestConnectionsResumeTheirSession(t *testing.T) {
 	s := newService(t, (*httptest.Server).StartTLS)
 	client := awsenv.Calls(awsenv.Service{CallTimeout: time.Minute}.Config().HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
 		tr.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-		tr.TLSClientConfig.NextProtos = []string{"http/1.1"} // as the services speak it
+		tr.TLSClientConfig.NextProtos = []string{"http/1.1"} // like the services
 		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	})
 	get := func() {

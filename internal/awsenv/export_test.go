@@ -9,20 +9,19 @@ import (
 	"dcv-session-broker/internal/telemetry"
 )
 
-// Calls is the client behind one of Config's: the SDK's own, which waits for
-// nothing.
+// Calls returns the SDK's own client, which does not wait, from one of Config's.
 func Calls(c aws.HTTPClient) aws.HTTPClient { return c.(*client).HTTPClient }
 
-// WaitLong has calls wait for their connection however slow the machine is, until
-// the test's end.
+// WaitLong makes calls wait longer for their connection until the test's end, for slow
+// machines.
 func WaitLong(t *testing.T) {
 	connect, longest := connectTime, longestWait
 	connectTime, longestWait = time.Minute, time.Minute
 	t.Cleanup(func() { connectTime, longestWait = connect, longest })
 }
 
-// Version is the release that Start tells.
+// Version returns the release that Start logs.
 func (e *Environment) Version() string { return e.version() }
 
-// Output is what Start has lines and metrics go to.
+// Output returns the output that Start returns.
 func (e *Environment) Output() *telemetry.Output { return e.output() }

@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// gcPercent of the default makes a quarter of a large batch's processor time
-// the garbage collector's: what lives is a few megabytes, a batch of 1,000
-// allocates thirty, and a function pays for its memory whether it uses it or
-// not. More than this gains nothing: fresh memory costs as well.
+// gcPercent: with the default the garbage collector takes a quarter of a large batch's
+// processor time. Live memory is a few megabytes, a batch of 1,000 allocates thirty,
+// and a function pays for its memory whether it uses it or not. A higher value gains
+// nothing, since fresh memory costs time, too.
 const gcPercent = 800
 
-// CollectRarely has garbage collected less often, as long as there is room:
-// from three quarters of the function's memory on, as often as it takes. Who
-// sets GOGC or GOMEMLIMIT decides.
+// CollectRarely makes garbage collection rarer while there is memory: above three
+// quarters of the function's memory it runs as often as necessary. GOGC and GOMEMLIMIT
+// override it.
 func CollectRarely() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

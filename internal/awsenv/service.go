@@ -15,9 +15,9 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// A Service is one of AWS's that functions call.
+// A Service is an AWS service that functions call.
 type Service struct {
-	// Name is the SDK's, as in AWS_ENDPOINT_URL_<Name>.
+	// Name is the SDK's name of it, as in AWS_ENDPOINT_URL_<Name>.
 	Name string
 	// CallTimeout is how long one try of a call may take.
 	CallTimeout time.Duration
@@ -36,16 +36,16 @@ const (
 	maxPause = time.Second // between two tries
 )
 
-// LongestCall is how long a call takes at most that is never answered.
+// LongestCall returns how long a call without an answer takes at most.
 func (s Service) LongestCall() time.Duration {
 	return maxTries*s.CallTimeout + (maxTries-1)*maxPause
 }
 
-// Config is the SDK's configuration for a client of the service. It is made by hand since
-// config.LoadDefaultConfig, which also looks for profiles, containers and
-// instance roles, is a good part of a cold start; a Lambda function has its
-// region and credentials in its environment, always (Lambda developer guide,
-// "Defined runtime environment variables").
+// Config returns the SDK's configuration for a client of the service. It is made by hand
+// since config.LoadDefaultConfig, which also looks for profiles, containers and instance
+// roles, is a good part of a cold start; a Lambda function has its region and credentials
+// in its environment, always (Lambda developer guide, "Defined runtime environment
+// variables").
 //
 // CALL_TIMEOUT_SECONDS overrides CallTimeout, for stand-ins on slow machines.
 func (s Service) Config() aws.Config {
@@ -58,10 +58,10 @@ func (s Service) Config() aws.Config {
 		Credentials:  aws.CredentialsProviderFunc(credentials),
 		BaseEndpoint: s.endpoint(),
 		HTTPClient: &client{HTTPClient: awshttp.NewBuildableClient().WithTimeout(callTimeout).WithTransportOptions(func(t *http.Transport) {
-			// A batch of 1,000 sessions is 40 calls side by side.
+			// A batch of 1,000 sessions is 40 parallel calls.
 			t.MaxIdleConnsPerHost = 64
-			// All but the first of them resume its session, where the service lets
-			// them: less than half the processor time of a whole handshake.
+			// All except the first resume its TLS session, if the service allows that: less than
+			// half the processor time of a full handshake.
 			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 		})},
 		Retryer: func() aws.Retryer {
@@ -73,9 +73,9 @@ func (s Service) Config() aws.Config {
 	}
 }
 
-// endpoint is the one that AWS_ENDPOINT_URL_<Name> names, or AWS_ENDPOINT_URL for
-// all services, or nil for AWS's own. The variables are the SDK's; they are read
-// here since the configuration is made by hand.
+// endpoint returns the value of AWS_ENDPOINT_URL_<Name>, or of AWS_ENDPOINT_URL for all
+// services, or nil for AWS's endpoint. The variables are the SDK's; they are read here
+// because the configuration is made by hand.
 func (s Service) endpoint() *string {
 	if url := cmp.Or(os.Getenv("AWS_ENDPOINT_URL_"+s.Name), os.Getenv("AWS_ENDPOINT_URL")); url != "" {
 		return aws.String(url)

@@ -48,8 +48,8 @@ func TestOneOf(t *testing.T) {
 	}
 }
 
-// Lambda takes a function's code and its variables in two calls: new code in a stack that
-// is older than the variable asks the indexes that the table has.
+// CloudFormation updates a function's code and its variables in two calls: without the
+// variable, new code in an older stack uses the indexes that the table has.
 func TestIndexStepOfOlderStacks(t *testing.T) {
 	if s := settings(nil); s.IndexStep() != "0" || s.Err() != nil {
 		t.Errorf("%q, %v", s.IndexStep(), s.Err())

@@ -16,7 +16,7 @@ const (
 	sdk    = "github.com/aws/aws-sdk-go-v2/"
 )
 
-// services are those whose client a function is made of.
+// services are the services of each function's clients.
 var services = map[string][]string{
 	"cancel-deletions":  {"dynamodb", "ssm"},
 	"delete-sessions":   {"dynamodb", "ssm"},
@@ -27,9 +27,9 @@ var services = map[string][]string{
 	"cleanup":           {"dynamodb", "ec2", "ssm"},
 }
 
-// What is linked is initialised at every cold start: the clients of more
-// services, the SDK's search for credentials, the contract and what checks it,
-// the system on one machine, the operator's tool.
+// Every linked package is initialised at each cold start. Functions must not link
+// clients of other services, the SDK's search for credentials, the contract and its
+// checks, the local system, or the operator's tool.
 func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
 	mains, err := filepath.Glob("../../functions/*")
 	if err != nil {
@@ -69,7 +69,7 @@ func TestFunctionsAreMadeOfNoMoreThanTheyNeed(t *testing.T) {
 // compiled finds regular expressions that are compiled when the program starts.
 var compiled = regexp.MustCompile(`(?m)^(var )?\t?\w+\s*= regexp\.MustCompile`)
 
-// What a package's variables are made of is made at every cold start, needed or not.
+// A package's variables are initialised at every cold start, needed or not.
 func TestNoFunctionCompilesRegularExpressionsAtItsStart(t *testing.T) {
 	mains, err := filepath.Glob("../../functions/*")
 	if err != nil {
@@ -97,14 +97,14 @@ func TestNoFunctionCompilesRegularExpressionsAtItsStart(t *testing.T) {
 	}
 }
 
-// linked are the packages that a package of this module imports, directly or
+// linked returns the packages that a package of this module imports, directly or
 // through others of this module.
 func linked(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
 	var visit func(path string)
 	visit = func(path string) {
-		// Not by go list, whose files go test does not know: it would take an old result for a new one.
+		// Not with go list: go test does not know the files that it reads, and would reuse an old result.
 		pkg, err := build.ImportDir(filepath.Join("../..", strings.TrimPrefix(path, module)), 0)
 		if err != nil {
 			t.Fatal(err)
@@ -122,9 +122,9 @@ func linked(t *testing.T, path string) map[string]bool {
 	return all
 }
 
-// Later releases of these two build the model of the whole service at every
-// cold start: internal/bench/FIGURES.md, "Decisions". Whoever moves on measures that first, with
-// make bench, and then changes this.
+// Later releases of these two build the model of the whole service at every cold start:
+// internal/bench/FIGURES.md, "Decisions". Before an update measure that with make bench, then
+// change this.
 func TestReleasesThatStartFast(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {

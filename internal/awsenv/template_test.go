@@ -19,8 +19,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// readSettings reads what each function is set to. They are values that can be
-// compared.
+// readSettings reads each function's settings, as comparable values.
 var readSettings = map[string]func(*awsenv.Environment) any{
 	"cancel-deletions":  func(e *awsenv.Environment) any { return canceldeletions.ReadSettings(e) },
 	"delete-sessions":   func(e *awsenv.Environment) any { return deletesessions.ReadSettings(e) },
@@ -33,12 +32,12 @@ var readSettings = map[string]func(*awsenv.Environment) any{
 
 var serviceOf = map[string]awsenv.Service{"dynamodb": awsenv.DynamoDB, "ssm": awsenv.SystemsManager, "ec2": awsenv.EC2}
 
-// afterAFailedCall is what a function needs to say, and to record, that a call
-// has failed.
+// afterAFailedCall is the time that a function needs to log and record that a call has
+// failed.
 const afterAFailedCall = 5 * time.Second
 
-// differences are those between what template.yaml says of a function and what
-// the function takes.
+// differences returns the differences between a function in template.yaml and what the
+// function reads.
 func differences(f template.Function) (all []string) {
 	differ := func(format string, args ...any) { all = append(all, f.Name+": "+fmt.Sprintf(format, args...)) }
 	read := map[string]bool{}
@@ -78,7 +77,7 @@ func differences(f template.Function) (all []string) {
 		}
 		without := maps.Clone(f.Environment)
 		delete(without, name)
-		// What must be set has no default, and is an error.
+		// A required variable has no default: without it there is an error.
 		if settings, err := of(without); err == nil && settings != deployed {
 			differ("the default of %s is another than template.yaml's, %q: %+v, %+v", name, value, settings, deployed)
 		}
@@ -96,10 +95,10 @@ func deployed(t *testing.T, parameters map[string]string) []template.Function {
 	return tmpl.Functions()
 }
 
-// What template.yaml gives a function is what it reads, its parameters' defaults
-// are the function's own, and a call without an answer, with all its tries and
-// the pauses between them, ends before the function does: one that Lambda ends
-// meanwhile says nothing of what the rest of its event has come to.
+// A function reads exactly the variables that template.yaml gives it, the parameters'
+// defaults are the function's own, and a call without an answer, with all its tries and
+// pauses, ends before the function's time-out: a function that Lambda ends cannot
+// report the rest of its event.
 func TestFunctionsAreWhatTheTemplateSays(t *testing.T) {
 	functions := deployed(t, nil)
 	if len(functions) != len(readSettings) {

@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestSameAsInMemory(t *testing.T) {
-	rapidtest.FewerChecks(t, "8") // each is some hundred calls of DynamoDB Local
+	rapidtest.FewerChecks(t, "8") // each case is some hundred calls of DynamoDB Local
 	tabletest.Compare(t, tabletest.Memory, onDynamoDBLocal(t))
 }
 
@@ -52,9 +52,9 @@ func localTable(t tabletest.TB, client *dynamodb.Client) (name, streamARN string
 	return name, streamARN
 }
 
-// onDynamoDBLocal makes subjects for the suite: a table each. Its stream is read
-// from the first question for changes on: a look at it each few milliseconds
-// costs as much as all else.
+// onDynamoDBLocal makes subjects for the suite, each with its own table. It reads a
+// stream only after the first call for changes: reading it every few milliseconds costs
+// as much as everything else.
 func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 	config := dynamodblocal.ConfigForTest(t)
 	client := dynamodb.NewFromConfig(config)
@@ -99,7 +99,7 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 			},
 			Changes: func() []tabletest.Change {
 				read()
-				// What was written before this record is in the stream before it.
+				// Earlier writes are in the stream before this record.
 				must(store.Put(ctx, session.Record{session.AttrSessionID: last}))
 				must(store.Delete(ctx, last))
 				shown, err := feed.until(last)
@@ -112,13 +112,13 @@ func onDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.Subject {
 	}
 }
 
-// last is a record that is put and deleted to know where the stream's end is.
+// last is a record that is put and deleted to mark the end of the stream.
 const last = "last"
 
-// A feed is what a stream shows.
+// A feed has the records of a stream.
 type feed chan []streamevent.Record
 
-// until is all changes before that record was deleted, which is waited for.
+// until waits for the deletion of that record, and returns all changes before it.
 func (f feed) until(sessionID string) (all []streamevent.Record, err error) {
 	for {
 		select {

@@ -8,13 +8,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// emptyPages is a client whose every page is preceded by an empty one: DynamoDB
-// may answer a page without an item that is not the last ("Paginating table query
-// results", developer guide).
+// emptyPages is a client that answers an empty page before each page: DynamoDB may
+// answer a page without items that is not the last ("Paginating table query results",
+// developer guide).
 type emptyPages struct{ *dynamodb.Client }
 
-// emptyPageKey is in the LastEvaluatedKey of an empty page, next to the key from
-// which the page behind it goes on.
+// emptyPageKey marks the LastEvaluatedKey of an empty page, which also has the key
+// where the next page begins.
 const emptyPageKey = "the empty page was read"
 
 func (c emptyPages) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
@@ -37,8 +37,8 @@ func (c emptyPages) Scan(ctx context.Context, in *dynamodb.ScanInput, opts ...fu
 	return c.Client.Scan(ctx, &page, opts...)
 }
 
-// behindEmptyPage is the key to go on from: with the mark, if the empty page is
-// still to be answered, else without it.
+// behindEmptyPage returns the next start key: with the mark if the empty page must
+// still be answered, otherwise without it.
 func behindEmptyPage(start map[string]types.AttributeValue) (next map[string]types.AttributeValue, read bool) {
 	if next = maps.Clone(start); next == nil {
 		next = map[string]types.AttributeValue{}

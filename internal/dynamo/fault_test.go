@@ -20,7 +20,7 @@ import (
 
 func TestWholeCallFails(t *testing.T) {
 	for name, test := range map[string]struct {
-		tries []fault // the last one for all further tries
+		tries []fault // the last one is for all further tries
 		want  error
 		calls int
 	}{
@@ -70,7 +70,7 @@ func TestOneBatchFailsAlone(t *testing.T) {
 	}
 }
 
-// A statement that DynamoDB cannot read makes it refuse the whole call.
+// DynamoDB refuses the whole call for a statement that it cannot parse.
 func TestBadStatementFailsAlone(t *testing.T) {
 	for name, f := range map[string]fault{"invalid": invalid, "too large": tooLarge} {
 		for _, bad := range [][]string{{"s-7"}, {"s-0"}, {"s-24"}, {"s-3", "s-20"}} {
@@ -208,7 +208,7 @@ func TestUnclearThoughTheTriesAreHidden(t *testing.T) {
 	}
 }
 
-// A try without an answer may land after the next one, which had its own.
+// A try without an answer may be carried out after the next one, which had an answer.
 func TestWriteOfATryWithoutAnAnswerMayLand(t *testing.T) {
 	for name, tc := range map[string]struct {
 		first   fault
@@ -270,7 +270,7 @@ func TestNewRecord(t *testing.T) {
 	}
 }
 
-// TestWhatIsSaidIsTrue: whatever happens on the wire, a success was written, an
+// TestWhatIsSaidIsTrue: for all faults of calls, a success was written, an
 // ErrNotWritten was not.
 func TestWhatIsSaidIsTrue(t *testing.T) {
 	faults := []fault{

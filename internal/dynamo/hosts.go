@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// HostsAPI is what Hosts calls of *dynamodb.Client.
+// HostsAPI is the part of *dynamodb.Client that Hosts uses.
 type HostsAPI interface {
 	QueryAPI
 	batchGetAPI
@@ -22,7 +22,7 @@ type HostsAPI interface {
 	BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 }
 
-// Hosts is the Hosts table: one small item a host.
+// Hosts is the Hosts table, with one small item for each host.
 //
 //	HostId (key)
 //	InventorySentAt, InventoryId  the newest inventory that was applied
@@ -37,12 +37,11 @@ type HostsAPI interface {
 //	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as
-// InventorySentAt, and the two before it, as LastButOneSentAt and
-// LastButTwoSentAt; and the host that the last walk came to, as WalkedTo.
+// InventorySentAt, and the two before it, as LastButOneSentAt and LastButTwoSentAt; and
+// the last host of the last walk, as WalkedTo.
 //
-// The item "refused-<HostId>" notes that a deletion was refused because of that
-// host: AnsweredAt is when, and AnsweredLane is one of its own, until EC2 has been
-// asked.
+// The item "refused-<HostId>" notes that a deletion was refused because of that host:
+// AnsweredAt is when. Until EC2 has been asked it has its own AnsweredLane.
 type Hosts struct {
 	Client HostsAPI
 	Table  string
@@ -82,8 +81,8 @@ func (t Hosts) LastInventories(ctx context.Context) (sent []time.Time, err error
 	return sent, err
 }
 
-// ForgetInventory implements session.HostTable: a conditional write, and others if
-// it is not the newest. Each one before it moves up.
+// ForgetInventory implements session.HostTable: a conditional write, and further ones
+// if it is not the newest. Each older one moves up.
 func (t Hosts) ForgetInventory(ctx context.Context, at time.Time) error {
 	for n, attr := range lastInventories {
 		values := map[string]any{":at": session.FormatTime(at), ":never": session.FormatTime(time.Time{})}
@@ -115,7 +114,7 @@ func (t Hosts) Notes(ctx context.Context, hostIDs []string) (map[string]session.
 	return notes, err
 }
 
-// times is an attribute of those items that have it.
+// times returns an attribute of the items that have it.
 func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string]time.Time, error) {
 	times := map[string]time.Time{}
 	err := t.items(ctx, ids, func(id string, r session.Record) {
@@ -126,7 +125,7 @@ func (t Hosts) times(ctx context.Context, ids []string, attr string) (map[string
 	return times, err
 }
 
-// possibleHosts are those of the IDs that a host can have.
+// possibleHosts returns the IDs that a host can have.
 func possibleHosts(ids []string) []string {
 	if !slices.ContainsFunc(ids, cannotBeHost) {
 		return ids
@@ -136,8 +135,8 @@ func possibleHosts(ids []string) []string {
 
 func cannotBeHost(id string) bool { return !canBeKey(id) || !session.IsHostID(id) }
 
-// timeIn is an item's time. One that cannot be read counts as missing, as it does
-// in a session's record.
+// timeIn returns a time of an item. One that cannot be parsed counts as missing, as in
+// a session's record.
 func timeIn(r session.Record, attr string) time.Time {
 	text, _ := r[attr].(string)
 	at, err := time.Parse(session.TimeFormat, text)
@@ -147,7 +146,7 @@ func timeIn(r session.Record, attr string) time.Time {
 	return at
 }
 
-// items reads the items of those IDs that there are.
+// items reads the existing items of the IDs.
 func (t Hosts) items(ctx context.Context, ids []string, do func(id string, r session.Record)) error {
 	for some := range slices.Chunk(ids, maxKeys) {
 		var keys []map[string]types.AttributeValue
@@ -168,9 +167,9 @@ func (t Hosts) items(ctx context.Context, ids []string, do func(id string, r ses
 }
 
 // RecordAnswer implements session.HostTable: one conditional write, whose answer has the
-// tag, and another if it is not fresh and does not say that the host is empty.
+// tag, and another one if the answer is not the newest and does not show an empty host.
 func (t Hosts) RecordAnswer(ctx context.Context, a session.HostAnswer) (fresh bool, tag session.OwnerTag, err error) {
-	said := " REMOVE ExpiresAt, EmptySince" // what runs is not known, but not that nothing does
+	said := " REMOVE ExpiresAt, EmptySince" // it is not known which sessions run, so the host does not count as empty
 	switch {
 	case a.Sessions > 0:
 		said = ", OccupiedAt = :sent REMOVE ExpiresAt, EmptySince"
@@ -221,13 +220,13 @@ func (t Hosts) AddHost(ctx context.Context, hostID string, then time.Time) error
 	return err
 }
 
-// updateHost is update of a host's item.
+// updateHost updates a host's item.
 func (t Hosts) updateHost(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, err error) {
 	met, _, err = t.updateHostOf(ctx, hostID, update, condition, values)
 	return met, err
 }
 
-// updateHostOf is updateHost, and has the item that there was before.
+// updateHostOf is updateHost, and also returns the old item.
 func (t Hosts) updateHostOf(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, old session.Record, err error) {
 	if cannotBeHost(hostID) {
 		return false, nil, fmt.Errorf("no host is called %.50q", hostID)
@@ -235,7 +234,7 @@ func (t Hosts) updateHostOf(ctx context.Context, hostID, update, condition strin
 	return t.updateOf(ctx, hostID, update, condition, values)
 }
 
-// update tells whether the condition was met.
+// update updates an item, and tells whether the condition was met.
 func (t Hosts) update(ctx context.Context, key, update, condition string, values map[string]any) (met bool, err error) {
 	met, _, err = t.updateOf(ctx, key, update, condition, values)
 	return met, err
@@ -251,7 +250,7 @@ func (t Hosts) updateOf(ctx context.Context, key, update, condition string, valu
 	if condition != "" {
 		in.ConditionExpression = aws.String(condition)
 	}
-	if len(values) > 0 { // DynamoDB refuses an empty one
+	if len(values) > 0 { // DynamoDB refuses an empty map
 		in.ExpressionAttributeValues = map[string]types.AttributeValue{}
 	}
 	for name, v := range values {

@@ -13,24 +13,24 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ScanAPI is what HostLister calls of *dynamodb.Client.
+// ScanAPI is the part of *dynamodb.Client that HostLister uses.
 type ScanAPI interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// A HostLister is the hosts in the index by-live-host of the Sessions table of that name.
+// A HostLister lists the hosts in the index by-live-host of the Sessions table of that name.
 type HostLister struct {
 	Client ScanAPI
 	Table  string
 	Step   IndexStep
 }
 
-// lastSessionID sorts behind every session's ID.
+// lastSessionID sorts after every session's ID.
 var lastSessionID = strings.Repeat("\U0010FFFF", session.MaxIDBytes/4+1)
 
-// HostsAfter implements session.HostLister: the next page of a scan that is not
-// empty. It begins behind all sessions that the host could have: the key to begin
-// after is a place in the index, and need not be an item's.
+// HostsAfter implements session.HostLister: the next page of a scan that is not empty.
+// It begins after all sessions that the host could have: the start key is a position in
+// the index, and need not be an item's.
 func (x HostLister) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
 	in := &dynamodb.ScanInput{
 		TableName:                aws.String(x.Table),

@@ -12,12 +12,12 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// QueryAPI is what Index calls of *dynamodb.Client.
+// QueryAPI is the part of *dynamodb.Client that Index uses.
 type QueryAPI interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// An Index is the indexes of the Sessions table of that name.
+// An Index queries the indexes of the Sessions table of that name.
 type Index struct {
 	Client QueryAPI
 	Table  string
@@ -26,13 +26,13 @@ type Index struct {
 
 // An IndexStep is how far the indexes of a table have been moved: template.yaml's
 // parameter of that name, "0" to "4". Each step makes or deletes one index, as an update
-// of a table can. Functions ask the new ones as soon as the step before has made
-// them, so that what a function asks is there at its own step, the one before and
-// the one after: while the stack is updated, or rolled back, and while an index fills.
-// "" is "4", that of a new stack.
+// of a table can. Functions use the new ones one step after they were made, so that the
+// index that a function uses exists at its own step, the one before and the one after:
+// while the stack is updated or rolled back, and while an index fills. "" is "4", the
+// step of a new stack.
 type IndexStep string
 
-// ByLease is the index of deletions that have not ended, by their lease.
+// ByLease returns the name of the index of deletions that have not ended, by their lease.
 func (s IndexStep) ByLease() string {
 	if s == "0" || s == "1" {
 		return "due"
@@ -40,7 +40,7 @@ func (s IndexStep) ByLease() string {
 	return "by-lease"
 }
 
-// ByHost is the index of what lives on a host.
+// ByHost returns the name of the index of living sessions by host.
 func (s IndexStep) ByHost() string {
 	if s == "0" || s == "1" || s == "2" {
 		return "by-host"
@@ -93,8 +93,8 @@ func (x Index) OnHost(ctx context.Context, hostID, after string, limit int) ([]s
 	return collection{x.Step.ByHost(), session.AttrLiveHostID, hostID}.page(ctx, x.Client, x.Table, after, limit)
 }
 
-// A collection is the items of an index whose keys are an attribute and the
-// session's ID, of one value of that attribute.
+// A collection is the items with one value of an attribute, in an index whose keys are
+// that attribute and the session's ID.
 type collection struct{ index, attr, value string }
 
 // page reads the items after that ID.

@@ -23,8 +23,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// templateTable makes a table as template.yaml says, under a name of its own, and
-// returns its stream, too, if it has one.
+// templateTable makes a table as in template.yaml, under a new name, and returns its
+// stream, too, if it has one.
 func templateTable(t tabletest.TB, client *dynamodb.Client, logicalID string) (name, streamARN string) {
 	t.Helper()
 	tmpl, err := template.Load("../../template.yaml", nil)
@@ -64,7 +64,7 @@ func TestIndexConformance(t *testing.T) {
 	})
 }
 
-// A page that fails fails the whole.
+// A page that fails fails the whole query.
 func TestHalfAnAnswerIsNone(t *testing.T) {
 	pages := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -97,7 +97,7 @@ func hostsOnDynamoDBLocal(t *testing.T) func(tabletest.TB) tabletest.HostsSubjec
 	}
 }
 
-// A time that nobody can read is missing, and spoils no question about others.
+// A time that cannot be parsed counts as missing, and does not affect other hosts.
 func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := templateTable(t, client, "HostsTable")
@@ -129,8 +129,9 @@ func TestUnreadableTimesOfAHostAreMissing(t *testing.T) {
 	}
 }
 
-// A host that has been silent for as long as its sessions are kept is forgotten;
-// no other is, so that UnresponsiveMarker finds whoever falls silent, however late.
+// The table drops only hosts that have been silent for as long as their sessions are
+// kept, so that UnresponsiveMarker finds every other host that falls silent, however
+// late.
 func TestOnlySilentHostsExpire(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := templateTable(t, client, "HostsTable")
@@ -177,7 +178,7 @@ func TestOnlySilentHostsExpire(t *testing.T) {
 	}
 }
 
-// noHosts is the Hosts table when it cannot be reached.
+// noHosts is a Hosts table that cannot be reached.
 type noHosts struct{ dynamo.HostsAPI }
 
 var errDown = errors.New("the table is down")

@@ -20,7 +20,7 @@ import (
 
 const lastStep = 4
 
-// atStep is the template with that IndexStep, and the indexes of its Sessions table.
+// atStep returns the template with that IndexStep, and the indexes of its Sessions table.
 func atStep(t *testing.T, step int) (*template.Template, template.Table, map[string]template.Index) {
 	t.Helper()
 	tmpl, err := template.Load("../../template.yaml", map[string]string{"IndexStep": strconv.Itoa(step)})
@@ -50,9 +50,10 @@ func difference(a, b map[string]template.Index) (n int) {
 	return n
 }
 
-// A step makes or deletes one index, and a skipped one more: DynamoDB refuses that. What
-// functions ask at a step is there at the steps before and after, too, since a table is
-// updated before its functions, and rolled back after them.
+// A step makes or deletes one index. An update that skips a step changes more, which
+// DynamoDB refuses. The indexes that functions use at a step exist also at the steps
+// before and after, since a table is updated before its functions, and rolled back after
+// them.
 func TestEachIndexStepIsOneUpdate(t *testing.T) {
 	inRoles := regexp.MustCompile(`/index/([a-z-]+)`)
 	for step := range lastStep + 1 {
@@ -82,14 +83,14 @@ func TestEachIndexStepIsOneUpdate(t *testing.T) {
 				}
 			}
 		}
-		delete(named, "by-answered") // of the Hosts table
+		delete(named, "by-answered") // it is an index of the Hosts table
 		if want := slices.Sorted(maps.Keys(indexes)); !slices.Equal(slices.Sorted(maps.Keys(named)), want) {
 			t.Errorf("step %d: roles may ask %q, the table has %q", step, slices.Sorted(maps.Keys(named)), want)
 		}
 	}
 }
 
-// A new stack has what the domain asks for, and its functions ask that.
+// A new stack has the indexes that the domain needs, and its functions use them.
 func TestProjectionsAreTheTemplates(t *testing.T) {
 	_, _, indexes := atStep(t, lastStep)
 	for name, attrs := range map[string][]string{
@@ -109,7 +110,7 @@ func TestProjectionsAreTheTemplates(t *testing.T) {
 	}
 }
 
-// DynamoDB itself refuses an update that skips a step, and leaves the table as it was.
+// DynamoDB refuses an update that skips a step, and does not change the table.
 func TestSkippedIndexStepIsRefused(t *testing.T) {
 	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	_, table, _ := atStep(t, 0)

@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Item is the record as DynamoDB takes it.
+// Item converts a record to an item.
 func Item(r session.Record) map[string]types.AttributeValue {
 	item := make(map[string]types.AttributeValue, len(r))
 	for attr, v := range r {
@@ -18,10 +18,10 @@ func Item(r session.Record) map[string]types.AttributeValue {
 	return item
 }
 
-// Record is the item as the domain sees it, nil if there is none. What no
-// Record can hold (lists, fractions...) is left out: nothing of this system
-// writes it, and since writes change named attributes only, and put back only
-// those that the domain knows, it stays in the table as it is.
+// Record converts an item to a record; nil stays nil. It leaves out types that a Record
+// cannot hold (lists, fractions...). This system does not write them, and since writes
+// change only named attributes, and put back only those that the domain knows, they
+// stay unchanged in the table.
 func Record(item map[string]types.AttributeValue) session.Record {
 	if item == nil {
 		return nil

@@ -20,14 +20,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// localStore is a new table in DynamoDB Local.
+// localStore makes a new table in DynamoDB Local.
 func localStore(t *testing.T) dynamodblocal.Store {
 	client := dynamodb.NewFromConfig(dynamodblocal.ConfigForTest(t))
 	name, _ := localTable(t, client)
 	return dynamodblocal.Store{Client: client, TableName: name}
 }
 
-// losesAnswers is the endpoint, but that the first n answers are lost.
+// losesAnswers returns an endpoint that passes calls on and loses the first n answers.
 func losesAnswers(t *testing.T, endpoint string, n int64) string {
 	target, err := url.Parse(endpoint)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestStatementTooLongFailsAlone(t *testing.T) {
 	}
 }
 
-// What no Record can hold is not seen, and not harmed either.
+// Attributes that a Record cannot hold are not read and not changed.
 func TestAttributesOfOtherTypesStayAsTheyAre(t *testing.T) {
 	store := localStore(t)
 	item := map[string]types.AttributeValue{

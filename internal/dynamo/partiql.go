@@ -11,12 +11,12 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// statement is the write in PartiQL. Every value is a parameter; attribute
-// names are quoted, since many are reserved words, and records may have
-// attributes of others' with any name. A quote in a name is doubled.
+// statement returns the write in PartiQL. Every value is a parameter. Attribute names
+// are quoted, since many are reserved words, and other programs may add attributes with
+// any name. A quote in a name is doubled.
 //
-// What it uses, and where DynamoDB's developer guide allows it (each also run
-// against DynamoDB Local by the tests):
+// The syntax that it uses, and where DynamoDB's developer guide allows it (the tests
+// run each against DynamoDB Local):
 //
 //   - UPDATE ... SET a=? SET b=? REMOVE c REMOVE d WHERE ... RETURNING ALL
 //     OLD *: "PartiQL update statements". The keyword is repeated for every
@@ -36,7 +36,7 @@ func statement(tableName string, w session.Write) types.BatchStatementRequest {
 		text       strings.Builder
 		parameters = make([]types.AttributeValue, 0, len(w.Set)+len(w.If)+4)
 	)
-	text.Grow(800) // a mark's; only an inventory's is longer
+	text.Grow(800) // enough for a mark; only an inventory's is longer
 	name := func(words, name string) {
 		text.WriteString(words)
 		text.WriteByte('"')

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ReadAPI is what Reader calls of *dynamodb.Client.
+// ReadAPI is the part of *dynamodb.Client that Reader uses.
 type ReadAPI interface {
 	QueryAPI
 	batchGetAPI
@@ -36,13 +36,13 @@ type Reader struct {
 	firstPause time.Duration
 }
 
-// NewReader reads the table of that name.
+// NewReader returns a Reader of the table of that name.
 func NewReader(client ReadAPI, tableName string) *Reader {
 	return &Reader{client: client, table: tableName, calls: make(chan struct{}, maxCalls), firstPause: firstPause}
 }
 
-// Get implements session.Reader: N records are ⌈N/100⌉ calls, side by side, if the
-// table is not too busy.
+// Get implements session.Reader: N records are ⌈N/100⌉ parallel calls, if the table is
+// not too busy.
 func (r *Reader) Get(ctx context.Context, ids []string) ([]session.Record, error) {
 	var (
 		group   sync.WaitGroup
@@ -85,13 +85,13 @@ func (r *Reader) get(ctx context.Context, ids []string) (records []session.Recor
 	return records, err
 }
 
-// batchGetAPI is what batchGet calls of *dynamodb.Client.
+// batchGetAPI is the part of *dynamodb.Client that batchGet uses.
 type batchGetAPI interface {
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 }
 
-// batchGet reads up to 100 items, as they are now. What the table was too busy
-// for is asked for again: the call is a success all the same.
+// batchGet reads up to 100 items consistently. It reads keys again that the table was
+// too busy for, since the call succeeds without them.
 func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[string]types.AttributeValue, firstPause time.Duration) (items []map[string]types.AttributeValue, err error) {
 	err = untilProcessed(ctx, len(keys), firstPause, func() (left int, err error) {
 		out, err := client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
@@ -110,7 +110,7 @@ func batchGet(ctx context.Context, client batchGetAPI, table string, keys []map[
 	return items, nil
 }
 
-// untilProcessed calls until none of those items is left, with growing pauses.
+// untilProcessed repeats the call, with growing pauses, until no item is left.
 func untilProcessed(ctx context.Context, items int, firstPause time.Duration, call func() (left int, err error)) error {
 	for try := 1; ; try++ {
 		left, err := call()
@@ -153,8 +153,8 @@ func (r *Reader) All(ctx context.Context, after string, limit int) ([]session.Re
 	})
 }
 
-// page reads until there is something, or nothing more: DynamoDB may answer an
-// empty page before the last.
+// page reads until a page has items or is the last: DynamoDB may answer empty pages
+// before the last.
 func page(read func() (items []map[string]types.AttributeValue, last map[string]types.AttributeValue, err error)) ([]session.Record, bool, error) {
 	for {
 		items, last, err := read()

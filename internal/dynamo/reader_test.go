@@ -38,7 +38,7 @@ func TestReaderConformance(t *testing.T) {
 	})
 }
 
-// costs counts the calls, and the items that DynamoDB looked at for them.
+// costs counts the calls, and the items that DynamoDB read for them.
 type costs struct {
 	dynamo.ReadAPI
 	mu                sync.Mutex
@@ -135,12 +135,12 @@ func TestCostOfReading(t *testing.T) {
 	}
 }
 
-// busyTable answers for one key a call, and tells how often it is asked.
+// busyTable answers for some keys of a call, and counts the calls.
 type busyTable struct {
 	dynamo.ReadAPI
 	mu    sync.Mutex
 	calls int
-	// takes is how many keys it answers of a call.
+	// takes is the number of keys that it answers in a call.
 	takes int
 	fail  error
 }

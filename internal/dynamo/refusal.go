@@ -11,15 +11,15 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// notSent is the error of a call that never left.
+// notSent is the error of a call that was not sent.
 type notSent struct{ cause error }
 
 func (e *notSent) Error() string { return "not sent: " + e.cause.Error() }
 func (e *notSent) Unwrap() error { return e.cause }
 
-// refused tells whether a try certainly wrote nothing: it was not sent, or
-// DynamoDB answered that it would not. A time-out, a lost connection, a
-// server's error and an answer that cannot be read all leave it open.
+// refused tells whether a try certainly wrote nothing: it was not sent, or DynamoDB
+// refused it. After a time-out, a lost connection, a server error or an unreadable
+// answer that is not known.
 func refused(err error) bool {
 	if unsent := (*notSent)(nil); errors.As(err, &unsent) {
 		return true
@@ -31,9 +31,8 @@ func refused(err error) bool {
 	return errors.As(err, &fault) && fault.ErrorFault() == smithy.FaultClient
 }
 
-// faultInBatch tells whether a refusal may be about one statement. All others
-// are about who calls, how often, or which table: halves would fail like the
-// whole.
+// faultInBatch tells whether a refusal may be about one statement. All others are about
+// the caller, the rate or the table: both halves would fail, too.
 func faultInBatch(err error) bool {
 	if answer := (*smithyhttp.ResponseError)(nil); errors.As(err, &answer) &&
 		answer.HTTPStatusCode() == http.StatusRequestEntityTooLarge {
@@ -47,8 +46,8 @@ func faultInBatch(err error) bool {
 	return code == "ValidationException" || code == "SerializationException"
 }
 
-// tries watches the tries that the SDK makes of one call, of which it reports
-// only the last: throttled, say, after a time-out that had written.
+// tries observes the tries of one call, of which the SDK reports only the last: for
+// example, throttled after a time-out that had written.
 type tries struct{ unclear error }
 
 func (t *tries) watch(o *dynamodb.Options) {

@@ -22,8 +22,7 @@ const (
 	maxPuts = 25
 )
 
-// RecordRefused implements session.RefusedHostNotes: N hosts are ⌈N/25⌉ calls, side
-// by side.
+// RecordRefused implements session.RefusedHostNotes: N hosts are ⌈N/25⌉ parallel calls.
 func (t Hosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error {
 	var puts []types.WriteRequest
 	for _, id := range hostIDs {
@@ -54,8 +53,8 @@ func (t Hosts) RecordRefused(ctx context.Context, hostIDs []string, at time.Time
 	return errors.Join(errs...)
 }
 
-// put puts up to 25 items. What the table was too busy for is put again: the call
-// is a success all the same.
+// put puts up to 25 items. It repeats items that the table was too busy for, since the
+// call succeeds without them.
 func (t Hosts) put(ctx context.Context, batch []types.WriteRequest) error {
 	return untilProcessed(ctx, len(batch), firstPause, func() (left int, err error) {
 		out, err := t.Client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{t.Table: batch}})
@@ -67,7 +66,7 @@ func (t Hosts) put(ctx context.Context, batch []types.WriteRequest) error {
 	})
 }
 
-// RefusedHosts implements session.RefusedHosts: the first entries of a lane of the
+// RefusedHosts implements session.RefusedHosts: the first entries of a shard of the
 // index by-answered.
 func (t Hosts) RefusedHosts(ctx context.Context, limit int) (hosts []session.RefusedHost, err error) {
 	records, err := query(ctx, t.Client, t.Table, &dynamodb.QueryInput{

@@ -17,7 +17,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// busyPuts is a table that takes so many items of a call, and leaves the rest.
+// busyPuts is a table that accepts some items of a call, and leaves the rest.
 type busyPuts struct {
 	dynamo.HostsAPI
 	takes int
@@ -43,7 +43,7 @@ func (b *busyPuts) BatchWriteItem(_ context.Context, in *dynamodb.BatchWriteItem
 	return out, nil
 }
 
-// What the table was too busy for is put again: the call is a success all the same.
+// Items that the table was too busy for are put again, since the call succeeds without them.
 func TestNotesThatABusyTableLeftArePutAgain(t *testing.T) {
 	for name, test := range map[string]struct {
 		takes, calls, noted int
@@ -55,7 +55,7 @@ func TestNotesThatABusyTableLeftArePutAgain(t *testing.T) {
 		"nothing in four": {0, 4, 0, "too busy for 7 items of 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // the pauses take no time
+			synctest.Test(t, func(t *testing.T) { // so that the pauses take no time
 				var hostIDs []string
 				for n := range 7 {
 					hostIDs = append(hostIDs, fmt.Sprint("i-", n))
@@ -77,7 +77,7 @@ func TestNotesThatABusyTableLeftArePutAgain(t *testing.T) {
 	}
 }
 
-// A note that nobody removes expires: it takes no room for ever.
+// A note that is not removed expires.
 func TestNoteOfARefusedHostExpires(t *testing.T) {
 	b := &busyPuts{takes: 1}
 	at := time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)

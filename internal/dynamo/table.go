@@ -1,7 +1,6 @@
-// Package dynamo is the Sessions table on DynamoDB. It turns the domain's
-// writes into conditional PartiQL statements, many to a call, and what DynamoDB
-// answers into the outcome of each: met, refused, or unclear. It adds no rule
-// of its own.
+// Package dynamo is the Sessions table on DynamoDB. It converts the domain's writes to
+// conditional PartiQL statements, many in a call, and DynamoDB's answers to the outcome
+// of each: met, refused, or unclear. It has no rules of the domain.
 package dynamo
 
 import (
@@ -20,8 +19,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// API is what Table calls of *dynamodb.Client. Whoever stands between passes
-// the option functions on: they are how Table sees each try of a call.
+// API is the part of *dynamodb.Client that Table uses. A wrapper must pass the option
+// functions on, through which Table observes each try of a call.
 type API interface {
 	BatchExecuteStatement(context.Context, *dynamodb.BatchExecuteStatementInput, ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error)
 }
@@ -33,17 +32,16 @@ const (
 	// are 40 calls.
 	maxCalls = 64
 
-	// maxTries of a statement that the table was too busy for. The SDK knows
-	// only calls, and a call is a success even if all its statements fail.
+	// maxTries is for a statement that the table was too busy for. The SDK repeats only
+	// calls, and a call succeeds even if all its statements fail.
 	maxTries = 4
-	// firstPause is the longest pause before the second try; it doubles from
-	// try to try. The actual one is anything up to it, so that those who were
-	// refused together do not come back together.
+	// firstPause is the longest pause before the second try; it doubles from try to try.
+	// The actual pause is a random part of it, so that callers who were refused together
+	// do not repeat together.
 	firstPause = 100 * time.Millisecond
 )
 
-// A Table is the Sessions table of that name. It may be used by many
-// goroutines.
+// A Table is the Sessions table of that name. Several goroutines may use it.
 type Table struct {
 	client API
 	name   string
@@ -52,7 +50,7 @@ type Table struct {
 	firstPause time.Duration
 }
 
-// New is the table of that name.
+// New returns the table of that name.
 func New(client API, tableName string) *Table {
 	return &Table{
 		client:     client,
@@ -67,8 +65,8 @@ type pending struct {
 	write     session.Write
 	statement types.BatchStatementRequest
 	result    *session.Result
-	// mayLand is why the write may be done already, or be done yet, whatever the
-	// table says of it now: an earlier try had no clear answer.
+	// mayLand is why the write may have been, or may still be, carried out, whatever the
+	// last answer was: an earlier try had no clear answer.
 	mayLand error
 }
 
@@ -76,7 +74,7 @@ func (p *pending) fail(kind, cause error) {
 	*p.result = session.Result{Err: fmt.Errorf("session %s: %w: %w", p.write.SessionID, kind, cause)}
 }
 
-// refuse fails the write because the table would not do it.
+// refuse fails the write because DynamoDB would refuse it.
 func (p *pending) refuse(cause error) {
 	if p.mayLand != nil {
 		p.fail(session.ErrUnclear, fmt.Errorf("%w, but before: %w", cause, p.mayLand))
@@ -85,14 +83,13 @@ func (p *pending) refuse(cause error) {
 	p.fail(session.ErrNotWritten, cause)
 }
 
-// Write implements session.Table: N writes to different records are ⌈N/25⌉ calls,
-// side by side, if nothing fails. A record's second write begins when all
-// first writes have their answers, since a call takes a key only once.
+// Write implements session.Table: N writes to different records are ⌈N/25⌉ parallel
+// calls, if nothing fails. A record's second write begins when all first writes have
+// their answers, since a call takes a key only once.
 //
-// After an unclear write the later ones of its record are tried all the same;
-// should the unclear one still be on its way, it may land after them. And as
-// the SDK tries a call again whose answer was lost, ErrCondition may be the
-// write's own doing: the old record shows it.
+// After an unclear write the later ones of its record are still tried; the unclear one
+// may be carried out after them. The SDK repeats a call whose answer was lost, so the
+// write itself may be the cause of ErrCondition: the old record shows that.
 func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Result {
 	results := make([]session.Result, len(writes))
 	var rounds [][]*pending // the first write of each record, the second, ...
@@ -120,8 +117,7 @@ func (t *Table) Write(ctx context.Context, writes []session.Write) []session.Res
 	return results
 }
 
-// settleAll gives each of the writes, which are of different records, its
-// result.
+// settleAll sets the result of each of the writes, which are of different records.
 func (t *Table) settleAll(ctx context.Context, writes []*pending) {
 	var calls sync.WaitGroup
 	for batch := range slices.Chunk(writes, maxStatements) {
@@ -143,9 +139,9 @@ func (t *Table) settleAll(ctx context.Context, writes []*pending) {
 // nowhere is an attribute that no record has.
 const nowhere = "NoSuchAttribute"
 
-// looks complete the results of new records that were there already: unlike an
-// update whose condition fails, an insert does not tell what it met. So these
-// are updates whose condition fails.
+// looks reads the records that inserts found: unlike an update whose condition fails,
+// an insert does not return the existing record. So it sends updates whose condition
+// fails.
 func (t *Table) looks(writes []*pending) (looks []*pending) {
 	for _, p := range writes {
 		if p.write.New && errors.Is(p.result.Err, session.ErrCondition) {
@@ -162,19 +158,19 @@ func (t *Table) looks(writes []*pending) (looks []*pending) {
 	return looks
 }
 
-// settle gives each write of the batch, 25 at most and no key twice, its
-// result.
+// settle sets the result of each write of the batch, which has at most 25, with
+// different keys.
 func (t *Table) settle(ctx context.Context, batch []*pending) {
 	for try := 1; len(batch) > 0; try++ {
 		batch = t.call(ctx, batch)
 		if try == maxTries || !pause(ctx, t.firstPause<<(try-1)) {
-			return // what is left has the reason of its last try as its result
+			return // the rest keep the result of their last try
 		}
 	}
 }
 
-// call sends the batch in one call, gives each write its result, and returns
-// those whose result is that the table was busy.
+// call sends the batch in one call, sets the result of each write, and returns the
+// writes that the table was too busy for.
 func (t *Table) call(ctx context.Context, batch []*pending) (busy []*pending) {
 	out, err := t.send(ctx, batch)
 	switch {
@@ -194,8 +190,8 @@ func (t *Table) call(ctx context.Context, batch []*pending) (busy []*pending) {
 			p.fail(session.ErrUnclear, err)
 		}
 	case len(batch) > 1 && faultInBatch(err):
-		// One statement that DynamoDB cannot even read fails the whole call:
-		// halve until it is alone.
+		// One statement that DynamoDB cannot parse fails the whole call: halve the batch
+		// until that statement is alone.
 		var other []*pending
 		var half sync.WaitGroup
 		half.Go(func() { other = t.call(ctx, batch[len(batch)/2:]) })
@@ -210,7 +206,7 @@ func (t *Table) call(ctx context.Context, batch []*pending) (busy []*pending) {
 	return busy
 }
 
-// send is one BatchExecuteStatement.
+// send sends one BatchExecuteStatement.
 func (t *Table) send(ctx context.Context, batch []*pending) (*dynamodb.BatchExecuteStatementOutput, error) {
 	select {
 	case t.calls <- struct{}{}:
@@ -236,8 +232,8 @@ func (t *Table) send(ctx context.Context, batch []*pending) (*dynamodb.BatchExec
 	return out, err
 }
 
-// judge turns DynamoDB's answer to one statement into the write's result, and
-// tells whether it should be tried again.
+// judge sets the write's result from DynamoDB's answer to its statement, and tells
+// whether to try again.
 func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 	if answer.Error == nil {
 		old := Record(answer.Item)
@@ -271,14 +267,14 @@ func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 		types.BatchStatementErrorCodeEnumResourceNotFound,
 		types.BatchStatementErrorCodeEnumValidationError:
 		p.refuse(cause)
-	default: // InternalServerError, and what DynamoDB may think of next
+	default: // InternalServerError, and unknown codes
 		p.fail(session.ErrUnclear, cause)
 	}
 	return false
 }
 
-// pause waits for a random part of the time, and tells whether the context
-// lasted.
+// pause waits for a random part of the time, and tells whether the context is still
+// valid.
 func pause(ctx context.Context, longest time.Duration) bool {
 	timer := time.NewTimer(rand.N(longest))
 	defer timer.Stop()

@@ -19,7 +19,7 @@ var (
 	condition  = session.ErrCondition
 )
 
-// wantAll wants the same outcome of all writes; nil is success.
+// wantAll checks that all writes have the same outcome; nil is success.
 func wantAll(t *testing.T, results []session.Result, want error) {
 	t.Helper()
 	for i, r := range results {
@@ -44,7 +44,7 @@ func TestHealthyBatchTakesTheFewestCallsSideBySide(t *testing.T) {
 	for _, n := range []int{0, 1, 25, 26, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			calls := (n + 24) / 25
-			var together sync.WaitGroup // until all calls have come
+			var together sync.WaitGroup // until all calls have arrived
 			together.Add(calls)
 			s := &wire{meet: func(int, []string) fault {
 				together.Done()

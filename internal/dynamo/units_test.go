@@ -20,9 +20,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A meter is a table in memory that counts the write units of what is written to it: as
-// DynamoDB counts them that gets the same items. (DynamoDB Local says nothing of what
-// PartiQL takes.)
+// A meter is a table in memory that counts write units as DynamoDB does for the same
+// items. (DynamoDB Local does not report them for PartiQL.)
 type meter struct {
 	*memtable.Table
 	store dynamodblocal.Store
@@ -64,7 +63,7 @@ func (m *meter) put(ctx context.Context, id string) error {
 	return nil
 }
 
-// take is what was counted since the last time.
+// take returns the units since the last call.
 func (m *meter) take() (all float64, where string) {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(m.units)) {
@@ -75,7 +74,7 @@ func (m *meter) take() (all float64, where string) {
 	return all, strings.Join(parts, ", ")
 }
 
-// takes is a fleet that takes each command.
+// takes is a fleet that accepts each command.
 type takes struct{}
 
 func (takes) Close(_ context.Context, attempt session.Attempt) []error {
@@ -90,7 +89,7 @@ func (takes) Statuses(context.Context, []string) (map[string]session.HostStatus,
 	return nil, nil, nil
 }
 
-// A bill is one deletion, step by step, and what each step takes.
+// A bill is one deletion, step by step, with the units of each step.
 type bill struct {
 	*testing.T
 	table *meter
@@ -126,7 +125,7 @@ func (b *bill) index() session.Index {
 
 func (b *bill) clock() time.Time { return b.now }
 
-// step is a step of the deletion's, so long after the last one.
+// step runs a step of the deletion, that long after the last one.
 func (b *bill) step(name string, after time.Duration, do func() error) {
 	b.Helper()
 	b.now = b.now.Add(after)
@@ -192,8 +191,8 @@ func (b *bill) finish() {
 	})
 }
 
-// What each kind of deletion costs, in write units as DynamoDB counts them. The first is
-// nearly all of a fleet's.
+// The write units of each kind of deletion. Nearly all deletions of a fleet are of the
+// first kind.
 func TestWriteUnitsOfADeletion(t *testing.T) {
 	const wait = 10 * time.Minute
 	for name, tc := range map[string]struct {

@@ -20,14 +20,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A wire is DynamoDB as far as it can be seen on the wire, with every way to
-// fail. To updates all its records exist; each takes one write, and then meets
-// no condition and no insert.
+// A wire simulates DynamoDB's HTTP API with every kind of failure. For updates all its
+// records exist; each accepts one write, and then meets no condition and no insert.
 type wire struct {
-	// meet, if it is set, says how the n-th call (from 0) goes.
+	// meet, if it is set, returns the fault of the n-th call (from 0).
 	meet func(n int, keys []string) fault
-	// refuse says with which code a statement fails, "" for none. It is asked
-	// once a statement and call.
+	// refuse returns the code with which a statement fails, or "". It is called once for
+	// each statement of a call.
 	refuse func(n int, key string) string
 
 	mu     sync.Mutex
@@ -35,7 +34,7 @@ type wire struct {
 	landed map[string]bool // what was written
 }
 
-// A fault is how a call goes wrong; the zero fault is that it does not.
+// A fault is a failure of a call; the zero value is none.
 type fault struct {
 	notLanded bool   // fails before anything is written
 	cut       bool   // no answer
@@ -70,7 +69,7 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-		return // the client has hung up
+		return // the client has closed the connection
 	}
 	var (
 		keys    []string
@@ -115,7 +114,7 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write is one statement: the answer to it.
+// write carries out one statement and returns the answer.
 func (s *wire) write(n int, key string, insert bool) any {
 	type object = map[string]any
 	if s.refuse != nil {
@@ -140,8 +139,8 @@ func (s *wire) write(n int, key string, insert bool) any {
 	return object{"Item": item}
 }
 
-// table is a table on the wire, called with the SDK's own client and its three
-// tries, but less patience.
+// table returns a table that calls the wire with the SDK's client and its three tries,
+// but shorter pauses.
 func (s *wire) table(t interface{ Cleanup(func()) }) *dynamo.Table {
 	s.landed = make(map[string]bool)
 	server := httptest.NewServer(s)
@@ -161,7 +160,7 @@ func impatient(endpoint string) *dynamodb.Client {
 	return dynamodb.NewFromConfig(config)
 }
 
-// sent is the keys of each call so far.
+// sent returns the keys of each call so far.
 func (s *wire) sent() [][]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +173,7 @@ func (s *wire) hasLanded(key string) bool {
 	return s.landed[key]
 }
 
-// someWrites are writes to n different records, s-0 and on.
+// someWrites returns writes to n different records, s-0 and on.
 func someWrites(n int) []session.Write {
 	writes := make([]session.Write, n)
 	for i := range writes {
@@ -187,7 +186,7 @@ func someWrites(n int) []session.Write {
 	return writes
 }
 
-// someNew are writes that make n different records, s-0 and on.
+// someNew returns writes that make n different records, s-0 and on.
 func someNew(n int) []session.Write {
 	writes := someWrites(n)
 	for i := range writes {

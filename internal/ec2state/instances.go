@@ -1,5 +1,5 @@
-// Package ec2state asks EC2 what has become of hosts. What follows from that for
-// their sessions is for package session to say.
+// Package ec2state asks EC2 for the state of hosts. Package session decides what that
+// means for their sessions.
 package ec2state
 
 import (
@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// API is what is asked of EC2. *ec2.Client has it.
+// API is the part of *ec2.Client that is used here.
 type API interface {
 	DescribeInstances(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
 }
@@ -25,7 +25,7 @@ type Instances struct {
 	api API
 }
 
-// New asks the EC2 of the hosts' account and region.
+// New returns Instances of the hosts' account and region.
 func New(api API) *Instances { return &Instances{api} }
 
 const (
@@ -80,7 +80,7 @@ func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (statuses ma
 	return statuses, owners, nil
 }
 
-// owner is the value of an instance's tag DcvOwner, "" without one. The keys of tags are
+// owner returns the value of an instance's tag DcvOwner, or "". The keys of tags are
 // compared to the letter, and each is there once (EC2 User Guide, Using_Tags: "Tag keys and
 // values are case-sensitive", "For each resource, each tag key must be unique").
 func owner(i types.Instance) string {
@@ -92,18 +92,18 @@ func owner(i types.Instance) string {
 	return ""
 }
 
-// describe gets those of the instances that EC2 knows: all but those that were
-// terminated a while ago ("usually less than one hour"), and, since its answers
-// are eventually consistent, those launched a moment ago, which cannot have been
-// a host of sessions yet (API reference, DescribeInstances). A filter only does
-// not match the others; an unknown ID in InstanceIds would fail the whole call.
+// describe returns the instances that EC2 knows: all except those that were terminated
+// some time ago ("usually less than one hour"), and, since its answers are eventually
+// consistent, those launched a moment ago, which cannot have been a host of sessions
+// yet (API reference, DescribeInstances). A filter only does not match the others; an
+// unknown ID in InstanceIds would fail the whole call.
 func (i *Instances) describe(ctx context.Context, ids []string) (map[string]types.Instance, error) {
 	found := make(map[string]types.Instance, len(ids))
 	pages := ec2.NewDescribeInstancesPaginator(i.api, &ec2.DescribeInstancesInput{
 		Filters:    []types.Filter{{Name: aws.String("instance-id"), Values: ids}},
 		MaxResults: aws.Int32(pageSize),
-		// Instances that an AWS service manages for the account can be hidden from
-		// answers by an account's setting. They would look terminated.
+		// A setting of the account can hide instances that an AWS service manages. They would
+		// look terminated.
 		IncludeManagedResources: aws.Bool(true),
 	})
 	for pages.HasMorePages() {
@@ -120,7 +120,7 @@ func (i *Instances) describe(ctx context.Context, ids []string) (map[string]type
 	return found, nil
 }
 
-// status is what an instance's state means for what ran on it.
+// status returns what an instance's state means for its sessions.
 func status(i types.Instance) session.HostStatus {
 	if i.State == nil {
 		return session.Alive
@@ -138,20 +138,19 @@ func status(i types.Instance) session.HostStatus {
 	return session.Alive
 }
 
-// mayResume: the stopped instance was hibernated, or nobody can exclude it.
+// mayResume tells whether the stopped instance was, or may have been, hibernated.
 //
-// The code of a hibernation that somebody asked for, of a Spot Instance too, is
-// Client.UserInitiatedHibernate (API reference, StateReason). It can stand on an
-// instance that was shut down after all ("If hibernation fails, a normal
-// shutdown occurs": StopInstances). That its sessions are gone shows once it
-// runs again.
+// The code of a requested hibernation, also of a Spot Instance, is
+// Client.UserInitiatedHibernate (API reference, StateReason). An instance that was shut
+// down instead can have it, too ("If hibernation fails, a normal shutdown occurs":
+// StopInstances). That its sessions are gone shows once it runs again.
 //
-// A hibernation that EC2 begins when it interrupts a Spot Instance has no code of
-// its own in that list, only Server.SpotInstanceShutdown for a stop. Nor does the
-// instance tell otherwise: what an interruption does is the Spot request's to say
-// (InstanceInterruptionBehavior), and it may be to hibernate whether or not
-// HibernationOptions.Configured is set (API reference, SpotMarketOptions). So a
-// Spot Instance that was not stopped by its user may come back as it was.
+// A hibernation that EC2 begins when it interrupts a Spot Instance has no code of its
+// own in that list, only Server.SpotInstanceShutdown for a stop. The instance does not
+// show it otherwise: the Spot request decides what an interruption does
+// (InstanceInterruptionBehavior), and that may be to hibernate whether or not
+// HibernationOptions.Configured is set (API reference, SpotMarketOptions). So a Spot
+// Instance that its user did not stop may come back with its sessions.
 func mayResume(i types.Instance) bool {
 	var code string
 	if i.StateReason != nil {

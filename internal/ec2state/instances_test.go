@@ -20,14 +20,14 @@ import (
 
 var _ session.Instances = (*ec2state.Instances)(nil)
 
-// A counted API notes the sizes of the questions, by number of IDs, and answers
-// by pages of at most so many where that is set.
+// A counted API notes the number of IDs in each call, and can answer in pages of a set
+// size.
 type counted struct {
 	ec2state.API
 	asked   [][]string
 	pages   int
 	most    int32
-	failing int // the question that fails, from 1
+	failing int // the number of the call that fails, from 1
 }
 
 func (c *counted) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, opts ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error) {
@@ -95,7 +95,7 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 	must(t, f.Stop(ids[1]))
 	must(t, f.Hibernate(ids[2]))
 	must(t, f.Terminate(ids[3]))
-	must(t, f.Disconnect(ids[4])) // Systems Manager's affair
+	must(t, f.Disconnect(ids[4])) // EC2 does not show it
 	must(t, f.Stop(ids[5]))
 	must(t, f.Start(ids[5]))
 	must(t, f.Hibernate(ids[6]))
@@ -123,7 +123,7 @@ func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if diff := cmp.Diff(wantOwners, owners); diff != "" { // of those that EC2 knows
+		if diff := cmp.Diff(wantOwners, owners); diff != "" { // the owners of instances that EC2 knows
 			t.Errorf("%s, owners (-want +got):\n%s", what, diff)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -193,7 +193,7 @@ func TestAFailedCallSaysNothingOfAnyHost(t *testing.T) {
 	}
 }
 
-// said answers every question with one instance, and an empty page before it.
+// said answers every call with one instance, after an empty page.
 type said struct {
 	t        *testing.T
 	instance types.Instance

@@ -14,20 +14,20 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// StopAPI is what a Stopper asks of EC2.
+// StopAPI is the part of *ec2.Client that a Stopper uses.
 type StopAPI interface {
 	API
 	StopInstances(context.Context, *ec2.StopInstancesInput, ...func(*ec2.Options)) (*ec2.StopInstancesOutput, error)
 }
 
-// A Stopper is a session.Stoppable: the instances of the fleet whose owner has
-// tagged them for it. The policy allows no others.
+// A Stopper implements session.Stoppable for the instances of the fleet that have the
+// tag for it. The policy allows no others.
 type Stopper struct {
 	api      StopAPI
 	fleetTag string
 }
 
-// NewStopper is for the instances whose tag DcvFleet has that value.
+// NewStopper returns a Stopper for the instances whose tag DcvFleet has that value.
 func NewStopper(api StopAPI, fleetTag string) *Stopper { return &Stopper{api, fleetTag} }
 
 // Running implements session.Stoppable. LaunchTime is "the time that the instance was
@@ -55,8 +55,8 @@ func (s *Stopper) Running(ctx context.Context) (running []session.RunningHost, e
 	return running, nil
 }
 
-// Stop implements session.Stoppable. One instance a call: one that cannot be stopped
-// would fail a call for several.
+// Stop implements session.Stoppable. Each call has one instance, since one that cannot
+// be stopped would fail a call for several.
 func (s *Stopper) Stop(ctx context.Context, hostID string) error {
 	_, err := s.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{hostID}})
 	if refused := smithy.APIError(nil); errors.As(err, &refused) && slices.Contains(ofTheInstance, refused.ErrorCode()) {
@@ -65,9 +65,9 @@ func (s *Stopper) Stop(ctx context.Context, hostID string) error {
 	return err
 }
 
-// ofTheInstance are the error codes that speak of the instance: a Spot Instance of
-// a one-time request, one with stop protection, one that is in no state to be
-// stopped (EC2 user guide, "Error codes for the Amazon EC2 API").
+// ofTheInstance are the error codes about an instance: a Spot Instance of a one-time
+// request, one with stop protection, one that is in no state to be stopped (EC2 user
+// guide, "Error codes for the Amazon EC2 API").
 var ofTheInstance = []string{
 	"UnsupportedOperation", "OperationNotPermitted", "IncorrectInstanceState", "IncorrectSpotRequestState", "InvalidInstanceID.NotFound",
 }

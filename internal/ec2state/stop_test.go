@@ -21,7 +21,7 @@ import (
 
 var _ session.Stoppable = (*ec2state.Stopper)(nil)
 
-// By EC2's own client, over the wire.
+// With EC2's own client, over HTTP.
 func TestRunningHostsThatAreTaggedForIt(t *testing.T) {
 	f, err := fleet.New(fleet.Options{Dir: t.TempDir(), FleetTagValue: "studio"})
 	if err != nil {
@@ -61,7 +61,7 @@ func TestRunningHostsThatAreTaggedForIt(t *testing.T) {
 		t.Errorf("another fleet: %v, %v", other, err)
 	}
 	must(t, stopper.Stop(t.Context(), ids[1]))
-	for _, id := range []string{ids[0], ids[2]} { // the policy
+	for _, id := range []string{ids[0], ids[2]} { // the policy refuses these
 		if err := stopper.Stop(t.Context(), id); err == nil || !strings.Contains(err.Error(), "UnauthorizedOperation") {
 			t.Errorf("%s: %v", id, err)
 		}
@@ -71,7 +71,7 @@ func TestRunningHostsThatAreTaggedForIt(t *testing.T) {
 	}
 }
 
-// refusing EC2 stops nothing.
+// refusing is an EC2 that refuses to stop an instance.
 type refusing struct {
 	ec2state.StopAPI
 	code string
@@ -81,7 +81,7 @@ func (r refusing) StopInstances(context.Context, *ec2.StopInstancesInput, ...fun
 	return nil, &smithy.GenericAPIError{Code: r.code, Message: "no"}
 }
 
-// What EC2 says of one instance is told from what it says of whoever asks.
+// Errors about one instance are distinguished from errors about the caller.
 func TestInstanceThatCannotBeStopped(t *testing.T) {
 	for code, ofTheInstance := range map[string]bool{
 		"UnsupportedOperation": true, "OperationNotPermitted": true, "IncorrectInstanceState": true, "IncorrectSpotRequestState": true,

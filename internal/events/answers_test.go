@@ -38,7 +38,7 @@ func TestAnswersGoWhereTheyBelong(t *testing.T) {
 	}
 }
 
-// Promise 8: what cannot be recorded of one answer comes again, and no other.
+// Promise 8: only the messages of an answer that cannot be recorded come again.
 func TestWhatCannotBeRecordedComesAgain(t *testing.T) {
 	f := newFleetWorld(t)
 	f.answer(hostID(0), sent("inventory"), "Success", `{"id":"s0","owner":"bob"}`+"\n"+`{"end":1}`)
@@ -60,7 +60,7 @@ func TestWhatCannotBeRecordedComesAgain(t *testing.T) {
 	f.has("s0", "State", "READY")
 }
 
-// An inventory does not come again because the tag that refuses its sessions cannot be read now.
+// An inventory's message does not come again if the tag that refuses its sessions cannot be read now.
 func TestTagThatCannotBeReadReturnsNothing(t *testing.T) {
 	f := newFleetWorld(t)
 	known := f.hosts.AddHost(t.Context(), hostID(0), t0)
@@ -80,7 +80,7 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 		t.Run(status, func(t *testing.T) {
 			f := newFleetWorld(t)
 			f.put("s0", hostID(0), "DELETING", "a1")
-			f.put("other", hostID(0), "DELETING", "a2") // another attempt is current there
+			f.put("other", hostID(0), "DELETING", "a2") // there another attempt is current
 			f.put("ready", hostID(0), "READY", "")
 			f.answer(hostID(0), "close a1", status, "")
 			if failed := f.receive(); len(failed) > 0 {
@@ -88,7 +88,7 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 			}
 			f.has("s0", "StateReason", "The host did not answer the close command (Systems Manager: "+status+").")
 			f.has("s0", "AttemptFailedAt", session.FormatTime(f.now()))
-			f.has("s0", "NextAttemptAt", session.FormatTime(t0)) // neither lost, nor hot
+			f.has("s0", "NextAttemptAt", session.FormatTime(t0)) // the lease is unchanged
 			f.has("other", "AttemptFailedAt", nil)
 			f.has("ready", "State", "READY")
 			if !slices.Equal(f.asked, []string{hostID(0)}) {
@@ -110,8 +110,8 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 	}
 }
 
-// EC2's answers are behind its event: it is asked again, a few times. Should it
-// still not show the host as stopped, cleanup asks once the host has been quiet.
+// EC2's answers may be older than its event, so it is asked a few times. If it still
+// does not show the host as stopped, cleanup asks after the host has been silent.
 func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 	for _, tc := range []struct {
 		status   session.HostStatus
@@ -133,7 +133,7 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 			t.Errorf("status %v, received %d times: comes again %v, %v", tc.status, tc.received, again, err)
 		}
 	}
-	// The news of a command do not come again for that.
+	// The events of a command do not come again because of that.
 	f := newFleetWorld(t)
 	f.statuses[hostID(0)] = session.Stopping
 	f.answer(hostID(0), "close a1", "Undeliverable", "")
@@ -142,7 +142,7 @@ func TestStoppedHostThatEC2DoesNotShowYet(t *testing.T) {
 	}
 }
 
-// What cannot be written of one stopped host brings no other host's news back.
+// If one stopped host cannot be recorded, only its message comes again.
 func TestStoppedHostThatCannotBeRecordedComesAgainAlone(t *testing.T) {
 	f := newFleetWorld(t)
 	for n := range 3 {
@@ -164,8 +164,8 @@ func TestStoppedHostThatCannotBeRecordedComesAgainAlone(t *testing.T) {
 	f.has(sessionID(2), "Confirmation", "host-gone")
 }
 
-// EC2 tells of every instance of the account. One of which there is no session
-// is not waited for.
+// EC2 sends events of every instance of the account. An instance without sessions is
+// not waited for.
 func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {
 	f := newFleetWorld(t)
 	f.put("s0", hostID(0), "READY", "")
@@ -181,8 +181,8 @@ func TestInstanceThatIsNoHostIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// A step that was cut off, or whose output was, answers for some of its sessions:
-// the attempt has failed for the others.
+// If a step, or its output, was cut off, its answer has some of its sessions: the
+// attempt has failed for the others.
 func TestHostThatAnsweredInPart(t *testing.T) {
 	line := `{"id":"s0","result":"closed"}` + "\n"
 	for name, tc := range map[string]struct {
@@ -205,7 +205,7 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 			if failed := f.receive(); len(failed) > 0 || len(f.asked) > 0 {
 				t.Errorf("come again: %v, EC2 was asked about %q", failed, f.asked)
 			}
-			// Two writes of one session cannot go together.
+			// A session cannot have two writes in one call.
 			if written["s0"] != 1 || written["other"] != 0 {
 				t.Errorf("written: %v", written)
 			}
@@ -222,7 +222,7 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 		})
 	}
 
-	// What was said is recorded, whoever is missing.
+	// Answers are recorded, also if others are missing.
 	f := newFleetWorld(t)
 	f.put("s0", hostID(0), "DELETING", "a1")
 	f.answer(hostID(0), "close a1", "TimedOut", line)
@@ -233,8 +233,8 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 	f.has("s0", "Confirmation", "closed")
 }
 
-// An inventory that was cut lists what it shows, and is an answer; one that the
-// host says has failed is none, whatever else it says.
+// A cut inventory lists its sessions and counts as an answer. One that failed on the
+// host does not, whatever its output.
 func TestInventoryThatIsNotWhole(t *testing.T) {
 	line := `{"id":"new","owner":"bob"}` + "\n"
 	for name, tc := range map[string]struct {
@@ -295,7 +295,7 @@ func TestInventoryThatSystemsManagerCuts(t *testing.T) {
 	}
 }
 
-// One that ran the command, and said nothing, is there.
+// A host that ran the command without output is reachable.
 func TestHostThatSaidNothingIsThere(t *testing.T) {
 	for _, output := range []string{"", "garbage", "{garbage", `{"failed":"dcv took too long"}`} {
 		f := newFleetWorld(t)
@@ -308,7 +308,7 @@ func TestHostThatSaidNothingIsThere(t *testing.T) {
 			}
 		}
 		f.has("s0", "State", "READY")
-		// It did not answer the inventory: in the end it counts as silent.
+		// It did not answer the inventory: later it counts as silent.
 		if fresh, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
 			t.Errorf("noted as an answer: %q, %v", output, err)
 		}

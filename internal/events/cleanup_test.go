@@ -24,7 +24,7 @@ func TestUnknownTaskIsAnError(t *testing.T) {
 	}
 }
 
-// Lambda kills a function at its deadline: the run says before that it failed.
+// Lambda ends a function at its deadline: the run fails earlier, and logs that.
 func TestTaskThatHangsEndsInTime(t *testing.T) {
 	for _, task := range []string{"deletions", "inventory", "idle"} {
 		f := newFleetWorld(t)
@@ -49,7 +49,7 @@ func TestIdleSessionsAreNotClosedUnlessAsked(t *testing.T) {
 	}
 }
 
-// Idle closing has the grace period and the message of the stack's parameters.
+// Idle closing uses the grace period and the message of the stack's parameters.
 func TestIdleUsersAreWarnedAsTheStackIsSet(t *testing.T) {
 	f := newFleetWorld(t)
 	f.ruleDefaults = cleanup.RuleDefaults{GracePeriod: 15 * time.Minute, Message: "Save"}
@@ -62,8 +62,8 @@ func TestIdleUsersAreWarnedAsTheStackIsSet(t *testing.T) {
 	}
 }
 
-// Promise 11: all hosts are asked before the silent ones are looked at, however
-// long that takes.
+// Promise 11: all hosts are sent the inventory before silent ones are processed,
+// however long that takes.
 func TestInventoryIsSentBeforeSilentHostsAreLookedAt(t *testing.T) {
 	f := newFleetWorld(t)
 	if _, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)}); err != nil {
@@ -85,8 +85,8 @@ func TestInventoryIsSentBeforeSilentHostsAreLookedAt(t *testing.T) {
 	}
 }
 
-// Each inventory has a name and a time of its own, and is sent though the quiet
-// hosts cannot be dealt with.
+// Each inventory has a new ID and time, and is sent also if the silent hosts cannot be
+// processed.
 func TestInventoryIsAskedForWhateverFails(t *testing.T) {
 	f := newFleetWorld(t)
 	_, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour), At: t0.Add(-time.Hour)})
@@ -122,7 +122,7 @@ func TestInventoryIsAskedForWhateverFails(t *testing.T) {
 	}
 }
 
-// What no host got, none has left unanswered.
+// An inventory that no host received is unanswered by none.
 func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 	f := newFleetWorld(t)
 	now := f.now()
@@ -141,7 +141,7 @@ func TestOnlyInventoriesThatWereSentCount(t *testing.T) {
 	}
 }
 
-// The inventory that a run sends is none that a host has left unanswered.
+// The inventory that the run itself sends does not count as unanswered.
 func TestOneUnansweredInventoryMakesNobodySilent(t *testing.T) {
 	f := newFleetWorld(t)
 	now := f.now()

@@ -14,7 +14,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// invoke is a run of cleanup with that event, as Lambda's runtime reads it.
+// invoke runs cleanup with that event, in the form of Lambda's runtime.
 func (f *fleetWorld) invoke(event string) (answer string, err error) {
 	f.t.Helper()
 	var read cleanup.Event
@@ -26,7 +26,7 @@ func (f *fleetWorld) invoke(event string) (answer string, err error) {
 	return string(text), err
 }
 
-// What is not understood ends no session, and the error says all that is wrong.
+// An event with faults ends no session, and the error names all faults.
 func TestRuleThatIsNotUnderstoodDoesNothing(t *testing.T) {
 	long := strings.Repeat("x", 257)
 	for event, faults := range map[string]string{
@@ -88,7 +88,7 @@ func TestRuleThatIsNotUnderstoodDoesNothing(t *testing.T) {
 	}
 }
 
-// Every condition reaches the rule, and the answer says what became of what.
+// Every condition reaches the rule, and the answer has the result for each session.
 func TestRuleOfAnEvent(t *testing.T) {
 	for sel, want := range map[string]bool{
 		`{"all": true}`:                                  true,
@@ -124,7 +124,7 @@ func TestRuleOfAnEvent(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(answer, "requestId")
-			delete(answer, "looked") // by index, or the whole table
+			delete(answer, "looked") // it depends on whether an index or the whole table is read
 			sessions := []any{}
 			if want {
 				sessions = []any{map[string]any{
@@ -145,7 +145,7 @@ func TestRuleOfAnEvent(t *testing.T) {
 	}
 }
 
-// The stack's grace period and message are for rules that say nothing of them.
+// The stack's grace period and message are for rules without their own.
 func TestRuleWithAGracePeriod(t *testing.T) {
 	stacks := cleanup.RuleDefaults{GracePeriod: 10 * time.Minute, Message: "The stack's."}
 	for _, tc := range []struct {
@@ -196,7 +196,7 @@ func TestRuleSaysWhereItStopped(t *testing.T) {
 	}
 }
 
-// Lambda kills a function at its deadline: a run stops before.
+// Lambda ends a function at its deadline: a run stops earlier.
 func TestRuleStopsInTime(t *testing.T) {
 	f := newFleetWorld(t)
 	f.put("s0", hostID(0), "READY", "")

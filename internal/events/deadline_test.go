@@ -16,9 +16,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// slowReads is Systems Manager that takes long for each call. The command c7 was
-// sent to hostID(7); what its host said is in says, or else that it has closed
-// its session.
+// slowReads is a Systems Manager with slow calls. The command c7 was sent to hostID(7).
+// The host's output is in says; by default it has closed its session.
 type slowReads struct {
 	takes time.Duration
 	says  map[string]string
@@ -58,8 +57,8 @@ func (hangingIndex) OnHost(ctx context.Context, _, _ string, _ int) ([]session.R
 	return nil, false, ctx.Err()
 }
 
-// More is announced than can be read in the function's time, or something hangs:
-// what was read by then is recorded, and the rest comes again.
+// If there are more events than can be read in the function's time, or a call hangs,
+// the answers that were read are recorded, and the other messages come again.
 func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
 	const deletions, functionsTime = 100, 30 * time.Second
 	for name, tc := range map[string]struct {
@@ -68,7 +67,7 @@ func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
 	}{
 		"in time":    {slowReads{takes: 100 * time.Millisecond}, deletions},
 		"slow reads": {slowReads{takes: 900 * time.Millisecond}, 22},
-		// They delay themselves only.
+		// They delay only themselves.
 		"an inventory's table hangs": {slowReads{takes: 100 * time.Millisecond, says: map[string]string{hostID(40): `{"end":0}`}}, deletions - 1},
 		"three inventories' tables hang": {slowReads{takes: 100 * time.Millisecond, says: map[string]string{
 			hostID(0): `{"end":0}`, hostID(1): `{"end":0}`, hostID(40): `{"end":0}`,

@@ -19,16 +19,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A fleetWorld is everything outside of cleanup and host-events: the tables, what
-// hosts answer to one command, and what EC2 says.
+// A fleetWorld simulates the environment of cleanup and host-events: the tables, the
+// hosts' answers to one command, and EC2's answers.
 type fleetWorld struct {
 	*system
 	hosts    *memtable.Hosts
 	statuses map[string]session.HostStatus
 	ec2      error
 	asked    []string
-	asking   func() // called while EC2 is asked
-	index    error  // of by-live-host and by-lease
+	asking   func() // called during EC2's call
+	index    error  // the error of by-live-host and by-lease
 	sending  error
 	sent     []*ssm.SendCommandInput
 	listing  error
@@ -53,7 +53,7 @@ func (f *fleetWorld) Statuses(_ context.Context, hostIDs []string) (map[string]s
 	return f.statuses, nil, f.ec2
 }
 
-// wholeIndex is the table's index, as functions have it.
+// wholeIndex returns the table's index with the functions' interface.
 func wholeIndex(table *memtable.Table) session.WholeIndex {
 	return session.WholeIndex{Index: table, Getter: memtable.Reader{Table: table}}
 }
@@ -86,7 +86,7 @@ func (f *fleetWorld) SendCommand(ctx context.Context, in *ssm.SendCommandInput, 
 	return &ssm.SendCommandOutput{}, f.sending
 }
 
-// ListCommands has none, or does not answer.
+// ListCommands returns no commands, or does not answer.
 func (f *fleetWorld) ListCommands(ctx context.Context, _ *ssm.ListCommandsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error) {
 	if err := f.hang(ctx); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (f *fleetWorld) cleanup(task string, closeIdleAfter time.Duration) error {
 	return f.cleanupFor(f.t.Context(), task, closeIdleAfter)
 }
 
-// cleanupFor is a run that has the time of ctx.
+// cleanupFor runs cleanup within the time of ctx.
 func (f *fleetWorld) cleanupFor(ctx context.Context, task string, closeIdleAfter time.Duration) error {
 	_, err := f.handler(closeIdleAfter).Handle(ctx, cleanup.Event{Task: task})
 	return err
@@ -148,7 +148,7 @@ func (f *fleetWorld) documents() (names []string) {
 	return names
 }
 
-// answer is that the host's part of the command ended so.
+// answer sets the end of the host's invocation.
 func (f *fleetWorld) answer(hostID, comment, status, output string) {
 	f.answers = append(f.answers, types.CommandInvocation{
 		CommandId: aws.String("c1"), InstanceId: aws.String(hostID), Comment: aws.String(comment), Status: types.CommandInvocationStatus(status),
@@ -156,8 +156,8 @@ func (f *fleetWorld) answer(hostID, comment, status, output string) {
 	})
 }
 
-// receive hands over the news of all hosts that have answered, and returns which
-// of the messages are to come again.
+// receive delivers the events of all hosts that have answered, and returns the messages
+// that must come again.
 func (f *fleetWorld) receive() (failed []string) {
 	f.t.Helper()
 	h := f.hostEvents()
@@ -189,7 +189,7 @@ func (f *fleetWorld) put(id, hostID, state, attemptID string) {
 	f.table.Put(r)
 }
 
-// shardOf is a session's shard of the index of leases, as functions choose it.
+// shardOf returns a session's shard of the index of leases, as functions choose it.
 func shardOf(id string) string {
 	h := fnv.New32a()
 	h.Write([]byte(id))

@@ -24,7 +24,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// open is the record of an open deletion on host 0.
+// open returns the record of an open deletion on host 0.
 func open(id string) session.Record {
 	r := confirmed(id)
 	delete(r, "Confirmation")
@@ -54,8 +54,8 @@ func addSamples(f *testing.F, pattern string) {
 	}
 }
 
-// Whatever the stream shows, only a deletion that is confirmed ends, and only
-// records of the batch come again.
+// For any stream record, only a confirmed deletion ends, and only records of the batch
+// come again.
 func FuzzStreamEvent(f *testing.F) {
 	addSamples(f, "stream-*.json")
 	image, err := json.Marshal(memtable.Change{EventName: "MODIFY", Sequence: "1", New: confirmed("confirmed")}.Event(t0, streamARN))
@@ -102,8 +102,8 @@ func FuzzStreamEvent(f *testing.F) {
 	})
 }
 
-// oneClosed is a Systems Manager that knows one command: host 0 has closed the
-// session "open", and says so of "others", too.
+// oneClosed is a Systems Manager with one command: host 0 reports the session "open" as
+// closed, and also "others".
 type oneClosed struct{}
 
 func (oneClosed) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
@@ -121,12 +121,12 @@ func (oneClosed) GetCommandInvocation(context.Context, *ssm.GetCommandInvocation
 	return nil, &types.InvocationDoesNotExist{}
 }
 
-// Whatever a message says, it is only a reason to look: what is not so changes
-// nothing, and no other message comes again.
+// A message is only a reason to read the state: a false one changes nothing, and no
+// other message comes again.
 func FuzzQueueMessage(f *testing.F) {
-	const news = `{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q,"status":"Success"}}`
-	f.Add(fmt.Sprintf(news, hostID(0)))
-	f.Add(fmt.Sprintf(news, hostID(1)))
+	const events = `{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":"c1","instance-id":%q,"status":"Success"}}`
+	f.Add(fmt.Sprintf(events, hostID(0)))
+	f.Add(fmt.Sprintf(events, hostID(1)))
 	for _, body := range []string{
 		"", "null", "[]", "{}", `{"source":"aws.ssm"}`, `{"detail":{"command-id":["c1"]}}`, `{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":"` + hostID(0) + `","state":"terminated"}}`,
 	} {

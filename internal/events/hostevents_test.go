@@ -35,8 +35,8 @@ func TestBatchIsReadByOneCallForEachCommand(t *testing.T) {
 	}
 }
 
-// The calls of a batch depend on what is in it, not on the order of its messages
-// nor on chance.
+// The calls of a batch depend only on its content, not on the order of its messages or
+// on chance.
 func TestCallsComeInOneOrder(t *testing.T) {
 	var want []string
 	for n := range 20 {
@@ -117,7 +117,7 @@ func TestMessagesThatComeTwiceAreOne(t *testing.T) {
 	}
 }
 
-// Promise 3: the news of the first deletion come after the second has begun.
+// Promise 3: the event of the first deletion arrives after the second has begun.
 func TestMessageOfAnEarlierDeletionEndsNoLaterOne(t *testing.T) {
 	s := newSystem(t, 1, "")
 	first := s.delete("r1", 0)
@@ -149,7 +149,7 @@ func TestPoisonMessagesComeAgainAlone(t *testing.T) {
 		replaced(`"EC2 Command Invocation Status-change Notification"`, `"EC2 Command Status-change Notification"`),
 		replaced(`"instance-id"`, `"instance"`),
 		replaced(`"command-id"`, `"command"`),
-		replaced(`"`+hostID(0)+`"`, `"fleet"`), // keys of the Hosts table that are no hosts
+		replaced(`"`+hostID(0)+`"`, `"fleet"`), // keys of the Hosts table that are not hosts
 		`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":"refused-i-1"}}`,
 		good,
 	}
@@ -265,7 +265,7 @@ func TestFailureOfAHostIsRecordedWithItsReason(t *testing.T) {
 	}
 }
 
-// Promise 5: what a host says of another's sessions, or says at all, harms no
+// Promise 5: a host's output, also about another host's sessions, affects no other
 // message and no record.
 func TestLyingHostHarmsNobody(t *testing.T) {
 	s := newSystem(t, 2, `if [ $AWS_SSM_INSTANCE_ID = `+hostID(1)+` ]; then
@@ -280,7 +280,7 @@ func TestLyingHostHarmsNobody(t *testing.T) {
 	}
 }
 
-// Lambda takes an answer without failures for a success of the whole batch.
+// Lambda takes an answer without failures as a success of the whole batch.
 func TestAnswersToTheQueue(t *testing.T) {
 	s := newSystem(t, 0, "")
 	response, err := s.hostEvents().Handle(t.Context(), batchOf("hello"))

@@ -21,12 +21,12 @@ func (f *fleetWorld) putWaiting(id, hostID, noticeID string) {
 	f.table.Put(r)
 }
 
-// notify is the comment of a notice of that close time.
+// notify returns the comment of a notice with that close time.
 func notify(noticeID string) string {
 	return "notify " + noticeID + " " + session.FormatTime(t0.Add(time.Hour)) + " " + strconv.FormatInt(t0.UnixMilli(), 36)
 }
 
-// Promise 12: what became of a notice is recorded, and nothing else changes.
+// Promise 12: the result of a notice is recorded, and nothing else changes.
 func TestWarningsAreRecorded(t *testing.T) {
 	f := newFleetWorld(t)
 	before := map[string]session.Record{}
@@ -92,7 +92,7 @@ func TestWarningThatCannotBeRecordedComesAgain(t *testing.T) {
 	f.has("s0", "Warning", "warned")
 }
 
-// A host that did not answer a notice has failed no attempt: that is told, and EC2 is
+// A host that did not answer a notice has failed no attempt: that is logged, and EC2 is
 // asked about it, as after any command.
 func TestHostThatDidNotAnswerANotice(t *testing.T) {
 	for _, comment := range []string{notify("n1"), "cancelled n1"} {
@@ -115,7 +115,7 @@ func TestHostThatDidNotAnswerANotice(t *testing.T) {
 	}
 }
 
-// What a host says of some sessions only counts for them, and is told.
+// A partial answer counts for its sessions, and is logged.
 func TestHostThatAnsweredANoticeInPart(t *testing.T) {
 	f := newFleetWorld(t)
 	f.putWaiting("s0", hostID(0), "n1")
@@ -131,7 +131,7 @@ func TestHostThatAnsweredANoticeInPart(t *testing.T) {
 	}
 }
 
-// The notice of a cancel is answered, and there is nothing to do.
+// The answer to the notice of a cancel changes nothing.
 func TestAnswerToTheNoticeOfACancelChangesNothing(t *testing.T) {
 	f := newFleetWorld(t)
 	f.putWaiting("s0", hostID(0), "n1")

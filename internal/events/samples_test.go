@@ -24,9 +24,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The samples in events/ that these handlers are invoked with do what they say.
-// (Those named delete..., cancel... and describe... are read by the tests of httpapi,
-// those named ended... by those of endedsessions.)
+// The samples in events/ for these handlers do what their names say. (Those named
+// delete..., cancel... and describe... are read by the tests of httpapi, those named
+// ended... by those of endedsessions.)
 func TestSamplesAreUnderstood(t *testing.T) {
 	files, err := filepath.Glob("../../events/*.json")
 	if err != nil || len(files) == 0 {
@@ -55,9 +55,9 @@ func TestSamplesAreUnderstood(t *testing.T) {
 	}
 }
 
-// cleanupSample sends one command: of a task, its document. Stopping empty hosts
-// sends none, and here finds none; nor does a dry run of a rule. A rule with a grace
-// period tells users first.
+// cleanupSample checks that a task sends one command, with its document. Stopping empty
+// hosts, and a dry run of a rule, send none. A rule with a grace period sends a notice
+// first.
 func cleanupSample(t *testing.T, text []byte) {
 	var event cleanup.Event
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -123,7 +123,7 @@ func cleanupSample(t *testing.T, text []byte) {
 	}
 }
 
-// sentDocuments is Systems Manager that accepts every command.
+// sentDocuments is a Systems Manager that accepts every command.
 type sentDocuments []string
 
 func (s *sentDocuments) SendCommand(_ context.Context, in *ssm.SendCommandInput, _ ...func(*ssm.Options)) (*ssm.SendCommandOutput, error) {
@@ -139,8 +139,7 @@ func (s *sentDocuments) DescribeInstanceInformation(context.Context, *ssm.Descri
 	return nil, errors.New("asked for hosts at fault, though none was")
 }
 
-// instanceSample ends the open deletion on the host that stopped, if EC2 says so
-// too.
+// instanceSample ends the open deletion on the stopped host, if EC2 confirms the stop.
 func instanceSample(t *testing.T, text []byte) {
 	var event lambdaevents.SQSEvent
 	if err := json.Unmarshal(text, &event); err != nil {
@@ -166,7 +165,7 @@ func instanceSample(t *testing.T, text []byte) {
 	}
 }
 
-// sameStatus is EC2 that says the same of every host.
+// sameStatus is an EC2 with the same status for every host.
 type sameStatus session.HostStatus
 
 func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]session.HostStatus, map[string]string, error) {
@@ -198,7 +197,7 @@ func commandSample(t *testing.T, text []byte) {
 	}
 }
 
-// oneAnswer is Systems Manager with the one invocation of the sample.
+// oneAnswer is a Systems Manager with the invocation of the sample.
 type oneAnswer struct{ t *testing.T }
 
 func (o oneAnswer) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {

@@ -19,8 +19,8 @@ const streamARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Sessions/stream
 
 var t0 = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
-// show hands changes over as one batch, in the form that Lambda gives them, and
-// returns the sequence numbers from which on they are to be shown again.
+// show delivers changes as one batch, in Lambda's form, and returns the sequence
+// numbers from which they must be delivered again.
 func (s *system) show(changes ...memtable.Change) (failed []string) {
 	s.t.Helper()
 	var batch streamevent.Event
@@ -50,7 +50,7 @@ func (s *system) showJSON(text []byte) (failed []string) {
 	return failed
 }
 
-// confirmed is the record of an open deletion with a confirmation.
+// confirmed returns the record of an open deletion with a confirmation.
 func confirmed(id string) session.Record {
 	r := session.Listed(session.Session{ID: id, Owner: "alice", HostID: hostID(0)})
 	for attr, v := range map[string]any{
@@ -145,7 +145,7 @@ func TestRecordsThatCouldNotBeFinishedAreNamedByTheirSequenceNumber(t *testing.T
 	}
 }
 
-// An item may carry more than this version of the broker knows.
+// An item may have attributes that this version of the broker does not know.
 func TestUnknownKindsOfAttributesAreNoHindrance(t *testing.T) {
 	s := newSystem(t, 0, "")
 	s.table.Put(confirmed("s1"))

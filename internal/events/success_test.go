@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Where nothing comes again, the list of what does is there, and empty. Lambda takes null, too; an emulator need not.
+// Without failures the list of failures is empty, not null. Lambda accepts null, too; an emulator may not.
 func TestSuccessIsAnEmptyList(t *testing.T) {
 	f := newFleetWorld(t)
 	queue, err := f.hostEvents().Handle(t.Context(), events.SQSEvent{})

@@ -23,34 +23,34 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A system is what lies around the handlers: a table in memory, simulated hosts
-// whose news arrive as messages, and ways to make them fail.
+// A system is the environment of the handlers: a table in memory, simulated hosts whose
+// events arrive as messages, and ways to make them fail.
 type system struct {
 	*fleet.Fleet
-	t     *testing.T
-	table *memtable.Table
-	feed  *memtable.Feed
-	news  chan string // messages' bodies, as the template's rule lets them through
-	now   func() time.Time
-	log   strings.Builder
+	t      *testing.T
+	table  *memtable.Table
+	feed   *memtable.Feed
+	events chan string // messages' bodies, as the template's rule lets them through
+	now    func() time.Time
+	log    strings.Builder
 
-	// What fails, if it is there.
+	// If set, these fail.
 	writing func(w session.Write) error
 	reading func(operation string) error
 
 	mu    sync.Mutex
-	calls []string // what Systems Manager was asked by the reader
+	calls []string // the reader's calls of Systems Manager
 }
 
-// newSystem has so many hosts with one session each. Their close document is
-// the script; "" is one that closes everything.
+// newSystem makes a system with hosts that have one session each. Their close document
+// is the script; "" is one that closes everything.
 func newSystem(t *testing.T, hosts int, script string, more ...func(*fleet.Options)) *system {
 	t.Helper()
 	tmpl, err := template.Load("../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{t: t, table: memtable.New(), news: make(chan string, 1000), now: time.Now}
+	s := &system{t: t, table: memtable.New(), events: make(chan string, 1000), now: time.Now}
 	s.feed = s.table.Feed()
 	if script == "" {
 		script = `for group in $(echo "$SSM_sessions" | tr ';' ' '); do
@@ -77,7 +77,7 @@ func newSystem(t *testing.T, hosts int, script string, more ...func(*fleet.Optio
 					t.Error(err)
 				}
 				if matches && strings.Contains(string(event), "aws.ssm") {
-					s.news <- string(event)
+					s.events <- string(event)
 				}
 			}
 		},
@@ -101,15 +101,15 @@ func newSystem(t *testing.T, hosts int, script string, more ...func(*fleet.Optio
 func hostID(n int) string    { return fmt.Sprintf("i-%017d", n) }
 func sessionID(n int) string { return fmt.Sprint("s", n) }
 
-// list registers the session of host n, as an inventory would.
+// list lists the session of host n, as an inventory would.
 func (s *system) list(n int) {
 	s.table.Put(session.Listed(session.Session{ID: sessionID(n), Owner: "alice", HostID: hostID(n), Type: "virtual"}))
 }
 
 func (s *system) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&s.log, nil)) }
 
-// delete asks for the sessions of the hosts, and returns the messages that come
-// of it: one of each host.
+// delete requests the deletion of the hosts' sessions, and returns the resulting
+// messages: one of each host.
 func (s *system) delete(requestID string, hosts ...int) []string {
 	s.t.Helper()
 	req := session.Request{ID: requestID, By: "test", At: time.Now()}
@@ -137,16 +137,16 @@ func (s *system) await(count int) []string {
 	var bodies []string
 	for len(bodies) < count {
 		select {
-		case body := <-s.news:
+		case body := <-s.events:
 			bodies = append(bodies, body)
-		case <-time.After(time.Minute): // only if something is broken
+		case <-time.After(time.Minute): // reached only if something is broken
 			s.t.Fatalf("%d messages, not %d", len(bodies), count)
 		}
 	}
 	return bodies
 }
 
-// hostEvents is the handler of host-events without the parts that take inventories and idle sessions.
+// hostEvents returns the handler of host-events without the parts for inventories and idle sessions.
 func (s *system) hostEvents() *hostevents.Handler {
 	var table = s.failing()
 	return &hostevents.Handler{
@@ -165,8 +165,8 @@ func (s *system) sessionStream() *sessionstream.Handler {
 	}
 }
 
-// receive hands messages over as one batch, with the IDs m0, m1, ..., and
-// returns the IDs of those that are to come again.
+// receive delivers messages as one batch, with the IDs m0, m1, ..., and returns the IDs
+// of those that must come again.
 func (s *system) receive(bodies ...string) (failed []string) {
 	s.t.Helper()
 	response, err := s.hostEvents().Handle(s.t.Context(), batchOf(bodies...))
@@ -188,17 +188,17 @@ func batchOf(bodies ...string) lambdaevents.SQSEvent {
 	return batch
 }
 
-// finished is the news that a host is through with a command.
+// finished returns the event that a host has finished a command.
 func finished(commandID, hostID string) string {
 	return fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification","detail":{"command-id":%q,"instance-id":%q}}`, commandID, hostID)
 }
 
-// stopped is the news that an instance has stopped.
+// stopped returns the event that an instance has stopped.
 func stopped(hostID string) string {
 	return fmt.Sprintf(`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{"instance-id":%q,"state":"stopped"}}`, hostID)
 }
 
-// confirmations is the hosts' sessions and what confirms them.
+// confirmations returns the hosts' sessions and their confirmations.
 func (s *system) confirmations() map[string]any {
 	all := map[string]any{}
 	for _, r := range s.table.All() {
@@ -213,7 +213,7 @@ func (alive) Statuses(context.Context, []string) (map[string]session.HostStatus,
 	return nil, nil, nil
 }
 
-// failing is the table with what fails.
+// failing returns the table with its failures.
 func (s *system) failing() session.Table { return failing{s} }
 
 type failing struct{ s *system }

@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// A Change is what happened to one record. Its records are not to be changed.
+// A Change is one change of a record. Its records must not be modified.
 type Change struct {
 	// Sequence sorts as text, in the order of the changes.
 	Sequence  string
@@ -18,30 +18,30 @@ type Change struct {
 	Old, New  session.Record
 }
 
-// A Feed gives the changes of a table one by one, each to each feed. All are in
-// one order, so those of one record are too.
+// A Feed returns the changes of a table one by one. Each Feed returns all of them, in
+// the same order.
 //
-// The feed is a list of which every Feed holds its own place. So writers never
-// wait for readers, nothing is lost however slow a reader is, and what all have
-// read is left to the garbage collector. One Feed is for one goroutine.
+// The changes are a list, in which every Feed has its own position. So writers never
+// wait for readers, a slow reader loses nothing, and the garbage collector removes what
+// all have read. One Feed is for one goroutine.
 type Feed struct{ next *entry }
 
 type entry struct {
-	filled chan struct{} // closed once change and next are there
+	filled chan struct{} // closed when change and next are set
 	change Change
 	next   *entry
 }
 
 func newEntry() *entry { return &entry{filled: make(chan struct{})} }
 
-// Feed gives all changes from now on.
+// Feed returns a feed of all changes from now on.
 func (t *Table) Feed() *Feed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return &Feed{next: t.last}
 }
 
-// note adds a change to the feed, with the lock held.
+// note adds a change to the feed. The lock must be held.
 func (t *Table) note(c Change) {
 	t.changes++
 	// DynamoDB's are decimal numbers of 21 digits or more.
@@ -52,7 +52,7 @@ func (t *Table) note(c Change) {
 	close(filled.filled)
 }
 
-// Next waits for the next change. Its error is the context's.
+// Next waits for the next change. The only error is the context's.
 func (f *Feed) Next(ctx context.Context) (Change, error) {
 	select {
 	case <-f.next.filled:
@@ -67,7 +67,7 @@ func (f *Feed) Next(ctx context.Context) (Change, error) {
 	}
 }
 
-// Ready is the changes that are there already.
+// Ready returns the changes that Next would return without waiting.
 func (f *Feed) Ready() []Change {
 	var ready []Change
 	for {
@@ -86,7 +86,7 @@ func (f *Feed) take() Change {
 	return c
 }
 
-// Event is the change as Lambda shows it, of the stream with that ARN.
+// Event returns the change in the form of Lambda's event, for the stream with that ARN.
 func (c Change) Event(at time.Time, streamARN string) streamevent.Record {
 	one := c.New
 	if one == nil {

@@ -16,8 +16,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Every feed shows every change once, in one order, and every record's changes
-// as a chain; with nobody reading meanwhile.
+// Every feed shows every change once, in the same order, and each record's changes as a
+// chain, also if it is read later.
 func TestFeedLosesNothing(t *testing.T) {
 	const writers, writes = 8, 50
 	table := memtable.New()
@@ -91,7 +91,7 @@ func TestNextWaits(t *testing.T) {
 		if c, err := feed.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, %v, want the context's error", c, err)
 		}
-		// What is there is given all the same.
+		// A change that is ready is still returned.
 		table.Put(session.Record{"SessionId": "b"})
 		if c, err := feed.Next(ctx); err != nil || c.New["SessionId"] != "b" {
 			t.Errorf("%v, %v", c, err)

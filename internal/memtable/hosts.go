@@ -11,8 +11,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Hosts is the Hosts table in memory: what dynamo.Hosts is on DynamoDB, which
-// keeps times to the millisecond.
+// Hosts is the Hosts table in memory. Like dynamo.Hosts, it keeps times to the
+// millisecond.
 type Hosts struct {
 	mu    sync.Mutex
 	hosts map[string]*host
@@ -30,10 +30,10 @@ type host struct {
 	completeAt, occupied, emptySince time.Time
 }
 
-// kept is a time as the table keeps it.
+// kept returns a time with the table's precision.
 func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// checkHost refuses what cannot be a host's key.
+// checkHost refuses a text that cannot be a host's key.
 func checkHost(id string) error {
 	if len(id) > maxKeyBytes || !session.IsHostID(id) {
 		return fmt.Errorf("no host is called %.50q", id)
@@ -41,7 +41,7 @@ func checkHost(id string) error {
 	return nil
 }
 
-// NewHosts is an empty table.
+// NewHosts returns an empty table.
 func NewHosts() *Hosts { return &Hosts{hosts: map[string]*host{}, refused: map[string]time.Time{}} }
 
 // RecordInventorySent implements session.HostTable.

@@ -10,17 +10,17 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// An index has the records that have one attribute, by its value and their ID,
-// so that asking for a few costs the same in a large table.
+// An index has the records with one attribute, by its value and their ID, so that
+// reading a few costs the same in a large table.
 type index map[string]map[string]session.Record
 
-// newIndexes are the table's indexes, by their attributes.
+// newIndexes returns the table's indexes, by their attributes.
 func newIndexes() map[string]index {
 	return map[string]index{session.AttrDueShard: {}, session.AttrLiveHostID: {}, session.AttrOwner: {}}
 }
 
-// replace has a record in place of another of the same ID, in all indexes; either
-// may be nil.
+// replace replaces a record by another one of the same ID in all indexes; either may be
+// nil.
 func (t *Table) replace(id string, old, r session.Record) {
 	for attr, x := range t.indexes {
 		if key, there := old[attr].(string); there {
@@ -37,15 +37,15 @@ func (t *Table) replace(id string, old, r session.Record) {
 	}
 }
 
-// projections are the attributes that an index shows, in addition to its keys, by its
-// attribute: as in template.yaml, which a test compares.
+// projections are the attributes that an index shows in addition to its keys, by the
+// index's attribute. A test compares them with template.yaml.
 var projections = map[string][]string{
 	session.AttrDueShard:   session.AttrsByLease,
 	session.AttrLiveHostID: session.AttrsByHost,
 	session.AttrOwner:      session.AttrsByOwner,
 }
 
-// Shown is what the index of that attribute shows of a record.
+// Shown returns the part of a record that the index of that attribute shows.
 func Shown(attr string, r session.Record) session.Record {
 	keys := []string{session.AttrSessionID, attr}
 	if attr == session.AttrDueShard {
@@ -60,8 +60,8 @@ func Shown(attr string, r session.Record) session.Record {
 	return shown
 }
 
-// by is the records whose attribute has the value and which fit, by ID, as the index
-// shows them.
+// by returns, by ID, the records in the index whose attribute has the value and for
+// which fits is true.
 func (t *Table) by(attr, value string, fits func(session.Record) bool) []session.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()

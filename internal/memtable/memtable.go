@@ -1,8 +1,7 @@
-// Package memtable is the Sessions table in memory: what package dynamo is on
-// DynamoDB, with the same answers and the same change feed, for the system on
-// one machine and for tests. One suite holds both to that (session/tabletest).
-// Only Put, which stands for what others do to the table, takes what DynamoDB
-// would not.
+// Package memtable is the Sessions table in memory, for the system on one machine and
+// for tests. It has the same answers and the same change feed as package dynamo; one
+// suite tests both (session/tabletest). Only Put, which simulates other writers,
+// accepts what DynamoDB would refuse.
 package memtable
 
 import (
@@ -16,17 +15,17 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// A Table is a table of sessions. It may be used by many goroutines; what it
-// takes and gives are copies.
+// A Table is a table of sessions. Several goroutines may use it; it copies records on
+// the way in and out.
 type Table struct {
 	mu      sync.Mutex
 	records map[string]session.Record
 	indexes map[string]index
 	changes int
-	last    *entry // of the feed: the one to be filled next
+	last    *entry // the feed's entry for the next change
 }
 
-// New is an empty table.
+// New returns an empty table.
 func New() *Table {
 	return &Table{records: make(map[string]session.Record), indexes: newIndexes(), last: newEntry()}
 }
@@ -75,7 +74,7 @@ func (t *Table) write(w session.Write) session.Result {
 	return session.Result{Old: maps.Clone(old)}
 }
 
-// Put registers the record, whatever there was before.
+// Put writes the record and replaces an existing one.
 func (t *Table) Put(r session.Record) {
 	id, _ := r[session.AttrSessionID].(string)
 	if id == "" {
@@ -93,9 +92,9 @@ func (t *Table) Delete(id string) {
 	t.remove(id, false)
 }
 
-// Sweep removes what has expired, and tells how many records that were.
-// DynamoDB's time to live does so some time after they expire; it, too, leaves
-// alone what expired more than five years ago, taking it for a mistake.
+// Sweep removes expired records, and returns how many. DynamoDB's time to live does so
+// some time after they expire. Neither removes what expired more than five years ago,
+// which DynamoDB takes for a mistake.
 func (t *Table) Sweep(now time.Time) (removed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,14 +108,14 @@ func (t *Table) Sweep(now time.Time) (removed int) {
 	return removed
 }
 
-// Get is the record, nil if there is none.
+// Get returns the record, or nil if there is none.
 func (t *Table) Get(id string) session.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.records[id])
 }
 
-// All is all records, sorted by session ID.
+// All returns all records, sorted by session ID.
 func (t *Table) All() []session.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -127,8 +126,8 @@ func (t *Table) All() []session.Record {
 	return all
 }
 
-// put replaces a record, with the lock held. One that stays as it is makes no
-// change in the feed: DynamoDB's stream shows none either.
+// put replaces a record. The lock must be held. An equal record makes no change in the
+// feed, as in DynamoDB's stream.
 func (t *Table) put(id string, r session.Record) {
 	old := t.records[id]
 	t.records[id] = r
@@ -141,7 +140,7 @@ func (t *Table) put(id string, r session.Record) {
 	}
 }
 
-// remove removes a record, with the lock held.
+// remove removes a record. The lock must be held.
 func (t *Table) remove(id string, expired bool) {
 	if old := t.records[id]; old != nil {
 		delete(t.records, id)

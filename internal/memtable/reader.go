@@ -7,7 +7,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A Reader reads a Table: what dynamo.Reader is on DynamoDB.
+// A Reader reads a Table, as dynamo.Reader does on DynamoDB.
 type Reader struct{ Table *Table }
 
 // Get implements session.Reader.
@@ -40,7 +40,7 @@ func (r Reader) All(ctx context.Context, after string, limit int) ([]session.Rec
 	return page(ctx, r.Table.All(), after, limit)
 }
 
-// page is the part of the records, which are sorted by ID, that comes after.
+// page returns the records, which are sorted by ID, that come after the ID.
 func page(ctx context.Context, records []session.Record, after string, limit int) ([]session.Record, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err

@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// What DynamoDB refuses: see the suite in session/tabletest.
+// DynamoDB's limits: see the suite in session/tabletest.
 const (
 	maxKeyBytes       = 2048
 	maxSortKeyBytes   = 1024
@@ -18,8 +18,8 @@ const (
 	maxStatementBytes = 8192 - 255 // without the table's name
 )
 
-// indexKeys are the attributes that are keys of the table's indexes, and how long
-// they can be, in bytes. They are texts.
+// indexKeys are the attributes that are keys of the table's indexes, with their longest
+// length in bytes. They are texts.
 var indexKeys = map[string]int{
 	session.AttrDueShard:      maxKeyBytes,
 	session.AttrNextAttemptAt: maxSortKeyBytes,
@@ -27,8 +27,8 @@ var indexKeys = map[string]int{
 	session.AttrOwner:         maxKeyBytes,
 }
 
-// check refuses the writes that DynamoDB refuses, whatever the record is. Values
-// and operators that no write can have are mistakes in the program: it panics, as
+// check refuses the writes that DynamoDB refuses for any record. For values and
+// operators that no write can have, which are mistakes in the program, it panics, as
 // package dynamo does.
 func check(w session.Write) error {
 	if n := len(w.SessionID); n == 0 || n > maxKeyBytes {
@@ -73,8 +73,8 @@ func check(w session.Write) error {
 	return nil
 }
 
-// statementBytes is how long the write is in PartiQL, as package dynamo writes
-// it, without the table's name.
+// statementBytes returns the length of the write's PartiQL statement in package dynamo,
+// without the table's name.
 func statementBytes(w session.Write) int {
 	if w.New {
 		n := len(`INSERT INTO "" VALUE {'SessionId':?}`)
@@ -109,8 +109,8 @@ func statementBytes(w session.Write) int {
 	return n
 }
 
-// checkChange refuses what a record cannot become. Of an update that shows only
-// when its condition is met (DynamoDB Local 3.1.0).
+// checkChange refuses a record that DynamoDB would refuse. For an update that shows
+// only when its condition is met (DynamoDB Local 3.1.0).
 func checkChange(w session.Write, changed session.Record) error {
 	if len(w.SessionID) > maxSortKeyBytes { // it is the sort key of by-live-host and by-owner
 		return fmt.Errorf("a key of %d bytes", len(w.SessionID))
@@ -127,8 +127,8 @@ func checkChange(w session.Write, changed session.Record) error {
 	return nil
 }
 
-// itemBytes is the size of a record by DynamoDB's rules ("DynamoDB item sizes and
-// formats"): of a number one byte for two digits, and one more.
+// itemBytes returns the size of a record by DynamoDB's rules ("DynamoDB item sizes and
+// formats"): a number has one byte for two digits, and one more.
 func itemBytes(r session.Record) int {
 	n := 0
 	for attr, v := range r {

@@ -9,8 +9,8 @@ import (
 	_ "pgregory.net/rapid" // defines the flag
 )
 
-// FewerChecks makes each rapid.Check of a test try so many cases. It is for tests of which each case takes long. It does
-// nothing with REQUIRE_ALL=1, or where -rapid.checks says how many.
+// FewerChecks sets the number of cases of each rapid.Check of a test, for tests whose cases are slow. It does nothing
+// with REQUIRE_ALL=1 or -rapid.checks.
 func FewerChecks(t *testing.T, checks string) {
 	t.Helper()
 	f := flag.Lookup("rapid.checks")

@@ -1,7 +1,6 @@
-// Package streamevent is the form in which Lambda shows a function what
-// happened to a record of the table, whichever store it happened in. (Lambda
-// developer guide, "Using AWS Lambda with Amazon DynamoDB", example event;
-// "Tutorial: Process TTL deletes" for the user identity.)
+// Package streamevent has the form of Lambda's events about changes of the table's
+// records, for all stores. (Lambda developer guide, "Using AWS Lambda with Amazon
+// DynamoDB", example event; "Tutorial: Process TTL deletes" for the user identity.)
 package streamevent
 
 import (
@@ -19,13 +18,12 @@ const (
 	Remove = "REMOVE"
 )
 
-// An Event is what a function is invoked with.
+// An Event is the input of a function.
 type Event struct {
 	Records []Record `json:"Records"`
 }
 
-// A Record is one change; alone it is what the filters of an event source are
-// matched with.
+// A Record is one change. The filters of an event source match single records.
 type Record struct {
 	EventID        string        `json:"eventID"`
 	EventName      string        `json:"eventName"`
@@ -50,8 +48,8 @@ type Data struct {
 	StreamViewType string `json:"StreamViewType"`
 }
 
-// New is the record of a change in the stream with that ARN, for a store that
-// has no stream of DynamoDB's. It works out the size.
+// New returns the record of a change in the stream with that ARN, for a store without a
+// DynamoDB stream. It computes the size.
 func New(eventName, streamARN string, d Data) Record {
 	d.SizeBytes = d.Keys.size() + d.NewImage.size() + d.OldImage.size()
 	region := ""
@@ -69,13 +67,13 @@ func New(eventName, streamARN string, d Data) Record {
 	}
 }
 
-// A UserIdentity is there when DynamoDB itself removed the record.
+// A UserIdentity is set if DynamoDB itself removed the record.
 type UserIdentity struct {
 	Type        string `json:"type"`
 	PrincipalID string `json:"principalId"`
 }
 
-// TimeToLive is the identity under which expired records are removed.
+// TimeToLive returns the identity under which DynamoDB removes expired records.
 func TimeToLive() *UserIdentity {
 	return &UserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 }
@@ -84,7 +82,7 @@ func TimeToLive() *UserIdentity {
 // {"State": {"S": "READY"}, "Attempts": {"N": "1"}, "Force": {"BOOL": true}}.
 type Item map[string]map[string]any
 
-// ItemOf is the record as an Item; nil stays nil.
+// ItemOf converts a record to an Item; nil stays nil.
 func ItemOf(r session.Record) Item {
 	if r == nil {
 		return nil
@@ -105,7 +103,7 @@ func ItemOf(r session.Record) Item {
 	return item
 }
 
-// Record is the item as a record, without what no rule uses; nil stays nil.
+// Record converts an item to a record, without types that no rule uses; nil stays nil.
 func (item Item) Record() session.Record {
 	if item == nil {
 		return nil
@@ -126,8 +124,8 @@ func (item Item) Record() session.Record {
 	return r
 }
 
-// size is roughly DynamoDB's: names and texts by their bytes (developer guide,
-// "Item sizes and formats").
+// size returns about the size that DynamoDB has: names and texts by their bytes
+// (developer guide, "Item sizes and formats").
 func (item Item) size() int64 {
 	n := 0
 	for attr, value := range item {

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// expectation is how things go, and whether whoever is on call must hear of it.
+// expectation is a course of events, and whether the alarm must fire.
 type expectation struct {
 	what       string
 	fires      bool
-	series     map[string]string // by the metric's name, or name/dimension; the others have no values
+	series     map[string]string // by the metric's name, or name/dimension; other metrics have no values
 	parameters map[string]string
 }
 
 type expectations struct {
-	period time.Duration // that one word of a series stands for
+	period time.Duration // the duration of one word of a series
 	rows   []expectation
 }
 
-// letters are a queue to which only goes what could not be done.
+// letters returns expectations for a queue that only gets messages that failed.
 func letters() expectations {
 	const queue = "ApproximateNumberOfMessagesVisible"
 	return expectations{5 * time.Minute, []expectation{
@@ -34,7 +34,7 @@ func letters() expectations {
 	}}
 }
 
-// twoOfThree are failures that are heard of when they are more than one.
+// twoOfThree returns expectations for failures that must be repeated to fire the alarm.
 func twoOfThree(one string, others ...expectation) expectations {
 	return expectations{5 * time.Minute, append(others, []expectation{
 		{"in two of the last three times", true, map[string]string{one: "0 0 1 0 1"}, nil},
@@ -49,7 +49,7 @@ func twoOfThree(one string, others ...expectation) expectations {
 	}...)}
 }
 
-// expected is written from what the alarms' descriptions say.
+// expected follows the alarms' descriptions.
 var expected = map[string]expectations{
 	"OldestOpenDeletionAlarm": {time.Minute, []expectation{
 		{"31 minutes", true, map[string]string{"OldestOpenDeletionSeconds": "10*1860"}, nil},
@@ -137,7 +137,7 @@ var expected = map[string]expectations{
 	"AuditRuleDeadLetterQueueAlarm":         letters(),
 }
 
-// judged is an alarm as far as its condition goes.
+// judged is the condition of an alarm.
 type judged struct {
 	condition
 	AlarmDescription string
@@ -161,7 +161,7 @@ type metric struct {
 	Dimensions []dimension
 }
 
-// of finds the metric's series among those of an expectation, and says its name there.
+// of finds the metric's series in an expectation, and returns its name there.
 func (m metric) of(given map[string]string) string {
 	for _, d := range m.Dimensions {
 		if name := m.MetricName + "/" + d.Value; given[name] != "" {
@@ -188,7 +188,7 @@ func judgedAlarm(t *testing.T, id string, parameters map[string]string) judged {
 	return a
 }
 
-// points are what the alarm's condition is about, of series that are all as long.
+// points returns the values for the alarm's condition, from series of equal length.
 func (a judged) points(t *testing.T, given map[string]series, names map[string]string, period time.Duration, evenEmpty bool) []point {
 	t.Helper()
 	looked := map[string]bool{}
@@ -241,12 +241,12 @@ func (a judged) points(t *testing.T, given map[string]series, names map[string]s
 	return result
 }
 
-// nothing is the series of a metric that a row does not name.
+// nothing is the series of a metric that an expectation does not name.
 const nothing = ""
 
-// stateAfter is the alarm's state when all of the row has happened. CloudWatch
-// looks at more periods than EvaluationPeriods, and does not say how many: in the
-// user guide's example two further ones.
+// stateAfter returns the alarm's state after the whole expectation. CloudWatch looks at
+// more periods than EvaluationPeriods, and does not say how many: in the user guide's
+// example two further ones.
 func (a judged) stateAfter(t *testing.T, e expectation, period time.Duration, evenEmpty bool, further int) string {
 	t.Helper()
 	given, length := map[string]series{nothing: {}}, 0

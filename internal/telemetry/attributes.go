@@ -1,11 +1,10 @@
 package telemetry
 
 // Attributes are all attributes of log lines: one name for one thing, in every
-// function. A line also has time, level and msg; msg says what happened,
-// and, after a colon, what happens next. No line has a token or a request's body
-// in it.
+// function. A line also has time, level and msg; msg says what happened, and, after a
+// colon, what happens next. No line contains a token or a request's body.
 var Attributes = map[string]string{
-	// Whom the line is about.
+	// The objects of the line.
 	"SessionId":         "the session, by its ID in the API",
 	"SessionList":       "instead of SessionId: the sessions that the line says the same of, each with what differs (session.SplitLine)",
 	"MaxSessions":       "how many sessions of one host may be in the table",
@@ -25,7 +24,7 @@ var Attributes = map[string]string{
 	"Task":              "cleanup's task",
 	"Bound":             "what a rule's run stopped at: its limit, the records that it looks at, its time",
 
-	// What happened.
+	// The event.
 	"Version":      "the release of the template that deployed the function",
 	"Outcome":      "what a host says it did with a session",
 	"Confirmation": "what lets a deletion end",
@@ -37,7 +36,7 @@ var Attributes = map[string]string{
 	"Panic":        "what a bug said",
 	"StackTrace":   "where it was",
 
-	// How much.
+	// Numbers.
 	"Attempts":        "attempts of the deletion so far",
 	"AfterSeconds":    "from the deletion's request, or with a grace period its first close attempt, to its end",
 	"AgeSeconds":      "how old the inventory is",

@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/telemetry"
 )
 
-// Every attribute that a function's code names is in the list, and the list has
-// no other. The scenarios hold what is really written against it.
+// Every attribute that a function's code names is in the list, and the list has no
+// other. The scenarios compare the lines that are really written with it.
 func TestAttributesAreTheListed(t *testing.T) {
 	used := map[string]bool{"InvocationId": true}
 	metrics := map[string]bool{}
@@ -46,7 +46,7 @@ func TestAttributesAreTheListed(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if telemetry.Attributes[name] == "" && name != "Metric" { // which no line shows
+					if telemetry.Attributes[name] == "" && name != "Metric" { // no line shows it
 						t.Errorf("%s: attribute %s is not in telemetry.Attributes", path, name)
 					}
 					used[name] = true
@@ -68,7 +68,7 @@ func TestAttributesAreTheListed(t *testing.T) {
 	}
 }
 
-// eachFile parses what the functions are made of.
+// eachFile parses the files of the functions.
 func eachFile(t *testing.T, do func(path string, file *ast.File)) {
 	t.Helper()
 	for _, root := range []string{"../../functions", "../../internal"} {

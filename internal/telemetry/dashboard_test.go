@@ -25,13 +25,12 @@ func load(t *testing.T, parameters map[string]string) *template.Template {
 
 var reasons = []string{session.RefusedNoSuchSession, session.RefusedByHost, session.RefusedNotRecorded}
 
-// services are the metrics of AWS's own that are looked at, with what they are
-// told apart by. Lambda developer guide, "Types of metrics for Lambda functions";
-// API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs"; SQS
-// developer guide, "Available CloudWatch metrics for Amazon SQS"; EventBridge
-// user guide, "Logging and monitoring Amazon EventBridge Pipes", which leaves out
-// the namespace: exporters of it (prometheus-community/yet-another-cloudwatch-exporter,
-// issue 1422) name it.
+// services are AWS's metrics that the stack uses, with their dimensions. Lambda
+// developer guide, "Types of metrics for Lambda functions"; API Gateway developer
+// guide, "Monitor CloudWatch metrics for HTTP APIs"; SQS developer guide, "Available
+// CloudWatch metrics for Amazon SQS"; EventBridge user guide, "Logging and monitoring
+// Amazon EventBridge Pipes", which leaves out the namespace: exporters of it
+// (prometheus-community/yet-another-cloudwatch-exporter, issue 1422) name it.
 var services = map[string][]string{
 	"AWS/Lambda FunctionName": {"Errors", "Throttles", "Duration", "IteratorAge"},
 	"AWS/ApiGateway ApiId":    {"Count", "4xx", "5xx", "Latency"},
@@ -40,8 +39,8 @@ var services = map[string][]string{
 	"AWS/EventBridge/Pipes PipeName": {"EventCount", "ExecutionFailed", "ExecutionTimeout", "ExecutionPartiallyFailed"},
 }
 
-// checkMetric tells whether something writes the metric with these dimensions.
-// The stack's name in the tests is "local".
+// checkMetric checks that something writes the metric with these dimensions. The
+// stack's name in the tests is "local".
 func checkMetric(t *testing.T, at, namespace, name string, dimensions map[string]string) {
 	t.Helper()
 	keys := slices.Sorted(maps.Keys(dimensions))
@@ -212,7 +211,7 @@ func byName(dimensions []dimension) map[string]string {
 	return m
 }
 
-// alarms are the template's, by logical ID.
+// alarms returns the template's alarms, by logical ID.
 func alarms(t *testing.T, tmpl *template.Template) map[string]alarm {
 	t.Helper()
 	source, err := os.ReadFile("../../template.yaml")
@@ -291,7 +290,7 @@ func TestAlarmsGoToTheTopic(t *testing.T) {
 	}
 }
 
-// Whoever is woken finds what to do, and the dashboard shows every alarm.
+// Every alarm names its section of the runbook, and the dashboard shows every alarm.
 func TestEveryAlarmNamesItsSection(t *testing.T) {
 	runbook, err := os.ReadFile("../operate/RUNBOOK.md")
 	if err != nil {

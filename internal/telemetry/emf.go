@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Namespace is that of the metrics.
+// Namespace is the metrics' namespace.
 const Namespace = "DcvSessionBroker"
 
 // maxValues is how many values of a metric one document may have (CloudWatch
@@ -19,7 +19,7 @@ const Namespace = "DcvSessionBroker"
 // most 100 metrics and 30 dimensions).
 const maxValues = 100
 
-// sums is what was measured: by reason ("" is none) and metric.
+// sums holds the measured values by reason ("" is none) and metric.
 type sums map[string]map[session.Metric][]float64
 
 func (s *sums) add(m session.Measurement) {
@@ -57,8 +57,8 @@ type (
 	}
 )
 
-// documents is what was measured in the embedded metric format: one document
-// for each reason, or more where a metric has many values.
+// documents returns the values in the embedded metric format: one document for each
+// reason, or more if a metric has many values.
 func (s sums) documents(stack string, now time.Time) (documents [][]byte) {
 	for _, reason := range slices.Sorted(maps.Keys(s)) {
 		rest := maps.Clone(s[reason])
@@ -81,7 +81,7 @@ func (s sums) documents(stack string, now time.Time) (documents [][]byte) {
 			document["_aws"] = metadata{now.UnixMilli(), []directive{d}}
 			text, err := json.Marshal(document)
 			if err != nil {
-				continue // a value that is not a number: none is computed
+				continue // a value has no JSON form; the program computes none
 			}
 			documents = append(documents, text)
 		}
@@ -89,7 +89,7 @@ func (s sums) documents(stack string, now time.Time) (documents [][]byte) {
 	return documents
 }
 
-// Unit is CloudWatch's name for a metric's unit.
+// Unit returns CloudWatch's name for a metric's unit.
 func Unit(m session.Metric) string {
 	if strings.HasSuffix(string(m), "Seconds") {
 		return "Seconds"

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// series are the values of each period, the oldest first. Whoever writes a
-// metric may do so several times in a period, or (nil) not at all.
+// series has the values of each period, the oldest first. A period may have several
+// values, or none (nil).
 type series [][]float64
 
-// parseSeries reads "0 1,2 3*-": a period with 0, one with 1 and 2, and three
-// without values.
+// parseSeries parses "0 1,2 3*-": a period with 0, one with 1 and 2, and three without
+// values.
 func parseSeries(t *testing.T, text string) series {
 	t.Helper()
 	var s series
@@ -50,7 +50,7 @@ type point = *float64
 
 func pointOf(v float64) point { return &v }
 
-// aggregate is the statistic of each period.
+// aggregate returns the statistic of each period.
 func aggregate(stat string, s series) ([]point, error) {
 	points := make([]point, len(s))
 	for i, values := range s {
@@ -77,9 +77,9 @@ func aggregate(stat string, s series) ([]point, error) {
 	return points, nil
 }
 
-// fill is FILL(points, 0). CloudWatch user guide, "Using math expressions with
-// CloudWatch metrics", says "when the metric values are sparse", and not what
-// becomes of a metric without any value: so it can be read both ways.
+// fill computes FILL(points, 0). CloudWatch user guide, "Using math expressions with
+// CloudWatch metrics", says "when the metric values are sparse", and not what the
+// result is for a metric without any value: both readings are tested.
 func fill(points []point, evenEmpty bool) []point {
 	if !evenEmpty && !slices.ContainsFunc(points, func(p point) bool { return p != nil }) {
 		return points
@@ -100,8 +100,8 @@ var (
 	sumOf    = regexp.MustCompile(`^SUM\(\[(\w+), (\w+)\]\)$`)
 )
 
-// calculate knows the five forms of expressions that the template has. The
-// metrics are all as long.
+// calculate supports the five forms of expressions in the template. The metrics have
+// equal length.
 func calculate(t *testing.T, expression string, metrics map[string][]point, evenEmpty bool) []point {
 	t.Helper()
 	metric := func(id string) []point {
@@ -141,7 +141,7 @@ func calculate(t *testing.T, expression string, metrics map[string][]point, even
 	return result
 }
 
-// sum leaves out what has no value.
+// sum leaves out missing values.
 func sum(all [][]point) []point {
 	result := make([]point, len(all[0]))
 	for _, points := range all {
@@ -163,10 +163,10 @@ const (
 	stateInsufficient = "INSUFFICIENT_DATA"
 )
 
-// condition is what an alarm makes of its values.
+// condition is an alarm's rule for its values.
 type condition struct {
 	ComparisonOperator string
-	Threshold          json.Number // of a parameter it is a text
+	Threshold          json.Number // the value of a parameter is a text
 	EvaluationPeriods  int
 	DatapointsToAlarm  int
 	TreatMissingData   string
@@ -190,19 +190,18 @@ func (c condition) breaches(v float64) bool {
 	panic("no operator " + c.ComparisonOperator)
 }
 
-// next is the state after the last of the points, which are those that are
-// looked at (CloudWatch user guide,
-// "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing
-// data"): the newest real values decide, also older ones than EvaluationPeriods,
-// and only what is then still lacking is filled in. Left out are delays, values
-// that come late, alarms of high resolution, and composite ones.
+// next returns the state after the last point of the evaluation range (CloudWatch user
+// guide, "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing
+// data"): the newest real values decide, also ones older than EvaluationPeriods, and
+// only values that are still missing are filled in. Not simulated are delays, late
+// values, and high-resolution and composite alarms.
 func (c condition) next(before string, points []point) string {
 	needed := c.DatapointsToAlarm
 	if needed == 0 {
 		needed = c.EvaluationPeriods
 	}
 	var breaching []bool // of the real ones
-	oldest := 0          // real one's age in periods
+	oldest := 0          // age of the oldest real value in periods
 	for i, p := range points {
 		if p == nil {
 			continue
@@ -228,7 +227,7 @@ func (c condition) next(before string, points []point) string {
 	case c.TreatMissingData == "breaching", c.TreatMissingData == "notBreaching", lacking == 0, bad < len(breaching):
 		return stateOK
 	}
-	// None are real, or too few, and these breach.
+	// There are no real values, or too few, and these breach.
 	switch {
 	case c.TreatMissingData == "ignore":
 		return before

@@ -9,8 +9,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The runbook says what all metrics cost a month. The alarms' cost is in the figures
-// of make bench.
+// The runbook has the cost of all metrics for a month. The alarms' cost is in the
+// figures of make bench.
 func TestRunbookSaysWhatTheMetricsCost(t *testing.T) {
 	const metricMonth = 0.30 // dollars for a metric, and for each reason of one; internal/bench has its source
 	runbook, err := os.ReadFile("../operate/RUNBOOK.md")

@@ -1,6 +1,6 @@
-// Package telemetry writes what a function tells its operator: log lines, and
-// metrics in CloudWatch's embedded metric format, which cost no call. Both go
-// to stdout, from where Lambda takes them to the function's log group.
+// Package telemetry writes a function's log lines, and its metrics in CloudWatch's
+// embedded metric format, which need no call. Both go to stdout, from which Lambda
+// sends them to the function's log group.
 package telemetry
 
 import (
@@ -16,11 +16,11 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// An Output is where a function's lines and metrics go.
+// An Output writes a function's lines and metrics.
 type Output struct {
-	// Log writes the lines. What was measured (session.Measurement) is taken out
-	// of them, and kept until the invocation ends, whatever the line's level:
-	// fewer lines must not mean fewer numbers.
+	// Log writes the lines. It removes measurements (session.Measurement) from them and
+	// keeps these until the invocation ends, whatever the line's level: fewer lines must
+	// not mean fewer values.
 	Log *slog.Logger
 
 	metrics io.Writer
@@ -32,20 +32,20 @@ type Output struct {
 	measured sums
 }
 
-// JSON is an Output of JSON lines from that level on.
+// JSON returns an Output of JSON lines from that level on.
 func JSON(w io.Writer, level slog.Level, stack string, now func() time.Time) *Output {
 	return New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), w, stack, now)
 }
 
-// New is an Output of lines and metrics to different places.
+// New returns an Output that writes lines and metrics to different places.
 func New(lines slog.Handler, metrics io.Writer, stack string, now func() time.Time) *Output {
 	o := &Output{metrics: metrics, stack: stack, now: now}
 	o.Log = slog.New(&handler{Output: o, next: lines})
 	return o
 }
 
-// Reporting is the function's handler, which also writes what was measured
-// after each event.
+// Reporting wraps the function's handler: after each event it writes the measured
+// values.
 func (o *Output) Reporting(handle any) lambda.Handler {
 	return reporting{o, lambda.NewHandler(handle)}
 }
@@ -61,7 +61,7 @@ func (r reporting) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		id = lc.AwsRequestID
 	}
 	r.begin(id)
-	defer r.end(id) // also when it panics
+	defer r.end(id) // also after a panic
 	return r.handler.Invoke(ctx, event)
 }
 
@@ -81,14 +81,14 @@ func (o *Output) end(id string) {
 		}
 	}
 	for _, document := range o.measured.documents(o.stack, o.now()) {
-		// What cannot be written to stdout cannot be reported anywhere.
+		// An error on stdout cannot be reported anywhere.
 		_, _ = o.metrics.Write(append(document, '\n'))
 	}
 	o.measured = sums{}
 }
 
-// invocation is the ID of the one under way. In Lambda there is never another;
-// where there is, no line can be told to be of the one or the other.
+// invocation returns the ID of the invocation under way. In Lambda there is at most
+// one; if there are several, it is not known which one a line belongs to.
 func (o *Output) invocation() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -98,7 +98,7 @@ func (o *Output) invocation() string {
 	return ""
 }
 
-// handler takes measurements out of log lines, and adds the invocation's ID.
+// handler removes measurements from log lines, and adds the invocation's ID.
 type handler struct {
 	*Output
 	next slog.Handler
@@ -107,7 +107,7 @@ type handler struct {
 	requestID string
 }
 
-// Enabled is true for every level, since any line may have measurements.
+// Enabled returns true for every level, since any line may have measurements.
 func (h *handler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {

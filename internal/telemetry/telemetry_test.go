@@ -20,7 +20,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// invoke has a function log, and returns the lines that it wrote.
+// invoke runs a function that logs, and returns its lines.
 func invoke(t *testing.T, level slog.Level, log func(*slog.Logger) error) []string {
 	t.Helper()
 	var text bytes.Buffer
@@ -83,7 +83,7 @@ func TestMetricsByReason(t *testing.T) {
 	}
 }
 
-// Fewer lines are not fewer numbers; nor is a failure or a panic.
+// A higher level, a failure and a panic do not lose values.
 func TestMetricsDoNotDependOnTheLevelOrTheOutcome(t *testing.T) {
 	for name, end := range map[string]func() error{
 		"success": func() error { return nil }, "failure": func() error { return errors.New("x") }, "panic": func() error { panic("x") },

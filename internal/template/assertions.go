@@ -7,7 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// assertRules is the section Rules: what parameters must be together, which CloudFormation asserts before it changes
+// assertRules checks the section Rules, conditions on parameters that CloudFormation asserts before it changes
 // anything. The error has the description of every assertion that fails.
 func (r *resolver) assertRules(section *yaml.Node) error {
 	rules, err := fieldsOf("Rules", section)
@@ -82,8 +82,8 @@ func (r *resolver) assertion(at string, n *yaml.Node) (holds bool, description s
 	return holds, description, nil
 }
 
-// decideOfParameters decides the function of a rule or of a condition. Rules come before conditions and cannot use them;
-// conditions that use others are not supported.
+// decideOfParameters evaluates the function of a rule or of a condition. Rules come before conditions and cannot use
+// them; conditions that use others are not supported.
 func (r *resolver) decideOfParameters(at string, n *yaml.Node) (bool, error) {
 	if usesCondition(n) {
 		return false, fmt.Errorf("%s: line %d: must not depend on a condition", at, n.Line)

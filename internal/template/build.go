@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// obeyed are the types of resources that the local system is made of.
-var obeyed = map[string]func(*Template, *properties){
+// supported are the types of resources that the local system has.
+var supported = map[string]func(*Template, *properties){
 	"AWS::Serverless::Function": (*Template).addFunction,
 	"AWS::Serverless::HttpApi":  (*Template).checkHTTPAPI,
 	"AWS::Events::Rule":         (*Template).addRule,
@@ -18,9 +18,9 @@ var obeyed = map[string]func(*Template, *properties){
 	"AWS::SSM::Document":        (*Template).addDocument,
 }
 
-// meaningless are the types that mean nothing on one machine: nothing there asks for permission, bills or alerts.
-// A type that is on neither list is an error.
-var meaningless = []string{
+// ignored are the types without a meaning on one machine, such as permissions and alarms. A type that is on
+// neither list is an error.
+var ignored = []string{
 	"AWS::CloudWatch::Alarm",
 	"AWS::CloudWatch::CompositeAlarm",
 	"AWS::CloudWatch::Dashboard",
@@ -46,12 +46,12 @@ var meaningless = []string{
 func (t *Template) build() error {
 	var faults []error
 	for _, r := range t.resources {
-		switch add, ok := obeyed[r.Type]; {
+		switch add, ok := supported[r.Type]; {
 		case ok:
 			p := propertiesOf(r, &faults)
 			add(t, p)
 			p.end()
-		case slices.Contains(meaningless, r.Type):
+		case slices.Contains(ignored, r.Type):
 		default:
 			faults = append(faults, fmt.Errorf("%s: resources of type %s are not supported", r.LogicalID, r.Type))
 		}
@@ -62,7 +62,7 @@ func (t *Template) build() error {
 	return errors.Join(faults...)
 }
 
-// physicalName is refused: names are left to CloudFormation, and here they are the logical IDs.
+// physicalName refuses a physical name: CloudFormation chooses names; here they are the logical IDs.
 func (p *properties) physicalName(name string) {
 	if p.has(name) {
 		p.asked[name] = true
@@ -70,7 +70,7 @@ func (p *properties) physicalName(name string) {
 	}
 }
 
-// resource reads a reference to a resource of a type: its name, or one attribute of it. It gives the logical ID.
+// resource reads a reference to a resource of a type: its name, or one attribute of it. It returns the logical ID.
 func (t *Template) resource(p *properties, name, attribute, kind string) string {
 	wanted := "a reference to"
 	if attribute != "" {
@@ -90,7 +90,7 @@ func (t *Template) resource(p *properties, name, attribute, kind string) string 
 	return logicalID
 }
 
-// contradictions are what AWS refuses when the stack is made, although every resource looks right on its own.
+// contradictions returns faults between resources, which AWS refuses when the stack is created.
 func (t *Template) contradictions() []error {
 	var faults []error
 	queues := map[string]Queue{}

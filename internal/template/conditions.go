@@ -7,7 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// condition decides the condition of this name.
+// condition evaluates the condition of this name.
 func (r *resolver) condition(at, name string) (bool, error) {
 	n, ok := r.conditions[name]
 	if !ok {
@@ -16,7 +16,7 @@ func (r *resolver) condition(at, name string) (bool, error) {
 	return r.decideOfParameters("Conditions: "+name, n)
 }
 
-// decide evaluates one of the functions that give a truth.
+// decide evaluates one of the functions with a boolean result.
 func (r *resolver) decide(at string, n *yaml.Node) (bool, error) {
 	name, argument, ok := function(n)
 	if !ok {

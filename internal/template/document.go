@@ -78,7 +78,7 @@ func (t *Template) addDocument(p *properties) {
 	t.documents = append(t.documents, d)
 }
 
-// jsonText is a value's JSON, without the escapes that Go adds for web pages.
+// jsonText returns a value's JSON, without the escapes that Go adds for web pages.
 func jsonText(v any) string {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -87,7 +87,7 @@ func jsonText(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// A parameter becomes part of the name of an environment variable.
+// A parameter's name becomes part of the name of an environment variable.
 var documentParameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 func documentParameter(name string, p *properties) DocumentParameter {
@@ -108,7 +108,7 @@ func documentParameter(name string, p *properties) DocumentParameter {
 		d.Default = &standard
 	}
 	if p.has("allowedPattern") {
-		// Agents check the value again with Go's regular expressions, so what does not compile here fails on hosts.
+		// Agents check the value again with Go's regular expressions, so a pattern that does not compile here fails on hosts.
 		var err error
 		if d.AllowedPattern, err = regexp.Compile(p.text("allowedPattern")); err != nil {
 			p.fail("allowedPattern", "%v", err)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Values completes the parameters given for the document with its defaults, or says
-// why Systems Manager refuses them.
+// Values adds the defaults to the parameters given for the document, or returns why
+// Systems Manager refuses them.
 func (d Document) Values(given map[string][]string) (map[string]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, ok := d.Parameters[name]; !ok {
@@ -36,7 +36,7 @@ func (d Document) Values(given map[string][]string) (map[string]string, error) {
 	return complete, nil
 }
 
-// fault is why the parameter cannot have that value, or "".
+// fault returns why the parameter cannot have that value, or "".
 func (p DocumentParameter) fault(value string) string {
 	chars := utf8.RuneCountInString(value)
 	switch {

@@ -40,7 +40,7 @@ func (t *Template) addFunction(p *properties) {
 	}
 	p.choice("PackageType", "Zip")
 	p.physicalName("FunctionName")
-	// EventInvokeConfig is about asynchronous invocations that fail; whoever makes them here decides that himself.
+	// EventInvokeConfig is about failed asynchronous invocations; here their callers decide about retries.
 	p.ignore("Architectures", "AutoPublishAlias", "Description", "EphemeralStorage", "EventInvokeConfig", "Handler",
 		"Layers", "LoggingConfig", "PermissionsBoundary", "Policies", "RecursiveLoop",
 		"ReservedConcurrentExecutions", "Role", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing", "VpcConfig")
@@ -49,7 +49,7 @@ func (t *Template) addFunction(p *properties) {
 	variables := environment.object("Variables")
 	environment.end()
 	for _, name := range slices.Sorted(maps.Keys(variables.fields)) {
-		// CloudFormation makes a text of a number; others that read a template need not.
+		// CloudFormation converts a number to a text; other readers of a template may not.
 		if v, _ := variables.get(name); v != nil {
 			if _, is := v.(string); !is {
 				variables.fail(name, "%v is not a text: quote it", v)
@@ -90,7 +90,7 @@ func (t *Template) addEvent(f *Function, name string, event *properties) {
 func (t *Template) route(p *properties) Route {
 	t.resource(p, "ApiId", "", httpAPI)
 	p.choice("PayloadFormatVersion", "2.0")
-	// The authorizer and the time-out of an integration are the gateway's, and there is none here.
+	// The authorizer and the time-out of an integration belong to the gateway, which does not exist here.
 	p.ignore("Auth", "RouteSettings", "TimeoutInMillis")
 	r := Route{Method: strings.ToUpper(p.required("Method")), Path: p.required("Path")}
 	if r.Method == "*" || r.Method == "X-AMAZON-APIGATEWAY-ANY-METHOD" {
@@ -105,7 +105,7 @@ func (t *Template) route(p *properties) Route {
 	return r
 }
 
-// checkHTTPAPI sees to it that the API has no routes but those of functions.
+// checkHTTPAPI checks that the API has only the routes of functions.
 func (t *Template) checkHTTPAPI(p *properties) {
 	p.choice("StageName", "$default") // any other stage is a prefix of every path
 	p.ignore("AccessLogSettings", "Auth", "CorsConfiguration", "DefaultRouteSettings", "Description",

@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// function tells whether a node calls one of CloudFormation's functions, and gives its name (without "Fn::") and its
-// argument. There is a short form, a YAML tag, and a long one, a mapping with one key.
+// function tells whether a node calls one of CloudFormation's functions, and returns its name (without "Fn::") and
+// its argument. There is a short form, a YAML tag, and a long one, a mapping with one key.
 func function(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
 		plain := *n
@@ -31,7 +31,7 @@ func function(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 
 type intrinsic func(r *resolver, at string, argument *yaml.Node) (any, error)
 
-// intrinsics are the functions that give a value. Those that give a truth are in conditions.go.
+// intrinsics are the functions that return a value. Those with a boolean result are in conditions.go.
 var intrinsics map[string]intrinsic
 
 func init() { // not a literal: the functions call each other through this map
@@ -49,7 +49,7 @@ func (r *resolver) ref(at string, argument *yaml.Node) (any, error) {
 	return r.named(argument.Value)
 }
 
-// named is what a name refers to: a pseudo parameter, a parameter, or a resource.
+// named returns the value of a name: of a pseudo parameter, a parameter, or a resource.
 func (r *resolver) named(name string) (any, error) {
 	if v, ok := pseudo[name]; ok {
 		return v, nil
@@ -91,7 +91,7 @@ func (r *resolver) attribute(name string) (any, error) {
 	return name, r.exists(logicalID)
 }
 
-// placeholder is ${Name}, ${Name.Attribute}, or ${!Literal}, which stands for ${Literal}.
+// placeholder matches ${Name}, ${Name.Attribute}, or ${!Literal}, which stands for ${Literal}.
 var placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 func (r *resolver) sub(at string, argument *yaml.Node) (any, error) {
@@ -140,7 +140,7 @@ func (r *resolver) ifElse(at string, argument *yaml.Node) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only the branch taken is resolved: the other one may speak of resources that are not created.
+	// Only the selected branch is resolved: the other one may refer to resources that are not created.
 	if holds {
 		return r.value(at, argument.Content[1])
 	}
@@ -178,7 +178,7 @@ func (r *resolver) split(at string, argument *yaml.Node) (any, error) {
 	return items, nil
 }
 
-// arguments resolves a list of so many values.
+// arguments resolves a list with count values.
 func (r *resolver) arguments(at string, n *yaml.Node, count int) ([]any, error) {
 	v, err := r.value(at, n)
 	if err != nil {

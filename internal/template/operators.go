@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// test is what is asked of one value of a field. The value is a leaf: a string, json.Number, bool or null{}; or nil,
-// where the field has none.
+// test tests one value of a field. The value is a leaf: a string, json.Number, bool or null{}; or nil if the field
+// has none.
 type test func(v any) bool
 
-// operators parse the argument of an operator of a pattern. AWS has more; those that template.yaml uses are here.
+// operators parse the argument of a pattern's operator. AWS has more; these are those that template.yaml uses.
 var operators = map[string]func(argument any) (test, error){
 	"anything-but": anythingBut,
 	"exists":       exists,
 }
 
-// exactly is a plain value in a pattern. Numbers are equal by value, whatever they look like.
+// exactly returns the test for a plain value in a pattern. Numbers are equal by value, in any notation.
 func exactly(v any) (test, error) {
 	switch v := v.(type) {
 	case json.Number:
@@ -43,7 +43,7 @@ func exists(argument any) (test, error) {
 	return func(v any) bool { return (v != nil) == wanted }, nil
 }
 
-// anythingBut is the opposite of a value, or of a list of strings or of numbers.
+// anythingBut returns the test that excludes a value, or a list of strings or of numbers.
 func anythingBut(argument any) (test, error) {
 	var texts, numbers int
 	var excluded []test

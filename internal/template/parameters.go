@@ -27,7 +27,7 @@ func (p parameters) effective() map[string]string {
 	return values
 }
 
-// resolved is what a reference to the parameter gives.
+// resolved returns the value of a reference to the parameter.
 func (p parameter) resolved() any {
 	if !p.list {
 		return p.value
@@ -61,7 +61,7 @@ func setParameters(section *yaml.Node, given map[string]string) (parameters, err
 	return set, nil
 }
 
-// declaredParameter is what the template says of a parameter.
+// declaredParameter is a parameter's declaration in the template.
 type declaredParameter struct {
 	Type           string   `yaml:"Type"`
 	Default        *string  `yaml:"Default"`
@@ -127,8 +127,8 @@ func setParameter(n *yaml.Node, value string, isGiven bool) (parameter, error) {
 	return p, nil
 }
 
-// javaCharacter is how CloudFormation's Java writes a character by its number, which
-// Go writes otherwise.
+// javaCharacter matches a character's number in the notation of CloudFormation's Java,
+// which differs from Go's.
 var javaCharacter = regexp.MustCompile(`\\u([0-9a-fA-F]{4})`)
 
 func (d declaredParameter) check(value string) error {

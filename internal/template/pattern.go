@@ -12,16 +12,15 @@ import (
 )
 
 // Pattern is an event pattern: EventBridge's for rules, and Lambda's for the filters of event sources, which is the
-// same language. It means what AWS's own matcher makes of it (github.com/aws/event-ruler), in particular:
-// a field of the event that is an array matches if one of its elements does; fields of objects in an array must match
-// in the same element; and "exists" is about leaves, and an object is none.
+// same language. It matches as AWS's own matcher does (github.com/aws/event-ruler), in particular: a field of the
+// event that is an array matches if one of its elements does; fields of objects in an array must match in the same
+// element; and "exists" is about leaves, and an object is not a leaf.
 type Pattern struct {
 	source string
 	root   object
 }
 
-// ParsePattern reads a pattern. Anything in it that is not understood is an error; so are AWS's operators that this
-// matcher does not have.
+// ParsePattern reads a pattern. Unknown parts are an error, also AWS's operators that this matcher does not have.
 func ParsePattern(src []byte) (*Pattern, error) {
 	v, err := decode(src)
 	if err != nil {
@@ -45,11 +44,11 @@ func ParsePattern(src []byte) (*Pattern, error) {
 // String is the pattern's JSON.
 func (p *Pattern) String() string { return p.source }
 
-// Match tells whether an event (a JSON object) matches. The error is about an event that is no JSON object.
+// Match tells whether an event (a JSON object) matches. It returns an error if the event is not a JSON object.
 func (p *Pattern) Match(event []byte) (bool, error) { return matchAny([]*Pattern{p}, event) }
 
 // matchAny tells whether an event matches one of the patterns. It reads the event once: the local system and the
-// simulation have each change of a record matched against many.
+// simulation match each change of a record against many.
 func matchAny(patterns []*Pattern, event []byte) (bool, error) {
 	d := json.NewDecoder(bytes.NewReader(event))
 	d.UseNumber()
@@ -64,7 +63,7 @@ func matchAny(patterns []*Pattern, event []byte) (bool, error) {
 	return slices.ContainsFunc(patterns, func(p *Pattern) bool { return p.root.match(v) }), nil
 }
 
-// withNulls puts null{} in the place of each null, and returns v.
+// withNulls replaces each null by null{}, and returns v.
 func withNulls(v any) any {
 	switch v := v.(type) {
 	case nil:
@@ -81,13 +80,13 @@ func withNulls(v any) any {
 	return v
 }
 
-// object is what is asked of an object: every field must match.
+// object is the pattern of an object: every field must match.
 type object struct {
 	objects map[string]object
 	leaves  map[string]leaf
 }
 
-// leaf is what is asked of a field: one of the tests must hold of one of its values.
+// leaf is the pattern of a field: one of the tests must be true for one of its values.
 type leaf []test
 
 func parseObject(at string, m map[string]any) (object, error) {
@@ -101,7 +100,7 @@ func parseObject(at string, m map[string]any) (object, error) {
 			return o, fmt.Errorf("%s: is not supported", where)
 		}
 		if strings.Contains(name, ".") {
-			// The real matcher takes "a.b" and {"a": {"b"}} for the same; nobody should lean on that.
+			// The real matcher treats "a.b" and {"a": {"b"}} alike; no pattern should depend on that.
 			return o, fmt.Errorf("%s: a field's name with a dot in it is not supported", where)
 		}
 		var err error
@@ -153,7 +152,7 @@ func parseLeaf(at string, values []any) (leaf, error) {
 	return l, nil
 }
 
-// match asks v, the value where the object is expected.
+// match matches v, the value where the object is expected.
 func (o object) match(v any) bool {
 	return slices.ContainsFunc(elements(v), func(element any) bool {
 		m, _ := element.(map[string]any) // not an object: its fields are absent
@@ -181,8 +180,8 @@ func (l leaf) match(v any) bool {
 	})
 }
 
-// elements are the values that a field stands for: an array's, however deep, or the value itself. An empty array is
-// like a field that is not there.
+// elements returns the values of a field: those of an array, at any depth, or the value itself. An empty array is
+// like a missing field.
 func elements(v any) []any {
 	list, ok := v.([]any)
 	if !ok {
@@ -198,7 +197,7 @@ func elements(v any) []any {
 	return all
 }
 
-// isLeaf: JSON's null is a value like any other, while nil is a field that is not there.
+// isLeaf tells whether v is a leaf. JSON's null is one; nil is a missing field.
 func isLeaf(v any) bool {
 	_, isObject := v.(map[string]any)
 	return v != nil && !isObject
@@ -207,7 +206,7 @@ func isLeaf(v any) bool {
 // null stands for JSON's null in decoded values.
 type null struct{}
 
-// decode reads JSON with its numbers as written, null as null{}, and no key twice in an object.
+// decode reads JSON with numbers as written and null as null{}. It refuses a key that occurs twice in an object.
 func decode(src []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(src))
 	d.UseNumber()
@@ -247,7 +246,7 @@ func decodeValue(d *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			name := key.(string) // More and Token have seen to it
+			name := key.(string) // More and Token guarantee a string
 			if _, ok := m[name]; ok {
 				return nil, fmt.Errorf("%q stands twice in an object", name)
 			}

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Pipe is an EventBridge pipe from a table's stream by way of a function to an event bus.
+// Pipe is an EventBridge pipe from a table's stream through a function to an event bus.
 type Pipe struct {
 	LogicalID  string
 	Stream     StreamSource
 	Enrichment string // logical ID of the function that makes details of the records
-	Bus        string // as a Rule's
+	Bus        string // as in Rule
 	Source     string // of the events
-	DetailType string // of the events, or the path of the detail's field that has it
+	DetailType string // of the events, or the path of the detail's field with it
 }
 
 // fieldPath is a path to a field of the detail. Pipes know more paths. (EventBridge user guide, "Amazon EventBridge Pipes
@@ -22,7 +22,7 @@ type Pipe struct {
 // "Amazon EventBridge Pipes input transformation": a target's payload is what the enrichment answers.)
 var fieldPath = regexp.MustCompile(`^\$\.\w+$`)
 
-// TypeOf is the detail-type of the event that has the detail.
+// TypeOf returns the detail-type of the event with that detail.
 func (p Pipe) TypeOf(detail json.RawMessage) (string, error) {
 	if !fieldPath.MatchString(p.DetailType) {
 		return p.DetailType, nil
@@ -38,7 +38,7 @@ func (p Pipe) TypeOf(detail json.RawMessage) (string, error) {
 	return detailType, nil
 }
 
-// Matches tells whether a stream record goes through the pipe.
+// Matches tells whether a stream record matches the pipe's filter.
 func (p Pipe) Matches(record json.RawMessage) (bool, error) { return p.Stream.Matches(record) }
 
 func (t *Template) addPipe(p *properties) {
@@ -81,7 +81,7 @@ func (t *Template) addPipe(p *properties) {
 	}
 	criteria.end()
 	source.end()
-	// Without an input template, which nothing here fills in, the target gets what the function answers.
+	// Without an input template, which is not supported, the target gets the function's answer.
 	target := p.object("TargetParameters")
 	bus := target.object("EventBridgeEventBusParameters")
 	pipe.Source, pipe.DetailType = bus.required("Source"), bus.required("DetailType")
@@ -96,13 +96,14 @@ func (t *Template) addPipe(p *properties) {
 	t.pipes = append(t.pipes, pipe)
 }
 
-// Pipes are the EventBridge pipes, in the order of the template.
+// Pipes returns the EventBridge pipes, in the order of the template.
 func (t *Template) Pipes() []Pipe { return t.pipes }
 
 // DefaultBus is the account's own bus, on which AWS's services put their events.
 const DefaultBus = "default"
 
-// busOf is a property that is an event bus: DefaultBus, or the ARN of another, which this template need not make.
+// busOf reads a property that is an event bus: DefaultBus, or the ARN of another one, which need not be in this
+// template.
 func busOf(p *properties, name string) string {
 	text := p.required(name)
 	_, bus, isARN := strings.Cut(text, ":event-bus/")

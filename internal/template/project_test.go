@@ -19,7 +19,7 @@ func project(t *testing.T, params map[string]string) *template.Template {
 	return loaded
 }
 
-// What is kept of the text between two loads has nothing of their parameters.
+// The parsed text that is kept between two loads does not depend on their parameters.
 func TestALoadLeavesNothingToTheNext(t *testing.T) {
 	levels := func(params map[string]string) (all []string) {
 		for _, f := range project(t, params).Functions() {
@@ -37,8 +37,8 @@ func TestALoadLeavesNothingToTheNext(t *testing.T) {
 	}
 }
 
-// What costs, or stops machines, runs only where it was asked for; what a
-// deletion waits for always does.
+// Schedules that cost money or stop machines run only if a parameter enables them;
+// those that deletions need always run.
 func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 	for _, c := range []struct {
 		idle, stop, hours string
@@ -66,7 +66,7 @@ func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 	}
 }
 
-// What a company sets changes nothing of what this project's own tests look at.
+// A company's parameters do not change the parts that this project's tests check.
 func TestThisProjectTakesWhatACompanySets(t *testing.T) {
 	vpc := map[string]string{"VpcSubnetIds": "subnet-0a1b2c3d4e5f60001,subnet-0a1b2c3d4e5f60002", "VpcSecurityGroupIds": "sg-0a1b2c3d4e5f60003"}
 	company := map[string]string{
@@ -88,7 +88,7 @@ func TestThisProjectTakesWhatACompanySets(t *testing.T) {
 	}
 }
 
-// Stacks may share a bus. Each keeps the ends of its own sessions.
+// Stacks may share a bus. Each stack's trail has only the ends of its own sessions.
 func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
 	const bus = "arn:aws:events:us-east-1:000000000000:event-bus/studio"
 	for _, params := range []map[string]string{nil, {"EventBusArn": bus}} {
@@ -117,8 +117,8 @@ func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
 	}
 }
 
-// Users are warned two runs before the idle limit, at least: the domain must know how
-// often idle sessions are looked for.
+// Users are warned at least two runs before the idle limit, so the domain must know the
+// interval of idle runs.
 func TestIdleRunsComeAsOftenAsTheDomainSays(t *testing.T) {
 	for _, f := range project(t, nil).Functions() {
 		for _, s := range f.Schedules {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// properties reads the properties of one resource, or of an object inside one. It notes which were asked for, so that
-// end can name those that nobody understands, and collects every fault instead of stopping at the first.
+// properties reads the properties of one resource, or of an object inside one. It notes which were read, so that end
+// can name unknown ones, and collects every fault instead of stopping at the first.
 type properties struct {
 	at     string // where: "LogicalID" or "LogicalID: Property.Property"
 	fields map[string]any
@@ -45,14 +45,14 @@ func (p *properties) has(name string) bool {
 	return ok
 }
 
-// ignore names properties that mean nothing on one machine.
+// ignore names properties without a meaning on one machine.
 func (p *properties) ignore(names ...string) {
 	for _, name := range names {
 		p.asked[name] = true
 	}
 }
 
-// end reports the properties that were neither asked for nor ignored.
+// end reports the properties that were neither read nor ignored.
 func (p *properties) end() {
 	for _, name := range slices.Sorted(maps.Keys(p.fields)) {
 		if !p.asked[name] {
@@ -61,7 +61,7 @@ func (p *properties) end() {
 	}
 }
 
-// text is "" where the property is missing.
+// text returns "" if the property is missing.
 func (p *properties) text(name string) string {
 	v, ok := p.get(name)
 	if !ok {
@@ -81,7 +81,7 @@ func (p *properties) required(name string) string {
 	return p.text(name)
 }
 
-// choice is a text that must be one of the given; the first is the default.
+// choice reads a text that must be one of the given ones; the first is the default.
 func (p *properties) choice(name string, allowed ...string) string {
 	if !p.has(name) {
 		p.asked[name] = true
@@ -106,7 +106,7 @@ func (p *properties) integer(name string, standard int) int {
 	return n
 }
 
-// within is an integer that must lie between two bounds.
+// within reads an integer that must be between two bounds.
 func (p *properties) within(name string, standard, least, most int) int {
 	n := p.integer(name, standard)
 	if n < least || n > most {
@@ -158,7 +158,7 @@ func (p *properties) texts(name string) []string {
 	return texts
 }
 
-// object is empty where the property is missing.
+// object returns an empty object if the property is missing.
 func (p *properties) object(name string) *properties {
 	v, ok := p.get(name)
 	if !ok {
@@ -167,7 +167,7 @@ func (p *properties) object(name string) *properties {
 	return p.inner(name, v)
 }
 
-// objects is a list of objects.
+// objects reads a list of objects.
 func (p *properties) objects(name string) []*properties {
 	var all []*properties
 	for i, item := range p.list(name) {
@@ -176,7 +176,7 @@ func (p *properties) objects(name string) []*properties {
 	return all
 }
 
-// named is an object whose keys are names: its objects in the order of their names.
+// named reads an object whose keys are names, and returns its objects in the order of their names.
 func (p *properties) named(name string) (names []string, objects []*properties) {
 	all := p.object(name)
 	names = slices.Sorted(maps.Keys(all.fields))
@@ -194,7 +194,7 @@ func (p *properties) inner(name string, v any) *properties {
 	return &properties{at: p.path(name), fields: fields, asked: map[string]bool{}, faults: p.faults}
 }
 
-// asText is what CloudFormation makes of a value where a text is wanted.
+// asText converts a value to a text as CloudFormation does.
 func asText(v any) (string, error) {
 	switch v := v.(type) {
 	case string:

@@ -8,7 +8,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// Each case changes testdata/whole.yaml in one place. The error must say where the fault is.
+// Each case changes testdata/whole.yaml in one place. The error must name the place of the fault.
 func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
 	src, err := os.ReadFile("testdata/whole.yaml")
 	if err != nil {
@@ -117,13 +117,13 @@ func TestEveryAssertionThatFailsIsNamedAtOnce(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Fatalf("got %v\nwant %s", err, want)
 	}
-	// The same values where the rule does not apply.
+	// The same values in a case to which the rule does not apply.
 	if _, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "test", "Idle": "1", "Retries": "8"}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// The authentication of this project's template: an issuer goes with an audience, and the pool has its one scope.
+// The authentication of this project's template: an issuer needs an audience, and the pool has exactly one scope.
 func TestThisProjectsAuthenticationParameters(t *testing.T) {
 	const own, scope = "https://login.example.com/", "dcv-session-manager/sm_scope"
 	for _, c := range []struct{ issuer, audience, scope, want string }{

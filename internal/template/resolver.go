@@ -10,7 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// pseudo are CloudFormation's pseudo parameters as they are on one machine.
+// pseudo are the values of CloudFormation's pseudo parameters on one machine.
 var pseudo = map[string]any{
 	"AWS::AccountId": "000000000000",
 	"AWS::NoValue":   noValue{},
@@ -21,7 +21,7 @@ var pseudo = map[string]any{
 	"AWS::URLSuffix": "amazonaws.com",
 }
 
-// noValue is what AWS::NoValue stands for: the property or list element that has it is not there.
+// noValue is the value of AWS::NoValue: a property or list element with it is left out.
 type noValue struct{}
 
 // resolver turns YAML with CloudFormation's functions in it into plain values: map[string]any, []any, string, int,
@@ -29,7 +29,7 @@ type noValue struct{}
 type resolver struct {
 	parameters parameters
 	conditions map[string]*yaml.Node
-	// created tells of each resource of the template whether its condition holds.
+	// created says for each resource of the template whether its condition holds.
 	created map[string]bool
 }
 
@@ -60,7 +60,7 @@ func (r *resolver) resources(s sections) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	// References go both ways, so what is created has to be known first.
+	// References go both ways, so the conditions of all resources are evaluated first.
 	declared := make([]declaration, len(fields))
 	for i, f := range fields {
 		if declared[i], err = r.declaration(f); err != nil {
@@ -126,8 +126,8 @@ func (r *resolver) declaration(f field) (declaration, error) {
 	return d, nil
 }
 
-// isCreated tells whether the condition of what has these attributes holds, if it
-// has one.
+// isCreated tells whether the condition in these attributes holds; without one it
+// returns true.
 func (r *resolver) isCreated(at string, attributes []field) (bool, error) {
 	for _, a := range attributes {
 		if a.name == "Condition" {
@@ -137,7 +137,8 @@ func (r *resolver) isCreated(at string, attributes []field) (bool, error) {
 	return true, nil
 }
 
-// globals are the properties of SAM's section Globals, which every resource of a type gets unless it has its own. Keyed by that type.
+// globals returns the properties of SAM's section Globals by type, which every resource of the type gets unless it has
+// its own.
 func (r *resolver) globals(section *yaml.Node) (map[string]map[string]any, error) {
 	fields, err := fieldsOf("Globals", section)
 	if err != nil {
@@ -210,7 +211,7 @@ func (r *resolver) outputs(section *yaml.Node) (map[string]any, error) {
 	return values, nil
 }
 
-// value resolves a node; at says where it stands, for the error.
+// value resolves a node; at is its place, for the error.
 func (r *resolver) value(at string, n *yaml.Node) (any, error) {
 	if n.Kind == yaml.AliasNode {
 		return nil, fmt.Errorf("%s: line %d: YAML aliases are not supported", at, n.Line)
@@ -266,13 +267,13 @@ func scalar(at string, n *yaml.Node) (any, error) {
 		return nil, fmt.Errorf("%s: line %d: %w", at, n.Line, err)
 	}
 	if _, isTime := v.(time.Time); isTime {
-		// YAML takes 2012-10-17 for a time; CloudFormation does not.
+		// YAML reads 2012-10-17 as a time; CloudFormation does not.
 		return n.Value, nil
 	}
 	return v, nil
 }
 
-// bare takes from an error what its wrapper is about to say again.
+// bare removes from an error the prefix that its wrapper adds again.
 func bare(at string, err error) error {
 	if text, found := strings.CutPrefix(err.Error(), at+": "); found {
 		return errors.New(text)

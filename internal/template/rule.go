@@ -39,14 +39,14 @@ func (t *Template) addRule(p *properties) {
 	t.rules = append(t.rules, r)
 }
 
-// logGroup is the log group that a target is, if it is one.
+// logGroup returns the log group of a target, if it is one.
 func (t *Template) logGroup(target *properties) (logicalID string, is bool) {
 	_, logicalID, _ = strings.Cut(target.required("Arn"), ":log-group:")
 	r, found := t.Resource(logicalID)
 	return logicalID, found && r.Type == "AWS::Logs::LogGroup"
 }
 
-// deadLetters checks what is said of events that cannot be delivered. Here every event can be.
+// deadLetters checks the settings for events that cannot be delivered. Here every event can be.
 func (t *Template) deadLetters(target *properties) {
 	target.ignore("RetryPolicy")
 	if target.has("DeadLetterConfig") {
@@ -60,7 +60,7 @@ func enabled(p *properties) bool {
 	return p.choice("State", "ENABLED", "DISABLED") == "ENABLED"
 }
 
-// pattern is a property that is a pattern, written as YAML.
+// pattern reads a property that is a pattern, written as YAML.
 func pattern(p *properties, name string) *Pattern {
 	v, ok := p.get(name)
 	if !ok {

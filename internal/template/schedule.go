@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Schedule is one of EventBridge Scheduler's schedules that invokes a function.
+// Schedule is a schedule of EventBridge Scheduler that invokes a function.
 type Schedule struct {
 	Event       string        // the event's name in the function
 	Expression  string        // rate(…) or cron(…)
@@ -46,7 +46,8 @@ func schedule(name string, p *properties) Schedule {
 
 var rateExpression = regexp.MustCompile(`^rate\(([0-9]+) (minute|hour|day)(s?)\)$`)
 
-// rate reads rate(1 minute), rate(5 minutes) and so on. Scheduler refuses rate(1 minutes). A cron expression is 0.
+// rate reads rate(1 minute), rate(5 minutes) and so on. Scheduler refuses rate(1 minutes). For a cron expression it
+// returns 0.
 func rate(expression string) (time.Duration, error) {
 	if regexp.MustCompile(`^cron\(.+\)$`).MatchString(expression) {
 		return 0, nil

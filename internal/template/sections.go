@@ -9,7 +9,7 @@ import (
 
 const transform = "AWS::Serverless-2016-10-31"
 
-// sections is the template as written, taken apart at its top level.
+// sections are the top-level sections of the template as written.
 type sections struct {
 	parameters, rules, conditions, globals, resources, outputs *yaml.Node
 }
@@ -55,8 +55,7 @@ type field struct {
 	value *yaml.Node
 }
 
-// fieldsOf takes a mapping apart. The YAML library lets the last of two equal keys win without a word, and an earlier
-// one may be the one that was meant.
+// fieldsOf returns the fields of a mapping. It refuses equal keys, of which the YAML library silently takes the last.
 func fieldsOf(at string, n *yaml.Node) ([]field, error) {
 	if n == nil {
 		return nil, nil

@@ -34,8 +34,8 @@ type StreamSource struct {
 	Enabled          bool
 }
 
-// Matches tells whether the function gets to see a record: one of the filters matches, or there is none. The record is
-// JSON as Lambda shows it ("eventName", "dynamodb": {"NewImage": …}).
+// Matches tells whether the function receives a record: one of the filters matches, or there is none. The record is
+// JSON in Lambda's form ("eventName", "dynamodb": {"NewImage": …}).
 func (s StreamSource) Matches(record json.RawMessage) (bool, error) {
 	if len(s.Filters) == 0 {
 		return true, nil

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Table is a DynamoDB table, as much of it as CreateTable and UpdateTimeToLive need.
+// Table is a DynamoDB table, with the properties that CreateTable and UpdateTimeToLive need.
 type Table struct {
 	LogicalID    string
 	Key          Key
@@ -15,7 +15,7 @@ type Table struct {
 	TTLAttribute string            // "": items do not expire
 }
 
-// Key names the key attributes; Range is "" where there is none.
+// Key names the key attributes; Range is "" if there is none.
 type Key struct{ Hash, Range string }
 
 // Index is a global secondary index.
@@ -93,7 +93,7 @@ func key(p *properties) Key {
 	return k
 }
 
-// checkAttributes refuses what DynamoDB refuses: a key without a definition, and a definition without a key.
+// checkAttributes refuses, as DynamoDB does, a key without a definition, and a definition without a key.
 func (t Table) checkAttributes(p *properties) {
 	keys := map[string]bool{}
 	for _, k := range append([]Key{t.Key}, keysOf(t.Indexes)...) {

@@ -1,11 +1,11 @@
-// Package template reads template.yaml, the one description of the system, and answers what a system on one machine has
-// to obey: which functions there are and what invokes them, which events a rule or a filter lets through, how queues and
-// tables are made, and what a host runs. It does what CloudFormation and SAM do with the file as far as that goes, and
-// refuses whatever it does not know: a mistake in the template is to show on a laptop, not after a deployment.
+// Package template reads template.yaml, the only description of the system, for a system on one machine: the functions
+// and their event sources, the events that a rule or a filter matches, the queues and tables, and the documents of
+// hosts. It evaluates the file as CloudFormation and SAM do, and refuses what it does not support, so that a mistake in
+// the template shows on a laptop, not only after a deployment.
 //
-// What things are called: a reference to a resource is its logical ID, an attribute of a resource is "LogicalID.Attribute".
-// What only an account can use (roles, log groups, alarms, the API's authorizer and its user pool) is resolved, so that a wrong reference
-// in it shows, and can be looked at with Resource; nothing here obeys it.
+// Names: a reference to a resource is its logical ID, an attribute of a resource is "LogicalID.Attribute". Resources that
+// only an account can use (roles, log groups, alarms, the API's authorizer and its user pool) are resolved, so that a wrong
+// reference shows, and Resource returns them; they have no effect here.
 package template
 
 import (
@@ -18,7 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Template is a template with its parameters set, its conditions decided and its references resolved.
+// Template is a template with its parameters set, its conditions evaluated and its references resolved.
 type Template struct {
 	parameters map[string]string
 	resources  []Resource
@@ -31,8 +31,8 @@ type Template struct {
 	pipes     []Pipe
 }
 
-// Resource is one resource that the template creates, with its properties resolved into what encoding/json would make
-// of them (maps, slices, strings, numbers, booleans). SAM's Globals are merged in.
+// Resource is one resource that the template creates, with its properties resolved to the types of encoding/json
+// (maps, slices, strings, numbers, booleans). SAM's Globals are merged in.
 type Resource struct {
 	LogicalID  string
 	Type       string
@@ -53,7 +53,7 @@ func Load(path string, params map[string]string) (*Template, error) {
 	return t, nil
 }
 
-// Parse is Load for a template that is in memory already.
+// Parse is Load for a template in memory.
 func Parse(src []byte, params map[string]string) (*Template, error) {
 	root, err := nodesOf(string(src))
 	if err != nil {
@@ -79,7 +79,7 @@ func Parse(src []byte, params map[string]string) (*Template, error) {
 		return nil, err
 	}
 	if s.outputs != nil {
-		// Read only for what is wrong in them.
+		// Read only to find faults.
 		if _, err := r.outputs(s.outputs); err != nil {
 			return nil, err
 		}
@@ -88,8 +88,8 @@ func Parse(src []byte, params map[string]string) (*Template, error) {
 	return t, t.build()
 }
 
-// lastRead is the text that was read last, and its nodes, which nobody changes. Tests load one template hundreds of times,
-// with other parameters: most of that was to read its YAML.
+// lastRead is the last text and its nodes, which do not change. Tests load one template hundreds of times, with different
+// parameters: most of that time was parsing YAML.
 var lastRead struct {
 	sync.Mutex
 	text string
@@ -113,28 +113,28 @@ func nodesOf(text string) (*yaml.Node, error) {
 	return lastRead.root, nil
 }
 
-// Parameters are the values in effect, defaults included.
+// Parameters returns the values in effect, including defaults.
 func (t *Template) Parameters() map[string]string { return t.parameters }
 
-// Functions are the Lambda functions, in the order of the template.
+// Functions returns the Lambda functions, in the order of the template.
 func (t *Template) Functions() []Function { return t.functions }
 
-// Rules are the EventBridge rules, in the order of the template.
+// Rules returns the EventBridge rules, in the order of the template.
 func (t *Template) Rules() []Rule { return t.rules }
 
-// Queues are the SQS queues, in the order of the template.
+// Queues returns the SQS queues, in the order of the template.
 func (t *Template) Queues() []Queue { return t.queues }
 
-// Tables are the DynamoDB tables, in the order of the template.
+// Tables returns the DynamoDB tables, in the order of the template.
 func (t *Template) Tables() []Table { return t.tables }
 
-// Documents are the Systems Manager documents, in the order of the template.
+// Documents returns the Systems Manager documents, in the order of the template.
 func (t *Template) Documents() []Document { return t.documents }
 
-// Resources are all that the template creates under its parameters, in its order.
+// Resources returns all resources that the template creates with its parameters, in its order.
 func (t *Template) Resources() []Resource { return t.resources }
 
-// Resource is the resource of this logical ID, if the template creates it under its parameters.
+// Resource returns the resource of this logical ID, if the template creates it with its parameters.
 func (t *Template) Resource(logicalID string) (Resource, bool) {
 	for _, r := range t.resources {
 		if r.LogicalID == logicalID {

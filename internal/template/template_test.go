@@ -234,7 +234,7 @@ func TestAStreamSourceShowsWhatAnyOfItsFiltersMatches(t *testing.T) {
 	}
 }
 
-// The names are those that the code and the documentation use.
+// The names are those in the code and the documentation.
 func TestTheTemplateOfThisProject(t *testing.T) {
 	project, err := template.Load("../../template.yaml", map[string]string{"FleetTagValue": "demo"})
 	if err != nil {

@@ -1,2 +1,2 @@
-"""What MiniStack lacks for this project's stack, each gap in a module of its own. fill() of each changes MiniStack in place;
-it is to be run before MiniStack starts."""
+"""What MiniStack lacks for this project's stack, each gap in its own module. fill() of each changes MiniStack in place; it
+must run before MiniStack starts."""

@@ -1,4 +1,4 @@
-"""Texts for booleans: CloudFormation makes of a parameter's text what the property is; MiniStack keeps the text, which its
+"""Texts for booleans: CloudFormation converts a parameter's text to the property's type; MiniStack keeps the text, which its
 tables then show."""
 
 from ministack.services.cloudformation import provisioners

@@ -1,4 +1,4 @@
-"""AWS::SSM::Document: MiniStack has no documents. They are kept as CloudFormation gives them, and not validated."""
+"""AWS::SSM::Document: MiniStack has no documents. They are kept as CloudFormation passes them, without validation."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ def fill():
 
 
 def create(logical_id, properties, stack):
-    assert properties["UpdateMethod"] == "NewVersion", "with Replace an update makes a document of another name"
+    assert properties["UpdateMethod"] == "NewVersion", "with Replace an update makes a document with another name"
     name = provisioners._physical_name(stack, logical_id)
     documents[name] = {"LogicalId": logical_id, "Content": properties["Content"], "Version": 1}
     return name, {}
@@ -32,7 +32,7 @@ def delete(physical_id, properties):
 
 
 def described(name):
-    """What DescribeDocument and GetDocument answer."""
+    """The answer of DescribeDocument and GetDocument."""
     content = json.dumps(documents[name]["Content"])
     version = str(documents[name]["Version"])
     document = {

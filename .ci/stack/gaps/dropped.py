@@ -1,5 +1,5 @@
 """Properties that MiniStack's CloudFormation leaves out, though the services have them: a role's permissions boundary, which
-then counts; a function's reserved concurrency and its network; a table's key."""
+then has an effect; a function's reserved concurrency and its network; a table's key."""
 
 from ministack.services import dynamodb, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
@@ -13,7 +13,7 @@ def fill():
 
 
 def completed(kind, complete):
-    """Has complete(physical_id, properties) follow each create and update."""
+    """Calls complete(physical_id, properties) after each create and update."""
     handlers = provisioners._RESOURCE_HANDLERS[kind]
     create, update = handlers["create"], handlers["update"]
 

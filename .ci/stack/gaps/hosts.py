@@ -1,5 +1,5 @@
-"""Hosts: MiniStack's Systems Manager runs no command, and its EC2 has none of our instances. The simulated ones of
-internal/local answer in their place (SSM_URL, EC2_URL). Events of commands go to MiniStack's default bus, which the
+"""Hosts: MiniStack's Systems Manager runs no command, and its EC2 does not have our instances. The simulated ones of
+internal/local answer instead (SSM_URL, EC2_URL). Events of commands go to MiniStack's default bus, which the
 simulation has no connection with: it is asked until a command has ended. EC2's events do not.
 
 The simulation knows the documents of template.yaml under their logical IDs. A command is passed on only if the document of
@@ -60,7 +60,7 @@ def ask_systems_manager(operation, asked):
 
 
 class Service:
-    """One of MiniStack's, except for what answer answers."""
+    """A service of MiniStack, except for the calls that answer handles."""
 
     def __init__(self, module):
         self.module = module
@@ -134,11 +134,11 @@ def put(account, region, source, kind, resources, detail):
 
 
 def follow(command, account, region):
-    """Tells of each invocation of a command when it has ended."""
+    """Sends an event for each invocation of a command when it has ended."""
     told = set()
     while True:
         _, _, answered = ask_systems_manager("ListCommandInvocations", {"CommandId": command})
-        invocations = answered.get("CommandInvocations", [])  # of a tag that no host has there are none
+        invocations = answered.get("CommandInvocations", [])  # for a tag that no host has there are none
         for invocation in invocations:
             host = invocation["InstanceId"]
             if invocation["Status"] in ENDED and host not in told:

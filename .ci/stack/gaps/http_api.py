@@ -1,6 +1,6 @@
-"""An HTTP API with a Body: MiniStack makes the API, and none of the routes, integrations, authorizers and origins of the
-OpenAPI document, which is all that SAM writes. And of a stage's limits it keeps CloudFormation's names and texts, which its
-API does not know."""
+"""An HTTP API with a Body: MiniStack creates the API without the routes, integrations, authorizers and origins of the
+OpenAPI document, which is all that SAM writes. It keeps a stage's limits under CloudFormation's names and as texts, which
+its API does not read."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""A log group as the target of a rule: MiniStack has none. The policy of CloudWatch Logs that EventBridge needs is not asked."""
+"""A log group as the target of a rule: MiniStack has none. The policy of CloudWatch Logs that EventBridge needs is not
+checked."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""PartiQL: MiniStack makes no stream record of a write by PartiQL, finds no key in a WHERE of which a part has OR, and asks
+"""PartiQL: MiniStack makes no stream record of a write by PartiQL, finds no key in a WHERE if a part has OR, and checks
 policies for the operation, which is no action.
 
 The actions are those of the statements: PartiQLUpdate and so on, on the table (DynamoDB developer guide, "IAM security
@@ -50,7 +50,7 @@ def fill():
 
 
 def without_or(node):
-    """The parts of an AND that have no OR, as one; None if there is none."""
+    """The parts of an AND that have no OR, joined; None if there is none."""
     if node[0] == "or":
         return None
     if node[0] != "and":

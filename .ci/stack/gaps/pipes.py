@@ -1,5 +1,5 @@
-"""Pipes with a filter, an enrichment and a bus: MiniStack's have none of the three. What cannot be delivered stays in the
-stream and is tried again; a pipe's retries, their bounds and its dead letters are not emulated."""
+"""Pipes with a filter, an enrichment and a bus: MiniStack's have none of these. Records that cannot be delivered stay in the
+stream and are tried again; bounds of retries and dead letters are not emulated."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Resources that MiniStack does not know. Nothing is made of them but a name: alarms with Metrics (it has those of one
+"""Resources that MiniStack does not know. They only get a name: alarms with Metrics (it has those of one
 metric), and saved queries of CloudWatch Logs."""
 
 from ministack.core.responses import get_account_id, get_region

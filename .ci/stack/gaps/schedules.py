@@ -1,4 +1,4 @@
-"""Schedules: nobody waits five minutes here. `POST /_stack/schedules/PREFIX` has those fire now whose names begin so, with
+"""Schedules without waiting five minutes. `POST /_stack/schedules/PREFIX` fires those whose names have the prefix, with
 MiniStack's own ticker, which leaves out the disabled ones."""
 
 from ministack.services import scheduler

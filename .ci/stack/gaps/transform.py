@@ -1,4 +1,4 @@
-"""The SAM transform: MiniStack runs it without the values of the parameters, and it puts defaults where it looks a Ref up."""
+"""The SAM transform: MiniStack runs it without the values of the parameters, and resolves a Ref to the default."""
 
 import contextvars
 

@@ -31,7 +31,7 @@ type Settings struct {
 	RuleDefaults                   RuleDefaults
 }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable:     env.Text("SESSIONS_TABLE"),
@@ -54,7 +54,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Table session.Table
 	Index interface {
@@ -133,13 +133,11 @@ type Handler struct {
 	// Stopper stops empty hosts, if its Grace is not 0.
 	Stopper    *session.Stopper
 	RuleRunner *session.RuleRunner
-	// RuleDefaults are for rules that say nothing of a grace period, and for idle
-	// closing.
+	// RuleDefaults are for rules without a grace period, and for idle closing.
 	RuleDefaults RuleDefaults
-	// SilentAfter is how long a host may leave inventories unanswered.
+	// SilentAfter is how long a host may not answer inventories before it is silent.
 	SilentAfter time.Duration
-	// CloseIdleAfter is how long nobody uses a session before it is closed; 0
-	// is never.
+	// CloseIdleAfter is how long a session is idle before it is closed; 0 is never.
 	CloseIdleAfter time.Duration
 	Now            func() time.Time
 	NewID          func() string
@@ -150,7 +148,7 @@ type Handler struct {
 type Event struct {
 	Task string `json:"task"`
 
-	whole json.RawMessage // a rule is in it
+	whole json.RawMessage // it has the rule
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -160,12 +158,12 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*plain)(e))
 }
 
-// answerTime is kept from the end of the function's time for saying what came of
-// the task.
+// answerTime is reserved at the end of the function's time for logging the task's
+// result.
 const answerTime = 2 * time.Second
 
-// Handle does the task. Every task may run at any time, any number of times,
-// also at the same time. Only "close" has an answer: a *RuleAnswer.
+// Handle runs the task. Every task may run at any time, any number of times, also at
+// the same time. Only "close" has an answer: a *RuleAnswer.
 func (c *Handler) Handle(ctx context.Context, event Event) (answer any, err error) {
 	ctx, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()
@@ -187,7 +185,7 @@ func (c *Handler) do(ctx context.Context, task string) error {
 	case "deletions":
 		return errors.Join(c.Cleaner.ProcessDue(ctx), c.Gauge.Publish(ctx), c.RefusedHosts.Check(ctx))
 	case "inventory":
-		// Whatever silent hosts take, all hosts are asked before.
+		// All hosts are sent the inventory before silent hosts are processed, however long that takes.
 		unanswered, err := c.Inventories.Send(ctx)
 		return errors.Join(err, c.Unresponsive.Mark(ctx, c.SilentAfter, unanswered), c.Walker.Walk(ctx))
 	case "idle":

@@ -15,22 +15,21 @@ import (
 )
 
 const (
-	// maxListed bounds the owners, and the hosts, of one event: each is a call.
+	// maxListed bounds the owners, and the hosts, of one event, since each is a call.
 	maxListed = 1000
-	// maxHours is a hundred years, which a time.Duration can still hold.
+	// maxHours is a hundred years, which fits in a time.Duration.
 	maxHours = 100 * 366 * 24
 )
 
-// RuleDefaults are the stack's grace period, and its message, for rules that say nothing
-// of them.
+// RuleDefaults are the stack's grace period and message, for rules without their own.
 type RuleDefaults struct {
 	GracePeriod time.Duration
 	Message     string
 }
 
-// parseRule reads an event {"task": "close", ...} and names every fault of it. What is
-// not understood ends no session: a key that is spelled otherwise, a list that a
-// script left empty, or no condition at all would mean more sessions than its author did.
+// parseRule reads an event {"task": "close", ...} and names every fault of it. A rule
+// with a fault ends no session: a misspelled key, a list that a script left empty, or a
+// missing condition would select more sessions than its author meant.
 func parseRule(event json.RawMessage, defaults RuleDefaults) (rule session.Rule, faults []string) {
 	rule.Limit, rule.GracePeriod = session.DefaultRuleLimit, defaults.GracePeriod
 	o := parseObject(event, "", &faults)
@@ -73,8 +72,8 @@ func textFault(text string) (fault string) {
 	return fault
 }
 
-// nameFault tells what is wrong with a rule's name, which DeletionRequestedBy has and
-// people search for.
+// nameFault returns the fault of a rule's name, which is in DeletionRequestedBy and
+// which people search for.
 func nameFault(name string) (fault string) {
 	const marks, others = " _-", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if len(name) > 64 || strings.Trim(name, others+marks) != "" || strings.Contains(marks, name[:1]) {
@@ -121,7 +120,7 @@ func parseSelection(raw json.RawMessage, faults *[]string) (sel session.Selectio
 	})
 	o.end()
 	switch {
-	case o.fields == nil: // it is no object
+	case o.fields == nil: // it is not an object
 	case conditions == 0:
 		*faults = append(*faults, `select has no condition; all sessions are {"all": true}`)
 	case all && conditions > 1:
@@ -130,15 +129,15 @@ func parseSelection(raw json.RawMessage, faults *[]string) (sel session.Selectio
 	return sel
 }
 
-// An object is a JSON object whose fields are taken one by one.
+// An object is a JSON object whose fields are read one by one.
 type object struct {
-	path   string // what stands before a field's name in its fault
+	path   string // the prefix of a field's name in a fault
 	fields map[string]json.RawMessage
 	faults *[]string
 }
 
-// parseObject reads an object. With two fields of one name there is no telling which
-// is meant.
+// parseObject reads an object. Two fields of one name are a fault, since it is not
+// clear which is meant.
 func parseObject(raw json.RawMessage, path string, faults *[]string) object {
 	o := object{path: path, faults: faults}
 	d := json.NewDecoder(strings.NewReader(string(raw)))
@@ -153,7 +152,7 @@ func parseObject(raw json.RawMessage, path string, faults *[]string) object {
 		if err == nil {
 			err = d.Decode(&value)
 		}
-		if err != nil { // Lambda's runtime has read the event before
+		if err != nil { // Lambda's runtime has checked that the event is JSON
 			o.fault("event", "is not JSON")
 			return o
 		}
@@ -169,7 +168,7 @@ func (o object) fault(field, fault string) {
 	*o.faults = append(*o.faults, field+" "+fault)
 }
 
-// take has a field parsed, if it is there.
+// take parses a field, if it exists.
 func (o object) take(name string, parse func(raw json.RawMessage) (fault string)) {
 	raw, there := o.fields[name]
 	if !there {
@@ -181,7 +180,7 @@ func (o object) take(name string, parse func(raw json.RawMessage) (fault string)
 	}
 }
 
-// require takes a field that must be there.
+// require parses a field that must exist.
 func (o object) require(name string, parse func(raw json.RawMessage) (fault string)) {
 	if _, there := o.fields[name]; !there && o.fields != nil {
 		o.fault(o.path+name, "is missing")
@@ -189,7 +188,7 @@ func (o object) require(name string, parse func(raw json.RawMessage) (fault stri
 	o.take(name, parse)
 }
 
-// end says which fields nobody took.
+// end reports the fields that were not read.
 func (o object) end() {
 	for _, name := range slices.Sorted(maps.Keys(o.fields)) {
 		o.fault(o.path+name, "is not known")
@@ -215,7 +214,7 @@ func parseText(raw json.RawMessage, into *string) (fault string) {
 	return ""
 }
 
-// parseChosenText is parseText of a text that a check lets pass.
+// parseChosenText is parseText with a check of the text.
 func parseChosenText(raw json.RawMessage, into *string, check func(text string) (fault string)) (fault string) {
 	if fault := parseText(raw, into); fault != "" {
 		return fault

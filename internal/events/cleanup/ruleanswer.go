@@ -9,18 +9,18 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A RuleAnswer is what the function returns of a rule's run, for whoever invokes it by
-// hand: a schedule's answer nobody reads, and the log says the same.
+// A RuleAnswer is the function's answer to a rule's run, for people who invoke it by
+// hand. A schedule does not read it; the log has the same.
 type RuleAnswer struct {
 	RequestID string `json:"requestId"`
 	Rule      string `json:"rule"`
 	DryRun    bool   `json:"dryRun"`
-	// Looked is how many records the run looked at.
+	// Looked is how many records the run read.
 	Looked int `json:"looked"`
-	// StoppedAt is the bound that it stopped at, null if it looked at all sessions: its
-	// limit, 10,000 records, or the function's time.
+	// StoppedAt is the bound at which the run stopped, its limit, 10,000 records, or the
+	// function's time; null if it read all sessions.
 	StoppedAt *session.RuleBound `json:"stoppedAt"`
-	// LeftAlone is how many it left alone because a caller cancelled their deletion.
+	// LeftAlone is how many sessions it left out because a caller cancelled their deletion.
 	LeftAlone int           `json:"leftAlone"`
 	Sessions  []RuleSession `json:"sessions"`
 }
@@ -34,7 +34,7 @@ type RuleSession struct {
 	Connections  int64  `json:"connections"`
 	// CloseAt is when closing begins, if there is a grace period.
 	CloseAt *time.Time `json:"closeAt,omitempty"`
-	// Result is what became of it.
+	// Result is the result for the session.
 	Result session.RuleDeed `json:"result"`
 }
 

@@ -14,7 +14,7 @@ const (
 	Cancelled = "DCV Session Deletion Cancelled"
 )
 
-// logged is what the log says of each.
+// logged is the log message for each.
 var logged = map[string]string{
 	Ended:       "session's end goes to the event bus",
 	Scheduled:   "deletion with a grace period goes to the event bus",
@@ -22,13 +22,13 @@ var logged = map[string]string{
 	Cancelled:   "deletion's cancel goes to the event bus",
 }
 
-// A Detail is what is announced. What is not known, or was not so, is left out.
-// Times are as the table has them: RFC 3339, UTC, with milliseconds.
+// A Detail is the detail of an announcement. It leaves out values that are unknown or
+// do not apply. Times have the table's form: RFC 3339, UTC, with milliseconds.
 type Detail struct {
-	// ID is that of the stream's record: the same, however often the same write is
-	// announced.
+	// ID is the ID of the stream's record: the same in each announcement of the same
+	// write.
 	ID string `json:"Id"`
-	// DetailType is the event's, which the pipe takes from here.
+	// DetailType is the event's detail-type, which the pipe takes from here.
 	DetailType string
 	Stack      string
 	SessionID  string `json:"SessionId"`
@@ -38,17 +38,17 @@ type Detail struct {
 	HostID       string `json:"HostId,omitempty"`
 	Name         string `json:",omitempty"`
 	Type         string `json:",omitempty"`
-	// CreationTime is as the host reported it; with the ID it names the
+	// CreationTime is the time that the host reported; with the ID it names the
 	// incarnation.
 	CreationTime string `json:",omitempty"`
 
 	Confirmation session.Confirmation `json:",omitempty"`
 	StateReason  string               `json:",omitempty"`
 	RequestID    string               `json:"RequestId,omitempty"`
-	// RequestedBy is whom the request's token speaks for; dcv-session-broker if
-	// nobody asked for it.
+	// RequestedBy is the subject of the request's token; dcv-session-broker if there was
+	// no request.
 	RequestedBy string `json:",omitempty"`
-	// Reason is why, as the request says.
+	// Reason is the request's reason.
 	Reason string `json:",omitempty"`
 	Force  bool
 
@@ -64,8 +64,8 @@ type Detail struct {
 	WarnedAt      string `json:",omitempty"`
 	Warning       string `json:",omitempty"`
 
-	// CancelledBy is the request that cancelled the deletion. Nobody did where the
-	// broker has PutBack the record, since the host could not be told.
+	// CancelledBy is the request that cancelled the deletion. It is empty if the broker
+	// put the record back (PutBack), since the host could not be told.
 	CancelledAt string `json:",omitempty"`
 	CancelledBy string `json:",omitempty"`
 	PutBack     bool   `json:",omitempty"`
@@ -74,14 +74,14 @@ type Detail struct {
 	ConfirmedAt string `json:",omitempty"`
 	DeletedAt   string `json:",omitempty"`
 
-	// HostEmpty tells whether the table then had nothing more on the host, no
-	// session that lives and no deletion that is open; nil if that could not be
-	// read. Only ends have it.
+	// HostEmpty tells whether the table then had no living session and no open deletion on
+	// the host; nil if that could not be read. Only ends have it.
 	HostEmpty *bool `json:",omitempty"`
 }
 
-// detailType is the kind of a write; "" if it is not announced. Each kind changes
-// what it is known by, so that no later write is taken for it.
+// detailType returns the kind of a write; "" if it is not announced. Each kind of write
+// changes the attributes by which it is recognised, so that no later write is taken for
+// it.
 func detailType(old, now session.Session) string {
 	open := now.State == session.Deleting && now.Confirmation == ""
 	switch {
@@ -90,15 +90,15 @@ func detailType(old, now session.Session) string {
 	case old.State != session.Deleting && now.Waits():
 		return Scheduled
 	case old.Waits() && open && now.CloseAt.Before(old.CloseAt):
-		return Rescheduled // and one that is to be closed now has its first attempt, too
+		return Rescheduled // a close time of now also has the first attempt
 	case old.Waits() && now.State != session.Deleting && now.State != session.Deleted:
 		return Cancelled
 	}
 	return ""
 }
 
-// detailOf tells of the record as the write left it; of a deletion that is
-// cancelled, as the write found it.
+// detailOf makes the detail from the record after the write; for a cancelled deletion,
+// from the record before it.
 func detailOf(id, stack string, old, now session.Session) Detail {
 	kind, s := detailType(old, now), now
 	if kind == Cancelled {

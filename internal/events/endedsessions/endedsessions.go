@@ -1,7 +1,6 @@
-// Package endedsessions is the function that announces what becomes of sessions:
-// their ends, and before that deletions with a grace period, how their close time
-// moves, and that they are cancelled. It reads the Sessions table, and changes
-// nothing.
+// Package endedsessions is the function that announces changes of sessions: their ends,
+// deletions with a grace period, changes of their close time, and cancels. It reads the
+// Sessions table, and changes nothing.
 package endedsessions
 
 import (
@@ -22,12 +21,12 @@ import (
 // Settings are what template.yaml sets for the function.
 type Settings struct{ SessionsTable, Stack, IndexStep string }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{SessionsTable: env.Text("SESSIONS_TABLE"), Stack: env.Text("STACK"), IndexStep: env.IndexStep()}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Index  session.Index
 	Getter session.Getter
@@ -39,8 +38,8 @@ func New(p Parts, s Settings) *Handler {
 	return &Handler{Index: p.Index, Getter: p.Getter, Stack: s.Stack, Log: p.Log}
 }
 
-// A Handler is the enrichment of the pipe from the stream, filtered to the
-// writes that are announced and a few more, to the event bus.
+// A Handler is the enrichment of the pipe from the stream to the event bus. The pipe's
+// filter passes the writes that are announced and a few more.
 type Handler struct {
 	Index  session.Index
 	Getter session.Getter
@@ -48,21 +47,19 @@ type Handler struct {
 	Log    *slog.Logger
 }
 
-// readTime bounds what is read of the host: a table that hangs must not cost
-// the announcement.
+// readTime bounds the read about the host: a table that hangs must not prevent the
+// announcement.
 const readTime = 10 * time.Second
 
-// Handle answers a detail for each record that is announced. A pipe gives a function its batch as
-// an array, of whatever size, and puts each element of the answered array on
-// the bus, or nothing for an empty one (EventBridge user guide, "Amazon
-// EventBridge Pipes batching and concurrency" and "Amazon EventBridge Pipes
-// event enrichment").
+// Handle returns a detail for each record that is announced. A pipe gives a function its batch as
+// an array, of whatever size, and puts each element of the answered array on the bus, or nothing
+// for an empty one (EventBridge user guide, "Amazon EventBridge Pipes batching and concurrency"
+// and "Amazon EventBridge Pipes event enrichment").
 //
-// An error would bring the batch again, until it is too old, and hold up what
-// is behind it. So a record that cannot be understood, and will not be then
-// either, is left out, and said to be.
+// An error would repeat the batch until it is too old, and delay later records. So a
+// record that cannot be understood is left out, and logged.
 func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Detail, error) {
-	details := make([]Detail, 0, len(records)) // nil would be no array
+	details := make([]Detail, 0, len(records)) // nil would not be an array
 	for _, text := range records {
 		d, err := e.read(text)
 		switch {
@@ -90,8 +87,8 @@ func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Deta
 	return details, nil
 }
 
-// read gives what it could read with an error, too. The detail of a write that is
-// not announced has no detail-type.
+// read returns what it could read also with an error. The detail of a write that is not
+// announced has no detail-type.
 func (e *Handler) read(text json.RawMessage) (Detail, error) {
 	// A pipe shows a stream's record as Lambda does (EventBridge user guide, "Amazon
 	// DynamoDB stream as a source", example event).
@@ -112,7 +109,7 @@ func (e *Handler) read(text json.RawMessage) (Detail, error) {
 }
 
 func (e *Handler) hostEmpty(ctx context.Context, hostID string) (*bool, error) {
-	if hostID == "" { // nothing says that it ever had one
+	if hostID == "" { // the record has no host
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)

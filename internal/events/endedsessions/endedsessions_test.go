@@ -62,7 +62,7 @@ func sample(t *testing.T) string {
 	return string(text)
 }
 
-// change is the sample with texts replaced.
+// change returns the sample with texts replaced.
 func change(t *testing.T, pairs ...string) string {
 	t.Helper()
 	text := sample(t)
@@ -142,7 +142,7 @@ func (x brokenIndex) OnHost(ctx context.Context, _, _ string, _ int) ([]session.
 	return nil, false, x.read(ctx)
 }
 
-// The announcement matters more than what it says of the host.
+// The announcement is sent also if the host's state cannot be read.
 func TestAnnouncedThoughTheTableDoesNotAnswer(t *testing.T) {
 	for name, read := range map[string]func(context.Context) error{
 		"refuses": func(context.Context) error { return errors.New("no such index") },
@@ -166,8 +166,8 @@ func TestAnnouncedThoughTheTableDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// What cannot be understood is left out, and said to be: it neither fails the
-// batch nor stops what comes with it.
+// A record that cannot be understood is left out, and logged. It does not affect the
+// others of the batch.
 func TestARecordThatIsNotUnderstoodStopsNoOther(t *testing.T) {
 	good := strings.Trim(strings.TrimSpace(sample(t)), "[]")
 	for name, bad := range map[string]string{
@@ -196,7 +196,7 @@ func TestARecordThatIsNotUnderstoodStopsNoOther(t *testing.T) {
 	}
 }
 
-// A record need not name a host; then nothing is read.
+// A record may have no host; then nothing is read.
 func TestASessionOfNoHost(t *testing.T) {
 	f := newTest()
 	f.handler.Index = brokenIndex{read: func(context.Context) error { t.Error("asked for no host"); return nil }}
@@ -206,7 +206,7 @@ func TestASessionOfNoHost(t *testing.T) {
 	}
 }
 
-// Whatever a record holds, it is announced once or left out.
+// Any record is announced once or left out.
 func FuzzStreamRecord(f *testing.F) {
 	text, err := os.ReadFile("../../../events/ended-session.json")
 	if err != nil {

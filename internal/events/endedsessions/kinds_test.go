@@ -17,7 +17,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// with is the record with pairs of attribute and value changed; nil removes one.
+// with returns the record with changed attributes, given as pairs of name and value; nil removes one.
 func with(r session.Record, pairs ...any) session.Record {
 	r = maps.Clone(r)
 	for i := 0; i < len(pairs); i += 2 {
@@ -35,14 +35,14 @@ var (
 		"SessionId": "s1", "Owner": "user1", "HostId": host, "LiveHostId": host, "Type": "virtual", "CreationTime": "2026-11-23T08:30:00.262883Z",
 		"NumOfConnections": int64(1), "State": "READY", "CancelledAt": "2026-11-22T10:00:00.000Z", "CancelledBy": "c0",
 	}
-	// As a caller's mark with ten minutes of grace leaves it.
+	// After a caller's mark with ten minutes of grace.
 	waiting = with(ready, "State", "DELETING", "StateBefore", "READY", "DeletionRequestedAt", "2026-11-23T19:00:00.000Z",
 		"DeletionRequestId", "r1", "DeletionRequestedBy", "studio", "DeletionReason", "maintenance", "Message", "Save your work.", "Force", false,
 		"AttemptId", "r1", "Attempts", int64(0), "AttemptedAt", "2026-11-23T19:00:00.000Z", "NextAttemptAt", "2026-11-23T19:02:30.000Z",
 		"DueLane", "wait-0", "CloseAt", "2026-11-23T19:10:00.000Z", "NoticeId", "r1", "NoticeAt", "2026-11-23T19:00:00.000Z")
 	warned   = with(waiting, "WarnedAt", "2026-11-23T19:00:04.000Z", "Warning", "warned (zenity)")
 	repeated = with(waiting, "RepeatedAt", "2026-11-23T19:01:00.000Z")
-	// As another's request for two minutes of grace leaves it.
+	// After another request, for two minutes of grace.
 	moved = with(repeated, "DeletionRequestId", "r2", "DeletionRequestedBy", "night shift", "DeletionReason", "power cut", "AttemptId", "r2",
 		"CloseAt", "2026-11-23T19:03:00.000Z", "NextAttemptAt", "2026-11-23T19:03:00.000Z", "NoticeId", "r2", "NoticeAt", "2026-11-23T19:01:00.000Z")
 	closing   = with(warned, "Attempts", int64(1), "AttemptId", "a3", "TryUntil", "2026-11-23T20:10:00.000Z")
@@ -51,8 +51,9 @@ var (
 		"Attempts", int64(1), "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:05:00.000Z")
 )
 
-// A write of a deletion with a grace period is announced as what it is, or not at
-// all. Where the pipe's filter lets more through than that, the test says so.
+// Each write of a deletion with a grace period is announced under its kind, or not at
+// all. The test names the writes that the pipe's filter passes and that are not
+// announced.
 func TestWritesAreAnnouncedAsWhatTheyAre(t *testing.T) {
 	const (
 		no     = ""
@@ -160,7 +161,7 @@ func isKept(t *testing.T, project *template.Template, detailType string) {
 	t.Errorf("the audit trail does not keep %q", detailType)
 }
 
-// streamRecord is a write as the stream shows it.
+// streamRecord returns a write in the form of the stream.
 func streamRecord(t *testing.T, id string, was, is session.Record) json.RawMessage {
 	t.Helper()
 	shown := memtable.Change{Sequence: "1", EventName: streamevent.Modify, Old: was, New: is}.Event(time.Time{}, "arn:aws:dynamodb:us-east-1:1:table/t/stream/1")
@@ -172,7 +173,7 @@ func streamRecord(t *testing.T, id string, was, is session.Record) json.RawMessa
 	return text
 }
 
-// Each announcement says what listeners need, and whom to ask.
+// Each announcement has what receivers need, and who made the request.
 func TestDetailsOfADeletionWithAGracePeriod(t *testing.T) {
 	const session1 = `"Stack":"studio","SessionId":"s1","Owner":"user1","HostId":"i-0123456789abcdef0","Type":"virtual","CreationTime":"2026-11-23T08:30:00.262883Z"`
 	const ofR1 = `"RequestId":"r1","RequestedBy":"studio","Reason":"maintenance","Force":false,"RequestedAt":"2026-11-23T19:00:00.000Z","CloseAt":"2026-11-23T19:10:00.000Z"`
@@ -189,12 +190,12 @@ func TestDetailsOfADeletionWithAGracePeriod(t *testing.T) {
 		"cancel": {warned, cancelled, `{"Id":"e1","DetailType":"DCV Session Deletion Cancelled",` + session1 + `,` + ofR1 +
 			`,"WarnedAt":"2026-11-23T19:00:04.000Z","Warning":"warned (zenity)","CancelledAt":"2026-11-23T19:09:00.000Z","CancelledBy":"c1"}`,
 			`msg="deletion's cancel goes to the event bus" SessionId=s1 HostId=i-0123456789abcdef0 Owner=user1 RequestId=r1 EventId=e1 CloseAt=2026-11-23T19:10:00.000Z`},
-		// Nobody cancelled it: the cancel that the record has is of an earlier deletion.
+		// It was not cancelled: the cancel in the record is of an earlier deletion.
 		"put back": {waiting, ready, `{"Id":"e1","DetailType":"DCV Session Deletion Cancelled",` + session1 + `,` + ofR1 + `,"PutBack":true}`,
 			`msg="deletion's cancel goes to the event bus" SessionId=s1 HostId=i-0123456789abcdef0 Owner=user1 RequestId=r1 EventId=e1 CloseAt=2026-11-23T19:10:00.000Z`},
 	} {
 		f := newTest()
-		f.handler.Index = brokenIndex{read: nil} // the host is no matter
+		f.handler.Index = brokenIndex{read: nil} // the host is not read
 		if diff := cmp.Diff("["+tc.want+"]", f.announce(t, "["+string(streamRecord(t, "e1", tc.was, tc.is))+"]")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -204,8 +205,7 @@ func TestDetailsOfADeletionWithAGracePeriod(t *testing.T) {
 	}
 }
 
-// An end says why the session was ended and whether its user was told, for as long
-// as the audit trail is kept.
+// An end has the reason and whether the user was told, for the audit trail.
 func TestEndAfterAGracePeriod(t *testing.T) {
 	ended := with(closing, "State", "DELETED", "Confirmation", "closed")
 	got := newTest().announce(t, "["+string(streamRecord(t, "e1", closing, ended))+"]")

@@ -23,21 +23,21 @@ import (
 
 const creation = "2026-11-23T08:30:00.262883Z"
 
-// A life is a session with the real broker around it, whose steps come one after
-// another, and what is to be announced of each.
+// A life is a session with the real broker, its steps, and the expected announcements
+// of each.
 type life struct {
 	t       *rapid.T
 	table   *memtable.Table
 	now     time.Time
 	n       int
-	refuses bool // the host is sent nothing
+	refuses bool // the host refuses commands
 	notices []session.Notice
-	// closing is the attempt whose command the host has.
+	// closing is the attempt of the close command that the host has.
 	closing string
 	hosts   *memtable.Hosts
 
 	want []string
-	// Whether a deletion waits, and until when, as its callers know it.
+	// Whether a deletion waits, and until when, by the answers to its callers.
 	waits   bool
 	closeAt time.Time
 }
@@ -81,7 +81,7 @@ func (l *life) Statuses(context.Context, []string) (map[string]session.HostStatu
 
 func (l *life) record() session.Session { return l.table.Get("s1").Session() }
 
-// announces notes what is to be announced of the step.
+// announces notes the expected announcement of the step.
 func (l *life) announces(detailType, by string) {
 	l.want = append(l.want, fmt.Sprint(detailType, " ", by, " ", session.FormatTime(l.closeAt)))
 }
@@ -111,7 +111,7 @@ func (l *life) delete(grace time.Duration, force bool) {
 		l.closeAt, l.waits = at, grace > 0
 		l.announces(endedsessions.Rescheduled, id)
 	case l.waits && grace == 0:
-		l.waits = false // its time has come anyway
+		l.waits = false // its close time has come
 	}
 }
 
@@ -139,7 +139,7 @@ func (l *life) cleanup() {
 	}
 }
 
-// answer has the host answer any of its notices.
+// answer makes the host answer one of its notices.
 func (l *life) answer(outcome session.WarningOutcome) {
 	if len(l.notices) == 0 {
 		return
@@ -149,7 +149,7 @@ func (l *life) answer(outcome session.WarningOutcome) {
 	r.Apply(l.t.Context(), []session.Warning{{HostID: host, NoticeID: n.ID, SessionID: "s1", CloseAt: n.CloseAt, At: n.At, Outcome: outcome, Reason: "why"}})
 }
 
-// inventory has the host say that the session runs, and how many are connected.
+// inventory applies an inventory with the session and its number of connections.
 func (l *life) inventory(connected int64) {
 	r := &session.InventoryReconciler{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Getter: memtable.Reader{Table: l.table}, HostTable: l.hosts, MaxSessions: 10, Now: l.Now, Log: quiet}
 	_, err := r.Apply(l.t.Context(), session.Inventory{ID: l.id("i"), HostID: host, Platform: "linux", SentAt: l.now, Complete: true, Sessions: []session.Found{{
@@ -160,7 +160,7 @@ func (l *life) inventory(connected int64) {
 	}
 }
 
-// end has the host close what it was told to close, and the stream end it.
+// end makes the host close the session, and the stream end the deletion.
 func (l *life) end() {
 	if l.closing != "" {
 		c := &session.Confirmer{Table: l.table, Index: session.WholeIndex{Index: l.table, Getter: memtable.Reader{Table: l.table}}, Now: l.Now, Log: quiet}
@@ -203,9 +203,9 @@ func (l *life) step() {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// Whatever becomes of a session, in whatever order its records come and however
-// often, each thing is announced under one ID, as what it is, and nothing else is;
-// and who follows DEPLOYING.md's rule knows which deletion is open, and until when.
+// In any life of a session, with its stream records in any order and repeated, each
+// change is announced under one ID and with its kind, and nothing else is. A receiver
+// that follows the rule in DEPLOYING.md knows which deletion is open, and until when.
 func TestAWholeLifeIsAnnounced(t *testing.T) {
 	pipe := loadTemplate(t).Pipes()[0]
 	seen := map[string]int{}
@@ -217,7 +217,7 @@ func TestAWholeLifeIsAnnounced(t *testing.T) {
 			l.step()
 		}
 		if l.record().Confirmation != "" {
-			l.end() // or it is over, and nobody knows yet
+			l.end() // otherwise it has ended, and that is not known yet
 		}
 		events := announcedInAnyOrder(t, pipe, feed.Ready(), rapid.Uint64().Draw(t, "order"))
 		once := map[string]endedsessions.Detail{}
@@ -247,7 +247,7 @@ func TestAWholeLifeIsAnnounced(t *testing.T) {
 		if s := l.record(); s.State == session.Deleting && s.Confirmation == "" && !s.CloseAt.IsZero() {
 			want = session.FormatTime(s.CloseAt)
 		}
-		if known := follow(events); l.record().GivenUpAt.IsZero() && known != want { // which is announced to nobody
+		if known := follow(events); l.record().GivenUpAt.IsZero() && known != want { // which is not announced
 			t.Fatalf("a listener knows of a deletion until %q, and it is %q", known, want)
 		}
 	})
@@ -258,7 +258,7 @@ func TestAWholeLifeIsAnnounced(t *testing.T) {
 	}
 }
 
-// announcedInAnyOrder is what the pipe makes of the changes, each once or more.
+// announcedInAnyOrder returns the pipe's announcements of the changes, each once or more.
 func announcedInAnyOrder(t *rapid.T, pipe template.Pipe, changes []memtable.Change, seed uint64) (all []endedsessions.Detail) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	for _, c := range changes {
@@ -286,8 +286,8 @@ func announcedInAnyOrder(t *rapid.T, pipe template.Pipe, changes []memtable.Chan
 	return all
 }
 
-// follow is the close time of the deletion that is open, as who reads DEPLOYING.md
-// knows it; "" if none is.
+// follow returns the close time of the open deletion by the rule in DEPLOYING.md; "" if
+// none is open.
 func follow(events []endedsessions.Detail) string {
 	closeAt, over, ended := map[string]string{}, map[string]bool{}, ""
 	for _, d := range events {

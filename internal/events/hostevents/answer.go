@@ -9,8 +9,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// heard is what hosts say of sessions, to be recorded together, and where each of it
-// comes from.
+// heard collects hosts' reports about sessions, which are recorded together, with the
+// source of each.
 type heard[T any] struct {
 	said []T
 	from []invocation
@@ -20,7 +20,7 @@ func (h *heard[T]) add(said T, from invocation) {
 	h.said, h.from = append(h.said, said), append(h.from, from)
 }
 
-// collect adds what could not be recorded to the failures.
+// collect adds the reports that could not be recorded to the failures.
 func (h *heard[T]) collect(errs []error, failures map[invocation]error) {
 	for i, err := range errs {
 		if err != nil {
@@ -29,7 +29,7 @@ func (h *heard[T]) collect(errs []error, failures map[invocation]error) {
 	}
 }
 
-// read reads what hosts answered to a command, in so many shares of the time.
+// read reads the hosts' answers to a command, within that many shares of the time.
 func (h *Handler) read(ctx context.Context, waiting, shares int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
 	ctx, stop := session.Shares(ctx, waiting, shares, hostTime)
 	defer stop()
@@ -43,21 +43,21 @@ type taken struct {
 	err     error
 }
 
-// atOnce is how many hosts' answers are applied at the same time: each waits for the
+// parallelAnswers is how many hosts' answers are applied at the same time: each waits for the
 // table most of its time.
-const atOnce = 8
+const parallelAnswers = 8
 
 // takeAll takes the answers of distinct hosts. waiting is how many answers share the time.
 func (h *Handler) takeAll(ctx context.Context, waiting int, hostIDs []string, answers map[string]runcommand.Invocation) map[string]*taken {
 	all := map[string]*taken{}
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, parallelAnswers)
 	var wg sync.WaitGroup
 	for _, hostID := range hostIDs {
 		answer, answered := answers[hostID]
 		if !answered {
 			continue
 		}
-		t, rounds := &taken{}, (waiting+atOnce-1)/atOnce
+		t, rounds := &taken{}, (waiting+parallelAnswers-1)/parallelAnswers
 		all[hostID] = t
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -70,9 +70,9 @@ func (h *Handler) takeAll(ctx context.Context, waiting int, hostIDs []string, an
 	return all
 }
 
-// take hands a host's answer to those whom it concerns, who have its share of the
-// time. Reports to a close command are returned, to be recorded together. askEC2 tells that
-// EC2 is to be asked about the host because of what it says.
+// take applies a host's answer within its share of the time. It returns reports to a close
+// command, which are recorded together. askEC2 is true if EC2 must be asked about the host
+// because of the answer.
 func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) (reports []session.Report, askEC2 bool, err error) {
 	ctx, stop := session.Share(ctx, waiting, hostTime)
 	defer stop()
@@ -94,8 +94,8 @@ func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invoc
 	return answer.Reports, false, nil
 }
 
-// howItEnded is Systems Manager's word for it, and what was said next to
-// the answer: where a script could not be run, the only words that tell why.
+// howItEnded returns Systems Manager's status and the other output. If a script could
+// not be run, only that output says why.
 func howItEnded(answer runcommand.Invocation) string {
 	if answer.Said == "" {
 		return "Systems Manager: " + answer.Status
@@ -106,11 +106,11 @@ func howItEnded(answer runcommand.Invocation) string {
 func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
 	log := h.Log.With("CommandId", commandID, "HostId", answer.HostID, "Status", answer.Status, "Reports", len(answer.Reports)+len(answer.Warnings))
 	if inventory := answer.Inventory; inventory != nil && !inventory.Complete {
-		log.Warn("inventory is not whole: what was read is listed, and nothing ends", "Sessions", len(inventory.Sessions),
+		log.Warn("inventory is incomplete: its sessions are listed, and no session ends", "Sessions", len(inventory.Sessions),
 			"UnreadableLines", answer.Unreadable, "Metric", session.Count(session.InventoriesIncomplete, 1))
 		return
 	}
-	// What a close command's answer lacks is recorded; that of a notice is only told here.
+	// Sessions that a close command's answer lacks are recorded; those of a notice are only logged here.
 	noticeCutOff := answer.NoticeID != "" && answer.Status != "Success"
 	if !answer.Answered || answer.Unreadable > 0 || noticeCutOff {
 		unreachable := 0

@@ -1,6 +1,6 @@
-// Package hostevents is the function behind the queue of hosts' events. It takes
-// apart what the queue delivers, hands it to the domain, and says which messages
-// must be delivered again.
+// Package hostevents is the function behind the queue of hosts' events. It parses the
+// queue's messages, passes them to the domain, and answers which of them must be
+// delivered again.
 package hostevents
 
 import (
@@ -30,7 +30,7 @@ type Settings struct {
 	MaxSessionsPerHost                   int
 }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable: env.Text("SESSIONS_TABLE"),
@@ -42,7 +42,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Table          session.Table
 	Index          session.Index
@@ -76,8 +76,8 @@ func New(p Parts, s Settings) *Handler {
 	}
 }
 
-// A Handler handles the queue that EventBridge fills with the news of hosts:
-// that one has finished its part of a command, or that it has stopped.
+// A Handler handles the queue that gets EventBridge's events of hosts: one has finished
+// its part of a command, or has stopped.
 type Handler struct {
 	Reader          *runcommand.Reader
 	Confirmer       *session.Confirmer
@@ -88,9 +88,9 @@ type Handler struct {
 	Log             *slog.Logger
 }
 
-// hostEvent is what is read of the events; the Systems Manager user guide has
-// them under "Monitoring Systems Manager events with Amazon EventBridge", the
-// EC2 user guide under "Monitor for state change events".
+// hostEvent has the parts of the events that are used; the Systems Manager user guide
+// has them under "Monitoring Systems Manager events with Amazon EventBridge", the EC2
+// user guide under "Monitor for state change events".
 type hostEvent struct {
 	Source     string `json:"source"`
 	DetailType string `json:"detail-type"`
@@ -100,18 +100,17 @@ type hostEvent struct {
 	} `json:"detail"`
 }
 
-// An invocation is one host's part in a command; without a command it stands
-// for the host itself.
+// An invocation is one host's part of a command; without a command it stands for the
+// host itself.
 type invocation struct{ commandID, hostID string }
 
 func (inv invocation) compare(other invocation) int {
 	return cmp.Or(cmp.Compare(inv.commandID, other.commandID), cmp.Compare(inv.hostID, other.hostID))
 }
 
-// Handle reads the answers that the messages announce and has them recorded,
-// and asks about hosts that are said to have stopped. A message that could not
-// be processed goes back to the queue; in the end the dead-letter queue keeps
-// it.
+// Handle reads and records the answers that the messages announce, and asks EC2 about
+// hosts that have stopped. A message that could not be processed goes back to the
+// queue, and finally to the dead-letter queue.
 func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	messages := map[invocation][]events.SQSMessage{}                                       // an event may be delivered twice
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // not null
@@ -128,9 +127,9 @@ func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		messages[inv] = append(messages[inv], m)
 	}
 
-	news := slices.SortedFunc(maps.Keys(messages), invocation.compare)
-	failures := h.work(ctx, news)
-	for _, inv := range news {
+	invocations := slices.SortedFunc(maps.Keys(messages), invocation.compare)
+	failures := h.work(ctx, invocations)
+	for _, inv := range invocations {
 		err, failed := failures[inv]
 		if !failed {
 			continue
@@ -138,7 +137,7 @@ func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		for _, m := range messages[inv] {
 			log := h.Log.With("CommandId", inv.commandID, "HostId", inv.hostID, "Cause", err)
 			if errors.Is(err, errLeaving) && received(m) >= maxQuestions {
-				log.Warn("message dropped: cleanup asks about the host when it has been quiet for long")
+				log.Warn("message dropped: cleanup asks EC2 about the host after a long silence")
 				continue
 			}
 			log.Warn("message goes back to the queue", "Metric", session.Count(session.MessagesReturned, 1))
@@ -148,14 +147,14 @@ func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	return response, nil
 }
 
-// errLeaving: EC2 has said that the host has stopped, and does not show it yet.
+// errLeaving means that EC2 has sent the event of a stop, and does not show the host as stopped yet.
 var errLeaving = errors.New("EC2 does not show yet that the host has stopped")
 
-// maxQuestions is how often EC2 is asked because of one message: fewer times
-// than the queue gives it out before it is a dead letter.
+// maxQuestions is how many times EC2 is asked because of one message: fewer than the
+// queue's maxReceiveCount.
 const maxQuestions = 3
 
-// received is how often the queue has given the message out.
+// received returns how many times the queue has delivered the message.
 func received(m events.SQSMessage) int {
 	n, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
 	return n
@@ -172,7 +171,7 @@ func parseHostEvent(body string) (invocation, error) {
 	ofInstance := kind == "aws.ec2/EC2 Instance State-change Notification"
 	switch {
 	case !ofCommand && !ofInstance, inv.hostID == "":
-		return invocation{}, fmt.Errorf("not news of one host: %s", kind)
+		return invocation{}, fmt.Errorf("not an event of one host: %s", kind)
 	case !session.IsHostID(inv.hostID):
 		return invocation{}, fmt.Errorf("no host is called %.50q", inv.hostID)
 	case ofInstance:
@@ -181,32 +180,32 @@ func parseHostEvent(body string) (invocation, error) {
 	return inv, nil
 }
 
-// recordTime is kept from the end of the function's time for recording what was
-// read by then. What could not be read in time goes back to the queue: many
-// commands, or a service that throttles, take longer than one event has.
+// recordTime is reserved at the end of the function's time for recording the answers.
+// Messages whose answers could not be read in time go back to the queue: many commands,
+// or a service that throttles, take longer than the time of one event.
 const recordTime = 10 * time.Second
 
-// answerTime is kept for saying which messages come again: a function that is
-// killed returns them all.
+// answerTime is reserved for the answer: if Lambda ends the function, all messages come
+// again.
 const answerTime = time.Second
 
-// hostTime is what reading a command takes at least, or applying a host's
-// answer, before it is given up for this time: each has its share of the time,
-// so that one that takes long delays itself only.
+// hostTime is the least time for reading a command, or applying a host's answer, before
+// it is given up in this event. Each has a share of the time, so that a slow one delays
+// only itself.
 const hostTime = 2 * time.Second
 
-// work deals with each of the invocations and hosts, in their order, and returns
-// what failed: one read for each command, and one table write for all that hosts
-// say of sessions that are being deleted, as for all that they say of notices.
-func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]error {
+// work processes the invocations and hosts in their order, and returns what failed. It
+// makes one read for each command, one table write for all reports about deletions, and
+// one for all reports about notices.
+func (h *Handler) work(ctx context.Context, invocations []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
 	var (
 		commands   []string
 		unanswered []string
-		doubtful   []string // a tag of theirs may have changed
+		doubtful   []string // their tag may have changed
 	)
-	for _, n := range news {
+	for _, n := range invocations {
 		switch {
 		case n.commandID == "":
 			unanswered = append(unanswered, n.hostID)
@@ -224,10 +223,10 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	)
 	reading, stop := session.EndEarlier(ctx, recordTime)
 	defer stop()
-	waiting := len(news) - len(unanswered)
+	waiting := len(invocations) - len(unanswered)
 	for _, commandID := range commands {
 		hosts := hostsOf[commandID]
-		// A command's part of the time goes by its hosts. Most of it is for reading: answers are applied side by side.
+		// A command's part of the time goes by its hosts. Most of it is for reading: answers are applied in parallel.
 		answers, errs := h.read(reading, 5*waiting, 4*len(hosts), commandID, hosts)
 		taken := h.takeAll(reading, waiting, hosts, answers)
 		waiting -= len(hosts)
@@ -269,7 +268,7 @@ func (h *Handler) work(ctx context.Context, news []invocation) map[invocation]er
 	if err != nil && len(doubtful) > 0 {
 		h.Log.Warn("tags "+session.OwnerTagKey+" are not read: the hosts' next inventories ask again", "Hosts", len(doubtful), "Cause", err)
 	}
-	for _, n := range news {
+	for _, n := range invocations {
 		check := checks[n.hostID]
 		switch {
 		case err != nil && slices.Contains(unanswered, n.hostID):

@@ -16,12 +16,12 @@ import (
 // Settings are what template.yaml sets for the function.
 type Settings struct{ SessionsTable string }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{SessionsTable: env.Text("SESSIONS_TABLE")}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Table session.Table
 	Now   func() time.Time
@@ -41,8 +41,8 @@ type Handler struct {
 	Log      *slog.Logger
 }
 
-// Handle ends the deletions that the stream shows as confirmed. What could not
-// be written is reported, so that Lambda shows it again.
+// Handle ends the deletions that the stream shows as confirmed. It reports records that
+// could not be written, so that Lambda delivers them again.
 func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 	seen := make([]session.Record, len(event.Records))
 	for i, r := range event.Records {

@@ -86,7 +86,7 @@ var failings = []failing{
 	{9, "no host had the last inventory", "cleanup", "WARN",
 		"inventory ended before any host had it: it does not count, and another is sent in parts", session.InventoriesUndelivered, "", "undelivered_inventory"},
 	{9, "a host's answer does not hold all of its sessions", "host-events", "WARN",
-		"inventory is not whole: what was read is listed, and nothing ends", session.InventoriesIncomplete, "", "many_sessions"},
+		"inventory is incomplete: its sessions are listed, and no session ends", session.InventoriesIncomplete, "", "many_sessions"},
 
 	{11, "a host has more sessions than one may have in the table", "host-events", "WARN",
 		"host is at its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
