@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // joinLines gives a step of several sessions its logger. Of lines of level INFO
@@ -156,14 +158,14 @@ func join(lines []slog.Record) slog.Record {
 	for i, a := range all[0] {
 		same := a.Key != logSessionID
 		for _, attrs := range all {
-			same = same && attrs[i].Value.String() == a.Value.String()
+			same = same && text(attrs[i].Value) == text(a.Value)
 		}
 		if same {
 			joined.AddAttrs(a)
 			continue
 		}
 		for n, attrs := range all {
-			if part := a.Key + "=" + toList.Replace(attrs[i].Value.String()); a.Key == logSessionID {
+			if part := a.Key + "=" + toList.Replace(text(attrs[i].Value)); a.Key == logSessionID {
 				ids[n] = part
 			} else {
 				parts[n] = append(parts[n], part)
@@ -176,6 +178,17 @@ func join(lines []slog.Record) slog.Record {
 	}
 	joined.AddAttrs(slog.String(logSessionList, strings.Join(list, " ")))
 	return joined
+}
+
+// text is a value as in lines of JSON, where a text can say the same.
+func text(v slog.Value) string {
+	switch v.Kind() {
+	case slog.KindTime:
+		return v.Time().Format(time.RFC3339Nano)
+	case slog.KindFloat64:
+		return strconv.FormatFloat(v.Float64(), 'f', -1, 64)
+	}
+	return v.String()
 }
 
 // SplitLine makes of a log line that is about several sessions those that it was

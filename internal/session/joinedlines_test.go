@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -76,9 +78,9 @@ func TestJoinedLinesAreTheLinesThatTheyWereJoinedOf(t *testing.T) {
 			case n%11 == 0:
 				log.Info("done", "Owner", `O'Neill; 100%25 a "name" \`)
 			case n%13 == 0:
-				log.Info("done", "Owner", "")
+				log.Info("done", "Owner", "", "CloseAt", time.Date(2026, 11, 29, 12, n%60, 0, 5e6, time.UTC))
 			default:
-				log.Info("done", "Owner", "a=b")
+				log.Info("done", "Owner", "a=b", "AfterSeconds", 1e6+float64(n)/1e3)
 			}
 		}
 		for _, id := range []string{"a b", "a;b", "a%3Bb"} {
@@ -97,6 +99,11 @@ func TestJoinedLinesAreTheLinesThatTheyWereJoinedOf(t *testing.T) {
 			t.Errorf("nobody finds the command of this line: %v", line)
 		}
 		split = append(split, SplitLine(line)...)
+	}
+	for _, line := range single { // the values that differ are text
+		if after, is := line["AfterSeconds"].(float64); is {
+			line["AfterSeconds"] = strconv.FormatFloat(after, 'f', -1, 64)
+		}
 	}
 	byID := func(lines []map[string]any) map[string]string {
 		of := map[string]string{}
