@@ -13,8 +13,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ParseEntries reads a body as an array of entries. It reads all of it and names
-// every fault, up to the batch limit: what lies beyond is one fault itself.
+// ParseEntries reads a body as an array of entries. It names every fault in the entries
+// up to the batch limit. More entries are one further fault.
 func ParseEntries[E any](body []byte, maxBatch int, parse func(*EntryFields) E) (entries []E, faults []Fault) {
 	bodyFault := func(reason string) []Fault { return []Fault{{Field: "body", Reason: reason}} }
 
@@ -50,7 +50,7 @@ func ParseEntries[E any](body []byte, maxBatch int, parse func(*EntryFields) E) 
 	return entries, faults
 }
 
-// EntryFields are the fields of one entry. They keep what is wrong with each.
+// EntryFields are the fields of one entry. They collect the faults.
 type EntryFields struct {
 	object Object
 	faults []Fault
@@ -62,22 +62,22 @@ func (f *EntryFields) check(field, reason string) {
 	}
 }
 
-// Fault keeps what is wrong with a field.
+// Fault adds a fault of a field.
 func (f *EntryFields) Fault(field, reason string) {
 	f.faults = append(f.faults, Fault{Field: field, Reason: reason})
 }
 
-// Faulty tells whether anything is wrong with a field.
+// Faulty tells whether a field has a fault.
 func (f *EntryFields) Faulty(field string) bool {
 	return slices.ContainsFunc(f.faults, func(fault Fault) bool { return fault.Field == field })
 }
 
-// Take has a field parsed, nil if it is not there.
+// Take parses a field; parse gets nil if it is missing.
 func (f *EntryFields) Take(field string, parse func(json.RawMessage) (fault string)) {
 	f.check(field, f.object.Take(field, parse))
 }
 
-// ID is the field that has the ID of a session, or of an owner.
+// ID reads the field with the ID of a session, or of an owner.
 func (f *EntryFields) ID(field string) (id string) {
 	f.Take(field, func(raw json.RawMessage) (fault string) {
 		id, fault = ParseID(raw)
@@ -86,7 +86,7 @@ func (f *EntryFields) ID(field string) (id string) {
 	return id
 }
 
-// Bool is a field that is true or false; missing and null are false.
+// Bool reads a field that is true or false; missing and null are false.
 func (f *EntryFields) Bool(field string) (value bool) {
 	f.Take(field, func(raw json.RawMessage) (fault string) {
 		value, fault = ParseBool(raw)
@@ -95,9 +95,9 @@ func (f *EntryFields) Bool(field string) (value bool) {
 	return value
 }
 
-// Optional has a field parsed unless it is missing or null, and tells whether it is
-// there. A field whose name differs from this one only in case, "_" or "-" is a
-// fault: what it asks for would be ignored like any unknown field.
+// Optional parses a field unless it is missing or null, and tells whether it exists. A
+// field whose name differs from this one only in case, "_" or "-" is a fault: it would
+// be ignored like any unknown field.
 func (f *EntryFields) Optional(field string, parse func(json.RawMessage) (fault string)) (given bool) {
 	f.Take(field, func(raw json.RawMessage) string {
 		if raw == nil || string(raw) == "null" {
@@ -112,17 +112,17 @@ func (f *EntryFields) Optional(field string, parse func(json.RawMessage) (fault 
 	return given
 }
 
-// A BatchAnswer is the body of a 200: what became of each entry. Its shape and the
-// order of its fields are those of Session Manager's DeleteSessions.
+// A BatchAnswer is the body of a 200: the answer to each entry. Its shape and the order
+// of its fields are those of Session Manager's DeleteSessions.
 type BatchAnswer[Successful, Unsuccessful any] struct {
 	RequestID        string         `json:"RequestId"`
 	SuccessfulList   []Successful   `json:"SuccessfulList"`
 	UnsuccessfulList []Unsuccessful `json:"UnsuccessfulList"`
-	// DryRun is there only in the answer to one.
+	// DryRun is only in the answer to a dry run.
 	DryRun bool `json:"DryRun,omitempty"`
 }
 
-// Respond is the answer.
+// Respond returns the answer.
 func (a BatchAnswer[Successful, Unsuccessful]) Respond(log *slog.Logger) events.APIGatewayV2HTTPResponse {
 	if a.SuccessfulList == nil {
 		a.SuccessfulList = []Successful{}
@@ -134,8 +134,8 @@ func (a BatchAnswer[Successful, Unsuccessful]) Respond(log *slog.Logger) events.
 	return Respond(http.StatusOK, a)
 }
 
-// Failed is the answer where no entry has one. A dry run changes nothing, so it
-// can always be repeated.
+// Failed returns the answer if no entry could be answered. A dry run changes nothing,
+// so it can always be repeated.
 func Failed(log *slog.Logger, id string, dryRun bool, cause error) events.APIGatewayV2HTTPResponse {
 	if dryRun || errors.Is(cause, session.ErrTableDown) {
 		log.Error("request answered 503: the sessions table, or for a dry run the host directory, does not answer", "Cause", cause)

@@ -35,7 +35,7 @@ func TestFieldsOfEntries(t *testing.T) {
 	}
 }
 
-// What would be ignored, and narrows what an entry asks for, is a fault.
+// A misspelled field that would restrict an entry is a fault, since it would be ignored.
 func TestOtherSpellingsAreFaults(t *testing.T) {
 	for _, name := range []string{"requestId", "requestid", "REQUESTID", "RequestID", "request_id", "Request-Id", "_request--id_", "\\u0072equestId"} {
 		body := `[{"SessionId":"s"},{"SessionId":"s","` + name + `":"r"}]`
@@ -44,7 +44,7 @@ func TestOtherSpellingsAreFaults(t *testing.T) {
 			t.Errorf("%s: %+v", body, faults)
 		}
 	}
-	// The same one each time, whatever order they are read in.
+	// The same fault each time, in any order of the fields.
 	for range 20 {
 		_, faults := ParseEntries([]byte(`[{"SessionId":"s","RequestId":"r","request_id":1,"requestId":1,"requestid":1}]`), 1, parseNamed)
 		if len(faults) != 1 || faults[0].Reason != `is spelled RequestId, not "requestId"` {

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// ParseDryRun reads ?dryRun=, and tells its fault, if it has one. The gateway joins
-// the values of a parameter that is there twice.
+// ParseDryRun reads ?dryRun=, and returns its fault, if it has one. The gateway joins
+// the values of a parameter that occurs twice.
 func ParseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, faults []Fault) {
 	for _, key := range slices.Sorted(maps.Keys(req.QueryStringParameters)) {
 		if key != "dryRun" && meansDryRun(key) {
@@ -28,10 +28,10 @@ func ParseDryRun(req events.APIGatewayV2HTTPRequest) (dryRun bool, faults []Faul
 	return false, []Fault{{Field: "dryRun", Reason: "is not true or false"}}
 }
 
-// meansDryRun tells whether whoever wrote that key may have meant dryRun: it must
-// not be carried out as a real request. Libraries write keys in many ways
-// (dryRun[], dry.run), people in more (dryRun%20), and what was encoded twice is
-// encoded still.
+// meansDryRun tells whether a key may have been meant as dryRun: such a request must
+// not be carried out as a real one. Libraries write keys in many ways (dryRun[],
+// dry.run), people in more (dryRun%20), and a key that was encoded twice is still
+// encoded.
 func meansDryRun(key string) bool {
 	for {
 		plain := strings.Map(func(r rune) rune {

@@ -1,7 +1,6 @@
-// Package httpapi is what the functions behind the HTTP API have in common: what
-// they read of requests as API Gateway's HTTP API hands them over (payload format
-// 2.0), and the answers that are not a function's own. Each function is a package
-// beneath it, of its name.
+// Package httpapi is the common part of the functions behind the HTTP API: it parses
+// requests of API Gateway's HTTP API (payload format 2.0), and makes the answers that
+// are not specific to a function. Each function is a package below it, with its name.
 package httpapi
 
 import (
@@ -19,26 +18,25 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// A Fault is one thing that is wrong with a request.
+// A Fault is one fault of a request.
 type Fault struct {
-	// Index is the place in the array: of entries, or the one that Field names;
-	// null if there is none.
+	// Index is the position in the array of entries, or in the one that Field names; null
+	// if there is none.
 	Index *int `json:"Index"`
 	// Field is the name of one, or "entry", "body" or "dryRun".
 	Field  string
 	Reason string
 }
 
-// An ErrorResponse is the body of every answer but a 200.
+// An ErrorResponse is the body of every answer except a 200.
 type ErrorResponse struct {
 	Message   string  `json:"message"`
 	RequestID string  `json:"RequestId,omitempty"`
 	Errors    []Fault `json:"errors,omitempty"`
 }
 
-// body is the request's body as it was sent, without a byte order mark. Windows
-// PowerShell 5.1 puts one before the text that it writes as UTF-8, and RFC 8259
-// lets a reader ignore it.
+// body returns the request's body without a byte order mark. Windows PowerShell 5.1
+// writes one before UTF-8 text, and RFC 8259 allows a reader to ignore it.
 func body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	text := []byte(req.Body)
 	if req.IsBase64Encoded {
@@ -50,7 +48,7 @@ func body(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
-// BadRequest is a 400 that names every fault.
+// BadRequest returns a 400 that names every fault.
 func BadRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2HTTPResponse {
 	log.Info("request answered 400: nothing was done", "Faults", len(faults))
 	return Respond(http.StatusBadRequest, ErrorResponse{
@@ -60,7 +58,7 @@ func BadRequest(log *slog.Logger, id string, faults []Fault) events.APIGatewayV2
 	})
 }
 
-// Respond is an answer of this status.
+// Respond returns an answer with this status.
 func Respond(status int, body any) events.APIGatewayV2HTTPResponse {
 	return events.APIGatewayV2HTTPResponse{
 		StatusCode: status,
@@ -69,19 +67,19 @@ func Respond(status int, body any) events.APIGatewayV2HTTPResponse {
 	}
 }
 
-// JSON is the body of an answer, or a part of one.
+// JSON returns the JSON of an answer's body, or of a part of it.
 func JSON(v any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // an ID with "&" comes back as it was sent
 	if err := encoder.Encode(v); err != nil {
-		panic(err) // they always have a JSON form
+		panic(err) // answers always have a JSON form
 	}
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// requestID is Lambda's ID of the request, a UUID, which is on Lambda's own log
-// lines too.
+// requestID returns Lambda's ID of the request, a UUID, which Lambda's own log lines
+// also have.
 func requestID(ctx context.Context) string {
 	lc, ok := lambdacontext.FromContext(ctx)
 	if !ok || lc.AwsRequestID == "" {
@@ -90,22 +88,22 @@ func requestID(ctx context.Context) string {
 	return lc.AwsRequestID
 }
 
-// Unavailable is a 503: the caller is to repeat the call.
+// Unavailable returns a 503: the caller should repeat the call.
 func Unavailable(id, message string) events.APIGatewayV2HTTPResponse {
 	resp := Respond(http.StatusServiceUnavailable, ErrorResponse{Message: message, RequestID: id})
 	resp.Headers["Retry-After"] = "5"
 	return resp
 }
 
-// InternalError is a 500, which shows nothing of its cause.
+// InternalError returns a 500, which does not show its cause.
 func InternalError(id string) events.APIGatewayV2HTTPResponse {
 	return Respond(http.StatusInternalServerError, ErrorResponse{
 		Message: "Internal error. Repeat the call; if it fails again, quote the RequestId.", RequestID: id,
 	})
 }
 
-// Answer reads a request's ID and its body, and has the function answer; a panic
-// becomes an answer, too. The log names the request.
+// Answer reads a request's ID and body, and calls the function; a panic becomes an
+// answer, too. The log names the request.
 func Answer(ctx context.Context, log *slog.Logger, req events.APIGatewayV2HTTPRequest,
 	answer func(id string, log *slog.Logger, body []byte) events.APIGatewayV2HTTPResponse,
 ) (resp events.APIGatewayV2HTTPResponse) {

@@ -14,13 +14,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// IsBlank tells whether a body has nothing but white space.
+// IsBlank tells whether a body is only white space.
 func IsBlank(body []byte) bool { return len(trimSpace(body)) == 0 }
 
-// IsNull tells whether a body is null, which generated clients send for none.
+// IsNull tells whether a body is null, which generated clients send for a missing one.
 func IsNull(body []byte) bool { return string(bytes.TrimRight(trimSpace(body), " \t\r\n")) == "null" }
 
-// NotJSON tells where a body stops being JSON, without what Go calls things.
+// NotJSON returns where a body stops being JSON, without Go's terms.
 func NotJSON(body []byte) (fault string) {
 	if !utf8.Valid(body) {
 		return "is not valid UTF-8"
@@ -44,20 +44,20 @@ func NotJSON(body []byte) (fault string) {
 	return ""
 }
 
-// An Object is a JSON object's fields, each as it stands there.
+// An Object has the fields of a JSON object, each as raw JSON.
 type Object struct {
 	fields map[string]json.RawMessage
 	twice  map[string]bool
 }
 
-// MaxFields bounds what an object takes in memory: many times its text, if it is
-// all fields. The API knows of four.
+// MaxFields bounds the memory of an object, which for many small fields is a multiple
+// of its text. The API itself has few.
 const MaxFields = 1000
 
-// NotObject is the fault of JSON that is something else than an object.
+// NotObject is the fault of JSON that is not an object.
 const NotObject = "is not an object"
 
-// ParseObject reads valid JSON; the fault is NotObject if it is something else.
+// ParseObject parses valid JSON; the fault is NotObject if it is not an object.
 func ParseObject(raw json.RawMessage) (o Object, fault string) {
 	all, ok := fieldsOf(raw)
 	if !ok {
@@ -80,8 +80,8 @@ func ParseObject(raw json.RawMessage) (o Object, fault string) {
 	return o, ""
 }
 
-// Take has a field parsed, nil if it is not there, and tells its fault. With two
-// of one name there is no telling which is meant.
+// Take parses a field, nil if it is missing, and returns its fault. Two fields of one
+// name are a fault, since it is not clear which is meant.
 func (o Object) Take(field string, parse func(json.RawMessage) (fault string)) (fault string) {
 	if o.twice[field] {
 		delete(o.twice, field)
@@ -90,7 +90,7 @@ func (o Object) Take(field string, parse func(json.RawMessage) (fault string)) (
 	return parse(o.fields[field])
 }
 
-// Rest is the fault of the fields that nobody took.
+// Rest returns the fault of the fields that were not taken.
 func (o Object) Rest() (fault string) {
 	if len(o.twice) > 0 {
 		return "has a field twice"
@@ -98,8 +98,8 @@ func (o Object) Rest() (fault string) {
 	return ""
 }
 
-// otherSpelling is the name of a field that differs from this one only in case, "_"
-// or "-"; "" if there is none.
+// otherSpelling returns the name of a field that differs from this one only in case,
+// "_" or "-"; "" if there is none.
 func (o Object) otherSpelling(field string) (name string) {
 	for other := range o.fields {
 		if other != field && (name == "" || other < name) && spellsAlike(other, field) {
@@ -109,7 +109,7 @@ func (o Object) otherSpelling(field string) (name string) {
 	return name
 }
 
-// spellsAlike is quick with most fields, which begin otherwise.
+// spellsAlike is fast for most fields, which begin with another letter.
 func spellsAlike(other, field string) bool {
 	other = strings.TrimLeft(other, "_-")
 	return len(other) >= len(field) && strings.EqualFold(other[:1], field[:1]) && strings.EqualFold(withoutDashes.Replace(other), field)
@@ -117,7 +117,7 @@ func spellsAlike(other, field string) bool {
 
 var withoutDashes = strings.NewReplacer("_", "", "-", "")
 
-// ParseBool reads what is true or false; missing and null are false.
+// ParseBool parses true or false; missing and null are false.
 func ParseBool(raw json.RawMessage) (value bool, fault string) {
 	switch string(raw) {
 	case "", "null", "false":
@@ -151,7 +151,7 @@ func ParseID(raw json.RawMessage) (id, fault string) {
 
 const notUnicode = "is not valid Unicode"
 
-// hasHalfPair: Go reads half of a surrogate pair as U+FFFD, which is another text.
+// hasHalfPair tells whether a text may have half of a surrogate pair, which Go reads as U+FFFD.
 func hasHalfPair(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
 
 // ParseText reads a message for users, or a reason.
@@ -170,7 +170,7 @@ func ParseTime(raw json.RawMessage) (text, fault string) {
 	if text, fault = ParseID(raw); fault != "" {
 		return "", fault
 	}
-	// Go also takes an hour of one digit, and a comma before the decimals.
+	// Go also accepts an hour of one digit, and a comma before the decimals.
 	if _, err := time.Parse(time.RFC3339, text); err != nil || text[len("2006-01-02T15")] != ':' || strings.Contains(text, ",") {
 		return "", "is not a time of RFC 3339, such as 2026-11-23T08:30:00.262883Z"
 	}

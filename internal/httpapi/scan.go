@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// The functions here walk through JSON that is known to be valid, without
-// copies: a decoder of encoding/json for each entry of a large request was a
-// good part of what it cost.
+// The functions here iterate over valid JSON without copies: a decoder of encoding/json
+// for each entry was a large part of the cost of a large request.
 
-// Elements are the values of an array; ok is false if it is something else.
+// Elements returns the values of an array; ok is false for any other value.
 func Elements(raw []byte) (all iter.Seq[json.RawMessage], ok bool) {
 	raw = trimSpace(raw)
 	if len(raw) == 0 || raw[0] != '[' {
@@ -31,8 +30,8 @@ func Elements(raw []byte) (all iter.Seq[json.RawMessage], ok bool) {
 	}, true
 }
 
-// fieldsOf are the names and values of an object, in the order they stand there;
-// ok is false if it is something else.
+// fieldsOf returns the names and values of an object, in their order; ok is false for
+// any other value.
 func fieldsOf(raw []byte) (all iter.Seq2[string, json.RawMessage], ok bool) {
 	raw = trimSpace(raw)
 	if len(raw) == 0 || raw[0] != '{' {
@@ -54,7 +53,7 @@ func fieldsOf(raw []byte) (all iter.Seq2[string, json.RawMessage], ok bool) {
 	}, true
 }
 
-// split takes the first value off.
+// split separates the first value from the rest.
 func split(raw []byte) (value, rest []byte) {
 	depth := 0
 	for i := 0; i < len(raw); i++ {
@@ -86,7 +85,7 @@ func split(raw []byte) (value, rest []byte) {
 	return raw, nil
 }
 
-// trimSpace removes in front what JSON takes for white space, which is less than Go takes for it.
+// trimSpace removes JSON's white space from the beginning, which is less than Go's.
 func trimSpace(raw []byte) []byte {
 	for len(raw) > 0 && (raw[0] == ' ' || raw[0] == '\t' || raw[0] == '\r' || raw[0] == '\n') {
 		raw = raw[1:]
@@ -94,7 +93,7 @@ func trimSpace(raw []byte) []byte {
 	return raw
 }
 
-// unquote is what a string means. Most have nothing in them to be unquoted.
+// unquote returns the value of a string. Most strings have no escapes.
 func unquote(quoted []byte) string {
 	text := string(quoted)
 	if !strings.Contains(text, `\`) {

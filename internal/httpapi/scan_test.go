@@ -14,7 +14,7 @@ var valid = []string{
 	`["\ud834\udd1e","\ud834","é"]`,
 }
 
-// What encoding/json reads is what is seen when walking through.
+// Iterating returns the same as encoding/json.
 func TestElementsAreThoseOfAnyReader(t *testing.T) {
 	for _, text := range valid {
 		var want []json.RawMessage
@@ -49,7 +49,7 @@ func TestFieldsAreThoseOfAnyReader(t *testing.T) {
 		}
 		got := map[string]json.RawMessage{}
 		for name, v := range all {
-			got[name] = bytes.Clone(v) // of two the last, as there
+			got[name] = bytes.Clone(v) // the last of two, as in encoding/json
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)

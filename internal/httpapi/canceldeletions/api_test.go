@@ -17,14 +17,13 @@ import (
 
 const (
 	host = "i-0123456789abcdef0"
-	// deletion is the request that every deletion here is of.
+	// deletion is the request of every deletion here.
 	deletion = "8ad032af-af29-4c99-936e-e19072ebd531"
 )
 
 var now = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
-// An api is the handler with a table in memory, and a fleet that takes every
-// notice.
+// An api is the handler with a table in memory, and a fleet that accepts every notice.
 type api struct {
 	*canceldeletions.Handler
 	t       *testing.T
@@ -32,7 +31,7 @@ type api struct {
 	writes  int
 	notices []session.Notice
 	log     strings.Builder
-	// write takes the call's place, and unreadable the answer's, if they are there.
+	// write, if set, replaces the call, and unreadable the answer.
 	write      func(writes []session.Write) []session.Result
 	unreadable error
 }
@@ -66,7 +65,7 @@ func (a *api) put(id string, more session.Record) {
 	a.table.Put(r)
 }
 
-// waiting is what a record has of a deletion that waits for its close.
+// waiting returns the attributes of a deletion that waits for its close time.
 func waiting(closeAt time.Time) session.Record {
 	markedAt := closeAt.Add(-10 * time.Minute)
 	return session.Record{
@@ -112,7 +111,7 @@ func (a *api) dryRun(body string) events.APIGatewayV2HTTPResponse {
 	return a.serve(events.APIGatewayV2HTTPRequest{Body: body, QueryStringParameters: map[string]string{"dryRun": "true"}})
 }
 
-// answers posts a body, and compares what comes back byte for byte.
+// answers posts a body, and compares the answer byte for byte.
 func (a *api) answers(body string, status int, want string) {
 	a.t.Helper()
 	if resp := a.post(body); resp.StatusCode != status || resp.Body != want {

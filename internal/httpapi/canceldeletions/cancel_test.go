@@ -70,7 +70,7 @@ func TestEmptyArrayNeedsNoCall(t *testing.T) {
 	}
 }
 
-// Promise 4: the same bytes, whoever asks, and whatever becomes of the session.
+// Promise 4: the same bytes for every other owner, and in every state of the session.
 func TestStrangerReadsLikeUnknown(t *testing.T) {
 	for _, id := range []string{"SessionId123", "late", "render-7", "ready"} {
 		for _, of := range []string{"", `,"RequestId":"` + deletion + `"`, `,"RequestId":"another"`} {

@@ -1,6 +1,6 @@
-// Package canceldeletions is the function behind POST /cancelDeletions: it turns
-// requests into requests of the domain, and the domain's answers into bodies in the
-// style of deleteSessions.
+// Package canceldeletions is the function behind POST /cancelDeletions: it converts
+// requests to requests of the domain, and the domain's answers to bodies like those of
+// deleteSessions.
 package canceldeletions
 
 import (
@@ -23,7 +23,7 @@ type Settings struct {
 	MaxBatch int
 }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable:  env.Text("SESSIONS_TABLE"),
@@ -33,7 +33,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Table          session.Table
 	Getter         session.Getter

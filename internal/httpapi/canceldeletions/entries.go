@@ -9,7 +9,7 @@ import (
 )
 
 // parseEntries reads a body as an array of entries. Entries of one session and owner
-// are one cancel, so they must be of the same deletion.
+// are one cancel, so they must name the same deletion.
 func parseEntries(body []byte, maxBatch int) ([]session.CancelEntry, []httpapi.Fault) {
 	entries, faults := httpapi.ParseEntries(body, maxBatch, func(fields *httpapi.EntryFields) (e session.CancelEntry) {
 		e.SessionID, e.Owner = fields.ID("SessionId"), fields.ID("Owner")

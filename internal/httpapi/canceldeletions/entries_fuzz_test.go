@@ -10,8 +10,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// What is read as entries is what any other reader of JSON reads, and of one
-// session and owner it is of one request; the faults name places that are there.
+// Entries are read as by any other reader of JSON, and those of one session and owner
+// name one request; the faults name existing places.
 func FuzzEntries(f *testing.F) {
 	for _, body := range []string{
 		"", "[]", "null", "{}", "[null]", "[{}]", "\ufeff[]", "[\"\xff\"]",

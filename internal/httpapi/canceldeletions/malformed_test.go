@@ -34,7 +34,7 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 		{`[{` + ok + `,"request_id":"r"}]`, []httpapitest.Wrong{at(0, "RequestId", `is spelled RequestId, not "request_id"`)}},
 		{`[{` + ok + `,"a":1,"a":1}]`, []httpapitest.Wrong{at(0, "entry", "has a field twice")}},
 
-		// One cancel can be of one deletion.
+		// One cancel can name only one deletion.
 		{`[{` + ok + `,"RequestId":"r"},{` + ok + `,"RequestId":"s"}]`, []httpapitest.Wrong{again}},
 		{`[{` + ok + `,"RequestId":"r"},{` + ok + `}]`, []httpapitest.Wrong{again}},
 		{`[{` + ok + `},{` + ok + `,"RequestId":"r"},{` + ok + `,"RequestId":null},{` + ok + `,"RequestId":"s"}]`, []httpapitest.Wrong{
@@ -55,7 +55,7 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Entries that share an ID, or an owner, or both and the request, are no fault.
+// Entries with the same ID, or the same owner, or both and the same request, are valid.
 func TestEntriesOfOneSession(t *testing.T) {
 	a := newAPI(t)
 	resp := a.post(`[{"SessionId":"SessionId123","Owner":"user1","RequestId":"` + deletion + `"},{"SessionId":"SessionId123","Owner":"user2"},

@@ -1,5 +1,5 @@
-// Package contract holds the contract of the HTTP API, an OpenAPI document, for
-// tests and for the local system to serve. The functions do without it.
+// Package contract holds the contract of the HTTP API, an OpenAPI document, for tests
+// and for the local system. The functions do not use it.
 package contract
 
 import _ "embed"

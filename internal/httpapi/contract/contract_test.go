@@ -42,7 +42,7 @@ func TestEveryOperationNeedsAToken(t *testing.T) {
 }
 
 func TestStatesAreTheCodes(t *testing.T) {
-	// Not an enum: a client that was generated with one fails on a state that is new.
+	// Not an enum: a client that was generated with one fails on a new state.
 	text := contracttest.Document().Components.Schemas["Session"].Value.Properties["State"].Value.Description
 	for _, s := range []session.State{session.Creating, session.Ready, session.Deleting, session.Deleted, session.Unknown} {
 		if !strings.Contains(text, string(s)) {

@@ -20,17 +20,17 @@ const host = "i-0123456789abcdef0"
 
 var now = time.Date(2026, 11, 23, 19, 1, 2, 123e6, time.UTC)
 
-// An api is the handler with a table in memory and a fleet that takes
-// everything. All calls of the two are counted.
+// An api is the handler with a table in memory and a fleet that accepts everything. It
+// counts the calls of both.
 type api struct {
 	*deletesessions.Handler
 	t     *testing.T
 	table *memtable.Table
 	calls int
 	log   strings.Builder
-	// noChecks is when Systems Manager cannot be asked.
+	// noChecks makes calls of Systems Manager fail.
 	noChecks bool
-	// write and send take the calls' place, if they are there.
+	// write and send, if set, replace the calls.
 	write func(ctx context.Context, writes []session.Write) []session.Result
 	send  func(attempt session.Attempt) []error
 }
@@ -69,7 +69,7 @@ func (a *api) Notify(_ context.Context, notices []session.Notice) []error {
 	return make([]error, len(notices))
 }
 
-// Check knows what a laptop is, unless it knows nothing.
+// Check refuses the host laptop, or fails.
 func (a *api) Check(_ context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
 	if a.noChecks {
 		return nil, errors.New("throttled")
@@ -93,7 +93,7 @@ func (a *api) post(body string) events.APIGatewayV2HTTPResponse {
 	return a.serve(events.APIGatewayV2HTTPRequest{Body: body})
 }
 
-// answers posts a body, and compares what comes back byte for byte.
+// answers posts a body, and compares the answer byte for byte.
 func (a *api) answers(body string, status int, want string) {
 	a.t.Helper()
 	if resp := a.post(body); resp.StatusCode != status || resp.Body != want {

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever is sent, it is answered 200 with every entry once and in order, or
-// 400 and nothing is changed.
+// Every request is answered with 200, with every entry once and in order, or with 400
+// and nothing changes.
 func FuzzDeleteSessions(f *testing.F) {
 	for _, body := range []string{
 		`[{"SessionId": "SessionId123", "Owner": "user1"}, {"SessionId": "SessionIdabc", "Owner": "user1"}]`,
@@ -81,12 +81,12 @@ func FuzzDeleteSessions(f *testing.F) {
 		if err := json.Unmarshal([]byte(resp.Body), &got); err != nil {
 			t.Fatal(err)
 		}
-		var deleting, failed []map[string]any // as it should be
+		var deleting, failed []map[string]any // the expected lists
 		known := func(e map[string]any) bool {
 			return slices.Contains([]string{"SessionId123", "open"}, e["SessionId"].(string)) && e["Owner"] == "user1"
 		}
 		for _, e := range entries {
-			// What is recorded has no creation time.
+			// The record has no creation time.
 			if known(e) && (e["HostId"] == nil || e["HostId"] == host) && e["CreationTime"] == nil {
 				deleting = append(deleting, e)
 			} else {
@@ -97,7 +97,7 @@ func FuzzDeleteSessions(f *testing.F) {
 			if len(deleting) == 0 || s.SessionId != deleting[0]["SessionId"] || s.State != "DELETING" {
 				t.Fatalf("%+v, and next is %v", s, deleting)
 			}
-			// What was open before has no grace period.
+			// The deletion that was open before has no grace period.
 			seconds, _ := deleting[0]["GracePeriodSeconds"].(float64)
 			if waits := seconds > 0 && s.SessionId == "SessionId123"; waits != (s.CloseAt != "") {
 				t.Errorf("%+v, for %v", s, deleting[0])

@@ -170,7 +170,7 @@ func TestRequesterIsRecorded(t *testing.T) {
 		// Cognito's client credentials, and another issuer's.
 		{claims(map[string]string{"client_id": "client", "sub": "client", "scope": "dcv-session-manager/sm_scope"}), "client"},
 		{claims(map[string]string{"azp": "client", "sub": "client@clients", "scope": "desktops"}), "client@clients"},
-		// A user's token says whom the client speaks for.
+		// A user's token names the user.
 		{claims(map[string]string{"client_id": "client", "sub": "subject"}), "subject"},
 		{claims(map[string]string{"client_id": "client", "sub": "subject", "username": "name"}), "name"},
 		{claims(map[string]string{"client_id": "client", "sub": "", "username": ""}), "client"},
@@ -189,7 +189,7 @@ func TestRequesterIsRecorded(t *testing.T) {
 	}
 }
 
-// The ID in the answer is the one in the log and in the record.
+// The answer, the log and the record have the same request ID.
 func TestRequestIsNamedAlikeEverywhere(t *testing.T) {
 	a := newAPI(t)
 	a.post(`[{"SessionId":"SessionId123","Owner":"user1"}]`)

@@ -1,6 +1,6 @@
-// Package deletesessions is the function behind POST /deleteSessions: it turns
-// requests into requests of the domain, and the domain's answers into the bytes
-// that Session Manager's clients expect.
+// Package deletesessions is the function behind POST /deleteSessions: it converts
+// requests to requests of the domain, and the domain's answers to the bytes that
+// Session Manager's clients expect.
 package deletesessions
 
 import (
@@ -27,7 +27,7 @@ type Settings struct {
 	Defaults  Defaults
 }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable:  env.Text("SESSIONS_TABLE"),
@@ -45,7 +45,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Table          session.Table
 	Getter         session.Getter
@@ -99,7 +99,7 @@ type deleteAnswer = httpapi.BatchAnswer[successful, unsuccessful]
 type successful struct {
 	SessionID string        `json:"SessionId"`
 	State     session.State `json:"State"`
-	// CloseAt is there only for entries with a field that Session Manager has not.
+	// CloseAt is only in answers to entries with a field that Session Manager does not have.
 	CloseAt string `json:"CloseAt,omitempty"`
 	Session *hit   `json:"Session,omitempty"`
 }
@@ -110,7 +110,7 @@ type unsuccessful struct {
 	Session       *hit   `json:"Session,omitempty"`
 }
 
-// hit is what an entry of a dry run would hit.
+// hit is the session that an entry of a dry run would delete.
 type hit struct {
 	State            session.State `json:"State"`
 	HostID           string        `json:"HostId"`
@@ -157,7 +157,7 @@ func (h *Handler) answer(ctx context.Context, req events.APIGatewayV2HTTPRequest
 	return out.Respond(log)
 }
 
-// delete carries the request out; its answers name no sessions.
+// delete carries out the request; its answers do not describe sessions.
 func (h *Handler) delete(ctx context.Context, req session.Request) ([]session.DryAnswer, error) {
 	answers, err := h.Deleter.Delete(ctx, req)
 	all := make([]session.DryAnswer, len(answers))
@@ -167,7 +167,7 @@ func (h *Handler) delete(ctx context.Context, req session.Request) ([]session.Dr
 	return all, err
 }
 
-// hitOf is nil for entries without a session of their owner, and outside of dry
+// hitOf returns nil for entries without a session of their owner, and outside of dry
 // runs.
 func hitOf(a session.DryAnswer) *hit {
 	if a.Session == nil {

@@ -10,8 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Defaults are the stack's for entries that have no grace period, or no message,
-// of their own.
+// Defaults are the stack's grace period and message for entries without their own.
 type Defaults struct {
 	GracePeriod time.Duration
 	Message     string
@@ -40,17 +39,17 @@ func parseEntries(body []byte, maxBatch int, defaults Defaults) ([]session.Entry
 	return entries, faults
 }
 
-// maxNotices is how many different texts one request may have hosts show: each is a
-// command of its own.
+// maxNotices is how many different texts one request may have, since each is a separate
+// command.
 const maxNotices = 16
 
-// A notice is what the text that users read depends on.
+// A notice is the values on which the text for users depends.
 type notice struct {
 	message     string
 	gracePeriod time.Duration
 }
 
-// A parsedEntry is an entry, and which of it is its own, not the stack's.
+// A parsedEntry is an entry, with the fields that are its own, not the stack's defaults.
 type parsedEntry struct {
 	session.Entry
 	ownGracePeriod, ownMessage bool
@@ -74,7 +73,7 @@ func parseEntry(fields *httpapi.EntryFields, defaults Defaults) (e parsedEntry) 
 		e.GracePeriod = defaults.GracePeriod
 	}
 	switch {
-	case fields.Faulty("GracePeriodSeconds"): // which one was meant is not known
+	case fields.Faulty("GracePeriodSeconds"): // it is not known which one was meant
 	case e.Force && e.GracePeriod > 0:
 		fields.Fault("GracePeriodSeconds", "contradicts Force, which ends the session immediately")
 	case e.GracePeriod == 0 && e.Message != "":
@@ -85,7 +84,7 @@ func parseEntry(fields *httpapi.EntryFields, defaults Defaults) (e parsedEntry) 
 	return e
 }
 
-// into has what is parsed kept.
+// into returns a parser that stores the parsed text.
 func into(text *string, parse func(json.RawMessage) (text, fault string)) func(json.RawMessage) (fault string) {
 	return func(raw json.RawMessage) (fault string) {
 		*text, fault = parse(raw)
@@ -93,10 +92,10 @@ func into(text *string, parse func(json.RawMessage) (text, fault string)) func(j
 	}
 }
 
-// contradictions are the faults of entries for the same session and owner, which
-// are one deletion, that ask for different ones. What counts is what they say, so
-// that it does not depend on the stack's defaults whether a request is good. Of
-// entries that have faults, it is not known what they say.
+// contradictions returns the faults of entries for the same session and owner, which
+// are one deletion, and differ. It compares the entries without the stack's defaults,
+// so that these do not decide whether a request is valid. It ignores fields with
+// faults.
 func contradictions(entries []parsedEntry, known []httpapi.Fault) (faults []httpapi.Fault) {
 	faulty := map[int]bool{}
 	for _, f := range known {
@@ -126,7 +125,7 @@ func contradictions(entries []parsedEntry, known []httpapi.Fault) (faults []http
 	return faults
 }
 
-// differences are the fields in which two entries differ, except for Force.
+// differences returns the fields in which two entries differ, except Force.
 func differences(a, b parsedEntry) (fields []string) {
 	differ := func(field string, differ bool) {
 		if differ {

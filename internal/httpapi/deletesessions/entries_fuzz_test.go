@@ -14,8 +14,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// What is read as entries is what any other reader of JSON reads, and the
-// faults name places that are there.
+// Entries are read as by any other reader of JSON, and the faults name existing places.
 func FuzzEntries(f *testing.F) {
 	for _, body := range []string{
 		"", "[]", "null", "{}", "[null]", "[[[[", "[{}]", "[1e999]", "[] []", "\ufeff[]", "[\"\xff\"]",

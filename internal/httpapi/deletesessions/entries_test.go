@@ -43,8 +43,8 @@ func TestFieldsOfGracePeriodsAndPreconditions(t *testing.T) {
 	}
 }
 
-// The stack's default makes no fault: Force ignores it, a message alone uses it, and 0
-// is none.
+// The stack's default never makes a fault: Force ignores it, a message alone uses it,
+// and 0 is none.
 func TestDefaultsAreForEntriesWithoutTheirOwn(t *testing.T) {
 	defaults := Defaults{GracePeriod: 5 * time.Minute, Message: "The stack's"}
 	for fields, want := range map[string]session.Entry{
@@ -133,7 +133,7 @@ func TestFaultsOfGracePeriodsAndPreconditions(t *testing.T) {
 			want[i] = "1 " + f
 		}
 		_, faults := parse(Defaults{}, `"HostId":"h"`, fields)
-		// The first entry asks for something else, but of the second it is not known what.
+		// The first entry differs, but the second has a fault, so it is not known what it asks for.
 		wanted(t, fields, faults, want...)
 	}
 }
@@ -154,8 +154,8 @@ func TestDefaultsMakeNoFault(t *testing.T) {
 	}
 }
 
-// Entries for one session are one deletion: of two that ask for different ones nobody
-// knows which was meant, whatever the stack's defaults are.
+// Entries for one session are one deletion: if two differ it is not known which was
+// meant, with any defaults of the stack.
 func TestEntriesForOneSessionAskForTheSame(t *testing.T) {
 	for _, defaults := range []Defaults{{}, {GracePeriod: 10 * time.Minute, Message: "m"}} {
 		for _, tc := range []struct{ a, b, differs string }{
@@ -184,7 +184,7 @@ func TestEntriesForOneSessionAskForTheSame(t *testing.T) {
 	wanted(t, "others", faults, []string{}...)
 }
 
-// However many faults a body has, the answer is one that Lambda takes: at most 6 MB.
+// With any number of faults the answer is within Lambda's limit of 6 MB.
 func TestAllFaultsFitIntoTheAnswer(t *testing.T) {
 	const most = 3000 // MaxBatchSize at most
 	long := `"` + strings.Repeat("_", 100)
@@ -196,7 +196,7 @@ func TestAllFaultsFitIntoTheAnswer(t *testing.T) {
 	}
 }
 
-// Each text is a command of its own.
+// Each text is a separate command.
 func TestOneRequestHasFewMessages(t *testing.T) {
 	body := func(n int, fields string) []byte {
 		var entries []string

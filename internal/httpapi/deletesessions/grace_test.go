@@ -39,14 +39,15 @@ func TestGracePeriodIsRecordedAndAnswered(t *testing.T) {
 			t.Errorf("%s: %v", attr, r[attr])
 		}
 	}
-	// The close time that holds is told to whoever asks.
+	// The answer has the valid close time.
 	a.answers(`[{"SessionId":"SessionId123","Owner":"user1","GracePeriodSeconds":1200}]`, 200, successfully(waits))
 	a.answers(`[{"SessionId":"SessionId123","Owner":"user1","GracePeriodSeconds":600},{"SessionId":"SessionId123","Owner":"user1","GracePeriodSeconds":600}]`, 200,
 		successfully(waits, waits))
 }
 
-// Promise 7, and the contract of Session Manager: without the new fields the answer has
-// none either, whatever the stack's defaults, and whatever the deletion waits for.
+// Promise 7, and the contract of Session Manager: without new fields in the entry the
+// answer has none either, with any defaults of the stack, and also if the deletion
+// waits.
 func TestAnswersWithoutNewFieldsAreAsEver(t *testing.T) {
 	for _, fields := range []string{``, `,"Force":true`, `,"Force":false,"GracePeriodSeconds":null,"Message":null,"Reason":null,"HostId":null,"CreationTime":null`} {
 		for _, defaults := range []deletesessions.Defaults{{}, {GracePeriod: 10 * time.Minute, Message: "The stack's"}} {
@@ -76,7 +77,7 @@ func TestStacksGracePeriodHoldsForEntriesWithoutOne(t *testing.T) {
 			t.Errorf("%s: %s, closed at %v, %q", fields, s.State, s.CloseAt, s.Message)
 		}
 	}
-	// An entry that is forced, next to one that is not, is one deletion without any.
+	// A forced entry and one that is not are one deletion without a grace period.
 	a := newAPI(t)
 	a.Defaults.GracePeriod = 10 * time.Minute
 	a.answers(`[{"SessionId":"SessionId123","Owner":"user1"},{"SessionId":"SessionId123","Owner":"user1","Force":true}]`, 200, successfully(deleting, deleting))
@@ -85,8 +86,8 @@ func TestStacksGracePeriodHoldsForEntriesWithoutOne(t *testing.T) {
 	}
 }
 
-// Promises 4 and 5: a precondition that does not hold is told to the owner, and to
-// nobody else; nothing is changed.
+// Promises 4 and 5: a failed precondition is told only to the owner, and nothing
+// changes.
 func TestPreconditionsAreToldToTheOwnerOnly(t *testing.T) {
 	for fields, want := range map[string]string{
 		`"HostId":"i-0"`: unsuccessfully("The session is on host i-0123456789abcdef0, not on i-0. Nothing was changed."),
@@ -138,8 +139,8 @@ func TestDryRunTellsWhenTheSessionWouldBeClosed(t *testing.T) {
 	}
 }
 
-// What the parser takes, the contract allows; and what it refuses of the fields by
-// themselves, the contract forbids.
+// The contract allows what the parser accepts, and forbids the values of single fields
+// that it refuses.
 func TestContractAndParserAgreeOnValues(t *testing.T) {
 	values := map[string][]string{
 		"GracePeriodSeconds": {`0`, `-0`, `1`, `59`, `60`, `60.0`, `60.5`, `6e1`, `86400`, `86401`, `-60`, `"60"`, `true`, `null`, `[60]`, `1e9`},

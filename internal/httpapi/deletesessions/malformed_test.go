@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// faults posts a body that is none, and checks that nothing is called for it.
+// faults posts a malformed body, and checks that no call is made.
 func (a *api) faults(req events.APIGatewayV2HTTPRequest) []httpapitest.Wrong {
 	a.t.Helper()
 	resp := a.serve(req)
@@ -84,7 +84,7 @@ func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
 		{`[{"SessionId":"s\n","Owner":"\u007f"}]`, []httpapitest.Wrong{httpapitest.At(0, "SessionId", "has a control character"), httpapitest.At(0, "Owner", "has a control character")}},
 		{`[{"SessionId":"s","Owner":"a\u0085"}]`, []httpapitest.Wrong{httpapitest.At(0, "Owner", "has a control character")}},
 
-		// All of them in one request, right entries next to wrong ones.
+		// All faults in one request, with valid entries between them.
 		{`[{` + ok + `}, {}, {"SessionId":"","Owner":7,"Force":"yes"}, {` + ok + `}, "s"]`, []httpapitest.Wrong{
 			httpapitest.At(1, "SessionId", "is missing"), httpapitest.At(1, "Owner", "is missing"),
 			httpapitest.At(2, "SessionId", "is empty"), httpapitest.At(2, "Owner", "is not a string"), httpapitest.At(2, "Force", "is not true or false"),
@@ -146,8 +146,7 @@ func TestBatchLimit(t *testing.T) {
 	}
 }
 
-// Whatever comes in, the answer is one of the API's, and what is not read as
-// entries does nothing.
+// Every body gets an answer of the API, and a body without entries does nothing.
 func TestAnyBodyHasItsAnswer(t *testing.T) {
 	pieces := rapid.SampledFrom([]string{
 		`[`, `]`, `{`, `}`, `,`, `:`, `"SessionId"`, `"Owner"`, `"Force"`, `"s"`, `""`, `"\ud800"`, `null`, `true`, `7`, "\x00", "\xff", ` `, `[]`,

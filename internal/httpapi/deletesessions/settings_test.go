@@ -33,8 +33,8 @@ func TestDefaultsAreRead(t *testing.T) {
 	}
 }
 
-// A function that refuses its settings answers nobody: what it would refuse, a
-// deployment does.
+// A function that refuses its settings does not start, so a deployment refuses the same
+// values.
 func TestParametersAreWhatTheFunctionTakes(t *testing.T) {
 	values := map[string][]string{
 		"GracePeriodSeconds GRACE_PERIOD_SECONDS": {

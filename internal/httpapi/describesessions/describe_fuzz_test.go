@@ -11,13 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A shownSession is what says which session it is.
+// A shownSession has the fields that identify a session.
 type shownSession struct {
 	ID, Owner string
 	Server    struct{ ID string }
 }
 
-// shown is the sessions of an answer.
+// shown returns the sessions of an answer.
 func shown(t *testing.T, resp events.APIGatewayV2HTTPResponse) (sessions []shownSession, next string) {
 	t.Helper()
 	var answer struct {
@@ -30,8 +30,8 @@ func shown(t *testing.T, resp events.APIGatewayV2HTTPResponse) (sessions []shown
 	return answer.Sessions, answer.NextToken
 }
 
-// Whatever is asked, the answer is 200 with no session outside the query, or
-// 400 and nothing is read.
+// Every request is answered with 200, without a session outside the query, or with 400
+// and nothing is read.
 func FuzzDescribeSessions(f *testing.F) {
 	for _, body := range []string{
 		``, `{}`, `[]`, `{"SessionIds":["b","a","x","b"],"MaxResults":1}`, `{"Filters":[{"Key":"owner","Value":"user1"}],"MaxResults":1}`,
@@ -81,7 +81,7 @@ func FuzzDescribeSessions(f *testing.F) {
 	})
 }
 
-// A token, made up or begun from a good one, only ever moves inside its query.
+// Any token, invented or changed from a valid one, only selects a position within its query.
 func FuzzNextToken(f *testing.F) {
 	f.Add("", "b")
 	f.Add("AQAAAAAAAAAAczE", "\x00")

@@ -90,7 +90,7 @@ func (a *describeAPI) serve(req events.APIGatewayV2HTTPRequest) events.APIGatewa
 	return httpapitest.Serve(a.t, a.Handle, "/describeSessions", req)
 }
 
-// A listing is an answer, read.
+// A listing is a parsed answer.
 type listing struct {
 	status int
 	ids    []string
@@ -117,7 +117,7 @@ func (a *describeAPI) ask(body string) listing {
 	return l
 }
 
-// wants asks, and compares the IDs that come back, all in one page.
+// wants sends a query, and compares the IDs of the answer, which is one page.
 func (a *describeAPI) wants(body string, ids ...string) {
 	a.t.Helper()
 	if got := a.ask(body); got.status != 200 || !slices.Equal(got.ids, ids) || got.next != "" {
@@ -150,7 +150,7 @@ func TestDescribedToTheByte(t *testing.T) {
 }
 
 // Readers of date-time fail on anything else, and then lose the whole page; Go's
-// own time.Parse takes more.
+// time.Parse accepts more.
 func TestTimesThatAreNoneAreLeftOut(t *testing.T) {
 	for text, shown := range map[string]string{
 		"2019-05-13T13:21:19.262883Z": "2019-05-13T13:21:19.262883Z", "2020-03-02T16:08:50Z": "2020-03-02T16:08:50Z",
@@ -169,8 +169,8 @@ func TestTimesThatAreNoneAreLeftOut(t *testing.T) {
 	}
 }
 
-// Research and Engineering Studio does not delete a session that somebody is
-// connected to: it would never learn that this one is gone.
+// Research and Engineering Studio does not delete a session with connected users, so it
+// would never learn that this one is gone.
 func TestNobodyIsConnectedToWhatIsDeleted(t *testing.T) {
 	a := newDescribeAPI(t)
 	a.table.Put(session.Record{"SessionId": "s", "Owner": "o", "State": "DELETED", "NumOfConnections": int64(2)})
@@ -282,7 +282,7 @@ func TestMaxResults(t *testing.T) {
 			"", `,"SessionIds":["a","b","c","d","e"]`, `,"Filters":[{"Key":"tag:DcvFleet","Value":"studio"}]`, `,"Filters":[{"Key":"host","Value":"` + host + `"}]`,
 		} {
 			pages := pages
-			if strings.Contains(ids, "host") { // e does not live
+			if strings.Contains(ids, "host") { // e is not a living session
 				pages = strings.NewReplacer("|e", "", " e", "").Replace(pages)
 			}
 			a := newDescribeAPI(t).somebodys()
@@ -295,7 +295,7 @@ func TestMaxResults(t *testing.T) {
 				}
 				next = `,"NextToken":"` + page.next + `"`
 			}
-			// Whether another page follows a full one that was the last is the table's to know.
+			// The table decides whether an empty page follows a full last one.
 			if text := strings.Join(got, "|"); strings.TrimSuffix(text, "|") != strings.TrimSuffix(pages, "|") {
 				t.Errorf("%s}: %q, want %q", body, text, pages)
 			}
@@ -321,10 +321,10 @@ func TestDefaultPageIsAThousand(t *testing.T) {
 	a.wants(`{"NextToken":"`+page.next+`"}`, "s-1000")
 }
 
-// Lambda takes 6 MB of an answer, and escapes it once more.
+// Lambda's limit for an answer is 6 MB, after it is escaped once more.
 func TestAnswerThatWouldBeTooLongIsParted(t *testing.T) {
 	const lambdas = 6 << 20
-	for letter, records := range map[string]int{"x": 260, `"`: 70, "<": 50} { // longer than the limit by a little each
+	for letter, records := range map[string]int{"x": 260, `"`: 70, "<": 50} { // each a little longer than the limit
 		a := newDescribeAPI(t)
 		for n := range records {
 			a.table.Put(session.Listed(session.Session{ID: fmt.Sprintf("s-%03d", n), Owner: "o", HostID: host, Name: strings.Repeat(letter, 24_000)}))

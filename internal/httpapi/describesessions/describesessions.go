@@ -1,5 +1,5 @@
-// Package describesessions is the function behind POST /describeSessions: what is
-// asked for, a page of sessions in Session Manager's shape, and where the next
+// Package describesessions is the function behind POST /describeSessions: it parses the
+// query, and answers a page of sessions in Session Manager's shape, and where the next
 // page begins.
 package describesessions
 
@@ -21,7 +21,7 @@ import (
 // Settings are what template.yaml sets for the function.
 type Settings struct{ SessionsTable, HostsTable, FleetTag, IndexStep string }
 
-// ReadSettings reads them; env keeps what is wrong with them.
+// ReadSettings reads the settings; env collects their faults.
 func ReadSettings(env *awsenv.Environment) Settings {
 	return Settings{
 		SessionsTable: env.Text("SESSIONS_TABLE"), HostsTable: env.Text("HOSTS_TABLE"), FleetTag: env.Text("FLEET_TAG_VALUE"),
@@ -29,7 +29,7 @@ func ReadSettings(env *awsenv.Environment) Settings {
 	}
 }
 
-// Parts are what the function needs from outside.
+// Parts are the function's dependencies.
 type Parts struct {
 	Reader session.Reader
 	Notes  session.HostNotes
@@ -73,7 +73,7 @@ type described struct {
 	LastDisconnectionTime string        `json:"LastDisconnectionTime,omitempty"`
 	NumOfConnections      int64         `json:"NumOfConnections"`
 
-	// Only where the query asks for them: no client of Session Manager knows them.
+	// Only if the query asks for them: clients of Session Manager do not know them.
 	DeletionRequestedAt string               `json:"DeletionRequestedAt,omitempty"`
 	DeletionRequestedBy string               `json:"DeletionRequestedBy,omitempty"`
 	DeletionRequestID   string               `json:"DeletionRequestId,omitempty"`
@@ -103,8 +103,8 @@ type serverAWS struct {
 	EC2InstanceID string `json:"EC2InstanceId"`
 }
 
-// maxAnswerBytes of sessions leave room in what Lambda takes of an answer: 6 MB,
-// the body as a JSON string.
+// maxAnswerBytes of sessions stay within Lambda's limit for an answer: 6 MB, with the
+// body as a JSON string.
 const maxAnswerBytes = 5 << 20
 
 // Handle answers every request with a response and never with an error: an
@@ -138,8 +138,8 @@ func (h *Handler) answer(ctx context.Context, id string, log *slog.Logger, body 
 	return httpapi.Respond(http.StatusOK, out)
 }
 
-// describe is the sessions of a page that one answer has room for, one at
-// least, and where the next page begins.
+// describe returns the sessions of a page that fit in one answer, one at least, and
+// where the next page begins.
 func (h *Handler) describe(page session.Page, details bool) (sessions []json.RawMessage, next string) {
 	sessions = []json.RawMessage{}
 	size := 0
@@ -149,8 +149,7 @@ func (h *Handler) describe(page session.Page, details bool) (sessions []json.Raw
 			d.addDetails(s, page.LastSeenAt[s.ID])
 		}
 		text := json.RawMessage(httpapi.JSON(d))
-		// How long it is inside of Lambda's answer, where quotes and "<" are
-		// escaped once more.
+		// Its length in Lambda's answer, where quotes and "<" are escaped once more.
 		inside, err := json.Marshal(string(text))
 		if err != nil {
 			panic(err) // texts always have a JSON form
@@ -177,8 +176,8 @@ func (h *Handler) describeOne(s session.Session) described {
 		NumOfConnections:      s.NumOfConnections,
 	}
 	if s.State == session.Deleted {
-		// Clients do not delete what somebody is connected to, and would never
-		// learn that it is gone.
+		// Clients do not delete a session with connected users, so they would never learn
+		// that it is gone.
 		d.NumOfConnections = 0
 	}
 	if s.HostID != "" {
@@ -190,8 +189,7 @@ func (h *Handler) describeOne(s session.Session) described {
 	return d
 }
 
-// addDetails adds what the table has of the session's deletion, and when the
-// session was last seen.
+// addDetails adds the session's deletion, and when the session was last seen.
 func (d *described) addDetails(s session.Session, lastSeen time.Time) {
 	d.DeletionRequestedAt = written(s.DeletionRequestedAt)
 	d.DeletionRequestedBy = s.DeletionRequestedBy
@@ -206,22 +204,22 @@ func (d *described) addDetails(s session.Session, lastSeen time.Time) {
 	d.LastSeenTime = written(lastSeen)
 }
 
-// written is a time that the broker wrote, as the table and the announcements have
-// it, or nothing.
+// written formats a time of the broker as in the table and the announcements, or
+// returns "".
 func written(t time.Time) string { return dateTime(session.TimeText(t)) }
 
-// dateTime is a time as its host reported it, in UTC, or nothing: a session that
-// nobody has left yet has the time "", and one that a client cannot read would
-// cost it the whole page.
+// dateTime returns a time as its host reported it, in UTC, or "": a session that no
+// user has left has the time "", and a time that a client cannot parse would fail the
+// whole page.
 func dateTime(reported string) string {
-	// Go also takes an hour of one digit, and a comma before the decimals.
+	// Go also accepts an hour of one digit, and a comma before the decimals.
 	t, err := time.Parse(time.RFC3339, reported)
 	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
 		return ""
 	}
 	seconds, isUTC := strings.CutSuffix(reported, "Z")
 	if utc := t.Format("2006-01-02T15:04:05"); isUTC && (seconds == utc || strings.HasPrefix(seconds, utc+".")) {
-		return reported // to the letter, which names the incarnation
+		return reported // unchanged, since it names the incarnation
 	}
 	return t.Format(time.RFC3339Nano)
 }

@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// deleting is a table with one deletion that is under way.
+// deleting returns a table with one open deletion.
 func deleting(t *testing.T) *describeAPI {
 	a := newDescribeAPI(t)
 	a.table.Put(session.Record{
@@ -26,7 +26,7 @@ func deleting(t *testing.T) *describeAPI {
 
 const deletingShown = `{"Id":"s","Owner":"user1","Server":{"Id":"mi-0123456789abcdef0","Tags":[{"Key":"DcvFleet","Value":"studio"}]},"State":"DELETING","NumOfConnections":0`
 
-// A strict client refuses a field that it does not know.
+// Only on request: a strict client refuses unknown fields.
 func TestDetailsAreShownOnlyToThoseWhoAsk(t *testing.T) {
 	const details = `,"DeletionRequestedAt":"2026-11-23T19:00:00.500Z","DeletionRequestedBy":"1example23456789","DeletionRequestId":"r1",` +
 		`"DeletionReason":"maintenance","CloseAt":"2026-11-23T19:00:29.000Z","Warning":"warned (zenity)",` +
@@ -46,7 +46,7 @@ func TestDetailsAreShownOnlyToThoseWhoAsk(t *testing.T) {
 	}
 }
 
-// What the record lacks is left out, and so is a time that nobody can read.
+// Missing values are left out, and so is a time that cannot be parsed.
 func TestDetailsThatAreNotThereAreLeftOut(t *testing.T) {
 	a := newDescribeAPI(t)
 	a.table.Put(session.Record{
@@ -59,8 +59,8 @@ func TestDetailsThatAreNotThereAreLeftOut(t *testing.T) {
 	}
 }
 
-// The record has the inventory that last changed it; that newer ones had the
-// session, too, its host's note tells.
+// The record has the inventory that last changed it; its host's note shows that newer
+// ones had the session, too.
 func TestLastSeenIsTheNewestInventoryThatHadIt(t *testing.T) {
 	a := newDescribeAPI(t, session.Session{ID: "s", Owner: "user1", HostID: host, FirstSeenAt: now.Add(-time.Hour)})
 	answer := session.HostAnswer{HostID: host, SentAt: now.Add(-time.Minute), At: now, Sessions: 1, Complete: true}

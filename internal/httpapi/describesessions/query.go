@@ -12,17 +12,16 @@ import (
 )
 
 const (
-	// maxResults is the API's own limit of a page, and what a page has if
-	// nothing is said.
+	// maxResults is the API's limit of a page, and the default.
 	maxResults = 1000
 	maxIDs     = 1000
 	maxFilters = 100
 )
 
-// A query is what a request asks for.
+// A query is a parsed request.
 type query struct {
 	session.Query
-	// nothing: its filters exclude each other.
+	// nothing is true if the filters exclude each other.
 	nothing bool
 }
 
@@ -79,7 +78,7 @@ func (p *queryParser) field(fields httpapi.Object, name string, parse func(json.
 	}))
 }
 
-// elements has each element of an array parsed, up to a limit.
+// elements parses each element of an array, up to a limit.
 func (p *queryParser) elements(field string, raw json.RawMessage, limit int, parse func(json.RawMessage) (faults []string)) (fault string) {
 	array, ok := httpapi.Elements(raw)
 	if !ok {
@@ -174,7 +173,7 @@ func parseText(raw json.RawMessage) (text, fault string) {
 }
 
 func (p *queryParser) maxResults(raw json.RawMessage) (fault string) {
-	// A number out of range is an error, too; 1.0 is a whole number.
+	// ParseFloat also fails for a number out of range; 1.0 is a whole number.
 	n, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || n != math.Trunc(n) || n < 1 || n > maxResults {
 		return fmt.Sprintf("is not a whole number from 1 to %d", maxResults)
@@ -183,7 +182,7 @@ func (p *queryParser) maxResults(raw json.RawMessage) (fault string) {
 	return ""
 }
 
-// nextToken comes last: it belongs to all the rest but the limit and the details.
+// nextToken is parsed last, since it depends on all other fields except the limit and the details.
 func (p *queryParser) nextToken(raw json.RawMessage) (fault string) {
 	token, fault := parseText(raw)
 	if fault != "" || token == "" || len(p.faults) > 0 {

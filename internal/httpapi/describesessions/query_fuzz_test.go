@@ -12,8 +12,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// What is read as a query, any other reader of JSON reads. What it takes it takes again when another has written
-// it.
+// A query is read as by any other reader of JSON, and is also accepted after another program has written it.
 func FuzzQuery(f *testing.F) {
 	for _, body := range []string{
 		"", " ", "{}", "null", "\vnull", "[]", "{{", `{"a":1}{`, `{"SessionIds":["a","b","a"],"MaxResults":2}`,

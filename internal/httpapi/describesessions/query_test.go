@@ -117,16 +117,16 @@ func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
 
 const ofUser1 = `"Filters":[{"Key":"owner","Value":"user1"}]`
 
-// loose is another base64 text of the same bytes: its last letter has bits that
-// stand for nothing.
+// loose returns another base64 text of the same bytes: its last letter has unused bits
+// that are set.
 func loose(token string) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(token) - 1
 	return token[:last] + letters[strings.IndexByte(letters, token[last])+1:][:1]
 }
 
-// The owner and the IDs are always the request's own: a token, whoever made it,
-// shows nothing but what the request asks for.
+// The owner and the IDs are always those of the request: no token shows sessions
+// outside the request.
 func TestTokensStayInsideTheQuery(t *testing.T) {
 	a := newDescribeAPI(t).somebodys()
 	token := a.ask(`{"MaxResults":1,` + ofUser1 + `}`).next
@@ -205,16 +205,15 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 	}
 }
 
-// A walk over pages goes on while the stack is updated: these are tokens that the
-// first release gave.
+// A client reads pages while the stack is updated: these are tokens of the first
+// release.
 func TestTokensOfOlderBrokersAreTaken(t *testing.T) {
 	a := newDescribeAPI(t).somebodys()
 	a.wants(`{"NextToken":"AWQFCrnbx9piYg"}`, "c", "d", "e")
 	a.wants(`{"NextToken":"AbOtnFZCyUe7YQ",`+ofUser1+`}`, "c", "e")
 }
 
-// Whatever comes in, the answer is one of the API's, and nobody else's sessions
-// are in it.
+// Every query gets an answer of the API, without sessions of other owners.
 func TestAnyQueryHasItsAnswer(t *testing.T) {
 	pieces := rapid.SampledFrom([]string{
 		`{`, `}`, `[`, `]`, `,`, `:`, `"SessionIds":`, `["a","b"]`, `"Filters":`, `[{"Key":"owner","Value":"user1"}]`, `"Details":`, `true`, `"MaxResults":`, `1`, `1e999`, `-0`,

@@ -10,32 +10,32 @@ import (
 	"unicode/utf8"
 )
 
-// A NextToken is base64url of: the version, a checksum of the query, and the ID
-// after which the page begins. It needs no secret. What is asked for is always
-// the request's own: a token that was made up can only begin elsewhere in it.
+// A NextToken is base64url of: the version, a checksum of the query, and the ID after
+// which the page begins. It needs no secret: the request alone decides about the query,
+// and an invented token can only begin at another position in it.
 const (
 	tokenVersion = 1
 	sumBytes     = 8
-	// maxTokenIDBytes is what a sort key may have, as the ID is one by owner
+	// maxTokenIDBytes is the limit of a sort key, which the ID is in the index by owner
 	// (DynamoDB developer guide, "Service, account, and table quotas").
 	maxTokenIDBytes = 1024
 	maxTokenChars   = 2048
 )
 
-// token is the NextToken of the page that begins after the ID.
+// token returns the NextToken of the page that begins after the ID.
 func (q query) token(after string) string {
 	text := append([]byte{tokenVersion}, q.sum()...)
 	return base64.RawURLEncoding.EncodeToString(append(text, after...))
 }
 
-// place is the ID after which the page of the token begins.
+// place returns the ID after which the page of the token begins.
 func (q query) place(token string) (after, fault string) {
 	if len(token) > maxTokenChars {
 		return "", fmt.Sprintf("is longer than %d characters", maxTokenChars)
 	}
 	const unknown = "is not a NextToken of this API"
 	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(text) == 0 || strings.ContainsAny(token, "\r\n") { // which Go's base64 overlooks
+	if err != nil || len(text) == 0 || strings.ContainsAny(token, "\r\n") { // Go's base64 ignores line breaks
 		return "", unknown
 	}
 	if text[0] != tokenVersion {
@@ -54,11 +54,11 @@ func (q query) place(token string) (after, fault string) {
 	return string(id), ""
 }
 
-// sum is a checksum of which sessions are asked for; the pages' size, and what
-// is shown of a session, may change.
+// sum returns a checksum of the query's selection; the page size and the details may
+// change between pages.
 func (q query) sum() []byte {
 	text := fmt.Appendf(nil, "%q %q %t", q.IDs, q.Owner, q.nothing)
-	if q.HostID != "" { // tokens of older brokers know no host
+	if q.HostID != "" { // tokens of older brokers have no host
 		text = fmt.Appendf(text, " %q", q.HostID)
 	}
 	sum := sha256.Sum256(text)

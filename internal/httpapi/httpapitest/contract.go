@@ -16,7 +16,7 @@ import (
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
 )
 
-// fields are those of a struct in JSON, and whether they are always there.
+// fields returns the JSON fields of a struct, and whether they are always present.
 func fields(t reflect.Type) map[string]bool {
 	all := map[string]bool{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -26,8 +26,8 @@ func fields(t reflect.Type) map[string]bool {
 	return all
 }
 
-// FieldsAreTheContracts holds the types of an operation's answers, by the names of
-// their schemas, against the contract.
+// FieldsAreTheContracts compares the types of an operation's answers, by the names of
+// their schemas, with the contract.
 func FieldsAreTheContracts(t *testing.T, path string, bodies map[string]any) {
 	t.Helper()
 	doc := contracttest.Document()
@@ -45,7 +45,7 @@ func FieldsAreTheContracts(t *testing.T, path string, bodies map[string]any) {
 			t.Errorf("%s (-contract +code; true: always there):\n%s", name, diff)
 		}
 	}
-	// Nothing in an answer is left out of the list above.
+	// The list above has every schema of an answer.
 	for status, response := range doc.Paths.Value(path).Post.Responses.Map() {
 		for _, name := range named(response.Value.Content["application/json"].Schema) {
 			if _, ok := bodies[name]; !ok {
@@ -55,7 +55,7 @@ func FieldsAreTheContracts(t *testing.T, path string, bodies map[string]any) {
 	}
 }
 
-// named are the schemas that a schema is made of.
+// named returns the schemas that a schema refers to.
 func named(ref *openapi3.SchemaRef) []string {
 	var all []string
 	if ref.Ref != "" {
@@ -70,7 +70,7 @@ func named(ref *openapi3.SchemaRef) []string {
 	return all
 }
 
-// An example is a request of the contract and what the contract says it gets.
+// An example is a request of the contract and its answer there.
 type example struct {
 	name    string
 	request events.APIGatewayV2HTTPRequest
@@ -78,9 +78,9 @@ type example struct {
 	answer  any
 }
 
-// examples are those of an operation: a request's has the name of its
-// answer's. With the answer stand the query, where there is one, and a body
-// that the contract forbids, as text.
+// examples returns the examples of an operation. A request's example has the name of
+// its answer's. The answer's also has the query, if there is one, and a body that the
+// contract forbids, as text.
 func examples(t *testing.T, path string) []example {
 	t.Helper()
 	var all []example
@@ -125,8 +125,8 @@ func requestOf(e *openapi3.ExampleRef, body string) events.APIGatewayV2HTTPReque
 	return req
 }
 
-// ExamplesAreAnswered holds what the operation answers to the contract's examples
-// against their answers there.
+// ExamplesAreAnswered compares the operation's answers to the contract's examples with
+// the answers there.
 func ExamplesAreAnswered(t *testing.T, path string, serve func(*testing.T, events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse) {
 	t.Helper()
 	tested := 0

@@ -9,14 +9,14 @@ import (
 	"dcv-session-broker/internal/httpapi"
 )
 
-const largestBody = 6 << 20 // that the gateway lets through
+const largestBody = 6 << 20 // the gateway's limit
 
 // Fill repeats a text up to the size of the largest body.
 func Fill(before, text, after string) string {
 	return before + strings.Repeat(text, (largestBody-len(before)-len(after))/len(text)) + after
 }
 
-// Fields are as many as there is room for, each with a name of its own.
+// Fields returns as many fields as fit, each with another name.
 func Fields(before, after string) string {
 	var b strings.Builder
 	b.WriteString(before)
@@ -26,8 +26,7 @@ func Fields(before, after string) string {
 	return b.String() + `"end":1` + after
 }
 
-// allocated is how many bytes are taken while f runs, those freed meanwhile
-// included.
+// allocated returns how many bytes f allocates, including those freed meanwhile.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -36,8 +35,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TakesLittleMemory checks that reading a hostile body takes little, and that its
-// sender is told the fault.
+// TakesLittleMemory checks that parsing a hostile body takes little memory, and that
+// the answer names the fault.
 func TakesLittleMemory(t *testing.T, name, text, fault string, parse func(body []byte) []httpapi.Fault) {
 	t.Helper()
 	body := []byte(text)

@@ -1,6 +1,5 @@
-// Package httpapitest is what the tests of the API's functions have in common:
-// requests are made as Lambda makes them, and each answer is held against the
-// contract.
+// Package httpapitest is the common part of the tests of the API's functions: it makes
+// requests as Lambda does, and checks each answer against the contract.
 package httpapitest
 
 import (
@@ -27,7 +26,7 @@ const RequestID = "0d2f1c9e-6c1b-4a57-9d6e-2f6f3b1c7a10"
 // A Handle is a function's handler.
 type Handle func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
-// Serve does what Lambda does, and holds the answer against the contract.
+// Serve calls the handler as Lambda does, and checks the answer against the contract.
 func Serve(t *testing.T, handle Handle, path string, req events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	t.Helper()
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: RequestID})
@@ -45,7 +44,7 @@ func Serve(t *testing.T, handle Handle, path string, req events.APIGatewayV2HTTP
 	return resp
 }
 
-// keepsTheContract holds a request and its answer against the contract.
+// keepsTheContract checks a request and its answer against the contract.
 func keepsTheContract(t *testing.T, path string, req events.APIGatewayV2HTTPRequest, resp events.APIGatewayV2HTTPResponse) {
 	t.Helper()
 	query := url.Values{}
@@ -84,7 +83,7 @@ func At(index int, field, reason string) Wrong { return Wrong{&index, field, rea
 // Body is a fault of the body as a whole.
 func Body(reason string) Wrong { return Wrong{nil, "body", reason} }
 
-// GoWords: "..." in a reason stands for words that are encoding/json's.
+// GoWords compares reasons; "..." stands for words of encoding/json.
 var GoWords = cmp.Comparer(func(a, b string) bool {
 	for _, pair := range [][2]string{{a, b}, {b, a}} {
 		if before, after, ok := strings.Cut(pair[0], "..."); ok {
@@ -107,7 +106,7 @@ func Sample(t *testing.T, name string) (req events.APIGatewayV2HTTPRequest) {
 	return req
 }
 
-// Encoded is a request whose body API Gateway has put into base64.
+// Encoded returns a request whose body API Gateway has encoded in base64.
 func Encoded(body string) events.APIGatewayV2HTTPRequest {
 	return events.APIGatewayV2HTTPRequest{Body: base64.StdEncoding.EncodeToString([]byte(body)), IsBase64Encoded: true}
 }

@@ -1,5 +1,5 @@
-// Package contracttest holds requests and answers against the contract. It is
-// for tests: what it is made of must not get into a function.
+// Package contracttest checks requests and answers against the contract. It is for
+// tests: its dependencies must not get into a function.
 package contracttest
 
 import (
@@ -19,8 +19,8 @@ import (
 	"dcv-session-broker/internal/httpapi/contract"
 )
 
-// Document is the contract, read and checked: its own rules, and each example
-// against its schema. Nobody may change it.
+// Document returns the contract, parsed and checked, with each example against its
+// schema. It must not be modified.
 var Document = sync.OnceValue(load)
 
 func load() *openapi3.T {
@@ -34,8 +34,8 @@ func load() *openapi3.T {
 	return doc
 }
 
-// strict is the contract with nothing left open in answers: to a client a field
-// that it does not name is no fault, but here it is.
+// strict returns the contract without additional fields in answers: a client accepts
+// unknown fields, but here they are a fault.
 var strict = sync.OnceValue(func() *openapi3.T {
 	doc := load()
 	for name, schema := range doc.Components.Schemas {
@@ -49,7 +49,7 @@ var strict = sync.OnceValue(func() *openapi3.T {
 
 var ofRequests = map[string]bool{"DeleteSessionRequestData": true, "CancelDeletionRequestData": true, "DescribeSessionsRequestData": true, "KeyValuePair": true}
 
-// Routes are the contract's, as "METHOD /path".
+// Routes returns the contract's routes, as "METHOD /path".
 func Routes() []string {
 	var all []string
 	for path, item := range Document().Paths.Map() {
@@ -69,17 +69,16 @@ type Exchange struct {
 	Answer              []byte
 }
 
-// Check is an error if the answer is none that the contract allows, or if the
-// request is one that the contract forbids and has been granted. What is no
-// route of the contract's is not looked at, and neither is the request's
-// Content-Type: the functions do without, so that curl -d works.
+// Check returns an error if the contract does not allow the answer, or if it forbids
+// the request and that was granted. It ignores other routes, and the request's
+// Content-Type, which the functions do not need, so that curl -d works.
 func Check(e Exchange) error {
 	item := strict().Paths.Value(e.Path)
 	if item == nil || item.GetOperation(e.Method) == nil {
 		return nil
 	}
 	body := bytes.TrimPrefix(e.Request, []byte("\ufeff")) // a byte order mark is ignored
-	body = bytes.Trim(body, " \t\r\n")                    // what is blank is no body
+	body = bytes.Trim(body, " \t\r\n")                    // a blank body counts as none
 	r, err := http.NewRequest(e.Method, "http://broker"+e.Path+"?"+e.Query, bytes.NewReader(body))
 	if err != nil {
 		return err
