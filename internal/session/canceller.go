@@ -15,10 +15,10 @@ type CancelRequest struct {
 	Entries []CancelEntry
 }
 
-// A CancelEntry asks for the deletion of one session to be taken back.
+// A CancelEntry asks for the cancel of one session's deletion.
 type CancelEntry struct {
 	SessionID, Owner string
-	// DeletionRequestID is the deletion's own, where not empty: no other is meant.
+	// DeletionRequestID, if not empty, is the request of the deletion that is meant.
 	DeletionRequestID string
 }
 
@@ -39,10 +39,10 @@ type Canceller struct {
 	Log      *slog.Logger
 }
 
-// Cancel gives each session the state that it had before its deletion, tells
-// whoever was warned, and answers each entry once, in the order of the request. On a
-// session that lives without a deletion it is a success, too: no write of a request
-// from before it lands.
+// Cancel restores each session's state before its deletion, tells users who were
+// warned, and answers each entry once, in the order of the request. For a living
+// session without a deletion it is a success, too: no write of an earlier request lands
+// afterwards.
 //
 // ErrTableDown means that nothing could be read or written.
 func (c *Canceller) Cancel(ctx context.Context, req CancelRequest) ([]CancelAnswer, error) {
@@ -137,9 +137,9 @@ type cancellation struct {
 	reason string  // why it failed, for the caller
 	cause  error   // the same, for the log
 	done   bool
-	// notice takes back what the user was told, if the write lands.
+	// notice tells the user that the session stays, if the write lands.
 	notice *Notice
-	// mayLand: a write had no answer, so that nobody can say that nothing was changed.
+	// mayLand is true if a write had no answer, so that it is not known whether it changed the record.
 	mayLand bool
 }
 
@@ -172,12 +172,12 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 	case cn.seen == nil, s.Owner != cn.Owner:
 		cn.fail(NotFound, nil)
 		return
-	case s.CancelledBy == requestID: // our write, whose answer was lost; others may have deleted the session since
+	case s.CancelledBy == requestID: // our write, whose answer was lost; the session may have been deleted again since
 		cn.done = true
 		closing := s.State == Deleting && s.Confirmation == "" || !s.CloseUntil.IsZero()
 		switch {
 		case cn.notice == nil:
-		case closing, s.NoticeID != "": // it is not true any more, or a newer notice takes the older one away
+		case closing, s.NoticeID != "": // the notice is no longer true, or a newer one has replaced it
 			cn.notice = nil
 		default: // the try that landed need not be the last
 			cn.notice.At, cn.notice.VoidAfter = s.NoticeAt, s.NoticeAt.Add(noticeLife)
@@ -200,7 +200,7 @@ func (cn *cancellation) judge(requestID string, now time.Time) {
 		}
 		return
 	}
-	cn.done = !s.CancelledAt.Before(now) // as good as ours: it covers all that was asked before
+	cn.done = !s.CancelledAt.Before(now) // it has the effect of ours: it covers all earlier requests
 }
 
 // apply decides what the answer to a write means.
@@ -209,7 +209,7 @@ func (cn *cancellation) apply(res Result) {
 	switch {
 	case res.Err == nil:
 		cn.done = true
-	case !errors.Is(res.Err, ErrCondition): // else it is read again, and judged by that
+	case !errors.Is(res.Err, ErrCondition): // otherwise the record is read again
 		cn.cause = res.Err
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Cleaner looks after the deletions that have not ended by themselves.
+// A Cleaner processes the deletions that have not ended by themselves.
 type Cleaner struct {
 	Table    Table
 	Index    Index
@@ -28,12 +28,11 @@ type Cleaner struct {
 // duePage is how many records of a shard are handled together.
 const duePage = 250
 
-// ProcessDue handles the deletions whose lease has ended, the longest due
-// first: it shows the confirmed ones to the table's stream once more, gives up
-// those that are too old, and has the hosts of the others close them again, or tell
-// their users of a close time that is still ahead. It
-// returns when nothing is due or its time is nearly up; what is left waits for
-// the next run. Two runs at the same time never take the same deletion.
+// ProcessDue handles the deletions whose lease has ended, the longest due first: it
+// shows the confirmed ones to the table's stream once more, gives up those that are too
+// old, and sends the others' hosts another close command, or another notice if the
+// close time is ahead. It returns when nothing is due or its time is nearly up; the
+// next run goes on. Two runs at the same time never claim the same deletion.
 func (c *Cleaner) ProcessDue(ctx context.Context) error {
 	handled := map[string]bool{}
 	for {
@@ -79,11 +78,10 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 	return due, nil
 }
 
-// round gives each due deletion its write, and sends what it claimed. Hosts that
-// have not confirmed may be gone: EC2 is asked about them in between, for a
-// bounded time, so that whatever it costs to end one host's sessions, the others
-// get their commands. Deletions whose time is up come last: one whose host is
-// gone is over, and is not given up.
+// round writes each due deletion, and sends what it claimed. Hosts that have not
+// confirmed may be gone: it asks EC2 about them in between, for a bounded time, so that
+// one host with many sessions does not delay the others' commands. It gives up
+// deletions last: one whose host is gone ends, and is not given up.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	var (
 		unanswered   []string
@@ -119,8 +117,8 @@ func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	c.notify(ctx, waiting, now) // last: what it costs is up to those who ask for grace periods
 }
 
-// write gives each of the due deletions its write, and returns what was claimed, as
-// the write left it.
+// write writes each of the due deletions, and returns the claimed ones as they are
+// after the write.
 func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now time.Time) (claimed []Session) {
 	writes := make([]Write, len(due))
 	for i, r := range due {
@@ -161,8 +159,8 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 	return claimed
 }
 
-// send has the hosts close what was claimed. What is refused keeps its lease,
-// and the reason is noted; EC2 is asked whether those hosts still live.
+// send sends close commands for the claimed deletions. A refused one keeps its lease,
+// and the reason is recorded; EC2 is asked whether its host still exists.
 func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) {
 	if len(attempt.Closings) == 0 {
 		return
@@ -195,8 +193,8 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 	c.checkHosts(ctx, refused)
 }
 
-// notify has the hosts tell the users of deletions that wait. One that is refused keeps
-// its lease: its host is told again.
+// notify sends notices for deletions that wait. A refused one keeps its lease, and its
+// notice is sent again.
 func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) {
 	if len(waiting) == 0 {
 		return
@@ -226,8 +224,8 @@ func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) 
 	c.checkHosts(ctx, refused)
 }
 
-// checkHosts asks EC2 about hosts and ends what ran on those that are gone, all of
-// it for askTime at most: the others wait for their commands. It tells which are gone.
+// checkHosts asks EC2 about hosts and ends the sessions of those that are gone, within
+// askTime, since others wait for their commands. It returns the hosts that are gone.
 func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) (gone map[string]bool) {
 	asking, stop := context.WithTimeout(ctx, askTime)
 	defer stop()

@@ -43,9 +43,8 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	return errs
 }
 
-// Failed makes the reports that a host should have given, except those that it
-// gave: its part of the attempt has ended in some other way than by running the
-// command to its end.
+// Failed returns reports for the sessions of an attempt about which the host has not
+// reported: its part of the attempt has ended without the end of the command.
 func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
 	named := map[string]bool{}
 	for _, r := range given {
@@ -67,10 +66,9 @@ func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string
 	return reports, nil
 }
 
-// recordReports writes what the reports mean, each for the attempt that it answers. A
-// second write follows where the first has shown that the session was removed
-// by force, that the deletion needs another lease, or that the next attempt can come
-// earlier.
+// recordReports writes the result of each report, for the attempt that it answers. It
+// writes a second time if the first write shows that the session was removed by force,
+// that the deletion needs another lease, or that the next attempt can be earlier.
 func recordReports(ctx context.Context, table Table, reports []Report, now time.Time) []Result {
 	type written struct {
 		report      int  // its place
@@ -120,7 +118,7 @@ func recordReports(ctx context.Context, table Table, reports []Report, now time.
 	return results
 }
 
-// An Outcome is what a host says of one session it was to close.
+// An Outcome is a host's result for one session that it was asked to close.
 type Outcome string
 
 const (
@@ -130,8 +128,8 @@ const (
 	// OutcomeExpired: the command came after its VoidAfter; nothing was done.
 	OutcomeExpired Outcome = "expired"
 	OutcomeFailed  Outcome = "failed"
-	// OutcomeUnanswered: the host said nothing; the command was refused, or
-	// could not be delivered or run.
+	// OutcomeUnanswered: the host did not answer; the command was refused, or could not be
+	// delivered or run.
 	OutcomeUnanswered Outcome = "unanswered"
 	// OutcomeInUse: a session that was to be closed for being idle is in use.
 	OutcomeInUse Outcome = "in-use"
@@ -139,7 +137,7 @@ const (
 	OutcomeWarned Outcome = "warned"
 )
 
-// A Report is a host's word about one session of an attempt.
+// A Report is a host's result for one session of an attempt.
 type Report struct {
 	HostID    string // by the sender of the report, not by its text
 	AttemptID string // by the command, not by the host

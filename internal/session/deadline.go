@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// EndEarlier is ctx, but over that long before: what is left of the time is for
-// what has to be done whatever came of the rest. Lambda kills a function at its
-// deadline, and what it had only in memory is lost.
+// EndEarlier returns a context that ends that long before ctx. The rest of the time is
+// for work that must be done in any case: Lambda ends a function at its deadline, and
+// what it had only in memory is lost.
 func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -16,9 +16,8 @@ func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
-// Share is ctx, but over when one of so many that wait has had its share of the
-// time that is left, or the least time that makes sense. What it leaves goes to
-// the others.
+// Share returns a context that ends after one share of the remaining time of ctx, which
+// waiting tasks divide, but not before least. Unused time is left for the others.
 func Share(ctx context.Context, waiting int, least time.Duration) (context.Context, context.CancelFunc) {
 	return Shares(ctx, waiting, 1, least)
 }
@@ -32,8 +31,8 @@ func Shares(ctx context.Context, waiting, shares int, least time.Duration) (cont
 	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(waiting)*time.Duration(shares), least))
 }
 
-// roundTime is kept for one round of cleanup's work: a page of records or hosts,
-// with its writes, its commands, and a question to EC2.
+// roundTime is reserved for one round of cleanup: a page of records or hosts, with its
+// writes, its commands, and a call of EC2.
 const roundTime = 20 * time.Second
 
 // timeFor tells whether ctx has that much time left.

@@ -15,7 +15,7 @@ type Request struct {
 	Entries []Entry
 }
 
-// An Entry asks for one session to be deleted.
+// An Entry asks for the deletion of one session.
 type Entry struct {
 	SessionID string
 	Owner     string
@@ -30,8 +30,7 @@ type Entry struct {
 	Message string
 	// Reason is why the session is ended, for people and the audit trail.
 	Reason string
-	// HostID and CreationTime, where not empty, are preconditions: what must still be
-	// true of the session.
+	// HostID and CreationTime, if not empty, are preconditions.
 	HostID, CreationTime string
 	// AsksCloseAt: the answer says when closing begins.
 	AsksCloseAt bool
@@ -43,13 +42,13 @@ type ForceMode string
 const (
 	// Purge: nothing. A session that still runs is listed again.
 	Purge ForceMode = "purge"
-	// BestEffort: its host is to close it, and that is tried until it answers
-	// or the time to give up; meanwhile it is not listed again.
+	// BestEffort: its host is asked to close it until it answers or until the give-up
+	// time; meanwhile the session is not listed again.
 	BestEffort ForceMode = "best-effort"
 )
 
-// An Answer is what the caller is told of one entry: DELETING, or, if
-// FailureReason is not empty, why nothing was done.
+// An Answer is the answer to one entry: DELETING, or, if FailureReason is not empty,
+// why nothing was done.
 type Answer struct {
 	SessionID     string
 	FailureReason string
@@ -66,28 +65,27 @@ type Deleter struct {
 	Table    Table
 	Closer   SessionCloser
 	Notifier Notifier
-	// GiveUp is how long after its first close attempt a deletion of now on is tried.
+	// GiveUp is how long new deletions are tried after their first close attempt.
 	GiveUp    time.Duration
 	ForceMode ForceMode
-	// RefusedHosts has EC2 asked about hosts that are refused, by somebody else: a
-	// client of EC2 would make every cold start longer.
+	// RefusedHosts notes refused hosts, about which cleanup asks EC2: a client of EC2 here
+	// would make every cold start longer.
 	RefusedHosts RefusedHostNotes
 	Log          *slog.Logger
 }
 
-// answerTime is kept from the end of the request's time for the answer: without
-// one the caller gets the gateway's, which says neither what was done nor when to
-// come again.
+// answerTime is reserved at the end of the request's time for the answer: without one
+// the caller gets the gateway's, which does not say what was done or when to repeat.
 const answerTime = 2 * time.Second
 
-// putBackTime is kept from the end of the request's time for putting refused
-// sessions back.
+// putBackTime is reserved at the end of the request's time for putting refused sessions
+// back.
 const putBackTime = 5 * time.Second
 
-// Delete marks the sessions as DELETING, has their hosts close them, and
-// answers each entry once, in the order of the request. What it answers as
-// DELETING is in the table with a lease, so that whatever happens next the
-// deletion goes on; what it answers with a reason is as it was before.
+// Delete marks the sessions as DELETING, sends their hosts close commands, and answers
+// each entry once, in the order of the request. An entry answered as DELETING is in the
+// table with a lease, so the deletion goes on whatever happens next. An entry answered
+// with a reason has changed nothing.
 //
 // ErrTableDown means that nothing could be recorded: the caller should repeat
 // the whole request.
@@ -118,8 +116,8 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 	return answers, nil
 }
 
-// maxRounds bounds how often a deletion is written again because the record
-// was changed by others, or the answer was lost, between two writes.
+// maxRounds bounds how many times a deletion is written, since another writer changed
+// the record or an answer was lost.
 const maxRounds = 5
 
 // writeMarks brings every deletion into the table, or fails it.
@@ -162,7 +160,7 @@ func (d *Deleter) applyResult(del *deletion, w Write, res Result, req Request) {
 		del.unclear = 0
 		del.refusedByRecord(res.Old != nil, req, d.GiveUp)
 	case errors.Is(res.Err, ErrUnclear) && del.unclear == 0:
-		del.unclear++ // written once more, and judged by the request's ID
+		del.unclear++ // it is written once more; the request's ID shows whose write landed
 	case errors.Is(res.Err, ErrUnclear) || del.unclear > 0:
 		del.fail(reasonUnclear, res.Err)
 	default:
@@ -189,10 +187,10 @@ func (d *Deleter) accepted(del *deletion, w Write, old Record) {
 	}
 }
 
-// SessionCloser is the fleet, as far as closing sessions goes.
+// SessionCloser closes sessions on the fleet's hosts.
 type SessionCloser interface {
-	// Close has the hosts close sessions, as one attempt. It answers each
-	// closing in its place:
+	// Close sends the hosts the close commands of one attempt. The results are in the
+	// order of the closings:
 	//
 	//   - nil: the command was accepted; a Report will follow, or nothing will.
 	//   - a *Refusal: no command was sent to that host, and none will be.
@@ -200,20 +198,20 @@ type SessionCloser interface {
 	Close(ctx context.Context, attempt Attempt) []error
 }
 
-// An Attempt is one try to have hosts close sessions.
+// An Attempt is one try to close sessions on their hosts.
 type Attempt struct {
-	// ID travels with the command out of the hosts' reach, and comes back with
-	// each Report.
+	// ID is part of the command where hosts cannot change it, and comes back with each
+	// Report.
 	ID string
 	// At is when it is made.
 	At       time.Time
 	Closings []Closing
-	// OnSent, if it is there, is told of each closing, by its place, whose command
-	// was taken: its ID, for the log. Several are told of side by side.
+	// OnSent, if set, receives the index of each closing whose command was accepted, and
+	// the command's ID, for the log. It may be called in parallel.
 	OnSent func(closing int, commandID string)
 }
 
-// A Closing has one session closed.
+// A Closing asks a host to close one session.
 type Closing struct {
 	Incarnation
 	// VoidAfter is when the deletion ends by itself; a host that gets the command
@@ -221,8 +219,8 @@ type Closing struct {
 	VoidAfter time.Time
 }
 
-// add adds the closing of a session, as the write of the attempt left it: what came up
-// after its deletion was requested was not meant. tryFor is for records of older brokers.
+// add adds the closing of a session from its record after the attempt's write: a session
+// that started after the request is not meant. tryFor is for records of older brokers.
 func (a *Attempt) add(s Session, tryFor time.Duration) {
 	a.Closings = append(a.Closings, Closing{Incarnation: s.incarnation(), VoidAfter: tryUntil(s, tryFor)})
 }

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// send sends the commands of what was recorded: to close sessions, or to tell the
-// users of those that wait. A refused session goes back to what it was; anything
-// unclear is left to its lease.
+// send sends the commands for the recorded deletions: close commands, or notices for
+// those that wait. A refused session is put back; for an unclear result the lease
+// repeats the command.
 func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, log *slog.Logger) {
 	var closing, waiting []*deletion
 	for _, del := range deletions {
@@ -67,7 +67,7 @@ func (d *Deleter) send(ctx context.Context, req Request, deletions []*deletion, 
 	recordRefusedNotices(ctx, d.Table, warnings, req.At, log)
 }
 
-// close has the hosts close sessions.
+// close sends close commands.
 func (d *Deleter) close(ctx context.Context, req Request, closing []*deletion) {
 	attempt := Attempt{ID: req.ID, At: req.At, OnSent: func(i int, commandID string) { closing[i].commandID = commandID }}
 	for _, del := range closing {
@@ -78,7 +78,7 @@ func (d *Deleter) close(ctx context.Context, req Request, closing []*deletion) {
 	}
 }
 
-// notify has the hosts tell users when their sessions will be closed.
+// notify sends notices with the close time.
 func (d *Deleter) notify(ctx context.Context, waiting []*deletion, now time.Time) {
 	notices := make([]Notice, len(waiting))
 	for i, del := range waiting {
@@ -89,8 +89,8 @@ func (d *Deleter) notify(ctx context.Context, waiting []*deletion, now time.Time
 	}
 }
 
-// allClears are the notices to users who were told of a close time that a forced
-// deletion took away.
+// allClears returns the notices to users who were told of a close time that a forced
+// deletion has removed.
 func allClears(deletions []*deletion, now time.Time) (notices []Notice) {
 	for _, del := range deletions {
 		if was := del.wasWaiting; was != nil {
@@ -100,8 +100,8 @@ func allClears(deletions []*deletion, now time.Time) (notices []Notice) {
 	return notices
 }
 
-// sendAllClear sends notices that take back what users were told. Each is tried once:
-// the message on the screen has an end of its own.
+// sendAllClear sends notices that revoke earlier ones. Each is tried once, since the
+// message on the screen ends by itself.
 func sendAllClear(ctx context.Context, notifier Notifier, notices []Notice, log *slog.Logger) {
 	for i, err := range notifier.Notify(ctx, notices) {
 		log := log.With("SessionId", notices[i].SessionID, "HostId", notices[i].HostID)
@@ -118,10 +118,10 @@ func sendAllClear(ctx context.Context, notifier Notifier, notices []Notice, log 
 	}
 }
 
-// sent notes what became of the deletion's command.
+// sent notes the result of the deletion's command.
 func (del *deletion) sent(err error) { del.step, del.cause, del.ordered = done, err, true }
 
-// answer is what the caller is told of an entry of the deletion.
+// answer returns the answer to an entry of the deletion.
 func (del *deletion) answer(e Entry) Answer {
 	a := Answer{SessionID: e.SessionID, FailureReason: del.reason}
 	if del.reason == "" && e.AsksCloseAt && del.is.Confirmation == "" { // else it is over

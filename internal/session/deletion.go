@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// A deletion is all entries of a request with the same session and owner, and
-// how far it has come.
+// A deletion is all entries of a request with the same session and owner, and their
+// state.
 type deletion struct {
 	Entry
 
 	step   step
 	seen   Session // the record, as the last write found it
 	is     Session // the record, as our write left it
-	mark   Write   // ours, if we made one and know what was there before
+	mark   Write   // ours, if we made one and know the record before it
 	old    Record  // the record before our mark
 	reason string  // why it failed, for the caller
 	cause  error   // the same, for the log
 
 	unclear int // writes without an answer, in a row
-	// mayLand: a mark, or an earlier close time, had no answer, so that nobody can say
-	// of the session that nothing was changed: it may land after all that follows.
+	// mayLand is true if a mark, or an earlier close time, had no answer: it may still
+	// change the session later.
 	mayLand   bool
-	ordered   bool   // its host was to be sent a command
+	ordered   bool   // a command for its host had to be sent
 	commandID string // of the one that was sent
-	// wasWaiting is the record of which a forced deletion took the waiting one away.
+	// wasWaiting is the record of a waiting deletion that a forced one has replaced.
 	wasWaiting *Session
 }
 
-// errNotAsAsked: the deletion was cancelled since, or a precondition does not hold.
+// errNotAsAsked means that the deletion was cancelled since, or a precondition fails.
 var errNotAsAsked = errors.New("the session is not as the entry says")
 
 // A step is what a deletion needs next.
@@ -39,10 +39,10 @@ type step int
 
 const (
 	toMark         step = iota // the session lives, as far as is known
-	toRepeat                   // it is being deleted; note that we rely on that
+	toRepeat                   // it is being deleted; note that the caller was answered so
 	toClaim                    // it is being deleted, and the last attempt failed
-	toBringForward             // it waits for its close time, which is to be earlier
-	toSend                     // recorded; its host is to close it, or to tell its users
+	toBringForward             // it waits for its close time, which must be moved to an earlier one
+	toSend                     // recorded; its host must be sent a close command or a notice
 	done                       // DELETING, or failed with a reason
 )
 
@@ -79,8 +79,8 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	case !exists || s.Owner != del.Owner:
 		del.fail(NotFound, nil)
 	case ours && toBeClosed && s.sendable(req.ID, del.GracePeriod):
-		// Our own write, whose first answer was lost. What the record was
-		// before is lost too, so it cannot be put back.
+		// Our own write, whose first answer was lost. The record before it is not known, so
+		// it cannot be put back.
 		del.step, del.is = toSend, s
 	case ours:
 		del.step, del.is = done, s
@@ -93,7 +93,7 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	case s.State.lives():
 		del.step = toMark // changed since we looked: put back, or listed again
 	case s.Confirmation != "":
-		del.step = done // it is ending; what its host is still to close has a lease
+		del.step = done // it is ending; if its host still has to close it there is a lease
 	case del.Force:
 		del.step = toMark
 	case del.earlierThan(s, req):
@@ -110,9 +110,9 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 	}
 }
 
-// sendable tells whether the command of a request is still to be sent for an open
-// deletion of its own: not if cleanup has sent a newer notice, or has begun to close
-// what the request marked to wait.
+// sendable tells whether a request must still send the command of its own open
+// deletion: not if cleanup has sent a newer notice, or has begun to close a deletion
+// that the request marked to wait.
 func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
 	if s.Waits() {
 		return s.NoticeID == noticeAttempt(requestID)
@@ -126,8 +126,8 @@ func (del *deletion) earlierThan(open Session, req Request) bool {
 	return open.Waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
 }
 
-// notAsAsked is the reason where the deletion was cancelled since the request, or
-// where a precondition does not hold of the record.
+// notAsAsked returns the reason if the deletion was cancelled since the request, or if
+// a precondition fails.
 func (del *deletion) notAsAsked(req Request) (reason string) {
 	switch s := del.seen; {
 	case !s.CancelledAt.Before(req.At) && !s.CancelledAt.IsZero():
@@ -140,10 +140,9 @@ func (del *deletion) notAsAsked(req Request) (reason string) {
 	return ""
 }
 
-// predict is what the deletion's writes would come to, and which CloseAt the record
-// would have: toSend where a refusal of its host would take the mark back. An open
-// deletion is never taken back, and a forced one asks nobody, or does not depend on
-// the answer.
+// predict sets the step and the CloseAt that the deletion's writes would lead to:
+// toSend if a refusal of its host would put the mark back. An open deletion is never
+// put back, and a forced one does not depend on a host's answer.
 func (del *deletion) predict(req Request) {
 	switch s := del.seen; {
 	case del.step == done:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Reader reads records for those who ask for them.
+// Reader reads records for queries.
 type Reader interface {
 	Getter
 	HostIndex
@@ -89,9 +89,9 @@ type Page struct {
 	Next string
 }
 
-// Describe is a page of what is asked for: in the order of the IDs, if there
-// are any, else in one of the table's own. What meets the query from the first
-// page to the last is shown once.
+// Describe returns a page of a query's sessions: in the order of the IDs, if there are
+// any, otherwise in an order of the table. A session that meets the query during all
+// pages is shown once.
 func (d *Describer) Describe(ctx context.Context, q Query) (Page, error) {
 	page, err := d.page(ctx, q)
 	if err != nil {
@@ -133,8 +133,7 @@ func (d *Describer) page(ctx context.Context, q Query) (Page, error) {
 	return page, nil
 }
 
-// look reads what comes after an ID. Of a session that does not exist there is
-// only its ID.
+// look reads the records after an ID. A session that does not exist has only its ID.
 func (d *Describer) look(ctx context.Context, q Query, after string, limit int) (seen []Session, more bool, err error) {
 	var records []Record
 	switch {
@@ -142,7 +141,7 @@ func (d *Describer) look(ctx context.Context, q Query, after string, limit int) 
 		return d.lookUp(ctx, q.IDs, after, limit)
 	case q.HostID != "":
 		if q.Owner != "" {
-			limit = max(limit, readAhead) // most may be others'
+			limit = max(limit, readAhead) // most may be other owners'
 		}
 		records, more, err = wholeOnHost(ctx, d.Reader, d.Reader, q.HostID, after, limit)
 	case q.Owner != "":
@@ -179,8 +178,9 @@ func (d *Describer) lookUp(ctx context.Context, ids []string, after string, limi
 	return seen, len(some) < len(ids), nil
 }
 
-// shown is the session as it is shown: while its deletion waits for its close time it
-// can be used, and has the state that it had, with the time and the reason.
+// shown returns the session as describeSessions shows it: while its deletion waits for
+// its close time it can be used, and has its earlier state, with the time and the
+// reason.
 func (s Session) shown(now time.Time) Session {
 	if s.Waits() && now.Before(s.CloseAt) {
 		s.State = s.StateBefore
@@ -192,8 +192,8 @@ func (s Session) shown(now time.Time) Session {
 	return s
 }
 
-// inTable is the sessions of those records of the index by-owner, which has not all of
-// them: all as the table has them, or those whose deletion may wait.
+// inTable returns the sessions of records from the index by-owner, which lacks
+// attributes: it reads all of them from the table, or those whose deletion may wait.
 func (d *Describer) inTable(ctx context.Context, shown []Record, all bool) (seen []Session, err error) {
 	var (
 		ids []string

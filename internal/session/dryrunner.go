@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// HostChecker knows which hosts could be asked to close a session.
+// HostChecker checks whether hosts accept commands.
 type HostChecker interface {
 	// Check returns the refusals that a command to those hosts would meet, by
 	// host; the others would take it.
@@ -25,8 +25,8 @@ type DryRunner struct {
 	Log         *slog.Logger
 }
 
-// A DryAnswer is an Answer, and what the entry would hit: nil where there is no
-// such session of its owner.
+// A DryAnswer is an Answer, and the session that the entry would delete: nil if the
+// owner has no such session.
 type DryAnswer struct {
 	Answer
 	Session *Session
@@ -39,7 +39,7 @@ type DryAnswer struct {
 // has lost just then, or one of a large fleet that lacks its tag, may be found
 // out only by a command.
 //
-// ErrTableDown means that nothing can be told.
+// ErrTableDown means that no entry can be answered.
 func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error) {
 	deletions, ofEntry := group(req.Entries)
 	if err := d.read(ctx, deletions); err != nil {

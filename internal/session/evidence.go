@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// evidence is a fact that ends whatever was there before it: a host that is
-// gone, an inventory without the session.
+// evidence is a fact that ends everything before it: a host that is gone, or an
+// inventory without the session.
 type evidence struct {
 	id           string // a UUID: the attempt of what it ends by itself
 	confirmation Confirmation
@@ -24,7 +24,7 @@ func (e evidence) write(ctx context.Context, table Table, writes []Write, log *s
 	return err
 }
 
-// writeOrRead is write, and returns the records that have moved on, as they are.
+// writeOrRead is write, and also returns the current records of those that have changed.
 func (e evidence) writeOrRead(ctx context.Context, table Table, writes []Write, log *slog.Logger) (moved []Record, err error) {
 	var errs []error
 	for i, res := range table.Write(ctx, writes) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Finisher ends what is confirmed. Nothing else writes DELETED.
+// A Finisher ends confirmed deletions. Nothing else writes DELETED.
 type Finisher struct {
 	Table Table
 	Now   func() time.Time

@@ -14,10 +14,9 @@ const lookedUp = 25
 // lives, no deletion that is open. A host that was not heard of for a while may
 // run more than the table has.
 //
-// The index may be a moment behind and still show what has just ended, so all
-// that it shows is looked up. Of sessions that end together the last one
-// therefore finds its host empty. What it does not show yet, a session listed at
-// that moment, is missed.
+// The index may be a moment behind and show sessions that have just ended, so their
+// records are read. So the last of several sessions that end together finds its host
+// empty. A session that is listed at that moment, and not in the index yet, is missed.
 func HostEmpty(ctx context.Context, index Index, getter Getter, hostID string) (bool, error) {
 	for shown, err := range onHost(ctx, index, hostID) {
 		if err != nil {

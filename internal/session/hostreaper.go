@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A HostStatus is what EC2 says of a host.
+// A HostStatus is a host's status in EC2.
 type HostStatus int
 
 const (
@@ -25,16 +25,15 @@ const (
 	Stopping
 )
 
-// Instances knows whether hosts still are.
+// Instances returns whether hosts still exist.
 type Instances interface {
 	// Statuses asks about each of the hosts. owners are the values of the tag
 	// DcvOwner, "" where there is none, of those that it knows.
 	Statuses(ctx context.Context, hostIDs []string) (statuses map[string]HostStatus, owners map[string]string, err error)
 }
 
-// A HostReaper ends what ran on hosts that are gone. Nobody's word is taken for
-// that but EC2's own answer to a question asked now: an event may be late, and
-// the host long started again.
+// A HostReaper ends the sessions of hosts that are gone. Only EC2's answer to a call
+// now decides that: an event may be late, and the host may run again.
 type HostReaper struct {
 	Table     Table
 	Index     Index
@@ -51,11 +50,11 @@ type HostReaper struct {
 // gone tells whether what ran on the host is over.
 func (s HostStatus) gone() bool { return s == Stopped || s == Terminated }
 
-// A HostCheck is what came of asking about one host.
+// A HostCheck is the result for one host.
 type HostCheck struct {
 	Status HostStatus
-	// Err: what follows from the status could not all be written. The host is to
-	// be asked about again.
+	// Err means that not all consequences of the status could be written: ask about the
+	// host again.
 	Err error
 }
 
@@ -64,7 +63,7 @@ type HostCheck struct {
 func (c HostCheck) settled() bool { return c.Err == nil && c.Status != Stopping }
 
 const (
-	// askTime bounds a question to EC2.
+	// askTime bounds a call of EC2.
 	askTime = 8 * time.Second
 	// hostTime bounds the time that what one host has in the table takes from
 	// others.
@@ -118,8 +117,8 @@ func (hr *HostReaper) statuses(ctx context.Context, hostIDs []string) (statuses 
 }
 
 // addIfItHasSessions adds a host that is not known to the Hosts table: if it never
-// answers an inventory, it is then found to be silent. EC2 tells of all instances of
-// the account, and others are nobody's concern.
+// answers an inventory, it is then found to be silent. EC2 sends events of all
+// instances of the account; those without sessions do not matter.
 func (hr *HostReaper) addIfItHasSessions(ctx context.Context, hostID string, now time.Time) error {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
@@ -153,9 +152,9 @@ func (hr *HostReaper) endSessionsOf(ctx context.Context, hostID string, status H
 	return errors.Join(errs...)
 }
 
-// endRecords ends what can be ended of a host's records. One that has moved on since
-// the index showed it, which may be behind, is decided upon once more, as it is. One
-// that has moved on again is an error: what it needs is not known to be written.
+// endRecords ends all of a host's records that can end. A record that differs from the
+// index, which may be behind, is processed once more as it is in the table. One that
+// has changed again is an error.
 func (hr *HostReaper) endRecords(ctx context.Context, end evidence, hostID string, records []Record, sessionsToo bool) error {
 	var errs []error
 	for range 2 {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// HostTable is the Hosts table: when each host last spoke, and was last spoken
-// to.
+// HostTable is the Hosts table: the inventories that were sent, and the hosts' answers.
 type HostTable interface {
 	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
 	// less than SentApart after the last counts as the same.
@@ -56,7 +55,7 @@ func IsHostID(id string) bool {
 	return id != "" && id != FleetKey && !strings.HasPrefix(id, RefusedKeyPrefix)
 }
 
-// SentApart is how far apart two inventories are, at least.
+// SentApart is the least time between two inventories.
 const SentApart = time.Minute
 
 // A HostAnswer is the fact that a host answered an inventory.
@@ -79,13 +78,13 @@ type Silence struct {
 	OwnerTag            OwnerTag
 }
 
-// HostNotes is what the Hosts table has noted of inventories.
+// HostNotes reads what the Hosts table has of inventories.
 type HostNotes interface {
 	// Notes has those of the hosts, which are distinct, that ever answered one.
 	Notes(ctx context.Context, hostIDs []string) (map[string]HostNote, error)
 }
 
-// A HostNote is what a host's inventories have said, by their sending times.
+// A HostNote is the state of a host by its inventories, with their sending times.
 type HostNote struct {
 	// SentAt is the newest, CompleteAt the newest that had all of its sessions.
 	SentAt, CompleteAt time.Time

@@ -18,7 +18,7 @@ type HostLister interface {
 	HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error)
 }
 
-// HostWalk is what the Hosts table keeps for a HostWalker.
+// HostWalk is the part of the Hosts table for a HostWalker.
 type HostWalk interface {
 	// WalkedTo is the host that the last walk came to, "" for the first.
 	WalkedTo(ctx context.Context) (hostID string, err error)
@@ -28,11 +28,11 @@ type HostWalk interface {
 	RecordAsked(ctx context.Context, hostID string, at time.Time) error
 }
 
-// longestWithoutQuestion is how often EC2 is asked about a silent host, at least.
+// longestWithoutQuestion is the longest time between two calls of EC2 about a silent host.
 const longestWithoutQuestion = 6 * time.Hour
 
-// due tells whether EC2 is to be asked now: each time that a host has been silent
-// for twice as long as at the last question, and every six hours.
+// due tells whether EC2 must be asked now: whenever a host has been silent for twice as
+// long as at the last call, and every six hours.
 func (s Silence) due(now time.Time) bool {
 	pause := min(s.AskedAt.Sub(s.AnsweredAt), longestWithoutQuestion)
 	return s.Silent && !now.Before(s.AskedAt.Add(pause))

@@ -2,9 +2,9 @@ package session
 
 import "time"
 
-// An IdleLimit is when hosts close sessions that nobody uses, and whether their users
-// are told before. Closing them marks nothing: it is no deletion, has no CloseAt, and
-// no cancel; whoever uses the session again has it for another such time.
+// An IdleLimit says when hosts close idle sessions, and whether their users are warned
+// before. Idle closing is not a deletion: it has no mark, no CloseAt and no cancel. A
+// user who uses the session again keeps it.
 type IdleLimit struct {
 	After time.Duration
 	// GracePeriod is how long before connected users are told; 0 is not at all.
@@ -13,7 +13,7 @@ type IdleLimit struct {
 	Message string
 }
 
-// IdleRunEvery is how often the schedule has hosts look for idle sessions.
+// IdleRunEvery is how often the schedule sends hosts the command that looks for idle sessions.
 const IdleRunEvery = 5 * time.Minute
 
 // WarnBefore is how long before the limit connected users are told. Within two runs

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An IdleReport is what a host did with the sessions that nobody used.
+// An IdleReport is a host's answer about its idle sessions.
 type IdleReport struct {
 	ID       string // the command's, a UUID
 	HostID   string
@@ -24,9 +24,8 @@ type IdleSession struct {
 	Reason                        string
 }
 
-// An IdleRecorder records the sessions that hosts have closed because nobody used
-// them. Nothing was marked before: until the host says that it closed one, the
-// session is its user's.
+// An IdleRecorder records the sessions that hosts have closed because nobody used them.
+// There is no mark before: until the host reports a close, the user has the session.
 type IdleRecorder struct {
 	Table Table
 	Index Index

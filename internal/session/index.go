@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Index finds records by other things than their ID. It may show a record as
-// it was a moment ago: what is decided by it is written on condition.
+// Index finds records by other attributes than their ID. It may show a record as it was
+// a moment ago, so writes that depend on it are conditional.
 //
-// The table's own indexes show some attributes only, since each index that shows
-// an attribute is written, and paid for, when it changes. WholeIndex shows all:
-// what an index lacks would be taken for what the record lacks.
+// The table's own indexes show only some attributes, since a change of an attribute is
+// a paid write in each index that shows it. WholeIndex shows all: otherwise an
+// attribute that the index lacks would count as missing in the record.
 type Index interface {
 	// Due lists records of a shard whose NextAttemptAt is not after now, the
 	// longest due first, at most limit of them.
@@ -27,8 +27,8 @@ type HostIndex interface {
 	OnHost(ctx context.Context, hostID, after string, limit int) (records []Record, more bool, err error)
 }
 
-// hostPage is how many records of a host are in memory at one time. A host that
-// does well has fewer.
+// hostPage is how many records of a host are in memory at one time. A normal host has
+// fewer.
 const hostPage = 250
 
 // onHost lists all records that live on a host, page by page. An error is the
@@ -54,15 +54,14 @@ func onHost(ctx context.Context, index Index, hostID string) iter.Seq2[[]Record,
 	}
 }
 
-// What the table's indexes show of a record, in addition to the keys of the table and the
-// index.
+// The attributes that the table's indexes show, in addition to the keys of the table and
+// the index.
 var (
-	// AttrsByLease is what OpenDeletionGauge counts by. Nothing of it changes when a
-	// deletion is confirmed.
+	// AttrsByLease are for OpenDeletionGauge. A confirmation changes none of them.
 	AttrsByLease = []string{AttrState, AttrDeletionRequestedAt, AttrAttempts, AttrCloseAt, AttrClosingSince}
-	// AttrsByHost is all that a READY session has: what inventories compare and rules
-	// decide by. Of what deletions change there is State alone, by which WholeIndex
-	// knows which records to read.
+	// AttrsByHost are all attributes of a READY session, which inventories compare and
+	// rules use. Of the attributes that deletions change there is only State, which shows
+	// WholeIndex which records to read.
 	AttrsByHost = []string{
 		AttrOwner, AttrHostID, AttrDCVSessionID, AttrName, AttrType, AttrCreationTime, AttrNumOfConnections, AttrLastDisconnectionTime,
 		AttrState, AttrFirstSeenAt, AttrObservedAt, AttrCancelledAt, AttrCancelledBy, AttrNoticeAt,
@@ -73,8 +72,8 @@ var (
 	}
 )
 
-// A WholeIndex shows what an index finds as it is in the table, where the index may
-// lack something of it: of a deletion.
+// A WholeIndex returns the records that an index finds. It reads those with a deletion
+// from the table, since the index lacks some of their attributes.
 type WholeIndex struct {
 	Index
 	Getter Getter
@@ -134,8 +133,8 @@ func wholeOnHost(ctx context.Context, index HostIndex, getter Getter, hostID, af
 	}
 }
 
-// lookUp reads the records that an index shows, and keeps their order and those that
-// are still meant.
+// lookUp reads the records that an index shows, in their order, and leaves out those
+// that no longer match.
 func lookUp(ctx context.Context, getter Getter, shown []Record, meant func(Record) bool) (records []Record, err error) {
 	if len(shown) == 0 {
 		return nil, nil

@@ -6,16 +6,16 @@ import (
 	"unicode"
 )
 
-// An Inventory is what a host says runs on it. It is as old as the moment its
-// command was sent, whenever it arrives.
+// An Inventory is a host's list of its sessions. Its time is when its command was sent,
+// whenever it arrives.
 type Inventory struct {
 	ID       string // the command's, a UUID
 	HostID   string // by the sender of the answer, not by its text
 	Platform string
 	SentAt   time.Time
-	// Complete is false where the answer was cut: it then says what runs, but
-	// not what does not. A session that its host can only name is in Sessions all
-	// the same, without an owner: it is neither listed nor ended.
+	// Complete is false where the answer was cut: it then says what runs, but not what
+	// does not. A session of which the host knows only the name is in Sessions without an
+	// owner: it is neither listed nor ended.
 	Complete bool
 	Sessions []Found
 	// Unnamed sessions run there, too, and have names that cannot be in the
@@ -28,12 +28,12 @@ type Inventory struct {
 	readAt time.Time
 }
 
-// maxInventoryAge is how old an inventory may be to be believed at all.
+// maxInventoryAge is how old an inventory may be to be applied.
 const maxInventoryAge = time.Hour
 
-// maxInventoryAhead is how far ahead of now an inventory may be dated: as far as
-// the clocks of two functions may be apart. One that is further ahead would shut
-// out all that its host says until then.
+// maxInventoryAhead is how far ahead of now an inventory may be dated: as far as the
+// clocks of two functions may be apart. One that is further ahead would exclude all of
+// its host's inventories until then.
 const maxInventoryAhead = time.Minute
 
 // Found is one session of an inventory, under its name on the host.
@@ -44,7 +44,7 @@ type Found struct {
 	LastDisconnectionTime         string
 }
 
-// listable: what the table's keys and the API take.
+// listable tells whether the table's keys and the API allow the session.
 func (f Found) listable() bool {
 	return f.NameOnHost != "" && len(f.NameOnHost) <= 128 && f.Owner != "" && len(f.Owner) <= MaxIDBytes &&
 		!strings.ContainsFunc(f.NameOnHost+f.Owner, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })

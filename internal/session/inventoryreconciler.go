@@ -8,30 +8,29 @@ import (
 	"time"
 )
 
-// An InventoryReconciler brings the table to what hosts say runs on them. A host
-// speaks for itself only: whatever it says, no other host's session is hidden,
-// taken over or ended by it.
+// An InventoryReconciler updates the table from inventories. An inventory affects only
+// its own host's sessions: it cannot hide, take over or end another host's.
 type InventoryReconciler struct {
 	Table     Table
 	Index     Index
 	Getter    Getter
 	HostTable HostTable
-	// MaxSessions bounds what lives of one host in the table: what is listed
-	// stays, and nothing new is listed until one ends. One answer may pass it,
-	// since the index does not immediately show what was just listed.
+	// MaxSessions bounds the living sessions of one host in the table: listed ones stay,
+	// and no new one is listed until one ends. One answer may pass it, since the index
+	// does not immediately show what was just listed.
 	MaxSessions int
 	Now         func() time.Time
 	Log         *slog.Logger
 }
 
-// Apply brings the table to what the inventory says: it lists new sessions,
-// updates what changed, ends what has vanished, and lists again what was
-// removed by force but still runs. One older than the host's newest, or than an
-// hour, or dated more than a minute ahead, changes nothing. An open deletion is only ever confirmed by it. It may
-// be applied again at any time.
+// Apply updates the table from the inventory: it lists new sessions, updates changed ones, ends missing ones, and
+// lists again those that were removed by force but still run. One older than the host's newest, or than an hour,
+// or dated more than a minute ahead, changes nothing. An open deletion is only ever confirmed by it. It may be
+// applied again at any time.
 //
-// What a host that is held to an owner by its tag says of others' sessions is not believed.
-// askEC2 tells that the tag is to be read again because of that: it may have changed.
+// If a host's tag restricts it to one owner, sessions of others in its inventory are not
+// listed. askEC2 is true if the tag must be read again because of that: it may have
+// changed.
 func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) (askEC2 bool, err error) {
 	log := ir.Log.With("HostId", inv.HostID, "InventoryId", inv.ID)
 	now := ir.Now()
@@ -93,7 +92,7 @@ func (ir *InventoryReconciler) apply(ctx context.Context, inv Inventory, tag Own
 	if room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {
 		log.Warn("host is at its bound: its other sessions are not listed until some end", "MaxSessions", ir.MaxSessions,
 			"Sessions", len(unknown)-room, "Metric", Count(SessionsNotListed, len(unknown)-room))
-		unknown = unknown[:room] // by name: the same ones from round to round
+		unknown = unknown[:room] // by name, so that each inventory lists the same ones
 	}
 	if unlistable > 0 {
 		log.Warn("sessions not listed: their host names them, or their owners, in a way that cannot be listed", "Sessions", unlistable)
@@ -107,9 +106,8 @@ func (ir *InventoryReconciler) apply(ctx context.Context, inv Inventory, tag Own
 	return errors.Join(append(errs, ir.list(ctx, inv, unknown, gone))...)
 }
 
-// superseded tells whether a newer inventory has come since this one was noted.
-// Two may be applied at the same time: the older must not bring back what the
-// newer has ended.
+// superseded tells whether a newer inventory was recorded after this one. Two may be
+// applied at the same time: the older must not list again what the newer has ended.
 func (ir *InventoryReconciler) superseded(ctx context.Context, inv Inventory) (bool, error) {
 	newest, err := ir.HostTable.Newest(ctx, []string{inv.HostID})
 	if err != nil {
@@ -122,9 +120,8 @@ func (ir *InventoryReconciler) superseded(ctx context.Context, inv Inventory) (b
 	return false, nil
 }
 
-// list brings sessions into the table that its index does not show for this
-// host. A record may be there all the same: ended, of another host, or too new
-// for the index.
+// list lists sessions that the index does not show for this host. There may still be a
+// record: an ended one, another host's, or one that is too new for the index.
 func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []Found, gone evidence) error {
 	type unlisted struct {
 		Found
@@ -185,9 +182,9 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 	return errors.Join(errs...)
 }
 
-// ownRecords are the records that live under a session's name and host, by the
-// name. The index may be behind, and the name itself free by now: without this
-// look the session would get a second record.
+// ownRecords returns the living records under a session's name and host, by the name.
+// The index may be behind, and the name itself free now: without this read the session
+// would get a second record.
 func (ir *InventoryReconciler) ownRecords(ctx context.Context, hostID string, found []Found) (map[string]Record, error) {
 	var ids []string
 	for _, f := range found {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// InventoryBroadcaster is the fleet, as far as inventories go.
+// InventoryBroadcaster sends inventories to the fleet.
 type InventoryBroadcaster interface {
 	// Inventory asks all hosts of the fleet, by its tag, in one command.
 	Inventory(ctx context.Context, id string, sentAt time.Time) error
@@ -22,8 +22,8 @@ type InventoryBroadcaster interface {
 	Undelivered(ctx context.Context, since time.Time) (map[time.Time]string, error)
 }
 
-// An InventorySender sends inventories, and tells which of the last ones count: a
-// command by tag can end as a whole, and then no host was asked.
+// An InventorySender sends inventories, and decides which of the last ones count: if a
+// command by tag ended as a whole, no host received it.
 type InventorySender struct {
 	HostTable   HostTable
 	Broadcaster InventoryBroadcaster
@@ -89,8 +89,8 @@ func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, en
 	return counting, ended, errors.Join(errs...)
 }
 
-// send sends one by tag, or in parts; where nobody can list the hosts, by tag again.
-// One that not all hosts were asked by is not recorded: it does not count.
+// send sends one by tag, or in parts; where nobody can list the hosts, by tag again. An
+// inventory that was not sent to all hosts is not recorded: it does not count.
 func (is *InventorySender) send(ctx context.Context, now time.Time, ended string) error {
 	if ended == "" {
 		return is.sendByTag(ctx, now)
@@ -111,8 +111,8 @@ func (is *InventorySender) sendByTag(ctx context.Context, now time.Time) error {
 	return is.recordSent(ctx, now)
 }
 
-// recordSent notes an inventory when it is sent, not before: if no host
-// got it, no host has left it unanswered.
+// recordSent records an inventory after it is sent: if no host received it, it is
+// unanswered by none.
 func (is *InventorySender) recordSent(ctx context.Context, now time.Time) error {
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
 	return is.HostTable.RecordInventorySent(ctx, now)

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// joinLines gives a step of several sessions its logger. Of lines of level INFO
-// that say the same of several sessions, write makes one, which has once what is
-// the same of all: logs are billed by the byte. Other lines are written as they
-// are. The step writes before it calls anything that may hang.
+// joinLines returns a logger for a step with several sessions. write joins lines of
+// level INFO that say the same of several sessions to one line, since logs are billed
+// by the byte. Other lines are written unchanged. The step writes before it calls
+// anything that may hang.
 //
 // A joined line has no SessionId. Its SessionList has a part for each session, of
 // what differs: "HostId=i-1 SessionId=s1; HostId=i-2 SessionId=s2;". It is text,
@@ -35,8 +35,8 @@ const maxJoined = 25
 
 type joinedLines struct {
 	next slog.Handler
-	// groups have lines that go together, in the order of the first of each; place
-	// is where one is, by what its lines have in common.
+	// groups are the lines to join, in the order of the first of each; place is the index
+	// of a group by what its lines have in common.
 	groups [][]slog.Record
 	place  map[string]int
 }
@@ -125,8 +125,8 @@ func attributes(line slog.Record) (attrs, measured []slog.Attr) {
 // differ, lines are not joined.
 var searched = map[string]bool{"RequestId": true, "AttemptId": true, "CommandId": true}
 
-// inCommon is what lines have in common that are joined: what they say, their
-// attributes, and the values of these.
+// inCommon returns what joined lines have in common: the message, the attributes, and
+// equal values.
 func inCommon(line slog.Record) string {
 	var what strings.Builder
 	what.WriteString(line.Message)
@@ -191,8 +191,8 @@ func text(v slog.Value) string {
 	return v.String()
 }
 
-// SplitLine makes of a log line that is about several sessions those that it was
-// joined of, with the values that differ as text. Another line is itself.
+// SplitLine splits a joined log line into its lines, with the values that differ as
+// text. It returns any other line unchanged.
 func SplitLine(line map[string]any) []map[string]any {
 	list, is := line[logSessionList].(string)
 	if !is {

@@ -37,10 +37,10 @@ func endsLikeAHost(name string) bool {
 	return false
 }
 
-// canBeListedAs tells whether the record is free for a session that a host shows:
-// it is that session's own, or it has ended and expired. An ended record that is
-// kept stays its host's: who repeats a request for it must not meet the session
-// of another host.
+// canBeListedAs tells whether the record is free for a session that a host shows: it is
+// that session's own, or it has ended and expired. An ended record that is kept
+// reserves the ID for its host: a repeated request must not reach the session of
+// another host.
 func (s Session) canBeListedAs(nameOnHost, hostID string, at time.Time) bool {
 	own := s.HostID == hostID && s.NameOnHost() == nameOnHost
 	return own || s.State == Deleted && s.expired(at)

@@ -1,9 +1,8 @@
 package session
 
-// A Metric is something that an operator watches in numbers. It is measured
-// where its event is logged: the value goes with the line, as an attribute
-// "Metric", and whoever writes the lines adds them up. The unit is seconds where
-// the name ends in Seconds, and a count otherwise.
+// A Metric is a number for operators. It is measured where its event is logged: the
+// value is an attribute "Metric" of the line, and the writer of the lines adds the
+// values. The unit is seconds where the name ends in Seconds, and a count otherwise.
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
@@ -80,7 +79,7 @@ const (
 	RefusedNotAsAsked    = "not-as-asked" // cancelled since, or a precondition does not hold
 )
 
-// A Measurement is a value of a metric, on its way with a log line.
+// A Measurement is a value of a metric, as an attribute of a log line.
 type Measurement struct {
 	Metric Metric
 	Value  float64

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Notifier is the fleet, as far as telling users goes.
+// Notifier sends notices to the fleet's hosts.
 type Notifier interface {
-	// Notify has the hosts tell users. It answers each notice in its place, as
-	// SessionCloser answers closings: nil, a *Refusal, or any other error for what
-	// is unclear. Warnings follow for accepted ones, or nothing will.
+	// Notify sends the notices. The results are in their order, like those of
+	// SessionCloser: nil, a *Refusal, or any other error for an unclear result. A Warning
+	// may follow for an accepted one.
 	Notify(ctx context.Context, notices []Notice) []error
 }
 
-// A Notice tells the users of one session when it is closed, or that it is not.
+// A Notice tells the users of one session its close time, or that it stays.
 type Notice struct {
 	Incarnation
-	// ID travels with the command out of the hosts' reach, and comes back with
-	// the Warning: the attempt's whose write the notice follows.
+	// ID is part of the command where hosts cannot change it, and comes back with the
+	// Warning. It is the attempt of the write that the notice follows.
 	ID string
-	// At is NoticeAt of that write: a host takes no notice that is older than the
-	// newest it took.
+	// At is NoticeAt of that write: a host refuses a notice that is older than its newest
+	// one.
 	At time.Time
 	// CloseAt is when closing begins. In the notice of a cancel it is zero: such a
 	// notice takes the message away that is shown, shows Text where there was one,
@@ -32,7 +32,7 @@ type Notice struct {
 	VoidAfter time.Time
 }
 
-// notices are those that follow the writes which left the sessions so.
+// notices returns the notices that follow the writes of these sessions.
 func notices(waiting []Session, now time.Time) []Notice {
 	all := make([]Notice, len(waiting))
 	for i, s := range waiting {
@@ -41,7 +41,7 @@ func notices(waiting []Session, now time.Time) []Notice {
 	return all
 }
 
-// A Warning is a host's word about one notice.
+// A Warning is a host's answer to one notice.
 type Warning struct {
 	HostID    string // by the sender, not by its text
 	NoticeID  string // by the command, not by the host
@@ -54,7 +54,7 @@ type Warning struct {
 	CommandID   string // the command that it answers, for the log
 }
 
-// A WarningOutcome is what became of a notice.
+// A WarningOutcome is the result of a notice.
 type WarningOutcome string
 
 const (

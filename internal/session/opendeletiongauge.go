@@ -8,16 +8,15 @@ import (
 	"time"
 )
 
-// An OpenDeletionGauge counts what is open, for the operator.
+// An OpenDeletionGauge measures the open deletions, for the operator.
 type OpenDeletionGauge struct {
 	Index OpenIndex
 	Now   func() time.Time
 	Log   *slog.Logger
 }
 
-// gaugePage is how many records of a shard are counted: work for an operator's
-// numbers must not grow with the trouble that they show. Beyond it they mean "or
-// more".
+// gaugePage is how many records of a shard are counted, so that the work does not grow
+// with the backlog. At this number the values mean "or more".
 const gaugePage = 1000
 
 // Publish counts the deletions that have not ended, and tells how long ago the

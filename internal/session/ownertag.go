@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// OwnerTagKey is the key of the tag that holds an instance to one owner: what else it says
-// of owners does not count. A host can lie about owners, as root on it can, but whoever may
-// tag the instance decides whose sessions it can have. Owners are compared to the letter.
+// OwnerTagKey is the key of the tag that restricts an instance to one owner: sessions of
+// other owners in its inventories do not count. Root on a host can report false owners, but
+// only people who may tag the instance decide whose sessions it can have. Owners are
+// compared exactly.
 const OwnerTagKey = "DcvOwner"
 
-// An OwnerTag is the tag DcvOwner of a host, as EC2 last told it.
+// An OwnerTag is the tag DcvOwner of a host, from EC2's last answer.
 type OwnerTag struct {
 	// Owner is empty where the host has no such tag, or one without a value.
 	Owner string
@@ -33,7 +34,7 @@ func (t OwnerTag) olderThan(age time.Duration, now time.Time) bool {
 	return !now.Before(t.ReadAt.Add(age))
 }
 
-// allows tells whether the host's word that a session is that owner's counts.
+// allows tells whether the host may have sessions of that owner.
 func (t OwnerTag) allows(owner string) bool { return t.Owner == "" || t.Owner == owner }
 
 // keepOwnerTags keeps what EC2 has told of tags, of hosts that are known. It writes what is
@@ -55,9 +56,9 @@ func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owner
 	}
 }
 
-// readOwnerTags reads the tags of those of the hosts that do well whose tags are old, the
-// longest unread first, maxTags of them. Nothing ends by it: a host that answers is not
-// gone because one of so many answers of EC2 lacks it.
+// readOwnerTags reads the old tags of hosts that answer, the longest unread first,
+// maxTags at most. It ends nothing: a host that answers is not gone because one of many
+// answers of EC2 lacks it.
 func (hr *HostReaper) readOwnerTags(ctx context.Context, hostIDs []string, known map[string]Silence, now time.Time) {
 	hostIDs, left := tagsToRead(hostIDs, known, now)
 	if len(hostIDs) == 0 {

@@ -1,13 +1,12 @@
 package session
 
-// Every text by which a record, or an answer, says why. Live records have them, and clients may compare them: a text that
-// is here stays to the letter. For each of them the runbook, internal/operate/RUNBOOK.md, says what to do: what is added here
-// is missing there until it does.
+// Every reason in a record or an answer. Live records have them, and clients may compare them: never change a text that is
+// here. The runbook, internal/operate/RUNBOOK.md, says for each what to do: add a new one there, too.
 
-// NotFound is Session Manager's own sentence: clients compare it. It also answers for a session of somebody else.
+// NotFound is Session Manager's own sentence: clients compare it. It is also the answer for another owner's session.
 const NotFound = "The requested dcvSession does not exist"
 
-// What callers are told of an entry that changed nothing, or may have.
+// The reasons of entries that changed nothing, or may have.
 const (
 	reasonNotRecorded      = "The deletion could not be recorded, and nothing was changed. Repeat the call."
 	reasonUnclear          = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
@@ -34,7 +33,7 @@ const (
 	Refused       = "was refused by Systems Manager"
 )
 
-// StateReason of a deletion. What a host says of itself stands there as it said it; see the runbook for what its scripts say.
+// StateReason of a deletion. A host's own text is kept unchanged; the runbook has the texts of its scripts.
 const (
 	reasonHostRefused = "The host %s."
 	NoAnswer          = "Attempt %d brought no answer."
@@ -50,7 +49,7 @@ const (
 	reasonWaits = "It will be closed at %s."
 )
 
-// StateReason of a session that nobody deleted.
+// StateReason of a session without a deletion.
 const (
 	reasonTerminated = "Its host was terminated."
 	reasonStopped    = "Its host was stopped."

@@ -59,8 +59,8 @@ const (
 // type string, int64 or bool. A missing attribute has no entry.
 type Record map[string]any
 
-// TimeFormat is how the table holds times, always in UTC: RFC 3339 with
-// milliseconds and of one width, so that they sort as text.
+// TimeFormat is the table's form of times, always in UTC: RFC 3339 with milliseconds,
+// of equal length, so that they sort as text.
 const TimeFormat = "2006-01-02T15:04:05.000Z"
 
 // FormatTime is t as the table holds it.
@@ -81,8 +81,7 @@ func Clock(now func() time.Time) func() time.Time {
 	return func() time.Time { return now().Truncate(time.Millisecond) }
 }
 
-// Session reads the record. An attribute of an unexpected type counts as
-// missing: what a record lacks is dealt with where it is needed.
+// Session reads the record. An attribute of an unexpected type counts as missing.
 func (r Record) Session() Session {
 	return Session{
 		ID:                    r.text(AttrSessionID),

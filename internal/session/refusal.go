@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Refusal says that a host was not, and will not be, asked.
+// A Refusal means that no command was, or will be, sent to a host.
 type Refusal struct {
 	HostID string
 	// Reason is for the caller of the API: a clause of reasons.go that says what the
@@ -36,7 +36,7 @@ func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 	}
 }
 
-// warning is the refusal as what became of the session's notice.
+// warning is the refusal as the result of the session's notice.
 func (r *Refusal) warning(s Session) Warning {
 	return Warning{
 		HostID: s.HostID, NoticeID: s.NoticeID, SessionID: s.ID, CloseAt: s.CloseAt,
@@ -54,9 +54,9 @@ func recordRefusedNotices(ctx context.Context, table Table, warnings []Warning, 
 	}
 }
 
-// putBackRefused undoes the marks of refused deletions and fails them. It returns
-// those that go on: not begun by this request, relied upon by another, or ones
-// whose mark the table did not remove.
+// putBackRefused removes the marks of refused deletions and fails them. It returns the
+// deletions that go on: those that this request did not begin, that another request
+// repeated, or whose mark could not be removed.
 func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*deletion) (goOn []*deletion) {
 	var open []*deletion
 	for _, del := range refused {
@@ -103,18 +103,17 @@ func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*de
 }
 
 // alreadyPutBack tells whether the record that did not meet the put-back's condition
-// shows that the put-back was done already, and only its answer lost: nothing
-// of the request is left in it. What stands there instead may be another
-// request's mark. That one is not ours to answer for, since it may be put back
-// as well, unless it is ending.
+// shows that the put-back was done already, and only its answer lost: nothing of the
+// request is left in it. The record may have another request's mark instead. This
+// request must not answer for that one, which may be put back, too, unless it is
+// ending.
 func alreadyPutBack(now Record, req Request) bool {
 	s := now.Session()
 	confirmed := !s.State.lives() && s.Confirmation != ""
 	return now != nil && s.DeletionRequestID != req.ID && !confirmed
 }
 
-// recordRefusals records refusals as the reasons of deletions that go on, so that
-// whoever looks, or repeats the request, knows.
+// recordRefusals records refusals as the reasons of deletions that go on.
 func recordRefusals(ctx context.Context, table Table, refusals []Report, now time.Time, log *slog.Logger) {
 	for i, res := range recordReports(ctx, table, refusals, now) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {

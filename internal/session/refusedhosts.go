@@ -9,14 +9,14 @@ import (
 )
 
 // RefusedHostNotes keeps the hosts because of which deletions were refused, until
-// EC2 is asked about them: whoever refuses them does not ask itself.
+// cleanup asks EC2 about them: delete-sessions does not ask EC2.
 type RefusedHostNotes interface {
 	// RecordRefused notes hosts, which are distinct. A host's new note replaces the
 	// one before.
 	RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error
 }
 
-// RefusedHosts gives out what RefusedHostNotes keeps.
+// RefusedHosts reads the notes of RefusedHostNotes.
 type RefusedHosts interface {
 	// RefusedHosts lists hosts that are noted, the longest noted first, at most
 	// limit of them.
@@ -31,7 +31,7 @@ type RefusedHost struct {
 	At     time.Time
 }
 
-// KeepRefused is how long a note is kept that nobody removes.
+// KeepRefused is how long a note is kept if it is not removed.
 const KeepRefused = 24 * time.Hour
 
 // noteTime bounds the time that noting refused hosts takes from their callers.
@@ -47,9 +47,9 @@ func hostsOf(deletions []*deletion) (hostIDs []string) {
 	return slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 }
 
-// noteRefusedHosts has EC2 asked about the hosts of refused deletions: one that is
-// gone, though no event told of it, is then found out before the caller repeats
-// the request. The answer does not depend on it.
+// noteRefusedHosts notes the hosts of refused deletions, so that cleanup asks EC2 about
+// them: a host that is gone without an event is found before the caller repeats the
+// request. The answer does not depend on it.
 func (d *Deleter) noteRefusedHosts(ctx context.Context, hostIDs []string, at time.Time, log *slog.Logger) {
 	if len(hostIDs) == 0 {
 		return
@@ -61,7 +61,7 @@ func (d *Deleter) noteRefusedHosts(ctx context.Context, hostIDs []string, at tim
 	}
 }
 
-// A RefusedHostChecker has EC2 asked about the hosts that are noted as refused.
+// A RefusedHostChecker asks EC2 about the hosts that are noted as refused.
 type RefusedHostChecker struct {
 	Hosts  RefusedHosts
 	Reaper *HostReaper

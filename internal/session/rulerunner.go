@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// A RuleRunner carries out rules: it reads sessions, marks those that the rule
-// selects, as a request would, and has their hosts close them, or warn their users
-// if there is a grace period. Several runs at the
-// same time, of one rule or of many, delete each session once.
+// A RuleRunner runs rules: it reads sessions, marks those that the rule selects, as a
+// request would, and sends close commands, or notices if there is a grace period.
+// Several runs at the same time, of one rule or of many, delete each session once.
 type RuleRunner struct {
 	Table    Table
 	Reader   Reader
@@ -34,7 +33,7 @@ const (
 	rulePage = 250
 )
 
-// A RuleRun is what came of one run.
+// A RuleRun is the result of one run.
 type RuleRun struct {
 	// RequestID names the run, as a request's ID does.
 	RequestID string
@@ -67,7 +66,7 @@ type RuleOutcome struct {
 	marked Session // as the mark left it, if a command is to be sent
 }
 
-// A RuleDeed is what a run did with a session, for people.
+// A RuleDeed is a run's result for a session, for people.
 type RuleDeed string
 
 const (
@@ -182,9 +181,9 @@ func (rr *RuleRunner) pagers(sel Selection, runID string) (all []pager) {
 	return slices.Concat(all[first:], all[:first])
 }
 
-// around lists all that a pager lists, page by page, from the one behind start to
-// the end, and from the beginning to start: to the first that it has shown before,
-// since the order is the table's own.
+// around lists all records of a pager, page by page, from the one after start to the
+// end, and then from the beginning to the first record that was already listed, since
+// only the table knows the order.
 func around(ctx context.Context, list pager, start string, page func() int) iter.Seq2[[]Record, error] {
 	return func(yield func([]Record, error) bool) {
 		shown := map[string]bool{}
@@ -215,8 +214,8 @@ func around(ctx context.Context, list pager, start string, page func() int) iter
 	}
 }
 
-// selected are those of the records that the rule selects. The index by-owner has not
-// all of a record: what may be meant is read from the table.
+// selected returns the records that the rule selects. The index by-owner lacks
+// attributes, so records that may be selected are read from the table.
 func (rr *RuleRunner) selected(ctx context.Context, rule Rule, records []Record, now time.Time) (selected []Record, err error) {
 	sel := rule.Select
 	if len(sel.Owners) > 0 && len(sel.HostIDs) == 0 {

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// mark marks what was found. A write without an answer is written once more, and
-// judged by the run's ID.
+// mark marks the found sessions. It repeats a write without an answer once; the run's
+// ID shows whose write landed.
 func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []Record, run *RuleRun, log *slog.Logger) error {
 	writes := make([]Write, len(found))
 	for i, r := range found {
@@ -62,9 +62,9 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 	return nil
 }
 
-// send has the hosts close what was marked, or tell its users. What is refused, or
-// unclear, keeps its lease: cleanup tries it again. Nobody is there to repeat the
-// call, so nothing is put back.
+// send sends close commands, or notices, for the marked sessions. Refused and unclear
+// ones keep their lease: cleanup tries again. No client could repeat the call, so
+// nothing is put back.
 func (rr *RuleRunner) send(ctx context.Context, req Request, run *RuleRun, log *slog.Logger) {
 	var closing, waiting []Session
 	for _, o := range run.Sessions {

@@ -13,9 +13,9 @@ func cancelAsRead(seen Record, by string, now time.Time) Write {
 	return cancelNothing(seen, now)
 }
 
-// cancel takes a deletion back that waits for its close time: the session has the
-// state again that it had, without a trace of the deletion. The write is on condition
-// that the deletion, its close time and its attempt are as they were read.
+// cancel cancels a deletion that waits for its close time: the session has its earlier
+// state, without attributes of the deletion. The condition is that the deletion, its
+// close time and its attempt are as they were read.
 func cancel(waiting Record, by string, now time.Time) Write {
 	s := waiting.Session()
 	w := Write{
@@ -45,7 +45,7 @@ func cancel(waiting Record, by string, now time.Time) Write {
 	return w
 }
 
-// stateAgain is the state that a cancel gives back.
+// stateAgain returns the state that a cancel restores.
 func stateAgain(waiting Session) State {
 	if waiting.StateBefore.lives() {
 		return waiting.StateBefore
@@ -53,8 +53,8 @@ func stateAgain(waiting Session) State {
 	return Ready
 }
 
-// cancelNothing notes the cancel of a session without a deletion: a mark may be under
-// way. CancelledBy stays: by it another cancel knows its own write.
+// cancelNothing records the cancel of a session without a deletion: a mark may be under
+// way. CancelledBy is not changed: another cancel recognises its own write by it.
 func cancelNothing(seen Record, now time.Time) Write {
 	w := Write{
 		SessionID: seen.text(AttrSessionID),
@@ -72,8 +72,8 @@ func cancelNothing(seen Record, now time.Time) Write {
 	return w
 }
 
-// cancelRefused is why the deletion of a session cannot be taken back; "" if it can, or
-// if there is none.
+// cancelRefused returns why the deletion of a session cannot be cancelled; "" if it
+// can, or if there is none.
 func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
 	switch {
 	case s.Confirmation != "":

@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// confirmations is what an outcome confirms; the others mean that the attempt
-// failed.
+// confirmations maps outcomes to confirmations; any other outcome means that the
+// attempt failed.
 var confirmations = map[Outcome]Confirmation{
 	OutcomeClosed:   Closed,
 	OutcomeAbsent:   Absent,
 	OutcomeReplaced: Replaced,
 }
 
-// confirm records that the deletion may end, for the attempt that the report
-// answers and no other. It changes nothing that an index shows: each index that
-// does show a change is one more write to pay, and two where a key changes. So the
-// lease of the attempt goes on: should the table's stream lose the confirmation,
-// cleanup shows it again when that ends. confirmWithLease is for a deletion whose
-// lease is another.
+// confirm records that the deletion may end, for the attempt that the report answers
+// and no other. It changes no attribute of an index, since each index that shows a
+// change costs another write, and two if a key changes. So the lease stays: if the
+// table's stream loses the confirmation, cleanup shows it again when the lease ends.
+// confirmWithLease is for a deletion whose lease is another.
 func confirm(r Report, c Confirmation, now time.Time) Write {
 	w := ifCurrentAttempt(r)
 	w.If = append(w.If, is(AttrDueShard, dueShard(r.SessionID)))
@@ -64,9 +63,9 @@ func failAttempt(r Report, now time.Time) Write {
 	return w
 }
 
-// ifCurrentAttempt is the condition that a host's word about an attempt counts: the
-// session is its own, the attempt is the current one of a deletion that is
-// open or was given up, and nothing is confirmed yet.
+// ifCurrentAttempt is the condition that a host's report about an attempt counts: the
+// session is its own, the attempt is the current one of a deletion that is open or was
+// given up, and nothing is confirmed yet.
 func ifCurrentAttempt(r Report) Write {
 	return Write{
 		SessionID: r.SessionID,
@@ -80,8 +79,8 @@ func ifCurrentAttempt(r Report) Write {
 	}
 }
 
-// rescheduleEarlier brings the next attempt forward: the host has answered that this one
-// failed, so nothing is waited for but a pause, longer from attempt to attempt.
+// rescheduleEarlier makes the next attempt earlier: the host has answered that this one
+// failed, so only a pause is left, which grows with each attempt.
 func rescheduleEarlier(old Record, now time.Time) (Write, bool) {
 	s := old.Session()
 	pause := min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff)
@@ -124,6 +123,6 @@ func finish(seen Record, now time.Time) Write {
 	return w
 }
 
-// indexKeys are what keeps a record in the indexes by-lease and by-live-host: until the
-// deletion has ended, and its host need not close the session any more.
+// indexKeys are the keys of the indexes by-lease and by-live-host, which a record has
+// until the deletion has ended and its host need not close the session any more.
 var indexKeys = []string{AttrNextAttemptAt, AttrDueShard, AttrLiveHostID}

@@ -70,10 +70,9 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	return w
 }
 
-// nextAttempt is when a deletion is tried again after a pause. A pause that would
-// last until it is too late ends early, so that a host that was fixed meanwhile
-// is asked once more shortly before the end. It is the end where no other attempt
-// fits in.
+// nextAttempt returns when a deletion is tried again after a pause. A pause that would
+// be too long is shortened, so that there is one more attempt shortly before the end,
+// in case the host was fixed meanwhile. If no attempt fits, it returns the end.
 func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {
 	last := end.Add(-Lease)
 	switch next := now.Add(pause); {
@@ -85,8 +84,8 @@ func nextAttempt(now time.Time, pause time.Duration, end time.Time) time.Time {
 	return end
 }
 
-// lastReason is why the attempt that is over failed: what is recorded of it, or
-// that nothing was heard.
+// lastReason returns why the last attempt failed: the recorded reason, or that it had
+// no answer.
 func lastReason(due Record) string {
 	s := due.Session()
 	_, failed := due[AttrAttemptFailedAt]
@@ -142,8 +141,8 @@ func waitForEnd(due Record, end time.Time) Write {
 	return w
 }
 
-// touch changes a confirmed deletion, so that the table's stream shows it
-// again: an unchanged write makes no stream record.
+// touch changes a confirmed deletion, so that the table's stream shows it again: a
+// write that changes nothing makes no stream record.
 func touch(due Record, now time.Time) Write {
 	w := Write{
 		SessionID: due.text(AttrSessionID),
@@ -158,7 +157,7 @@ func touch(due Record, now time.Time) Write {
 	return w
 }
 
-// dropLease takes away a lease that no open deletion holds; no rule leaves one.
+// dropLease removes a lease without an open deletion; no rule leaves one.
 func dropLease(due Record) Write {
 	return Write{
 		SessionID: due.text(AttrSessionID),

@@ -20,8 +20,8 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 }
 
 // finishClosing ends the closing of a session that was removed by force: its host has
-// answered, or there is nothing left to close, or no time left. Only now it
-// has ended: an inventory that was sent before says nothing of it.
+// answered, the session is gone, or the time is over. The session counts as ended from
+// now on: an earlier inventory does not affect it.
 func finishClosing(old Record, reason string, now time.Time) Write {
 	w := ifStillClosing(old)
 	set(&w, AttrStateReason, removedByForce+reason)

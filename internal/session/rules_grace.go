@@ -34,9 +34,9 @@ func (s Session) mayBePutBack(now time.Time) bool {
 	return now.Before(s.DeletionRequestedAt.Add(Lease))
 }
 
-// ClosingBegan is when the first close attempt began, or begins: what has ended while it
-// waited is as old as nothing. Times from before the request are of the deletion before:
-// an older broker, which does not know them, has marked this one.
+// ClosingBegan returns when the first close attempt began, or begins: a deletion that
+// ended while it waited has no age. Times from before the request belong to an earlier
+// deletion: an older broker, which does not know them, has marked this one.
 func (s Session) ClosingBegan() time.Time {
 	began := s.ClosingSince
 	if began.IsZero() {
@@ -81,7 +81,7 @@ func markWaiting(d deletion, req Request) Write {
 	return w
 }
 
-// notify has a notice of that CloseAt follow the write, and a lease no later.
+// notify adds to a write the attributes of the notice that follows it, and a lease that ends no later than CloseAt.
 func notify(w *Write, seen Session, id string, now, closeAt time.Time) {
 	set(w, AttrCloseAt, closeAt)
 	set(w, AttrAttemptID, noticeAttempt(id))
@@ -132,8 +132,8 @@ func closeNow(d deletion, req Request, giveUp time.Duration) Write {
 	return w
 }
 
-// takeOver makes the open deletion that of another request: one for an earlier time.
-// What users were told until now is no longer true.
+// takeOver assigns the open deletion to another request, one for an earlier time.
+// Earlier notices are no longer true.
 func takeOver(d deletion, req Request) Write {
 	open := d.seen
 	w := repeat(open, req)
@@ -156,7 +156,7 @@ func beginClosing(w *Write, s Session, attemptID string, now time.Time, giveUp t
 	set(w, AttrNextAttemptAt, nextAttempt(now, Lease, until))
 }
 
-// whileWaiting is what a deletion that waits, and is due, needs.
+// whileWaiting returns the write for a due deletion that waits.
 func whileWaiting(due Record, attemptID string, now time.Time, giveUp time.Duration) Write {
 	s := due.Session()
 	w := Write{SessionID: s.ID, If: ifAsSeen(due), Set: Record{}}
@@ -178,14 +178,13 @@ func whileWaiting(due Record, attemptID string, now time.Time, giveUp time.Durat
 }
 
 // notWarned tells whether the deletion is being closed, and its users could not be
-// warned, or nobody said so.
+// warned or the host did not report it.
 func (s Session) notWarned() bool {
 	return s.Attempts > 0 && strings.HasPrefix(s.Warning, string(NotWarned))
 }
 
-// recordWarning records what became of a notice. That users were warned of this
-// deletion's CloseAt counts whichever notice it was; anything else only for the
-// newest, and not once they were warned.
+// recordWarning records the result of a notice. "warned" counts for any notice of this
+// deletion's CloseAt; other results only for the newest notice, and not after "warned".
 func recordWarning(answer Warning, now time.Time) Write {
 	w := Write{SessionID: answer.SessionID, If: []Condition{is(AttrHostID, answer.HostID), is(AttrState, Deleting)}, Set: Record{}}
 	switch answer.Outcome {
@@ -215,8 +214,8 @@ func notice(s Session, now time.Time) Notice {
 	}
 }
 
-// noticeText is what users read: the message, and the broker's line. The minute is
-// rounded down, so that nobody is told a later time.
+// noticeText returns the text for users: the message, and the broker's line. The minute
+// is rounded down, so that no user is told a later time.
 func noticeText(message string, closeAt, now time.Time) string {
 	line := fmt.Sprintf("This session will be closed at %s UTC, ", closeAt.UTC().Format("2006-01-02 15:04"))
 	switch left := int(closeAt.Sub(now).Minutes()); left {

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// A comparison holds what an inventory says against the records of its host,
-// some at a time.
+// A comparison compares an inventory with the records of its host, some at a time.
 type comparison struct {
 	inv  Inventory
 	tag  OwnerTag
@@ -27,7 +26,7 @@ func newComparison(inv Inventory, tag OwnerTag, gone evidence) *comparison {
 	return c
 }
 
-// compare tells what the inventory means for some of the records.
+// compare returns the writes for some of the records.
 func (c *comparison) compare(records []Record) (writes []Write) {
 	c.living += len(records)
 	for _, r := range records {
@@ -67,8 +66,8 @@ func (c *comparison) unknown() (unknown []Found, unlistable int) {
 	return unknown, unlistable
 }
 
-// observe is what a session that was found means for its record: nothing, most
-// of the time. What a newer inventory has written meanwhile stays.
+// observe returns the write for the record of a found session, if it needs one. It does
+// not replace what a newer inventory has written.
 func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	s := r.Session()
 	sameIncarnation := sameCreation(s.CreationTime, f.CreationTime)
@@ -138,8 +137,8 @@ func update(r Record, f Found, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// stillRuns is what a session means of which its host gives the name only: the
-// host is not silent about it.
+// stillRuns returns the write for a session of which the host gives only the name: it
+// is no longer UNKNOWN because of silence.
 func stillRuns(r Record, inv Inventory) (Write, bool) {
 	s := r.Session()
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
@@ -156,8 +155,8 @@ func stillRuns(r Record, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// mayBeMeant tells whether a session, not of the same incarnation as far as can
-// be read, may be the one that a deletion means all the same.
+// mayBeMeant tells whether a session may be the one that a deletion means, although the
+// incarnations are not known to be the same.
 func mayBeMeant(s Session, f Found) bool {
 	created, ok := parseCreation(f.CreationTime)
 	if _, recorded := parseCreation(s.CreationTime); ok && recorded {
@@ -178,8 +177,8 @@ func firstSeen(r Record, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// markUnresponsive is what a silent host means for a record: UNKNOWN, or once its deletion
-// is cancelled.
+// markUnresponsive returns the write for a record of a silent host: UNKNOWN, or UNKNOWN
+// after a cancel of its deletion.
 func markUnresponsive(r Record, before, now time.Time) Write {
 	w := Write{SessionID: r.text(AttrSessionID), If: unchanged(r), Set: Record{}}
 	if r.Session().Waits() {
@@ -197,8 +196,8 @@ func listNew(f Found, inv Inventory, id string) Write {
 	return Write{SessionID: id, New: true, Set: listing(f, inv, id)}
 }
 
-// relist makes a record that is there into that of a found session, and removes
-// every trace of what it was, but of cancels and of the order of notices.
+// relist replaces an existing record by that of a found session. It removes all old
+// attributes except those of cancels and of the order of notices.
 func relist(there Record, f Found, inv Inventory) Write {
 	id := there.text(AttrSessionID)
 	w := Write{SessionID: id, If: unchanged(there), Set: listing(f, inv, id)}

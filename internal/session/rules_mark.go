@@ -44,12 +44,12 @@ var deletionAttrs = []string{
 	AttrNoticeID, AttrWarnedAt, AttrWarning,
 }
 
-// cancelAttrs outlast the deletion: a write of a request from before a cancel,
-// and a notice of a write from before another, are known by them however late
-// they come. Marks and listing again keep them.
+// cancelAttrs are kept after the deletion: by them a write of a request from before a
+// cancel, and a notice older than another, are recognised however late they are. Marks
+// and listing again keep them.
 var cancelAttrs = []string{AttrCancelledAt, AttrCancelledBy, AttrNoticeAt}
 
-// requestedByBroker is the DeletionRequestedBy of what nobody asked for.
+// requestedByBroker is the DeletionRequestedBy of ends without a request.
 const requestedByBroker = "dcv-session-broker"
 
 // removeRest removes what a deletion can leave in a record, and the write does not set.
@@ -62,9 +62,9 @@ func removeRest(w *Write) {
 	}
 }
 
-// callerName is the caller as the record names it. Issuers let clients choose
-// names: one that is the broker's own, or a rule's, must not read as if nobody had
-// asked. The same goes for a name that looks like one that was changed here.
+// callerName returns the caller's name for the record. Clients may choose their names:
+// a name like the broker's, or a rule's, is changed, so that it is not taken for these.
+// The same applies to a name that looks like a changed one.
 func callerName(name string) string {
 	const caller = "caller "
 	if name == requestedByBroker || strings.HasPrefix(name, requestedByRule) || strings.HasPrefix(name, caller) {
@@ -85,10 +85,10 @@ func mark(d deletion, req Request, tryUntil time.Time) Write {
 	return w
 }
 
-// markForced ends a session by decree: mark and confirmation in one write, so
-// that no crash can leave one without the other. It also takes over a deletion
-// that is still open. With closeUntil its host is to close it all the same; what
-// is to be closed already stays as it is, or repeats would put off its end.
+// markForced ends a session's record: mark and confirmation are one write, so that no
+// crash can leave one without the other. It also replaces an open deletion. With
+// closeUntil the host is still asked to close the session; an existing closeUntil is
+// kept, so that repeats do not postpone its end.
 func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	w := d.ifMeant(req, Ready, Creating, Unknown, Deleting)
 	set(&w, AttrConfirmation, Forced)
@@ -141,8 +141,9 @@ func beginRequested(w *Write, d deletion, req Request) {
 	removeRest(w)
 }
 
-// putBack undoes the request's own mark: the record is again what it was. Not
-// once somebody else relies on the deletion, or it is over.
+// putBack removes the request's own mark: the record is as before. It has no effect
+// after another request was answered that the deletion is under way, or after the
+// deletion has ended.
 func putBack(mark Write, old Record, req Request) Write {
 	w := Write{
 		SessionID: old.text(AttrSessionID),
@@ -168,8 +169,8 @@ func putBack(mark Write, old Record, req Request) Write {
 	return w
 }
 
-// repeat notes that another request was told of this open deletion, so that
-// the one that began it cannot take it back any more.
+// repeat records that another request was answered that this deletion is under way, so
+// that the request that began it cannot put it back any more.
 func repeat(open Session, req Request) Write {
 	w := Write{
 		SessionID: open.ID,

@@ -1,9 +1,9 @@
 package session
 
-// observeOther is what a session that its host says is another owner's, or names without an
-// owner, means for its record, if there is one. What is recorded of an owner is not changed,
-// nor does an open deletion end by it, unless another incarnation runs. A record of another
-// owner, from before the tag was read, is UNKNOWN from now on, until the tag allows it, or it
+// observeOther returns the write for the record, if there is one, of a session that the host
+// reports for another owner, or without an owner. It does not change the recorded owner, and
+// does not end an open deletion, unless another incarnation runs. A record of another owner,
+// from before the tag was read, is UNKNOWN from now on, until the tag allows it, or it
 // expires: it can be deleted as any other. One of the tag's own owner stays as it is.
 func (t OwnerTag) observeOther(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	s := r.Session()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Rule ends sessions that nobody names: those that it selects.
+// A Rule ends the sessions that it selects.
 type Rule struct {
 	// Name is for people: the deletions are requested by "rule NAME".
 	Name   string
@@ -22,7 +22,7 @@ type Rule struct {
 }
 
 const (
-	// DefaultRuleLimit is a rule's limit that does not say any.
+	// DefaultRuleLimit is the limit of a rule without one.
 	DefaultRuleLimit = 100
 	// MaxRuleLimit bounds the records of one run that are in memory at one time, and
 	// the commands that it sends: more than these do not fit into its time.

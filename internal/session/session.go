@@ -1,7 +1,7 @@
-// Package session is the domain: what a session is, how a deletion begins,
-// what ends it, and what each failure on the way means. It knows nothing of
-// AWS, HTTP or JSON; it says what it needs of the table (Table) and of the
-// hosts (SessionCloser), and other packages bring it.
+// Package session is the domain: what a session is, how a deletion begins, what ends
+// it, and what each failure on the way means. It does not depend on AWS, HTTP or JSON;
+// it defines the interfaces of the table (Table) and of the hosts (SessionCloser),
+// which other packages implement.
 //
 // The life of a deletion:
 //
@@ -15,9 +15,9 @@
 // current one. A confirmation is the recorded fact that lets the deletion end; it
 // counts only for the attempt that it answers. Only Finisher writes DELETED.
 //
-// Every rule is a plain function in a file rules_*.go. It takes what is known
-// and returns a Write: the condition and the change. Whoever applies it
-// (DynamoDB or memory) adds nothing of its own, so the rules stand in one place:
+// Every rule is a plain function in a file rules_*.go. It takes what is known and
+// returns a Write: the condition and the change. The tables (DynamoDB or memory) add no
+// rules, so all rules are in one place:
 //
 //	rules_mark.go       a request: mark, force, repeat, put back
 //	rules_confirm.go    a host's answer, and the end

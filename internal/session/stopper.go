@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Stopper stops hosts on which nothing runs any more, so that nobody pays for
-// them. It stops too little rather than too much: only a host that
+// A Stopper stops empty hosts, to save their cost. If in doubt it does not stop a host;
+// it stops only a host that
 //
 //   - EC2 says runs, and is tagged for it;
 //   - an inventory has seen a session on since it was started, so that one that
@@ -31,7 +31,7 @@ type Stopper struct {
 	Log   *slog.Logger
 }
 
-// Stoppable is what can be asked of EC2.
+// Stoppable is the part of EC2 that a Stopper uses.
 type Stoppable interface {
 	// Running are the hosts of the fleet that run and are tagged to be stopped
 	// when they are empty.
@@ -41,7 +41,7 @@ type Stoppable interface {
 	Stop(ctx context.Context, hostID string) error
 }
 
-// ErrCannotBeStopped is said of one host, and will be said again.
+// ErrCannotBeStopped is about one host, and permanent.
 var ErrCannotBeStopped = errors.New("this host cannot be stopped")
 
 // A RunningHost was last started at that time.
@@ -90,8 +90,8 @@ func (s *Stopper) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// inTurn begins with other hosts each minute, so that those that cannot be
-// stopped do not keep a run from the rest.
+// inTurn begins with other hosts each minute, so that hosts that cannot be stopped do
+// not exclude the rest.
 func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
 	if len(hosts) == 0 {
 		return nil

@@ -100,21 +100,21 @@ func before(attr string, t time.Time) Condition {
 
 func set(w *Write, attr string, v any) { w.Set[attr] = value(v) }
 
-// setText sets a text that is there; an empty one is not.
+// setText sets a text unless it is empty.
 func setText(w *Write, attr, text string) {
 	if text != "" {
 		set(w, attr, text)
 	}
 }
 
-// replaceText is setText where another text may be there.
+// replaceText is setText for an attribute that may exist: it removes it if the text is empty.
 func replaceText(w *Write, attr, text string) {
 	if setText(w, attr, text); text == "" {
 		w.Remove = append(w.Remove, attr)
 	}
 }
 
-// after is the record that the write makes of the one that it found.
+// after returns the record after the write, from the one before it.
 func (w Write) after(old Record) Record {
 	r := make(Record, len(old)+len(w.Set))
 	maps.Copy(r, old)

@@ -12,7 +12,7 @@ var graceBugs = []mutant{
 	{
 		name: "a cancel that finds no deletion writes nothing", promise: 2, file: canceller,
 		why: "a mark that is under way lands after it",
-		old: "cn.done = !s.CancelledAt.Before(now) // as good",
+		old: "cn.done = !s.CancelledAt.Before(now) // it has",
 		new: "cn.done = true // as good",
 	},
 	{
