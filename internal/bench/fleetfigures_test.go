@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, or all")
+	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, or all")
 	fleetRates   = flag.String("fleet.rates", "40 10 5", "calls a second of each operation of Systems Manager")
 	fleetSizes   = flag.String("fleet.hosts", "10 100 1000 10000", "hosts, for inventories")
 )
@@ -44,9 +44,8 @@ func (w *fleetWorld) begin() {
 	}
 }
 
-// schedule runs cleanup's tasks as the template says, and those given, until it is
-// stopped.
-func (w *fleetWorld) schedule(ctx context.Context, also map[string]time.Duration) (wait func()) {
+// schedule runs cleanup's tasks as the template says, until it is stopped.
+func (w *fleetWorld) schedule(ctx context.Context) (wait func()) {
 	var running sync.WaitGroup
 	every := func(input string, period time.Duration) {
 		running.Go(func() {
@@ -63,19 +62,7 @@ func (w *fleetWorld) schedule(ctx context.Context, also map[string]time.Duration
 			every(s.Input, s.Every)
 		}
 	}
-	for input, period := range also {
-		every(input, period)
-	}
 	return running.Wait
-}
-
-// inventoriesSent is when the last inventory was sent.
-func (w *fleetWorld) lastInventory() time.Time {
-	sent, err := w.hostTable.LastInventories(context.Background())
-	if err != nil || len(sent) == 0 {
-		return time.Time{}
-	}
-	return sent[0]
 }
 
 // An inventoryFigure is what the second inventory of a fleet took.
@@ -104,7 +91,7 @@ func measureInventory(t *testing.T, hosts, sessions int, rate float64) (f invent
 		defer w.stop()
 		w.begin()
 		ctx, cancel := context.WithCancel(t.Context())
-		wait := w.schedule(ctx, nil)
+		wait := w.schedule(ctx)
 		time.Sleep(inventoryPeriod - time.Second)
 		w.ssm.forget()
 		w.mu.Lock()
@@ -159,16 +146,14 @@ type deletionFigure struct {
 	notAnswered  int // requests that had another answer than 200
 }
 
-// measureDeletion has all sessions of a fleet deleted: by so many requests at the same
-// time, or by a rule that runs every minute.
-func measureDeletion(t *testing.T, hosts, sessions, requests int, rule string, rate float64) (f deletionFigure) {
+// measureDeletion has all sessions of a fleet deleted, by so many requests at the same time.
+func measureDeletion(t *testing.T, hosts, sessions, requests int, rate float64) (f deletionFigure) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFleetWorld(t, hosts, sessions, rate)
 		defer w.stop()
 		w.begin()
 		ctx, cancel := context.WithCancel(t.Context())
-		also := map[string]time.Duration{}
-		wait := w.schedule(ctx, also)
+		wait := w.schedule(ctx)
 		time.Sleep(inventoryPeriod + 150*time.Second) // between two inventories
 		w.ssm.forget()
 		began := time.Now()
@@ -179,20 +164,6 @@ func measureDeletion(t *testing.T, hosts, sessions, requests int, rule string, r
 				var response struct{ StatusCode int }
 				if err != nil || json.Unmarshal(answer, &response) != nil || response.StatusCode != 200 {
 					w.count("not answered", 1)
-				}
-			})
-		}
-		if rule != "" {
-			asking.Go(func() {
-				for range 60 {
-					asking.Go(func() { _, _ = w.functions["cleanup"].invoke(json.RawMessage(rule)) })
-					time.Sleep(time.Minute)
-					w.mu.Lock()
-					over := w.ended == hosts*sessions
-					w.mu.Unlock()
-					if over {
-						return
-					}
 				}
 			})
 		}
@@ -250,24 +221,17 @@ func TestFleetFigures(t *testing.T) {
 		}
 		fmt.Println(table([]string{"calls a second", "hosts", "applied", "all after", "calls a host", "calls a second", "most", "retries a call", "writes a host", "reads a host", "confirmed", "wait: median, longest", "dead letters", "batches, at the same time"}, rows))
 	}
-	for _, what := range []string{"deletion", "rule"} {
-		if !is(what) {
-			continue
-		}
+	if is("deletion") {
 		hosts := slices.Max(numbers(*fleetSizes))
-		requests, rule := hosts/200, "" // of 1,000 sessions
-		if what == "rule" {
-			requests, rule = 0, `{"task": "close", "name": "all", "select": {"all": true}, "limit": 5000}`
-		}
 		var rows [][]string
 		for _, rate := range numbers(*fleetRates) {
-			f := measureDeletion(t, hosts, 5, requests, rule, float64(rate))
+			f := measureDeletion(t, hosts, 5, hosts/200, float64(rate)) // each request of 1,000 sessions
 			rows = append(rows, []string{
 				fmt.Sprint(rate), fmt.Sprint(f.ended), f.took.Round(time.Second).String(), fmt.Sprint(f.sends.calls), retries(f.sends), fmt.Sprint(f.reads.calls), retries(f.reads), fmt.Sprint(f.deadLetters), fmt.Sprint(f.notAnswered),
 			})
 			fmt.Println(rows[len(rows)-1])
 		}
-		fmt.Println(table([]string{"calls a second", what + ": ended", "after", "commands", "retries a command", "reads", "retries a read", "dead letters", "not answered"}, rows))
+		fmt.Println(table([]string{"calls a second", "ended", "after", "commands", "retries a command", "reads", "retries a read", "dead letters", "not answered"}, rows))
 	}
 }
 

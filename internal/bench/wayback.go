@@ -205,7 +205,7 @@ func measureWayBack(r *report, quick bool) error {
 		})
 		// More hosts than go into a batch are read as their events come.
 		note := r.count
-		if hosts > queueSource.BatchSize {
+		if hosts >= queueSource.BatchSize {
 			note = r.ratio
 		}
 		note(fmt.Sprintf("Systems Manager reads for a command, %d hosts", hosts), float64(w.reads.Load())/float64((hosts+49)/50))

@@ -10,12 +10,13 @@ import (
 )
 
 // A pace keeps the calls of one function apart for as long as Systems Manager throttles:
-// its rates are for the whole account, and documented nowhere. The pause before a call is
+// its rates are for the whole account, and documented nowhere. The pause between two calls is
 // half as long again after each try that is throttled, and a tenth shorter after each call. The
-// zero value has no pause. Calls at the same time do not know of each other.
+// zero value has no pause.
 type pace struct {
 	mu    sync.Mutex
 	pause time.Duration
+	next  time.Time // when the next call may be made
 }
 
 const (
@@ -23,16 +24,21 @@ const (
 	maxPause = time.Second
 )
 
-// wait waits for the pause.
+// wait waits until a call may be made.
 func (p *pace) wait(ctx context.Context) error {
 	p.mu.Lock()
-	pause := p.pause
+	now := time.Now()
+	at := now
+	if p.next.After(now) {
+		at = p.next
+	}
+	p.next = at.Add(p.pause)
 	p.mu.Unlock()
-	if pause == 0 {
+	if at.Equal(now) {
 		return ctx.Err()
 	}
 	select {
-	case <-time.After(pause):
+	case <-time.After(at.Sub(now)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

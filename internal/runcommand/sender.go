@@ -39,6 +39,8 @@ type Sender struct {
 	// hosts with the tag; nil where that is not known. It is asked only where
 	// Systems Manager refuses a command.
 	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
+
+	pace pace
 }
 
 // A batch is what goes into commands that are alike except for their hosts and
@@ -132,6 +134,9 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	for name, value := range o.parameters {
 		parameters[name] = []string{value}
 	}
+	if err := o.pace.wait(ctx); err != nil {
+		return errors.Join(errors.New("no time left to send the "+o.comment.kind+" command"), err)
+	}
 	var watched watchedRetryer
 	out, err := o.API.SendCommand(ctx, &ssm.SendCommandInput{
 		DocumentName:   aws.String(o.document),
@@ -149,6 +154,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 			opts.Retryer = &watched
 		}
 	})
+	o.pace.heard(watched.throttled)
 	if refused(err) && watched.unanswered {
 		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
 	}
@@ -166,12 +172,21 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 // only the last. SendCommand has no idempotency token: after a try without an
 // answer the command may be on its way, and a refusal of the next try would say
 // that it is not.
+//
+// A call that is throttled is tried once more only: many functions may send commands at the
+// same time, and each try more takes from the others what the service would have taken. The lease
+// sends the command again, and cleanup sends one after the other.
 type watchedRetryer struct {
 	aws.Retryer
 	unanswered bool
+	throttled  int // tries
 }
 
 func (r *watchedRetryer) IsErrorRetryable(err error) bool {
-	r.unanswered = r.unanswered || !refused(err) && !throttled(err)
+	if throttled(err) {
+		r.throttled++
+		return r.throttled < 2 && r.Retryer.IsErrorRetryable(err)
+	}
+	r.unanswered = r.unanswered || !refused(err)
 	return r.Retryer.IsErrorRetryable(err)
 }
