@@ -52,7 +52,7 @@ help: ## List these targets
 
 # The program is built and then takes make's place, so that signals reach it: go run would pass on only some.
 run: ## Start the whole system here: PORT=8080, STORE=memory or dynamodb (needs Java 17 and Maven)
-	@echo 'Building ...'
+	@echo 'Building (the first time takes a minute or more) ...'
 	@go build -o build/local ./internal/local
 	@go build -ldflags=-s -o build/dcvbroker ./internal/operate
 ifeq ($(STORE),dynamodb)

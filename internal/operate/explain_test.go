@@ -118,7 +118,7 @@ func TestExplainWhatIsNotStuck(t *testing.T) {
 	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(2)+"/disconnect", "")
 	remove("put-back", "")
 	want("put-back", exitDone, "READY, and nobody deletes it", "entry refused", "Why", "A deletion was asked for", "nothing was changed", "is not connected",
-		"What to do", "is its agent, does it reach Systems Manager?")
+		"What to do", "is its agent, does it reach Systems Manager? dcvbroker doctor "+hostOf(2)+" says")
 
 	start(1, "forced")
 	remove("forced", `, "Force": true`)

@@ -25,7 +25,12 @@ func (f *Fleet) Reconnect(hostID string) error {
 // deliver them. They wait for Speak, as long as they are valid. Scripts run on as after Disconnect. Commands for a
 // silent host that is stopped are accepted, too: the real Systems Manager can be late to notice that.
 func (f *Fleet) Silence(hostID string) error {
-	return f.set(hostID, func(h *host) error { h.Silent = true; return nil })
+	return f.set(hostID, func(h *host) error {
+		if !h.Silent {
+			h.Silent, h.SilentSince = true, f.now()
+		}
+		return nil
+	})
 }
 
 // Speak undoes Silence: the host gets the waiting commands that are still valid.

@@ -109,13 +109,17 @@ func (f *Fleet) information(h *host) types.InstanceInformation {
 	if old {
 		version = "3.2.2303.0"
 	}
+	pinged := f.now()
+	if h.Silent {
+		pinged = h.SilentSince
+	}
 	return types.InstanceInformation{
 		AgentVersion:     aws.String(version),
 		ComputerName:     aws.String(h.id + ".local"),
 		IPAddress:        aws.String("127.0.0.1"),
 		InstanceId:       aws.String(h.id),
 		IsLatestVersion:  aws.Bool(!old),
-		LastPingDateTime: aws.Time(f.now()),
+		LastPingDateTime: aws.Time(pinged),
 		PingStatus:       h.ping(),
 		PlatformType:     types.PlatformType(h.Platform),
 		ResourceType:     h.resourceType(),

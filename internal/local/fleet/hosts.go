@@ -76,6 +76,7 @@ type machine struct {
 	TerminatedAt time.Time     // zero: not terminated
 	Disconnected bool          // its agent cannot reach Systems Manager, which has noticed
 	Silent       bool          // its agent cannot reach Systems Manager, which has not noticed
+	SilentSince  time.Time     // when Silent began
 	LosesEvents  bool          // the events about ends of commands
 	Untagged     bool          // lacks the fleet's tag
 	Unmanaged    bool          // its agent never registered with Systems Manager

@@ -13,6 +13,35 @@ import (
 	"dcv-session-broker/internal/local/fleet"
 )
 
+// The time of the last ping shows an operator since when the host is not heard.
+func TestASilentHostDoesNotPing(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, fleet.Options{Dir: dir}, linux("true"))
+		defer f.Close()
+		pinged := func() time.Duration {
+			t.Helper()
+			out, err := f.DescribeInstanceInformation(t.Context(), &ssm.DescribeInstanceInformationInput{})
+			if err != nil || len(out.InstanceInformationList) != 1 {
+				t.Fatalf("%v, %v", out, err)
+			}
+			return time.Since(*out.InstanceInformationList[0].LastPingDateTime)
+		}
+		host := f.host(1)
+		f.do(f.Silence, host)
+		time.Sleep(2 * time.Minute)
+		f.do(f.Silence, host)
+		time.Sleep(time.Minute)
+		if ago := pinged(); ago != 3*time.Minute {
+			t.Errorf("a silent host pinged %v ago", ago)
+		}
+		f.do(f.Speak, host)
+		if ago := pinged(); ago != 0 {
+			t.Errorf("a host that is heard again pinged %v ago", ago)
+		}
+	})
+}
+
 func TestACommandForASilentHostWaitsAsLongAsItIsValid(t *testing.T) {
 	for _, c := range []struct {
 		what         string

@@ -3,6 +3,7 @@
 package runbook
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -61,8 +62,8 @@ func Parse(text string) (*Runbook, error) {
 // Advice returns what to do about a StateReason, a Warning or the reason of an answer, in plain text. If the reason has
 // several parts, such as an outcome and its cause, the advice has a line for each part, in their order. A part that encloses
 // another part, as in "The host did not answer (it is offline).", has no line. An empty reason is that of an open deletion
-// without one. ok is false if the runbook does not have the reason.
-func (r *Runbook) Advice(reason string) (text string, ok bool) {
+// without one. Commands that the advice names are about the host. ok is false if the runbook does not have the reason.
+func (r *Runbook) Advice(reason, hostID string) (text string, ok bool) {
 	if strings.TrimSpace(reason) == "" {
 		return r.noReason, true
 	}
@@ -86,7 +87,7 @@ func (r *Runbook) Advice(reason string) (text string, ok bool) {
 	var lines []string
 	for _, f := range all {
 		if !slices.ContainsFunc(all, func(other found) bool { return f.at < other.at && other.end <= f.end }) {
-			lines = append(lines, f.advice)
+			lines = append(lines, strings.ReplaceAll(f.advice, "doctor HOST", "doctor "+cmp.Or(hostID, "HOST")))
 		}
 	}
 	return strings.Join(lines, "\n"), len(lines) > 0

@@ -20,6 +20,7 @@ const example = `# Runbook
 | *is not connected*, *is not known* | Start [the agent](#agent) of *that* host. |
 | *failed* | Look. |
 | *broken: …* | Fix it. |
+| *silent* | ` + "`dcvbroker doctor HOST`" + ` says why. |
 | *… is slow* | Be patient. |
 | *No answer (…).* | See the brackets. |
 `
@@ -45,11 +46,12 @@ func TestAdvice(t *testing.T) {
 		{"one part within another", "No answer (The host is not known).", startIt},
 		{"nothing known within it", "No answer (it rains).", "See the brackets."},
 		{"one part after another", "No answer (it rains). The host is not known.", "See the brackets.\n" + startIt},
+		{"the host has its name", "silent", "dcvbroker doctor i-1 says why."},
 		{"no reason", "", "Wait."},
 		{"another table", "a line of the log", ""},
 		{"nothing of it", "It rains.", ""},
 	} {
-		if got, ok := book.Advice(c.reason); got != c.want || ok != (c.want != "") {
+		if got, ok := book.Advice(c.reason, "i-1"); got != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q has the advice %q, %v, not %q", c.about, c.reason, got, ok, c.want)
 		}
 	}

@@ -1,7 +1,6 @@
 package story
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +33,8 @@ func happened(s *subject) (events []Event) {
 		add(s.NoticeAt, "Its host was asked to tell its users%s.", ofWarning(s))
 	}
 	add(s.WarnedAt, "Its users were told: %s.", s.Warning)
-	if asksHost := s.Confirmation != session.Forced || !s.CloseUntil.IsZero(); asksHost && s.Attempts > 0 {
+	forgets := s.Confirmation == session.Forced && s.CloseUntil.IsZero()
+	if asksHost := !forgets && s.DeletionRequestedBy != byBroker; asksHost && s.Attempts > 0 {
 		add(s.AttemptedAt, "%s", attempted(s))
 	}
 	switch {
@@ -64,6 +64,9 @@ func inOrder(events []Event) {
 	})
 }
 
+// byBroker is the DeletionRequestedBy of a session that is over, without anybody's asking for it.
+const byBroker = "dcv-session-broker"
+
 // requested says who asked for the deletion, and why.
 func requested(s *subject) string {
 	who, request := s.DeletionRequestedBy, ""
@@ -72,12 +75,14 @@ func requested(s *subject) string {
 	}
 	var text string
 	switch {
-	case who == "dcv-session-broker":
+	case who == byBroker:
 		return "The broker found that the session is over: nobody asked for a deletion."
 	case strings.HasPrefix(who, "rule "):
 		text = fmt.Sprintf("The %s began its deletion", who)
+	case who == "":
+		text = "Somebody whose token names nobody asked for its deletion" + request
 	default:
-		text = fmt.Sprintf("%s asked for its deletion%s", cmp.Or(who, "Somebody whose token names nobody"), request)
+		text = fmt.Sprintf("The caller %s asked for its deletion%s", strings.TrimPrefix(who, "caller "), request)
 	}
 	if s.Force {
 		text += ", by force"

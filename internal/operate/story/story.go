@@ -19,8 +19,8 @@ import (
 // A Teller makes the stories of one system's sessions.
 type Teller struct {
 	System records.System
-	// Advice returns the runbook's advice about a reason.
-	Advice func(reason string) (text string, ok bool)
+	// Advice returns the runbook's advice about a reason on a host.
+	Advice func(reason, hostID string) (text string, ok bool)
 	// Since is how far back the functions' logs are read if the session's record does not say.
 	Since time.Duration
 	Now   func() time.Time
@@ -201,7 +201,7 @@ func (t *Teller) addRefusal(story *Story, lines []records.Line) {
 			story.Why = append(story.Why, fmt.Sprintf("A deletion was asked for %s, and nothing was changed: %s",
 				screen.Distance(line.At, t.Now()), said(line)))
 			cause, _ := line.Attributes["Cause"].(string)
-			if text, ok := t.Advice(cause); cause != "" && ok {
+			if text, ok := t.Advice(cause, story.Record.Session().HostID); cause != "" && ok {
 				story.Do = append(story.Do, sentences(text)...)
 			}
 			return
@@ -223,7 +223,7 @@ func said(line records.Line) string {
 	var with []string
 	for _, name := range shownAttributes {
 		if v, there := line.Attributes[name]; there && v != "" {
-			with = append(with, fmt.Sprintf("%s: %v", name, v))
+			with = append(with, name+": "+strings.TrimRight(fmt.Sprint(v), ": "))
 		}
 	}
 	if len(with) > 0 {

@@ -28,7 +28,7 @@ func open(change func(*subject)) *subject {
 
 // Stories of states that a test of the whole program cannot produce.
 func TestWhatIsTold(t *testing.T) {
-	teller := &Teller{Advice: func(reason string) (string, bool) { return "the runbook on " + reason, reason != "new" }}
+	teller := &Teller{Advice: func(reason, _ string) (string, bool) { return "the runbook on " + reason, reason != "new" }}
 	for _, c := range []struct {
 		name               string
 		change             func(*subject)
@@ -38,7 +38,7 @@ func TestWhatIsTold(t *testing.T) {
 	}{
 		{
 			"under way", func(*subject) {}, "DELETING for 10 minutes, and not confirmed: attempt 4.",
-			[]string{"client asked for its deletion, request request.", "Attempt 4 to have its host close it began.", "took the command of that attempt (command)"},
+			[]string{"The caller client asked for its deletion, request request.", "Attempt 4 to have its host close it began.", "took the command of that attempt (command)"},
 			[]string{"Attempt 5, unless", "It is given up"}, []string{"Wait: nothing has failed yet.", "dcvbroker delete --force s-1"},
 			[]string{"The host has the command of attempt 4 since 2026-11-23 11:59:00 UTC"},
 		}, {
@@ -139,6 +139,27 @@ func TestWhatIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The broker ends a session that is over without asking its host.
+func TestNoHostIsAskedToCloseASessionThatIsOver(t *testing.T) {
+	over := func(s *subject) {
+		s.State, s.Attempts, s.Confirmation, s.ConfirmedAt, s.DeletedAt = session.Deleted, 1, session.HostGone, s.AttemptedAt, s.AttemptedAt
+	}
+	for who, asks := range map[string]bool{"dcv-session-broker": false, "client": true} {
+		told := strings.Join(texts(happened(open(func(s *subject) { over(s); s.DeletionRequestedBy = who }))), "\n")
+		if got := strings.Contains(told, "Attempt 1 to have its host close it"); got != asks {
+			t.Errorf("requested by %s: %s", who, told)
+		}
+	}
+}
+
+// AWS leaves the texts of some errors empty.
+func TestAnErrorWithoutATextEndsWithItsCode(t *testing.T) {
+	line := records.Line{Level: "WARN", Message: "entry refused", Attributes: map[string]any{"Cause": "api error InvalidInstanceId: ", "Reason": "It is gone."}}
+	if got, want := said(line), "WARN: entry refused (Reason: It is gone.; Cause: api error InvalidInstanceId)"; got != want {
+		t.Errorf("%q, not %q", got, want)
 	}
 }
 

@@ -101,8 +101,8 @@ func (t *Teller) advice(s *subject) (do []string) {
 		reason = fmt.Sprintf(session.NoAnswer, s.Attempts) // whether or not the lease has ended
 	}
 	if reason != "" && (closing || s.State == session.Unknown || !s.CloseUntil.IsZero()) {
-		if text, ok := t.Advice(reason); ok {
-			do = append(do, sentences(strings.ReplaceAll(text, "doctor HOST", "doctor "+s.HostID))...)
+		if text, ok := t.Advice(reason, s.HostID); ok {
+			do = append(do, sentences(text)...)
 		} else {
 			do = append(do, "The runbook does not have this reason: look at the functions' logs.")
 		}

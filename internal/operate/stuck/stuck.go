@@ -19,8 +19,8 @@ import (
 // A Lister lists the stuck deletions of one system.
 type Lister struct {
 	System records.System
-	// Advice returns the runbook's advice about a reason.
-	Advice func(reason string) (text string, ok bool)
+	// Advice returns the runbook's advice about a reason on a host.
+	Advice func(reason, hostID string) (text string, ok bool)
 	Now    func() time.Time
 }
 
@@ -115,24 +115,28 @@ func (l *Lister) deletion(s session.Session, now time.Time) Deletion {
 		d.Advice = "look at the log of session-stream, and at its failure queue"
 	case d.Reason == "":
 		d.Reason = fmt.Sprintf(session.NoAnswer, s.Attempts)
-		d.Advice, _ = l.Advice(d.Reason)
+		d.Advice, _ = l.Advice(d.Reason, d.HostID)
 	default:
-		d.Advice, _ = l.Advice(d.Reason)
+		d.Advice, _ = l.Advice(d.Reason, d.HostID)
 	}
 	return d
 }
 
-// Print writes the list for people. Advice that several deletions share is written once.
+// Print writes the list for people. Advice that several deletions share is written once; the others name the first.
 func (list *List) Print(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, list.summary())
-	told := map[string]bool{}
+	first := map[string]string{} // the first session that an advice is for
 	for _, d := range list.Deletions {
 		fmt.Fprintln(w)
 		fmt.Fprintln(w, screen.Indent(d.head(now), 2))
 		fmt.Fprintln(w, "  why    "+screen.Indent(d.Reason, 9))
 		fmt.Fprintln(w, "  next   "+screen.Indent(d.next(now), 9))
-		if d.Advice != "" && !told[d.Advice] {
-			told[d.Advice] = true
+		switch told, isTold := first[d.Advice]; {
+		case d.Advice == "":
+		case isTold:
+			fmt.Fprintln(w, "  to do  "+screen.Indent("as for "+told, 9))
+		default:
+			first[d.Advice] = d.SessionID
 			fmt.Fprintln(w, "  to do  "+screen.Indent(d.Advice, 9))
 		}
 	}

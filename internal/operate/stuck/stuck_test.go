@@ -39,7 +39,7 @@ func at(d time.Duration) string { return session.FormatTime(now.Add(d)) }
 
 // The list has only stuck deletions, the oldest first.
 func TestWhatIsStuck(t *testing.T) {
-	l := &Lister{Now: func() time.Time { return now }, Advice: func(reason string) (string, bool) { return "the runbook on " + reason, true }, System: leased{complete: true, open: []session.Record{
+	l := &Lister{Now: func() time.Time { return now }, Advice: func(reason, _ string) (string, bool) { return "the runbook on " + reason, true }, System: leased{complete: true, open: []session.Record{
 		since("fresh", time.Minute, nil),
 		since("failed", time.Minute, session.Record{session.AttrAttemptFailedAt: at(-time.Second), session.AttrStateReason: "dcv is ill"}),
 		since("overdue", time.Hour, session.Record{session.AttrNextAttemptAt: at(-10 * time.Minute)}),
@@ -83,8 +83,8 @@ func TestWhatIsStuck(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, &said)
 		}
 	}
-	if n := strings.Count(text, "to do the runbook on dcv is ill"); n != 1 {
-		t.Errorf("the same advice is said %d times", n)
+	if n := strings.Count(text, "to do the runbook on dcv is ill"); n != 1 || !strings.Contains(text, "to do as for last") {
+		t.Errorf("the same advice is said %d times\n%s", n, &said)
 	}
 	l.System = leased{open: []session.Record{since("failed", time.Minute, session.Record{session.AttrStateReason: "dcv is ill"})}}
 	said.Reset()
