@@ -167,7 +167,7 @@ func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	return json.RawMessage(answer), err
 }
 
-// setClock sets the clock forward.
+// setClock sets the clock forward, and then runs due deletions, if they have a schedule: it would have run meanwhile.
 func (sys *System) setClock(r *http.Request) (any, error) {
 	var want struct{ Ahead string }
 	decoder := json.NewDecoder(r.Body)
@@ -180,7 +180,25 @@ func (sys *System) setClock(r *http.Request) (any, error) {
 		return nil, errBadClock
 	}
 	sys.Advance(d)
+	sys.awaitHostEvents(r.Context())
+	if sys.scheduled["deletions"] {
+		if _, err := sys.tasks["deletions"](r.Context(), nil); err != nil {
+			return nil, err
+		}
+	}
 	return map[string]time.Time{"Now": sys.now()}, nil
+}
+
+// awaitHostEvents waits until the functions have received the events of the moment, two seconds at most: a message that
+// failed stays in its queue. A due deletion would be claimed before the event that says why its attempt failed.
+func (sys *System) awaitHostEvents(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for _, q := range sys.queues {
+		for len(q.Bodies()) > 0 && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 }
 
 // setOwnerTag gives a host the tag DcvOwner.

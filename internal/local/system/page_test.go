@@ -6,7 +6,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"dcv-session-broker/internal/page"
 	"dcv-session-broker/internal/session"
@@ -87,6 +89,29 @@ func TestTheClockIsSetOn(t *testing.T) {
 	}
 	for _, bad := range []string{"", `{"Ahead": "-1m"}`, `{"Ahead": "25h"}`, `{"Ahed": "1m"}`, `{"Ahead": "soon"}`} {
 		c.want(400, http.MethodPost, "/local/clock", bad)
+	}
+}
+
+// A jump of the clock does not look like a cleanup that does not run, and hides no event.
+func TestDeletionsThatAJumpMakesDueAreTriedAgain(t *testing.T) {
+	sys, err := New(t.Context(), Options{
+		Template: "../../../template.yaml", Dir: t.TempDir(), Every: map[string]time.Duration{"deletions": time.Hour, "inventory": -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sys.Close)
+	c := &controlled{t, sys, sys.Handler(), ""}
+	c.want(200, http.MethodPut, "/local/hosts/"+host1+"/sessions/a", `{"Owner": "user1"}`)
+	c.want(204, http.MethodPost, "/local/hosts/"+host1+"/silence", "")
+	c.want(200, http.MethodPost, "/deleteSessions", `[{"SessionId": "a", "Owner": "user1"}]`)
+	c.want(200, http.MethodPost, "/local/clock", `{"Ahead": "3m"}`)
+	record, err := sys.store.get(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := record.Session(); s.Attempts != 2 || !s.NextAttemptAt.After(sys.now()) || !strings.Contains(s.StateReason, "DeliveryTimedOut") {
+		t.Errorf("attempt %d, the next at %v, %s", s.Attempts, s.NextAttemptAt, s.StateReason)
 	}
 }
 

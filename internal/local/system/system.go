@@ -81,7 +81,8 @@ type System struct {
 	functions map[string]*delivery.Function
 	routes    map[string]*delivery.Function // by "METHOD /path"
 	streams   []*delivery.StreamPoller
-	tasks     map[string]task // scheduled, by name
+	tasks     map[string]task // by name
+	scheduled map[string]bool // the tasks whose schedules run
 	feed      *page.Feed
 	stories   page.Stories
 	ahead     atomic.Int64 // of the real time, in nanoseconds
@@ -114,6 +115,7 @@ func New(ctx context.Context, opts Options) (sys *System, err error) {
 		functions: map[string]*delivery.Function{},
 		routes:    map[string]*delivery.Function{},
 		tasks:     map[string]task{},
+		scheduled: map[string]bool{},
 	}
 	sys.kept = &keptLog{now: sys.now}
 	sys.feed = sys.newFeed()
@@ -299,6 +301,7 @@ func (sys *System) schedule(schedule template.Schedule, function *delivery.Funct
 		every = schedule.Every
 	}
 	if every > 0 && (schedule.Enabled || overridden) {
+		sys.scheduled[input.Task] = true
 		sys.stop = append(sys.stop, delivery.Schedule(every, schedule.Input, function, sys.opts.Log).Stop)
 	}
 	return nil
