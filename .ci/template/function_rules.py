@@ -53,6 +53,8 @@ def functions_are_bounded(template):
         p = function["Properties"]
         if referred(p.get("LoggingConfig", {}).get("LogGroup")) not in groups:
             yield f"{name}: LoggingConfig names no log group of this template"
+        elif p["LoggingConfig"]["LogFormat"] != "Text" and p["LoggingConfig"].get("ApplicationLogLevel") != "TRACE":
+            yield f"{name}: Lambda leaves out lines that LogLevel asks for, since its own level is INFO"
         role = referred(p.get("Role"))
         if role in roles:
             yield f"{name}: shares its role with {roles[role]}"

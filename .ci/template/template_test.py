@@ -20,6 +20,7 @@ BREAKAGES = [
     ("an authorizer nobody defined", r"DefaultAuthorizer: AccessToken", "DefaultAuthorizer: IdToken", "not defined"),
     ("a log without end", r"\n      RetentionInDays: .*", "", "no RetentionInDays"),
     ("a log group of Lambda's own making", r"\n      LoggingConfig: .*", "", "names no log group"),
+    ("a log without the level debug", r", ApplicationLogLevel: TRACE", "", "lines that LogLevel asks for"),
     ("a shared role", r"GetAtt HostEventsRole.Arn", "GetAtt DeleteSessionsRole.Arn", "shares its role"),
     ("a role of SAM's", r"\n      Role: .*", "", "managed policy"),
     ("the other processor", r"Architectures: .*", "Architectures: [arm64]", "the parameter Architecture"),

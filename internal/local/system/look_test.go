@@ -51,7 +51,7 @@ func TestLooking(t *testing.T) {
 	if err := json.Unmarshal([]byte(said), &lines); err != nil || len(lines) != 2 {
 		t.Fatalf("%v: %s", err, said)
 	}
-	if lines[0]["Function"] != "delete-sessions" || !strings.HasPrefix(fmt.Sprint(lines[0]["msg"]), "deletion accepted") || lines[1]["msg"] != "request answered" {
+	if lines[0]["Function"] != "delete-sessions" || lines[0]["SessionId"] != "s-1" || !strings.HasPrefix(fmt.Sprint(lines[0]["msg"]), "deletion accepted") || lines[1]["msg"] != "request answered" {
 		t.Errorf("lines: %s", said)
 	}
 	if at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(lines[0]["time"])); err != nil || time.Until(at) < 50*time.Minute {
