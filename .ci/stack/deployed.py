@@ -24,14 +24,14 @@ def expect(condition, found):
         raise Failure(found)
 
 
-def eventually(look, patience):
-    """The first answer of look that is true."""
+def eventually(look, patience, what=None):
+    """The first answer of look that is true. what it means is told if there is none in time."""
     deadline = time.monotonic() + patience
     while True:
         if found := look():
             return found
         if time.monotonic() > deadline:
-            raise Late(f"not within {patience} s: {look.__doc__ or look.__name__}")
+            raise Late(f"not within {patience} s: {what or look.__doc__ or look.__name__}")
         time.sleep(0.1)
 
 

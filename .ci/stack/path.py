@@ -35,6 +35,7 @@ def inventory(stack, patience):
     done(stack, "inventory", patience)
 
     def listed():
+        """the session is READY"""
         shown = stack.sessions(Filters=[{"Key": "owner", "Value": OWNER}])
         return SESSION in shown and shown[SESSION]["State"] == "READY"
 
@@ -49,6 +50,7 @@ def deletion(stack, patience):
     expect(status == 200 and answer["SuccessfulList"] == [{"SessionId": SESSION, "State": "DELETING"}], (status, answer))
 
     def confirmed():
+        """the host has closed the session, and the record says so"""
         return stack.record(SESSION).get("Confirmation") == "closed" and stack.aws.fleet.host_of(SESSION) == (None, None)
 
     eventually(confirmed, patience)
@@ -56,11 +58,11 @@ def deletion(stack, patience):
 
 def deleted(stack, patience):
     """By the table's stream; and the end is announced."""
-    eventually(lambda: stack.sessions(SessionIds=[SESSION])[SESSION]["State"] == "DELETED", patience)
+    eventually(lambda: stack.sessions(SessionIds=[SESSION])[SESSION]["State"] == "DELETED", patience, "the session is DELETED")
 
 
 def announcement(stack, patience):
-    [detail, *_] = eventually(lambda: stack.announced("DCV Session Ended", SESSION), patience)
+    [detail, *_] = eventually(lambda: stack.announced("DCV Session Ended", SESSION), patience, "its end is announced")
     found = {name: detail[name] for name in ("Stack", "Owner", "HostId", "Confirmation")}
     expect(found == {"Stack": stack.name, "Owner": OWNER, "HostId": HOST, "Confirmation": "closed"}, detail)
 

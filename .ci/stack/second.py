@@ -129,11 +129,11 @@ def use(stack, login):
     status, answer = stack.call("deleteSessions", [entry | {"Reason": "why"}])
     [marked] = answer["SuccessfulList"]
     expect(60 >= seconds_until(marked["CloseAt"]) > 0, f"GracePeriodSeconds: {answer}")
-    [detail, *_] = eventually(lambda: stack.announced("DCV Session Deletion Scheduled", path.SESSION), path.PATIENCE)
+    [detail, *_] = eventually(lambda: stack.announced("DCV Session Deletion Scheduled", path.SESSION), path.PATIENCE, "the deletion is announced")
     expect(detail["CloseAt"] == marked["CloseAt"], f"EventBusArn: {detail}")
     status, answer = stack.call("cancelDeletions", [entry])
     expect(status == 200 and answer["UnsuccessfulList"] == [], answer)
-    eventually(lambda: stack.announced("DCV Session Deletion Cancelled", path.SESSION), path.PATIENCE)
+    eventually(lambda: stack.announced("DCV Session Deletion Cancelled", path.SESSION), path.PATIENCE, "the cancel is announced")
     path.schedules(stack, path.PATIENCE)
 
 

@@ -78,9 +78,9 @@ def deployed(aws, user):
 
 def break_it(studio):
     for breakage, expected in breakages.BREAKAGES.items():
-        with step(f"{expected.__name__} fails {breakage.__name__.replace('_', ' ')}"):
+        with step(f"a stack {breakage.__name__.replace('_', ' ')}: the step {expected.__name__} notices it"):
             said = breakages.see_red(studio, breakage, expected)
-        print(f"{'':16}{said[:100]}")
+        print(f"{'':16}as it must: {said[:100]}")
 
 
 def change(aws, user, studio, built):
