@@ -28,6 +28,20 @@ func TestLogsOfADeletionStayShort(t *testing.T) {
 	}
 }
 
+// The bill has each line of each function, those of Lambda, and the API's, with what CloudWatch Logs adds to each.
+func TestEachLineIsCounted(t *testing.T) {
+	l := &deletionLog{
+		own:    map[string][]string{"delete-sessions": {"ab", "c"}, "host-events": {"def"}},
+		lambda: map[string][]string{"host-events": {"ghij"}}, access: []string{"klmno"},
+	}
+	if got := l.bytes(3); got != (15+5*26)/3. {
+		t.Errorf("%v bytes a session", got)
+	}
+	if l, err := logDeletion(t.Context(), deployed(t, "", ""), 1, 1); err != nil || len(l.access) != 1 {
+		t.Errorf("%v, %q", err, l.access)
+	}
+}
+
 // What is not written is not cheap: each step of each session is there, under its ID and its request's.
 func TestLogsOfADeletionNameEachStepOfEachSession(t *testing.T) {
 	const sessions = 60

@@ -22,7 +22,7 @@ import (
 
 // All parts of all functions have the table's clock (session.Clock).
 func TestFunctionsClocksHaveWholeMilliseconds(t *testing.T) {
-	now := func() time.Time { return time.Date(2026, 11, 23, 19, 1, 2, 123456789, time.UTC) }
+	now := func() time.Time { return time.Date(2026, 11, 23, 19, 1, 2, 123987654, time.UTC) }
 	log, hosts := slog.New(slog.DiscardHandler), memtable.NewHosts()
 	functions := map[string]any{
 		"events/cleanup":           cleanup.New(cleanup.Parts{HostTable: hosts, Now: now, Log: log}, cleanup.Settings{}),
