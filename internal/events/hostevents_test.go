@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/google/go-cmp/cmp"
 
 	"dcv-session-broker/internal/local/fleet"
@@ -87,6 +89,101 @@ func TestWholeCommandIsOneReadAndOneWrite(t *testing.T) {
 	}
 	for n := range 50 {
 		f.has(sessionID(n), "Confirmation", "closed")
+	}
+}
+
+// pagedAnswers lists so many hosts' answers to each command, 50 on a page. seen is called
+// before each page.
+type pagedAnswers struct {
+	hosts   int
+	comment string
+	says    func(commandID string, n int) string
+	seen    func(read int)
+	read    int
+}
+
+func (p *pagedAnswers) ListCommandInvocations(_ context.Context, in *ssm.ListCommandInvocationsInput, _ ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	p.seen(p.read)
+	p.read++
+	out := &ssm.ListCommandInvocationsOutput{}
+	first, _ := strconv.Atoi(aws.ToString(in.NextToken))
+	for n := first; n < min(first+50, p.hosts); n++ {
+		out.CommandInvocations = append(out.CommandInvocations, types.CommandInvocation{
+			InstanceId: aws.String(hostID(n)), Comment: aws.String(p.comment), Status: types.CommandInvocationStatusSuccess,
+			CommandPlugins: []types.CommandPlugin{{Name: aws.String("linux"), Output: aws.String(p.says(*in.CommandId, n))}},
+		})
+	}
+	if first+50 < p.hosts {
+		out.NextToken = aws.String(strconv.Itoa(first + 50))
+	}
+	return out, nil
+}
+
+func (p *pagedAnswers) GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
+	return nil, errors.New("no output is cut")
+}
+
+// Promise 11: of a large batch, the answers of one page are in memory. Each may have the
+// sessions of half a megabyte.
+func TestAnswersArePagesInMemory(t *testing.T) {
+	const hosts = 200
+	f := newFleetWorld(t)
+	p := &pagedAnswers{hosts: hosts, comment: "inventory id1 " + session.FormatTime(f.now()), says: func(string, int) string { return `{"end":0}` }}
+	var all, bodies []string
+	for n := range hosts {
+		all, bodies = append(all, hostID(n)), append(bodies, finished("c1", hostID(n)))
+	}
+	answered := func() int {
+		newest, err := f.hosts.Newest(t.Context(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(newest)
+	}
+	p.seen = func(read int) {
+		if n := answered(); n != read*50 {
+			t.Errorf("the answers of %d hosts are applied before page %d is read", n, read+1)
+		}
+	}
+	h := f.hostEvents()
+	h.Reader, h.Reconciler, h.Reaper = &runcommand.Reader{API: p}, f.reconciler(), f.reaper()
+	response, err := h.Handle(t.Context(), batchOf(bodies...))
+	if err != nil || len(response.BatchItemFailures) > 0 || answered() != hosts {
+		t.Errorf("%v, %v, applied %d", response, err, answered())
+	}
+}
+
+// A confirmation does not wait until all of a large batch are read.
+func TestConfirmationsOfALargeBatchAreRecordedMeanwhile(t *testing.T) {
+	const commands = 250
+	f := newFleetWorld(t)
+	var bodies []string
+	for n := range commands {
+		f.put(sessionID(n), hostID(0), "DELETING", "a1")
+		bodies = append(bodies, finished(fmt.Sprintf("c%03d", n), hostID(0)))
+	}
+	p := &pagedAnswers{hosts: 1, comment: "close a1", says: func(commandID string, _ int) string {
+		n, _ := strconv.Atoi(commandID[1:])
+		return fmt.Sprintf(`{"id":"%s","result":"closed"}`, sessionID(n)) + "\n"
+	}}
+	confirmed := func() (n int) {
+		for _, r := range f.table.All() {
+			if r["Confirmation"] == "closed" {
+				n++
+			}
+		}
+		return n
+	}
+	p.seen = func(read int) {
+		if n := confirmed(); read-n > 100 {
+			t.Errorf("%d answers are read, %d confirmations are recorded", read, n)
+		}
+	}
+	h := f.hostEvents()
+	h.Reader = &runcommand.Reader{API: p}
+	response, err := h.Handle(t.Context(), batchOf(bodies...))
+	if err != nil || len(response.BatchItemFailures) > 0 || confirmed() != commands {
+		t.Errorf("%v, %v, %d confirmations", response, err, confirmed())
 	}
 }
 

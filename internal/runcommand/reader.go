@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -67,63 +68,75 @@ var (
 	ErrNotOurs = errors.New("the command's comment names no attempt")
 )
 
-// Read returns what each of the hosts answered to a command, or why that is not
-// known: its maps have an entry for each host between them. It reads the command's
-// pages of 50 hosts as long as it has found a host for each page: of a command to a
-// large fleet, of which few hosts are asked about, it reads the others one by one. So it
-// makes one call more than there are hosts at most, and one for each host whose output was
+// Pages returns what each of the hosts answered to a command, or why that is not known: the
+// maps of all pages have an entry for each host. The answers of 50 hosts are in memory at the same time.
+//
+// It reads the command's pages as long as enough of them have a host that is asked about; of a
+// command to a large fleet, of which few hosts are asked about, it then reads the others one by one.
+// So it makes at most one call more than 1.1 for each host, and one for each host whose output was
 // cut in the list, which shows 2,500 characters.
-func (r *Reader) Read(ctx context.Context, commandID string, hostIDs []string) (map[string]Invocation, map[string]error) {
-	invocations := map[string]Invocation{}
-	errs := map[string]error{}
-	unseen := map[string]bool{}
-	for _, id := range hostIDs {
-		unseen[id] = true
-		errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, ErrNotThere)
-	}
-	input := &ssm.ListCommandInvocationsInput{
-		CommandId:  aws.String(commandID),
-		Details:    true,
-		MaxResults: aws.Int32(50),
-	}
-	if len(hostIDs) == 1 {
-		input.InstanceId = aws.String(hostIDs[0])
-	}
-	read := 0
-	for pages := ssm.NewListCommandInvocationsPaginator(r.API, input); pages.HasMorePages() && len(unseen) > 0; read++ {
-		if read > len(hostIDs)-len(unseen) {
-			for _, id := range slices.Sorted(maps.Keys(unseen)) {
-				one, err := r.Read(ctx, commandID, []string{id})
-				delete(errs, id)
-				maps.Copy(errs, err)
-				maps.Copy(invocations, one)
-			}
-			break
+func (r *Reader) Pages(ctx context.Context, commandID string, hostIDs []string) iter.Seq2[map[string]Invocation, map[string]error] {
+	return func(yield func(map[string]Invocation, map[string]error) bool) {
+		unseen := map[string]bool{}
+		for _, id := range hostIDs {
+			unseen[id] = true
 		}
-		page, err := r.nextPage(ctx, pages)
-		if err != nil {
-			for id := range unseen {
-				errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
-			}
-			break
+		input := &ssm.ListCommandInvocationsInput{
+			CommandId:  aws.String(commandID),
+			Details:    true,
+			MaxResults: aws.Int32(50),
 		}
-		for _, listed := range page.CommandInvocations {
-			id := aws.ToString(listed.InstanceId)
-			if !unseen[id] {
-				continue
+		if len(hostIDs) == 1 {
+			input.InstanceId = aws.String(hostIDs[0])
+		}
+		cause := ErrNotThere
+		pages := ssm.NewListCommandInvocationsPaginator(r.API, input)
+		for read := 0; pages.HasMorePages() && len(unseen) > 0; read++ {
+			if found := len(hostIDs) - len(unseen); len(hostIDs) > 1 && read-found > len(unseen)/10 {
+				for _, id := range slices.Sorted(maps.Keys(unseen)) {
+					for invocations, errs := range r.Pages(ctx, commandID, []string{id}) {
+						if !yield(invocations, errs) {
+							return
+						}
+					}
+				}
+				return
 			}
-			delete(unseen, id)
-			if !final(listed.Status) {
-				continue
-			}
-			inv, err := r.read(ctx, listed)
+			page, err := r.nextPage(ctx, pages)
 			if err != nil {
-				errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
-				continue
+				cause = err
+				break
 			}
-			invocations[id] = inv
-			delete(errs, id)
+			if !yield(r.readPage(ctx, commandID, page, unseen)) {
+				return
+			}
 		}
+		errs := map[string]error{}
+		for id := range unseen {
+			errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, cause)
+		}
+		yield(nil, errs)
+	}
+}
+
+// readPage reads the answers of the hosts on a page that are not seen yet.
+func (r *Reader) readPage(ctx context.Context, commandID string, page *ssm.ListCommandInvocationsOutput, unseen map[string]bool) (map[string]Invocation, map[string]error) {
+	invocations, errs := map[string]Invocation{}, map[string]error{}
+	for _, listed := range page.CommandInvocations {
+		id := aws.ToString(listed.InstanceId)
+		if !unseen[id] {
+			continue
+		}
+		delete(unseen, id)
+		inv, err := Invocation{}, ErrNotThere
+		if final(listed.Status) {
+			inv, err = r.read(ctx, listed)
+		}
+		if err != nil {
+			errs[id] = fmt.Errorf("command %s, host %s: %w", commandID, id, err)
+			continue
+		}
+		invocations[id] = inv
 	}
 	return invocations, errs
 }

@@ -109,13 +109,45 @@ func (x *large) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandI
 	return out, err
 }
 
-// Of a command to a whole fleet no more is read than what is asked for: no page more than
-// were worth it, and then each host by itself.
-func TestFewHostsOfALargeFleetAreFewCalls(t *testing.T) {
-	x := &large{hosts: 2000}
-	invocations, errs := (&runcommand.Reader{API: x}).Read(t.Context(), attemptID, hostIDs(1500, 1600, 1999))
-	if len(invocations) != 3 || len(errs) > 0 || len(x.asked) != 3+1 {
-		t.Errorf("%d calls, %d invocations, errors %v", len(x.asked), len(invocations), errs)
+// A few hosts of a command to a whole fleet are read one by one after the first page.
+// Pages are read for many, also if the first pages have none of them: no order is
+// documented.
+func TestHostsOfALargeFleetAreFewCalls(t *testing.T) {
+	for _, tc := range []struct {
+		asked []string
+		calls int
+	}{
+		{hostIDs(1500, 1600, 1999), 1 + 3},
+		{hostIDs(upTo(2000)[1500:]...), 2000 / 50},
+		{hostIDs(upTo(2000)[1990:]...), 2 + 10},
+	} {
+		x := &large{hosts: 2000}
+		invocations, errs := (&runcommand.Reader{API: x}).Read(t.Context(), attemptID, tc.asked)
+		if len(invocations) != len(tc.asked) || len(errs) > 0 || len(x.asked) != tc.calls {
+			t.Errorf("%d hosts: %d calls, not %d; %d invocations, errors %v", len(tc.asked), len(x.asked), tc.calls, len(invocations), errs)
+		}
+	}
+}
+
+// An emptyFirst shows its invocation on the second page.
+type emptyFirst struct{ told }
+
+func (x *emptyFirst) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	out, err := x.told.ListCommandInvocations(ctx, in, opts...)
+	if in.NextToken == nil && err == nil {
+		out = &ssm.ListCommandInvocationsOutput{NextToken: aws.String("2")}
+	}
+	if len(x.asked) > 10 {
+		err = errors.New("asked again and again")
+	}
+	return out, err
+}
+
+// A page may have no result although there are more.
+func TestEmptyPageIsNotTheLast(t *testing.T) {
+	x := &emptyFirst{}
+	if _, errs := (&runcommand.Reader{API: x}).Read(t.Context(), attemptID, hostIDs(0)); len(errs) > 0 || len(x.asked) != 2 {
+		t.Errorf("%d calls, errors %v", len(x.asked), errs)
 	}
 }
 

@@ -29,13 +29,6 @@ func (h *heard[T]) collect(errs []error, failures map[invocation]error) {
 	}
 }
 
-// read reads the hosts' answers to a command, within that many shares of the time.
-func (h *Handler) read(ctx context.Context, waiting, shares int, commandID string, hostIDs []string) (map[string]runcommand.Invocation, map[string]error) {
-	ctx, stop := session.Shares(ctx, waiting, shares, hostTime)
-	defer stop()
-	return h.Reader.Read(ctx, commandID, hostIDs)
-}
-
 // taken is what take returns.
 type taken struct {
 	reports []session.Report
@@ -47,16 +40,13 @@ type taken struct {
 // table most of its time.
 const parallelAnswers = 8
 
-// takeAll takes the answers of distinct hosts. waiting is how many answers share the time.
+// takeAll takes the answers of the hosts, which are distinct. waiting is how many answers share the time.
 func (h *Handler) takeAll(ctx context.Context, waiting int, hostIDs []string, answers map[string]runcommand.Invocation) map[string]*taken {
 	all := map[string]*taken{}
 	slots := make(chan struct{}, parallelAnswers)
 	var wg sync.WaitGroup
 	for _, hostID := range hostIDs {
-		answer, answered := answers[hostID]
-		if !answered {
-			continue
-		}
+		answer := answers[hostID]
 		t, rounds := &taken{}, (waiting+parallelAnswers-1)/parallelAnswers
 		all[hostID] = t
 		slots <- struct{}{}

@@ -194,9 +194,13 @@ const answerTime = time.Second
 // only itself.
 const hostTime = 2 * time.Second
 
+// maxUnrecorded is how many reports wait to be recorded together, about: those of a batch of
+// many commands must not wait until the last of them is read.
+const maxUnrecorded = 100
+
 // work processes the invocations and hosts in their order, and returns what failed. It
-// makes one read for each command, one table write for all reports about deletions, and
-// one for all reports about notices.
+// reads each command by pages, and has the answers of one page in memory. Reports about
+// deletions, and those about notices, are recorded together.
 func (h *Handler) work(ctx context.Context, invocations []invocation) map[invocation]error {
 	failures := map[invocation]error{}
 	hostsOf := map[string][]string{} // by command
@@ -224,44 +228,54 @@ func (h *Handler) work(ctx context.Context, invocations []invocation) map[invoca
 	reading, stop := session.EndEarlier(ctx, recordTime)
 	defer stop()
 	waiting := len(invocations) - len(unanswered)
+	record := func() {
+		reports.collect(h.Confirmer.Apply(ctx, reports.said), failures)
+		warnings.collect(h.WarningRecorder.Apply(ctx, warnings.said), failures)
+		reports, warnings = heard[session.Report]{}, heard[session.Warning]{}
+	}
 	for _, commandID := range commands {
-		hosts := hostsOf[commandID]
-		// A command's part of the time goes by its hosts. Most of it is for reading: answers are applied in parallel.
-		answers, errs := h.read(reading, 5*waiting, 4*len(hosts), commandID, hosts)
-		taken := h.takeAll(reading, waiting, hosts, answers)
-		waiting -= len(hosts)
-		for _, hostID := range hosts {
-			inv := invocation{commandID, hostID}
-			if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
-				h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
-				continue
-			} else if err != nil {
-				failures[inv] = err
-				continue
+		// A command's part of the time goes by its hosts. The rest is for the answers of its last page.
+		ctx, stop := session.Shares(reading, 10*waiting, 9*len(hostsOf[commandID]), hostTime)
+		for answers, errs := range h.Reader.Pages(ctx, commandID, hostsOf[commandID]) {
+			for _, hostID := range slices.Sorted(maps.Keys(errs)) {
+				if err := errs[hostID]; errors.Is(err, runcommand.ErrNotOurs) {
+					h.Log.Warn("command ignored: this broker did not send it", "CommandId", commandID, "HostId", hostID)
+				} else {
+					failures[invocation{commandID, hostID}] = err
+				}
 			}
-			answer, took := answers[hostID], taken[hostID]
-			h.logAnswer(commandID, answer)
-			if took.err != nil {
-				failures[inv] = took.err
+			hosts := slices.Sorted(maps.Keys(answers))
+			taken := h.takeAll(reading, waiting, hosts, answers)
+			waiting -= len(hosts) + len(errs)
+			for _, hostID := range hosts {
+				inv := invocation{commandID, hostID}
+				answer, took := answers[hostID], taken[hostID]
+				h.logAnswer(commandID, answer)
+				if took.err != nil {
+					failures[inv] = took.err
+				}
+				if took.askEC2 {
+					doubtful = append(doubtful, hostID)
+				}
+				for _, r := range took.reports {
+					r.CommandID = commandID
+					reports.add(r, inv)
+				}
+				for _, w := range answer.Warnings {
+					w.CommandID = commandID
+					warnings.add(w, inv)
+				}
+				if !answer.Answered && answer.Status != "Success" {
+					unanswered = append(unanswered, hostID)
+				}
 			}
-			if took.askEC2 {
-				doubtful = append(doubtful, hostID)
-			}
-			for _, r := range took.reports {
-				r.CommandID = commandID
-				reports.add(r, inv)
-			}
-			for _, w := range answer.Warnings {
-				w.CommandID = commandID
-				warnings.add(w, inv)
-			}
-			if !answer.Answered && answer.Status != "Success" {
-				unanswered = append(unanswered, hostID)
+			if len(reports.said)+len(warnings.said) >= maxUnrecorded {
+				record()
 			}
 		}
+		stop()
 	}
-	reports.collect(h.Confirmer.Apply(ctx, reports.said), failures)
-	warnings.collect(h.WarningRecorder.Apply(ctx, warnings.said), failures)
+	record()
 	asking, stop := session.EndEarlier(ctx, answerTime)
 	defer stop()
 	checks, err := h.Reaper.Check(asking, slices.Concat(unanswered, doubtful))

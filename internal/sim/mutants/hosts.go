@@ -105,7 +105,7 @@ var hostBugs = []mutant{
 	{
 		name: "one host's error is its batch's", promise: 8, file: hostEvents,
 		why: "what cannot be read of one host brings all others' news back, and in the end to the dead-letter queue",
-		old: "\t\t\tif took.err != nil {\n\t\t\t\tfailures[inv] = took.err\n\t\t\t}\n\t\t\tif took.askEC2 {",
-		new: "\t\t\tif took.err != nil {\n\t\t\t\tfor _, n := range invocations {\n\t\t\t\t\tfailures[n] = took.err\n\t\t\t\t}\n\t\t\t}\n\t\t\tif took.askEC2 {",
+		old: "\t\t\t\tif took.err != nil {\n\t\t\t\t\tfailures[inv] = took.err\n\t\t\t\t}\n\t\t\t\tif took.askEC2 {",
+		new: "\t\t\t\tif took.err != nil {\n\t\t\t\t\tfor _, n := range invocations {\n\t\t\t\t\t\tfailures[n] = took.err\n\t\t\t\t\t}\n\t\t\t\t}\n\t\t\t\tif took.askEC2 {",
 	},
 }
