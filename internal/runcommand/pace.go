@@ -24,13 +24,18 @@ const (
 	maxPause = time.Second
 )
 
-// wait waits until a call may be made.
+// wait waits until a call may be made. It returns immediately where that is not in the time of
+// ctx: a call that is not made does not delay those of the next request.
 func (p *pace) wait(ctx context.Context) error {
 	p.mu.Lock()
 	now := time.Now()
 	at := now
 	if p.next.After(now) {
 		at = p.next
+	}
+	if deadline, limited := ctx.Deadline(); limited && at.After(deadline) {
+		p.mu.Unlock()
+		return context.DeadlineExceeded
 	}
 	p.next = at.Add(p.pause)
 	p.mu.Unlock()

@@ -1,0 +1,35 @@
+package runcommand
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Promise 11: a large request that is throttled leaves no waiting to the next one.
+func TestCallsThatAreNotMadeDelayNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pace{pause: maxPause}
+		large, stop := context.WithTimeout(t.Context(), 3*time.Second)
+		defer stop()
+		made := make(chan bool, 20)
+		var wg sync.WaitGroup
+		for range cap(made) {
+			wg.Go(func() {
+				if p.wait(large) == nil {
+					made <- true
+				}
+			})
+		}
+		wg.Wait()
+		if len(made) != 3 && len(made) != 4 {
+			t.Errorf("%d calls in 3 s", len(made))
+		}
+		began := time.Now()
+		if err := p.wait(t.Context()); err != nil || time.Since(began) > maxPause {
+			t.Errorf("the next call waits %v, error %v", time.Since(began), err)
+		}
+	})
+}
