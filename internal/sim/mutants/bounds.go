@@ -1,11 +1,11 @@
 package main
 
-// Of bounds.
+// Bugs in bounds.
 var boundBugs = []mutant{
 	// 11. Bounded.
 	{
 		name: "no bound on a host's sessions", promise: 11, file: reconciler,
-		why: "one host that floods fills the table, and cleanup's time",
+		why: "one host that invents sessions fills the table and takes all of cleanup's time",
 		old: "room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {",
 		new: "room := len(unknown); len(unknown) > room {",
 	},
@@ -29,13 +29,13 @@ var boundBugs = []mutant{
 	},
 	{
 		name: "silent hosts looked at before the inventory is sent", promise: 11, file: cleanupTasks,
-		why: "what it takes to look at some keeps all others from being asked",
+		why: "checking a few hosts delays the inventory of all others",
 		old: "unanswered, err := c.Inventories.Send(ctx)\n\t\treturn errors.Join(err, c.Unresponsive.Mark(ctx, c.SilentAfter, unanswered),",
 		new: "early := c.Unresponsive.Mark(ctx, c.SilentAfter, c.Now().Add(-c.SilentAfter))\n\t\t_, err := c.Inventories.Send(ctx)\n\t\treturn errors.Join(err, early,",
 	},
 	{
 		name: "EC2 asked before due deletions are claimed", promise: 11, file: cleaner,
-		why: "what it costs to end one host's sessions keeps the others' commands from being sent",
+		why: "ending one host's sessions delays the commands to all others",
 		old: "claimed := c.write(ctx, inTime, attempt.ID, now)\n\tgone := c.checkHosts(ctx, unanswered)",
 		new: "gone := c.checkHosts(ctx, unanswered)\n\tclaimed := c.write(ctx, inTime, attempt.ID, now)",
 	},

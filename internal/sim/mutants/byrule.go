@@ -5,22 +5,22 @@ const (
 	ruleRuns   = "internal/session/rulerunner.go"
 )
 
-// Of sessions that end by rule.
+// Bugs in the rules that end sessions on a schedule.
 var selectionBugs = []mutant{
 	{
 		name: "a rule marks any incarnation", promise: 5, file: selections, tests: "internal/session",
-		why: "a console session that began after the run has read is deleted, though it is new",
+		why: "a console session that began after the run has read is deleted, although it is new",
 		old: "AttrHostID, AttrCreationTime, AttrFirstSeenAt, AttrCancelledAt}",
 		new: "AttrHostID, AttrCancelledAt}",
 	},
 	{
-		name: "a rule marks over a cancel", promise: 2, file: selections, tests: "internal/session",
-		why: "a caller who cancels while a run is under way loses the session all the same",
+		name: "a rule marks a session whose deletion was just cancelled", promise: 2, file: selections, tests: "internal/session",
+		why: "a caller who cancels while a run is under way loses the session",
 		old: "AttrHostID, AttrCreationTime, AttrFirstSeenAt, AttrCancelledAt}",
 		new: "AttrHostID, AttrCreationTime, AttrFirstSeenAt}",
 	},
 	{
-		name: "a rule does not ask for cancels", promise: 2, file: ruleRuns,
+		name: "a rule ignores cancels", promise: 2, file: ruleRuns,
 		why: "the next run takes the session that a caller has just kept",
 		old: "case keptByCancel(r.Session(), now):",
 		new: "case keptByCancel(r.Session(), now) && r.Session().State != Ready:",
@@ -33,7 +33,7 @@ var selectionBugs = []mutant{
 	},
 	{
 		name: "a rule marks in a dry run, too", promise: 7, file: ruleRuns,
-		why: "whoever tries a rule ends the sessions that it selects",
+		why: "a trial of a rule ends the sessions that it selects",
 		old: "if rule.DryRun {",
 		new: "if rule.DryRun && rule.Name == \"\" {",
 	},
@@ -45,7 +45,7 @@ var selectionBugs = []mutant{
 	},
 	{
 		name: "a rule takes the host's clock for the age", promise: 5, file: selections,
-		why: "a session that has just begun is old where its host's clock is behind",
+		why: "on a host whose clock is behind a new session counts as old",
 		old: "if s.FirstSeenAt.After(began) {",
 		new: "if s.FirstSeenAt.After(began) && began.IsZero() {",
 	},

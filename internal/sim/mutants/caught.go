@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// caughtFile has a row for each bug: what caught it, and after how many seeds.
+// caughtFile has a row for each bug: what caught it, and the number of seeds that it
+// took.
 const caughtFile = "internal/sim/mutants/CAUGHT.md"
 
 const caughtHead = "# Deliberate bugs, and what catches them\n\n" +
@@ -19,7 +20,7 @@ const caughtHead = "# Deliberate bugs, and what catches them\n\n" +
 	"| bug | promise it breaks | what caught it: a promise, or tests | seeds |\n" +
 	"| --- | --- | --- | --- |\n"
 
-// A caught is what is kept of a bug's verdict.
+// A caught is the recorded verdict on one bug.
 type caught struct {
 	by    string // a promise, or tests
 	seeds string

@@ -1,6 +1,6 @@
 package main
 
-// Of what ends a session in the table.
+// Bugs in confirmations: they end a session in the table.
 var confirmationBugs = []mutant{
 	// 3. DELETED is true.
 	{
@@ -10,7 +10,7 @@ var confirmationBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "finished whatever the record is by now", promise: 3, file: confirmRules,
+		name: "finished without a condition on the record", promise: 3, file: confirmRules,
 		why: "a late stream record of an earlier deletion ends the one that is open now",
 		old: "same(seen, AttrDeletionRequestID),\n\t\t\tsame(seen, AttrAttemptID),\n\t\t\tsame(seen, AttrConfirmation),\n\t\t\tsame(seen, AttrConfirmedAt),",
 		new: "",
@@ -28,45 +28,45 @@ var confirmationBugs = []mutant{
 		new: "OutcomeReplaced: Replaced,\n\tOutcomeExpired: Absent,",
 	},
 	{
-		name: "host believed gone without asking", promise: 3, file: reaper,
-		why: "whatever EC2 says, a host of which there was bad news is stopped",
+		name: "host taken for gone without asking EC2", promise: 3, file: reaper,
+		why: "a host with a bad event counts as stopped, whatever EC2 says",
 		old: "check := HostCheck{Status: statuses[hostID]}",
 		new: "check := HostCheck{Status: max(statuses[hostID], Stopped)}",
 	},
 	{
 		name: "inventory dated by its receipt", promise: 3, file: reconciler,
-		why: "one that was sent before a session came up ends it",
+		why: "an inventory that was sent before a session started ends that session",
 		old: "inv.readAt = now\n\tif age :=",
 		new: "inv.readAt = now\n\tinv.SentAt = now\n\tif age :=",
 	},
 	{
-		name: "cut inventory believed to be whole", promise: 3, file: surveys,
-		why: "sessions that fell off its end are ended",
+		name: "cut inventory taken for complete", promise: 3, file: surveys,
+		why: "sessions that were cut off its end are ended",
 		old: `return s.end >= 0 && s.unnamed >= 0 && s.end == len(s.lines)+s.unnamed && s.unreadable == 0 && s.failed == ""`,
 		new: `return s.end != 0 && s.failed == ""`,
 	},
 	{
 		name: "vanished in another incarnation", promise: 3, file: evidenceRules,
-		why: "that an idle session was closed ends the record of the one that came after it",
+		why: "closing an idle session ends the record of the next session of that ID",
 		old: "!ok || !named || !sameCreation(seen.CreationTime, s.CreationTime)",
 		new: "!ok || !named",
 	},
 
 	{
-		name: "announced with its host whatever lives there", promise: 3, file: announcements,
-		why: "whoever stops hosts by what is announced stops one with sessions",
+		name: "host announced as empty while sessions live there", promise: 3, file: announcements,
+		why: "a client that stops hosts on announcements stops a host with sessions",
 		old: "return &empty, nil",
 		new: "empty = true\n\treturn &empty, nil",
 	},
 	{
-		name: "index taken for the record by host-events", promise: 2, file: hostEvents,
+		name: "host-events reads the index in place of the record", promise: 2, file: hostEvents,
 		why: "a confirmation or a close attempt that the index does not show counts as missing",
 		old: "index := session.WholeIndex{Index: p.Index, Getter: p.Getter}",
 		new: "index := p.Index",
 	},
 	{
-		name: "index taken for the record by cleanup", promise: 2, file: cleanupTasks,
-		why: "what is due has no attempt, and no host, as the index shows it: it is never sent again",
+		name: "cleanup reads the index in place of the record", promise: 2, file: cleanupTasks,
+		why: "a due deletion in the index has no attempt and no host: it is never sent again",
 		old: "index := session.WholeIndex{Index: p.Index, Getter: p.Reader}",
 		new: "index := p.Index",
 	},

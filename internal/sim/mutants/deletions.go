@@ -1,6 +1,6 @@
 package main
 
-// Of deletions: that they are durable, and end.
+// Bugs in deletions: they are lost, or never end.
 var deletionBugs = []mutant{
 	// 1. Durable before answered.
 	{
@@ -29,7 +29,7 @@ var deletionBugs = []mutant{
 	},
 	{
 		name: "traces of an earlier deletion kept at the mark", promise: 1, file: markRules,
-		why: "the expiry of a record that was given up removes an open deletion; a repeat of the earlier one holds its put-back up",
+		why: "the expiry of a record that was given up removes an open deletion; a repeat of the earlier one prevents its put-back",
 		old: "if _, stays := w.Set[attr]; !stays {",
 		new: "if _, stays := w.Set[attr]; !stays && attr == AttrDeletedAt {",
 	},
@@ -43,13 +43,13 @@ var deletionBugs = []mutant{
 	},
 	{
 		name: "confirmed deletion touched without a change", promise: 2, file: dueRules,
-		why: "an unchanged write makes no stream record: what the stream lost stays lost",
+		why: "an unchanged write makes no stream record: a record that the stream lost is not repeated",
 		old: "set(&w, AttrNextAttemptAt, now.Add(Lease))\n\treturn w\n}\n\n// dropLease",
 		new: "w.Set[AttrNextAttemptAt] = due[AttrNextAttemptAt]\n\treturn w\n}\n\n// dropLease",
 	},
 	{
-		name: "given up over a confirmation", promise: 2, file: dueRules,
-		why: "what its host has confirmed ends as UNKNOWN",
+		name: "given up although it is confirmed", promise: 2, file: dueRules,
+		why: "a deletion that its host has confirmed ends as UNKNOWN",
 		old: "case !s.unanswered():",
 		new: "case !s.unanswered() && (now.Before(tryUntil(s, tryFor)) || s.State != Deleting || !s.CloseUntil.IsZero()):",
 	},
@@ -66,25 +66,25 @@ var deletionBugs = []mutant{
 		new: "[]string{AttrNextAttemptAt, AttrDueShard, AttrAttemptFailedAt, AttrAttemptID}",
 	},
 	{
-		name: "put back under another's promise", promise: 2, file: markRules,
+		name: "put back after another request was answered DELETING", promise: 2, file: markRules,
 		why: "another request was told DELETING of it meanwhile",
 		old: "missing(AttrRepeatedAt),",
 		new: "",
 	},
 	{
-		name: "repeat leaves no mark", promise: 2, file: deletions,
+		name: "repeat is not recorded", promise: 2, file: deletions,
 		why: "the request that began the deletion does not know that another relies on it",
 		old: "case s.RepeatedAt.IsZero():",
 		new: "case s.State == Deleted:",
 	},
 	{
-		name: "another's attempt put back", promise: 2, file: markRules,
-		why: "a claim has taken the deletion over meanwhile",
+		name: "put back although another attempt has begun", promise: 2, file: markRules,
+		why: "another attempt has claimed the deletion meanwhile",
 		old: "is(AttrAttemptID, mark.Set[AttrAttemptID]),",
 		new: "",
 	},
 	{
-		name: "put back over a confirmation", promise: 2, file: markRules,
+		name: "put back although it is confirmed", promise: 2, file: markRules,
 		why: "a session that has ended meanwhile is READY for ever",
 		old: "missing(AttrConfirmation),\n\t\t\tmissing(AttrRepeatedAt),",
 		new: "missing(AttrRepeatedAt),",
@@ -97,13 +97,13 @@ var deletionBugs = []mutant{
 	},
 	{
 		name: "brought back by an inventory sent before the end", promise: 2, file: inventoryRules,
-		why: "what the host has closed since is READY again",
+		why: "a session that the host has closed since is READY again",
 		old: "if meant || !s.DeletedAt.Before(inv.SentAt) {",
 		new: "if meant {",
 	},
 	{
-		name: "open deletions become UNKNOWN with their host", promise: 2, file: unresponsive,
-		why: "they are UNKNOWN before the time to give up, without a word to their callers",
+		name: "open deletions become UNKNOWN when their host is silent", promise: 2, file: unresponsive,
+		why: "they are UNKNOWN before the give-up time, and their callers are not told",
 		old: "case s.State == Ready, s.Waits()",
 		new: "case s.State == Ready, s.State == Deleting, s.Waits()",
 	},
@@ -114,25 +114,25 @@ var deletionBugs = []mutant{
 		new: "set(&w, AttrDeletedAt, now)",
 	},
 	{
-		name: "attempt without an answer not told", promise: 2, file: dueRules,
-		why: "nobody who looks at a deletion that is tried for an hour learns that its host says nothing",
+		name: "an attempt without an answer sets no reason", promise: 2, file: dueRules,
+		why: "the record does not show for an hour that the host does not answer",
 		old: "if reason := lastReason(due); reason != \"\" {\n\t\tset(&w, AttrStateReason, reason)\n\t}\n\tlease(",
 		new: "lease(",
 	},
 	{
-		name: "tried for as long as is set today", promise: 2, file: dueRules,
+		name: "time to try taken from today's setting", promise: 2, file: dueRules,
 		why: "with a shorter time set, deletions are given up while their commands are good for hours",
 		old: "return s.TryUntil\n",
 		new: "",
 	},
 	{
 		name: "time to try not recorded", promise: 2, file: markRules,
-		why: "the same: without it, the setting of the day counts",
+		why: "the same: without it, the current setting counts",
 		old: "set(&w, AttrTryUntil, tryUntil)",
 		new: "",
 	},
 	{
-		name: "a repeated command is good for as long as is set today", promise: 5, file: deleterSend,
+		name: "a repeated command's end taken from today's setting", promise: 5, file: deleterSend,
 		why: "it outlives its deletion",
 		old: "attempt.add(del.is, d.GiveUp)",
 		new: "attempt.add(del.is, d.GiveUp)\n\t\tattempt.Closings[len(attempt.Closings)-1].VoidAfter = req.At.Add(d.GiveUp)",

@@ -1,7 +1,7 @@
-// Mutants proves that the simulation bites: it builds the simulation with one
-// deliberate bug after the other (mutants.go) and runs seeds until the bug is
-// caught. The source stays as it is: the compiler is shown another file in its
-// place (go build's -overlay). It fails if a bug survives, or cannot be built.
+// Mutants proves that the simulation finds bugs: it builds the simulation with one
+// deliberate bug after the other (mutants.go) and runs seeds until the bug is caught. The
+// source stays as it is: the compiler reads another file in its place (go build's
+// -overlay). It fails if a bug survives, or cannot be built.
 //
 //	go run ./internal/sim/mutants [-seeds N] [-workers N] [-only PATTERN] [-keep]
 //
@@ -109,8 +109,8 @@ func (r *runner) main(workers int, only string, keep bool) error {
 	return nil
 }
 
-// withoutBug is an error where a promise is broken without a bug: it would be
-// taken for one that is caught. make sim runs more seeds than these.
+// withoutBug returns an error if a promise is broken without a bug: that would count as a
+// bug that is caught. make sim runs more seeds than these.
 func (r *runner) withoutBug(ctx context.Context) error {
 	const usual = 3000
 	some := *r

@@ -5,10 +5,10 @@ import "slices"
 // A mutant is a deliberate bug: one text of one file replaced by another.
 type mutant struct {
 	name    string
-	promise int // the one that it is meant to break
+	promise int // the promise that it is meant to break
 	why     string
 	file    string // from the project's root
-	old     string // stands there exactly once; in the template, as often as a script has it
+	old     string // occurs exactly once; in the template, once for each copy of the script
 	new     string
 	tests   string // the package whose tests catch it, where the simulation cannot see it
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A list that nothing applies to any more proves nothing: each bug is still a
-// change of the source as it is, and Go.
+// Each bug still applies to the current source and gives valid Go. A bug that no longer
+// applies proves nothing.
 func TestEveryBugStillFits(t *testing.T) {
 	named := map[string]bool{}
 	ofPromise := map[int]int{}
@@ -33,7 +33,7 @@ func TestEveryBugStillFits(t *testing.T) {
 			continue
 		}
 		if mutated == string(source) || m.why == "" {
-			t.Errorf("%s: changes nothing, or nobody knows why", m.name)
+			t.Errorf("%s: changes nothing, or has no reason", m.name)
 		}
 		if m.file == theTemplate {
 			continue // a script
@@ -59,14 +59,14 @@ func TestEveryBugStillFits(t *testing.T) {
 	}
 }
 
-// What catches each bug is told: of those that there are, and of no other.
+// CAUGHT.md says what catches each bug. It names all bugs, and no others.
 func TestCaughtNamesTheBugs(t *testing.T) {
 	told, err := os.ReadFile("CAUGHT.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := formatCaught(readCaught(string(told))); string(told) != want {
-		t.Errorf("CAUGHT.md is not what KEEP=1 make mutants would write of what it says (ONLY='^$' runs no bug): (-file +written)\n%s",
+		t.Errorf("CAUGHT.md differs from what KEEP=1 make mutants writes (ONLY='^$' runs no bug): (-file +written)\n%s",
 			cmp.Diff(strings.Split(string(told), "\n"), strings.Split(want, "\n")))
 	}
 }

@@ -1,10 +1,10 @@
 package main
 
-// Of hosts that are held to an owner by a tag.
+// Bugs in the tags that limit a host to one owner.
 var ownerTagBugs = []mutant{
 	{
 		name: "another owner's session listed in spite of the tag", promise: 5, file: inventoryRules,
-		why: "root on a host puts a desktop among somebody else's sessions",
+		why: "root on a host adds a desktop to another user's sessions",
 		old: "case c.tag.allows(f.Owner) && !c.seen[name]:",
 		new: "case !c.seen[name]:",
 	},
@@ -16,7 +16,7 @@ var ownerTagBugs = []mutant{
 	},
 	{
 		name: "session ended that its host says is another's", promise: 3, file: ownerTagRules,
-		why: "it is DELETED, and runs",
+		why: "it is DELETED, and still runs",
 		old: "case recorded && said && !sameCreation(s.CreationTime, f.CreationTime):",
 		new: "case recorded && said:",
 	},
@@ -28,25 +28,25 @@ var ownerTagBugs = []mutant{
 	},
 	{
 		name: "session listed before the tag was read stays READY", promise: 5, file: ownerTagRules,
-		why: "whoever is quicker than the question to EC2 has won for ever",
+		why: "a session that is listed before EC2 answers stays listed for ever",
 		old: "s.State.lives() && s.StateReason",
 		new: "s.State == Creating && s.StateReason",
 	},
 	{
-		name: "tags of hosts that do well not read", promise: 5, file: walker,
-		why: "EC2 is asked about silent hosts only: no tag ever counts",
+		name: "tags of healthy hosts not read", promise: 5, file: walker,
+		why: "EC2 is asked about silent hosts only: no tag is ever applied",
 		old: "hw.Reaper.readOwnerTags(asking, hostIDs, silences, now)",
 		new: "",
 	},
 	{
 		name: "tag that leaves sessions out not read again", promise: 5, file: hostEvents,
-		why: "a host whose sessions are all left out has no record, so no walk comes by: a tag that was corrected never counts",
+		why: "a host whose sessions are all left out has no record, so the walk skips it: a corrected tag is never read",
 		old: "doubtful = append(doubtful, hostID)",
 		new: "",
 	},
 	{
 		name: "host that EC2 does not know counts as one without a tag", promise: 5, file: ownerTags,
-		why: "what nobody has said is kept as if EC2 had",
+		why: "a tag that EC2 never reported is recorded",
 		old: "if !told || !ok ||",
 		new: "if !told && owner != \"\" || !ok ||",
 	},

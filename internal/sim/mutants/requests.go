@@ -1,6 +1,6 @@
 package main
 
-// Of what callers ask and are answered.
+// Bugs in requests and their answers.
 var requestBugs = []mutant{
 	// 4. Owners only.
 	{
@@ -17,7 +17,7 @@ var requestBugs = []mutant{
 	},
 	{
 		name: "wrong owner told that there is a session", promise: 4, file: deletions,
-		why: "the answer tells apart what must look the same",
+		why: "the answer differs, and must not",
 		old: "case !exists || s.Owner != del.Owner:\n\t\tdel.fail(NotFound, nil)",
 		new: "case !exists:\n\t\tdel.fail(NotFound, nil)\n\tcase s.Owner != del.Owner:\n\t\tdel.fail(\"The session belongs to somebody else\", nil)",
 	},
@@ -31,13 +31,13 @@ var requestBugs = []mutant{
 	// 6. Forced means forced.
 	{
 		name: "force sends commands", promise: 6, file: deleter,
-		why: "with purge a forced entry asks no host",
+		why: "with purge a forced entry must send no command",
 		old: "case del.Force && d.ForceMode != BestEffort:",
 		new: "case del.Force && d.ForceMode == \"\":",
 	},
 	{
 		name: "force does not end an open deletion", promise: 6, file: markRules,
-		why: "it is to end immediately also when an ordinary deletion is under way",
+		why: "force must end an open deletion immediately, too",
 		old: "d.ifMeant(req, Ready, Creating, Unknown, Deleting)",
 		new: "d.ifMeant(req, Ready, Creating, Unknown)",
 	},
@@ -48,20 +48,20 @@ var requestBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "best effort tried once", promise: 6, file: markRules,
+		name: "best-effort closes only once", promise: 6, file: markRules,
 		why: "a host that does not answer the first command keeps the session",
 		old: "return markForced(*del, req, req.At.Add(giveUp))",
 		new: "return markForced(*del, req, time.Time{})",
 	},
 	{
-		name: "closing forgotten at the record's end", promise: 6, file: confirmRules,
-		why: "the same: cleanup does not find it any more",
+		name: "CloseUntil removed when the record ends", promise: 6, file: confirmRules,
+		why: "the same: cleanup no longer finds it",
 		old: "if _, closing := seen[AttrCloseUntil]; !closing {",
 		new: "if _, closing := seen[AttrCloseUntil]; !closing || closing {",
 	},
 	{
 		name: "listed again while it is being closed", promise: 6, file: inventoryRules,
-		why: "an inventory shows a session that its host is still to close",
+		why: "an inventory lists a session that its host still has to close",
 		old: "meant := s.CloseUntil.After(inv.SentAt) && (",
 		new: "meant := s.CloseUntil.After(inv.SentAt) && s.DeletedAt.IsZero() && (",
 	},
@@ -69,36 +69,36 @@ var requestBugs = []mutant{
 	// 7. Answered once each, and honestly.
 	{
 		name: "an entry answered twice", promise: 7, file: api,
-		why: "the first entry stands in both lists",
+		why: "the first entry is in both lists",
 		old: "\t\t} else {\n\t\t\tout.UnsuccessfulList",
 		new: "\t\t}\n\t\tif a.FailureReason != \"\" || a.SessionID == answers[0].SessionID {\n\t\t\tout.UnsuccessfulList",
 	},
 	{
 		name: "duplicate not answered", promise: 7, file: api,
-		why: "an entry like the one before it has no answer",
+		why: "an entry equal to an earlier one has no answer",
 		old: "for _, a := range answers {\n\t\tif a.FailureReason",
 		new: "for i, a := range answers {\n\t\tif i > 0 && a.SessionID == answers[i-1].SessionID {\n\t\t\tcontinue\n\t\t}\n\t\tif a.FailureReason",
 	},
 	{
 		name: "refused session not put back", promise: 7, file: refusals,
-		why: "an entry answered as unsuccessful goes on being deleted",
+		why: "the deletion of an entry answered as unsuccessful continues",
 		old: "goOn = append(goOn, del)\n\t\t} else {",
 		new: "goOn = append(goOn, del)\n\t\t} else if del.fail(refusalReason(del.cause), del.cause); len(refused) == 0 {",
 	},
 	{
 		name: "put back to something else", promise: 7, file: markRules,
-		why: "what the record said before the mark is lost",
+		why: "the record's values from before the mark are lost",
 		old: "\t\tcase had:",
 		new: "\t\tcase had && attr != AttrStateReason && attr != AttrExpiresAt:",
 	},
 	{
-		name: "refusal answered though the deletion goes on", promise: 7, file: refusals,
-		why: "another request relies on it, and ends it",
+		name: "answered as refused although the deletion continues", promise: 7, file: refusals,
+		why: "another request repeated it, so it continues",
 		old: "return now != nil && s.DeletionRequestID != req.ID && !confirmed",
 		new: "return now != nil && (s.DeletionRequestID != \"\" || !confirmed)",
 	},
 	{
-		name: "refusal believed after a lost answer", promise: 7, file: sender,
+		name: "answered as refused after a lost answer", promise: 7, file: sender,
 		why: "an earlier try of the SDK's may have sent the command: the session is closed, though its entry failed",
 		old: "if refused(err) && watched.unanswered {",
 		new: "if refused(err) && watched.unanswered && err == nil {",
@@ -110,14 +110,14 @@ var requestBugs = []mutant{
 		new: "ours := s.DeletionRequestID == \"\"",
 	},
 	{
-		name: "repeat claims what has not failed", promise: 7, file: markRules,
-		why: "a repeat of an open deletion is a success, and sends nothing",
+		name: "repeat claims an attempt that has not failed", promise: 7, file: markRules,
+		why: "a repeat of an open deletion must send nothing",
 		old: "!open.AttemptFailedAt.IsZero() &&",
 		new: "",
 	},
 	{
 		name: "repeat tries again without a pause", promise: 7, file: markRules,
-		why: "a caller in a loop has the host work without end",
+		why: "a caller in a loop keeps the host busy without end",
 		old: "!now.Before(open.AttemptedAt.Add(RepeatPause)) &&",
 		new: "",
 	},
@@ -128,7 +128,7 @@ var requestBugs = []mutant{
 		new: "ofHosts := hostsOf(nil)",
 	},
 	{
-		name: "refused hosts are forgotten unasked", promise: 7, file: refusedHosts,
+		name: "refused hosts are removed before EC2 is asked", promise: 7, file: refusedHosts,
 		why: "the same",
 		old: "checks, err := c.Reaper.Check(ctx, hostIDs)",
 		new: "checks, err := c.Reaper.Check(ctx, nil)",

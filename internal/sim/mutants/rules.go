@@ -1,71 +1,70 @@
 package main
 
-// Of rules that had none: time shares, settings, bounds of functions that ask little,
-// small faults of what is read.
+// Bugs in shares of time, settings, bounds of functions that make few calls, and reading.
 var ruleBugs = []mutant{
 	{
 		name: "one host's answer may take all of a batch's time", promise: 8, file: hostAnswers, tests: "internal/events",
-		why: "one host whose sessions are slow to read sends all others' news to the dead-letter queue",
+		why: "one host whose sessions are slow to read sends all others' messages to the dead-letter queue",
 		old: "ctx, stop := session.Share(ctx, waiting, hostTime)\n\tdefer stop()\n\tswitch {",
 		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\tswitch {",
 	},
 	{
 		name: "one gone host may take all of a run's time", promise: 8, file: reaper, tests: "internal/session",
-		why: "what it takes to end one host's sessions keeps all others from being ended",
+		why: "ending one host's sessions takes the time of all others",
 		old: "ctx, stop := context.WithTimeout(ctx, hostTime)\n\tdefer stop()\n\treason :=",
 		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\treason :=",
 	},
 	{
-		name: "what has moved on is left to chance", promise: 9, file: reaper, tests: "internal/session",
-		why: "a session that changed while its host's end was written stays, and the host is not asked about again",
+		name: "a session that changed meanwhile is not processed again", promise: 9, file: reaper, tests: "internal/session",
+		why: "a session that changed while its host's end was written stays, and the host is not checked again",
 		old: "if left := end.onGoneHost(records, hostID, sessionsToo); len(left) > 0 {",
 		new: "if left := end.onGoneHost(records, hostID, sessionsToo); len(left) > 1000 {",
 	},
 	{
 		name: "a host that is stopping counts as asked about", promise: 9, file: walker, tests: "internal/session",
-		why: "its sessions wait for the next question, up to six hours",
+		why: "its sessions wait for the next check, up to six hours",
 		old: "if !check.settled() {\n\t\treturn check.Err",
 		new: "if check.Err != nil {\n\t\treturn check.Err",
 	},
 	{
-		name: "sessions of stopped hosts end whatever is set", promise: 3, file: reaper,
+		name: "EndSessionsOfStoppedHosts ignored", promise: 3, file: reaper,
 		why: "a stack that keeps them for the host's next start loses them",
 		old: "sessionsToo := status == Terminated || hr.EndStopped",
 		new: "sessionsToo := true",
 	},
 	{
-		name: "idle sessions closed earlier than is set", promise: 5, file: cleanupTasks,
+		name: "idle sessions closed before the limit that is set", promise: 5, file: cleanupTasks,
 		why: "a desktop is closed whose user had time left",
 		old: "After: c.CloseIdleAfter, Grace",
 		new: "After: c.CloseIdleAfter - time.Minute, Grace",
 	},
 	{
 		name: "idle sessions closed without a warning", promise: 5, file: cleanupTasks,
-		why: "a user who left a desktop open loses it without a word",
+		why: "a user who left a desktop open loses it without a warning",
 		old: "GracePeriod: c.RuleDefaults.GracePeriod, Message",
 		new: "GracePeriod: 0, Message",
 	},
 	{
-		name: "users warned whatever the idle limit is", promise: 5, file: idleLimit,
-		why: "who did nothing for a minute is told that the desktop will be closed",
+		name: "users warned too early for a short idle limit", promise: 5, file: idleLimit,
+		why: "a user who was idle for a minute is told that the desktop will be closed",
 		old: "return min(max(l.GracePeriod, 2*IdleRunEvery), l.After/2)",
 		new: "return max(l.GracePeriod, 2*IdleRunEvery)",
 	},
 	{
 		name: "users warned after the last idle run before the limit", promise: 5, file: idleLimit,
-		why: "no run comes between the warning's time and the limit",
+		why: "there is no run between the warning's time and the limit",
 		old: "max(l.GracePeriod, 2*IdleRunEvery)",
 		new: "l.GracePeriod",
 	},
 	{
-		name: "silent earlier than is set", promise: 9, file: unresponsive,
+		name: "silent before SilentAfterMinutes", promise: 9, file: unresponsive,
 		why: "two inventories that follow each other closely make a host's sessions UNKNOWN",
 		old: "if limit := now.Add(-after); limit.Before(before) {",
 		new: "if limit := now.Add(-after); limit.IsZero() {",
 	},
 	{
 		name: "inventories that cannot be looked up count", promise: 9, file: inventories, tests: "internal/session",
-		why: "two that ended before any host had them make every session of the fleet UNKNOWN",
+		why: "two that ended before they reached a host make every session of the fleet UNKNOWN",
 		old: "return nil, \"\", fmt.Errorf(\"look up the last",
 		new: "return sent, \"\", fmt.Errorf(\"look up the last",
 	},
@@ -76,19 +75,19 @@ var ruleBugs = []mutant{
 		new: "now.Before(counting[0]) {",
 	},
 	{
-		name: "a caller of the broker's name is the broker", promise: 7, file: markRules, tests: "internal/session",
-		why: "a deletion reads as if nobody had asked for it, and is not measured",
+		name: "a caller with the broker's name is taken for the broker", promise: 7, file: markRules, tests: "internal/session",
+		why: "the deletion seems to be the broker's own and is not measured",
 		old: "if name == requestedByBroker || ",
 		new: "if ",
 	},
 	{
 		name: "a byte order mark is a fault", promise: 7, file: "internal/httpapi/httpapi.go", tests: "internal/httpapi/deletesessions",
-		why: "whatever PowerShell sends is refused",
+		why: "every request from PowerShell is refused",
 		old: "[]byte(\"\\ufeff\")",
 		new: "nil",
 	},
 	{
-		name: "an empty key is asked for", promise: 8, file: "internal/dynamo/limits.go", tests: "internal/dynamo",
+		name: "an empty key is read", promise: 8, file: "internal/dynamo/limits.go", tests: "internal/dynamo",
 		why: "DynamoDB fails the call for all other keys: one record without a host stops a whole round",
 		old: "return text != \"\" && len(text)",
 		new: "return len(text)",
@@ -97,7 +96,7 @@ var ruleBugs = []mutant{
 	// 11. Bounded.
 	{
 		name: "a batch of the stream written one by one", promise: 11, file: "internal/session/finisher.go",
-		why: "a hundred ends take a hundred calls",
+		why: "a hundred ended sessions take a hundred calls",
 		old: "for i, res := range f.Table.Write(ctx, writes) {",
 		new: "var results []Result\n\tfor i := range writes {\n\t\tresults = append(results, f.Table.Write(ctx, writes[i:i+1])...)\n\t}\n\tfor i, res := range results {",
 	},
@@ -114,7 +113,7 @@ var ruleBugs = []mutant{
 		new: "for range 50 {\n\t\t_, _, _ = s.Index.OnHost(ctx, h.HostID, \"\", 1)\n\t}\n\trecords, _, err := s.Index.OnHost(ctx, h.HostID, \"\", 1)",
 	},
 	{
-		name: "whatever is empty is stopped in one run", promise: 11, file: stopper, tests: "internal/session",
+		name: "all empty hosts are stopped in one run", promise: 11, file: stopper, tests: "internal/session",
 		why: "hosts that cannot be stopped take the time of all others",
 		old: "maxStops = 20",
 		new: "maxStops = 20_000",
@@ -126,30 +125,30 @@ var ruleBugs = []mutant{
 		new: "const lookedUp = 1",
 	},
 	{
-		name: "a page of sessions read without end", promise: 11, file: "internal/session/describer.go", tests: "internal/session",
+		name: "a page of sessions read without a limit", promise: 11, file: "internal/session/describer.go", tests: "internal/session",
 		why: "one request reads all of a table of which nothing is shown",
 		old: "maxReads = 10",
 		new: "maxReads = 10_000",
 	},
 	{
-		name: "a fleet listed however large it is", promise: 11, file: isolation, tests: "internal/runcommand",
+		name: "a fleet of any size is listed", promise: 11, file: isolation, tests: "internal/runcommand",
 		why: "one host without its tag costs each request a list of all nodes",
 		old: "const maxPages = 6",
 		new: "const maxPages = 6000",
 	},
 }
 
-// Of what the scripts do on Linux hosts. They stand in the template more than once.
+// Bugs in the scripts of Linux hosts. The template has some of them more than once.
 var scriptBugs = []mutant{
 	{
 		name: "a warning of another idle time counts", promise: 5, file: theTemplate, tests: "internal/runcommand/documents",
-		why: "a user who came back and went away again loses the desktop without a word",
+		why: "a user who came back and left again loses the desktop without a warning",
 		old: "if [ \"$created\" = \"$2\" ] && [ \"$order\" -ge \"$3\" ] && [ \"$order\" -le \"$4\" ]; then answer \"$until\"; fi",
 		new: "if [ \"$created\" = \"$2\" ]; then answer \"$until\"; fi",
 	},
 	{
 		name: "a session that is still listed fails with (exit 0)", promise: 2, file: theTemplate, tests: "internal/runcommand/documents",
-		why: "the reason of a record tells nobody anything",
+		why: "the reason in the record does not say what failed",
 		old: "said[i] = code ? words : \"dcv closed it, and lists it still\"",
 		new: "said[i] = words",
 	},
@@ -161,7 +160,7 @@ var scriptBugs = []mutant{
 	},
 	{
 		name: "one of two answers that disagree is believed", promise: 3, file: theTemplate, tests: "internal/runcommand/documents",
-		why: "a list that was empty for a moment confirms what still runs",
+		why: "a list that was empty for a moment confirms that a running session is closed",
 		old: "return why != \"\" || blank || none() ? why : whyBlank",
 		new: "return why",
 	},

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// apply is the text with the bug in it.
+// apply returns the source with the bug in it.
 func (m mutant) apply(source string) (string, error) {
 	if n := strings.Count(source, m.old); n == 0 || n > 1 && m.file != theTemplate {
-		return "", fmt.Errorf("stale: in %s its text stands %d times, not once", m.file, n)
+		return "", fmt.Errorf("stale: its text occurs %[2]d times in %[1]s, not once", m.file, n)
 	}
 	return strings.ReplaceAll(source, m.old, m.new), nil
 }
@@ -33,7 +33,7 @@ type runner struct {
 	tests   []string // packages; none is the simulation
 }
 
-// A verdict is what became of one bug.
+// A verdict says whether and how one bug was caught.
 type verdict struct {
 	caught string // the promise, or whose tests
 	seeds  string // how many it took; "-" with tests
@@ -81,18 +81,18 @@ func (r *runner) try(ctx context.Context, m mutant, dir string) verdict {
 	return verdict{err: fmt.Errorf("%w the tests of %s", errSurvives, strings.Join(packages, ", "))}
 }
 
-// unnamed is an error where a test binary failed without a failed test: it did
-// not run at all.
+// unnamed returns an error if a test binary failed without a failed test: it did not run
+// at all.
 func unnamed(output string) error {
 	if !failedTest.MatchString(output) {
-		return errors.New("failed, but no test of it:\n" + last(output, 2000))
+		return errors.New("failed, but no test failed:\n" + last(output, 2000))
 	}
 	return nil
 }
 
 var failedTest = regexp.MustCompile(`(?m)^(--- FAIL|panic:|fatal error:)`)
 
-// overlay writes the file with the bug, and what has the compiler read it.
+// overlay writes the file with the bug, and the overlay file that makes the compiler read it.
 func (r *runner) overlay(m mutant, dir string) (string, error) {
 	file := filepath.Join(r.root, m.file)
 	source, err := os.ReadFile(file)
@@ -118,8 +118,8 @@ func (r *runner) overlay(m mutant, dir string) (string, error) {
 	return overlay, os.WriteFile(overlay, text, 0o644)
 }
 
-// treeWith is a root of which a package's tests read the template with the bug: the
-// compiler never does. All else in it leads to the project.
+// treeWith makes a root in which a package's tests read the template with the bug: the
+// compiler never reads the template. Everything else in it links to the project.
 func (r *runner) treeWith(m mutant, dir string) (string, error) {
 	root := filepath.Join(dir, "tree")
 	at := ""
@@ -151,7 +151,7 @@ func (r *runner) treeWith(m mutant, dir string) (string, error) {
 var (
 	errSurvives = errors.New("survives")
 	errNotBuilt = errors.New("does not compile")
-	errTimeUp   = errors.New("was not done in time")
+	errTimeUp   = errors.New("not finished in time")
 )
 
 // test builds and runs the tests of a package with the bug. An error without
@@ -176,7 +176,7 @@ func (r *runner) test(ctx context.Context, overlay, dir, tests string, args ...s
 	return string(text), err
 }
 
-// What the simulation prints of a broken promise.
+// The lines that the simulation prints about a broken promise.
 var (
 	brokenPromise = regexp.MustCompile(`(?m)^\s*(?:\S+\.go:\d+: )?promise (\d+):`)
 	brokenSeed    = regexp.MustCompile(`(?i)\bseed[ =:]*(\d+)`)
@@ -192,7 +192,7 @@ func (r *runner) simulate(ctx context.Context, overlay, dir string) verdict {
 	}
 	promise := brokenPromise.FindStringSubmatch(output)
 	if promise == nil {
-		return verdict{err: fmt.Errorf("failed, but no promise is said to be broken: %w\n%s", err, last(output, 2000))}
+		return verdict{err: fmt.Errorf("failed, but the output names no broken promise: %w\n%s", err, last(output, 2000))}
 	}
 	v := verdict{caught: promise[1], seeds: "?"}
 	if seed := brokenSeed.FindStringSubmatch(output); seed != nil {
