@@ -95,6 +95,26 @@ func TestInventoryOfManySessionsIsCutBetweenLines(t *testing.T) {
 	})
 }
 
+// The last line is printed also where no byte is left for another session.
+func TestInventoryThatIsCutHasItsEnd(t *testing.T) {
+	t.Parallel()
+	on(t, kind{"dash", "", "gawk"}, func(t *testing.T, h *host) {
+		h.shim("gzip", "exit 127")
+		var list []string
+		for n := range 300 { // short ones take what others leave
+			if id := fmt.Sprintf(`"s%03d"`, n); n%2 == 0 {
+				list = append(list, described(id, created))
+			} else {
+				list = append(list, `{"id":`+id+`}`)
+			}
+		}
+		h.server("garbage", "["+strings.Join(list, ",")+"]")
+		if s := h.inventory(); s.end != 300 || len(s.text) < maxLinesBytes {
+			t.Errorf("%d lines, %d bytes, end %d", len(s.lines), len(s.text), s.end)
+		}
+	})
+}
+
 // One that is too long for any answer does not keep the others out: nor does it itself spoil the answer.
 func TestInventoryLeavesOutWhatIsTooLong(t *testing.T) {
 	t.Parallel()
