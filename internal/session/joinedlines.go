@@ -90,11 +90,11 @@ func (j *joinedLines) write() {
 	j.groups, j.place = nil, map[string]int{}
 }
 
-// A value in a list has neither space nor semicolon. An ID that has them is in no
-// list, so that it is found as it is.
+// A value in a list has no space, no semicolon and no equals sign. An ID that has them
+// is in no list, so that it is found as it is, and finds no other's line.
 var (
-	toList   = strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B")
-	fromList = strings.NewReplacer("%25", "%", "%20", " ", "%3B", ";")
+	toList   = strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B", "=", "%3D")
+	fromList = strings.NewReplacer("%25", "%", "%20", " ", "%3B", ";", "%3D", "=")
 )
 
 func joinable(line slog.Record) (is bool) {

@@ -122,7 +122,7 @@ func TestJoinedLinesAreTheLinesThatTheyWereJoinedOf(t *testing.T) {
 				log.Info("done", "Owner", "a=b")
 			}
 		}
-		for _, id := range []string{"a b", "a;b", "a%3Bb"} {
+		for _, id := range []string{"a b", "a;b", "a%3Bb", "xSessionId=a", `q"b\<é>`, "SessionId"} {
 			log.Info("done", "SessionId", id)
 		}
 	})
