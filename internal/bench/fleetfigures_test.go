@@ -13,13 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dcv-session-broker/internal/events/cleanup"
 	"dcv-session-broker/internal/session"
 )
 
 var (
-	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, or all")
+	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, or all")
 	fleetRates   = flag.String("fleet.rates", "40 10 5", "calls a second of each operation of Systems Manager")
 	fleetSizes   = flag.String("fleet.hosts", "10 100 1000 10000", "hosts, for inventories")
+	fleetLimits  = flag.String("fleet.limits", fmt.Sprint("100 ", session.MaxRuleLimit), "limits, for rules")
 )
 
 func numbers(text string) (all []int) {
@@ -38,7 +40,7 @@ func (w *fleetWorld) begin() {
 	for n := range len(w.ssm.hostIDs) {
 		for i := range w.sessions {
 			w.table.Put(session.Listed(session.Session{
-				ID: sessionID(n*w.sessions + i), Owner: fleetOwner(n), HostID: hostID(n), Type: "virtual", CreationTime: "2026-11-23T08:30:00Z",
+				ID: sessionID(n*w.sessions + i), Owner: fleetOwner(n), HostID: hostID(n), Type: "virtual", CreationTime: fleetCreated,
 			}))
 		}
 	}
@@ -143,11 +145,13 @@ type deletionFigure struct {
 	took         time.Duration // until the last of them was DELETED
 	sends, reads fleetCalls
 	deadLetters  int
-	notAnswered  int // requests that had another answer than 200
+	failed       int // requests that had another answer than 200, and runs of a rule
+	runs         int // of a rule, that marked sessions
+	longest      time.Duration
 }
 
-// measureDeletion has all sessions of a fleet deleted, by so many requests at the same time.
-func measureDeletion(t *testing.T, hosts, sessions, requests int, rate float64) (f deletionFigure) {
+// measureDeletion has all sessions of a fleet deleted.
+func measureDeletion(t *testing.T, hosts, sessions int, rate float64, begin func(ctx context.Context, w *fleetWorld, f *deletionFigure) (wait func())) (f deletionFigure) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFleetWorld(t, hosts, sessions, rate)
 		defer w.stop()
@@ -157,17 +161,8 @@ func measureDeletion(t *testing.T, hosts, sessions, requests int, rate float64) 
 		time.Sleep(inventoryPeriod + 150*time.Second) // between two inventories
 		w.ssm.forget()
 		began := time.Now()
-		var asking sync.WaitGroup
-		for n := range requests {
-			asking.Go(func() {
-				answer, err := w.functions["delete-sessions"].invoke(w.deleteRequest(n*hosts/requests, hosts/requests, sessions))
-				var response struct{ StatusCode int }
-				if err != nil || json.Unmarshal(answer, &response) != nil || response.StatusCode != 200 {
-					w.count("not answered", 1)
-				}
-			})
-		}
-		for time.Since(began) < time.Hour {
+		waitForDeletion := begin(ctx, w, &f)
+		for time.Since(began) < 12*time.Hour {
 			time.Sleep(time.Second)
 			w.mu.Lock()
 			f.ended, f.took = w.ended, w.endedAt.Sub(began)
@@ -177,12 +172,62 @@ func measureDeletion(t *testing.T, hosts, sessions, requests int, rate float64) 
 			}
 		}
 		f.sends, f.reads = w.ssm.total("SendCommand"), w.ssm.total("ListCommandInvocations", "GetCommandInvocation")
-		f.deadLetters, f.notAnswered = w.deadLetters(), w.calls["not answered"]
+		f.deadLetters = w.deadLetters()
 		cancel()
-		asking.Wait()
+		waitForDeletion()
 		wait()
 	})
 	return f
+}
+
+// byRequests deletes the sessions by so many requests at the same time.
+func byRequests(requests int) func(context.Context, *fleetWorld, *deletionFigure) func() {
+	return func(_ context.Context, w *fleetWorld, f *deletionFigure) func() {
+		var asking sync.WaitGroup
+		hosts := len(w.ssm.hostIDs) / requests
+		for n := range requests {
+			asking.Go(func() {
+				answer, err := w.functions["delete-sessions"].invoke(w.deleteRequest(n*hosts, hosts, w.sessions))
+				var response struct{ StatusCode int }
+				if err != nil || json.Unmarshal(answer, &response) != nil || response.StatusCode != 200 {
+					w.mu.Lock()
+					f.failed++
+					w.mu.Unlock()
+				}
+			})
+		}
+		return asking.Wait
+	}
+}
+
+// byRule deletes the sessions by a rule that is run every minute.
+func byRule(limit int) func(context.Context, *fleetWorld, *deletionFigure) func() {
+	return func(ctx context.Context, w *fleetWorld, f *deletionFigure) func() {
+		rule := json.RawMessage(fmt.Sprintf(`{"task":"close","name":"nightly","select":{"all":true},"limit":%d}`, limit))
+		var running sync.WaitGroup
+		running.Go(func() {
+			for ; ctx.Err() == nil; time.Sleep(time.Minute) {
+				running.Go(func() {
+					began := time.Now()
+					answer, err := w.functions["cleanup"].invoke(rule)
+					var ran cleanup.RuleAnswer
+					if err == nil {
+						err = json.Unmarshal(answer, &ran)
+					}
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					f.longest = max(f.longest, time.Since(began))
+					if err != nil {
+						f.failed++
+					}
+					if len(ran.Sessions) > 0 {
+						f.runs++
+					}
+				})
+			}
+		})
+		return running.Wait
+	}
 }
 
 func retries(c fleetCalls) string {
@@ -225,13 +270,39 @@ func TestFleetFigures(t *testing.T) {
 		hosts := slices.Max(numbers(*fleetSizes))
 		var rows [][]string
 		for _, rate := range numbers(*fleetRates) {
-			f := measureDeletion(t, hosts, 5, hosts/200, float64(rate)) // each request of 1,000 sessions
-			rows = append(rows, []string{
-				fmt.Sprint(rate), fmt.Sprint(f.ended), f.took.Round(time.Second).String(), fmt.Sprint(f.sends.calls), retries(f.sends), fmt.Sprint(f.reads.calls), retries(f.reads), fmt.Sprint(f.deadLetters), fmt.Sprint(f.notAnswered),
-			})
+			f := measureDeletion(t, hosts, 5, float64(rate), byRequests(hosts/200)) // each of 1,000 sessions
+			rows = append(rows, slices.Concat([]string{fmt.Sprint(rate)}, f.row()))
 			fmt.Println(rows[len(rows)-1])
 		}
-		fmt.Println(table([]string{"calls a second", "ended", "after", "commands", "retries a command", "reads", "retries a read", "dead letters", "not answered"}, rows))
+		fmt.Println(table(slices.Concat([]string{"calls a second"}, deletionHead), rows))
+	}
+	if is("rule") {
+		hosts := slices.Max(numbers(*fleetSizes))
+		var rows [][]string
+		for _, limit := range numbers(*fleetLimits) {
+			for _, rate := range numbers(*fleetRates) {
+				f := measureDeletion(t, hosts, 5, float64(rate), byRule(limit))
+				rows = append(rows, slices.Concat([]string{fmt.Sprint(limit), fmt.Sprint(rate)}, f.row(), []string{fmt.Sprint(f.runs), f.longest.Round(time.Second / 10).String()}))
+				fmt.Println(rows[len(rows)-1])
+			}
+		}
+		fmt.Println(table(slices.Concat([]string{"limit", "calls a second"}, deletionHead, []string{"runs", "longest run"}), rows))
+	}
+}
+
+var deletionHead = []string{"ended", "after", "commands", "retries a command", "reads", "retries a read", "dead letters", "failed"}
+
+func (f deletionFigure) row() []string {
+	return []string{
+		fmt.Sprint(f.ended), f.took.Round(time.Second).String(), fmt.Sprint(f.sends.calls), retries(f.sends), fmt.Sprint(f.reads.calls), retries(f.reads), fmt.Sprint(f.deadLetters), fmt.Sprint(f.failed),
+	}
+}
+
+// A rule with a limit of 100 that runs every minute ends 200 sessions in two runs.
+func TestRuleEndsTheSessionsOfAFleet(t *testing.T) {
+	f := measureDeletion(t, 40, 5, 10, byRule(100))
+	if f.ended != 200 || f.failed > 0 || f.deadLetters > 0 || f.runs != 2 || f.took > 2*time.Minute {
+		t.Errorf("%d sessions ended after %s by %d runs; %d runs failed, %d dead letters", f.ended, f.took, f.runs, f.failed, f.deadLetters)
 	}
 }
 

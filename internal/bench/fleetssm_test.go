@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,7 +26,7 @@ type simulatedSSM struct {
 	w          *fleetWorld
 	rate       float64
 	hostIDs    []string
-	sessionIDs []string // of all hosts, sorted
+	sessionIDs []string // of all hosts, in the order of a scan
 
 	mu        sync.Mutex
 	place     map[string]int  // of a host, by its ID
@@ -65,7 +68,7 @@ func newSimulatedSSM(w *fleetWorld, hosts int, rate float64) *simulatedSSM {
 	for n := range hosts * w.sessions {
 		s.sessionIDs = append(s.sessionIDs, sessionID(n))
 	}
-	slices.Sort(s.sessionIDs)
+	slices.SortFunc(s.sessionIDs, func(a, b string) int { return cmp.Compare(scanPlace(a), scanPlace(b)) })
 	for _, f := range w.deployed.Functions() {
 		for variable, kind := range map[string]string{"CLOSE_DOCUMENT": "close", "INVENTORY_DOCUMENT": "inventory"} {
 			if name := f.Environment[variable]; name != "" {
@@ -74,6 +77,12 @@ func newSimulatedSSM(w *fleetWorld, hosts int, rate float64) *simulatedSSM {
 		}
 	}
 	return s
+}
+
+// scanPlace is where a key is in a scan: DynamoDB orders keys by a hash of its own.
+func scanPlace(sessionID string) uint64 {
+	h := sha256.Sum256([]byte(sessionID))
+	return binary.BigEndian.Uint64(h[:])
 }
 
 // of are the calls of an operation, with the lock held.
@@ -297,7 +306,7 @@ func (s *simulatedSSM) output(cmd *fleetCommand, host int) string {
 	for i := range s.w.sessions {
 		if id := sessionID(host*s.w.sessions + i); !s.closed[id] {
 			n++
-			fmt.Fprintf(&b, `{"id":"%s","owner":"%s","name":"%s","type":"virtual","created":"2026-11-23T08:30:00.000000Z","left":"","connections":1}`+"\n", id, fleetOwner(host), id)
+			fmt.Fprintf(&b, `{"id":"%s","owner":"%s","name":"%s","type":"virtual","created":"%s","left":"","connections":1}`+"\n", id, fleetOwner(host), id, fleetCreated)
 		}
 	}
 	fmt.Fprintf(&b, "{\"end\":%d}\n", n)

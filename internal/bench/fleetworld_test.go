@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -62,6 +63,7 @@ const (
 	computeRead   = 500 * time.Microsecond // a call of Systems Manager, and for each invocation on its page:
 	computeListed = 40 * time.Microsecond
 	computeWrite  = 28 * time.Microsecond // a session's write, as FIGURES.md has it
+	computeRecord = 30 * time.Microsecond // a record that a rule looks at
 )
 
 func newFleetWorld(t *testing.T, hosts, sessions int, rate float64) *fleetWorld {
@@ -345,15 +347,18 @@ func (r fleetRecords) Owned(ctx context.Context, owner, after string, limit int)
 	return memtable.Reader{Table: r.e.table}.Owned(ctx, owner, after, limit)
 }
 
-// All lists what the fleet began with, by ID: memtable's own sorts the table for each page.
+// All lists what the fleet began with: memtable's own sorts the table for each page.
 func (r fleetRecords) All(ctx context.Context, after string, limit int) ([]session.Record, bool, error) {
-	_ = r.call(ctx, "All", 1)
-	ids := r.e.ssm.sessionIDs
-	first, found := slices.BinarySearch(ids, after)
-	if found {
-		first++
+	ids, first := r.e.ssm.sessionIDs, 0
+	if after != "" {
+		place, found := slices.BinarySearchFunc(ids, scanPlace(after), func(id string, place uint64) int { return cmp.Compare(scanPlace(id), place) })
+		if first = place; found {
+			first++
+		}
 	}
 	page := ids[first:min(first+limit, len(ids))]
+	r.e.compute(time.Duration(len(page)) * computeRecord)
+	_ = r.call(ctx, "All", 1)
 	records, err := memtable.Reader{Table: r.e.table}.Get(ctx, page)
 	return records, first+limit < len(ids), err
 }
@@ -413,5 +418,9 @@ func (w *fleetWorld) deleteRequest(first, hosts, ofEach int) events.APIGatewayV2
 		Headers: map[string]string{"content-type": "application/json"},
 	}
 }
+
+// fleetCreated is when all sessions were created: time begins with the year 2000 in testing/synctest, and a rule ends no
+// session that was created later than now.
+const fleetCreated = "1999-12-31T08:30:00Z"
 
 func fleetOwner(host int) string { return fmt.Sprintf("user-%d", host) }

@@ -16,13 +16,8 @@ func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
-// Share returns a context that ends after one share of the remaining time of ctx, which
-// waiting tasks divide, but not before least. Unused time is left for the others.
-func Share(ctx context.Context, waiting int, least time.Duration) (context.Context, context.CancelFunc) {
-	return Shares(ctx, waiting, 1, least)
-}
-
-// Shares is Share for something that has so many of the shares.
+// Shares returns a context that ends after so many shares of the remaining time of ctx, which
+// waiting shares divide, but not before least. Unused time is left for the others.
 func Shares(ctx context.Context, waiting, shares int, least time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -199,11 +199,18 @@ func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Reco
 }
 
 // query shows records as they are, or were no longer ago than behind, as the index of
-// that attribute shows them.
-func (x indexOf) query(ctx context.Context, what, attr string, behind time.Duration, fits func(r session.Record, liveHost string) bool) (found []session.Record, err error) {
+// that attribute shows them. The fault of a query about one host is a fault of that host only.
+func (x indexOf) query(ctx context.Context, what, attr, hostID string, behind time.Duration, fits func(r session.Record, liveHost string) bool) (found []session.Record, err error) {
 	x.w.counts(&x.inv.calls.reads)
 	x.w.park(x.inv, ctx, what, func() bool {
-		if err = x.w.readFault(x.inv, ctx, what); err == nil {
+		faulty := x.inv.faulty
+		if err = x.w.readFault(x.inv, ctx, what); err != nil && hostID != "" && x.inv.function == "host-events" && x.inv.ctx.Err() == nil {
+			if x.inv.faulty = faulty; x.inv.faultyOf == nil {
+				x.inv.faultyOf = map[string]bool{}
+			}
+			x.inv.faultyOf[hostID] = true
+		}
+		if err == nil {
 			all, liveHosts := x.w.shown(x.inv, behind)
 			for i, r := range all {
 				if r != nil && fits(r, liveHosts[i]) {
@@ -237,7 +244,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 	if !x.inv.knows(shard) {
 		return nil, nil
 	}
-	due, err := x.query(ctx, what, session.AttrDueShard, x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
+	due, err := x.query(ctx, what, session.AttrDueShard, "", x.w.setup.dueStaleFor, func(r session.Record, _ string) bool {
 		next, leased := r[session.AttrNextAttemptAt].(string)
 		return r[session.AttrDueShard] == shard && leased && next <= until
 	})
@@ -249,7 +256,7 @@ func (x indexOf) leased(ctx context.Context, what, shard, until string, limit in
 
 // onHost is a page of the index by-live-host.
 func (x indexOf) onHost(ctx context.Context, hostID, after string, limit int) (records []session.Record, more bool, err error) {
-	records, err = x.query(ctx, strings.TrimSpace("query by-live-host "+hostID+" "+after), session.AttrLiveHostID, x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
+	records, err = x.query(ctx, strings.TrimSpace("query by-live-host "+hostID+" "+after), session.AttrLiveHostID, hostID, x.w.setup.staleFor, func(r session.Record, liveHost string) bool {
 		return liveHost == hostID && recordID(r) > after
 	})
 	slices.SortFunc(records, func(a, b session.Record) int {
@@ -262,15 +269,7 @@ func (x indexOf) onHost(ctx context.Context, hostID, after string, limit int) (r
 }
 
 func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_ []session.Record, more bool, _ error) {
-	faulty := x.inv.faulty
 	records, more, err := x.onHost(ctx, hostID, after, limit)
-	// It is a fault of that host's only: none of the others' news may suffer.
-	if err != nil && x.inv.function == "host-events" && x.inv.ctx.Err() == nil && !x.inv.killed.Load() {
-		if x.inv.faulty = faulty; x.inv.faultyOf == nil {
-			x.inv.faultyOf = map[string]bool{}
-		}
-		x.inv.faultyOf[hostID] = true
-	}
 	x.w.pageIsBounded(x.inv, limit, 250, len(records))
 	if newest, err := x.w.hostTable.Newest(context.Background(), []string{hostID}); err == nil {
 		if x.inv.looked == nil {
@@ -285,7 +284,7 @@ func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (host
 	if x.inv.older { // nobody walked over hosts
 		return nil, nil
 	}
-	_, err = x.query(ctx, "scan by-live-host after "+hostID, session.AttrLiveHostID, x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
+	_, err = x.query(ctx, "scan by-live-host after "+hostID, session.AttrLiveHostID, "", x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {
 		if liveHost > hostID && !slices.Contains(hostIDs, liveHost) {
 			hostIDs = append(hostIDs, liveHost)
 		}

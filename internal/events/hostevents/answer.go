@@ -40,31 +40,32 @@ type taken struct {
 // table most of its time.
 const parallelAnswers = 8
 
-// takeAll takes the answers of the hosts, which are distinct. waiting is how many answers share the time.
-func (h *Handler) takeAll(ctx context.Context, waiting int, hostIDs []string, answers map[string]runcommand.Invocation) map[string]*taken {
+// takeAll takes the answers of the hosts, which are distinct. later is how many answers there are
+// after these: they have their share of the time.
+func (h *Handler) takeAll(ctx context.Context, hostIDs []string, answers map[string]runcommand.Invocation, later int) map[string]*taken {
 	all := map[string]*taken{}
 	slots := make(chan struct{}, parallelAnswers)
 	var wg sync.WaitGroup
-	for _, hostID := range hostIDs {
-		answer := answers[hostID]
-		t, rounds := &taken{}, (waiting+parallelAnswers-1)/parallelAnswers
+	for n, hostID := range hostIDs {
+		answer, t := answers[hostID], &taken{}
 		all[hostID] = t
+		waiting := len(hostIDs) - n + n%parallelAnswers // with those that are taken at the same time
+		rounds := (waiting + parallelAnswers - 1) / parallelAnswers
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			t.reports, t.askEC2, t.err = h.take(ctx, rounds, answer)
+			t.reports, t.askEC2, t.err = h.take(ctx, rounds*(waiting+later), waiting, answer)
 		})
-		waiting--
 	}
 	wg.Wait()
 	return all
 }
 
-// take applies a host's answer within its share of the time. It returns reports to a close
+// take applies a host's answer within that many shares of the time. It returns reports to a close
 // command, which are recorded together. askEC2 is true if EC2 must be asked about the host
 // because of the answer.
-func (h *Handler) take(ctx context.Context, waiting int, answer runcommand.Invocation) (reports []session.Report, askEC2 bool, err error) {
-	ctx, stop := session.Share(ctx, waiting, hostTime)
+func (h *Handler) take(ctx context.Context, waiting, shares int, answer runcommand.Invocation) (reports []session.Report, askEC2 bool, err error) {
+	ctx, stop := session.Shares(ctx, waiting, shares, hostTime)
 	defer stop()
 	switch {
 	case answer.Inventory != nil:

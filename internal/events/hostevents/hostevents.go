@@ -245,8 +245,8 @@ func (h *Handler) work(ctx context.Context, invocations []invocation) map[invoca
 				}
 			}
 			hosts := slices.Sorted(maps.Keys(answers))
-			taken := h.takeAll(reading, waiting, hosts, answers)
 			waiting -= len(hosts) + len(errs)
+			taken := h.takeAll(reading, hosts, answers, waiting)
 			for _, hostID := range hosts {
 				inv := invocation{commandID, hostID}
 				answer, took := answers[hostID], taken[hostID]

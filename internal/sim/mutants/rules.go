@@ -5,7 +5,7 @@ var ruleBugs = []mutant{
 	{
 		name: "one host's answer may take all of a batch's time", promise: 8, file: hostAnswers, tests: "internal/events",
 		why: "one host whose sessions are slow to read sends all others' messages to the dead-letter queue",
-		old: "ctx, stop := session.Share(ctx, waiting, hostTime)\n\tdefer stop()\n\tswitch {",
+		old: "ctx, stop := session.Shares(ctx, waiting, shares, hostTime)\n\tdefer stop()\n\tswitch {",
 		new: "ctx, stop := context.WithCancel(ctx)\n\tdefer stop()\n\tswitch {",
 	},
 	{
