@@ -45,7 +45,7 @@
 //	internal/runcommand/documents/close.sh                   what the host runs
 //	functions/host-events/main.go                            main
 //	internal/events/hostevents/hostevents.go                 Handle: the host has answered
-//	internal/runcommand/reader.go                            Read: the answer
+//	internal/runcommand/reader.go                            Pages: the answer
 //	internal/session/confirmer.go                            Apply
 //	internal/session/rules_confirm.go                        confirm
 //	functions/session-stream/main.go                         main
