@@ -106,7 +106,7 @@ func TestHostThatDidNotAnswerANotice(t *testing.T) {
 		if diff := cmp.Diff(before, f.table.Get("s0")); diff != "" {
 			t.Errorf("%s: the record has changed:\n%s", comment, diff)
 		}
-		if log := f.log.String(); !strings.Contains(log, `level=WARN msg="host answered less than it was asked" CommandId=c1 HostId=`+hostID(0)+` Status=DeliveryTimedOut`) {
+		if log := f.log.String(); !strings.Contains(log, `level=WARN msg="host's answer is incomplete" CommandId=c1 HostId=`+hostID(0)+` Status=DeliveryTimedOut`) {
 			t.Errorf("log:\n%s", log)
 		}
 		f.statuses[hostID(0)] = session.Terminated
@@ -126,7 +126,7 @@ func TestHostThatAnsweredANoticeInPart(t *testing.T) {
 	}
 	f.has("s0", "Warning", "warned")
 	f.has("s1", "Warning", nil)
-	if log := f.log.String(); !strings.Contains(log, `level=WARN msg="host answered less than it was asked" CommandId=c1 HostId=`+hostID(0)+` Status=TimedOut Reports=1`) {
+	if log := f.log.String(); !strings.Contains(log, `level=WARN msg="host's answer is incomplete" CommandId=c1 HostId=`+hostID(0)+` Status=TimedOut Reports=1`) {
 		t.Errorf("log:\n%s", log)
 	}
 }

@@ -140,7 +140,7 @@ func TestRecordsThatCouldNotBeFinishedAreNamedByTheirSequenceNumber(t *testing.T
 	if diff := cmp.Diff(map[string]any{"s1": "DELETED", "s2": "DELETED", "s3": "DELETED", "s4": "DELETED"}, s.states()); diff != "" {
 		t.Error(diff)
 	}
-	if log := s.log.String(); !strings.Contains(log, `msg="stream record is to be shown again" SessionId=s`) || !strings.Contains(log, "Metric:RecordsReturned") {
+	if log := s.log.String(); !strings.Contains(log, `msg="stream record failed: Lambda delivers it again" SessionId=s`) || !strings.Contains(log, "Metric:RecordsReturned") {
 		t.Errorf("log:\n%s", log)
 	}
 }

@@ -229,11 +229,11 @@ func (cn *cancellation) log(log *slog.Logger) {
 	log = log.With("SessionId", cn.SessionID, "HostId", s.HostID, "Owner", cn.Owner, "DeletionRequestId", s.DeletionRequestID)
 	switch {
 	case cn.reason == "" && s.State == Deleting:
-		log.Info("deletion cancelled: the session goes on", "Metric", Count(DeletionsCancelled, 1))
+		log.Info("deletion cancelled: the session stays open", "Metric", Count(DeletionsCancelled, 1))
 	case cn.reason == "":
-		log.Info("no deletion to cancel: a request from before cannot begin one any more")
+		log.Info("no deletion to cancel: earlier requests can no longer begin one")
 	case cn.cause != nil:
-		log.Warn("cancel failed: the caller is to repeat it", "Cause", cn.cause)
+		log.Warn("cancel failed: the caller must repeat it", "Cause", cn.cause)
 	default:
 		log.Info("cancel refused", "Reason", cn.reason)
 	}

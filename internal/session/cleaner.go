@@ -69,7 +69,7 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 			}
 		}
 		if len(records) == duePage && len(due) == before {
-			c.Log.Warn("what is due first was handled, and is due still: the next run looks at what is behind it", "StillDue", len(records))
+			c.Log.Warn("first due deletions are still due after an attempt: the next run looks at those behind them", "StillDue", len(records))
 		}
 	}
 	slices.SortFunc(due, func(a, b Record) int {
@@ -132,9 +132,9 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 		ours := claims && errors.Is(res.Err, ErrCondition) && res.Old[AttrAttemptID] == became[AttrAttemptID] // its first answer was lost
 		switch {
 		case errors.Is(res.Err, ErrCondition) && !ours:
-			log.Debug("due deletion has moved on: nothing to do")
+			log.Debug("due deletion has changed since it was read: nothing to do")
 		case res.Err != nil && !ours:
-			log.Warn("due deletion not worked on: the next run does", "Cause", res.Err)
+			log.Warn("due deletion not processed: the next run tries again", "Cause", res.Err)
 		case became[AttrState] == string(Unknown):
 			log.Error("deletion given up: the session may still run on its host", "Attempts", s.Attempts, "Reason", became[AttrStateReason], "Metric", Count(DeletionsGivenUp, 1))
 		case claims:
@@ -151,9 +151,9 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 		case s.Waits():
 			log.Debug("deletion waits for its close time", "CloseAt", s.CloseAt)
 		case s.unanswered():
-			log.Info("deletion waits for its end: it is too late for another attempt")
+			log.Info("no further attempt: too little time is left before the broker gives up")
 		default:
-			log.Info("deletion shown to the stream again", "Confirmation", string(s.Confirmation))
+			log.Info("confirmed deletion written again, so that session-stream ends it", "Confirmation", string(s.Confirmation))
 		}
 	}
 	return claimed
@@ -180,10 +180,10 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 			log.Info("deletion tried again: waiting for the host's answer", "CommandId", commands[i])
 			continue
 		case !errors.As(err, &refusal):
-			log.Warn("deletion tried again, but its command was not accepted: tried again when the lease ends", "Cause", err, "Metric", Count(AttemptsFailed, 1))
+			log.Warn("deletion tried again, but its command was not accepted: cleanup sends it again when the lease ends", "Cause", err, "Metric", Count(AttemptsFailed, 1))
 			continue
 		}
-		log.Warn("deletion tried again, but its host was refused: tried again when the lease ends", "Cause", err,
+		log.Warn("deletion tried again, but its host was refused: cleanup tries again when the lease ends", "Cause", err,
 			"Metric", Count(AttemptsFailed, 1), "Metric", Count(HostsUnreachable, 1))
 		closing := attempt.Closings[i]
 		refused = append(refused, closing.HostID)
@@ -211,11 +211,11 @@ func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) 
 		refusal := (*Refusal)(nil)
 		switch {
 		case err == nil:
-			log.Info("host is asked again to tell the user of the close time")
+			log.Info("host is asked again to warn the user")
 		case !errors.As(err, &refusal):
-			log.Warn("notice was not accepted: the host is asked again when the lease ends", "Cause", err)
+			log.Warn("notice was not accepted: cleanup asks the host again when the lease ends", "Cause", err)
 		default:
-			log.Warn("notice was refused: the host is asked again when the lease ends", "Cause", err, "Metric", Count(HostsUnreachable, 1))
+			log.Warn("host of a notice was refused: cleanup asks it again when the lease ends", "Cause", err, "Metric", Count(HostsUnreachable, 1))
 			warnings = append(warnings, refusal.warning(s))
 			refused = append(refused, s.HostID)
 		}
@@ -231,12 +231,12 @@ func (c *Cleaner) checkHosts(ctx context.Context, hostIDs []string) (gone map[st
 	defer stop()
 	checks, err := c.Reaper.Check(asking, hostIDs)
 	if err != nil {
-		c.Log.Warn("hosts that do not answer could not be asked about: the next run does", "Cause", err)
+		c.Log.Warn("EC2 could not be asked about hosts that do not answer: the next run asks again", "Cause", err)
 	}
 	gone = map[string]bool{}
 	for hostID, check := range checks {
 		if check.Err != nil {
-			c.Log.Warn("what ran on a host is not dealt with: the next run goes on", "HostId", hostID, "Cause", check.Err)
+			c.Log.Warn("sessions of a host are not all processed: the next run goes on", "HostId", hostID, "Cause", check.Err)
 		}
 		gone[hostID] = check.Status.gone()
 	}

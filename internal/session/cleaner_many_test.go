@@ -99,7 +99,7 @@ func TestDeletionsBehindSuchThatStayDueAreToldOf(t *testing.T) {
 		u := newUpkeep(t, many(1200)...)
 		u.table.fault = func(int, session.Write) fault { return map[bool]fault{true: refused}[fail] }
 		u.clean(at(130))
-		if told := strings.Contains(u.log.String(), "due still"); told != want {
+		if told := strings.Contains(u.log.String(), "still due"); told != want {
 			t.Errorf("writes fail: %t, told: %t", fail, told)
 		}
 	}

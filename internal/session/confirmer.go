@@ -35,7 +35,7 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 		case res.Err == nil:
 			log.Warn("attempt failed: it is tried again", "Reason", r.withReason().Reason, "Metric", Count(AttemptsFailed, 1))
 		case errors.Is(res.Err, ErrCondition):
-			log.Info("report does not count: another attempt is current, or the deletion is over")
+			log.Info("report ignored: another attempt is current, or the deletion is over")
 		default:
 			errs[i] = fmt.Errorf("session %s: report %q of host %s: %w", r.SessionID, r.Outcome, r.HostID, res.Err)
 		}

@@ -110,10 +110,10 @@ func sendAllClear(ctx context.Context, notifier Notifier, notices []Notice, log 
 			if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 				unreachable = 1
 			}
-			log.Warn("user may still read that the session will be closed: its host was not told", "Cause", err,
+			log.Warn("user may still see that the session will be closed: its host did not get the new notice", "Cause", err,
 				"Metric", Count(HostsUnreachable, unreachable))
 		} else {
-			log.Info("user is told that the session will not be closed")
+			log.Info("host is asked to tell the user that the session stays open")
 		}
 	}
 }

@@ -181,23 +181,23 @@ func (del *deletion) log(log *slog.Logger, requestedBy string) {
 	case del.reason == "" && del.Force && del.cause == nil:
 		log.Info("deletion forced: the record ends immediately", "CommandId", del.commandID, "Metric", accepted, "Metric", Count(DeletionsForced, forced))
 	case del.reason == "" && del.cause != nil:
-		log.Warn("deletion accepted, but its command was not: tried again when the lease ends", "Cause", del.cause,
+		log.Warn("deletion accepted, but its command was not accepted: cleanup sends it again when the lease ends", "Cause", del.cause,
 			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))
 	case del.reason == "" && del.ordered && del.is.Waits():
 		log.Info("deletion accepted: it waits for its close time", "CloseAt", del.is.CloseAt, "Reason", del.is.DeletionReason, "CommandId", del.commandID,
 			"Metric", accepted)
 	case del.reason == "" && !del.ordered:
-		log.Info("deletion was accepted before: it goes on", "Metric", accepted)
+		log.Info("deletion was accepted before: it continues", "Metric", accepted)
 	case del.reason == "":
 		log.Info("deletion accepted: waiting for the host's answer", "CommandId", del.commandID, "Metric", accepted)
 	case del.cause == nil:
-		log.Info("entry refused: no such session of that owner", "Metric", CountBy(EntriesRefused, RefusedNoSuchSession))
+		log.Info("entry refused: the owner has no such session", "Metric", CountBy(EntriesRefused, RefusedNoSuchSession))
 	case errors.Is(del.cause, errNotAsAsked) && !del.mayLand:
-		log.Info("entry refused: what it asks for is no longer so", "Reason", del.reason, "Metric", CountBy(EntriesRefused, RefusedNotAsAsked))
+		log.Info("entry refused: the record does not match the request", "Reason", del.reason, "Metric", CountBy(EntriesRefused, RefusedNotAsAsked))
 	case errors.As(del.cause, &refusal):
-		log.Warn("entry refused: the caller is to repeat it when the host is back, or to force it", "Cause", del.cause,
+		log.Warn("entry refused: the caller must repeat it when the host is back, or force it", "Cause", del.cause,
 			"Metric", CountBy(EntriesRefused, RefusedByHost), "Metric", Count(HostsUnreachable, 1))
 	default:
-		log.Warn("entry failed: the caller is to repeat it", "Cause", del.cause, "Metric", CountBy(EntriesRefused, RefusedNotRecorded))
+		log.Warn("entry failed: the caller must repeat it", "Cause", del.cause, "Metric", CountBy(EntriesRefused, RefusedNotRecorded))
 	}
 }

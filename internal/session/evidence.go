@@ -39,10 +39,10 @@ func (e evidence) writeOrRead(ctx context.Context, table Table, writes []Write, 
 		case res.Err == nil && w.Set[AttrConfirmation] != nil:
 			log.Info("session is over: the record ends next", "Confirmation", w.Set[AttrConfirmation], "Reason", e.reason)
 		case res.Err == nil:
-			log.Info("session updated: its host says something new")
+			log.Info("session updated: its host reports a change")
 		case errors.Is(res.Err, ErrCondition):
 			moved = append(moved, res.Old)
-			log.Debug("record has moved on: nothing to do")
+			log.Debug("record has changed since it was read: nothing to do")
 		default:
 			errs = append(errs, fmt.Errorf("session %s: %w", w.SessionID, res.Err))
 		}

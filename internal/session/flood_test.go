@@ -50,7 +50,7 @@ func TestHostHasNoMoreSessionsThanItMay(t *testing.T) {
 			t.Fatalf("round %d: %q", round, got)
 		}
 	}
-	if told := strings.Count(u.log.String(), "host is at its bound: its other sessions are not listed until some end"); told != 3 {
+	if told := strings.Count(u.log.String(), "host has reached its bound: its other sessions are not listed until some end"); told != 3 {
 		t.Errorf("told of %d times: %s", told, &u.log)
 	}
 

@@ -112,7 +112,7 @@ func TestCancelWhoseNoticeIsNotTaken(t *testing.T) {
 		}
 		w.cancel("c1", at(30), "READY")
 		w.has("s1", "State", "READY", "NoticeId", nil, "CancelledBy", "c1")
-		if log := w.log.String(); !strings.Contains(log, "user may still read that the session will be closed") || !strings.Contains(log, unreachable) {
+		if log := w.log.String(); !strings.Contains(log, "user may still see that the session will be closed") || !strings.Contains(log, unreachable) {
 			t.Errorf("%s: log %s", name, log)
 		}
 	}

@@ -116,7 +116,7 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 		silence, known := silences[hostID]
 		switch {
 		case !known:
-			hw.Log.Info("host has sessions and is not known: it is expected to answer from now on", "HostId", hostID)
+			hw.Log.Info("unknown host has sessions: it is expected to answer from now on", "HostId", hostID)
 			errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))
 		case silence.due(now):
 			silent = append(silent, i)

@@ -37,7 +37,7 @@ type IdleRecorder struct {
 func (k *IdleRecorder) Apply(ctx context.Context, report IdleReport) error {
 	closed := map[string]IdleSession{}
 	for _, s := range report.Sessions {
-		k.Log.Info("idle session looked at", "HostId", report.HostID, "NameOnHost", s.NameOnHost, "Outcome", string(s.Outcome),
+		k.Log.Info("host checked an idle session", "HostId", report.HostID, "NameOnHost", s.NameOnHost, "Outcome", string(s.Outcome),
 			"IdleMinutes", s.IdleMinutes, "Connections", s.NumOfConnections, "Reason", s.Reason)
 		if s.Outcome == OutcomeClosed {
 			closed[s.NameOnHost] = s

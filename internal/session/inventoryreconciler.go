@@ -39,7 +39,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) (askEC2
 		log.Warn("inventory dropped: too old", "AgeSeconds", age.Seconds())
 		return false, nil
 	} else if age < -maxInventoryAhead {
-		log.Warn("inventory dropped: it is dated ahead", "AgeSeconds", age.Seconds())
+		log.Warn("inventory dropped: its time is in the future", "AgeSeconds", age.Seconds())
 		return false, nil
 	}
 	fresh, tag, err := ir.HostTable.RecordAnswer(ctx, HostAnswer{
@@ -55,7 +55,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) (askEC2
 	}
 	if n := tag.refused(inv); n > 0 {
 		askEC2 = tag.olderThan(rereadRefusing, now)
-		log.Warn("host says that sessions of others run than the owner to whom its tag "+OwnerTagKey+" holds it: they are not listed",
+		log.Warn("host reports sessions of owners that its tag "+OwnerTagKey+" does not name: they are not listed",
 			"Owner", tag.Owner, "TagReadAt", FormatTime(tag.ReadAt), "Sessions", n, "Metric", Count(SessionsOfOtherOwners, n))
 	}
 	return askEC2, ir.apply(ctx, inv, tag, log)
@@ -64,7 +64,7 @@ func (ir *InventoryReconciler) Apply(ctx context.Context, inv Inventory) (askEC2
 func (ir *InventoryReconciler) apply(ctx context.Context, inv Inventory, tag OwnerTag, log *slog.Logger) error {
 	now := inv.readAt
 	lag := now.Sub(inv.SentAt).Seconds()
-	log.Debug("inventory taken: the table is brought to it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
+	log.Debug("inventory accepted: the table is updated from it", "Sessions", len(inv.Sessions), "Complete", inv.Complete, "AgeSeconds", lag,
 		"Metric", Measure(InventorySessions, float64(len(inv.Sessions))), "Metric", Measure(InventoryLagSeconds, lag))
 	gone := evidence{
 		id:           inv.ID,
@@ -90,12 +90,12 @@ func (ir *InventoryReconciler) apply(ctx context.Context, inv Inventory, tag Own
 	}
 	unknown, unlistable := c.unknown()
 	if room := max(ir.MaxSessions-c.living, 0); len(unknown) > room {
-		log.Warn("host is at its bound: its other sessions are not listed until some end", "MaxSessions", ir.MaxSessions,
+		log.Warn("host has reached its bound: its other sessions are not listed until some end", "MaxSessions", ir.MaxSessions,
 			"Sessions", len(unknown)-room, "Metric", Count(SessionsNotListed, len(unknown)-room))
 		unknown = unknown[:room] // by name, so that each inventory lists the same ones
 	}
 	if unlistable > 0 {
-		log.Warn("sessions not listed: their host names them, or their owners, in a way that cannot be listed", "Sessions", unlistable)
+		log.Warn("sessions not listed: their names or owners are empty, too long or have control characters", "Sessions", unlistable)
 	}
 	if len(unknown) == 0 {
 		return errors.Join(errs...)
@@ -114,7 +114,7 @@ func (ir *InventoryReconciler) superseded(ctx context.Context, inv Inventory) (b
 		return false, fmt.Errorf("host %s: read its newest inventory: %w", inv.HostID, err)
 	}
 	if newest[inv.HostID].After(inv.SentAt) {
-		ir.Log.Info("inventory dropped: a newer one has come meanwhile", "HostId", inv.HostID, "InventoryId", inv.ID)
+		ir.Log.Info("inventory dropped: a newer one has arrived", "HostId", inv.HostID, "InventoryId", inv.ID)
 		return true, nil
 	}
 	return false, nil
@@ -169,11 +169,11 @@ func (ir *InventoryReconciler) list(ctx context.Context, inv Inventory, found []
 					over = append(over, w)
 				}
 			case there.isAboutToExpire(inv.readAt):
-				ir.Log.Info("session not listed yet: the record that has its name expires in some minutes", "SessionId", p.id, "HostId", inv.HostID)
+				ir.Log.Info("session not listed yet: another record has its ID, and expires in some minutes", "SessionId", p.id, "HostId", inv.HostID)
 			case p.id == p.NameOnHost:
 				next = append(next, unlisted{p.Found, ListedID(p.NameOnHost, inv.HostID, there, inv.readAt)})
 			default:
-				ir.Log.Error("session not listed: even its own name is taken", "SessionId", p.id, "HostId", inv.HostID)
+				ir.Log.Error("session not listed: another record has its ID", "SessionId", p.id, "HostId", inv.HostID)
 			}
 		}
 		errs = append(errs, gone.write(ctx, ir.Table, over, ir.Log))

@@ -123,11 +123,11 @@ func (is *InventorySender) sendInParts(ctx context.Context, now time.Time, ended
 	defer stop()
 	hosts, all, err = is.Broadcaster.InventoryInParts(ctx, is.NewID(), now)
 	if hosts > 0 || err != nil || ended != "NoInstancesInTag" { // else there is nobody whom it should have reached
-		is.Log.Warn("inventory ended before any host had it: it does not count, and another is sent in parts",
+		is.Log.Warn("inventory ended before any host received it: it is ignored, and another is sent in parts",
 			"Status", ended, "Hosts", hosts, "Metric", Count(InventoriesUndelivered, 1))
 	}
 	if !all && err == nil {
-		is.Log.Warn("there are more hosts than an inventory is sent to in parts: it does not count", "Hosts", hosts)
+		is.Log.Warn("there are more hosts than an inventory is sent to in parts: it is ignored", "Hosts", hosts)
 	}
 	return hosts, all, err
 }

@@ -49,7 +49,7 @@ func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
 	if all := u.table.All(); len(all) != 1 || all[0]["Owner"] != strings.Repeat("y", session.MaxIDBytes) {
 		t.Errorf("listed: %v", all)
 	}
-	if told := strings.Count(u.log.String(), "cannot be listed"); told != 1 {
+	if told := strings.Count(u.log.String(), "too long or have control characters"); told != 1 {
 		t.Errorf("told %d times: %s", told, &u.log)
 	}
 }

@@ -49,9 +49,9 @@ func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owner
 		}
 		log := hr.Log.With("HostId", hostID, "Owner", owner)
 		if err := hr.HostTable.RecordOwnerTag(ctx, hostID, OwnerTag{owner, asked}); err != nil {
-			log.Warn("host's tag "+OwnerTagKey+" is not kept: it is read again", "Cause", err)
+			log.Warn("host's tag "+OwnerTagKey+" could not be stored: it is read again", "Cause", err)
 		} else if owner != silence.OwnerTag.Owner {
-			log.Info("host's tag " + OwnerTagKey + " has changed: it counts from the host's next inventory on")
+			log.Info("host's tag " + OwnerTagKey + " has changed: it applies from the host's next inventory")
 		}
 	}
 }
@@ -70,7 +70,7 @@ func (hr *HostReaper) readOwnerTags(ctx context.Context, hostIDs []string, known
 	asked := hr.Now()
 	_, owners, err := hr.statuses(ctx, hostIDs)
 	if err != nil {
-		hr.Log.Warn("tags "+OwnerTagKey+" are not read: a later run asks again", "Hosts", len(hostIDs), "Cause", err)
+		hr.Log.Warn("tags "+OwnerTagKey+" could not be read: a later run reads them again", "Hosts", len(hostIDs), "Cause", err)
 		return
 	}
 	hr.keepOwnerTags(ctx, hostIDs, owners, known, asked)

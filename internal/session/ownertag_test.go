@@ -85,7 +85,7 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 			default:
 				u.same(before)
 			}
-			if told := strings.Contains(u.log.String(), "sessions of others run"); told != (tc.tag != "" && tc.says.Owner != "") {
+			if told := strings.Contains(u.log.String(), "sessions of owners that its tag"); told != (tc.tag != "" && tc.says.Owner != "") {
 				t.Errorf("told: %t:\n%s", told, u.log.String())
 			}
 		})
@@ -215,7 +215,7 @@ func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 	}
 	u.ec2Fails = errors.New("throttled")
 	u.walk(at(10801)) // nothing else depends on it
-	if !strings.Contains(u.log.String(), "tags DcvOwner are not read") {
+	if !strings.Contains(u.log.String(), "tags DcvOwner could not be read") {
 		t.Error("nobody is told that EC2 did not answer")
 	}
 }

@@ -49,7 +49,7 @@ func (r *Refusal) warning(s Session) Warning {
 func recordRefusedNotices(ctx context.Context, table Table, warnings []Warning, now time.Time, log *slog.Logger) {
 	for i, res := range recordWarnings(ctx, table, warnings, now) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			log.Warn("why users were not told was not noted in the record", "SessionId", warnings[i].SessionID, "Cause", res.Err)
+			log.Warn("failed to record why users were not warned", "SessionId", warnings[i].SessionID, "Cause", res.Err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func alreadyPutBack(now Record, req Request) bool {
 func recordRefusals(ctx context.Context, table Table, refusals []Report, now time.Time, log *slog.Logger) {
 	for i, res := range recordReports(ctx, table, refusals, now) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
-			log.Warn("a refusal was not noted in the record; its lease still stands", "SessionId", refusals[i].SessionID, "Cause", res.Err)
+			log.Warn("failed to record that Systems Manager refused the host: cleanup tries again when the lease ends", "SessionId", refusals[i].SessionID, "Cause", res.Err)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (d *Deleter) noteRefusedHosts(ctx context.Context, hostIDs []string, at tim
 	ctx, stop := context.WithTimeout(ctx, noteTime)
 	defer stop()
 	if err := d.RefusedHosts.RecordRefused(ctx, hostIDs, at); err != nil {
-		log.Warn("refused hosts were not noted: nobody asks EC2 about them because of this request", "Hosts", len(hostIDs), "Cause", err)
+		log.Warn("failed to note refused hosts: cleanup does not ask EC2 about them because of this request", "Hosts", len(hostIDs), "Cause", err)
 	}
 }
 
@@ -110,14 +110,14 @@ func (c *RefusedHostChecker) ask(ctx context.Context, hosts []RefusedHost) error
 	if err != nil {
 		return fmt.Errorf("refused hosts: %w", err)
 	}
-	c.Log.Info("EC2 was asked about hosts because of which deletions were refused", "Hosts", len(hosts))
+	c.Log.Info("EC2 was asked about refused hosts", "Hosts", len(hosts))
 	for _, h := range hosts {
 		check := checks[h.HostID]
 		if check.settled() {
 			check.Err = c.Hosts.ForgetRefused(ctx, h)
 		}
 		if check.Err != nil {
-			c.Log.Warn("a refused host is not dealt with: the next run asks about it again", "HostId", h.HostID, "Cause", check.Err)
+			c.Log.Warn("sessions of a refused host are not all processed: the next run asks about it again", "HostId", h.HostID, "Cause", check.Err)
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func TestAnswerDoesNotDependOnNotes(t *testing.T) {
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("the answer took %v", took)
 		}
-		if fmt.Sprint(w.table.Get("s1")) != fmt.Sprint(before) || !strings.Contains(w.log.String(), "refused hosts were not noted") {
+		if fmt.Sprint(w.table.Get("s1")) != fmt.Sprint(before) || !strings.Contains(w.log.String(), "failed to note refused hosts") {
 			t.Errorf("%v\n%s", w.table.Get("s1"), &w.log)
 		}
 	}

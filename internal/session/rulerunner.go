@@ -104,7 +104,7 @@ func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
 	if run.Bound != "" {
 		log.Warn("rule stopped at a bound: the next run goes on", "Bound", string(run.Bound), "Metric", Count(RuleRunsAtBound, 1))
 	} else {
-		log.Info("rule done: it has looked at all sessions")
+		log.Info("rule done: it has read all sessions")
 	}
 	return run, err
 }

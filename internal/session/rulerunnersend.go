@@ -40,11 +40,11 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 			if now.Confirmation == "" && now.sendable(req.ID, rule.GracePeriod) {
 				o.marked = now
 			} else {
-				log.Info("rule deletes the session: others have gone on with it already")
+				log.Info("rule deletes the session: the deletion has already continued")
 			}
 		case errors.Is(res.Err, ErrCondition) && !res.MayLand:
 			o.Did = RuleMoved
-			log.Info("rule leaves the session alone: it has changed since it was read")
+			log.Info("rule does not delete the session: it has changed since the rule read it")
 		default:
 			o.Did = RuleFailed
 			if res.mayLand() {
@@ -53,7 +53,7 @@ func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []
 			if !errors.Is(res.Err, ErrCondition) {
 				failed++
 			}
-			log.Warn("session not marked, as far as is known: the next run of the rule looks at it again", "Cause", res.Err)
+			log.Warn("session may not be marked: the next run of the rule looks at it again", "Cause", res.Err)
 		}
 	}
 	if failed > 0 && failed == len(found) {
@@ -99,11 +99,11 @@ func (rr *RuleRunner) close(ctx context.Context, req Request, closing []Session,
 		case err == nil:
 			log.Info("rule deletes the session: waiting for the host's answer", "CommandId", commandIDs[i], "Metric", accepted)
 		case errors.As(err, &refusal):
-			log.Warn("rule deletes the session, but its host was refused: tried again when the lease ends", "Cause", err,
+			log.Warn("rule deletes the session, but its host was refused: cleanup tries again when the lease ends", "Cause", err,
 				"Metric", accepted, "Metric", Count(AttemptsFailed, 1), "Metric", Count(HostsUnreachable, 1))
 			reports = append(reports, refusal.report(req.ID, s.HostID, s.ID))
 		default:
-			log.Warn("rule deletes the session, but its command was not accepted: tried again when the lease ends", "Cause", err,
+			log.Warn("rule deletes the session, but its command was not accepted: cleanup sends it again when the lease ends", "Cause", err,
 				"Metric", accepted, "Metric", Count(AttemptsFailed, 1))
 		}
 	}
@@ -118,13 +118,13 @@ func (rr *RuleRunner) notify(ctx context.Context, req Request, waiting []Session
 		accepted := Count(DeletionsAccepted, 1)
 		switch refusal := (*Refusal)(nil); {
 		case err == nil:
-			log.Info("rule deletes the session at its close time: its host is asked to tell the user", "Metric", accepted)
+			log.Info("rule deletes the session at its close time: its host is asked to warn the user", "Metric", accepted)
 		case errors.As(err, &refusal):
-			log.Warn("rule deletes the session at its close time, but its host was refused: it is asked again when the lease ends", "Cause", err,
+			log.Warn("rule deletes the session at its close time, but its host was refused: cleanup asks it again when the lease ends", "Cause", err,
 				"Metric", accepted, "Metric", Count(HostsUnreachable, 1))
 			warnings = append(warnings, refusal.warning(s))
 		default:
-			log.Warn("rule deletes the session at its close time, but the notice was not accepted: its host is asked again when the lease ends", "Cause", err,
+			log.Warn("rule deletes the session at its close time, but the notice was not accepted: cleanup asks the host again when the lease ends", "Cause", err,
 				"Metric", accepted)
 		}
 	}

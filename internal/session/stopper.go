@@ -115,7 +115,7 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	log := s.Log.With("HostId", h.HostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())
 	switch {
 	case !note.empty(h.StartedAt, s.Now(), s.Grace):
-		s.Log.Info("empty host not stopped: it is not known to be empty any more", "HostId", h.HostID)
+		s.Log.Info("empty host not stopped: it may have a session again", "HostId", h.HostID)
 		return nil
 	case len(records) > 0:
 		log.Info("empty host not stopped: it has records of sessions that have not ended", "SessionId", records[0].text(AttrSessionID))
@@ -123,7 +123,7 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	}
 	err = s.Instances.Stop(ctx, h.HostID)
 	if errors.Is(err, ErrCannotBeStopped) {
-		log.Warn("empty host not stopped: EC2 does not stop this one; tried again as long as it is empty", "Cause", err)
+		log.Warn("empty host not stopped: EC2 does not stop this host; cleanup tries again while it is empty", "Cause", err)
 		return nil
 	}
 	if err != nil {

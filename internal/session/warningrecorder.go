@@ -29,11 +29,11 @@ func (r *WarningRecorder) Apply(ctx context.Context, warnings []Warning) []error
 		case res.Err == nil && answer.Outcome == Warned:
 			log.Info("user was warned")
 		case res.Err == nil && answer.Outcome == Nobody:
-			log.Info("nobody is connected who could be warned")
+			log.Info("no user was warned: nobody is connected")
 		case res.Err == nil:
-			log.Warn("user was not warned: cleanup tells the host again")
+			log.Warn("user was not warned: cleanup asks the host again")
 		case errors.Is(res.Err, ErrCondition):
-			log.Info("warning does not count: another attempt is current, or the deletion is over")
+			log.Info("result of a warning ignored: another attempt is current, or the deletion is over")
 		default:
 			errs[i] = fmt.Errorf("session %s: %q of host %s: %w", answer.SessionID, answer.Outcome, answer.HostID, res.Err)
 		}

@@ -64,7 +64,7 @@ func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Deta
 		d, err := e.read(text)
 		switch {
 		case err != nil:
-			e.Log.Error("nothing is announced: a stream record is not understood", "EventId", d.ID, "SessionId", d.SessionID, "Cause", err)
+			e.Log.Error("stream record not understood: nothing is announced", "EventId", d.ID, "SessionId", d.SessionID, "Cause", err)
 			continue
 		case d.DetailType == "":
 			continue
@@ -76,7 +76,7 @@ func (e *Handler) Handle(ctx context.Context, records []json.RawMessage) ([]Deta
 			continue
 		}
 		if d.HostEmpty, err = e.hostEmpty(ctx, d.HostID); err != nil {
-			log.Warn("whether the host is empty cannot be read: the session's end is announced without it", "Cause", err)
+			log.Warn("failed to read whether the host is empty: the session's end is announced without it", "Cause", err)
 		}
 		if d.HostEmpty != nil {
 			log = log.With("HostEmpty", *d.HostEmpty)

@@ -108,7 +108,7 @@ func (h *Handler) logAnswer(commandID string, answer runcommand.Invocation) {
 		if !answer.Answered && answer.Status != "Success" {
 			unreachable = 1
 		}
-		log.Warn("host answered less than it was asked", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed, "Said", answer.Said,
+		log.Warn("host's answer is incomplete", "UnreadableLines", answer.Unreadable, "Failed", answer.Failed, "Said", answer.Said,
 			"Metric", session.Count(session.HostsUnreachable, unreachable))
 		return
 	}

@@ -280,7 +280,7 @@ func (h *Handler) work(ctx context.Context, invocations []invocation) map[invoca
 	defer stop()
 	checks, err := h.Reaper.Check(asking, slices.Concat(unanswered, doubtful))
 	if err != nil && len(doubtful) > 0 {
-		h.Log.Warn("tags "+session.OwnerTagKey+" are not read: the hosts' next inventories ask again", "Hosts", len(doubtful), "Cause", err)
+		h.Log.Warn("tags "+session.OwnerTagKey+" could not be read: they are read again at the hosts' next inventories", "Hosts", len(doubtful), "Cause", err)
 	}
 	for _, n := range invocations {
 		check := checks[n.hostID]

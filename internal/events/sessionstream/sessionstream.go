@@ -51,7 +51,7 @@ func (s *Handler) Handle(ctx context.Context, event events.DynamoDBEvent) (event
 	response := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}} // not null
 	for i, err := range s.Finisher.Finish(ctx, seen) {
 		if err != nil {
-			s.Log.Warn("stream record is to be shown again", "SessionId", seen[i].Session().ID, "Cause", err,
+			s.Log.Warn("stream record failed: Lambda delivers it again", "SessionId", seen[i].Session().ID, "Cause", err,
 				"Metric", session.Count(session.RecordsReturned, 1))
 			response.BatchItemFailures = append(response.BatchItemFailures,
 				events.DynamoDBBatchItemFailure{ItemIdentifier: event.Records[i].Change.SequenceNumber})

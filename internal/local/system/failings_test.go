@@ -31,9 +31,9 @@ type failing struct {
 // failings are by promise.
 var failings = []failing{
 	{1, "the table refuses the mark", "delete-sessions", "WARN",
-		"entry failed: the caller is to repeat it", session.EntriesRefused, session.RefusedNotRecorded, "refused_writes"},
+		"entry failed: the caller must repeat it", session.EntriesRefused, session.RefusedNotRecorded, "refused_writes"},
 	{1, "Systems Manager takes no command after the mark", "delete-sessions", "WARN",
-		"deletion accepted, but its command was not: tried again when the lease ends", session.AttemptsFailed, "", "throttled"},
+		"deletion accepted, but its command was not accepted: cleanup sends it again when the lease ends", session.AttemptsFailed, "", "throttled"},
 
 	{2, "no host confirms in time", "cleanup", "ERROR",
 		"deletion given up: the session may still run on its host", session.DeletionsGivenUp, "", "gave_up"},
@@ -42,41 +42,41 @@ var failings = []failing{
 	{2, "a deletion waits for an answer that was lost", "cleanup", "INFO",
 		"deletion tried again: waiting for the host's answer", session.OpenDeletions, "", "lost_events"},
 	{2, "a command cannot be delivered", "host-events", "WARN",
-		"host answered less than it was asked", session.HostsUnreachable, "", "gave_up"},
+		"host's answer is incomplete", session.HostsUnreachable, "", "gave_up"},
 	{2, "Systems Manager still takes no command", "cleanup", "WARN",
-		"deletion tried again, but its command was not accepted: tried again when the lease ends", session.AttemptsFailed, "", "throttled"},
+		"deletion tried again, but its command was not accepted: cleanup sends it again when the lease ends", session.AttemptsFailed, "", "throttled"},
 	{2, "it takes more than one attempt", "cleanup", "INFO",
 		"deletion tried again: waiting for the host's answer", session.AttemptsPerDeletion, "", "lost_events"},
 
 	{3, "the host could not close the session", "host-events", "WARN",
 		"attempt failed: it is tried again", session.AttemptsFailed, "", "broken_dcv"},
 	{3, "what confirms it is written, DELETED is not", "session-stream", "WARN",
-		"stream record is to be shown again", session.RecordsReturned, "", "refused_writes"},
+		"stream record failed: Lambda delivers it again", session.RecordsReturned, "", "refused_writes"},
 	{3, "session-stream has let a confirmed deletion go", "cleanup", "INFO",
-		"deletion shown to the stream again", session.DeletedAfterSeconds, "", "lost_confirmation"},
+		"confirmed deletion written again, so that session-stream ends it", session.DeletedAfterSeconds, "", "lost_confirmation"},
 
 	{4, "another owner's session is asked for", "delete-sessions", "INFO",
-		"entry refused: no such session of that owner", session.EntriesRefused, session.RefusedNoSuchSession, "wrong_owner"},
+		"entry refused: the owner has no such session", session.EntriesRefused, session.RefusedNoSuchSession, "wrong_owner"},
 
 	{5, "a command reaches its host after the deletion's end", "host-events", "WARN",
 		"attempt failed: it is tried again", session.AttemptsFailed, "", "void_command"},
 
 	{5, "a host says that sessions of others run on it than the owner's whom its tag names", "host-events", "WARN",
-		"host says that sessions of others run than the owner to whom its tag DcvOwner holds it: they are not listed", session.SessionsOfOtherOwners, "", "held_host"},
+		"host reports sessions of owners that its tag DcvOwner does not name: they are not listed", session.SessionsOfOtherOwners, "", "held_host"},
 
 	{6, "the host of a session that was removed by force is refused", "cleanup", "WARN",
-		"deletion tried again, but its host was refused: tried again when the lease ends", session.HostsUnreachable, "", "best_effort"},
+		"deletion tried again, but its host was refused: cleanup tries again when the lease ends", session.HostsUnreachable, "", "best_effort"},
 	{6, "it never answers", "cleanup", "ERROR",
 		"session removed by force may still run on its host", session.DeletionsGivenUp, "", "best_effort"},
 
 	{7, "an entry cannot be done: its host is not connected", "delete-sessions", "WARN",
-		"entry refused: the caller is to repeat it when the host is back, or to force it", session.EntriesRefused, session.RefusedByHost, "refused_host"},
+		"entry refused: the caller must repeat it when the host is back, or force it", session.EntriesRefused, session.RefusedByHost, "refused_host"},
 
 	{7, "a precondition of an entry does not hold", "delete-sessions", "INFO",
-		"entry refused: what it asks for is no longer so", session.EntriesRefused, session.RefusedNotAsAsked, "preconditions"},
+		"entry refused: the record does not match the request", session.EntriesRefused, session.RefusedNotAsAsked, "preconditions"},
 
 	{8, "one host of fifty is not connected", "delete-sessions", "WARN",
-		"entry refused: the caller is to repeat it when the host is back, or to force it", session.HostsUnreachable, "", "refused_host"},
+		"entry refused: the caller must repeat it when the host is back, or force it", session.HostsUnreachable, "", "refused_host"},
 	{8, "a message that nobody understands", "host-events", "ERROR",
 		"message not understood: it goes to the dead-letter queue", session.MessagesReturned, "", "refused_writes"},
 
@@ -84,12 +84,12 @@ var failings = []failing{
 		"host is silent: its sessions are UNKNOWN until it answers again", session.HostsFellSilent, "", "silent_host"},
 
 	{9, "no host had the last inventory", "cleanup", "WARN",
-		"inventory ended before any host had it: it does not count, and another is sent in parts", session.InventoriesUndelivered, "", "undelivered_inventory"},
+		"inventory ended before any host received it: it is ignored, and another is sent in parts", session.InventoriesUndelivered, "", "undelivered_inventory"},
 	{9, "a host's answer does not hold all of its sessions", "host-events", "WARN",
 		"inventory is incomplete: its sessions are listed, and no session ends", session.InventoriesIncomplete, "", "many_sessions"},
 
 	{11, "a host has more sessions than one may have in the table", "host-events", "WARN",
-		"host is at its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
+		"host has reached its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
 
 	{11, "a rule selects more sessions than one run may mark", "cleanup", "WARN",
 		"rule stopped at a bound: the next run goes on", session.RuleRunsAtBound, "", "rule"},
@@ -97,12 +97,12 @@ var failings = []failing{
 	{12, "a host answers no notice before the close time", "cleanup", "WARN",
 		"session is closed without a warning to its user", session.UsersNotWarned, "", "grace_outage"},
 	{12, "the host of a session whose deletion is cancelled is not connected", "cancel-deletions", "WARN",
-		"user may still read that the session will be closed: its host was not told", session.HostsUnreachable, "", "cancel_refused"},
+		"user may still see that the session will be closed: its host did not get the new notice", session.HostsUnreachable, "", "cancel_refused"},
 
 	{10, "host-events cannot write what it was told: it is told again", "host-events", "WARN",
 		"message goes back to the queue", session.MessagesReturned, "", "refused_writes"},
 	{10, "session-stream cannot write what it was shown: it is shown again", "session-stream", "WARN",
-		"stream record is to be shown again", session.RecordsReturned, "", "refused_writes"},
+		"stream record failed: Lambda delivers it again", session.RecordsReturned, "", "refused_writes"},
 }
 
 // noFailure are the metrics that show no failure, with the scenario that asserts each.

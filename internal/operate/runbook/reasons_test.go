@@ -26,7 +26,7 @@ var (
 	}
 	// For the table under "Bounds": the files that log, and the lines that say that a bound was reached.
 	reachBounds = []string{"../../session/*.go", "../../events/hostevents/*.go", "../../events/cleanup/*.go"}
-	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|due still)[^"]*)"`)
+	atBound     = regexp.MustCompile(`(?:Warn|Info)\("([^"]*(?:bound|the next run (?:looks|goes|asks)|more hosts|still due)[^"]*)"`)
 
 	fragment = regexp.MustCompile(`\*([^*]+)\*`)
 	variable = regexp.MustCompile(`\$\w+`)
