@@ -216,7 +216,7 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 				f.has("s1", "AttemptFailedAt", nil)
 				return
 			}
-			f.has("s1", "StateReason", "The host's answer to the close command says nothing of this session (Systems Manager: "+tc.status+").")
+			f.has("s1", "StateReason", "The host's answer to the close command does not mention this session (Systems Manager: "+tc.status+").")
 			f.has("s1", "AttemptFailedAt", session.FormatTime(f.now()))
 			f.has("s1", "NextAttemptAt", session.FormatTime(t0))
 		})

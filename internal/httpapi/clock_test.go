@@ -32,7 +32,7 @@ type pair struct {
 const (
 	deleted        = `"SuccessfulList":[{"SessionId":"s1","State":"DELETING"}],"UnsuccessfulList":[]`
 	cancelled      = `"SuccessfulList":[{"SessionId":"s1","State":"READY"}],"UnsuccessfulList":[]`
-	cancelledSince = `"SuccessfulList":[],"UnsuccessfulList":[{"SessionId":"s1","FailureReason":"The deletion was cancelled since this request began. Nothing was changed."}]`
+	cancelledSince = `"SuccessfulList":[],"UnsuccessfulList":[{"SessionId":"s1","FailureReason":"The deletion was cancelled after this request began. Nothing was changed."}]`
 )
 
 func newPair(t *testing.T) *pair {
@@ -113,7 +113,7 @@ func TestDryRunInTheMillisecondOfACancel(t *testing.T) {
 	resp, err := p.send.Handle(ctx, events.APIGatewayV2HTTPRequest{
 		Body: `[{"SessionId":"s1","Owner":"alice","Force":true}]`, QueryStringParameters: map[string]string{"dryRun": "true"},
 	})
-	if err != nil || !strings.Contains(resp.Body, `"FailureReason":"The deletion was cancelled since`) {
+	if err != nil || !strings.Contains(resp.Body, `"FailureReason":"The deletion was cancelled after`) {
 		t.Errorf("%s, %v", resp.Body, err)
 	}
 }

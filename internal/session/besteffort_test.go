@@ -142,7 +142,7 @@ func TestWhatHostsSayOfWhatWasRemovedByForce(t *testing.T) {
 		"replaced": {closingRecord, said("replaced", ""), with(closedRecord, "StateReason", "Removed by force. Its host says: replaced.")},
 		"failed": {closingRecord, said("failed", "dcv is broken"), with(closingRecord, // and is tried again soon
 			"StateReason", "Removed by force. dcv is broken", "AttemptFailedAt", failedAt, "NextAttemptAt", session.FormatTime(at(60)))},
-		"expired":               {closingRecord, said("expired", ""), with(closingRecord, "StateReason", "Removed by force. The command was void when the host ran it: is its clock ahead?", "AttemptFailedAt", failedAt)},
+		"expired":               {closingRecord, said("expired", ""), with(closingRecord, "StateReason", "Removed by force. The command had expired when the host ran it. Is the host's clock ahead?", "AttemptFailedAt", failedAt)},
 		"failed, for once more": {with(closingRecord, "AttemptFailedAt", "x"), said("failed", "y"), with(closingRecord, "AttemptFailedAt", "x")},
 		"another host":          {closingRecord, closed(hostB, "r1", "s1"), closingRecord},
 		"an earlier attempt":    {with(closingRecord, "AttemptId", "a1"), closed(hostA, "r1", "s1"), with(closingRecord, "AttemptId", "a1")},

@@ -105,15 +105,15 @@ func TestCancelThatComesTooLateOrIsNotMeant(t *testing.T) {
 		when   float64
 		reason string
 	}{
-		"being closed":          {closing, session.CancelEntry{SessionID: "s1", Owner: alice}, 602, "Too late: its close was sent at 2026-11-23T19:11:03Z."},
+		"being closed":          {closing, session.CancelEntry{SessionID: "s1", Owner: alice}, 602, "Too late: the close command was sent at 2026-11-23T19:11:03Z."},
 		"its close time":        {waitingRecord, session.CancelEntry{SessionID: "s1", Owner: alice}, 600, "Too late: its close time was 2026-11-23T19:11:02Z."},
-		"without grace":         {markedRecord, session.CancelEntry{SessionID: "s1", Owner: alice}, 1, "Too late: its close was sent at 2026-11-23T19:01:02Z."},
+		"without grace":         {markedRecord, session.CancelEntry{SessionID: "s1", Owner: alice}, 1, "Too late: the close command was sent at 2026-11-23T19:01:02Z."},
 		"over":                  {confirmedRecord, session.CancelEntry{SessionID: "s1", Owner: alice}, 1, "Too late: the session is over."},
-		"another request's":     {waitingRecord, session.CancelEntry{SessionID: "s1", Owner: alice, DeletionRequestID: "r9"}, 1, "The session's deletion is another request's (r1). Nothing was changed."},
+		"another request's":     {waitingRecord, session.CancelEntry{SessionID: "s1", Owner: alice, DeletionRequestID: "r9"}, 1, "The session's deletion belongs to another request (r1). Nothing was changed."},
 		"a stranger":            {waitingRecord, session.CancelEntry{SessionID: "s1", Owner: mallory}, 1, session.NotFound},
 		"a stranger, too late":  {closing, session.CancelEntry{SessionID: "s1", Owner: mallory}, 602, session.NotFound},
 		"no such session":       {waitingRecord, session.CancelEntry{SessionID: "s2", Owner: alice}, 1, session.NotFound},
-		"given up":              {with(waitingRecord, "State", "UNKNOWN", "GivenUpAt", session.FormatTime(at(4200)), "NextAttemptAt", nil, "DueLane", nil), session.CancelEntry{SessionID: "s1", Owner: alice}, 5000, "Too late: its close was sent, and was given up at 2026-11-23T20:11:02Z. The session may end yet."},
+		"given up":              {with(waitingRecord, "State", "UNKNOWN", "GivenUpAt", session.FormatTime(at(4200)), "NextAttemptAt", nil, "DueLane", nil), session.CancelEntry{SessionID: "s1", Owner: alice}, 5000, "Too late: the close command was sent, and the broker gave up at 2026-11-23T20:11:02Z. The session may still end."},
 		"DELETED":               {with(waitingRecord, "State", "DELETED", "Confirmation", "closed"), session.CancelEntry{SessionID: "s1", Owner: alice}, 5000, session.NotFound},
 		"a stranger's, DELETED": {with(waitingRecord, "State", "DELETED"), session.CancelEntry{SessionID: "s1", Owner: mallory}, 1, session.NotFound},
 	} {
@@ -147,7 +147,7 @@ func TestDryCancelChangesNothing(t *testing.T) {
 
 // A cancel that finds no deletion is one of whatever was asked for before.
 func TestNoWriteFromBeforeACancelLands(t *testing.T) {
-	const since = "The deletion was cancelled since this request began. Nothing was changed."
+	const since = "The deletion was cancelled after this request began. Nothing was changed."
 	for name, tc := range map[string]struct {
 		from  session.Record
 		entry session.Entry
@@ -285,7 +285,7 @@ func TestCancelAgainstTheFirstAttempt(t *testing.T) {
 			other.clean(at(600))
 		}
 	}
-	u.cancel("c1", at(599.9), "Too late: its close was sent at 2026-11-23T19:11:02Z.")
+	u.cancel("c1", at(599.9), "Too late: the close command was sent at 2026-11-23T19:11:02Z.")
 	u.has("s1", "State", "DELETING", "Attempts", int64(1))
 }
 

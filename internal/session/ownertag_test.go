@@ -26,7 +26,7 @@ func (u *upkeep) heldTo(hostID, owner string, readAt time.Time) {
 
 // What the tag of a host makes of the records that there are, and of those that there would be.
 func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
-	const reason = "Its host is held to another owner by its tag DcvOwner: what the host says of this session is not believed."
+	const reason = "The tag DcvOwner of its host names another owner: what the host reports of this session is ignored."
 	hers := seen(listedRecord) // alice's s1
 	his := with(hers, "Owner", bob)
 	ofAlice, ofBob, nameless := found("s1", alice), found("s1", bob), session.Found{NameOnHost: "s1"}

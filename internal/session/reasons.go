@@ -1,7 +1,8 @@
 package session
 
-// Every reason in a record or an answer. Live records have them, and clients may compare them: never change a text that is
-// here. The runbook, internal/operate/RUNBOOK.md, says for each what to do: add a new one there, too.
+// Every reason in a record or an answer. Live records keep them: if a text changes, its earlier spelling goes into
+// internal/operate/runbook/earlier.go. The runbook, internal/operate/RUNBOOK.md, says for each what to do: add a new one there,
+// too.
 
 // NotFound is Session Manager's own sentence: clients compare it. It is also the answer for another owner's session.
 const NotFound = "The requested dcvSession does not exist"
@@ -10,7 +11,7 @@ const NotFound = "The requested dcvSession does not exist"
 const (
 	reasonNotRecorded      = "The deletion could not be recorded, and nothing was changed. Repeat the call."
 	reasonUnclear          = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
-	reasonCancelledSince   = "The deletion was cancelled since this request began. Nothing was changed."
+	reasonCancelledSince   = "The deletion was cancelled after this request began. Nothing was changed."
 	reasonOtherHost        = "The session is on host %s, not on %s. Nothing was changed."
 	reasonOtherIncarnation = "The session was created at %s, not at %s. Nothing was changed."
 	// Of its host, with the clause of a Refusal.
@@ -18,16 +19,16 @@ const (
 
 	reasonCancelUnclear = "It is not certain that the cancel was recorded. Repeat the call: repeating is harmless."
 	reasonCancelEnded   = "Too late: the session is over."
-	reasonCancelGivenUp = "Too late: its close was sent, and was given up at %s. The session may end yet."
-	reasonCancelClosing = "Too late: its close was sent at %s."
+	reasonCancelGivenUp = "Too late: the close command was sent, and the broker gave up at %s. The session may still end."
+	reasonCancelClosing = "Too late: the close command was sent at %s."
 	reasonCancelLate    = "Too late: its close time was %s."
-	reasonCancelOther   = "The session's deletion is another request's (%s). Nothing was changed."
+	reasonCancelOther   = "The session's deletion belongs to another request (%s). Nothing was changed."
 )
 
 // The clauses of a Refusal.
 const (
 	NotConnected  = "is not connected to Systems Manager"
-	NotPermitted  = "may not be commanded (it lacks the tag " + FleetTagKey + ", or the broker the permission)"
+	NotPermitted  = "may not be commanded (it lacks the tag " + FleetTagKey + ", or the broker lacks the permission)"
 	WrongPlatform = "runs a platform on which sessions cannot be closed"
 	NotManageable = "is not one that Systems Manager can manage"
 	Refused       = "was refused by Systems Manager"
@@ -37,11 +38,11 @@ const (
 const (
 	reasonHostRefused = "The host %s."
 	NoAnswer          = "Attempt %d brought no answer."
-	reasonVoid        = "The command was void when the host ran it: is its clock ahead?"
+	reasonVoid        = "The command had expired when the host ran it. Is the host's clock ahead?"
 	reasonUnconfirmed = "The host did not confirm within %s that the session is closed (%d attempts)."
 	// NotAnswered and NotMentioned have how the command ended.
 	NotAnswered  = "The host did not answer the close command (%s)."
-	NotMentioned = "The host's answer to the close command says nothing of this session (%s)."
+	NotMentioned = "The host's answer to the close command does not mention this session (%s)."
 	// Before what became of closing a session that was removed by force.
 	removedByForce = "Removed by force. "
 	reasonHostSays = "Its host says: %s."
@@ -55,9 +56,9 @@ const (
 	reasonStopped    = "Its host was stopped."
 	reasonVanished   = "Its host no longer runs it."
 	reasonClosedIdle = "Closed by its host: nobody had used it for %d minutes."
-	reasonSilent     = "Its host has not said what runs on it since %s or longer: is it there, and do its agent and its DCV server work?"
-	reasonLongSilent = "Its host has not said for long what runs on it."
-	reasonOtherOwner = "Its host is held to another owner by its tag " + OwnerTagKey + ": what the host says of this session is not believed."
+	reasonSilent     = "Its host has not reported its sessions since %s or longer. Is the host running, and do its agent and its DCV server work?"
+	reasonLongSilent = "Its host has not reported its sessions for a long time."
+	reasonOtherOwner = "The tag " + OwnerTagKey + " of its host names another owner: what the host reports of this session is ignored."
 )
 
 // Warning of a deletion.

@@ -24,7 +24,7 @@ func TestEachOutcomeIsRecordedAsWhatItIs(t *testing.T) {
 		{session.OutcomeReplaced, "", "replaced", nil},
 		{session.OutcomeFailed, "dcv is broken", nil, "dcv is broken"},
 		{session.OutcomeFailed, "", nil, "failed"},
-		{session.OutcomeExpired, "", nil, "The command was void when the host ran it: is its clock ahead?"},
+		{session.OutcomeExpired, "", nil, "The command had expired when the host ran it. Is the host's clock ahead?"},
 		{"of another version", "", nil, "of another version"},
 	} {
 		t.Run(string(tc.outcome)+" "+tc.reason, func(t *testing.T) {

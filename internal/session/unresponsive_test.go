@@ -89,7 +89,7 @@ func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	u.is("s1", listed)
 
 	u.markUnresponsive(at(10 + 901))
-	unresponsive := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not said what runs on it since 2026-11-23T19:01:13Z or longer: is it there, and do its agent and its DCV server work?",
+	unresponsive := with(listed, "State", "UNKNOWN", "StateReason", "Its host has not reported its sessions since 2026-11-23T19:01:13Z or longer. Is the host running, and do its agent and its DCV server work?",
 		"ExpiresAt", at(911).Add(session.KeepUnknown).Unix())
 	u.is("s1", unresponsive)
 	u.table.written = nil

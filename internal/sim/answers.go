@@ -29,7 +29,7 @@ type answered struct {
 const (
 	notFound           = "The requested dcvSession does not exist"
 	notRecorded        = "The deletion could not be recorded, and nothing was changed. Repeat the call."
-	cancelledMeanwhile = "The deletion was cancelled since this request began. Nothing was changed."
+	cancelledMeanwhile = "The deletion was cancelled after this request began. Nothing was changed."
 	cancelNotCertain   = "It is not certain that the cancel was recorded. Repeat the call: repeating is harmless."
 	notCertain         = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
 )

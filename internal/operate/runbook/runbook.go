@@ -67,6 +67,7 @@ func (r *Runbook) Advice(reason, hostID string) (text string, ok bool) {
 	if strings.TrimSpace(reason) == "" {
 		return r.noReason, true
 	}
+	reason = earlier.Replace(reason)
 	type found struct {
 		at, end int
 		advice  string
