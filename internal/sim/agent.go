@@ -8,9 +8,9 @@ import (
 	"dcv-session-broker/internal/local/agent"
 )
 
-// What the agent and Systems Manager bound.
+// The limits of the agent and of Systems Manager.
 
-// busy has others' commands (patches, say) keep a host's agent busy for a while.
+// busy gives a host's agent commands of others (patches, for example) for some time.
 func (w *world) busy(m *machine) {
 	if m.others > 0 {
 		return
@@ -23,7 +23,7 @@ func (w *world) busy(m *machine) {
 	})
 }
 
-// hand gives a host's agent a command, and tells whether it takes it.
+// hand gives a host's agent a command, and returns whether the agent accepts it.
 func (w *world) hand(on *onHost) bool {
 	m := on.machine
 	if m.waiting+max(0, m.others-agent.Workers) >= agent.Buffer {
@@ -37,7 +37,7 @@ func (w *world) hand(on *onHost) bool {
 	return true
 }
 
-// takeUp begins a command when a worker is free.
+// takeUp starts a command when a worker is free.
 func (w *world) takeUp(on *onHost) {
 	m := on.machine
 	if m.working+m.others >= agent.Workers {
@@ -58,7 +58,7 @@ func (w *world) takeUp(on *onHost) {
 	})
 }
 
-// workerFree: the worker that had the command is free for another.
+// workerFree frees the worker that ran the command.
 func (on *onHost) workerFree() {
 	if on.works {
 		on.works = false
@@ -66,16 +66,16 @@ func (on *onHost) workerFree() {
 	}
 }
 
-// A rate is how often calls are taken: what is faster is refused. AWS publishes
-// no numbers for these; each seed has its own, or none.
+// A rate is the number of calls a second that are accepted; more are throttled. AWS
+// publishes no numbers for these; each seed has its own, or none.
 type rate struct {
-	perSecond int // 0: any
+	perSecond int // 0: no limit
 	left      time.Duration
 	at        time.Time
 }
 
-// exceeded tells whether a call comes too soon after the others. Two seconds'
-// worth of calls may come at the same time.
+// exceeded tells whether a call exceeds the rate. A burst may have the calls of two
+// seconds.
 func (w *world) exceeded(r *rate) bool {
 	if r.perSecond == 0 {
 		return false

@@ -9,31 +9,30 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A turn is a write that the pipe's filter lets through, or that is to be
-// announced, on its way through the pipe to the bus.
+// A turn is a write on its way through the pipe to the bus: the pipe's filter passes it,
+// or it must be announced.
 type turn struct {
-	id      string // of the stream's record
+	id      string // of the stream record
 	text    json.RawMessage
 	kind    string          // the event's detail-type; "" if it is none
-	was, is session.Session // around the write
+	was, is session.Session // before and after the write
 	at      time.Time
-	said    *endedsessions.Detail // as it was last announced
+	said    *endedsessions.Detail // the last announcement
 }
 
-// A pipeShard is a part of the stream as far as the pipe has not brought it to
-// the bus.
+// A pipeShard has the records of one shard that the pipe has not yet brought to the bus.
 type pipeShard struct {
 	turns   []*turn
 	busy    bool
 	retryAt time.Time
 }
 
-// waits tells whether a deletion's close time is ahead, and nothing was closed yet.
+// waits tells whether a deletion waits for its close time.
 func waits(s session.Session) bool {
 	return s.State == session.Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
 }
 
-// kindOf is what others are to be told of a write.
+// kindOf returns the detail-type of the announcement of a write; "": none.
 func kindOf(was, is session.Session) string {
 	switch {
 	case is.State == session.Deleted && was.State != session.Deleted:
@@ -50,17 +49,17 @@ func kindOf(was, is session.Session) string {
 	return ""
 }
 
-// becomes shows a write to the pipe, if its filter lets it through. Of those that
-// are not announced it lets through few: of deletions that wait.
+// becomes gives a write to the pipe, if its filter passes it. Of the writes that are not
+// announced the filter passes few: those of deletions that wait.
 func (w *world) becomes(c memtable.Change, shard int) {
 	e := &turn{was: c.Old.Session(), is: c.New.Session(), at: w.now()}
 	passed := deployment().pipeFilter.passes(c)
 	e.kind = kindOf(e.was, e.is)
 	switch {
-	case e.kind == "" && !passed, w.loss.writes && !passed: // the latter is a record that the table lacked
+	case e.kind == "" && !passed, w.loss.writes && !passed: // a write of a restore, of a record that the table did not have
 		return
 	case e.kind == "" && !waits(e.was):
-		w.breaks(3, "%s would be announced, but nothing of it is news", e.is.ID)
+		w.breaks(3, "a write of %s passes the filter, but nothing of it is announced", e.is.ID)
 		return
 	}
 	shown := c.Event(w.now(), streamARN)
@@ -78,8 +77,8 @@ func (w *world) becomes(c memtable.Change, shard int) {
 	}
 }
 
-// pollPipe has the first writes of a shard announced, as a pipe does: what fails
-// comes again, all of it.
+// pollPipe invokes ended-sessions with the first writes of a shard, as a pipe does: a
+// batch that fails is repeated as a whole.
 func (w *world) pollPipe(s *pipeShard) {
 	source := deployment().pipe.Stream
 	batch := s.turns[:min(len(s.turns), source.BatchSize)]
@@ -116,11 +115,11 @@ func (w *world) pollPipe(s *pipeShard) {
 			inv.calls.mostReads += w.mostReadsOf(e.is.HostID)
 		}
 	}
-	w.say(inv, "is to announce %d writes", len(batch))
+	w.say(inv, "gets %d writes to announce", len(batch))
 }
 
-// Promise 10, at least once: what becomes of a session is announced under the same
-// ID however often, and as it is; and promise 3: nothing is announced that is not so.
+// Promise 10, at least once: each announcement of a write has the same ID and the same
+// content. Promise 3: an announcement is true.
 func (w *world) announced(inv *invocation, batch []*turn, d endedsessions.Detail) {
 	w.say("bus", "%s: %s of %s (%s)", d.ID, d.DetailType, d.SessionID, d.Confirmation)
 	var of *turn
@@ -134,31 +133,31 @@ func (w *world) announced(inv *invocation, batch []*turn, d endedsessions.Detail
 		return
 	}
 	if said, was := told(d), of.tells(); said != was {
-		w.breaks(3, "%s announces of %s what is not so: %+v, and it is %+v", inv, of.is.ID, said, was)
+		w.breaks(3, "%s announces %s wrongly: %+v, and it is %+v", inv, of.is.ID, said, was)
 	}
 	if d.HostEmpty != nil && *d.HostEmpty {
 		if r := w.livesOn(d.HostID, inv.started); r != nil {
-			w.breaks(3, "%s announces that %s is empty, of which the table has %s (%s)", inv, d.HostID, r[session.AttrSessionID], r[session.AttrState])
+			w.breaks(3, "%s announces that %s is empty, but the table has %s (%s)", inv, d.HostID, r[session.AttrSessionID], r[session.AttrState])
 		}
 	}
 	if of.kind == endedsessions.Ended {
-		w.seen.deeds[endAnnounced]++
+		w.seen.effects[endAnnounced]++
 	}
 	if of.said != nil {
 		if of.kind == endedsessions.Ended {
-			w.seen.deeds[endAnnouncedAgain]++
+			w.seen.effects[endAnnouncedAgain]++
 		}
 		before, now := *of.said, d
-		before.HostEmpty, now.HostEmpty = nil, nil // that may change
+		before.HostEmpty, now.HostEmpty = nil, nil // this may change
 		if before != now {
-			w.breaks(10, "what becomes of %s is announced as something else: %+v, %+v", d.SessionID, before, now)
+			w.breaks(10, "an announcement of %s differs from the one before: %+v, %+v", d.SessionID, before, now)
 		}
 	}
 	of.said = &d
 }
 
-// tidings are what must be right in an announcement.
-type tidings struct {
+// announcedFields are the fields of an announcement that are checked.
+type announcedFields struct {
 	sessionID, owner, hostID, creationTime, requestID, requestedBy, reason string
 	confirmation                                                           session.Confirmation
 	closeAt, before, cancelledBy                                           string
@@ -166,18 +165,18 @@ type tidings struct {
 	putBack                                                                bool
 }
 
-func told(d endedsessions.Detail) tidings {
-	return tidings{d.SessionID, d.Owner, d.HostID, d.CreationTime, d.RequestID, d.RequestedBy, d.Reason, d.Confirmation,
+func told(d endedsessions.Detail) announcedFields {
+	return announcedFields{d.SessionID, d.Owner, d.HostID, d.CreationTime, d.RequestID, d.RequestedBy, d.Reason, d.Confirmation,
 		d.CloseAt, d.CloseAtBefore, d.CancelledBy, d.RequestedAt, d.CancelledAt, d.DeletedAt, d.PutBack}
 }
 
-// tells is what an announcement of the write is to say.
-func (e *turn) tells() tidings {
+// tells returns what an announcement of the write must say.
+func (e *turn) tells() announcedFields {
 	s := e.is
 	if e.kind == endedsessions.Cancelled {
-		s = e.was // without a trace of the deletion it would say little
+		s = e.was // the new record has no trace of the deletion
 	}
-	of := tidings{sessionID: s.ID, owner: s.Owner, hostID: s.HostID, creationTime: s.CreationTime, requestID: s.DeletionRequestID,
+	of := announcedFields{sessionID: s.ID, owner: s.Owner, hostID: s.HostID, creationTime: s.CreationTime, requestID: s.DeletionRequestID,
 		requestedBy: s.DeletionRequestedBy, reason: s.DeletionReason, confirmation: s.Confirmation,
 		closeAt: tableTime(s.CloseAt), requestedAt: tableTime(s.DeletionRequestedAt), deletedAt: tableTime(s.DeletedAt)}
 	switch byCaller := e.is.CancelledBy != e.was.CancelledBy; {
@@ -198,8 +197,8 @@ func tableTime(t time.Time) string {
 	return session.FormatTime(t)
 }
 
-// Promise 10: in the end all is announced. The pipe gives nothing up earlier than
-// after 23 hours.
+// Promise 10: in the end everything is announced. The pipe gives up a record after 23
+// hours at the earliest.
 func (w *world) allAreAnnounced() {
 	for _, e := range w.model.turns {
 		if e.said == nil && w.now().Sub(e.at) < deployment().pipe.Stream.MaxRecordAge {

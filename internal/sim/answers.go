@@ -24,8 +24,8 @@ type answered struct {
 	CloseAt       *time.Time
 }
 
-// The reasons that an entry can have, except for a refused host. What is "not
-// certain" is so: then either may be true.
+// The reasons that an entry can have, except for a refused host. With "not certain" both
+// may be true.
 const (
 	notFound           = "The requested dcvSession does not exist"
 	notRecorded        = "The deletion could not be recorded, and nothing was changed. Repeat the call."
@@ -34,8 +34,8 @@ const (
 	notCertain         = "It is not certain that the deletion was recorded. Repeat the call: repeating is harmless."
 )
 
-// attemptOf is the attempt that the request has begun for a session: to close it, or
-// to tell its users.
+// attemptOf returns the attempt that the request has begun for a session: to close it, or
+// to notify its users.
 func (w *world) attemptOf(r *request, id string) *asked {
 	if a := w.model.attempts[r.inv.id][id]; a != nil {
 		return a
@@ -43,12 +43,12 @@ func (w *world) attemptOf(r *request, id string) *asked {
 	return w.model.attempts["notice-"+r.inv.id][id]
 }
 
-// answered holds the promises to what a client is told.
+// answered checks the promises on an answer to a client.
 func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
 	switch {
 	case r.bad:
 		if resp.StatusCode != 400 {
-			w.breaks(7, "%s answers %d to what is no request", r.inv, resp.StatusCode)
+			w.breaks(7, "%s answers an invalid request with %d", r.inv, resp.StatusCode)
 		}
 		return
 	case resp.StatusCode == 503 && r.inv.faulty:
@@ -59,7 +59,7 @@ func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
 	}
 	var body deleteAnswer
 	if err := json.Unmarshal([]byte(resp.Body), &body); err != nil {
-		w.breaks(7, "%s answers what is no JSON: %s", r.inv, resp.Body)
+		w.breaks(7, "%s: the answer is not JSON: %s", r.inv, resp.Body)
 		return
 	}
 	told := w.onceEachInOrder(r, body)
@@ -87,9 +87,9 @@ func (w *world) answered(r *request, resp events.APIGatewayV2HTTPResponse) {
 	w.badBesideGood(r)
 }
 
-// Promise 7, answered once each: every entry has one answer, in the order of the
-// request within its list. Promise 4: the answer to an entry of somebody else's
-// session, or of none, is one and the same, to the byte.
+// Promise 7, answered once each: every entry has one answer, in the order of the request
+// within its list. Promise 4: the answers for somebody else's session and for no session
+// are equal, byte for byte.
 func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 	good, bad := body.SuccessfulList, body.UnsuccessfulList
 	var told []answered
@@ -101,7 +101,7 @@ func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 			}
 			var a answered
 			if err := json.Unmarshal((*list)[0], &a); err != nil {
-				w.breaks(7, "%s answers what cannot be read: %s", r.inv, (*list)[0])
+				w.breaks(7, "%s: an entry of the answer cannot be read: %s", r.inv, (*list)[0])
 				return nil
 			}
 			asAsked := session.State(a.State) == session.Deleting
@@ -127,16 +127,15 @@ func (w *world) onceEachInOrder(r *request, body deleteAnswer) []answered {
 		told = append(told, next)
 	}
 	if len(good)+len(bad) > 0 {
-		w.breaks(7, "%s answers more than it was asked", r.inv)
+		w.breaks(7, "%s answers more entries than the request has", r.inv)
 	}
 	return told
 }
 
-// fits tells whether an answer may be that to an entry: entries of one session
-// and owner have one answer, so where a request has several owners of one
-// session, only the owner's can be a success; where the session changed hands
-// meanwhile, that of the one who owned it when the request marked it, or, where it
-// did not, owns it now.
+// fits tells whether an answer can belong to an entry. Entries of one session and owner
+// have one answer. If a request names several owners of one session, only the real
+// owner's entry can be a success. If the owner changed meanwhile, that is the owner when
+// the request marked the session, or, if it did not, the owner now.
 func (w *world) fits(r *request, e entry, a answered) bool {
 	if a.FailureReason != "" {
 		return true
@@ -149,9 +148,8 @@ func (w *world) fits(r *request, e entry, a answered) bool {
 	return r.owned[group{e.SessionID, e.Owner}] && (owner == e.Owner || !asks)
 }
 
-// Promise 1, durable before answered: what is answered DELETING is in the table
-// as DELETING with a lease, or has ended. Promise 6: if it was forced, it is
-// confirmed by that.
+// Promise 1, durable before answered: a session that is answered DELETING is in the table
+// as DELETING with a lease, or has ended. Promise 6: a forced one is confirmed.
 func (w *world) answeredDeleting(r *request, g group) {
 	id := g.sessionID
 	w.seen.premises[1]++
@@ -173,8 +171,8 @@ func (w *world) answeredDeleting(r *request, g group) {
 	case r.groups[g] && s.Confirmation == "":
 		w.breaks(6, "%s answers a forced deletion of %s, which is not DELETED immediately", r.inv, id)
 	}
-	// What failed is tried again now: if it had failed by then (the record has not
-	// changed since), the pause is over, and another attempt still has its time.
+	// A failed attempt is repeated now if it had failed before the request (the record
+	// has not changed since), the pause is over, and there is time for another attempt.
 	failed := s.State == session.Deleting && s.Confirmation == "" && !s.AttemptFailedAt.IsZero() && w.unchangedSince(id).Before(r.at)
 	inTime := !r.at.Add(-session.RepeatPause).Before(s.AttemptedAt) && !r.at.Add(session.Lease).After(r.inv.tryUntil(s))
 	if !r.inv.faulty && !r.groups[g] && failed && inTime && s.AttemptID != r.inv.id {
@@ -185,19 +183,19 @@ func (w *world) answeredDeleting(r *request, g group) {
 	}
 }
 
-// beganEarlierOne tells whether the request has begun a deletion that was cancelled before
-// the open one began: its answer tells nobody of the open one.
+// beganEarlierOne tells whether the request began a deletion that was cancelled before the
+// open one began: its answer is not about the open one.
 func (w *world) beganEarlierOne(r *request, open session.Session) bool {
 	d := w.model.deletions[open.ID]
 	return r.marked[open.ID] && d != nil && !d.requests[r.inv.id] && open.RepeatedAt.IsZero()
 }
 
-// Promises 4, 7 and 8, of an entry that is answered as unsuccessful: it has
-// changed nothing, no command is on its way, and the reason is true.
+// Promises 4, 7 and 8, for an entry that is answered as unsuccessful: it has changed
+// nothing, no command was sent, and the reason is true.
 func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	id := g.sessionID
 	if reason == notCertain {
-		const rounds = 5 // as often others may change a record between two writes
+		const rounds = 5 // so often others may change a record between two writes
 		if !r.inv.faulty && r.inv.unmet[id] < rounds {
 			w.breaks(7, "%s is not certain of %s, though no write failed", r.inv, id)
 		}
@@ -205,10 +203,10 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	}
 	r.denied[g] = true
 	if r.ofGone && reason != notFound {
-		w.breaks(7, "%s repeats what was refused minutes ago because of a host that is gone, and is told of %s: %q", r.inv, id, reason)
+		w.breaks(7, "%s repeats an entry that was refused minutes ago because its host is gone, and the answer for %s is: %q", r.inv, id, reason)
 	}
 	rec := w.table.Get(id)
-	if a := w.attemptOf(r, id); a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // it may have become another's meanwhile
+	if a := w.attemptOf(r, id); a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // the owner may have changed meanwhile
 		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)
 	}
 	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {
@@ -229,12 +227,12 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	case !r.owned[g]:
 		w.breaks(4, "%s tells %s of %s, who does not own it: %q", r.inv, g.owner, id, reason)
 	case reason == cancelledMeanwhile:
-		w.seen.deeds[cancelledSince]++
+		w.seen.effects[cancelledSince]++
 		if rec.Session().CancelledAt.Before(r.at) {
 			w.breaks(7, "%s answers that the deletion of %s was cancelled since, and the last cancel was at %s", r.inv, id, rec.Session().CancelledAt)
 		}
 	case strings.HasPrefix(reason, "The session is on host"), strings.HasPrefix(reason, "The session was created at"):
-		w.seen.deeds[notAsDescribed]++
+		w.seen.effects[notAsDescribed]++
 		if e := r.asked[g]; e.HostID == "" && e.CreationTime == "" || rec.Session().HostID == e.HostID && rec.Session().CreationTime == e.CreationTime && w.unchangedSince(id).Before(r.at) {
 			w.breaks(7, "%s answers of %s: %q", r.inv, id, reason)
 		}
@@ -246,8 +244,8 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	}
 }
 
-// badBesideGood notes that promise 8 was at risk: hosts that can and that cannot
-// be commanded in one request.
+// badBesideGood notes that promise 8 was at risk: a request has hosts that can, and hosts
+// that cannot, be commanded.
 func (w *world) badBesideGood(r *request) {
 	var sent, refused bool
 	for id := range r.marked {
@@ -261,8 +259,8 @@ func (w *world) badBesideGood(r *request) {
 	}
 }
 
-// toldCloseTime holds an answer's close time to promise 12: whoever asks by a new field
-// is told the one that holds, and nobody else.
+// toldCloseTime checks promise 12 on an answer's close time: a caller who uses a new
+// field is told the current one, and no other caller is.
 func (w *world) toldCloseTime(r *request, e entry, told *time.Time) {
 	g := group{e.SessionID, e.Owner}
 	s := w.table.Get(e.SessionID).Session()
@@ -272,7 +270,7 @@ func (w *world) toldCloseTime(r *request, e entry, told *time.Time) {
 			w.breaks(12, "%s does not say when %s is closed", r.inv, e.SessionID)
 		}
 	case !e.isNew():
-		w.breaks(7, "%s answers of %s what nobody asked for: its close time", r.inv, e.SessionID)
+		w.breaks(7, "%s answers the close time of %s, which nobody asked for", r.inv, e.SessionID)
 	case told.After(r.at.Add(grace).Add(time.Second)) && grace > 0:
 		w.breaks(12, "%s says that %s is closed at %s, and was asked for %s from %s on", r.inv, e.SessionID, told, grace, r.at)
 	}

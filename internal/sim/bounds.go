@@ -4,22 +4,21 @@ import (
 	"slices"
 )
 
-// Promise 11: what a run asks of others is bounded, by what the code and DESIGN say.
-// Each bound is counted where it was at risk: a bound that no run comes near
-// proves nothing.
+// Promise 11: the number of calls of a run is bounded, as the code and DESIGN say. Each
+// bound is counted when it was at risk: a bound that no run comes near proves nothing.
 
-// calls is what an invocation has asked of others, each call however often the SDK
-// tries it.
+// calls counts the calls of an invocation: one for each call, however often the SDK tries
+// it.
 type calls struct {
 	writes, reads, sends, nodes, questions int
 	hostReads, stops                       int            // of the Hosts table; of hosts
 	records                                int            // that the stream or the pipe shows it
-	mostReads                              int            // of ended-sessions: of all the hosts that it is to tell of
-	rounds                                 int            // of cleanup: how often it read what is due
+	mostReads                              int            // of ended-sessions: the most reads that its hosts can need
+	rounds                                 int            // of cleanup: how often it read the due deletions
 	claims                                 map[string]int // of sessions
 }
 
-// counts counts one more call; those of an invocation are made side by side.
+// counts counts a call; an invocation makes calls in parallel.
 func (w *world) counts(calls *int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -29,18 +28,18 @@ func (w *world) counts(calls *int) {
 type bound int
 
 const (
-	plainRequest      bound = iota // one write and one command a request of which all is well
-	refusedRequest                 // what it takes to find the hosts at fault
+	plainRequest      bound = iota // one write and one command for a request without faults
+	refusedRequest                 // calls to find the hosts at fault
 	batchQuestion                  // of host-events to EC2, one a batch
 	runQuestions                   // of cleanup to EC2
 	claimsOfSession                // one a run
 	recordPages                    // records held at one time
 	streamWrites                   // of session-stream: one a batch
-	announcementReads              // of ended-sessions: what the table has on each host
+	announcementReads              // of ended-sessions: the sessions of each host
 	describeReads                  // of describe-sessions
 	idleCommands                   // of cleanup: one a run
-	stopTries                      // of cleanup: hosts that a run tries to stop
-	stopReads                      // of cleanup: what it reads for each of those
+	stopTries                      // of cleanup: the hosts that a run tries to stop
+	stopReads                      // of cleanup: the reads for each of those
 
 	bounds
 )
@@ -52,15 +51,15 @@ var boundNames = [bounds]string{
 	"idle sessions are closed by one command", "a run stops a few hosts", "a run reads a few times for each host that it stops",
 }
 
-// holds counts a bound that was at risk, and holds promise 11 to it.
+// holds counts a bound that was at risk, and checks it (promise 11).
 func (w *world) holds(b bound, by *invocation, n, most int) {
 	w.seen.bounds[b]++
 	if n > most {
-		w.breaks(11, "%s: %s: %d, and may be %d", by, boundNames[b], n, most)
+		w.breaks(11, "%s: %s: %d, at most %d", by, boundNames[b], n, most)
 	}
 }
 
-// callsAreBounded holds an invocation that has returned to its bounds.
+// callsAreBounded checks the bounds of an invocation that has returned.
 func (w *world) callsAreBounded(inv *invocation) {
 	c := &inv.calls
 	switch r := inv.request; {
@@ -68,7 +67,7 @@ func (w *world) callsAreBounded(inv *invocation) {
 		w.requestIsBounded(inv, r)
 	case inv.function == "host-events" && c.questions > 0:
 		w.holds(batchQuestion, inv, c.questions, 1)
-	case inv.task == "deletions" && c.questions > 0: // what is due, what was refused; and hosts that requests were refused because of
+	case inv.task == "deletions" && c.questions > 0: // for due deletions, for refused ones, and for hosts that were refused to requests
 		w.holds(runQuestions, inv, c.questions, 2*c.rounds+1)
 	case inv.task == "inventory" && c.questions > 0: // pages of a hundred quiet hosts, and the walk
 		w.holds(runQuestions, inv, c.questions, 2+len(w.machines)/100+len(w.machines)/200+1)
@@ -84,7 +83,7 @@ const (
 	maxStops = 20 // session.Stopper's
 )
 
-// othersAreBounded holds those functions to their bounds that ask little.
+// othersAreBounded checks the bounds of the functions that make few calls.
 func (w *world) othersAreBounded(inv *invocation) {
 	c := &inv.calls
 	switch {
@@ -93,19 +92,19 @@ func (w *world) othersAreBounded(inv *invocation) {
 	case inv.function == "ended-sessions" && c.reads > 1:
 		w.holds(announcementReads, inv, c.reads, c.mostReads)
 	case inv.function == "describe-sessions" && c.reads > 1:
-		w.holds(describeReads, inv, c.reads, 2*maxReads) // with details, an owner's are read from the table, too
+		w.holds(describeReads, inv, c.reads, 2*maxReads) // with details, an owner's sessions are read from the table, too
 		w.holds(describeReads, inv, c.hostReads, 1)
 	case inv.task == "idle" && c.sends > 0:
 		w.holds(idleCommands, inv, c.sends+c.reads+c.writes+c.hostReads+c.questions+c.nodes, 1)
 	case inv.task == "stop" && c.stops+c.reads > 0:
 		w.holds(stopTries, inv, c.stops, maxStops)
-		w.holds(stopReads, inv, c.reads+c.hostReads, 1+2*maxStops) // what hosts have said, and twice for each
+		w.holds(stopReads, inv, c.reads+c.hostReads, 1+2*maxStops) // the hosts' answers, and twice for each host
 	}
 }
 
-// mostReadsOf is how often the table is read for whether nothing is left on a host: a
-// page of what lives there by the index, and again what the page has, 25 at a time,
-// until one lives. Of those that have ended a record says so.
+// mostReadsOf returns how often the table may be read to see whether a host is empty: a
+// page of the index, then the records of that page, 25 at a time, until one of them
+// lives.
 func (w *world) mostReadsOf(hostID string) int {
 	shown := 0
 	for _, host := range w.all.hosts {
@@ -117,9 +116,9 @@ func (w *world) mostReadsOf(hostID string) int {
 	return (shown/page + 1) * (1 + (page+24)/25)
 }
 
-// requestIsBounded holds a request to the budget: nothing is read, the marks are one
-// write, the hosts get one command; and where hosts are at fault, it is known
-// after a stated number of calls, which isolate.go has.
+// requestIsBounded checks the budget of a request: nothing is read, the marks are one
+// write, the hosts get one command. Hosts at fault are found in a stated number of calls
+// (isolate.go).
 func (w *world) requestIsBounded(inv *invocation, r *request) {
 	hosts := map[string]bool{}
 	refused := false
@@ -135,7 +134,7 @@ func (w *world) requestIsBounded(inv *invocation, r *request) {
 	if plain && len(inv.beaten) == 0 {
 		w.holds(plainRequest, inv, inv.calls.writes+inv.calls.reads+calls, 2)
 	}
-	if inv.olderDocument { // smaller commands would be refused alike
+	if inv.olderDocument { // smaller commands would be refused, too
 		w.holds(refusedRequest, inv, inv.calls.sends, len(r.groups))
 		return
 	}
@@ -144,11 +143,11 @@ func (w *world) requestIsBounded(inv *invocation, r *request) {
 	}
 }
 
-// sectionHosts is how many hosts of so many are sent to together when nobody can
-// tell which are at fault.
+// sectionHosts returns how many of the hosts a command names while the hosts at fault are
+// not known.
 func sectionHosts(hosts int) int { return min(8, (hosts+1)/2) }
 
-// pageIsBounded: no more records are asked for at one time.
+// pageIsBounded checks how many records are read at one time.
 func (w *world) pageIsBounded(inv *invocation, limit, most, got int) {
 	if got > 1 {
 		w.holds(recordPages, inv, limit, most)

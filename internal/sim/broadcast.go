@@ -11,8 +11,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// broadcast decides whether a command by tag ends as a whole, before any host has
-// it. It returns who has it.
+// broadcast decides whether a command by tag ends as a whole, before it reaches a host.
+// It returns the hosts that it reaches.
 func (w *world) broadcast(cmd *command, to []*machine) []*machine {
 	switch {
 	case len(to) == 0:
@@ -29,7 +29,7 @@ func (w *world) broadcast(cmd *command, to []*machine) []*machine {
 	return nil
 }
 
-// status is the command's, and its details.
+// status returns the command's status and status details.
 func (c *command) status(now time.Time) (types.CommandStatus, string) {
 	switch {
 	case c.ended != "" && now.Before(c.endsAt):

@@ -20,8 +20,8 @@ func (w *world) emitInstance(m *machine, state string) {
 	w.emit("instance "+state, event)
 }
 
-// emit gives an event to EventBridge, which brings it to the queue: once, never,
-// twice, soon or late.
+// emit gives an event to EventBridge, which brings it to the queue once, never or twice,
+// soon or late.
 func (w *world) emit(kind, event string) {
 	source := routed(kind, event)
 	if source < 0 {
@@ -46,11 +46,11 @@ func (w *world) emit(kind, event string) {
 	}
 }
 
-// A message is in its queue until it was processed, or five attempts at it failed.
+// A message is in its queue until it was processed, or failed five times.
 type message struct {
 	n         int
 	body      string
-	source    int // the place of its queue among host-events'
+	source    int // the index of its queue in host-events' sources
 	visibleAt time.Time
 	received  int
 	garbage   bool
@@ -68,7 +68,8 @@ func (w *world) enqueue(event string, source int) {
 	}
 }
 
-// polls tells what Lambda may fetch now: from the queue, and from the stream.
+// polls returns the batches that Lambda may fetch now, from the queues and from the
+// stream.
 func (w *world) polls() (polls []func()) {
 	now := w.now()
 	for place, source := range deployment().sources {
@@ -157,9 +158,9 @@ func (w *world) pollQueue(place int) {
 	}
 }
 
-// worked: the message is deleted, if SQS does not deliver it once more.
+// worked deletes a message, unless SQS delivers it once more.
 func (w *world) worked(m *message) {
-	w.workedOff = append(w.workedOff, m.body)
+	w.everProcessed = append(w.everProcessed, m.body)
 	if w.meets(queueDoubled) {
 		w.say("SQS", "FAULT: %s: m%d", queueDoubled, m.n)
 		return
@@ -167,8 +168,8 @@ func (w *world) worked(m *message) {
 	w.queue = slices.DeleteFunc(w.queue, func(o *message) bool { return o == m })
 }
 
-// back: the message shows again when its time is over, or goes to the
-// dead-letter queue.
+// back makes the message visible again after its time-out, or moves it to the dead-letter
+// queue.
 func (w *world) back(m *message) {
 	if m.received >= deployment().sources[m.source].queue.MaxReceiveCount {
 		w.seen.faults[deadLetter]++

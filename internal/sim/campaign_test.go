@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A campaign is many seeds, several at the same time, and what they have seen.
+// A campaign runs many seeds, several at the same time, and adds up their coverage.
 type campaign struct {
 	began time.Time
 
@@ -39,7 +39,7 @@ func (c *campaign) run(t *testing.T, workers int) {
 	working.Wait()
 }
 
-// take is the next seed, unless it was the last, or a promise is broken.
+// take returns the next seed, unless there is none or a promise is broken.
 func (c *campaign) take() (seed uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (c *campaign) firstBroken() (first Outcome, broken bool) {
 	return slices.MinFunc(c.broken, func(a, b Outcome) int { return int(a.Seed) - int(b.Seed) }), true
 }
 
-// watch says how far it is, and ends it when it is interrupted.
+// watch prints the progress, and stops the campaign on an interrupt.
 func (c *campaign) watch(done chan struct{}, interrupted chan os.Signal) {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
@@ -111,7 +111,7 @@ func (c *campaign) line() string {
 		c.virtual, took.Round(time.Second))
 }
 
-// summary is how often each thing was seen.
+// summary lists how often each fault, transition and promise at risk was seen.
 func (c *campaign) summary() string {
 	var b strings.Builder
 	for f, n := range c.seen.faults {
@@ -120,8 +120,8 @@ func (c *campaign) summary() string {
 	for tr, n := range c.seen.transitions {
 		fmt.Fprintf(&b, "%12d  transition: %s\n", n, transitionNames[tr])
 	}
-	for d, n := range c.seen.deeds {
-		fmt.Fprintf(&b, "%12d  %s\n", n, deedNames[d])
+	for d, n := range c.seen.effects {
+		fmt.Fprintf(&b, "%12d  %s\n", n, effectNames[d])
 	}
 	for of, n := range c.seen.bounds {
 		fmt.Fprintf(&b, "%12d  bound at risk: %s\n", n, boundNames[of])

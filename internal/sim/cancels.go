@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// anyCancel has a client cancel deletions: those that wait, mostly.
+// anyCancel sends a client's cancel, mostly of deletions that wait.
 func (w *world) anyCancel() {
 	var waiting, all []session.Session
 	for _, r := range w.records() {
@@ -23,12 +23,12 @@ func (w *world) anyCancel() {
 	if len(all) == 0 {
 		return
 	}
-	if len(waiting) == 0 && w.dice.chance(35*percent) { // or most cancels would find nothing
+	if len(waiting) == 0 && w.dice.chance(35*percent) { // otherwise most cancels would find no deletion
 		w.ask(w.anyEntries(), false)
 		return
 	}
 	var entries []entry
-	if r := w.underWay(); r != nil && w.dice.chance(30*percent) { // while it is marked
+	if r := w.underWay(); r != nil && w.dice.chance(30*percent) { // during its mark
 		entries = append(entries, entry{SessionID: r.entries[0].SessionID, Owner: r.entries[0].Owner})
 	}
 	for range 1 + w.dice.below(2) {
@@ -56,7 +56,7 @@ func (w *world) anyCancel() {
 	w.cancel(entries, w.dice.chance(10*percent))
 }
 
-// cancel sends cancelDeletions, as API Gateway hands it over.
+// cancel sends cancelDeletions in the form that API Gateway gives it.
 func (w *world) cancel(entries []entry, dryRun bool) {
 	r := w.newRequest()
 	r.dryRun = dryRun
@@ -86,7 +86,7 @@ func (w *world) cancel(entries []entry, dryRun bool) {
 	})
 }
 
-// cancelAnswered holds the promises to what a client is told of its cancels.
+// cancelAnswered checks the promises on the answer to a cancel.
 func (w *world) cancelAnswered(r *request, resp events.APIGatewayV2HTTPResponse) {
 	if resp.StatusCode == 503 && r.inv.faulty {
 		return
@@ -110,13 +110,13 @@ func (w *world) cancelAnswered(r *request, resp events.APIGatewayV2HTTPResponse)
 	}
 }
 
-// Promise 2: what is answered as cancelled goes on no more, and no write of a request
-// from before lands from now on.
+// Promise 2: a deletion that is answered as cancelled has ended, and no write of an
+// earlier request lands from now on.
 func (w *world) answeredCancelled(r *request, g group) {
 	id := g.sessionID
 	s := w.table.Get(id).Session()
 	d := w.model.deletions[id]
-	w.seen.deeds[cancelAnswered]++
+	w.seen.effects[cancelAnswered]++
 	if r.at.After(w.model.cancelFrom[id]) {
 		w.model.cancelFrom[id] = r.at
 	}
@@ -130,13 +130,13 @@ func (w *world) answeredCancelled(r *request, g group) {
 	case !r.owned[g]:
 		w.breaks(4, "%s answers %s that the deletion of %s is cancelled", r.inv, g.owner, id)
 	case s.State == session.Deleting && s.Confirmation == "" && d != nil && s.DeletionRequestedAt.Before(r.at) && w.unchangedSince(id).Before(r.at):
-		w.breaks(2, "%s answers that the deletion of %s is cancelled, and it goes on", r.inv, id)
+		w.breaks(2, "%s answers that the deletion of %s is cancelled, and it continues", r.inv, id)
 	case s.State == session.Unknown && !s.GivenUpAt.IsZero() && s.GivenUpAt.Before(r.at):
-		w.breaks(2, "%s answers that the deletion of %s is cancelled, which was given up, and may end it yet", r.inv, id)
+		w.breaks(2, "%s answers that the deletion of %s is cancelled, but it was given up and may still end the session", r.inv, id)
 	}
 }
 
-// Promises 4 and 7, of a cancel that is answered as unsuccessful: it has changed
+// Promises 4 and 7, for a cancel that is answered as unsuccessful: it has changed
 // nothing, and its reason is true.
 func (w *world) answeredNotCancelled(r *request, e entry, reason string) {
 	g := group{e.SessionID, e.Owner}
@@ -165,7 +165,7 @@ func (w *world) answeredNotCancelled(r *request, e entry, reason string) {
 	case asBefore && s.GivenUpAt.IsZero() && s.State != session.Deleting:
 		w.breaks(7, "%s does not cancel the deletion of %s, which has none: %q", r.inv, e.SessionID, reason)
 	case strings.HasPrefix(reason, "Too late"):
-		w.seen.deeds[cancelTooLate]++
+		w.seen.effects[cancelTooLate]++
 		if asBefore && waits(s) && w.now().Before(s.CloseAt) {
 			w.breaks(7, "%s answers of %s, which waits: %q", r.inv, e.SessionID, reason)
 		}
@@ -174,8 +174,8 @@ func (w *world) answeredNotCancelled(r *request, e entry, reason string) {
 	}
 }
 
-// Promise 2: only a cancel takes back what waits, before its first close attempt, and
-// without a trace.
+// Promise 2: only a cancel takes back a deletion that waits. It does so before the first
+// close attempt, and leaves no trace of the deletion.
 func (w *world) cancelledRightly(c change) {
 	was, is, r := c.was, c.is, c.by.cancels
 	w.seen.premises[2]++
@@ -186,11 +186,11 @@ func (w *world) cancelledRightly(c change) {
 	case is.State != was.StateBefore:
 		w.breaks(2, "%s makes %s %s, which was %s before its deletion", c.by, is.ID, is.State, was.StateBefore)
 	case is.State == session.Unknown && (is.StateReason == "" || is.ExpiresAt == 0):
-		w.breaks(2, "%s makes %s UNKNOWN, and it says not why, or is kept for ever", c.by, is.ID)
+		w.breaks(2, "%s makes %s UNKNOWN without a reason or an expiry", c.by, is.ID)
 	case was.CloseAt.Before(c.by.started):
 		w.breaks(7, "%s cancels the deletion of %s, whose close time was %s", c.by, is.ID, was.CloseAt)
 	case !r.names(is, was.DeletionRequestID):
-		w.breaks(7, "%s cancels the deletion of %s by %s, and another was meant", c.by, is.ID, was.DeletionRequestID)
+		w.breaks(7, "%s cancels the deletion of %s by %s, but its entry names another", c.by, is.ID, was.DeletionRequestID)
 	}
 	for _, attr := range tracesOfDeletion {
 		if is.State == session.Unknown && (attr == session.AttrStateReason || attr == session.AttrExpiresAt) {
@@ -210,7 +210,7 @@ func (w *world) cancelledRightly(c change) {
 	w.model.told[is.ID], w.model.endedAt[is.ID] = false, w.now()
 }
 
-// tracesOfDeletion is what a deletion leaves in a record, and a cancel removes.
+// tracesOfDeletion are the attributes that a deletion writes, and a cancel removes.
 var tracesOfDeletion = []string{
 	session.AttrStateReason, session.AttrDeletionRequestedAt, session.AttrDeletionRequestID, session.AttrDeletionRequestedBy, session.AttrForce,
 	session.AttrRepeatedAt, session.AttrAttemptID, session.AttrAttempts, session.AttrAttemptedAt, session.AttrAttemptFailedAt,
@@ -219,15 +219,16 @@ var tracesOfDeletion = []string{
 	session.AttrCloseAt, session.AttrClosingSince, session.AttrStateBefore, session.AttrMessage, session.AttrNoticeID, session.AttrWarnedAt, session.AttrWarning,
 }
 
-// Promise 12: whoever may have been told of a close time is told that it does not hold;
-// not where the answer of a forced mark was lost, and with it what the record was before.
+// Promise 12: users who may have been told a close time are told that it no longer holds.
+// The exception is a forced mark whose answer was lost: then the broker does not know the
+// record from before.
 func (w *world) tells(r *request, id string) {
 	hurried := w.now().Sub(r.inv.started) > 15*time.Second || r.inv.request != nil && r.inv.faulty
 	if w.table.Get(id).Session().NoticeID != "" {
-		return // that of a newer deletion takes the older message away
+		return // the notice of a newer deletion removes the older message
 	}
 	if n := r.toTell[id]; n != nil && !n.tried && !hurried && w.machine(n.hostID) != nil {
-		w.breaks(12, "%s has taken the deletion of %s away, and does not tell its users", r.inv, id)
+		w.breaks(12, "%s has ended the wait of %s, and does not tell its users", r.inv, id)
 	}
 }
 
@@ -241,8 +242,8 @@ func (r *request) names(s session.Session, requestID string) bool {
 	return true
 }
 
-// Promise 2: no write of a request from before a cancel lands once that is answered as
-// a success. Older brokers know nothing of cancels.
+// Promise 2: after a cancel was answered as a success, no write of an earlier request
+// lands. Older brokers do not know cancels.
 func (w *world) notOfBeforeCancel(c change) {
 	r, is := c.by.request, c.is
 	if r == nil || c.by.older || is.State != session.Deleting || !c.begins && !c.moves {
@@ -254,14 +255,14 @@ func (w *world) notOfBeforeCancel(c change) {
 	}
 }
 
-// Promise 4: what a cancel changes is its own caller's.
+// Promise 4: a cancel changes only its own caller's sessions.
 func (w *world) cancelsOwn(c change) {
 	r, s := c.by.cancels, c.is
 	g := group{s.ID, s.Owner}
 	if _, asks := r.groups[g]; !asks || c.was.Owner != s.Owner {
-		w.breaks(4, "%s changes %s of %s, who does not ask for it", c.by, s.ID, c.was.Owner)
+		w.breaks(4, "%s changes %s of %s, but that owner's session is not in the request", c.by, s.ID, c.was.Owner)
 	}
 	if r.dryRun || r.denied[g] {
-		w.breaks(7, "%s changes %s, though it is to change nothing, or has answered so", c.by, s.ID)
+		w.breaks(7, "%s changes %s, but it is a dry run, or has answered that nothing was changed", c.by, s.ID)
 	}
 }

@@ -13,25 +13,25 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A request is what a client asks, and what the model knows of it.
+// A request is a client's request, and what the model knows of it.
 type request struct {
 	inv     *invocation
 	entries []entry
 	dryRun  bool
-	bad     bool // not the API's shape
+	bad     bool // not a valid request
 	at      time.Time
 
 	groups map[group]bool            // the deletions asked for: forced or not
 	before map[string]session.Record // its own mark, by session
 	marked map[string]bool           // by session
 	owned  map[group]bool            // while it was under way, the session was that owner's
-	denied map[group]bool            // was told that nothing was changed
-	gone   map[group]bool            // while it was under way, there was none of that owner to be deleted
+	denied map[group]bool            // was answered that nothing was changed
+	gone   map[group]bool            // while it was under way, that owner had no such session to delete
 
 	ofGone bool // repeats one that was refused because of a host that is gone
 
 	grace map[group]time.Duration // as it is asked for, or set
-	asked map[group]entry         // one of each group: those that it has are alike in what is new
+	asked map[group]entry         // one entry of each group: the new fields of its entries are equal
 
 	// Of cancels, by session: what it has cancelled, and what users are to be told.
 	cancelled map[string]*deletion
@@ -57,7 +57,7 @@ func (e entry) isNew() bool {
 
 type group struct{ sessionID, owner string }
 
-// client has a client ask for something.
+// client sends a client's request.
 func (w *world) client() {
 	switch n := w.dice.below(100); {
 	case n < 10:
@@ -65,17 +65,17 @@ func (w *world) client() {
 	case n < 16:
 		w.ask(w.anyEntries(), true)
 	case n < 18:
-		w.askBadly()
+		w.askInvalid()
 	case n < 18+w.setup.cancels:
 		w.anyCancel()
-	case n < 18+w.setup.cancels+22 && w.underWay() != nil: // somebody else wants the same
+	case n < 18+w.setup.cancels+22 && w.underWay() != nil: // another client requests the same
 		w.ask(w.likewise(w.underWay().entries), false)
 	default:
 		w.ask(w.anyEntries(), false)
 	}
 }
 
-// underWay is the newest request that has no answer yet.
+// underWay returns the newest request without an answer.
 func (w *world) underWay() *request {
 	for _, inv := range slices.Backward(w.running) {
 		if r := inv.request; r != nil && len(r.entries) > 0 {
@@ -120,7 +120,7 @@ func (w *world) anyEntries() (entries []entry) {
 			}
 		}
 		if i := slices.IndexFunc(entries, func(o entry) bool { return o.SessionID == e.SessionID && o.Owner == e.Owner }); i >= 0 {
-			e = entries[i] // they must not differ in what follows
+			e = entries[i] // their new fields must not differ
 		} else {
 			w.addGrace(&e)
 		}
@@ -134,7 +134,7 @@ func (w *world) anyEntries() (entries []entry) {
 	return entries
 }
 
-// ask sends deleteSessions, as API Gateway hands it over.
+// ask sends deleteSessions in the form that API Gateway gives it.
 func (w *world) ask(entries []entry, dryRun bool) *request {
 	body, err := json.Marshal(entries)
 	if err != nil {
@@ -147,7 +147,7 @@ func (w *world) ask(entries []entry, dryRun bool) *request {
 	return r
 }
 
-// asks notes what a request asks for, and of what.
+// asks notes the deletions that a request asks for.
 func (r *request) asks(w *world, entries []entry) {
 	r.entries = entries
 	for _, e := range entries {
@@ -160,7 +160,7 @@ func (r *request) asks(w *world, entries []entry) {
 	}
 }
 
-// event is the request as API Gateway hands it over.
+// event returns the request in the form that API Gateway gives it.
 func (r *request) event(body string) events.APIGatewayV2HTTPRequest {
 	req := events.APIGatewayV2HTTPRequest{Body: body}
 	if r.dryRun {
@@ -170,8 +170,8 @@ func (r *request) event(body string) events.APIGatewayV2HTTPRequest {
 	return req
 }
 
-// askBadly sends what is not a request; nothing may come of it.
-func (w *world) askBadly() {
+// askInvalid sends an invalid request, which may change nothing.
+func (w *world) askInvalid() {
 	body := oneOf(w.dice, []string{`{"SessionId":"s1"}`, `[{"SessionId":"s1"}]`, `[{"SessionId":"s1","Owner":"alice"},{"SessionId":7,"Owner":"alice"}]`, ``, `[`})
 	r := w.newRequest()
 	r.bad = true
@@ -266,9 +266,9 @@ func (w *world) oddRecords() {
 	}
 }
 
-// endedRecord is one of a session of that host, of a name that others use too,
-// that ended almost two days ago. It expires within the run, and some time later
-// the table removes it.
+// endedRecord returns the record of a session of that host that ended almost two days
+// ago, under a name that other hosts use, too. It expires within the run, and the table
+// removes it some time later.
 func (w *world) endedRecord(s session.Session) session.Record {
 	s.ID = w.anyName()
 	if others := oneOf(w.dice, w.machines); others.id != s.HostID && len(others.sessions) > 0 {

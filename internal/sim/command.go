@@ -13,8 +13,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A document is a command document: its steps, and what a host does when it
-// begins it.
+// A document is a command document: its steps, and the model of its script.
 type document struct {
 	steps []step
 	begin func(*onHost)
@@ -26,12 +25,13 @@ func (d document) isFor(platform string) bool {
 	return slices.ContainsFunc(d.steps, func(s step) bool { return s.platform == platform })
 }
 
-// A command is what one SendCommand asks.
+// A command is one that was sent by SendCommand.
 type command struct {
 	id, document, comment string
 	sentAt, deliverBy     time.Time
 	on                    []*onHost
-	// ended is how it ended as a whole, before any host had it; from endsAt on, that is shown.
+	// ended is its status if it ended as a whole before it reached a host; it is shown from
+	// endsAt on.
 	ended  string
 	endsAt time.Time
 	to     []string // the hosts that it names
@@ -45,10 +45,10 @@ type command struct {
 	voidAfter int64
 	surveyOf  time.Time // when an inventory or idle command says that it was sent
 	idle      time.Duration
-	warn      time.Duration // so long before, users are told; zero: never
+	warn      time.Duration // users are warned so long before the limit; zero: never
 }
 
-// newCommand reads what a call asks for.
+// newCommand reads the command of a call.
 func newCommand(in *ssm.SendCommandInput, now time.Time) *command {
 	cmd := &command{
 		document: aws.ToString(in.DocumentName), comment: aws.ToString(in.Comment),
@@ -118,7 +118,7 @@ type onHost struct {
 	finishedAt      time.Time
 	begun, over     bool
 	works           bool // one of the agent's workers has it
-	died            bool // the agent's worker, or its host: it has words for that
+	died            bool // the agent's worker, or its host, died; the status details say so
 
 	said     map[string]string // a close's results, by session, as printed
 	lists    []found           // an inventory's
@@ -131,8 +131,8 @@ type found struct {
 	created string
 }
 
-// An ask is one session that a host is to close, or whose users it is to tell: key is
-// the session's ID as it was sent, encoded.
+// An ask is one session that a host must close, or whose users it must notify: key is the
+// encoded session ID that was sent.
 type ask struct {
 	key, sessionID, name string
 	created              time.Time // the incarnation, or, with latest, the last that may be meant

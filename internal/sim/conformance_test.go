@@ -21,8 +21,7 @@ func TestSystemsManagerConforms(t *testing.T) {
 	})
 }
 
-// conforming is a world in which nothing goes wrong by itself, and no function
-// runs but the test.
+// conforming is a world without random faults, in which only the test runs.
 type conforming struct {
 	w              *world
 	inv            *invocation
@@ -141,7 +140,7 @@ func (c *conforming) Events() (events []json.RawMessage) {
 	return events
 }
 
-// land makes a call, which waits at the boundary, and has it land.
+// land makes a call, which waits at the boundary, and lets it land.
 func land[Out any](c *conforming, call func() (Out, error)) (out Out, err error) {
 	done := false
 	go func() {

@@ -2,23 +2,23 @@ package sim
 
 import "dcv-session-broker/internal/session"
 
-// Coverage is what runs have seen of all that there is to see: a run that never
-// saw it proves nothing about it.
+// Coverage counts what happened in runs: a run proves nothing about a thing that never
+// happened in it.
 type Coverage struct {
 	faults      [faults]int
 	transitions [transitions]int
 	premises    [13]int // by promise: how often it could have been broken
-	deeds       [deeds]int
+	effects     [effects]int
 	bounds      [bounds]int    // of promise 11: how often each was at risk
 	ran         map[string]int // by function, and by task
 }
 
-// A deed is something that the system is for, and that is seen neither in the
-// table nor as a promise at risk.
-type deed int
+// An effect is something that the system must do, and that shows neither as a transition
+// in the table nor as a promise at risk.
+type effect int
 
 const (
-	hostStopped deed = iota
+	hostStopped effect = iota
 	endAnnounced
 	endAnnouncedAgain
 	idPassedOn
@@ -47,10 +47,10 @@ const (
 	othersNotListed
 	othersDoubted
 
-	deeds
+	effects
 )
 
-var deedNames = [deeds]string{"an empty host is stopped", "an end is announced", "an end is announced again",
+var effectNames = [effects]string{"an empty host is stopped", "an end is announced", "an end is announced again",
 	"the ID of an ended record that has expired is another host's",
 	"a fleet is large", "a fleet is too large to be listed for a request", "a host has hundreds of sessions",
 	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again",
@@ -72,8 +72,8 @@ func (c *Coverage) add(o Coverage) {
 	for i, n := range o.premises {
 		c.premises[i] += n
 	}
-	for i, n := range o.deeds {
-		c.deeds[i] += n
+	for i, n := range o.effects {
+		c.effects[i] += n
 	}
 	for i, n := range o.bounds {
 		c.bounds[i] += n
@@ -86,10 +86,10 @@ func (c *Coverage) add(o Coverage) {
 	}
 }
 
-// rare is what only so many seeds are sure to see.
-var rare = map[deed]int{nodesUnlisted: 20_000, ruleOvertaken: 20_000, ruleLeavesAlone: 20_000}
+// rare has the number of seeds in which a rare effect is certain to be seen.
+var rare = map[effect]int{nodesUnlisted: 20_000, ruleOvertaken: 20_000, ruleLeavesAlone: 20_000}
 
-// missing names what was not seen.
+// missing names everything that was not seen.
 func (c *Coverage) missing(seeds int) (missing []string) {
 	for f, n := range c.faults {
 		if n == 0 {
@@ -101,9 +101,9 @@ func (c *Coverage) missing(seeds int) (missing []string) {
 			missing = append(missing, "transition: "+transitionNames[t])
 		}
 	}
-	for d, n := range c.deeds {
-		if n == 0 && seeds >= rare[deed(d)] {
-			missing = append(missing, "never done: "+deedNames[d])
+	for d, n := range c.effects {
+		if n == 0 && seeds >= rare[effect(d)] {
+			missing = append(missing, "never done: "+effectNames[d])
 		}
 	}
 	for b, n := range c.bounds {

@@ -8,7 +8,7 @@ import (
 	"dcv-session-broker/internal/local/agent"
 )
 
-// deliver brings a command to its host, or sees that it cannot.
+// deliver brings a command to its host, if the host can be reached.
 func (w *world) deliver(on *onHost) {
 	m := on.machine
 	switch {
@@ -26,7 +26,7 @@ func (w *world) deliver(on *onHost) {
 	}
 }
 
-// begin has a host carry out a command.
+// begin starts a command on a host.
 func (w *world) begin(on *onHost) {
 	m := on.machine
 	w.say(m.id, "begins %s of %s", on.command.document, on.command.id)
@@ -34,7 +34,7 @@ func (w *world) begin(on *onHost) {
 	if (on.command.document == closeDocument || on.command.document == notifyDocument) && w.meets(agentStalls) {
 		w.say(m.id, "FAULT: %s", agentStalls)
 		d := w.dice.between(time.Minute, 2*time.Hour)
-		if on.command.document == notifyDocument { // it is void soon
+		if on.command.document == notifyDocument { // it expires soon
 			d = w.dice.between(5*time.Second, 150*time.Second)
 		}
 		if until := w.now().Add(d); until.After(w.stalledUntil) {
@@ -55,7 +55,7 @@ func (w *world) begin(on *onHost) {
 // scriptTimeout is the documents' timeoutSeconds.
 const scriptTimeout = 60 * time.Second
 
-// prints ends a command a while later with what its script prints then, unless
+// prints ends a command after some time with the script's output of that moment, unless
 // the host or the agent's worker has died meanwhile.
 func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	since := on.machine.since
@@ -83,9 +83,8 @@ func (w *world) prints(on *onHost, in time.Duration, output func() string) {
 	})
 }
 
-// answerLost: the script may have done its work, but nobody will hear what it
-// printed. A minute later, or a minute after the host's next start, its agent
-// reports a failure.
+// answerLost loses a script's output; the script may have done its work. A minute later,
+// or a minute after the host's next start, its agent reports a failure.
 func (w *world) answerLost(on *onHost) {
 	on.workerFree()
 	on.said, on.lists, on.closed, on.complete = map[string]string{}, nil, nil, false
@@ -106,8 +105,8 @@ func (w *world) answerLost(on *onHost) {
 	w.report(on, report)
 }
 
-// report has an agent report when it can: it keeps what it could not report,
-// also over the next start. After a time the service does not wait any longer.
+// report lets an agent report as soon as it can: it keeps a report that it could not
+// send, also over the next start. The service stops waiting after some time.
 func (w *world) report(on *onHost, report func()) {
 	expires := w.expires(on)
 	switch m := on.machine; {
@@ -121,12 +120,12 @@ func (w *world) report(on *onHost, report func()) {
 	}
 }
 
-// expires is when the service does not wait for a command's end any longer.
+// expires returns when the service stops waiting for a command's end.
 func (w *world) expires(on *onHost) time.Time {
 	return on.command.deliverBy.Add(time.Duration(len(w.documents[on.command.document].steps)) * scriptTimeout)
 }
 
-// expire ends a command then, of which nobody hears any more.
+// expire ends such a command.
 func (w *world) expire(on *onHost) {
 	w.at(w.expires(on), func() {
 		on.said, on.lists, on.closed, on.complete, on.code = map[string]string{}, nil, nil, false, -1
@@ -140,11 +139,11 @@ func (w *world) timesOut(on *onHost, output string) {
 	w.finish(on, "TimedOut", "ExecutionTimedOut", output)
 }
 
-// spoilt is what becomes of an output on its way.
+// spoilt returns an output as it arrives: it may be cut.
 func (w *world) spoilt(on *onHost, output string) string {
 	if len(output) > 0 && w.meets(outputCut) {
 		left := w.dice.below(len(output))
-		on.complete = on.complete && left == len(output)-1 // the end of a line is no loss
+		on.complete = on.complete && left == len(output)-1 // a lost line end does not matter
 		return output[:left]
 	}
 	if lines := strings.SplitAfter(output, "\n"); len(lines) > 2 && !w.calm && w.dice.chance(5*percent) {
@@ -161,7 +160,7 @@ func (w *world) finish(on *onHost, status, details, output string) {
 	}
 	on.workerFree()
 	if agent.Drops(agent.Listed(output, on.stderr), agent.Stdout(output), agent.Stderr(on.stderr)) {
-		w.say(on.machine.id, "its agent drops its reply to %s, which is too long", on.command.id)
+		w.say(on.machine.id, "its agent drops its reply to %s: it is too long", on.command.id)
 		on.stderr = ""
 		w.expire(on)
 		return

@@ -81,15 +81,14 @@ type task struct {
 	every time.Duration
 }
 
-// A queueSource is a queue of host-events, and how its messages come from there.
+// A queueSource is a queue of host-events, and how Lambda reads it.
 type queueSource struct {
 	template.QueueSource
 	queue template.Queue
 }
 
-// routed tells which of host-events' queues a rule of the template brings an event to, by
-// its place; -1 is none. Whatever is not in its kind is the same for all events of that
-// kind, so the answer is kept.
+// routed returns the index of the queue to which the template's rules bring an event; -1:
+// none. It depends on the kind alone, so the answer is cached.
 func routed(kind, event string) int {
 	routes.Lock()
 	defer routes.Unlock()

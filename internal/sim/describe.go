@@ -92,8 +92,9 @@ type details struct {
 	LastSeenTime                             time.Time
 }
 
-// described holds an answer of describeSessions to the table: what it shows is
-// there, and meets what was asked; what lives on the host asked for is shown.
+// described compares an answer of describeSessions with the table: the sessions shown are
+// there and match the filters, and all sessions of a host that the filter names are
+// shown.
 func (w *world) described(inv *invocation, q listQuery, resp events.APIGatewayV2HTTPResponse) {
 	if resp.StatusCode == 503 && inv.faulty {
 		return
@@ -134,8 +135,8 @@ func (w *world) described(inv *invocation, q listQuery, resp events.APIGatewayV2
 	}
 }
 
-// showsState: until its close time a session is shown as it was before its deletion, which
-// can be used; from then on as DELETING.
+// showsState checks the state shown: until its close time a session has the state from
+// before its deletion, since it can be used; from then on DELETING.
 func (w *world) showsState(inv *invocation, shown shownSession, s session.Session) {
 	switch {
 	case waits(s) && w.now().Before(s.CloseAt):
@@ -148,7 +149,7 @@ func (w *world) showsState(inv *invocation, shown shownSession, s session.Sessio
 	}
 }
 
-// allOfHost: nothing is missing of what lives on the host asked for.
+// allOfHost checks that every session that lives on the host of the filter is shown.
 func (w *world) allOfHost(inv *invocation, q listQuery, shown []shownSession) {
 	for r := range w.livingOn(q.host) {
 		s := r.Session()
@@ -161,13 +162,13 @@ func (w *world) allOfHost(inv *invocation, q listQuery, shown []shownSession) {
 	}
 }
 
-// asBefore: whatever the invocation has read of the record, it is as it is now.
+// asBefore tells whether every read of the record by the invocation gave its current
+// value.
 func (w *world) asBefore(inv *invocation, id string) bool {
 	return w.shownSince(id, inv.started)
 }
 
-// detailed holds the details of a session to its record, and what the hosts have
-// said.
+// detailed compares the details of a session with its record and with the hosts' answers.
 func (w *world) detailed(inv *invocation, s shownSession, r session.Record) {
 	text := func(attr string) string { t, _ := r[attr].(string); return t }
 	attempts, _ := r[session.AttrAttempts].(int64)
@@ -178,7 +179,7 @@ func (w *world) detailed(inv *invocation, s shownSession, r session.Record) {
 		NextAttemptAt: text(session.AttrNextAttemptAt), Confirmation: text(session.AttrConfirmation), LastSeenTime: s.LastSeenTime,
 	}
 	if s.details != want {
-		w.breaks(7, "%s shows of %s %+v, and it is %+v", inv, s.ID, s.details, want)
+		w.breaks(7, "%s shows details of %s: %+v, and they are %+v", inv, s.ID, s.details, want)
 	}
 	of := r.Session()
 	itsOwn := s.LastSeenTime.Equal(of.FirstSeenAt) && !of.ObservedAt.After(of.FirstSeenAt) ||

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ourDocuments are those that the functions send.
+// ourDocuments are the documents that the functions send.
 func (w *world) ourDocuments() map[string]document {
 	steps := []step{{"linux", "linux"}, {"windows", "windows"}}
 	return map[string]document{
@@ -21,11 +21,10 @@ func (w *world) ourDocuments() map[string]document {
 	}
 }
 
-// What the documents' scripts do on a host. TestModelSaysWhatTheScriptsSay holds
-// these models against the scripts themselves, line by line; what a liar prints
-// in their place is its own.
+// Models of the documents' scripts. TestModelSaysWhatTheScriptsSay compares them with the
+// scripts, line by line. A host that lies prints something else.
 
-const mumble = "Segmentation fault {\n{\"id\":\n\"closed\"}{}\n"
+const unreadableOutput = "Segmentation fault {\n{\"id\":\n\"closed\"}{}\n"
 
 // unlisted is why a script cannot list the host's sessions, or "".
 func (m *machine) unlisted() string {
@@ -34,7 +33,7 @@ func (m *machine) unlisted() string {
 		return "dcv is broken (exit 1)"
 	case dcvHung:
 		return "dcv took too long"
-	case dcvMumbles:
+	case dcvUnreadable:
 		return "dcv list-sessions: unreadable answer"
 	case dcvMute:
 		return "dcv list-sessions: blank answer"
@@ -43,8 +42,8 @@ func (m *machine) unlisted() string {
 	return ""
 }
 
-// noID tells whether a script gives no such name to dcv, which would read it as
-// an option, or as its beginning.
+// noID tells whether a script does not give a name to dcv, because dcv would read it as
+// an option, or only up to its first zero byte.
 func noID(name string) bool { return strings.HasPrefix(name, "-") || strings.Contains(name, "\x00") }
 
 const whyNoID = "no ID for dcv, or named twice"
@@ -106,7 +105,7 @@ func (w *world) closeSessions(on *onHost) {
 		}
 	}
 	if m.liar {
-		for _, other := range w.machines { // it has read what others are asked
+		for _, other := range w.machines { // a lying host has read what others are asked to close
 			for _, a := range on.command.asks[other.id] {
 				if other != m {
 					order = append(order, a)
@@ -133,8 +132,7 @@ func (w *world) closeSessions(on *onHost) {
 	})
 }
 
-// means tells whether a session is the one that is asked for, as the script
-// compares them.
+// means tells whether a session is the requested one, by the comparison of the script.
 func (a ask) means(d *desktop) bool {
 	if a.latest {
 		return !d.created.After(a.created)
@@ -160,8 +158,8 @@ func (w *world) inventory(on *onHost) {
 		if m.floods {
 			shown = append(slices.Clone(shown), w.floods()...)
 		}
-		if m.disowns {
-			shown = w.disowned(shown)
+		if m.liesAboutOwners {
+			shown = w.withFalseOwners(shown)
 		}
 		for _, d := range shown {
 			on.lists = append(on.lists, found{d.name, d.createdText})
@@ -208,8 +206,8 @@ func (w *world) cannotList(on *onHost, out *strings.Builder, took *time.Duration
 	m := on.machine
 	why := m.unlisted()
 	switch {
-	case m.liar && m.dcv == dcvMumbles:
-		out.WriteString(mumble)
+	case m.liar && m.dcv == dcvUnreadable:
+		out.WriteString(unreadableOutput)
 	case why != "":
 		fmt.Fprintf(out, "{\"failed\":\"%s\"}\n", why)
 	}
@@ -227,7 +225,7 @@ func printLine(out *strings.Builder, line any) {
 	out.Write(append(text, '\n'))
 }
 
-// lies is what a liar says runs on it: less than does, and others' sessions.
+// lies returns the sessions that a lying host lists: some of its own, and other hosts'.
 func (w *world) lies(m *machine) (shown []*desktop) {
 	for _, d := range m.sessions {
 		if w.dice.chance(70 * percent) {

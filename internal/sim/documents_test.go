@@ -19,9 +19,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The models of the scripts are held against the scripts: on the same host, for
-// the same command, both print the same lines and leave the same sessions. The
-// order of lines is not compared; a reader takes any.
+// The models are compared with the scripts: on the same host, for the same command, both
+// print the same lines and leave the same sessions. The order of lines is not compared;
+// readers accept any.
 func TestModelSaysWhatTheScriptsSay(t *testing.T) {
 	rapidtest.FewerChecks(t, "20") // each starts some forty programs
 	rounds := 1
@@ -60,7 +60,7 @@ func TestModelSaysWhatTheScriptsSay(t *testing.T) {
 	}
 }
 
-// scriptedHost is a host that the simulation and the scripts can both have.
+// scriptedHost describes a host for both the simulation and the scripts.
 type scriptedHost struct {
 	After    time.Duration // since the simulation began: the host's time
 	Sessions []scriptedSession
@@ -82,8 +82,8 @@ type scriptedSession struct {
 	Decimals          int
 	Connections       int
 	LeftAgo           time.Duration // negative: nobody has left it
-	Away              time.Duration // who is connected does nothing for so long; negative: they are there
-	Tried             time.Duration // so long before that it was tried to warn them; negative: never
+	Away              time.Duration // so long the connected user has been idle; negative: not idle
+	Tried             time.Duration // so long ago the host tried to warn them; negative: never
 	Until             time.Duration // from now, the session stays for that
 	ComesBack         bool          // as another incarnation
 }
@@ -95,7 +95,7 @@ var began = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (h scriptedHost) now() time.Time { return began.Add(h.After) }
 
-// ago is so long before, as dcv prints it.
+// ago returns the time of so long ago, to the precision that dcv prints.
 func (h scriptedHost) ago(d time.Duration) time.Time {
 	return h.now().Add(-d).Truncate(time.Microsecond)
 }
@@ -152,7 +152,7 @@ var (
 		}
 		return s
 	})
-	genDCV  = rapid.SampledFrom([]dcvState{dcvWorks, dcvWorks, dcvWorks, dcvWorks, dcvStubborn, dcvBroken, dcvHung, dcvMumbles, dcvMute})
+	genDCV  = rapid.SampledFrom([]dcvState{dcvWorks, dcvWorks, dcvWorks, dcvWorks, dcvStubborn, dcvBroken, dcvHung, dcvUnreadable, dcvMute})
 	genHost = rapid.Custom(func(t *rapid.T) scriptedHost {
 		h := scriptedHost{
 			After:    5*time.Hour + time.Duration(rapid.IntRange(0, 1999).Draw(t, "ms"))*time.Millisecond,

@@ -18,8 +18,8 @@ type ec2Of tableOf
 // forgottenAfter is when EC2 no longer knows a terminated instance.
 const forgottenAfter = time.Hour
 
-// DescribeInstances is asked in two ways: about some, and for those that run and
-// may be stopped.
+// DescribeInstances has two uses: some instances by ID, and all that run and may be
+// stopped.
 func (e ec2Of) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, _ ...func(*ec2.Options)) (out *ec2.DescribeInstancesOutput, err error) {
 	what := "ask EC2 about " + strings.Join(in.Filters[0].Values, " ")
 	fits := func(m *machine) bool {

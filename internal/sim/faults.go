@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A fault is one thing that goes wrong, or against expectation.
+// A fault is one thing that fails or is unexpected.
 type fault int
 
 const (
@@ -75,8 +75,8 @@ const (
 	dcvFails
 	dcvHangs
 	dcvGarbage
-	dcvIgnores     // takes the close, and does not close
-	dcvSaysNothing // and does nothing, successfully
+	dcvIgnores     // accepts the close and does not close
+	dcvSaysNothing // and does nothing, but exits 0
 	messageFails   // does not stay on the screen
 	outputCut
 	hostLies
@@ -105,7 +105,7 @@ var faultNames = [faults]string{
 
 func (f fault) String() string { return faultNames[f] }
 
-// outages are what goes wrong for a while: at one boundary, or at all of them.
+// outages are sets of faults that last for some time: at one boundary, or at all.
 var outages = [][]fault{
 	{sendThrottled}, {sendFails}, {tableRefuses}, {tableSilent, readFails}, {ec2Fails}, {readThrottled}, {hostTableFails},
 	{sendThrottled, readThrottled, tableRefuses, readFails, ec2Fails, hostTableFails},
@@ -138,8 +138,8 @@ func (w *world) meets(f fault) bool {
 	return true
 }
 
-// fails is the error of a call that does not land: its time is up, or it meets the
-// fault.
+// fails returns the error of a call that does not land, because its context has ended or
+// it meets the fault.
 func (w *world) fails(inv *invocation, ctx context.Context, what string, f fault, as error) error {
 	switch {
 	case ctx.Err() != nil:

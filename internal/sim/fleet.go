@@ -6,8 +6,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// fleetIsListed lets all hosts of a large fleet say what runs on them before anything
-// goes wrong: it would take all steps of the run.
+// fleetIsListed runs the first inventory of a large fleet before the faults begin:
+// otherwise it would take all steps of the run.
 func (w *world) fleetIsListed() {
 	if w.setup.large() {
 		said := w.now().Add(20 * time.Second)
@@ -15,10 +15,10 @@ func (w *world) fleetIsListed() {
 	}
 }
 
-// fleetIsHalfTagged has some hosts of a large fleet lose their tag, after all have
-// said what runs on them, and clients delete sessions on as many hosts as one
-// command is for: who is at fault is found in few calls, also where the
-// fleet is too large to be listed (promise 8).
+// fleetIsHalfTagged removes the tag of some hosts of a large fleet after the first
+// inventory, and lets clients delete sessions on as many hosts as one command can name.
+// The hosts at fault are found in few calls, even if the fleet is too large to be listed
+// (promise 8).
 func (w *world) fleetIsHalfTagged() {
 	if w.setup.untagged == 0 {
 		return

@@ -12,8 +12,8 @@ import (
 // more than really run on any.
 const floodedAt = 9
 
-// floods is what a host that floods says runs on it, in addition to the rest: sessions
-// that nobody has heard of before, each time.
+// floods returns the sessions that a flooding host invents in addition to its own: new
+// ones each time.
 func (w *world) floods() (invented []*desktop) {
 	w.seen.faults[hostFloods]++
 	for range 3 + w.dice.below(6) {
@@ -27,9 +27,9 @@ func (w *world) floods() (invented []*desktop) {
 	return invented
 }
 
-// Promise 11, bounded: what one host has living in the table, whatever it says.
-// One answer may pass it, since two may be applied at the same time, and an index
-// is behind. Where the bound is lowered, what is listed stays.
+// Promise 11, bounded: the number of one host's living sessions in the table. The
+// sessions of one answer may exceed it, since two answers may be applied at the same time
+// and an index is behind. When the bound is lowered, listed sessions stay.
 func (w *world) hostIsBounded(c change) {
 	hostID := c.is.HostID
 	lives := c.new[session.AttrLiveHostID] != nil && c.old[session.AttrLiveHostID] == nil
@@ -59,9 +59,9 @@ func (w *world) countOn(hostID string) (n int) {
 	return n
 }
 
-// asksAboutHosts holds promise 11 to the order in which cleanup works: whatever
-// is to be learnt of some hosts, all have been asked what runs on them, and what
-// is due and can still be tried is claimed, before.
+// asksAboutHosts checks the order of cleanup's work (promise 11): before it asks EC2
+// about some hosts, the inventory is sent to all, and due deletions that can still be
+// tried are claimed.
 func (w *world) asksAboutHosts(inv *invocation) {
 	if inv.task == "inventory" && !inv.sent {
 		w.breaks(11, "%s asks EC2 about hosts before it has sent the inventory", inv)
@@ -79,12 +79,12 @@ func (w *world) asksAboutHosts(inv *invocation) {
 	}
 }
 
-// staleAtMost is how far an index is behind where that is bounded.
+// staleAtMost is the bound of how far an index is behind, in seeds that have one.
 const staleAtMost = 2 * time.Second
 
-// Promise 9: a session is UNKNOWN only where its host has left two inventories
-// unanswered when this run began, and has been silent for as long as is set; the
-// inventory that the run has sent itself is none of them.
+// Promise 9: a session becomes UNKNOWN only if its host had left two inventories
+// unanswered when this run began, and has been silent for SilentAfterMinutes. The run's
+// own inventory does not count.
 func (w *world) silentRightly(c change) {
 	if c.was.State != session.Ready || c.is.State != session.Unknown || c.by.function != "cleanup" {
 		return

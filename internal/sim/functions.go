@@ -66,8 +66,8 @@ func (s setup) settings() (read settings) {
 	return read
 }
 
-// The functions are made for one invocation: so each call over a boundary is
-// known to be of that one.
+// Each invocation has its own handler, so the invocation of every call over a boundary is
+// known.
 
 func (w *world) deleteSessions(inv *invocation) *deletesessions.Handler {
 	return deletesessions.New(deletesessions.Parts{
@@ -110,8 +110,8 @@ func (w *world) cleanup(inv *invocation) *cleanup.Handler {
 	}, inv.setup.read.cleanup)
 }
 
-// log puts what functions log into the transcript. Only one function works at a
-// time, but where the scheduler has just killed one; those say no more.
+// log writes the functions' log lines into the transcript. Only one function works at a
+// time, except after the scheduler has killed one; a killed function logs nothing.
 func (w *world) log(inv *invocation) *slog.Logger {
 	if w.transcript == nil {
 		return slog.New(slog.DiscardHandler)

@@ -8,19 +8,19 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A deletion is one of a session, from its mark on, as an onlooker knows it.
+// A deletion is what the model knows of one deletion of a session, from its mark on.
 type deletion struct {
 	requests  map[string]bool // that have begun it, or moved its close time
 	closeAt   time.Time       // the earliest that was asked for; zero: without a grace period
 	firstAt   time.Time       // of its first close attempt; zero: none yet
 	giveUp    time.Duration   // as it was set then
 	cancelled bool
-	// untold: it was cancelled, and nobody was told since no notice was recorded.
+	// untold: it was cancelled, and users were not told because no notice was recorded.
 	untold bool
 	shown  map[time.Time]bool // the close times that somebody connected had on the screen
 }
 
-// A notice is what a write has recorded, that users are to be told.
+// A notice is a message to users that a write has recorded.
 type notice struct {
 	of                     *deletion
 	hostID, name, creation string
@@ -42,8 +42,8 @@ type noticeKey struct {
 // warned tells whether the record says that its users were warned.
 func warned(s session.Session) bool { return strings.HasPrefix(s.Warning, string(session.Warned)) }
 
-// noteDeletion keeps what a deletion is about, and whoever asks for an earlier close
-// time.
+// noteDeletion records a new deletion, and the requests that bring its close time
+// forward.
 func (w *world) noteDeletion(c change) {
 	was, is, d := c.was, c.is, c.of
 	w.noteNotice(c)
@@ -68,7 +68,7 @@ func (w *world) noteDeletion(c change) {
 	w.ofNewNotice(is)
 }
 
-// noteNotice keeps which notice is to follow the write, in the order of the writes.
+// noteNotice records the notice that must follow the write, in the order of the writes.
 func (w *world) noteNotice(c change) {
 	was, is := c.was, c.is
 	n := &notice{of: c.of, hostID: is.HostID, name: is.NameOnHost(), creation: is.CreationTime, closeAt: is.CloseAt, requestedAt: is.DeletionRequestedAt, at: is.NoticeAt}
@@ -89,22 +89,22 @@ func (w *world) noteNotice(c change) {
 		return
 	}
 	if !is.NoticeAt.IsZero() && is.NoticeAt.Before(was.NoticeAt) || is.NoticeID != was.NoticeID && is.NoticeID != "" && is.NoticeAt.Equal(was.NoticeAt) {
-		w.breaks(12, "%s has a notice to the users of %s follow, which seems to be older than the one before (%s, %s)", c.by, is.ID, is.NoticeAt, was.NoticeAt)
+		w.breaks(12, "%s orders a notice to the users of %s that seems older than the one before (%s, %s)", c.by, is.ID, is.NoticeAt, was.NoticeAt)
 	}
 	w.model.noticed++
 	n.n = w.model.noticed
 	w.model.notices[key] = n
 }
 
-// ofNewNotice tells a notice which deletion it is of, once that has begun.
+// ofNewNotice links a notice to its deletion, once that has begun.
 func (w *world) ofNewNotice(is session.Session) {
 	if n := w.model.notices[noticeKey{sessionID: is.ID, warning: is.NoticeID}]; n != nil && is.NoticeID != "" {
 		n.of = w.model.deletions[is.ID]
 	}
 }
 
-// The rules of deletions with a grace period, promise 12 among them: these hold at
-// every change of the table.
+// The rules of deletions with a grace period, including promise 12, which hold at every
+// change of the table.
 func (w *world) gracedRightly(c change) {
 	if c.is.CloseAt.IsZero() && c.was.CloseAt.IsZero() {
 		return
@@ -115,8 +115,8 @@ func (w *world) gracedRightly(c change) {
 	w.warnedRightly(c)
 }
 
-// What waits has a lease no later than its close time, in a shard that older brokers
-// do not read, and no trace of an attempt.
+// A deletion that waits has a lease no later than its close time, in a shard that older
+// brokers do not read, and no trace of an attempt.
 func (w *world) waitsRightly(c change) {
 	s := c.is
 	open := s.State == session.Deleting && s.Confirmation == "" && !s.CloseAt.IsZero()
@@ -141,13 +141,13 @@ func (w *world) waitsRightly(c change) {
 	}
 }
 
-// Promise 12: a close time is what was asked for, and moves only where an earlier one,
-// or force, is asked for. While it waits nobody but requests and cleanup claim it.
+// Promise 12: a close time is the one that was requested, and changes only for an earlier
+// one or for force. While a deletion waits only requests and cleanup claim it.
 func (w *world) closeTimeHolds(c change) {
 	was, is := c.was, c.is
 	switch {
 	case c.begins && !is.CloseAt.IsZero() && is.Confirmation == "" && !c.by.older:
-		w.seen.deeds[deletionWaits]++
+		w.seen.effects[deletionWaits]++
 		if grace := c.by.graceOf(is); grace == 0 || !is.CloseAt.Equal(is.DeletionRequestedAt.Add(grace)) {
 			w.breaks(12, "%s has %s closed at %s, and is to wait for %s", c.by, is.ID, is.CloseAt, grace)
 		}
@@ -155,15 +155,15 @@ func (w *world) closeTimeHolds(c change) {
 	case c.by.request == nil || !waits(was) || is.CloseAt.After(was.CloseAt):
 		w.breaks(12, "%s moves the close time of %s from %s to %s", c.by, is.ID, was.CloseAt, is.CloseAt)
 	default:
-		w.seen.deeds[closeTimeMoved]++
+		w.seen.effects[closeTimeMoved]++
 		if grace := c.by.graceOf(is); c.by.request.forced(is) || !is.CloseAt.Equal(c.by.request.at.Add(grace)) {
 			w.breaks(12, "%s moves the close time of %s to %s, and is to wait for %s", c.by, is.ID, is.CloseAt, grace)
 		}
 	}
 }
 
-// Promise 12: the first close attempt is not before the close time, and says whether
-// users were warned, or why not. In quiet times it comes within two minutes.
+// Promise 12: the first close attempt is not before the close time, and its record says
+// whether users were warned, or why not. Without faults it follows within two minutes.
 func (w *world) closedRightly(c change) {
 	was, is := c.was, c.is
 	if !waits(was) || is.State != session.Deleting || is.Confirmation != "" || is.Attempts == 0 || c.begins {
@@ -183,8 +183,8 @@ func (w *world) closedRightly(c change) {
 	}
 }
 
-// couldBeWarned tells whether all was well for the last six minutes before the close time
-// of a session, with somebody connected: then a notice was sent again in that time.
+// couldBeWarned tells whether, in the last six minutes before the close time, nothing
+// failed and somebody was connected: then a notice was sent again in that time.
 func (w *world) couldBeWarned(s session.Session) bool {
 	d := w.runs(s)
 	if d == nil || !w.calm {
@@ -221,19 +221,20 @@ func (w *world) warnedRightly(c change) {
 		w.breaks(12, "%s records what became of a notice to %s, and moves its lease", c.by, is.ID)
 	}
 	if warned(is) && !warned(was) {
-		w.seen.deeds[userWarned]++
+		w.seen.effects[userWarned]++
 	}
 }
 
-// heardOfNotice tells whether the invocation has read what became of the session's newest
-// notice, and that nobody was warned.
+// heardOfNotice tells whether the invocation has read the answer to the session's newest
+// notice, and it says that nobody was warned.
 func (inv *invocation) heardOfNotice(s session.Session) bool {
 	return slices.ContainsFunc(inv.reads, func(on *onHost) bool {
 		return on.command.notice == s.NoticeID && on.machine.id == s.HostID && on.said[s.ID] != "" && strings.HasPrefix(s.Warning, on.said[s.ID])
 	})
 }
 
-// A request deletes only what it describes, if it does: the host, and the incarnation.
+// A request with preconditions deletes only the session with that host and that
+// incarnation.
 func (w *world) asDescribed(c change) {
 	if !c.begins && !c.moves || c.by.request == nil || c.by.older {
 		return
@@ -247,8 +248,8 @@ func (w *world) asDescribed(c change) {
 	}
 }
 
-// allEnd goes on until all deletions should have ended. Requests that are under way may
-// have some wait for their close time yet.
+// allEnd continues until all deletions should have ended. Requests under way may still
+// begin deletions that wait for their close time.
 func (w *world) allEnd() {
 	settled := w.calmFrom.Add(3 * time.Minute)
 	for end := w.calmFrom; w.broken == nil; {
@@ -287,8 +288,8 @@ func (inv *invocation) graceOf(s session.Session) time.Duration {
 // forced tells whether the request asks for that session by force.
 func (r *request) forced(s session.Session) bool { return r.groups[group{s.ID, s.Owner}] }
 
-// addGrace has an entry ask for what only newer brokers know: time until the close, a
-// message, or that nothing has changed since the client looked.
+// addGrace adds fields to an entry that only newer brokers know: a grace period, a
+// message, or preconditions.
 func (w *world) addGrace(e *entry) {
 	d := w.other
 	if e.Force || !d.chance(w.setup.graceEntries) {
@@ -312,8 +313,7 @@ func (w *world) addGrace(e *entry) {
 	}
 }
 
-// setGrace notes how long the deletions of a request are to wait: as it asks, or as is
-// set for the function.
+// setGrace notes the grace periods of a request: its own, or the function's setting.
 func (r *request) setGrace() {
 	for _, e := range r.entries {
 		g := group{e.SessionID, e.Owner}
@@ -323,7 +323,7 @@ func (r *request) setGrace() {
 			r.grace[g] = time.Duration(*e.GracePeriod) * time.Second
 		default:
 			r.grace[g] = r.inv.setup.grace
-			r.bad = r.bad || r.grace[g] == 0 && e.Message != "" // which nobody would be shown
+			r.bad = r.bad || r.grace[g] == 0 && e.Message != "" // nobody would see the message
 		}
 	}
 }

@@ -2,9 +2,9 @@ package sim
 
 import "dcv-session-broker/internal/session"
 
-// heard tells whether the invocation has read that from the session's host: of
-// its current attempt, by an inventory with another incarnation, or by the
-// closing of idle sessions.
+// heard tells whether the invocation has read this confirmation from the session's host:
+// an answer to its current attempt, an inventory with another incarnation, or an idle
+// command's result.
 func (inv *invocation) heard(s session.Session, c session.Confirmation) bool {
 	for _, on := range inv.reads {
 		if on.machine.id != s.HostID || !on.over {
@@ -33,13 +33,13 @@ func contains(all []found, name string) bool {
 	return false
 }
 
-// inventoryOf is the newest inventory of the host, of those that the invocation
-// has read, that has a session of that name.
+// inventoryOf returns the host's newest inventory, of those that the invocation has read,
+// that lists a session of that name.
 func (inv *invocation) inventoryOf(hostID, name string) *onHost {
 	return inv.newest(hostID, func(on *onHost) bool { return on.has(name) })
 }
 
-// inventoryWithout is the newest that is complete and has none.
+// inventoryWithout returns the newest complete one that does not list it.
 func (inv *invocation) inventoryWithout(hostID, name string) *onHost {
 	return inv.newest(hostID, func(on *onHost) bool { return on.complete && !on.has(name) })
 }

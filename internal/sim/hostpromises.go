@@ -9,10 +9,10 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// commandTaken holds what a close command asks to what the table says: each
-// session of it was recorded before for this attempt (1), with that host and in
-// that incarnation, and no longer than the deletion is tried (5). A repeat sends
-// nothing (7), and neither does force with purge (6).
+// commandTaken compares a close command with the table: each of its sessions was recorded
+// before for this attempt (1), with that host and incarnation, and the command expires
+// with the deletion (5). A repeat sends nothing (7), and neither does force with purge
+// (6).
 func (w *world) commandTaken(inv *invocation, cmd *command) {
 	if inv.request != nil && inv.request.dryRun {
 		w.breaks(7, "%s sends a command, though it is a dry run", inv)
@@ -67,12 +67,11 @@ func (w *world) unrecorded(inv *invocation, a ask) {
 	w.breaks(1, "%s sends a command for %s, which is not recorded", inv, a.sessionID)
 }
 
-// Promise 5, only what was asked: a host closes a session only for an attempt
-// that names it, in the incarnation that was recorded; where none was, one that
-// is not newer than the request by more than the tolerance; and not after the
-// give-up time, as far as its clock tells. A deletion that was forced with purge
-// while it was open has its command on the way for a minute still: its owner
-// asked for that, too.
+// Promise 5, only what was asked: a host closes a session only for an attempt that names
+// it, in the recorded incarnation, or, if none is recorded, one that is at most the
+// tolerance newer than the request; and not after the give-up time by its clock. If an
+// open deletion is forced with purge, its command may still arrive for a minute: its
+// owner requested that, too.
 func (w *world) closesDesktop(on *onHost, a ask, d *desktop) {
 	w.seen.premises[5]++
 	m := on.machine
@@ -96,9 +95,8 @@ func (w *world) closesDesktop(on *onHost, a ask, d *desktop) {
 	}
 }
 
-// Promise 8, one bad apple stays one: where no call failed, whatever this
-// function has begun to try is sent in the same breath to every host that can
-// be commanded, whatever there is of others.
+// Promise 8, one bad apple stays one: if no call failed, each attempt of this invocation
+// is sent to every host that can be commanded, whatever the state of other hosts.
 func (w *world) commanded(inv *invocation) {
 	for _, attempt := range slices.Sorted(maps.Keys(w.model.attempts)) {
 		of := w.model.attempts[attempt]
@@ -109,7 +107,7 @@ func (w *world) commanded(inv *invocation) {
 				continue
 			}
 			ok := m.known() && m.state != terminated && m.tagged && m.platform != "macOS" && m.changed.Before(inv.started)
-			ok = ok && !inv.asked[m.id].gone // one that has stopped unnoticed is spared the command
+			ok = ok && !inv.asked[m.id].gone // a host that has stopped without an event gets no command
 			if ok && !a.sent && !a.putBack {
 				w.breaks(8, "%s did not command %s to close %s (attempt %s)", inv, m.id, id, attempt)
 			}
@@ -117,9 +115,9 @@ func (w *world) commanded(inv *invocation) {
 	}
 }
 
-// taskDone holds promises 2 and 8 to a run of cleanup: what is over its time has
-// been given up by the next run, or, where an older broker, which does not know the
-// recorded time, has given it another lease, by the first run after that.
+// taskDone checks promises 2 and 8 after a run of cleanup: a deletion past its time is
+// given up by the next run, or, if an older broker, which does not know the recorded
+// time, has renewed the lease, by the first run after that lease.
 func (w *world) taskDone(inv *invocation) {
 	w.commanded(inv)
 	if inv.task != "deletions" || inv.faulty {
@@ -132,7 +130,7 @@ func (w *world) taskDone(inv *invocation) {
 			end = lease
 		}
 		if !inv.knows(s.DueShard) {
-			w.seen.deeds[oldBesideNew]++
+			w.seen.effects[oldBesideNew]++
 			continue
 		}
 		if waits(s) && s.CloseAt.Before(inv.started.Add(-2*time.Second)) && !inv.stale[s.ID] && inv.unmet[s.ID] == 0 {
@@ -144,7 +142,7 @@ func (w *world) taskDone(inv *invocation) {
 	}
 }
 
-// batchWorked holds promise 8 to a batch of messages: what cannot be read fails
+// batchWorked checks promise 8 for a batch of messages: an unreadable message fails
 // alone.
 func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string]bool) {
 	for _, m := range batch {
@@ -154,7 +152,7 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 		}
 		switch {
 		case m.garbage && !failed[id]:
-			w.breaks(8, "%s takes %s for processed, which cannot be read", inv, id)
+			w.breaks(8, "%s reports %s as processed, but it cannot be read", inv, id)
 		case !m.garbage && failed[id] && !inv.faulty && !inv.faultyOf[hostOf(m.body)]:
 			w.breaks(8, "%s could not process %s for no reason of its own", inv, id)
 		}
@@ -162,7 +160,7 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 	w.goodLinesCount(inv, batch)
 }
 
-// hostOf is the host that a message tells of.
+// hostOf returns the host of a message.
 func hostOf(body string) string {
 	var event struct {
 		Detail struct {

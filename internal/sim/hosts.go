@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// A machine is a host as it really is. What the broker knows of it, it has from
-// its answers.
+// A machine is the true state of a host. The broker knows only the host's answers.
 type machine struct {
 	id       string
 	platform string
@@ -16,21 +15,21 @@ type machine struct {
 	launched time.Time // when it was last started
 	tagged   bool
 	// stopWhenEmpty: its owner has tagged it so.
-	stopWhenEmpty bool
-	offline       bool // Systems Manager has lost it, and says so
-	silent        bool // Systems Manager does not know yet
-	dcv           dcvState
-	liar          bool // says of itself, and of others, what is not so
-	lied          bool
-	ownerTag      string        // its instance's tag DcvOwner, which holds it to one owner; "": none
-	disowns       bool          // says of its sessions that they are others'
-	floods        bool          // says that sessions run that nobody has heard of, each time others
-	skew          time.Duration // of its clock
-	whole         bool          // its dcv prints creation times without decimals
-	console       bool          // makes a console session when it starts
-	noisy         bool          // its programs complain on standard error, which does no harm
-	workersDie    bool          // each worker of its agent does, during its command
-	changed       time.Time     // when it was last well or ill
+	stopWhenEmpty   bool
+	offline         bool // Systems Manager has lost it, and says so
+	silent          bool // Systems Manager does not know yet
+	dcv             dcvState
+	liar            bool // gives false answers about its own and other hosts' sessions
+	lied            bool
+	ownerTag        string        // its instance's tag DcvOwner, which limits it to one owner; "": none
+	liesAboutOwners bool          // reports false owners of its sessions
+	floods          bool          // invents sessions, new ones each time
+	skew            time.Duration // of its clock
+	whole           bool          // its dcv prints creation times without decimals
+	console         bool          // makes a console session when it starts
+	noisy           bool          // its programs complain on standard error, which does no harm
+	workersDie      bool          // each worker of its agent dies during its command
+	changed         time.Time     // when its health last changed
 
 	others  int // commands of others that its agent has
 	waiting int // commands of ours for which its agent has no worker yet
@@ -41,7 +40,7 @@ type machine struct {
 	notices  map[string]*noticeFile // by name; nil: none
 
 	idleTries map[string]idleTry // by name
-	noUsers   bool               // its user database knows nobody
+	noUsers   bool               // its user database is empty
 }
 
 type machineState int
@@ -59,7 +58,7 @@ const (
 	dcvWorks dcvState = iota
 	dcvBroken
 	dcvHung
-	dcvMumbles // prints what cannot be read
+	dcvUnreadable // prints unreadable text
 	dcvStubborn
 	dcvMute // prints nothing, does nothing and succeeds
 )
@@ -73,21 +72,21 @@ type desktop struct {
 	createdText       string
 	connections       int64
 	usedSince         time.Time // when a user last connected or left
-	away              time.Time // since when, by its host's clock, its user is connected and does nothing; zero: they are there
+	away              time.Time // since when, by its host's clock, its connected user has been idle; zero: not idle
 	left              string
 	window            *window // on its screen
-	newestRun         int     // of the notices that its host has taken
+	newestRun         int     // of the notices that its host has accepted
 }
 
 func (m *machine) isEC2() bool { return m.id[:2] == "i-" }
 
-// known tells whether Systems Manager takes commands for the host.
+// known tells whether Systems Manager accepts commands for the host.
 func (m *machine) known() bool { return !m.offline && (m.state == running || m.silent) }
 
-// reachable tells whether a command gets to it.
+// reachable tells whether a command reaches it.
 func (m *machine) reachable() bool { return m.state == running && !m.offline && !m.silent }
 
-// well tells whether it does all that a host should.
+// well tells whether the host has no fault.
 func (m *machine) well() bool {
 	return m.reachable() && m.others == 0 && m.tagged && m.dcv == dcvWorks && !m.liar && m.platform != "macOS"
 }
@@ -156,10 +155,10 @@ func (w *world) build() {
 	}
 	w.tagHosts()
 	if len(w.machines) > 4 {
-		w.seen.deeds[fleetLarge]++
+		w.seen.effects[fleetLarge]++
 	}
 	if w.setup.sessionsAHost > len(names) {
-		w.seen.deeds[hostCrowded]++
+		w.seen.effects[hostCrowded]++
 	}
 	w.oddRecords()
 }
@@ -170,8 +169,8 @@ func (w *world) anyName() string { return oneOf(w.dice, names) }
 
 var owners = []string{"alice", "bob"}
 
-// startDesktop has a session come up, if its host can have one of that name now.
-// Two incarnations of a name are more than a second apart.
+// startDesktop starts a session, if its host can have one of that name now. Two
+// incarnations of a name are more than a second apart.
 func (w *world) startDesktop(m *machine, name, kind string) {
 	now := w.now()
 	if m.state != running || m.find(name) != nil || now.Sub(m.newest[name]) < 2*time.Second {
@@ -202,7 +201,7 @@ func (w *world) endDesktop(d *desktop, why string) {
 	w.changedAt = w.now()
 }
 
-// live has something happen on a host.
+// live makes something happen on a host.
 func (w *world) live() {
 	m := oneOf(w.dice, w.machines)
 	emptied := 0
@@ -244,7 +243,7 @@ func (w *world) live() {
 	kinds[w.dice.weighted(weights)].do(m)
 }
 
-// ill makes a host ill in some way, or well again.
+// ill turns a fault of a host on or off.
 func (w *world) ill(m *machine, how fault, toggle func(), was bool) {
 	toggle()
 	m.changed = w.now()

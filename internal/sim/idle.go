@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// use has somebody connect to a session, or leave it.
+// use connects a user to a session, or disconnects one.
 func (w *world) use(m *machine) {
 	if len(m.sessions) == 0 || m.state != running {
 		return
@@ -29,17 +29,17 @@ func (w *world) use(m *machine) {
 	}
 }
 
-// goesAway has some users who have just connected do nothing.
+// goesAway makes some users idle who have just connected.
 func (w *world) goesAway(d *desktop) {
 	if w.other.chance(40 * percent) {
 		d.away = d.machine.clock(w.now()).Truncate(time.Microsecond)
 	}
 }
 
-// An idleTry is what a host keeps of its try to warn the users of a session, in a file
-// that only root can write: gone when the host stops.
+// An idleTry is a host's record of its try to warn the users of a session, in a file that
+// only root can write. It is lost when the host stops.
 type idleTry struct {
-	created, since time.Time // of which session, and which idle time
+	created, since time.Time // the session's incarnation, and the start of the idle time
 	until          int64     // the session stays until then
 }
 
@@ -88,7 +88,7 @@ func (w *world) closeIdle(on *onHost) {
 			if m.dcv == dcvWorks {
 				w.seen.premises[5]++
 				if soon {
-					w.seen.deeds[idleClosedAfterWarning]++
+					w.seen.effects[idleClosedAfterWarning]++
 				}
 				w.endDesktop(d, "nobody has used it")
 			}
@@ -111,9 +111,9 @@ func (w *world) closeIdle(on *onHost) {
 	})
 }
 
-// warnsIdle tries to warn the users of a session that is closed soon, once for an idle
-// time. Without a result it was tried before, and they have had their time. The script's
-// clock has whole seconds.
+// warnsIdle tries to warn the users of a session that is closed soon, once for each idle
+// time. An empty result means that it was tried before, and that the time of the warning
+// has passed. The script's clock has whole seconds.
 func (w *world) warnsIdle(on *onHost, d *desktop, last, clock time.Time) (result, reason string) {
 	m, cmd := on.machine, on.command
 	if try, tried := m.idleTries[d.name]; tried && try.created.Equal(d.created) && !try.since.Before(last) && !try.since.After(clock.Truncate(time.Second)) {
@@ -137,8 +137,8 @@ func (w *world) warnsIdle(on *onHost, d *desktop, last, clock time.Time) (result
 	return "warned", "zenity"
 }
 
-// lastUsed is when somebody has last used the session, as far as its host's dcv tells.
-// Who is connected is asked where it matters: of a session that is half as old as the
+// lastUsed returns when somebody last used the session, as far as its host's dcv tells.
+// The script asks for connections only if the session is at least half as old as the
 // limit.
 func (d *desktop) lastUsed(clock time.Time, limit time.Duration) time.Time {
 	if d.connections > 0 && 2*(clock.Unix()-d.created.Unix()) >= int64(limit/time.Second) {
@@ -154,9 +154,9 @@ func (d *desktop) lastUsed(clock time.Time, limit time.Duration) time.Time {
 	return last
 }
 
-// Promise 5: idle sessions are closed only after as long as is set for who has them
-// closed, and their users are told before if that is set: two runs before at least, and
-// half of the limit at most.
+// Promise 5: idle sessions are closed only after the limit that is set for the
+// invocation, and their users are warned before if that is set: at least two runs before
+// the limit, at most half the limit.
 func (w *world) idleAsSet(inv *invocation, cmd *command) {
 	if cmd.document != idleDocument {
 		return

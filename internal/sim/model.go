@@ -6,14 +6,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A model is what the promises are held against: what was asked, answered and
-// sent, seen from outside. What really runs is with the machines.
+// A model has what the promises are checked against: what was requested, answered and
+// sent, as seen from outside. The machines have what really runs.
 type model struct {
 	requests map[string]*request          // by ID
 	attempts map[string]map[string]*asked // by attempt and session
 	told     map[string]bool              // sessions whose open deletion somebody was told of
 	endedAt  map[string]time.Time         // when a session's last deletion ended, or was given up
-	turns    []*turn                      // everything that is to be announced
+	turns    []*turn                      // every write that must be announced
 	noted    map[string][]noted           // by host
 
 	deletions  map[string]*deletion // by session: the newest
@@ -25,7 +25,7 @@ type model struct {
 	dead       map[group]bool       // by session and request: of deletions whose cancel was answered
 }
 
-// asked is what an attempt may have done to one session.
+// asked is what an attempt may do to one session.
 type asked struct {
 	by                *invocation
 	hostID, name      string
@@ -33,7 +33,7 @@ type asked struct {
 	requestedAt, over time.Time // from when, and until when
 	sent, putBack     bool
 	of                *deletion
-	notice            bool // users are told; nobody closes anything
+	notice            bool // it notifies users and closes nothing
 }
 
 func newModel() model {
@@ -53,10 +53,10 @@ type change struct {
 	was, is session.Session
 	begins  bool      // a deletion
 	moves   bool      // a deletion waits, and another request brings its close time forward
-	of      *deletion // that there was before; nil: none
+	of      *deletion // the deletion from before the change; nil: none
 }
 
-// changed follows each change of the table, and holds the promises to it.
+// changed processes each change of the table, and checks the promises on it.
 func (w *world) changed(by *invocation, old, new session.Record) {
 	if w.loss.writes {
 		return
@@ -89,7 +89,7 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	w.deletedIsTrue(c)
 	w.confirmedRightly(c)
 	w.ownersOnly(c)
-	w.hostsSpeakForThemselves(c)
+	w.hostsReportOwnSessions(c)
 	w.ownerAsHeld(c)
 	w.newestInventoryCounts(c)
 	w.forcedIsForced(c)
@@ -98,8 +98,8 @@ func (w *world) changed(by *invocation, old, new session.Record) {
 	w.noteEnd(c)
 }
 
-// noteOwners keeps whose sessions were whose, and which of them could not be
-// deleted, while requests are under way.
+// noteOwners records, for the requests under way, who owned their sessions and which of
+// these could not be deleted.
 func (w *world) noteOwners(c change) {
 	for _, inv := range w.running {
 		for _, r := range []*request{inv.request, inv.cancels} {
@@ -122,7 +122,7 @@ func (w *world) noteOwners(c change) {
 	}
 }
 
-// noteAttempt keeps what an attempt is about, from when it is in the table.
+// noteAttempt records an attempt when it is written to the table.
 func (w *world) noteAttempt(c change) {
 	takenBack := c.was.State == session.Deleting && c.is.State != session.Deleting
 	if c.is.AttemptID == "" || takenBack || c.is.AttemptID == c.was.AttemptID && !c.begins {
@@ -163,8 +163,8 @@ func (w *world) noteEnd(c change) {
 	}
 }
 
-// runs is the session that a record names, if it really runs, or would again:
-// the incarnation that was recorded, or, where none was, one that is not newer
+// runs returns the session of a record if it really runs, or will run again after the
+// host's start: the recorded incarnation, or, if none is recorded, one that is not newer
 // than the request.
 func (w *world) runs(s session.Session) *desktop {
 	m := w.machine(s.HostID)
@@ -188,7 +188,7 @@ func (w *world) runs(s session.Session) *desktop {
 	return d
 }
 
-// trusted tells whether what a host said can be held against what runs there.
+// trusted tells whether a host's answers can be compared with what runs there.
 func (w *world) trusted(hostID string) bool {
 	m := w.machine(hostID)
 	return m != nil && !m.lied

@@ -9,9 +9,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Promise 10, in any order: what an inventory changes is of the host's newest
-// one, as far as could be known when the host's records were read, and of one
-// that is an hour old at most.
+// Promise 10, in any order: only the host's newest inventory changes records, as far as
+// the broker could know when it read the host's records, and only if it is an hour old at
+// most.
 func (w *world) newestInventoryCounts(c change) {
 	at := c.is.ObservedAt
 	if c.by.function != "host-events" || at.IsZero() || at.Equal(c.was.ObservedAt) {
@@ -25,8 +25,8 @@ func (w *world) newestInventoryCounts(c change) {
 	}
 }
 
-// Promise 12: what a host says of a user's warning is recorded, whichever notice of that
-// close time it was.
+// Promise 12: a host's answer that users were warned is recorded, for any notice of that
+// close time.
 func (w *world) warningsCount(inv *invocation, on *onHost) {
 	if on.command.closeAt.IsZero() || on.machine.lied || len(on.output) > 2000 {
 		return
@@ -45,10 +45,10 @@ func (w *world) warningsCount(inv *invocation, on *onHost) {
 	}
 }
 
-// Promise 8: whatever else a host prints, its good lines count. What it had
-// reported before host-events began to read, and read without a fault, is
-// confirmed, if it is of the current attempt and its news is in the batch: a
-// command is read whole.
+// Promise 8: the valid lines of a host count, whatever else it prints. A result is
+// confirmed if the host reported it before host-events began to read, the read had no
+// fault, it answers the current attempt, and the batch has the command's event: a command
+// is read as a whole.
 func (w *world) goodLinesCount(inv *invocation, batch []*message) {
 	if inv.faulty {
 		return

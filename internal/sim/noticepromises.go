@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// noticeTried notes that a notice's command is to be sent, whatever comes of it.
+// noticeTried notes that the broker tries to send a notice's command.
 func (w *world) noticeTried(inv *invocation, in *ssm.SendCommandInput) {
 	if aws.ToString(in.DocumentName) != notifyDocument {
 		return
@@ -35,9 +35,9 @@ func (c *command) noticeKey(a ask) noticeKey {
 	return noticeKey{sessionID: a.sessionID, warning: c.notice}
 }
 
-// noticeTaken holds what a notice asks to what its write has recorded: it names the
-// same session in the same incarnation (5), and no time that is later than the CloseAt
-// that the write set or found; it is void two minutes later, or at CloseAt (12).
+// noticeTaken compares a notice with its write: it names the same session in the same
+// incarnation (5), and no time later than the CloseAt that the write set or found; it
+// expires two minutes later, or at CloseAt (12).
 func (w *world) noticeTaken(inv *invocation, cmd *command) {
 	for _, on := range cmd.on {
 		for _, a := range cmd.asks[on.machine.id] {
@@ -72,7 +72,7 @@ func (w *world) noticeTaken(inv *invocation, cmd *command) {
 	}
 }
 
-// saysAt is the time that the text of a notice names; zero: none.
+// saysAt returns the time that the text of a notice names; zero: none.
 func (c *command) saysAt() (at time.Time) {
 	_, after, _ := strings.Cut(c.text, "This session will be closed at ")
 	text, _, _ := strings.Cut(after, " UTC")
@@ -80,8 +80,8 @@ func (c *command) saysAt() (at time.Time) {
 	return at
 }
 
-// runsNotice notes that a host has taken a notice, and holds it to their order: none
-// comes after one that follows a later write (12).
+// runsNotice notes that a host has accepted a notice, and checks the order: none is
+// accepted after the notice of a later write (12).
 func (w *world) runsNotice(on *onHost, a ask, d *desktop) *notice {
 	n := w.model.notices[on.command.noticeKey(a)]
 	if n == nil {
@@ -113,8 +113,8 @@ func (d *deletion) onScreen(closeAt time.Time) {
 	d.shown[closeAt] = true
 }
 
-// closesInTime holds a close command to promise 12: none before the close time, and
-// none of a deletion that was cancelled (2).
+// closesInTime checks a close command: it is not sent before the close time (12), and not
+// for a deletion that was cancelled (2).
 func (w *world) closesInTime(inv *invocation, a ask, at *asked) {
 	switch d := at.of; {
 	case at.notice:

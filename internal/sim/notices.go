@@ -7,11 +7,11 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A noticeFile is what a host keeps of the notices of one session ID, in a file that
-// only root can write: gone when the host stops.
+// A noticeFile is a host's record of the notices of one session ID, in a file that only
+// root can write. It is lost when the host stops.
 type noticeFile struct {
 	order   int64 // NoticeAt of the newest notice, in milliseconds since 1970
-	shown   bool  // a program has shown that one
+	shown   bool  // a program has shown the newest notice
 	warned  bool  // a warning was shown, and not taken back
 	created time.Time
 }
@@ -22,7 +22,7 @@ type window struct {
 	closeAt time.Time // it ends then
 }
 
-// noticesOf is what the host keeps of that session ID.
+// noticesOf returns the host's record for that session ID.
 func (m *machine) noticesOf(name string) *noticeFile {
 	if m.notices == nil {
 		m.notices = map[string]*noticeFile{}
@@ -33,8 +33,8 @@ func (m *machine) noticesOf(name string) *noticeFile {
 	return m.notices[name]
 }
 
-// notify is the notify document: for each session, who is connected, and the message
-// on its screen; two seconds later, what still is there.
+// notify is the notify document: for each session it looks who is connected and shows the
+// message; two seconds later it looks whether the message is still there.
 func (w *world) notify(on *onHost) {
 	m, cmd := on.machine, on.command
 	took := w.dice.between(100*time.Millisecond, 3*time.Second)
@@ -107,7 +107,7 @@ func (w *world) notify(on *onHost) {
 	})
 }
 
-// shownAs is what a script says of a message that is on the screen.
+// shownAs returns the script's result for a message that is on the screen.
 func (c *command) shownAs() string {
 	if c.closeAt.IsZero() {
 		return "told"
@@ -115,7 +115,7 @@ func (c *command) shownAs() string {
 	return string(session.Warned)
 }
 
-// mayNotify is the session that a notice is for, or why it cannot be shown.
+// mayNotify returns the session of a notice, or why the notice cannot be shown.
 func (w *world) mayNotify(on *onHost, a ask, twice bool) (d *desktop, why string) {
 	m, cmd := on.machine, on.command
 	clock := m.clock(w.now())
@@ -137,9 +137,8 @@ func (w *world) mayNotify(on *onHost, a ask, twice bool) (d *desktop, why string
 	return d, ""
 }
 
-// takesNotice notes on the host that there is this notice, unless a newer one was
-// there, takes the older message away, and puts its own on the screen. Where none is to
-// be shown, result says so.
+// takesNotice records a notice on the host, unless a newer one is recorded, removes the
+// older message, and shows its own. If there is none to show, result says so.
 func (w *world) takesNotice(on *onHost, a ask, d *desktop, file *noticeFile) (of *notice, again bool, result, why string) {
 	m, cmd := on.machine, on.command
 	if file.order > a.order {
@@ -159,10 +158,10 @@ func (w *world) takesNotice(on *onHost, a ask, d *desktop, file *noticeFile) (of
 	case cancel && !warned:
 		return of, false, "nothing", ""
 	case cancel:
-		w.seen.deeds[userToldOfCancel]++
+		w.seen.effects[userToldOfCancel]++
 		w.say(m.id, "the users of %q read that it is not closed", d.name)
 	case d.connections == 0:
-		w.seen.deeds[nobodyToWarn]++
+		w.seen.effects[nobodyToWarn]++
 		return of, false, string(session.Nobody), ""
 	default:
 		w.showsWarning(on, d, of)

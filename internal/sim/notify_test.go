@@ -46,7 +46,7 @@ func TestModelOfNoticesSaysWhatTheScriptSays(t *testing.T) {
 		"too late":             {sent: []sentNotice{{order: 2, closeIn: -time.Second}, {order: 3, voidAfter: -time.Second}, warn}},
 		"dcv does not answer":  {dcv: dcvBroken, sent: []sentNotice{warn}},
 		"cancel without dcv":   {dcv: dcvBroken, sent: []sentNotice{cancel}},
-		"dcv says what is not": {dcv: dcvMumbles, sent: []sentNotice{warn}},
+		"dcv says what is not": {dcv: dcvUnreadable, sent: []sentNotice{warn}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,9 +12,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// While a stack is updated, functions of two versions are at work: each is older
-// until its own turn comes. An older one is today's code, which is shown no more,
-// and of whose writes no more lands, than one knew of before
+// While a stack is updated, functions of two versions are at work: each is older until
+// its own turn comes. An older one is today's code. It sees, and can write, only what the
+// version before knew of:
 //
 //   - TryUntil: delete-sessions does not write it, and cleanup, which does not see
 //     it, computes from what is set today until when a deletion is tried;
@@ -26,10 +26,10 @@ import (
 //   - that only standard output is an answer: with any noise host-events takes an
 //     inventory for cut.
 //
-// The promises are held to the newer ones, whatever older ones do at the same time. An
-// older order of steps (silent hosts before the inventory), or an older rule
-// (an ended record's ID given to any host), would be a copy of code that is no
-// more: it is not there.
+// The newer functions must keep the promises whatever older ones do at the same time. An
+// older order of steps (silent hosts before the inventory) and an older rule (an ended
+// record's ID given to any host) are not simulated: that would need a copy of removed
+// code.
 
 // isOlder tells whether a function that starts now is of the version before.
 func (w *world) isOlder(function string) bool {
@@ -42,7 +42,7 @@ func (w *world) isOlder(function string) bool {
 
 var olderFault = map[string]fault{"delete-sessions": functionOlder, "cleanup": cleanupOlder, "host-events": hostEventsOlder}
 
-// asOlder are the settings that an older function knows.
+// asOlder returns the settings that an older function knows.
 func (s setup) asOlder() setup {
 	s.maxSessions = math.MaxInt32
 	s.read.hostEvents.MaxSessionsPerHost = s.maxSessions
@@ -50,7 +50,7 @@ func (s setup) asOlder() setup {
 	return s
 }
 
-// withoutNew is what an older function writes.
+// withoutNew returns the writes that an older function makes.
 func withoutNew(writes []session.Write) []session.Write {
 	old := make([]session.Write, len(writes))
 	for i, write := range writes {
@@ -65,7 +65,7 @@ func withoutNew(writes []session.Write) []session.Write {
 	return old
 }
 
-// shows is a record as a version knows it.
+// shows returns a record as the invocation's version reads it.
 func (inv *invocation) shows(r session.Record) session.Record {
 	if inv.older {
 		r = withoutNewAttrs(r)
@@ -87,7 +87,7 @@ func withoutNewAttrs(r session.Record) session.Record {
 	return r
 }
 
-// asOlderBody is a request as an older function reads it.
+// asOlderBody returns a request as an older function reads it.
 func asOlderBody(entries []entry) string {
 	var known []entry
 	for _, e := range entries {
@@ -113,8 +113,8 @@ func (inv *invocation) listed(on *onHost) string {
 	return agent.Listed(on.output, on.stderr)
 }
 
-// timeToTry is until when a deletion is to be tried that the invocation marks; zero
-// where its version does not record it.
+// timeToTry returns the TryUntil of a deletion that the invocation marks; zero if its
+// version does not record it.
 func (inv *invocation) timeToTry(s session.Session) (until time.Time) {
 	if !inv.older {
 		until = s.DeletionRequestedAt.Add(inv.setup.giveUp)
@@ -122,7 +122,8 @@ func (inv *invocation) timeToTry(s session.Session) (until time.Time) {
 	return until
 }
 
-// comment is a command's as that version understands it: it does not know a notice's.
+// comment returns a command's comment as the invocation's version reads it: an older one
+// does not know notices.
 func (inv *invocation) comment(c *command) string {
 	if inv.older && c.document == notifyDocument {
 		return "of something else"

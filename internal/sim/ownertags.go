@@ -8,10 +8,10 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Tags that hold instances to one owner each; and hosts whose root lies about owners.
+// Tags that limit instances to one owner each, and hosts whose root lies about owners.
 
-// tagHosts gives hosts such tags in some seeds, and has people change them. Some hosts lie
-// about whose their sessions are, and about nothing else.
+// tagHosts gives hosts such tags in some seeds, and changes them. Some hosts lie about the
+// owners of their sessions, and about nothing else.
 func (w *world) tagHosts() {
 	if !w.tagDice.chance(20 * percent) {
 		return
@@ -27,7 +27,7 @@ func (w *world) tagHosts() {
 			})
 		}
 		if w.tagDice.chance(30 * percent) {
-			m.disowns = true
+			m.liesAboutOwners = true
 			w.seen.faults[hostDisowns]++
 			w.say(m.id, "FAULT: %s", hostDisowns)
 		}
@@ -38,8 +38,8 @@ func (w *world) anyTag() string {
 	return oneOf(w.tagDice, []string{"alice", "bob", "alice", "bob", ""})
 }
 
-// disowned is what a host says whose root lies about owners.
-func (w *world) disowned(shown []*desktop) (lies []*desktop) {
+// withFalseOwners returns the sessions that such a host lists, with false owners.
+func (w *world) withFalseOwners(shown []*desktop) (lies []*desktop) {
 	for _, d := range shown {
 		claim := *d
 		if w.tagDice.chance(60 * percent) {
@@ -56,8 +56,8 @@ func (w *world) keptTag(hostID string) session.OwnerTag {
 	return known[hostID].OwnerTag
 }
 
-// keepsTag holds promise 5 to a tag that is kept: EC2 has just said so, and nobody forgets
-// what it said later.
+// keepsTag checks a tag that is recorded (promise 5): EC2 has just reported it, and it
+// does not replace a later report.
 func (w *world) keepsTag(inv *invocation, hostID string, keep func()) {
 	was := w.keptTag(hostID)
 	keep()
@@ -72,13 +72,13 @@ func (w *world) keepsTag(inv *invocation, hostID string, keep func()) {
 		w.breaks(5, "%s keeps of %s what EC2 said at %s, and forgets what it said at %s", inv, hostID, is.ReadAt, was.ReadAt)
 	}
 	if is.Owner != was.Owner {
-		w.seen.deeds[tagTaken]++
+		w.seen.effects[tagTaken]++
 		w.changedAt = w.now() // the inventories to come set records right
 	}
 }
 
-// Promise 5: a host that is held to an owner reports only that owner's sessions. What is kept
-// of its tag when its inventory is noted counts for that inventory; what is not known yet
+// Promise 5: a host that is limited to an owner reports only that owner's sessions. The tag
+// that is recorded when its inventory is noted applies to that inventory; an unknown tag
 // changes nothing.
 func (w *world) ownerAsHeld(c change) {
 	if c.by.function != "host-events" || c.by.older {
@@ -95,23 +95,23 @@ func (w *world) ownerAsHeld(c change) {
 	case was.State == session.Ready && is.State == session.Unknown && (held == "" || is.Owner == held):
 		w.breaks(9, "%s makes %s of %s UNKNOWN, and %s is held to %q", c.by, is.ID, is.Owner, is.HostID, held)
 	case was.State == session.Ready && is.State == session.Unknown:
-		w.seen.deeds[othersDoubted]++
+		w.seen.effects[othersDoubted]++
 		w.seen.premises[5]++
 	}
 }
 
-// heldTellsTheTruth is tableTellsTheTruth of a session that is not the owner's whom its host
-// is held to. If the host lied before, a record of that owner may be there, and stays.
-func (w *world) heldTellsTheTruth(d *desktop, s session.Session, listed bool) {
-	w.seen.deeds[othersNotListed]++
+// ownedTableMatchesHosts is tableMatchesHosts for a session of another owner than its host is
+// limited to. If the host lied before, a record of the right owner may exist, and stays.
+func (w *world) ownedTableMatchesHosts(d *desktop, s session.Session, listed bool) {
+	w.seen.effects[othersNotListed]++
 	held := w.keptTag(d.machine.id).Owner
 	if listed && s.State == session.Ready && (s.Owner != held || s.CreationTime != d.createdText) {
 		w.breaks(5, "%s is READY as a session of %s (%s), but %s is held to %q, and says that %q of %s runs", s.ID, s.Owner, s.CreationTime, d.machine.id, held, d.createdText, d.owner)
 	}
 }
 
-// tagsAreRead has tags change once more: they are read by themselves, in a time that is
-// bounded, of every host on which sessions run, listed or not (promise 5).
+// tagsAreRead changes tags once more: within a bounded time cleanup reads the tag of
+// every host on which sessions run, listed or not (promise 5).
 func (w *world) tagsAreRead() {
 	if w.broken != nil || !slices.ContainsFunc(w.machines, func(m *machine) bool { return m.ownerTag != "" }) || !w.tagDice.chance(40*percent) {
 		return

@@ -8,13 +8,12 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The promises that hold at every change of the table. Each function holds one;
-// those about answers are in answers.go, those about commands and hosts in
-// hostpromises.go, and those about the end of all things in settle.go.
+// The promises that hold at every change of the table. Each function checks one; those
+// about answers are in answers.go, those about commands and hosts in hostpromises.go, and
+// those about the end of a run in settle.go.
 
-// Promise 1, durable before answered: whatever is DELETING has a lease, by which
-// it is found again. That what was answered DELETING is so is held in
-// answeredDeleting.
+// Promise 1, durable before answered: every record that is DELETING has a lease, by which
+// cleanup finds it. answeredDeleting checks what was answered DELETING.
 func (w *world) durable(c change) {
 	s := c.is
 	if s.State == session.Deleting && (s.NextAttemptAt.IsZero() || s.DueShard == "" || s.AttemptID == "" || s.DeletionRequestID == "") {
@@ -25,11 +24,11 @@ func (w *world) durable(c change) {
 	}
 }
 
-// Promise 2, never taken back: an open deletion ends as DELETED or, after the
-// give-up time, as UNKNOWN with a reason. It is taken back only by the request
-// that began it, before anybody was told of it or it was confirmed; the record
-// is then as it was before (promise 7). What has ended is READY again only by an
-// inventory that was sent after its end.
+// Promise 2, never taken back: an open deletion ends as DELETED or, after the give-up
+// time, as UNKNOWN with a reason. It is taken back only by the request that began it,
+// before anybody was told of it or it was confirmed; the record is then as it was before
+// (promise 7). Only an inventory that was sent after the end makes an ended record READY
+// again.
 func (w *world) neverTakenBack(c change) {
 	was, is := c.was, c.is
 	switch {
@@ -90,8 +89,8 @@ func (w *world) takenBackRightly(c change) {
 	}
 }
 
-// asMarked compares a record with what it was before the mark that was taken back. The
-// order of notices stays, and cancels.
+// asMarked compares a record with its state before the mark that was taken back. NoticeAt
+// and cancels stay.
 func asMarked(is, before session.Record) bool {
 	is, before = maps.Clone(is), maps.Clone(before)
 	for _, attr := range []string{session.AttrNoticeAt, session.AttrCancelledAt, session.AttrCancelledBy} {
@@ -101,11 +100,11 @@ func asMarked(is, before session.Record) bool {
 	return maps.Equal(is, before)
 }
 
-// requestOf is the request, or the run, whose attempt that is.
+// requestOf returns the ID of the request, or the run, that began the attempt.
 func requestOf(attemptID string) string { return strings.TrimPrefix(attemptID, "notice-") }
 
-// Promise 2: until when a deletion is tried, and its commands are good, is settled
-// by its first close attempt, whatever is set since.
+// Promise 2: the first close attempt sets until when a deletion is tried and its commands
+// are valid. A later change of the setting does not change that.
 func (w *world) triedAsLongAsSet(c change) {
 	was, is := c.was, c.is
 	if c.by.older && !is.NextAttemptAt.Equal(was.NextAttemptAt) {
@@ -117,7 +116,7 @@ func (w *world) triedAsLongAsSet(c change) {
 		if !is.TryUntil.Equal(is.AttemptedAt.Add(c.by.setup.giveUp)) || is.AttemptedAt.Before(c.by.started) || !is.ClosingSince.Equal(is.AttemptedAt) {
 			w.breaks(2, "%s is to be tried until %v from %v on, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.new[session.AttrAttemptedAt], c.by, c.by.setup.giveUp)
 		}
-	case c.by.older && is.TryUntil.Equal(was.TryUntil): // it does not know it
+	case c.by.older && is.TryUntil.Equal(was.TryUntil): // an older broker does not know it
 	case c.begins && is.Confirmation == "" && !is.TryUntil.Equal(c.by.timeToTry(is)):
 		w.breaks(2, "%s is to be tried until %v, but %s is set to give up after %s", is.ID, c.new[session.AttrTryUntil], c.by, c.by.setup.giveUp)
 	case !c.begins && is.DeletionRequestID == was.DeletionRequestID && !is.TryUntil.Equal(was.TryUntil):
@@ -125,21 +124,20 @@ func (w *world) triedAsLongAsSet(c change) {
 	}
 }
 
-// tryUntil is until when a deletion is tried. Records that older brokers marked do
-// not say so, and older brokers do not know it: then the function's own setting
-// counts.
+// tryUntil returns until when a deletion is tried. Records that older brokers marked do
+// not have it, and older brokers do not read it: then the function's own setting counts.
 func (inv *invocation) tryUntil(s session.Session) time.Time {
-	if waits(s) { // it has time for its first close attempt
+	if waits(s) { // it has no limit before its first close attempt
 		return s.CloseAt.Add(inv.setup.giveUp)
 	}
-	if !s.TryUntil.After(s.DeletionRequestedAt) || inv.older { // what an older broker marks keeps that of the deletion before
+	if !s.TryUntil.After(s.DeletionRequestedAt) || inv.older { // a mark of an older broker keeps the TryUntil of the deletion before
 		return s.DeletionRequestedAt.Add(inv.setup.giveUp)
 	}
 	return s.TryUntil
 }
 
-// Promise 3, DELETED is true: only session-stream writes it, on a confirmation,
-// and unless that was force, the session really does not run.
+// Promise 3, DELETED is true: only session-stream writes it, on a confirmation, and,
+// unless that is by force, the session really does not run.
 func (w *world) deletedIsTrue(c change) {
 	was, is := c.was, c.is
 	if is.State == session.Deleted && is.ExpiresAt < is.DeletedAt.Add(48*time.Hour).Unix() {
@@ -161,9 +159,9 @@ func (w *world) deletedIsTrue(c change) {
 	}
 }
 
-// Promise 3: a confirmation is the current attempt's of this very deletion, or
-// force, a host that is gone, or an inventory without the session; and it is
-// true. Nothing of an earlier deletion stays when one begins.
+// Promise 3: a confirmation answers the current attempt of this deletion, or comes from
+// force, a host that is gone, or an inventory without the session; and it is true. A new
+// deletion begins without attributes of an earlier one.
 func (w *world) confirmedRightly(c change) {
 	was, is := c.was, c.is
 	if c.begins {
@@ -211,8 +209,8 @@ func (w *world) confirmedRightly(c change) {
 	}
 }
 
-// Promise 4, owners only: what a request changes is its own caller's. Nobody
-// else but the broker itself begins deletions, and then only of what is gone.
+// Promise 4, owners only: a request changes only its own caller's sessions. Otherwise
+// only the broker begins deletions, and only of sessions that are gone.
 func (w *world) ownersOnly(c change) {
 	s := c.is
 	switch r := c.by.request; {
@@ -236,9 +234,9 @@ func (w *world) ownersOnly(c change) {
 	}
 }
 
-// Promise 5: a host reports its own sessions only. What host-events changes is of
-// a host whose answer it has read, or about which it has asked EC2.
-func (w *world) hostsSpeakForThemselves(c change) {
+// Promise 5: a host reports its own sessions only. host-events changes only records of
+// hosts whose answers it has read, or about which it has asked EC2.
+func (w *world) hostsReportOwnSessions(c change) {
 	if c.by.function != "host-events" {
 		return
 	}
@@ -249,7 +247,7 @@ func (w *world) hostsSpeakForThemselves(c change) {
 	case !expired:
 		w.breaks(5, "%s of %s, which is %s, is taken over by %s", c.is.ID, c.was.HostID, c.was.State, hostID)
 	default:
-		w.seen.deeds[idPassedOn]++
+		w.seen.effects[idPassedOn]++
 	}
 	w.listedOnce(c)
 	if c.by.asked[hostID].gone {
@@ -263,8 +261,8 @@ func (w *world) hostsSpeakForThemselves(c change) {
 	w.breaks(5, "%s changes %s of %s, of which it has read nothing", c.by, c.is.ID, hostID)
 }
 
-// Promise 5: a session of a host has one living record at most. An index may be
-// behind, but the record under the session's name and host is where it is.
+// Promise 5: a session of a host has one living record at most. An index may be behind,
+// but the record <ID>-<HostId> can be read by its key.
 func (w *world) listedOnce(c change) {
 	if c.new[session.AttrLiveHostID] == nil || c.old[session.AttrLiveHostID] != nil {
 		return
@@ -276,9 +274,9 @@ func (w *world) listedOnce(c change) {
 	}
 }
 
-// Promise 6, forced means forced: with purge nobody is asked to close what was
-// forced; with best-effort its host is, until it has answered or the give-up
-// time, and no inventory lists it before.
+// Promise 6, forced means forced: with purge no host is told to close a forced session;
+// with best-effort its host is, until it answers or the give-up time, and no inventory
+// lists the session before.
 func (w *world) forcedIsForced(c change) {
 	was, is := c.was, c.is
 	if c.begins && is.Confirmation == session.Forced {
@@ -306,9 +304,9 @@ func (w *world) forcedIsForced(c change) {
 	}
 }
 
-// Promises 7 and 10: a repeated request claims the lease only where the last
-// attempt failed, and at most once in ten seconds; cleanup claims only a lease
-// that has ended, so that of two runs one does. What is over is not claimed.
+// Promises 7 and 10: a repeated request claims the lease only where the last attempt
+// failed, and at most once in ten seconds; cleanup claims only a lease that has ended, so
+// that only one of two runs succeeds. An ended deletion is not claimed.
 func (w *world) claimedRightly(c change) {
 	was, is := c.was, c.is
 	takenBack := was.State == session.Deleting && is.State != session.Deleting
@@ -339,7 +337,7 @@ func (w *world) claimedRightly(c change) {
 	}
 }
 
-// Promise 2: what the table itself removes has ended, two days ago or more.
+// Promise 2: a record that the table removes had ended two days before or more.
 func (w *world) expiredRightly(c change) {
 	switch s := c.was; {
 	case s.State == session.Deleted && s.CloseUntil.IsZero() && w.now().Sub(s.DeletedAt) >= 48*time.Hour:

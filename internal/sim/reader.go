@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// readerOf is what describeSessions and dry runs read by.
+// readerOf is the reader of describeSessions and dry runs.
 type readerOf tableOf
 
 func (r readerOf) read(ctx context.Context, what string, read func(memtable.Reader) error) (err error) {
@@ -60,10 +60,10 @@ func (r readerOf) All(ctx context.Context, after string, limit int) (records []s
 	return records, more, err
 }
 
-// hostTableOf is the Hosts table as an invocation has it.
+// hostTableOf is the Hosts table as an invocation uses it.
 type hostTableOf tableOf
 
-// do has a call land: it may fail before, or its answer be lost.
+// do makes a call land: it may fail before that, or its answer may be lost.
 func (t hostTableOf) do(ctx context.Context, what string, call func(context.Context)) (err error) {
 	t.w.counts(&t.inv.calls.hostReads)
 	t.w.park(t.inv, ctx, what, func() bool {

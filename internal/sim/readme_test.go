@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Both lists of the promises have all of them, and no other. README.md here says
-// how many kinds of faults there are.
+// Both lists of the promises name all of them, and no others. README.md here says how
+// many kinds of faults there are.
 func TestReadmesNameThePromises(t *testing.T) {
 	read := func(path string) string {
 		text, err := os.ReadFile(path)
@@ -47,8 +47,8 @@ func TestEveryFaultHasAName(t *testing.T) {
 	}
 }
 
-// The simulation knows all attributes that a deletion leaves in a record: a cancel
-// removes them, except the state, which it restores.
+// The simulation knows all attributes that a deletion writes: a cancel removes them,
+// except the state, which it restores.
 func TestTracesAreTheAttributesOfADeletion(t *testing.T) {
 	list := func(path, begin string) []string {
 		text, err := os.ReadFile(path)

@@ -10,20 +10,20 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// allRecords are the table's, by ID, as its feed has shown them: with hundreds of
-// hosts it would take most of a run's time to copy them again and again.
+// allRecords are the table's records, by ID, as its feed has shown them: with hundreds of
+// hosts, copying the table each time would take most of a run.
 type allRecords struct {
 	records   []session.Record
-	liveHosts []string  // of each, as liveHostOf says
-	hosts     []string  // of each, the host that it names
+	liveHosts []string  // of each record, by liveHostOf
+	hosts     []string  // of each record, the host that it names
 	versions  []version // of each
 }
 
-// records are all of the table. Nobody changes them, and they stay as they are
-// until the next write only.
+// records returns all records of the table. They must not be changed, and are valid until
+// the next write.
 func (w *world) records() []session.Record { return w.all.records }
 
-// livingOn are the records of what lives on a host, as records gives them.
+// livingOn returns the records of the sessions that live on a host; see records.
 func (w *world) livingOn(hostID string) iter.Seq[session.Record] {
 	return func(yield func(session.Record) bool) {
 		for i, host := range w.all.liveHosts {
@@ -34,7 +34,7 @@ func (w *world) livingOn(hostID string) iter.Seq[session.Record] {
 	}
 }
 
-// liveHostOf is the host that an index lists a record under; none: "".
+// liveHostOf returns the host under which the index lists a record; none: "".
 func liveHostOf(r session.Record) string {
 	host, _ := r[session.AttrLiveHostID].(string)
 	return host
@@ -45,8 +45,8 @@ func namedHostOf(r session.Record) string {
 	return host
 }
 
-// unchangedSince is since when a record is as it is: an index that is no further
-// behind shows it.
+// unchangedSince returns when a record last changed: an index that is not further behind
+// shows it.
 func (w *world) unchangedSince(id string) time.Time {
 	if i, there := w.all.find(id); there {
 		return w.all.versions[i].until
@@ -54,7 +54,7 @@ func (w *world) unchangedSince(id string) time.Time {
 	return time.Time{}
 }
 
-// shownSince tells whether every index has shown a record as it is from that time on.
+// shownSince tells whether every index has shown the current record from that time on.
 func (w *world) shownSince(id string, from time.Time) bool {
 	return w.unchangedSince(id).Before(from.Add(-w.setup.staleFor))
 }
@@ -89,8 +89,8 @@ func recordID(r session.Record) string {
 	return id
 }
 
-// newChanges are those of the table since the last look. An index may be behind
-// them from that time on.
+// newChanges returns the table's changes since the last call. From that time on an index
+// may be behind them.
 func (w *world) newChanges(at time.Time) []memtable.Change {
 	changes := w.feed.Ready()
 	for _, c := range changes {

@@ -6,10 +6,10 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Promise 7, honestly: whoever is refused because of a host that is gone, though
-// nobody told of that, and asks again two minutes later, is told that the session
-// does not exist. Cleanup has asked EC2 meanwhile.
-func (w *world) refusedAreToldTheTruth() {
+// Promise 7, honestly: a caller is refused because a host is gone, of which there was no
+// event. A repeat two minutes later is answered that the session does not exist: cleanup
+// has asked EC2 meanwhile.
+func (w *world) refusedEndAsNotFound() {
 	entries := w.onGoneHosts()
 	if w.broken != nil || len(entries) == 0 || !w.dice.chance(50*percent) {
 		return
@@ -25,15 +25,15 @@ func (w *world) refusedAreToldTheTruth() {
 	if len(refused) == 0 {
 		return
 	}
-	w.seen.deeds[goneRefused]++
+	w.seen.effects[goneRefused]++
 	again := w.now().Add(2 * time.Minute)
 	w.until(func() bool { return !w.now().Before(again) }, again)
 	w.ask(refused, false).ofGone = true
 	w.until(func() bool { return true }, w.now().Add(time.Minute))
 }
 
-// onGoneHosts asks for sessions that the table has on hosts that were terminated,
-// three at most.
+// onGoneHosts returns entries for at most three sessions that the table has on terminated
+// hosts.
 func (w *world) onGoneHosts() (entries []entry) {
 	for _, r := range w.records() {
 		s := r.Session()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A seed is the same run again, to the byte: whatever else the machine does, on
-// one processor or on two, with a transcript or without.
+// A seed gives the same run, byte for byte: under any load, on one processor or on two,
+// with a transcript or without.
 func TestSeedReplays(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for seed := uint64(1); seed <= 40; seed++ {
@@ -24,7 +24,7 @@ func TestSeedReplays(t *testing.T) {
 			}
 		}
 		if quiet := Run(t, seed, false); quiet.Digest != first.Digest || quiet.Events != first.Events {
-			t.Fatalf("seed %d is another run without its transcript", seed)
+			t.Fatalf("seed %d gives another run without its transcript", seed)
 		}
 	}
 }

@@ -17,19 +17,19 @@ type backup struct {
 	deletions map[string]keptDeletion
 }
 
-// A loss is what a restored backup changed, as far as it must be set right.
+// A loss is what a restored backup changed and the broker must correct.
 type loss struct {
 	at      time.Time
-	writes  bool            // what changes now is the operator's doing
+	writes  bool            // the operator makes the current changes
 	missing map[string]bool // sessions that lived, and whose records the backup did not have
 	revived map[string]bool // sessions that had ended, and live in the backup
 }
 
-// losses are the steps of a run at which what the tables hold is lost; 0: never.
+// losses are the steps of a run at which tables lose their content; 0: never.
 type losses struct{ hostTable, backedUp, restored int }
 
-// planLosses has the Hosts table be lost, or the Sessions table restored, in few
-// seeds.
+// planLosses plans, in a few seeds, a loss of the Hosts table or a restore of the
+// Sessions table.
 func planLosses(d dice, steps int) (at losses) {
 	if d.chance(3 * percent) {
 		at.hostTable = 1 + d.below(steps)
@@ -41,13 +41,13 @@ func planLosses(d dice, steps int) (at losses) {
 	return at
 }
 
-// lose is what is lost at this step.
+// lose carries out the losses of this step.
 func (w *world) lose(step int) {
 	at := w.setup.losses
 	if step == 0 || step != at.hostTable && step != at.backedUp && step != at.restored {
 		return
 	}
-	w.quiesce() // the step before may have let a function go on
+	w.quiesce() // the step before may have resumed a function
 	if step == at.hostTable {
 		w.loseHostsTable()
 	}
@@ -59,7 +59,7 @@ func (w *world) lose(step int) {
 	}
 }
 
-// loseHostsTable has the Hosts table made again, empty.
+// loseHostsTable replaces the Hosts table with an empty one.
 func (w *world) loseHostsTable() {
 	w.seen.faults[hostTableLost]++
 	w.say("operator", "FAULT: %s", hostTableLost)
@@ -82,9 +82,9 @@ func (w *world) backUp() backup {
 	return kept
 }
 
-// restore puts a backup's records into the table, and removes all others, while no
-// function runs: an operator who does so stops the functions before. What
-// callers were told since is lost with it. The stream shows the writes.
+// restore puts a backup's records into the table and removes all others while no function
+// runs: an operator stops the functions before. What callers were told since the backup
+// is lost. The stream shows the writes.
 func (w *world) restore(kept backup) {
 	for _, inv := range slices.Clone(w.running) {
 		w.killFor(inv, killed)
@@ -111,7 +111,7 @@ func (w *world) restore(kept backup) {
 	}
 	w.model.told, w.model.endedAt, w.model.deletions = kept.told, kept.endedAt, map[string]*deletion{}
 	for id, d := range kept.deletions {
-		d.as.shown = d.of.shown // on the screens it was all the same
+		d.as.shown = d.of.shown // a restore does not change what was on the screens
 		*d.of = d.as
 		w.model.deletions[id] = d.of
 	}
@@ -122,14 +122,14 @@ func (w *world) restore(kept backup) {
 	w.loss.writes = false
 }
 
-// setRight counts what a restored backup had wrong and is right again.
+// setRight counts the sessions that a restored backup had wrong and that are corrected.
 func (w *world) setRight(c change) {
 	id := c.is.ID
 	switch {
 	case w.loss.missing[id] && c.old == nil && c.is.State == session.Ready:
-		w.seen.deeds[lostRecordListed]++
+		w.seen.effects[lostRecordListed]++
 	case w.loss.revived[id] && c.is.State == session.Deleted && c.was.State != session.Deleted:
-		w.seen.deeds[revivedEnds]++
+		w.seen.effects[revivedEnds]++
 	default:
 		return
 	}
@@ -137,16 +137,16 @@ func (w *world) setRight(c change) {
 	delete(w.loss.revived, id)
 }
 
-// forgotten tells whether of that host it may not be known any more what came
-// last, since a table was lost and no inventory has said so after that.
+// forgotten tells whether the newest state of that host may be unknown: a table was lost,
+// and no inventory has come since.
 func (w *world) forgotten(m *machine) bool {
 	return w.tablesLost() && m != nil && !m.well()
 }
 
 func (w *world) tablesLost() bool { return !w.hostsLostAt.IsZero() || !w.loss.at.IsZero() }
 
-// revivedOn tells whether a restored backup may have brought back a session on a
-// host of which nobody has heard since long, so that it is not true.
+// revivedOn tells whether a record may be wrong because a restored backup brought it back
+// on a host that has been silent for long.
 func (w *world) revivedOn(m *machine, r session.Record) bool {
 	return !w.loss.at.IsZero() && r[session.AttrState] == string(session.Ready) && !m.reachable() && w.longUnheard(m)
 }

@@ -9,16 +9,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A ruleRun is a run of a rule, as an onlooker knows it.
+// A ruleRun is what the model knows of a run of a rule.
 type ruleRun struct {
 	event  ruleEvent
 	grace  time.Duration
 	at     time.Time
-	read   map[string]session.Session // as the run has read them last
+	read   map[string]session.Session // as the run last read them
 	marked map[string]bool
 }
 
-// A ruleEvent is what a schedule sends.
+// A ruleEvent is the event of a schedule.
 type ruleEvent struct {
 	Task        string         `json:"task"`
 	Name        string         `json:"name"`
@@ -28,7 +28,7 @@ type ruleEvent struct {
 	DryRun      bool           `json:"dryRun"`
 }
 
-// reads notes what a run has read: what it marks is that.
+// reads notes what a run has read: it may mark only that.
 func (r *ruleRun) reads(records []session.Record) {
 	if r == nil {
 		return
@@ -39,8 +39,8 @@ func (r *ruleRun) reads(records []session.Record) {
 	}
 }
 
-// planRules has rules run from time to time, if the setup says so: now and then twice
-// at the same time.
+// planRules runs rules from time to time, if the setup has them, sometimes two runs at
+// the same time.
 func (w *world) planRules() {
 	d := w.ruleDice
 	if w.setup.hosts <= 10 && w.setup.sessionsAHost <= 2 && d.chance(25*percent) {
@@ -82,7 +82,7 @@ func (w *world) anyRule() ruleEvent {
 	return e
 }
 
-// runRule invokes cleanup with a rule. An older one knows none.
+// runRule invokes cleanup with a rule. An older cleanup knows no rules.
 func (w *world) runRule(event ruleEvent) {
 	raw, err := json.Marshal(event)
 	if err != nil {
@@ -110,15 +110,15 @@ func (w *world) runRule(event ruleEvent) {
 	}, func(*invocation) {})
 }
 
-// ruledRightly holds what a run writes to the rule: it marks only what it selects, in
-// the incarnation that it has read (5), no more than its limit (11), and nothing that
-// a caller has cancelled not long ago (2).
+// ruledRightly checks the writes of a rule's run: it marks only sessions that it selects,
+// in the incarnation that it has read (5), at most its limit (11), and none whose
+// deletion a caller has cancelled recently (2).
 func (w *world) ruledRightly(c change) {
 	r, was, is := c.by.rule, c.was, c.is
 	if !c.begins {
-		return // what became of a command
+		return // the result of a command
 	}
-	w.seen.deeds[ruleMarks]++
+	w.seen.effects[ruleMarks]++
 	r.marked[is.ID] = true
 	read, known := r.read[is.ID]
 	switch {
@@ -144,7 +144,7 @@ func (w *world) ruledRightly(c change) {
 	}
 }
 
-// selects tells whether the rule means the session, as it was read.
+// selects tells whether the rule selects the session as it was read.
 func (r *ruleRun) selects(s session.Session) bool {
 	if all, named := r.event.Select["owners"].([]string); named && !slices.Contains(all, s.Owner) {
 		return false
@@ -160,8 +160,8 @@ func (r *ruleRun) selects(s session.Session) bool {
 	return err != nil || !created.After(r.at)
 }
 
-// ruleAnswered holds promise 7 to what a run answers: what it has marked, and only
-// that, it says it has, unless a write had no answer.
+// ruleAnswered checks the answer of a run (promise 7): it names the sessions that were
+// marked, and only those, unless a write had no answer.
 func (w *world) ruleAnswered(inv *invocation, answer any) {
 	a, ok := answer.(*cleanup.RuleAnswer)
 	if !ok {
@@ -171,10 +171,10 @@ func (w *world) ruleAnswered(inv *invocation, answer any) {
 		return
 	}
 	if a.LeftAlone > 0 {
-		w.seen.deeds[ruleLeavesAlone]++
+		w.seen.effects[ruleLeavesAlone]++
 	}
 	if a.StoppedAt != nil && *a.StoppedAt == session.BoundLimit {
-		w.seen.deeds[ruleStops]++
+		w.seen.effects[ruleStops]++
 	}
 	told := map[string]session.RuleDeed{}
 	for _, s := range a.Sessions {
@@ -183,7 +183,7 @@ func (w *world) ruleAnswered(inv *invocation, answer any) {
 		case s.Result == session.RuleMarked && !marked, marked && (s.Result == session.RuleMoved || s.Result == session.RuleFailed || s.Result == session.WouldDelete):
 			w.breaks(7, "%s answers of %s: %q, and has marked it: %t", inv, s.SessionID, s.Result, marked)
 		case s.Result == session.RuleMoved:
-			w.seen.deeds[ruleOvertaken]++
+			w.seen.effects[ruleOvertaken]++
 		case s.Result == session.RuleUnclear && !inv.faulty:
 			w.breaks(7, "%s is not certain of %s, though no write failed", inv, s.SessionID)
 		}

@@ -8,7 +8,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// plan sets the schedules going.
+// plan starts the schedules.
 func (w *world) plan() {
 	for _, t := range deployment().tasks {
 		w.every(w.setup.period(t), t.name)
@@ -20,7 +20,7 @@ func (w *world) plan() {
 	}
 }
 
-// replan has the schedules follow a change of what is set.
+// replan updates the schedules after a change of settings.
 func (w *world) replan(was setup) {
 	for _, t := range deployment().tasks {
 		if period := w.setup.period(t); period != was.period(t) {
@@ -29,7 +29,7 @@ func (w *world) replan(was setup) {
 	}
 }
 
-// period is how often a task is run; 0: never.
+// period returns the time between runs of a task; 0: it never runs.
 func (s setup) period(t task) time.Duration {
 	switch {
 	case t.name == "inventory":
@@ -40,8 +40,8 @@ func (s setup) period(t task) time.Duration {
 	return t.every
 }
 
-// every runs a task again and again, now and then not, or twice at the same time, until it
-// is planned again.
+// every runs a task periodically until it is planned again; sometimes a run is missing, or
+// there are two at the same time.
 func (w *world) every(period time.Duration, task string) {
 	w.plans[task]++
 	if plan := w.plans[task]; period > 0 {
@@ -62,7 +62,7 @@ func (w *world) tick(period time.Duration, task string, plan int) {
 	case (task == "idle" || task == "stop") && w.noIdle:
 		return
 	case task == "inventory" && w.calm && !w.lastLook && !w.dice.chance(w.calmInventories()):
-		return // what it would find does not matter yet
+		return // its results do not matter yet
 	case w.meets(runMissing):
 		w.say("scheduler", "FAULT: %s: %s", runMissing, task)
 		return
@@ -78,8 +78,8 @@ func (w *world) tick(period time.Duration, task string, plan int) {
 	}
 }
 
-// calmInventories is how many there are of those that do not matter: few where each is
-// the work of hundreds of hosts.
+// calmInventories is the number of inventories whose results do not matter: few if each
+// is answered by hundreds of hosts.
 func (w *world) calmInventories() int {
 	if w.setup.large() {
 		return 5 * percent

@@ -26,29 +26,29 @@ type invocation struct {
 	// scheduler waits for that one.
 	killed atomic.Bool
 	task   string
-	source int  // of host-events: the place of the queue that its messages are from
+	source int  // of host-events: the index of the queue of its messages
 	faulty bool // a call of its own met a fault
 	calls  calls
-	// older: it is of a version before (older.go). olderDocument: it met a document
-	// that is older than itself.
+	// older: it runs the version before (older.go). olderDocument: it met a document that
+	// is older than itself.
 	older, olderDocument bool
 	notifies             bool            // it has sent a notice, or tried to
 	sent                 bool            // it has sent a command, or tried to
 	refused              bool            // Systems Manager has refused one
-	faultyOf             map[string]bool // a call about that host only did
+	faultyOf             map[string]bool // only a call about that host met a fault
 	newIDs               int
-	done                 func()    // what follows when it has returned
-	failed               func()    // what follows when it was killed
+	done                 func()    // called when it has returned
+	failed               func()    // called when it was killed
 	request              *request  // of a client
 	rule                 *ruleRun  // of cleanup
 	cancels              *request  // of a client that cancels deletions
 	reads                []*onHost // the answers of hosts that it has read
 	asked                map[string]hostStatus
 	tagsTold             map[string]string           // by EC2: the tags of hosts that hold them to an owner
-	heldTo               map[string]session.OwnerTag // what was kept of those when it noted an inventory of the host
-	unmet                map[string]int              // writes that others were quicker than, by session
+	heldTo               map[string]session.OwnerTag // the tags that were recorded when it noted an inventory of the host
+	unmet                map[string]int              // writes whose condition failed because of another's write, by session
 	stale                map[string]bool             // an index has shown it the session as it was
-	beaten               map[string]int              // and how often the session had been changed when it was
+	beaten               map[string]int              // by session: the number of its changes when that happened
 	looked               map[string]time.Time        // when it read what lives on a host: how new that host's newest inventory was
 }
 
@@ -59,7 +59,7 @@ type hostStatus struct {
 
 func (inv *invocation) String() string { return fmt.Sprintf("%s#%d", inv.function, inv.n) }
 
-// newID makes IDs that follow from the invocation.
+// newID returns an ID that depends only on the invocation.
 func (inv *invocation) newID() string {
 	inv.newIDs++
 	return fmt.Sprintf("%08d-0000-4000-8000-%012d", inv.n, inv.newIDs)
@@ -94,8 +94,8 @@ func (w *world) start(function string, work func(*invocation), done, failed func
 	return inv
 }
 
-// growStack has a goroutine's stack grow to 16 KB while there is next to nothing on it: functions need it, and it would be
-// copied three times on the way there.
+// growStack grows a goroutine's stack to 16 KB while it is almost empty: functions need that size, and growing step by
+// step would copy the stack three times.
 //
 //go:noinline
 func growStack() (b byte) {
@@ -103,13 +103,13 @@ func growStack() (b byte) {
 	return room[runtime.NumCPU()]
 }
 
-// A parked call waits at a boundary until the scheduler has it land.
+// A parked call waits at a boundary until the scheduler lets it land.
 type parked struct {
 	inv  *invocation
 	ctx  context.Context
 	key  string // tells it from the other calls of its invocation
 	land func() (done bool)
-	// torn is what may still happen of it when its function is killed.
+	// torn does what the call may still cause after its function was killed.
 	torn     func()
 	released chan struct{}
 }
@@ -157,8 +157,8 @@ func (w *world) quiesce() {
 	}
 }
 
-// kill ends a function in mid-flight: what it was about to do is not done, or
-// is, but it never learns.
+// kill ends a function during its calls: each call is not made, or is made without an
+// answer.
 func (w *world) kill(inv *invocation) {
 	inv.killed.Store(true)
 	w.parked = slices.DeleteFunc(w.parked, func(p *parked) bool {
@@ -182,15 +182,15 @@ func (w *world) killFor(inv *invocation, why fault) {
 	inv.failed()
 }
 
-// moment is the time that a call takes.
+// moment lets the time of a call pass.
 func (w *world) moment() {
 	if w.setup.callTime > 0 {
 		time.Sleep(time.Duration(w.momentDice.below(int(w.setup.callTime))))
-		synctest.Wait() // for those whose own time is up
+		synctest.Wait() // for functions whose context has ended
 	}
 }
 
-// landOne has one call land, or a part of it.
+// landOne makes one call land, or a part of it.
 func (w *world) landOne(p *parked) {
 	w.moment()
 	if p.land() {
@@ -199,7 +199,7 @@ func (w *world) landOne(p *parked) {
 	}
 }
 
-// A happening is something that is to happen at some time, of its own accord.
+// A happening is a planned occurrence, at its time.
 type happening struct {
 	at   time.Time
 	what func()
@@ -209,8 +209,8 @@ func (w *world) at(when time.Time, what func()) { w.agenda = append(w.agenda, ha
 
 func (w *world) after(d time.Duration, what func()) { w.at(w.now().Add(d), what) }
 
-// landsSoon are the places of the late writes that may land now. The others land
-// when their time has come (pass): by then much else has happened.
+// landsSoon returns the indexes of the late writes that may land now. The others land
+// when they are due (pass), after many other steps.
 func (w *world) landsSoon() (soon []int) {
 	for i, l := range w.late {
 		if l.at.Sub(w.now()) <= latest[0] {
@@ -220,15 +220,15 @@ func (w *world) landsSoon() (soon []int) {
 	return soon
 }
 
-// landLate has a write land whose caller has given up on it. Unlike other things
-// that are due it does not wait any longer than that.
+// landLate makes a write land whose caller no longer waits for it. Unlike other
+// happenings it is never delayed past its time.
 func (w *world) landLate(i int) {
 	l := w.late[i]
 	w.late = slices.Delete(w.late, i, i+1)
 	l.what()
 }
 
-// due tells which happenings may happen now.
+// due returns the indexes of the happenings that are due.
 func (w *world) due() (due []int) {
 	now := w.now()
 	for i, h := range w.agenda {
@@ -289,7 +289,7 @@ func (w *world) pass(d time.Duration) {
 	}
 	w.quiesce()
 	for _, inv := range slices.Clone(w.running) {
-		const hurry = 20 * time.Second // from then on it may leave out what it has no time for
+		const hurry = 20 * time.Second // a function with less time left may skip work
 		inv.faulty = inv.faulty || w.now().Sub(inv.started) > hurry
 		if deadline, _ := inv.ctx.Deadline(); !deadline.After(w.clock()) {
 			w.killFor(inv, timedOut)
@@ -344,8 +344,7 @@ func (w *world) step() {
 	}
 }
 
-// timePasses jumps to the next thing that will happen, or, while calls are
-// under way, makes those slow.
+// timePasses jumps to the next happening, or, while calls are under way, makes them slow.
 func (w *world) timePasses() {
 	if len(w.running) > 0 {
 		w.seen.faults[slowCall]++

@@ -21,7 +21,7 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// documentNamed is one of template.yaml's documents.
+// documentNamed returns the document of that name in template.yaml.
 func documentNamed(name string) template.Document {
 	for _, d := range theTemplate().Documents() {
 		if d.LogicalID == name {
@@ -31,7 +31,7 @@ func documentNamed(name string) template.Document {
 	panic("sim: template.yaml has no document " + name)
 }
 
-// scriptOf is its Linux step.
+// scriptOf returns the script of its Linux step.
 func scriptOf(document string) string {
 	for _, s := range documentNamed(document).Steps {
 		if s.Platform == "Linux" {
@@ -41,7 +41,7 @@ func scriptOf(document string) string {
 	panic("sim: template.yaml has no Linux step of " + document)
 }
 
-// run is what the script prints on the host, and which sessions it leaves.
+// run returns what the script prints on the host, and which sessions are left.
 func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (lines, left []string) {
 	dir, err := os.MkdirTemp(temp, "host")
 	must(t, err)
@@ -56,7 +56,7 @@ func (h scriptedHost) run(t *rapid.T, temp string, in *ssm.SendCommandInput) (li
 	return linesOf(stdout.String()), h.remaining(t, dir)
 }
 
-// command is the script, about to run on the host in the directory as the agent runs it.
+// command prepares the script to run on the host in the directory, as the agent runs it.
 func (scriptedHost) command(ctx context.Context, t rapid.TB, dir string, in *ssm.SendCommandInput) *exec.Cmd {
 	file := filepath.Join(dir, "_script.sh")
 	write(t, file, scriptOf(aws.ToString(in.DocumentName)), 0o600)
@@ -74,9 +74,9 @@ func (scriptedHost) command(ctx context.Context, t rapid.TB, dir string, in *ssm
 	return command
 }
 
-// install makes the host in a directory: its sessions, its clock, which stands
-// still, and its dcv. A dcv that hangs exits here as `timeout` does of one; the
-// tests of runcommand/documents wait for it.
+// install makes the host in a directory: its sessions, its clock, which stands still, and
+// its dcv. A dcv that hangs exits here with the status that `timeout` gives; the tests of
+// runcommand/documents really wait for it.
 func (h scriptedHost) install(t rapid.TB, dir string) {
 	must(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "dcv"), 0o700))
@@ -118,18 +118,18 @@ case $1 in
 close-session) : >"$DCV_STATE/closing"; %s ;;
 list-sessions) if [ -e "$DCV_STATE/closing" ]; then %s; else %s; fi ;;
 esac
-. %s`, stubborn, illness(h.Then), illness(h.DCV), standIn))
+. %s`, stubborn, listSessionsCode(h.Then), listSessionsCode(h.DCV), standIn))
 }
 
-// illness is what a dcv does in that state to list-sessions.
-func illness(s dcvState) string {
+// listSessionsCode is the shell code of list-sessions for a dcv in that state.
+func listSessionsCode(s dcvState) string {
 	switch s {
 	case dcvBroken:
 		return "echo dcv is broken >&2; exit 1"
 	case dcvHung:
 		return "exit 124"
-	case dcvMumbles:
-		return "echo '" + mumble + "'; exit 0"
+	case dcvUnreadable:
+		return "echo '" + unreadableOutput + "'; exit 0"
 	case dcvMute:
 		return `: >"$DCV_STATE/mute"` // the stand-in knows how
 	case dcvWorks, dcvStubborn:
@@ -148,7 +148,7 @@ func described(s scriptedSession, created, left string) string {
 	return string(text) + "\n"
 }
 
-// remaining are the sessions that are still on the host.
+// remaining lists the sessions that are still on the host.
 func (h scriptedHost) remaining(t rapid.TB, dir string) (left []string) {
 	files, err := filepath.Glob(filepath.Join(dir, "dcv", "*.json"))
 	must(t, err)

@@ -16,9 +16,8 @@ var (
 	graceTimes       = []time.Duration{0, 0, 0, 2 * time.Minute, 10 * time.Minute}
 )
 
-// changeSettings updates the stack's parameters. Each function has them at a time
-// of its own, and until then works with the old ones. Schedules have them
-// immediately.
+// changeSettings updates the stack's parameters. Each function gets them at its own time,
+// and works with the old ones until then. Schedules get them immediately.
 func (w *world) changeSettings() {
 	w.seen.faults[settingsChange]++
 	s := &w.setup
@@ -37,7 +36,7 @@ func (w *world) changeSettings() {
 	for _, function := range []string{"delete-sessions", "cancel-deletions", "cleanup", "host-events", "session-stream", "describe-sessions", "ended-sessions"} {
 		w.after(w.dice.between(0, 2*time.Minute), func() {
 			if w.setupOf(function).change > now.change {
-				return // it has newer ones by now
+				return // it already has newer ones
 			}
 			if function == "host-events" {
 				w.boundChanges(w.setupOf(function).maxSessions)
@@ -48,8 +47,8 @@ func (w *world) changeSettings() {
 	w.replan(was)
 }
 
-// changeOthers changes some of what else the functions read, and how often they
-// run. What the table must hold across each change:
+// changeOthers changes other settings of the functions, and how often they run. What must
+// hold across each change:
 //
 //   - EndSessionsOfStoppedHosts: who ends the sessions of a stopped host may do so
 //     (confirmedRightly).
@@ -92,7 +91,7 @@ func (w *world) changeOthers(s *setup) {
 	}
 }
 
-// setupOf is what a function works with that starts now.
+// setupOf returns the settings of a function that starts now.
 func (w *world) setupOf(function string) setup {
 	if s, changed := w.setups[function]; changed {
 		return s
@@ -100,8 +99,8 @@ func (w *world) setupOf(function string) setup {
 	return w.firstSetup
 }
 
-// A formerBound is how many sessions of a host functions may list that have begun
-// before the bound was lowered, and until when.
+// A formerBound is the bound on a host's sessions for functions that started before it
+// was lowered, and until when it holds.
 type formerBound struct {
 	most  int
 	until time.Time
@@ -111,8 +110,8 @@ func (w *world) boundChanges(was int) {
 	w.bound = formerBound{w.mostSessions(was), w.now().Add(deployment().timeouts["host-events"] + staleAtMost)}
 }
 
-// mostSessions is the bound of a host's sessions that a function has which was
-// started with that one, and those that run at the same time.
+// mostSessions returns the largest bound on a host's sessions, of a function that started
+// with this one and of those that run at the same time.
 func (w *world) mostSessions(bound int) int {
 	if w.now().Before(w.bound.until) {
 		return max(bound, w.bound.most)

@@ -9,8 +9,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// settle is the end of a run: nothing goes wrong any more, the hosts that can be
-// are well again, nobody asks for anything; and then all must come to an end.
+// settle ends a run: no more faults, the hosts that can recover do, no more requests;
+// then everything must come to its end.
 func (w *world) settle() {
 	w.quiesce()
 	w.calm = true
@@ -35,29 +35,29 @@ func (w *world) settle() {
 		w.heal(m)
 	}
 	w.closedByForce(open, calmFrom)
-	w.lateNews()
+	w.deliverLate()
 	w.until(w.pipesIdle, w.now().Add(time.Hour))
 	w.allAreAnnounced()
 	w.emptyHostsAreStopped()
-	w.noIdle = true // or the last inventory would be out of date
+	w.noIdle = true // otherwise the last inventory would be out of date
 	w.tagsAreRead()
-	w.oneIsTerminatedUnheard()
-	w.refusedAreToldTheTruth()
+	w.terminateWithoutEvent()
+	w.refusedEndAsNotFound()
 	w.inventories()
 	if w.loss.at.IsZero() {
-		w.tableTellsTheTruth()
+		w.tableMatchesHosts()
 	}
 	w.goneHostsHaveNoSessions()
 	if !w.loss.at.IsZero() { // of a host that is silent, or gone, it takes that long
-		w.tableTellsTheTruth()
+		w.tableMatchesHosts()
 	}
 	w.sameEnd()
-	w.daysLater()
+	w.expireRecords()
 }
 
 func (w *world) heal(m *machine) {
 	m.offline, m.silent, m.tagged, m.dcv, m.liar, m.others = false, false, true, dcvWorks, false, 0
-	m.floods, m.disowns = false, false
+	m.floods, m.liesAboutOwners = false, false
 	m.changed = w.now()
 	if m.state == hibernated && w.dice.chance(50*percent) {
 		w.turnOn(m)
@@ -68,7 +68,7 @@ func (w *world) heal(m *machine) {
 // next run of cleanup, which may wait for a lease, and of the stream.
 func (w *world) slack() time.Duration { return 13*time.Minute + 2*time.Minute }
 
-// until goes on until it is enough, or that time.
+// until runs steps until enough returns true, or until that time.
 func (w *world) until(enough func() bool, end time.Time) {
 	for w.broken == nil && w.now().Before(end) {
 		w.quiesce()
@@ -98,8 +98,8 @@ func (w *world) anyOpen() bool {
 	return slices.ContainsFunc(w.records(), func(r session.Record) bool { return r[session.AttrNextAttemptAt] != nil })
 }
 
-// Promise 2, never stuck: nothing is DELETING any more, nothing that was confirmed
-// has not ended, and nothing has a lease.
+// Promise 2, never stuck: no record is DELETING, every confirmed deletion has ended, and
+// no record has a lease.
 func (w *world) allHaveEnded() {
 	for _, r := range w.records() {
 		s := r.Session()
@@ -116,7 +116,8 @@ func (w *world) allHaveEnded() {
 	}
 }
 
-// openBestEffort is what ran when the faults ended and was still to be closed.
+// openBestEffort returns the sessions that still ran, and still had to be closed, when
+// the faults ended.
 func (w *world) openBestEffort() (open []*desktop) {
 	for _, r := range w.records() {
 		s := r.Session()
@@ -129,7 +130,7 @@ func (w *world) openBestEffort() (open []*desktop) {
 	return open
 }
 
-// Promise 6, with best-effort: what its host could close in time is closed.
+// Promise 6, with best-effort: every session that its host could close in time is closed.
 func (w *world) closedByForce(open []*desktop, calmFrom time.Time) {
 	for _, d := range open {
 		if d.machine.find(d.name) == d {
@@ -138,21 +139,21 @@ func (w *world) closedByForce(open []*desktop, calmFrom time.Time) {
 	}
 }
 
-// lateNews brings whatever is still on its way, however late it was to be.
-func (w *world) lateNews() {
+// deliverLate delivers everything that is still on its way, however late.
+func (w *world) deliverLate() {
 	for w.broken == nil && len(w.agenda) > 0 {
 		latest := slices.MaxFunc(w.agenda, func(a, b happening) int { return a.at.Compare(b.at) }).at
-		if latest.Sub(w.now()) < 6*time.Minute { // only schedules
+		if latest.Sub(w.now()) < 6*time.Minute { // the rest are schedules
 			break
 		}
 		w.until(func() bool { return false }, latest.Add(time.Second))
 	}
-	stalled := w.stalledUntil.Add(10 * time.Second) // whatever comes of it is seen by the inventories to come
+	stalled := w.stalledUntil.Add(10 * time.Second) // later inventories show its results
 	w.until(func() bool { return w.now().After(stalled) && len(w.queue) == 0 && !w.anyOpen() }, w.now().Add(w.setup.longestGiveUp+w.slack()))
 }
 
-// openOnWellHosts are the open deletions, by session, that have time enough to end
-// well from now on.
+// openOnWellHosts returns the open deletions, by session, that have enough time left to
+// end as DELETED.
 func (w *world) openOnWellHosts() map[string]string {
 	open := map[string]string{}
 	for _, r := range w.records() {
@@ -179,29 +180,28 @@ func (w *world) allWell() bool {
 	return !slices.ContainsFunc(w.machines, func(m *machine) bool { return !m.well() })
 }
 
-// untilSilent is how long it takes until a host has left two inventories unanswered
-// that count, and another is sent: every second may find nobody by its tag, and does
-// not count.
+// untilSilent is the time until a host has left two inventories that count unanswered and
+// another is sent: every second one may find no host by its tag and then does not count.
 func (w *world) untilSilent() time.Duration { return 6 * w.setup.inventoryEvery }
 
-// inventories runs until every host that can has answered one, and the others
-// are known to be silent, or gone.
+// inventories runs until every host that can answer has answered one, and the others are
+// recorded as silent or gone.
 func (w *world) inventories() {
 	w.lastLook = true
 	enough := w.now().Add(2*w.setup.inventoryEvery + time.Minute)
 	if !w.allWell() {
 		enough = w.now().Add(w.setup.silentAfter + w.untilSilent())
 	}
-	if w.tablesLost() { // a host that is not known is found by one of them
+	if w.tablesLost() { // an inventory finds a host that is unknown
 		enough = w.now().Add(w.setup.silentAfter + 5*w.setup.inventoryEvery)
 	}
-	seen := func() bool { return w.now().After(w.changedAt.Add(2*w.setup.inventoryEvery + time.Minute)) } // a late command may close one yet
+	seen := func() bool { return w.now().After(w.changedAt.Add(2*w.setup.inventoryEvery + time.Minute)) } // a late command may still close a session
 	w.until(func() bool { return w.now().After(enough) && seen() && len(w.queue) == 0 && !w.anyOpen() }, enough.Add(w.setup.longestGiveUp+w.slack()))
 }
 
-// Promise 9, re-cached: a session that still runs is listed, whoever removed its
-// record and however. And what is READY on a host that answers, runs.
-func (w *world) tableTellsTheTruth() {
+// Promise 9, re-cached: a session that still runs is listed, however its record was
+// removed. A session that is READY on a host that answers really runs.
+func (w *world) tableMatchesHosts() {
 	byHost := map[string]map[string]session.Session{}
 	for _, r := range w.records() {
 		s := r.Session()
@@ -228,7 +228,7 @@ func (w *world) tableTellsTheTruth() {
 		for _, d := range m.sessions {
 			s, listed := byHost[m.id][d.name]
 			if held := w.keptTag(m.id).Owner; held != "" && held != d.owner {
-				w.heldTellsTheTruth(d, s, listed)
+				w.ownedTableMatchesHosts(d, s, listed)
 				continue
 			}
 			if !listed || s.State != session.Ready || s.CreationTime != d.createdText {
@@ -238,9 +238,9 @@ func (w *world) tableTellsTheTruth() {
 	}
 }
 
-// oneIsTerminatedUnheard has a host fall silent, and then terminated without an
-// event; or, while it is silent, the Sessions table restored to a time before.
-func (w *world) oneIsTerminatedUnheard() {
+// terminateWithoutEvent makes a host silent and then terminates it without an event, or
+// restores the Sessions table to an earlier time while the host is silent.
+func (w *world) terminateWithoutEvent() {
 	m := oneOf(w.dice, w.machines)
 	if w.broken != nil || !w.dice.chance(6*percent) || !m.isEC2() || m.state != running || len(m.sessions) == 0 {
 		return
@@ -262,9 +262,9 @@ func (w *world) oneIsTerminatedUnheard() {
 	w.say(m.id, "FAULT: %s, and nobody tells", hostTerminates)
 }
 
-// Promise 9: what ran on a host that is gone ends, though nobody tells of it: EC2
-// is asked about silent hosts every six hours at least, and hosts that are not
-// known are asked about, too, once they have been silent.
+// Promise 9: sessions of a host that is gone end, although there was no event: cleanup
+// asks EC2 about silent hosts at least every six hours, and about unknown hosts once they
+// have been silent.
 func (w *world) goneHostsHaveNoSessions() {
 	onGone := func() session.Record {
 		for _, r := range w.records() {
@@ -287,13 +287,12 @@ func (w *world) goneHostsHaveNoSessions() {
 	}
 }
 
-// Promise 10, at least once and in any order: everything that was ever processed
-// arrives once more, and after the next runs of cleanup no record has changed. But
-// of a host that does not answer any more, so that no inventory sets right what
-// came out of order, it may only now be learnt that a session has ended; or one
-// is listed and ended again, whose record another host's has taken over since; or
-// what a loss has made the tables forget is done again; or a host's tag of its owner
-// is only now read, which has changed before.
+// Promise 10, at least once and in any order: every event that was processed arrives once
+// more, and after the next runs of cleanup no record has changed. The exceptions: a host
+// no longer answers, so no inventory corrects what came out of order, and the end of a
+// session is learnt only now; a session is listed and ended again whose record another
+// host has taken over since; something that a lost table forgot is done again; a host's
+// owner tag that changed earlier is read only now.
 func (w *world) sameEnd() {
 	if w.broken != nil {
 		return
@@ -308,7 +307,7 @@ func (w *world) sameEnd() {
 		tags[m.id] = w.keptTag(m.id).Owner
 	}
 	w.aside("settle", "everything is delivered once more")
-	again := slices.Clone(w.workedOff)
+	again := slices.Clone(w.everProcessed)
 	for len(again) > 0 {
 		i := w.dice.below(len(again))
 		w.enqueue(again[i], 0)
@@ -318,7 +317,7 @@ func (w *world) sameEnd() {
 		r.at = w.now()
 		w.shards[0].records = append(w.shards[0].records, r)
 	}
-	if len(w.workedOff)+len(w.streamed) > 0 {
+	if len(w.everProcessed)+len(w.streamed) > 0 {
 		w.seen.premises[10]++
 	}
 	enough := w.now().Add(time.Minute)
@@ -331,7 +330,7 @@ func (w *world) sameEnd() {
 		s := r.Session()
 		m := w.machine(s.HostID)
 		learnt := s.State == session.Deleted && m != nil && !m.well() && w.runs(s) == nil
-		// A host that never was there is found to be silent some time.
+		// A host that never existed is recorded as silent at some time.
 		learnt = learnt || m != nil && w.keptTag(m.id).Owner != tags[m.id]
 		learnt = learnt || m == nil && s.State == session.Unknown && before[id][session.AttrState] == string(session.Ready)
 		if old := before[id]; !learnt && !w.forgotten(m) && !maps.Equal(r, old) {
@@ -340,8 +339,8 @@ func (w *world) sameEnd() {
 	}
 }
 
-// daysLater has the table's time to live do its work.
-func (w *world) daysLater() {
+// expireRecords lets the table's time to live remove records.
+func (w *world) expireRecords() {
 	if w.broken != nil || !w.dice.chance(20*percent) {
 		return
 	}

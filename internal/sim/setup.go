@@ -7,9 +7,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A setup is what a seed's system is like: its settings, its size, and how
-// often what goes wrong. Seeds differ a lot, since a run in which everything
-// fails all the time never gets to where a single fault hurts.
+// A setup has the settings of a seed's system, its size, and the rate of each fault.
+// Seeds differ a lot: a run in which everything fails all the time never reaches the
+// states in which a single fault does harm.
 type setup struct {
 	forceMode                                                 session.ForceMode
 	endStopped                                                bool
@@ -20,21 +20,21 @@ type setup struct {
 	staleFor, dueStaleFor                                     time.Duration // how far behind an index may be; the index due
 	clientWeight, hostWeight, timeWeight, killWeight          int
 	longestGiveUp                                             time.Duration // of all that were set
-	read                                                      settings      // what the functions read of it
+	read                                                      settings      // the settings that the functions read
 	changeWeight                                              int           // of changes of settings
 	change                                                    int           // counts the changes
-	changesAll                                                bool          // not only how long deletions are tried, and the force mode
+	changesAll                                                bool          // not only the give-up time and the force mode
 	sessionsAHost, hostPage                                   int           // when the run begins, at most; records of a host in a page
 	sendRate, readRate                                        int           // calls a second; 0: any
 	maxSessions                                               int           // of one host in the table
 	flood                                                     bool          // some hosts flood
 	losses                                                    losses
 	untagged                                                  int                      // so many hosts in a hundred of a large fleet lose their tag
-	olderFor                                                  map[string]time.Duration // from the beginning: until then that function is older
+	olderFor                                                  map[string]time.Duration // from the run's beginning: so long that function is older
 	ruleEvery                                                 time.Duration            // how often a rule runs, if it does
 	grace                                                     time.Duration            // of deletions that ask for none of their own
 	graceEntries                                              int                      // so many entries in a million ask for something of grace periods
-	cancels                                                   int                      // so many of a hundred requests cancel deletions
+	cancels                                                   int                      // so many requests in a hundred cancel deletions
 	callTime                                                  time.Duration            // of a call that nothing slows down, at most
 }
 
@@ -116,7 +116,7 @@ func newSetup(d, other dice) setup {
 
 func (s *setup) large() bool { return s.hosts >= 50 }
 
-// widen draws what has come to the simulation later.
+// widen draws the settings that were added to the simulation later.
 func (s *setup) widen(d dice) {
 	s.changesAll = d.chance(50 * percent)
 	if d.chance(65 * percent) {

@@ -15,10 +15,10 @@ var (
 	seeds    = flag.Int("sim.seeds", seedsFromEnv(), "how many seeds TestSeeds runs; 0 is until it is interrupted")
 	from     = flag.Uint64("sim.from", 1, "the first of them")
 	only     = flag.String("sim.seed", "", "the only seed to run, with its transcript")
-	progress = flag.Bool("sim.progress", false, "say every ten seconds how far it is, and at the end what was seen")
+	progress = flag.Bool("sim.progress", false, "print the progress every ten seconds, and at the end what was seen")
 )
 
-// seedsFromEnv: SIM_SEEDS, or as many as take well under a minute.
+// seedsFromEnv returns SIM_SEEDS, or a number that takes well under a minute.
 func seedsFromEnv() int {
 	if n, err := strconv.Atoi(os.Getenv("SIM_SEEDS")); err == nil {
 		return n
@@ -26,10 +26,10 @@ func seedsFromEnv() int {
 	return usualSeeds
 }
 
-// enough is how many seeds see everything that there is to see.
+// enough is a number of seeds in which everything is seen that is counted.
 const enough = 3000
 
-// TestSeeds runs many seeds, or one. A broken promise is the line that begins
+// TestSeeds runs many seeds, or one. A broken promise is printed in a line that begins
 // with its number.
 func TestSeeds(t *testing.T) {
 	if *only != "" {

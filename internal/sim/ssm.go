@@ -18,8 +18,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// systemsManagerOf is Systems Manager as an invocation's SDK has it: what the
-// SDK does of its own accord, to try a call again, is part of it.
+// systemsManagerOf is Systems Manager as an invocation uses it, including the SDK's own
+// retries.
 type systemsManagerOf tableOf
 
 const (
@@ -28,11 +28,11 @@ const (
 	inventoryDocument = "InventoryDocument"
 	idleDocument      = "IdleDocument"
 	fleetTag          = "default" // as FleetTagValue is
-	maxTries          = 3         // as awsenv.Config has it
+	maxTries          = 3         // as in awsenv.Config
 )
 
-// SendCommand is tried as the SDK tries it: the Retryer sees each try, and says
-// whether there is another.
+// SendCommand is tried as the SDK tries it: the Retryer sees each try and decides whether
+// there is another.
 func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandInput, options ...func(*ssm.Options)) (out *ssm.SendCommandOutput, err error) {
 	s.w.counts(&s.inv.calls.sends)
 	s.w.noticeTried(s.inv, in)
@@ -43,7 +43,7 @@ func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandIn
 	tries := 0
 	land := func() bool {
 		if tries++; tries > 1 && len(in.InstanceIds) > 0 && !s.w.calm && s.w.dice.chance(10*percent) {
-			// A host that goes between two tries: the first may have been taken.
+			// A host disappears between two tries: the first may have been accepted.
 			if m := s.w.machine(oneOf(s.w.dice, in.InstanceIds)); m != nil && !m.offline {
 				s.w.ill(m, hostDisconnects, func() { m.offline = true }, false)
 			}
@@ -64,7 +64,7 @@ func (s systemsManagerOf) SendCommand(ctx context.Context, in *ssm.SendCommandIn
 	key := "send " + aws.ToString(in.DocumentName) + " " + strings.Join(in.InstanceIds, ",") + strings.Join(in.Parameters["sessions"], "")
 	s.w.park(s.inv, ctx, key, land, func() {
 		if cmd, err := s.w.takeCommand(s.inv, in); err == nil {
-			s.w.say(s.inv, "its command %s is on its way all the same", cmd.id)
+			s.w.say(s.inv, "its command %s is on its way nevertheless", cmd.id)
 		}
 	})
 	return out, err
@@ -110,8 +110,7 @@ func (w *world) trySend(inv *invocation, ctx context.Context, in *ssm.SendComman
 	return cmd, nil
 }
 
-// noAnswer is what the SDK makes of a server that fails, or of a connection that
-// breaks.
+// noAnswer returns the SDK's error for a server that fails, or a connection that breaks.
 func (w *world) noAnswer() error {
 	if w.dice.chance(50 * percent) {
 		return answer(http.StatusInternalServerError, &smithy.GenericAPIError{Code: "InternalServerError", Fault: smithy.FaultServer})
@@ -125,8 +124,8 @@ func answer(status int, err error) error {
 	}}
 }
 
-// takeCommand is what Systems Manager does with the call when it arrives: one
-// host that it will not command fails the call for all.
+// takeCommand is what Systems Manager does with a call: one host that it refuses fails
+// the call for all.
 func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command, error) {
 	if declared, is := w.declared[aws.ToString(in.DocumentName)]; is {
 		if _, err := declared.Values(in.Parameters); err != nil {
@@ -160,7 +159,7 @@ func (w *world) takeCommand(inv *invocation, in *ssm.SendCommandInput) (*command
 	return cmd, nil
 }
 
-// receivers are the hosts that the command goes to. The policy is asked first.
+// receivers returns the hosts that get the command. The policy is checked first.
 func (w *world) receivers(in *ssm.SendCommandInput) (to []*machine, err error) {
 	document, known := w.documents[aws.ToString(in.DocumentName)]
 	switch {
@@ -186,7 +185,7 @@ func (w *world) receivers(in *ssm.SendCommandInput) (to []*machine, err error) {
 		}
 		to = append(to, m)
 	}
-	if len(in.Targets) > 0 { // where there is none, the command ends as a whole
+	if len(in.Targets) > 0 { // without any host the command ends as a whole
 		for _, m := range w.machines {
 			if m.tagged && m.known() && document.isFor(m.platform) {
 				to = append(to, m)

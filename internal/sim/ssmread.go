@@ -49,8 +49,8 @@ func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.Li
 	return out, err
 }
 
-// plugins are the document's steps. Of the one for another platform the agent
-// says that it was skipped.
+// plugins returns the document's steps. The agent reports a step for another platform as
+// skipped.
 func (w *world) plugins(inv *invocation, on *onHost) (plugins []types.CommandPlugin) {
 	for _, step := range w.documents[on.command.document].steps {
 		plugin := types.CommandPlugin{
@@ -101,8 +101,8 @@ func (s systemsManagerOf) GetCommandInvocation(ctx context.Context, in *ssm.GetC
 	return out, err
 }
 
-// invocation is one step of a command on one host. Without a name it is the only
-// one.
+// invocation returns one step of a command on one host. Without a name it is the only
+// step.
 func (w *world) invocation(inv *invocation, on *onHost, in *ssm.GetCommandInvocationInput) (*ssm.GetCommandInvocationOutput, error) {
 	plugins := w.plugins(inv, on)
 	n := slices.IndexFunc(plugins, func(p types.CommandPlugin) bool { return in.PluginName != nil && *p.Name == *in.PluginName })
@@ -164,7 +164,7 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 		if refusal == nil {
 			out.InstanceInformationList, out.NextToken, refusal = page(nodes, in.NextToken, in.MaxResults, 10, 5, 50)
 			if aws.ToString(out.NextToken) == "300" && s.inv.request != nil {
-				s.w.seen.deeds[nodesUnlisted]++
+				s.w.seen.effects[nodesUnlisted]++
 			}
 		}
 	})
@@ -174,7 +174,7 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 	return out, err
 }
 
-// page is one page of a list.
+// page returns one page of a list.
 func page[T any](all []T, token *string, size *int32, standard, least, most int32) ([]T, *string, error) {
 	count := standard
 	if size != nil {

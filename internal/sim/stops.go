@@ -7,15 +7,14 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// newsAge is how old the newest inventory of a host may be that is stopped
-// because of it.
+// newsAge is the greatest age of the inventory because of which a host is stopped.
 const newsAge = 90 * time.Second
 
-// A noted answer is one of an inventory, as host-events has it recorded.
+// A noted answer is an answer to an inventory, as host-events has recorded it.
 type noted struct {
 	sentAt, at time.Time // of the inventory; and when it was recorded
 	empty      bool
-	readAt     time.Time // as it says itself
+	readAt     time.Time // as the answer says
 	fresh      bool      // no newer one was recorded before
 }
 
@@ -23,13 +22,13 @@ func (w *world) note(a session.HostAnswer) {
 	w.model.noted[a.HostID] = append(w.model.noted[a.HostID], noted{sentAt: a.SentAt, readAt: a.At, at: w.now(), empty: a.Complete && a.Sessions == 0})
 }
 
-// Promise 5, only what was asked: a host is stopped only where it is tagged for
-// it, where it has had a session since it was started, where it has said in whole
-// inventories from the grace time ago until just now that nothing runs, and where
-// the table has nothing on it. What was known when the run began counts.
+// Promise 5, only what was asked: a host is stopped only if it is tagged for it, has had
+// a session since its start, has reported in complete inventories during the whole grace
+// time that nothing runs, and has no session in the table. What was known when the run
+// began counts.
 func (w *world) stopsHost(inv *invocation, m *machine) {
 	w.seen.premises[5]++
-	w.seen.deeds[hostStopped]++
+	w.seen.effects[hostStopped]++
 	now, grace := w.now(), inv.setup.stopEmpty
 	switch {
 	case grace == 0:
@@ -51,9 +50,8 @@ func (w *world) stopsHost(inv *invocation, m *machine) {
 	}
 }
 
-// emptyHostsAreStopped has everybody log out where hosts are stopped when they
-// are empty. Those on which nothing runs are then stopped, if nothing speaks
-// against it.
+// emptyHostsAreStopped logs everybody out on hosts that are stopped when they are empty.
+// Those on which nothing runs are then stopped, unless a condition forbids it.
 func (w *world) emptyHostsAreStopped() {
 	if w.setup.stopEmpty == 0 || w.broken != nil || !w.dice.chance(30*percent) {
 		return
@@ -113,9 +111,9 @@ func (w *world) saidEmpty(m *machine, from, until time.Time) bool {
 	})
 }
 
-// hasBeenEmpty tells whether the host has said, since it was started, that
-// something runs, and after that and no later than until that nothing does; and
-// nothing else was recorded of it, before known, since then.
+// hasBeenEmpty tells whether the host has reported since its start that something runs,
+// and then, no later than until, that nothing runs; and nothing else was recorded of it
+// between that report and known.
 func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 	used := false
 	for _, on := range w.inventoriesOf(m) {
@@ -131,8 +129,8 @@ func (w *world) hasBeenEmpty(m *machine, until, known time.Time) bool {
 	return false
 }
 
-// livesOn is a record of a session that lives on the host, or of a deletion of one
-// that is open, that every index has shown from that time on.
+// livesOn returns a record of a session that lives on the host, or of an open deletion
+// there, that every index has shown from that time on.
 func (w *world) livesOn(hostID string, from time.Time) session.Record {
 	for r := range w.livingOn(hostID) {
 		if w.shownSince(recordID(r), from) {

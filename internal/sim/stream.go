@@ -18,8 +18,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// A shard is a part of the table's stream, in order, as far as the function
-// behind it has not come yet. Only what passes the template's filter is there.
+// A shard has the records of one part of the table's stream, in order, that its function
+// has not processed yet. It has only records that pass the template's filter.
 type shard struct {
 	records []streamRecord
 	busy    bool
@@ -33,7 +33,7 @@ type streamRecord struct {
 	at    time.Time
 }
 
-// stream shows a change to the stream.
+// stream adds a change to the stream.
 func (w *world) stream(id string, c memtable.Change) {
 	h := fnv.New32a()
 	h.Write([]byte(id))
@@ -53,24 +53,24 @@ func (w *world) stream(id string, c memtable.Change) {
 
 const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Sessions/stream/1"
 
-// A filter is what the template lets through of the stream to one function.
+// A filter is the template's filter of the stream for one function.
 type filter struct {
 	source template.StreamSource
 	attrs  []string        // that it names
-	values map[string]bool // those of which it asks for more than whether they are there
+	values map[string]bool // those whose values it compares
 
 	mu    sync.Mutex
 	known map[string]bool
 }
 
-// passes tells whether the filter lets a change through. The answer is kept for
-// all changes that are alike in what the filter names.
+// passes tells whether a change passes the filter. The answer is cached for all changes
+// that are equal in the attributes that the filter names.
 func (f *filter) passes(c memtable.Change) bool {
 	var kind strings.Builder
 	kind.WriteString(c.EventName)
 	for _, attr := range f.attrs {
 		was, is := c.Old[attr], c.New[attr]
-		if !f.values[attr] { // most have a value of their own, and the answers are kept
+		if !f.values[attr] { // most values differ, and would make a cache entry each
 			was, is = was != nil, is != nil
 		}
 		fmt.Fprintf(&kind, "|%v|%v", was, is)
@@ -129,9 +129,9 @@ func image(r session.Record) map[string]events.DynamoDBAttributeValue {
 	return image
 }
 
-// pollShard hands the first records of a shard to session-stream, and deals with
-// its answer as Lambda does: it goes on behind what was handled, splits a batch
-// that failed, tries again, and in the end drops what cannot be handled.
+// pollShard gives the first records of a shard to session-stream, and treats its answer
+// as Lambda does: it continues after the processed records, splits a batch that failed,
+// tries again, and in the end drops records that cannot be processed.
 func (w *world) pollShard(s *shard) {
 	source := deployment().stream
 	for len(s.records) > 0 && (w.now().Sub(s.records[0].at) > source.MaxRecordAge || s.retries > source.MaxRetries || w.meets(streamDropped)) {

@@ -12,8 +12,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// tableOf is the Sessions table as one invocation has it: writes of a call land
-// one by one, in any order except for those of one record, and others' in between.
+// tableOf is the Sessions table as one invocation uses it: the writes of a call land one
+// by one, those of one record in order, and others' writes land between them.
 type tableOf struct {
 	w   *world
 	inv *invocation
@@ -63,7 +63,7 @@ func (t tableOf) Write(ctx context.Context, writes []session.Write) []session.Re
 	return results
 }
 
-// landWrite is what becomes of one write, as package dynamo would tell it.
+// landWrite returns the result of one write, as package dynamo would.
 func (w *world) landWrite(inv *invocation, ctx context.Context, write session.Write) session.Result {
 	fails := func(f fault, kind error) session.Result {
 		inv.faulty = true
@@ -121,12 +121,12 @@ func (w *world) landLater(inv *invocation, write session.Write) {
 	}})
 }
 
-// latest is how long after its caller has given up on it a write may land: most land
-// soon, and some only when others have read and written the record many times.
+// latest is how long after the end of its caller's wait a write may land: most land soon,
+// and some only after others have read and written the record many times.
 var latest = []time.Duration{2 * time.Second, 2 * time.Second, 70 * time.Second}
 
-// write1 has a write land, and looks at what it changed. An older function reads in its
-// answer what it knows.
+// write1 makes a write land, and checks what it changed. An older function sees in the
+// answer only what it knows.
 func (w *world) write1(inv *invocation, write session.Write) session.Result {
 	res := w.table.Write(context.Background(), []session.Write{write})[0]
 	w.look(inv)
@@ -142,7 +142,7 @@ func (w *world) look(inv *invocation) {
 	}
 }
 
-// describeWrite says what a write sets, if the transcript asks.
+// describeWrite formats what a write sets, if there is a transcript.
 func describeWrite(write session.Write) lazyWrite { return lazyWrite{write} }
 
 type lazyWrite struct{ session.Write }
@@ -164,18 +164,18 @@ func (l lazyWrite) String() string {
 	return kind + " " + l.SessionID + " " + strings.Join(what, " ")
 }
 
-// indexOf is the table's indexes as an invocation has them. They may show a
-// record as it was a moment ago.
+// indexOf is the table's indexes as an invocation uses them. They may show a record as it
+// was a moment ago.
 type indexOf tableOf
 
-// A version is what a record was until then; nil: there was none.
+// A version is a record as it was until some time; nil: there was none.
 type version struct {
 	old   session.Record
 	until time.Time
 }
 
-// shown is all records as an index shows them now, each with the host that it is
-// listed under. Those that it does not show are nil.
+// shown returns all records as an index shows them now, each with the host under which it
+// is listed. Records that it does not show are nil.
 func (w *world) shown(inv *invocation, behind time.Duration) (all []session.Record, liveHosts []string) {
 	all, liveHosts = w.records(), w.all.liveHosts
 	own := false
@@ -237,9 +237,9 @@ func (x indexOf) Open(ctx context.Context, shard string, limit int) ([]session.R
 	return x.leased(ctx, "query by-lease, open, "+shard, shard, "~", limit) // sorts behind every time
 }
 
-// leased reads the index due. Where it is minutes behind, times are not promised: a
-// deletion is tried again, and given up, when it shows. It may also show what
-// has long moved on, of which no write lands then.
+// leased reads the index due. If it is minutes behind, no times are promised: a deletion
+// is tried again, and given up, when the index shows it. It may also show outdated
+// records, for which no write lands.
 func (x indexOf) leased(ctx context.Context, what, shard, until string, limit int) ([]session.Record, error) {
 	if !x.inv.knows(shard) {
 		return nil, nil
@@ -281,7 +281,7 @@ func (x indexOf) OnHost(ctx context.Context, hostID, after string, limit int) (_
 }
 
 func (x indexOf) HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error) {
-	if x.inv.older { // nobody walked over hosts
+	if x.inv.older { // the version before did not walk over hosts
 		return nil, nil
 	}
 	_, err = x.query(ctx, "scan by-live-host after "+hostID, session.AttrLiveHostID, "", x.w.setup.staleFor, func(_ session.Record, liveHost string) bool {

@@ -15,7 +15,7 @@ func (w *world) say(who any, format string, args ...any) {
 	}
 }
 
-// aside is a line that is no event.
+// aside adds a line that does not count as an event.
 func (w *world) aside(who any, format string, args ...any) {
 	if w.transcript != nil {
 		w.write(who, fmt.Sprintf(format, args...))
@@ -28,5 +28,5 @@ func (w *world) write(who any, what string) {
 		int(since.Hours()), int(since.Minutes())%60, (since % time.Minute).Seconds(), who, what)
 }
 
-// A transcript is the lines so far; nil is none.
+// A transcript has the lines so far; nil: no transcript.
 type transcript = strings.Builder

@@ -14,18 +14,18 @@ import (
 // A world is one run.
 type world struct {
 	dice         dice
-	other        dice  // for what has come to the simulation later
-	ruleDice     dice  // for rules, which came later still
-	tagDice      dice  // for tags of owners, which came after those
-	momentDice   dice  // for what takes less than a millisecond, which came last
-	setup        setup // as it is set now
+	other        dice  // for what was added to the simulation later
+	ruleDice     dice  // for rules, which were added after that
+	tagDice      dice  // for owner tags, which were added after rules
+	momentDice   dice  // for times below a millisecond, which were added last
+	setup        setup // the current settings
 	firstSetup   setup
-	setups       map[string]setup // of functions that have got other settings since
+	setups       map[string]setup // of functions whose settings have changed since
 	plans        map[string]int   // by task: how often it was planned
 	bound        formerBound
 	transcript   *transcript // nil: none
 	began        time.Time
-	calm         bool // nothing goes wrong any more
+	calm         bool // no more faults
 	calmFrom     time.Time
 	stalledUntil time.Time      // the latest that a stalled agent carries out a command
 	lastLook     bool           // the inventories that are compared with the hosts
@@ -45,18 +45,18 @@ type world struct {
 	commands         []*command
 	inventoriesSent  []time.Time // as cleanup has them recorded; one in parts may have no command
 	documents        map[string]document
-	declared         map[string]template.Document // what of them the template says
+	declared         map[string]template.Document // their declarations in the template
 	sends, reads     rate
 	endBroadcasts    string        // how commands by tag end as a whole, if they do
 	hiddenFor        time.Duration // how long after SendCommand an invocation cannot be read
 	agenda           []happening
-	late             []happening // writes whose callers have given up on them
+	late             []happening // writes whose callers no longer wait for them
 	happened         int
-	outage           map[fault]bool // what always happens, from then till then
+	outage           map[fault]bool // faults that always happen between outFrom and outTill
 	outFrom, outTill time.Time
 	hourBegins       time.Time
 	queue            []*message
-	workedOff        []string // every event that was
+	everProcessed    []string // every event that was processed
 	shards           [2]shard
 	pipe             [2]pipeShard
 	streamed         []streamRecord // everything that the stream ever showed
@@ -81,7 +81,7 @@ type Broken struct {
 	Why     string
 }
 
-// An Outcome is what came of a run.
+// An Outcome is the result of a run.
 type Outcome struct {
 	Seed     uint64
 	Broken   *Broken // nil: all promises held
@@ -93,7 +93,7 @@ type Outcome struct {
 	Transcript string
 }
 
-// Run is the run of that seed.
+// Run runs a seed.
 func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 	out := Outcome{Seed: seed}
 	synctest.Test(t, func(*testing.T) {
@@ -119,7 +119,7 @@ func newWorld(seed uint64) *world {
 		table: memtable.New(), hostTable: memtable.NewHosts(), changes: map[string]int{},
 	}
 	w.feed = w.table.Feed()
-	time.Sleep(time.Duration(w.momentDice.below(int(time.Millisecond)))) // no clock stands at a whole millisecond
+	time.Sleep(time.Duration(w.momentDice.below(int(time.Millisecond)))) // no clock shows whole milliseconds
 	w.began = w.now()
 	w.documents, w.declared = w.ourDocuments(), deployment().documents
 	w.setup = newSetup(w.dice, w.other)
@@ -132,7 +132,8 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-// now is the time to the millisecond, as the table keeps it; clock is the functions' own.
+// now returns the time in whole milliseconds, as the table stores it; clock is the
+// functions' clock.
 func (w *world) now() time.Time { return w.clock().Truncate(time.Millisecond) }
 
 func (w *world) clock() time.Time { return time.Now().UTC() }
@@ -145,8 +146,8 @@ func (w *world) breaks(promise int, format string, args ...any) {
 	}
 }
 
-// run is the whole story: things go on and go wrong, then nothing goes wrong
-// any more, and then everything must have come to its end.
+// run carries out a run: steps with faults, then none; then everything must have come to
+// its end.
 func (w *world) run() {
 	defer w.stop()
 	w.aside("setup", "%s, give up after %s, inventory every %s, idle %s, stopped hosts end their sessions: %t",
@@ -171,7 +172,7 @@ func (w *world) run() {
 	}
 }
 
-// stop ends what still runs, since a bubble must not be left with goroutines.
+// stop ends the functions that still run: a synctest bubble must end without goroutines.
 func (w *world) stop() {
 	synctest.Wait()
 	for _, inv := range w.running {
