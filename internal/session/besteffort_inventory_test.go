@@ -6,7 +6,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Meanwhile no inventory lists it again; then one does, if it still runs.
+// While the host has to close it, no inventory lists the session again; after that one
+// does, if it still runs.
 func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 	s1 := found("s1", alice)
 	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
@@ -61,8 +62,8 @@ func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
 	}
 }
 
-// An inventory that was sent before the host closed the session, and read after,
-// says nothing of the session.
+// An inventory that was sent before the host closed the session, and read after, does not
+// list it again.
 func TestOlderInventoryAfterTheHostHasClosedIt(t *testing.T) {
 	for name, end := range map[string]func(u *upkeep){
 		"closed by its host": func(u *upkeep) { u.report(at(25), closed(hostA, "r1", "s1")) },

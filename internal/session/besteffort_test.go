@@ -10,8 +10,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The records of a session that was removed by force, and that its host is to
-// close all the same.
+// The records of a session that was removed by force, and that its host still has to
+// close.
 var (
 	toCloseRecord = with(forcedRecord, "CloseUntil", "2026-11-23T20:01:02.123Z")
 
@@ -57,13 +57,13 @@ func TestBestEffort(t *testing.T) {
 func TestClosedBeforeItIsDeleted(t *testing.T) {
 	w := newWorld(t, toCloseRecord)
 	w.report(at(10), closed(hostA, "r1", "s1"))
-	w.finish(at(20), toCloseRecord) // as it was: there is a newer one
+	w.finish(at(20), toCloseRecord) // an outdated stream record
 	w.has("s1", "State", "DELETING", "CloseUntil", nil, "Confirmation", "forced")
 	w.finish(at(20), w.table.Get("s1"))
 	w.is("s1", with(closedRecord, "DeletedAt", session.FormatTime(at(20)), "ExpiresAt", at(20).Add(session.KeepDeleted).Unix()))
 }
 
-// It ends between the two writes of a report.
+// The record ends between the two writes of a report.
 func TestClosedWhileItIsDeleted(t *testing.T) {
 	w := newWorld(t, toCloseRecord)
 	w.table.before = func(n int, _ session.Write) {
@@ -92,8 +92,8 @@ func TestForceTakesOverAnOpenDeletionAndClosesIt(t *testing.T) {
 	}
 }
 
-// Whatever becomes of the command, the session is removed; what goes wrong is
-// told in its record.
+// The session is removed whether or not its host can be commanded; its record says what
+// failed.
 func TestBestEffortOnAHostThatCannotBeAsked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		how  func(*world)
@@ -157,7 +157,8 @@ func TestWhatHostsSayOfWhatWasRemovedByForce(t *testing.T) {
 	}
 }
 
-// The news that a host did not answer concerns what was removed by force, too.
+// The report that a host did not answer applies to sessions that were removed by force,
+// too.
 func TestUnansweredCloseOfWhatWasRemovedByForce(t *testing.T) {
 	u := newUpkeep(t, closingRecord)
 	c := session.Confirmer{Table: u.table, Index: u, Now: u.clock, Log: u.logger()}
@@ -169,8 +170,8 @@ func TestUnansweredCloseOfWhatWasRemovedByForce(t *testing.T) {
 	u.is("s1", with(closingRecord, "StateReason", "Removed by force. It is silent.", "AttemptFailedAt", session.FormatTime(at(30))))
 }
 
-// The process was killed before the command, or the host cannot be reached: the
-// close is tried until it answers, or the time to give up.
+// The process was killed before the command, or the host cannot be reached: the close is
+// tried until the host answers or the give-up time.
 func TestClosingIsTriedUntilTheEnd(t *testing.T) {
 	for name, from := range map[string]session.Record{"ended": closingRecord, "not even ended": toCloseRecord} {
 		t.Run(name, func(t *testing.T) {
@@ -211,8 +212,8 @@ func TestReasonOfAClosingThatIsGivenUp(t *testing.T) {
 	}
 }
 
-// Cleanup shows an unfinished one to the stream with every attempt, and asks EC2
-// about its host.
+// With every attempt cleanup shows an unfinished record to the stream, and asks EC2 about
+// its host.
 func TestClosingOnAHostThatIsGone(t *testing.T) {
 	for name, from := range map[string]session.Record{"ended": aMinuteOld(closingRecord), "not even ended": aMinuteOld(toCloseRecord)} {
 		for _, status := range []session.HostStatus{session.Stopped, session.Terminated} {
@@ -231,7 +232,7 @@ func TestClosingOnAHostThatIsGone(t *testing.T) {
 	u.is("s1", closingRecord)
 }
 
-// A user who asks again, in whatever way, is told the truth of the record.
+// A repeated request of any kind is answered by what the record says.
 func TestDeletedAgainWhileItIsBeingClosed(t *testing.T) {
 	for _, e := range []session.Entry{entry("s1", alice), forced("s1", alice), forced("s1", mallory)} {
 		w := newWorld(t, closingRecord)
@@ -246,8 +247,8 @@ func TestDeletedAgainWhileItIsBeingClosed(t *testing.T) {
 	}
 }
 
-// The answer to a best-effort mark is lost, the stream ends the record, and only
-// then is it written once more.
+// The answer to a best-effort mark is lost, the stream ends the record, and then the mark
+// is written once more.
 func TestLostBestEffortMarkThatEndedMeanwhile(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
@@ -261,7 +262,7 @@ func TestLostBestEffortMarkThatEndedMeanwhile(t *testing.T) {
 	w.is("s1", closingRecord)
 }
 
-// What could not be recorded of a session removed by force comes again.
+// A report on a session removed by force that could not be recorded is repeated.
 func TestReportsAfterForceComeAgain(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		for _, what := range []fault{refused, lostBefore, lostAfter} {

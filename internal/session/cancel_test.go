@@ -56,8 +56,8 @@ func TestCancelGivesTheStateBack(t *testing.T) {
 	}
 }
 
-// A write that lands late is followed by its own notice: one that seems newer would take
-// away what users are told of a deletion that begins in between.
+// The notice of a write that lands late has that write's order: a newer order would
+// remove the message of a deletion that begins in between.
 func TestCancelWhoseFirstWriteLandsLateIsToldInItsOrder(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		w := newWorld(t, waitingRecord)
@@ -145,7 +145,7 @@ func TestDryCancelChangesNothing(t *testing.T) {
 	w.told()
 }
 
-// A cancel that finds no deletion is one of whatever was asked for before.
+// A cancel that finds no deletion cancels all earlier requests.
 func TestNoWriteFromBeforeACancelLands(t *testing.T) {
 	const since = "The deletion was cancelled after this request began. Nothing was changed."
 	for name, tc := range map[string]struct {
@@ -182,7 +182,7 @@ func TestMarkThatLandsAfterTheCancel(t *testing.T) {
 	after := w.table.Get("s1")
 	w.table.Table.Write(t.Context(), []session.Write{late})
 	w.is("s1", after)
-	// Listed again, it is still known.
+	// The cancel is kept when the session is listed again.
 	u := newUpkeep(t, seen(after))
 	u.take(inventory(hostA, at(60), session.Found{NameOnHost: "s1", Owner: alice, Type: "virtual", CreationTime: "2026-11-23T19:01:10Z"}))
 	u.has("s1", "CreationTime", "2026-11-23T19:01:10Z", "CancelledAt", session.FormatTime(at(5)))
@@ -220,8 +220,8 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// Before a cancel whose answer was lost reads the record again, another request has begun a new deletion. By purge the
-// session goes on, and nobody else tells its users.
+// Before a cancel whose answer was lost reads the record again, another request has begun a new deletion. With purge
+// the session continues, and nobody else notifies its users.
 func TestCancelWhoseAnswerIsLostBeforeANewDeletionIsTold(t *testing.T) {
 	for name, tc := range map[string]struct {
 		newer []any
@@ -248,7 +248,7 @@ func TestCancelWhoseAnswerIsLostBeforeANewDeletionIsTold(t *testing.T) {
 	}
 }
 
-// A laterReader has something happen before each read.
+// A laterReader calls a function before each read.
 type laterReader struct {
 	session.Getter
 	before func()
@@ -259,8 +259,8 @@ func (r laterReader) Get(ctx context.Context, ids []string) ([]session.Record, e
 	return r.Getter.Get(ctx, ids)
 }
 
-// An earlier time whose answer was lost may have told users what a cancel took back: nobody
-// says that nothing was changed.
+// An earlier time whose answer was lost may have been announced to users before a cancel:
+// the answer does not say that nothing was changed.
 func TestEarlierTimeBeforeACancelIsNotCertain(t *testing.T) {
 	w := newWorld(t, waitingRecord)
 	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{2: lostAfter}[n] }
@@ -275,7 +275,7 @@ func TestEarlierTimeBeforeACancelIsNotCertain(t *testing.T) {
 	w.has("s1", "State", "READY", "CancelledBy", "c1")
 }
 
-// Of a claim and a cancel that have read the same record one lands.
+// If a claim and a cancel have read the same record, only one of them lands.
 func TestCancelAgainstTheFirstAttempt(t *testing.T) {
 	u := newUpkeep(t, waitingRecord)
 	u.table.before = func(n int, _ session.Write) {

@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// many are deletions, each due a second before the one made before it.
+// many returns deletions, each due a second before the previous one.
 func many(n int) (records []session.Record) {
 	for i := range n {
 		req := request("r1", at(float64(-i)))
@@ -92,8 +92,8 @@ func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {
 	u.is("s-0003", records[3])
 }
 
-// Promise 11: what is not looked at because of others is told of. An index that is
-// behind shows handled deletions as due, too.
+// Promise 11: deletions that a run does not reach are reported. An index that is behind
+// shows handled deletions as due, too.
 func TestDeletionsBehindSuchThatStayDueAreToldOf(t *testing.T) {
 	for fail, want := range map[bool]bool{true: true, false: false} {
 		u := newUpkeep(t, many(1200)...)

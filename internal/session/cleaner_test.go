@@ -24,7 +24,7 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 	u.is("s1", with(failedRecord, "AttemptId", "a1", "Attempts", int64(2), "AttemptedAt", session.FormatTime(at(120)),
 		"NextAttemptAt", session.FormatTime(next), "AttemptFailedAt", nil))
 	u.sent("a1: s1")
-	// As the request was meant, not as late as the attempt.
+	// The bounds are those of the request, not of the attempt.
 	sent := u.hosts.sent[0]
 	want := session.Closing{
 		Incarnation: session.Incarnation{SessionID: "s1", NameOnHost: "s1", HostID: hostA, CreationTime: "2026-11-23T08:30:00.262883Z", CreatedUntil: at(session.CreationTolerance.Seconds())},
@@ -35,7 +35,7 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Whoever looks at the record while it is tried learns how it goes.
+// The record of a deletion that is being tried says how its attempts ended.
 func TestAttemptWithoutAnAnswerIsTold(t *testing.T) {
 	for name, tc := range map[string]struct {
 		from   session.Record
@@ -81,7 +81,7 @@ func TestOneOfTwoClaimersWins(t *testing.T) {
 			u.table.before = func(int, session.Write) {
 				u.table.before = nil
 				other.clean(at(tc.when))
-				shown = append(shown, u.table.Get("s1")) // not to be seen by the first
+				shown = append(shown, u.table.Get("s1")) // the first run does not see this
 			}
 			u.clean(at(tc.when))
 			if n := len(u.hosts.sent) + len(other.hosts.sent); n != tc.sent || len(u.hosts.sent) > 0 {
@@ -92,7 +92,7 @@ func TestOneOfTwoClaimersWins(t *testing.T) {
 	}
 }
 
-// A claim that landed, and whose second try met it: it is ours all the same.
+// A claim landed, and its second try found it: the run recognises its own claim.
 func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
 	u := newUpkeep(t, markedRecord)
 	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }
@@ -101,7 +101,8 @@ func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
 	u.has("s1", "AttemptId", "a1", "Attempts", int64(2))
 }
 
-// A claim of which nothing is known is left to its lease, or to the old one.
+// After an unclear claim the new lease, or the old one, decides when the deletion is
+// tried again.
 func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
 		u := newUpkeep(t, markedRecord)
@@ -133,8 +134,8 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 	}
 }
 
-// An attempt that its host says has failed is followed by another soon, but not
-// in a hot loop; one that it did not answer waits for its lease's end.
+// After an attempt that the host reports as failed the next one follows soon, but not in
+// a hot loop; after one without an answer it waits for the end of the lease.
 func TestNextAttemptAfterAFailure(t *testing.T) {
 	leased := func(attempts int64, seconds float64) session.Record {
 		return with(markedRecord, "Attempts", attempts, "NextAttemptAt", session.FormatTime(at(seconds)))
@@ -192,8 +193,8 @@ func TestNoLeaseGoesBeyondTheEnd(t *testing.T) {
 	}
 }
 
-// Promise 8: each deletion of an attempt has its own end, of a run of cleanup and of
-// a request.
+// Promise 8: each deletion of an attempt has its own end, in a run of cleanup and in a
+// request.
 func TestEachDeletionOfAnAttemptHasItsEnd(t *testing.T) {
 	of := func(id string, minutes float64) session.Record {
 		return with(failedRecord, "SessionId", id, "TryUntil", session.FormatTime(at(120+minutes*60)))
@@ -219,14 +220,15 @@ func TestEachDeletionOfAnAttemptHasItsEnd(t *testing.T) {
 	ends(w.hosts.sent, "half 31m0s", "new 1h0m0s", "old 2m0s")
 }
 
-// An older broker's mark leaves the TryUntil of the deletion before it.
+// An older broker's mark does not remove the TryUntil of the deletion before it.
 func TestTimeToTryOfTheDeletionBeforeDoesNotCount(t *testing.T) {
 	u := newUpkeep(t, with(markedRecord, "TryUntil", session.FormatTime(t0.Add(-time.Minute))))
 	u.clean(at(120))
 	u.has("s1", "State", "DELETING", "AttemptId", "a1")
 }
 
-// A host that was fixed after 40 seconds is asked again, however short the time.
+// A host that was fixed after 40 seconds gets another command, even if the give-up time
+// is short.
 func TestHostMendedShortlyBeforeTheEndIsAsked(t *testing.T) {
 	for _, minutes := range []float64{3, 4, 5, 10} {
 		u := newUpkeep(t, listedRecord)
@@ -293,8 +295,8 @@ func TestRunFailsIfTheIndexDoes(t *testing.T) {
 	}
 }
 
-// No rule leaves a lease on a record that has ended; one that somebody put there
-// is not due for ever.
+// No rule leaves a lease on a record that has ended; if one is there anyway, cleanup
+// removes it.
 func TestLeaseOfWhatHasEndedIsDropped(t *testing.T) {
 	for name, r := range map[string]session.Record{
 		"READY": seen(listedRecord), "UNKNOWN": givenUpRecord,

@@ -15,9 +15,9 @@ import (
 )
 
 // Several requests for one session at the same time, in every order of their writes and
-// calls, where the host takes each command or refuses it, and some writes go
-// wrong: nobody who was told DELETING sees it taken back (promise 2), and
-// whoever was told that nothing was changed has left nothing (promise 7).
+// calls, where the host accepts or refuses each command, and some writes fail: a deletion
+// that was answered DELETING is not taken back (promise 2), and a request that was
+// answered that nothing was changed has changed nothing (promise 7).
 func TestConcurrentRequestsAreAllAnsweredTruly(t *testing.T) {
 	normal, byForce := entry("s1", alice), forced("s1", alice)
 	for _, tc := range []struct {
@@ -113,7 +113,8 @@ func concurrentStory(c *choices, record session.Record, faultsLeft int, entries 
 	return leftovers(record, shared.Get("s1"), reasons, sentTo)
 }
 
-// leftovers tells what requests that were told of no change have left behind.
+// leftovers returns what requests have changed that were all answered that nothing was
+// changed.
 func leftovers(before, after session.Record, reasons []string, sentTo []*hosts) string {
 	changers := 0
 	for i, reason := range reasons {
@@ -135,9 +136,8 @@ func leftovers(before, after session.Record, reasons []string, sentTo []*hosts) 
 	return ""
 }
 
-// The two orders by name, as they were first thought of: the second request
-// finds the open deletion, and leaves its mark before, or after, the first one
-// takes it back.
+// The two main orders: the second request finds the open deletion and records its repeat
+// before, or after, the first one takes the deletion back.
 func TestRepeatBeforeThePutBackKeepsTheDeletion(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.hosts.refuses[hostA] = offline

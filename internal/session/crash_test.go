@@ -10,12 +10,12 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// crashing is a fleet whose caller dies before it can ask.
+// crashing is a fleet whose caller is killed before it sends a command.
 type crashing struct{}
 
 func (crashing) Close(context.Context, session.Attempt) []error { panic("killed") }
 
-// asked is a fleet that remembers what it was asked.
+// asked is a fleet that records its attempts.
 type asked struct{ attempts []session.Attempt }
 
 func (a *asked) Close(_ context.Context, attempt session.Attempt) []error {
@@ -23,15 +23,15 @@ func (a *asked) Close(_ context.Context, attempt session.Attempt) []error {
 	return make([]error, len(attempt.Closings))
 }
 
-// living is an EC2 where every host lives.
+// living is an EC2 in which every host is alive.
 type living struct{}
 
 func (living) Statuses(context.Context, []string) (map[string]session.HostStatus, map[string]string, error) {
 	return nil, nil, nil
 }
 
-// Killed between the mark and the command, the deletion is in the table with a
-// lease; when that has ended, cleanup sends the command.
+// The request is killed between the mark and the command: the deletion is in the table
+// with a lease, and when that has ended, cleanup sends the command.
 func TestKilledBetweenMarkAndCommandIsRescued(t *testing.T) {
 	for name, e := range map[string]session.Entry{"ordinary": entry("s1", alice), "forced, best effort": forced("s1", alice)} {
 		t.Run(name, func(t *testing.T) { killedBetweenMarkAndCommand(t, e) })

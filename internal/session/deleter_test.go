@@ -151,7 +151,7 @@ func TestForcedEndsAnOpenDeletion(t *testing.T) {
 			w.sent()
 			w.finish(at(6), w.table.Get("s1"))
 			w.has("s1", "State", "DELETED")
-			// What the host says of the attempt that was under way comes too late.
+			// The host's answer to the earlier attempt comes too late.
 			w.report(at(7), closed(hostA, "r1", "s1"))
 			w.has("s1", "State", "DELETED", "Confirmation", "forced")
 		})
@@ -243,8 +243,8 @@ func TestTableThatAnswersForOneEntryIsNotDown(t *testing.T) {
 	w.expect(request("r1", t0, entry("s1", alice), entry("nobody's", alice)), session.ReasonNotRecorded, session.NotFound)
 }
 
-// Whoever is called like the broker, or like a rule, has asked all the same: the record, and the
-// metrics of the deletion, say so.
+// A caller with the name of the broker or of a rule is still a caller: the record and the
+// deletion's metrics say so.
 func TestCallerNamedLikeTheBroker(t *testing.T) {
 	for by, recorded := range map[string]string{
 		"dcv-session-broker": "caller dcv-session-broker", "caller dcv-session-broker": "caller caller dcv-session-broker",
@@ -282,7 +282,7 @@ func TestEveryLogLineNamesTheRequest(t *testing.T) {
 	}
 }
 
-// A put-back needs time: the hosts do not get all of the request's.
+// A put-back needs time: the calls to hosts do not get all of the request's time.
 func TestTimeIsKeptForPuttingBack(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	var hostsHave time.Time
@@ -302,7 +302,7 @@ func TestTimeIsKeptForPuttingBack(t *testing.T) {
 	}
 }
 
-// The caller is answered in time, though the table is not there.
+// The caller is answered in time, although the table does not answer.
 func TestTableThatHangsLeavesTimeForTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, listedRecord)

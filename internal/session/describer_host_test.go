@@ -14,7 +14,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A host has what lives there, and what it is still to close, however it is asked for.
+// Every query by host shows the sessions that live there and those that it still has to
+// close.
 func TestShownOfAHost(t *testing.T) {
 	d := newDescribed()
 	d.table.Put(listedRecord)
@@ -85,8 +86,8 @@ func TestReadsOfAHostAndOfDetails(t *testing.T) {
 	}
 }
 
-// thinIndex is a table whose index by-owner has but a part of each record, as
-// template.yaml has it, and is a moment behind.
+// thinIndex is a table whose index by-owner has only a part of each record, as in
+// template.yaml, and is a moment behind.
 type thinIndex struct{ session.Reader }
 
 func (x thinIndex) Owned(ctx context.Context, owner, after string, limit int) ([]session.Record, bool, error) {

@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// A described is a table to be shown, and what is read of it.
+// A described is the table of a Describer, and the reads of it.
 type described struct {
 	session.Describer
 	table *memtable.Table
@@ -65,7 +65,7 @@ func (d *described) put(id, owner, state string, expires time.Time) {
 	d.table.Put(r)
 }
 
-// page is the IDs of a page, and what follows.
+// page returns the IDs of a page, and where the next one begins.
 func (d *described) page(t *testing.T, q session.Query) (ids []string, next string) {
 	t.Helper()
 	page, err := d.Describe(t.Context(), q)
@@ -107,7 +107,7 @@ func TestWhatIsShown(t *testing.T) {
 	}
 }
 
-// Whatever the query and the limit: what meets it is shown once, in its order.
+// For every query and limit each matching session is shown once, in order.
 func TestPagesAreTheWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := newDescribed()
@@ -184,7 +184,7 @@ func TestReadsOfAPage(t *testing.T) {
 	}
 }
 
-// A table full of what has expired is not read to its end for one page.
+// A table full of expired records is not read to its end for one page.
 func TestPageThatShowsNothingHasAnEnd(t *testing.T) {
 	d := newDescribed()
 	for n := range 100 {

@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Check makes hosts what a DryRunner asks: those that would refuse.
+// Check implements the hosts of a DryRunner: it returns those that would refuse.
 func (h *hosts) Check(_ context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
 	refusals := map[string]*session.Refusal{}
 	for _, id := range hostIDs {
@@ -34,7 +34,7 @@ func (w *world) dryRun(req session.Request) []session.DryAnswer {
 	return answers
 }
 
-// distinctReader is strict as DynamoDB is: one key twice fails the whole call.
+// distinctReader is as strict as DynamoDB: a key that occurs twice fails the whole call.
 type distinctReader struct {
 	session.Reader
 	t *testing.T
@@ -47,8 +47,8 @@ func (r distinctReader) Get(ctx context.Context, ids []string) ([]session.Record
 	return r.Reader.Get(ctx, ids)
 }
 
-// What it says is what the real call says right after it, of every kind of
-// entry; and it writes and sends nothing.
+// A dry run gives the answer of the real call right after it, for every kind of entry; it
+// writes and sends nothing.
 func TestDryRunForetellsTheRealCall(t *testing.T) {
 	records := map[string]session.Record{
 		"listed": listedRecord, "being created": with(listedRecord, "State", "CREATING"), "UNKNOWN": with(listedRecord, "State", "UNKNOWN"),
@@ -137,7 +137,7 @@ func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 	hostTable := memtable.NewHosts()
 	for _, a := range []session.HostAnswer{
 		{SentAt: at(inventoried), Complete: true},
-		{SentAt: at(500)}, // one that was cut does not tell what it lacks
+		{SentAt: at(500)}, // a cut inventory does not show which sessions are missing
 	} {
 		a.HostID = hostA
 		if _, _, err := hostTable.RecordAnswer(t.Context(), a); err != nil {
@@ -169,7 +169,7 @@ func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 			if !a.LastSeenAt.Equal(tc.last) {
 				t.Errorf("last seen %v, want %v", a.LastSeenAt, tc.last)
 			}
-			for _, a := range answers[1:] { // nothing is told of what is not the caller's
+			for _, a := range answers[1:] { // nothing about other owners' sessions
 				if a.Session != nil || !a.LastSeenAt.IsZero() || a.FailureReason != session.NotFound {
 					t.Errorf("%+v", a)
 				}

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// choices are the places where a run can go more than one way, and the way that
-// it went.
+// choices are the points at which a run can continue in several ways, and the ways that
+// it took.
 type choices struct {
 	taken, limits []int
 	next          int
-	random        *rand.Rand // nil: as taken, then the first of what is left
+	random        *rand.Rand // nil: as in taken, then always the first
 	story         strings.Builder
 }
 
-// choose is one of 0 ... n-1.
+// choose returns one of 0 ... n-1.
 func (c *choices) choose(n int) int {
 	if c.random != nil {
 		return c.random.IntN(n)
@@ -30,8 +30,8 @@ func (c *choices) choose(n int) int {
 
 func (c *choices) note(format string, args ...any) { fmt.Fprintf(&c.story, format+"\n", args...) }
 
-// explore runs f once for every way in which its choices can fall, until it
-// returns what is wrong.
+// explore runs f once for every combination of its choices, until it returns what is
+// wrong.
 func explore(t *testing.T, f func(c *choices) (wrong string)) {
 	t.Helper()
 	const maxRuns = 100_000
@@ -56,7 +56,7 @@ func explore(t *testing.T, f func(c *choices) (wrong string)) {
 	}
 }
 
-// sample is explore for what has too many stories: it runs some of them, always
+// sample is explore for tests with too many combinations: it runs some of them, always
 // the same.
 func sample(t *testing.T, stories uint64, f func(c *choices) (wrong string)) {
 	t.Helper()
@@ -68,9 +68,9 @@ func sample(t *testing.T, stories uint64, f func(c *choices) (wrong string)) {
 	}
 }
 
-// concurrently runs the calls, of which only one goes on at a time: each stops
-// wherever it calls step, and at the beginning, and choose says which is next.
-// After each move, moved is called; ended is the call that ended by it, or -1.
+// concurrently runs the calls, one at a time: each stops at its beginning and wherever it
+// calls step, and choose says which continues. After each move, moved is called; ended is
+// the call that ended by it, or -1.
 func concurrently(choose func(n int) int, moved func(ended int), calls ...func(step func())) {
 	type event struct {
 		call  int

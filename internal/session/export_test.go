@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The rules and the words for callers, for tests that try them on a table. (The
-// tables import this package, so its tests with a table stand outside of it.)
+// The rules and the callers' messages, for tests that use a table. (The tables import
+// this package, so its tests with a table are outside of it.)
 var (
 	Repeat           = repeat
 	ClaimFailed      = claimFailed
@@ -31,7 +31,7 @@ const (
 	AnswerTime          = answerTime
 )
 
-// ReasonRefused is what stands behind the host and the clause of its refusal.
+// ReasonRefused is the end of the message, after the host and the reason of its refusal.
 var ReasonRefused = strings.TrimPrefix(reasonRefused, "The session's host %s %s.")
 
 // PutBack undoes an entry's mark of the record old.
@@ -49,7 +49,7 @@ func MarkForced(e Entry, req Request) Write {
 	return markForced(deletion{Entry: e}, req, time.Time{})
 }
 
-// MarkForcedBestEffort is MarkForced where the host is to close the session.
+// MarkForcedBestEffort is MarkForced for a session that its host must close.
 func MarkForcedBestEffort(e Entry, req Request, until time.Time) Write {
 	return markForced(deletion{Entry: e}, req, until)
 }

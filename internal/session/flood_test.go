@@ -25,7 +25,7 @@ func numbers(from, to int) (all []int) {
 	return all
 }
 
-// living are the sessions of the host that live, or have not ended yet, by ID.
+// living returns the IDs of the host's sessions that live or have not ended yet.
 func (u *upkeep) living(hostID string) (ids []string) {
 	for _, r := range u.table.All() {
 		if r[session.AttrLiveHostID] == hostID {
@@ -37,8 +37,8 @@ func (u *upkeep) living(hostID string) (ids []string) {
 
 func (u *upkeep) finishAll() { u.finish(u.now, u.table.All()...) }
 
-// Promise 11: whatever a host lists, only so many of its sessions are in the
-// table: the same ones from round to round, and another when one has ended.
+// Promise 11: however many sessions a host lists, only a bounded number is in the table:
+// the same ones in each round, and another when one has ended.
 func TestHostHasNoMoreSessionsThanItMay(t *testing.T) {
 	u := newUpkeep(t)
 	u.maxSessions = 3
@@ -66,7 +66,7 @@ func TestHostHasNoMoreSessionsThanItMay(t *testing.T) {
 	u.is("other", others)
 }
 
-// A host that invents new sessions for each inventory has never more than it may.
+// A host that invents new sessions for each inventory never exceeds its bound.
 func TestFloodOfNewSessionsIsBounded(t *testing.T) {
 	u := newUpkeep(t)
 	u.maxSessions = 500
@@ -79,7 +79,8 @@ func TestFloodOfNewSessionsIsBounded(t *testing.T) {
 	}
 }
 
-// What was removed by force comes back only where there is room.
+// A session that was removed by force is listed again only if its host is below its
+// bound.
 func TestHostAtItsBoundListsNothingAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.maxSessions = 1
@@ -92,8 +93,7 @@ func TestHostAtItsBoundListsNothingAgain(t *testing.T) {
 	}
 }
 
-// A host that has more in the table than one may, from before there was a bound,
-// is read some at a time.
+// A host with more records than the bound, from before there was one, is read in pages.
 func TestManyRecordsOfAHostAreReadInPages(t *testing.T) {
 	u := newUpkeep(t)
 	for n := range 2000 {

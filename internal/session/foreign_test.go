@@ -11,9 +11,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Promise 5: whatever a host reports, in whatever order and however often, no
-// record of another host's session changes but one that is DELETED; and all that
-// it runs is listed.
+// Promise 5: whatever a host reports, in any order and any number of times, no record of
+// another host's session changes unless it is DELETED; and all sessions that the host
+// runs are listed.
 func TestHostSpeaksForItselfOnly(t *testing.T) {
 	hostIDs := []string{hostA, hostB, "mi-0123456789abcdef0"}
 	names := []string{"s1", "s2", "console"}
@@ -94,7 +94,7 @@ func TestHostSpeaksForItselfOnly(t *testing.T) {
 			"": func(*rapid.T) { check() },
 		})
 
-		// Each host's whole inventory, sent after all that: what it runs is listed.
+		// Then each host's complete inventory: all its sessions are listed.
 		speaker = ""
 		u.finish(clock, u.table.All()...)
 		check()

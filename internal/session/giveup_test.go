@@ -48,7 +48,7 @@ func TestUnconfirmedIsGivenUpAtItsTime(t *testing.T) {
 	}
 }
 
-// What the run has read is a moment old.
+// The record that the run has read is a moment old.
 func TestConfirmedMeanwhileIsNotGivenUp(t *testing.T) {
 	for _, when := range []float64{120, 3500, 3600, 9999} {
 		u := newUpkeep(t, markedRecord)
@@ -86,8 +86,8 @@ func TestConfirmationAroundTheEndAlwaysCounts(t *testing.T) {
 	}
 }
 
-// Given up, confirmed late, and deleted once more before the stream has ended it:
-// it is ending, whatever its host says from now on.
+// The deletion is given up, confirmed late, and requested once more before the stream has
+// ended it: it ends, whatever its host says after that.
 func TestDeletedAgainAfterALateConfirmation(t *testing.T) {
 	u := newUpkeep(t, markedRecord)
 	u.clean(at(3600))

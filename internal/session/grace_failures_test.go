@@ -8,8 +8,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A mark whose answer was lost is known for the request's own: its users are told once, and
-// a refusal does not put back what nobody knows any more.
+// A request recognises its mark whose answer was lost: its users are notified once, and a
+// refusal does not put the mark back, since the record from before is unknown.
 func TestOwnMarkThatWaitsIsRecognised(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		w := newWorld(t, ready("s1", alice, hostA))
@@ -27,8 +27,8 @@ func TestOwnMarkThatWaitsIsRecognised(t *testing.T) {
 	}
 }
 
-// A notice that was not taken keeps its lease, whose end has the host asked again; only a
-// refusal is known to have told nobody.
+// A notice that failed keeps its lease; when that ends, the notice is sent again. Only
+// after a refusal is it certain that nobody was told.
 func TestNoticeThatWasNotTakenIsSentAgain(t *testing.T) {
 	for name, warning := range map[string]any{"refused": "failed: The host " + offline + ".", "unclear": nil} {
 		u := newUpkeep(t, waitingRecord)
@@ -45,8 +45,8 @@ func TestNoticeThatWasNotTakenIsSentAgain(t *testing.T) {
 	}
 }
 
-// Whichever answer is lost, a deletion's closing began with its first attempt, and users
-// who were not warned are counted once, as long as somebody learns that it began.
+// Whichever answer is lost, closing began with the first attempt, and users who were not
+// warned are counted once, if a run knows that it began.
 func TestFirstAttemptWhoseAnswerIsLost(t *testing.T) {
 	const told = "session is closed without a warning to its user"
 	for name, tc := range map[string]struct {
@@ -71,8 +71,8 @@ func TestFirstAttemptWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// Of two runs that overlap one closes, and counts. What a host answers after a run has read
-// counts, too: nobody is counted who was warned.
+// Of two runs that overlap one closes and counts. A host's answer after the run's read is
+// respected: users who were warned are not counted.
 func TestOnlyWhoBeginsTheClosingCountsUsersNotWarned(t *testing.T) {
 	for name, between := range map[string]func(u *upkeep){
 		"another run": func(u *upkeep) {
@@ -100,8 +100,8 @@ func TestOnlyWhoBeginsTheClosingCountsUsersNotWarned(t *testing.T) {
 	}
 }
 
-// The notice of a cancel is tried once: the deletion is cancelled all the same, and the log
-// says that users may not know.
+// The notice of a cancel is tried once: the deletion is cancelled even if it fails, and the
+// log says that users may not know.
 func TestCancelWhoseNoticeIsNotTaken(t *testing.T) {
 	for name, unreachable := range map[string]string{"refused": "HostsUnreachable Value:1", "unclear": "HostsUnreachable Value:0"} {
 		w := newWorld(t, waitingRecord)

@@ -23,7 +23,8 @@ func (h hangingNotifier) Notify(ctx context.Context, notices []session.Notice) [
 	return errs
 }
 
-// What notices cost is up to callers: deletions whose time is up end all the same.
+// Callers decide how much time notices take: deletions that are due are closed
+// nevertheless.
 func TestNoticesDoNotKeepDeletionsFromTheirEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := with(markedRecord, "SessionId", "late", "NextAttemptAt", session.FormatTime(at(3600)), "TryUntil", session.FormatTime(at(3600)), "AttemptId", "r0", "HostId", hostB, "LiveHostId", hostB)
@@ -56,7 +57,7 @@ func (c ctxTable) Write(ctx context.Context, writes []session.Write) []session.R
 	return c.Table.Write(ctx, writes)
 }
 
-// Nobody reads that the session stays open once its close was sent.
+// After the close was sent users are not told that the session stays open.
 func TestForceOnWhatIsBeingClosedTellsNobody(t *testing.T) {
 	for name, from := range map[string]session.Record{
 		"closing":   with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1", "AttemptedAt", session.FormatTime(at(601)), "TryUntil", session.FormatTime(at(4200))),

@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Notify has hosts tell users, as Close has them close sessions.
+// Notify records the notices that hosts get, as Close records attempts.
 func (h *hosts) Notify(_ context.Context, notices []session.Notice) []error {
 	errs := make([]error, len(notices))
 	for i, n := range notices {
@@ -141,8 +141,8 @@ func TestRepeatsOfADeletionThatWaits(t *testing.T) {
 	}
 }
 
-// An earlier time is not put back where its host cannot be asked: the deletion is
-// another's.
+// An earlier time is not put back if its host refuses the command: the deletion belongs
+// to another request.
 func TestRefusedEarlierTimeStays(t *testing.T) {
 	for name, e := range map[string]session.Entry{"earlier": withGrace("s1", 2*time.Minute), "now": entry("s1", alice)} {
 		w := newWorld(t, waitingRecord)
@@ -309,7 +309,7 @@ func TestWarnedUserIsToldOnceMore(t *testing.T) {
 	u.told("notice-a2 " + session.FormatTime(at(600)))
 }
 
-// A close command of the same run, that its host does not answer, fails nothing that
+// A close command of the same run that gets no answer does not fail a deletion that
 // waits.
 func TestUnansweredCloseFailsNothingThatWaits(t *testing.T) {
 	w := newWorld(t, with(waitingRecord, "AttemptId", "notice-a1", "NoticeId", "notice-a1"))
@@ -331,7 +331,7 @@ func TestInventoriesUpdateWhatWaits(t *testing.T) {
 	}
 }
 
-// A session of which its host gives no owner runs, too.
+// A session that its host lists without an owner counts as running, too.
 func TestWhatWaitsIsNoLongerUnknownOnceItsHostNamesIt(t *testing.T) {
 	u := newUpkeep(t, seen(with(waitingRecord, "StateBefore", "UNKNOWN")))
 	u.take(inventory(hostA, at(20), found("s1", "")))

@@ -22,8 +22,8 @@ func TestGracePeriodsHaveLimits(t *testing.T) {
 	}
 }
 
-// Promise 5: what is shown to a user is what the caller wrote, and nothing that only
-// looks like another text, or like a line of the broker's.
+// Promise 5: users see the caller's text as it was written. A text that could look like
+// another one, or like a line of the broker, is refused.
 func TestTextsAreShownAsTheyAreOrRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "Maintenance at 20:00. Save your work!", `"$(reboot)" '; rm -rf / #' <b>{{ssm:x}}</b> \n %s & |`, "Zażółć gęślą jaźń — 停電します",

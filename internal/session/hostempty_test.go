@@ -10,7 +10,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// shownOnHost is an index that shows what it has, whatever the table says.
+// shownOnHost is an index with its own content, which can differ from the table.
 type shownOnHost struct {
 	session.Index
 	records []session.Record
@@ -69,8 +69,8 @@ func TestHostIsEmptyByTheTable(t *testing.T) {
 	}
 }
 
-// Two that end together: whichever is announced last finds the host empty, though
-// the index still shows both.
+// Two sessions end together: the announcement of the last one finds the host empty,
+// although the index still shows both.
 func TestLastOfTwoThatEndTogetherFindsItsHostEmpty(t *testing.T) {
 	one, other := with(confirmedRecord, "SessionId", "s1"), with(confirmedRecord, "SessionId", "s2")
 	index, host := shownOnHost{records: []session.Record{one, other}}, one["HostId"].(string)

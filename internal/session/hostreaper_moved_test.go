@@ -6,7 +6,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// An index shows a record late: it may have moved on before its end is written.
+// An index shows a record late: the record may change before its end is written.
 
 func TestHostGoneEndsRecordsAsTheyAreOnly(t *testing.T) {
 	old := seen(listedRecord)
@@ -48,8 +48,7 @@ func TestDeletionClaimedJustBeforeEndsWithItsHost(t *testing.T) {
 	}
 }
 
-// The index shows a record as it was, and it has moved on: it is decided upon as it
-// is, by the same rule.
+// The index shows an outdated record: the same rule decides on the current one.
 func TestWhatHasMovedOnEndsWithItsHostAllTheSame(t *testing.T) {
 	old := seen(listedRecord)
 	marked := aMinuteOld(seen(markedRecord))
@@ -85,7 +84,8 @@ func TestWhatHasMovedOnEndsWithItsHostAllTheSame(t *testing.T) {
 	}
 }
 
-// What keeps moving on is an error of its host: it is asked about again.
+// A record that keeps changing is an error of its host: EC2 is asked about the host
+// again.
 func TestHostWhoseRecordKeepsMovingOnIsAskedAboutAgain(t *testing.T) {
 	old := seen(listedRecord)
 	for name, states := range map[string][]session.Record{
@@ -110,7 +110,7 @@ func TestHostWhoseRecordKeepsMovingOnIsAskedAboutAgain(t *testing.T) {
 }
 
 // Of two runs of cleanup that overlap one makes a session UNKNOWN while the other ends it
-// with its host: it ends. Otherwise nobody would ask about that host again.
+// with its host: it ends. Otherwise no run would check that host again.
 func TestSessionThatBecameUnknownMeanwhileEndsWithItsHost(t *testing.T) {
 	old := seen(listedRecord)
 	u := newUpkeep(t, with(old, "State", "UNKNOWN", "StateReason", "Its host has not answered.", "ExpiresAt", int64(1)))

@@ -13,7 +13,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ended is a session's record that evidence has marked and confirmed at t0.
+// ended returns the record of a session that evidence of its end has marked and confirmed
+// at t0.
 func ended(r session.Record, id, confirmation, reason string) session.Record {
 	return with(r, "State", "DELETING", "StateReason", reason,
 		"DeletionRequestedAt", session.FormatTime(t0), "DeletionRequestId", id, "DeletionRequestedBy", "dcv-session-broker",
@@ -22,8 +23,8 @@ func ended(r session.Record, id, confirmation, reason string) session.Record {
 		"Confirmation", confirmation, "ConfirmedAt", session.FormatTime(t0), "ExpiresAt", nil)
 }
 
-// confirmedAt is the record of a deletion, of s1, that is confirmed then. Its lease goes on;
-// one that has none gets one.
+// confirmedAt returns the record of a deletion of s1 that is confirmed then. It keeps its
+// lease, or gets one.
 func confirmedAt(then time.Time, r session.Record, confirmation string) session.Record {
 	if r["NextAttemptAt"] == nil {
 		r = with(r, "NextAttemptAt", session.FormatTime(then.Add(session.Lease)), "DueLane", "1")
@@ -149,8 +150,8 @@ func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
 	}
 }
 
-// Cleanup asks about every host that has not confirmed, whatever it said: it may
-// have gone since.
+// Cleanup asks EC2 about every host that has not confirmed, whatever the host answered:
+// it may be gone since.
 func TestCleanupAsksAboutHostsThatMayBeGone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		from  session.Record
@@ -186,7 +187,7 @@ func TestRefusedHostOfADueDeletion(t *testing.T) {
 		u.clean(at(120))
 		asked := []string{hostA, hostB, hostA} // and again when it is refused
 		if status == session.Terminated {
-			asked = asked[:2] // a gone host is sent nothing
+			asked = asked[:2] // a gone host gets no command
 		}
 		u.sent("a1: s2")
 		if !slices.Equal(u.asked, asked) {
@@ -200,8 +201,8 @@ func TestRefusedHostOfADueDeletion(t *testing.T) {
 	}
 }
 
-// Promise 11: whatever a question to EC2 costs, what is due is claimed before, and
-// the hosts get their commands in time.
+// Promise 11: due deletions are claimed before EC2 is asked, so the hosts get their
+// commands in time however long that takes.
 func TestDueDeletionsAreSentHoweverSlowEC2Is(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t, markedRecord)
@@ -229,7 +230,7 @@ func TestDueDeletionsAreSentHoweverSlowEC2Is(t *testing.T) {
 	})
 }
 
-// Promise 8: what cannot be written of one host is that host's error only.
+// Promise 8: a write that fails for one host is an error of that host only.
 func TestEachHostHasItsOwnError(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
 	u.statuses[hostA], u.statuses[hostB] = session.Stopped, session.Stopped
@@ -241,8 +242,8 @@ func TestEachHostHasItsOwnError(t *testing.T) {
 	u.has("s2", "Confirmation", "host-gone")
 }
 
-// Promise 11: a host that has more in the table than can be ended in its time
-// takes no other host's.
+// Promise 11: a host with more records than can be ended in its time does not take other
+// hosts' time.
 func TestOneHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
@@ -258,7 +259,7 @@ func TestOneHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
 	})
 }
 
-// The same of hosts that are alive, and that nobody knows.
+// The same for hosts that are alive and unknown.
 func TestOneUnknownHostTakesNoOtherHostsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))

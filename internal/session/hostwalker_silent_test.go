@@ -41,9 +41,8 @@ func (u *upkeep) askedOf(hostIDs []string) []string {
 	return slices.DeleteFunc(slices.Clone(u.asked), func(id string) bool { return !slices.Contains(hostIDs, id) })
 }
 
-// The next run goes on with the silent hosts for which there was no time, and not
-// first with all the others. What takes all the time of a run holds up nobody for
-// longer.
+// The next run continues with the silent hosts for which there was no time, before all
+// others. A host that takes all the time of a run delays the others by one run only.
 func TestWalkGoesBackToSilentHostsThatItHadNoTimeFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var others []session.Record
@@ -87,8 +86,8 @@ func TestWalkGoesBackToSilentHostsThatItHadNoTimeFor(t *testing.T) {
 	})
 }
 
-// However long it takes to end what ran on silent hosts that are gone, there is time
-// to keep the place.
+// However long it takes to end the sessions of silent hosts that are gone, there is time
+// to record the walk's place.
 func TestWalkHasTimeToGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t, ready("o1", alice, "i-00"))
@@ -108,8 +107,8 @@ func TestWalkHasTimeToGoBack(t *testing.T) {
 	})
 }
 
-// EC2 answers none of a run's questions: the next run asks again, and if it has no
-// answer, goes on.
+// EC2 answers no question of a run: the next run asks again, and continues if there is no
+// answer either.
 func TestWalkGoesBackToHostsThatEC2DidNotTellOf(t *testing.T) {
 	u := newUpkeep(t, ready("o1", alice, "i-00"), ready("o2", alice, "i-2"))
 	hostIDs := u.silentMany(2)
@@ -138,7 +137,7 @@ func TestWalkGoesBackToHostsThatEC2DidNotTellOf(t *testing.T) {
 	}
 }
 
-// A host answers while EC2 is asked about it: what it says is true until it is silent
+// A host answers while EC2 is asked about it: its answer counts until the host is silent
 // again.
 func TestHostThatAnswersDuringAWalkIsNotSilent(t *testing.T) {
 	for name, record := range map[string]session.Record{
@@ -161,8 +160,8 @@ func TestHostThatAnswersDuringAWalkIsNotSilent(t *testing.T) {
 	}
 }
 
-// A deletion that is open on a silent host may be put back, and the session is READY
-// again then: the host is looked at again soon.
+// An open deletion on a silent host may be put back, and then the session is READY again:
+// the host is checked again soon.
 func TestSilentHostWithAnOpenDeletionIsLookedAtAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.silent(hostA)
@@ -179,8 +178,8 @@ func TestSilentHostWithAnOpenDeletionIsLookedAtAgain(t *testing.T) {
 	}
 }
 
-// A silent host is asked about again soon where what follows from the answer is not
-// known, or not written.
+// EC2 is asked about a silent host again soon if its answer was not clear, or could not
+// be written.
 func TestSilentHostIsAskedAboutUntilItIsDealtWith(t *testing.T) {
 	u := newUpkeep(t)
 	u.silent(hostA)
@@ -196,7 +195,7 @@ func TestSilentHostIsAskedAboutUntilItIsDealtWith(t *testing.T) {
 	u.has("s1", "Confirmation", "host-gone")
 }
 
-// Promise 11: what one silent host has in the table takes no other's time.
+// Promise 11: one silent host's records do not take the time of other hosts.
 func TestOneSilentHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)

@@ -35,7 +35,7 @@ func (u *upkeep) silent(hostID string) {
 	}
 }
 
-// A host that was terminated after it fell silent, and nobody told of it.
+// A host was terminated after it fell silent, without an event.
 func TestSilentHostThatIsGoneIsFound(t *testing.T) {
 	u := newUpkeep(t)
 	u.silent(hostA)
@@ -154,7 +154,8 @@ func TestWalkThatHasNoTimeForSilentHostsSaysSo(t *testing.T) {
 	})
 }
 
-// Whatever one host lists, each host's turn comes, and a run has its bound.
+// Every host is reached, however many sessions one host lists, and each run has its
+// bound.
 func TestWalkGoesOnWhereItStopped(t *testing.T) {
 	var records []session.Record
 	for n := range 1500 {

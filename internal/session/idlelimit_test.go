@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Users are told at least two runs before the limit, and at most half of it.
+// Users are warned at least two runs, and at most half the limit, before the limit.
 func TestUsersAreWarnedSoLongBeforeTheIdleLimit(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ after, grace, want time.Duration }{

@@ -10,13 +10,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// listedAt is a found session's record, as the inventory sent then, and taken
-// ten seconds later, lists it.
+// listedAt returns the record of a session that an inventory, sent then and applied ten
+// seconds later, lists for the first time.
 func listedAt(r session.Record, sentAt time.Time) session.Record {
 	return with(r, "FirstSeenAt", session.FormatTime(sentAt.Add(10*time.Second)), "ObservedAt", session.FormatTime(sentAt))
 }
 
-// observedAt is the record with what the inventory sent then has changed.
+// observedAt returns the record with the changes of an inventory sent then.
 func observedAt(r session.Record, sentAt time.Time, namesAndValues ...any) session.Record {
 	return with(with(r, "ObservedAt", session.FormatTime(sentAt)), namesAndValues...)
 }
@@ -26,8 +26,8 @@ func changed(f session.Found, how func(*session.Found)) session.Found {
 	return f
 }
 
-// What an inventory, sent at t0 and read ten seconds later, makes of a record
-// whose session it shows, or does not.
+// The effect of an inventory, sent at t0 and read ten seconds later, on a record whose
+// session it lists or lacks.
 func TestInventoryAndRecord(t *testing.T) {
 	s1 := found("s1", alice)
 	known := seen(listedRecord)
@@ -129,7 +129,7 @@ func TestInventoryAndRecord(t *testing.T) {
 			u.take(inventory(hostA, t0, tc.found...))
 			u.same(first)
 
-			if tc.found == nil || want["Confirmation"] != nil { // one that is not whole ends nothing
+			if tc.found == nil || want["Confirmation"] != nil { // an incomplete one ends nothing
 				u := newUpkeep(t, tc.from)
 				cut := inventory(hostA, t0, tc.found...)
 				cut.Complete = false
@@ -171,7 +171,7 @@ func TestAgeOfInventories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			u := newUpkeep(t)
 			u.take(inventory(hostA, t0))
-			u.take(inventory(hostB, at(99))) // another's age is its own
+			u.take(inventory(hostB, at(99))) // another host's inventory does not count
 			u.now = at(tc.readAt)
 			if _, err := u.reconciler().Apply(ctx, inventory(hostA, at(tc.sentAt), found("s1", alice))); err != nil {
 				t.Fatal(err)
@@ -183,8 +183,8 @@ func TestAgeOfInventories(t *testing.T) {
 	}
 }
 
-// While an inventory is being applied, a newer one is, which has the session no
-// more: it stays ended, and what the older one says does not count.
+// While an inventory is being applied, a newer one is applied that no longer has the
+// session: the session stays ended, and the older one does not count.
 func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 	for name, tc := range map[string]struct{ older, newer []session.Found }{
 		"session gone":    {[]session.Found{found("s1", alice)}, nil},
@@ -207,7 +207,7 @@ func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 	}
 }
 
-// One that is dated ahead does not silence its host.
+// An inventory with a time in the future does not make its host's later ones void.
 func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
 	u := newUpkeep(t)
 	u.now = t0
@@ -220,7 +220,7 @@ func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
 	u.has("s1", "State", "READY")
 }
 
-// ... or it shows one that has moved on.
+// ... or it shows an outdated record.
 func TestRecordThatHasMovedOnSinceTheIndexShowedIt(t *testing.T) {
 	known := seen(listedRecord)
 	moved := map[string]session.Record{
@@ -237,7 +237,7 @@ func TestRecordThatHasMovedOnSinceTheIndexShowedIt(t *testing.T) {
 	} {
 		for name, now := range moved {
 			if how == "gone" && name == "changed by newer" {
-				continue // gone all the same
+				continue // it is gone anyway
 			}
 			t.Run(how+", but "+name, func(t *testing.T) {
 				u := newUpkeep(t, now)
@@ -293,7 +293,7 @@ func TestGarbageCreationTimeEndsNoDeletion(t *testing.T) {
 	}
 }
 
-// A late confirmation that comes between reading and listing again stays.
+// A late confirmation between the read and the listing is not removed.
 func TestConfirmedWhileItIsListedAgain(t *testing.T) {
 	shown := aMinuteOld(with(seen(givenUpRecord), "GivenUpAt", session.FormatTime(at(-1))))
 	now := with(shown, "Confirmation", "closed", "ConfirmedAt", session.FormatTime(at(5)))

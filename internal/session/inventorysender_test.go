@@ -11,16 +11,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// broadcasts is the fleet, as far as inventories go.
+// broadcasts is the fleet that gets inventories.
 type broadcasts struct {
 	sent        []string // "tag", or the hosts
 	undelivered map[time.Time]string
 	since       time.Time
 	lookUp      error
 	sending     error
-	hosts       int   // who is asked in parts
-	some        bool  // not all are
-	parts       error // why they are not
+	hosts       int   // how many get it in parts
+	some        bool  // not all hosts get it
+	parts       error // why they do not
 }
 
 func (b *broadcasts) Inventory(context.Context, string, time.Time) error {
@@ -38,8 +38,8 @@ func (b *broadcasts) Undelivered(_ context.Context, since time.Time) (map[time.T
 	return b.undelivered, b.lookUp
 }
 
-// sendInventory sends one at that time, and returns since when hosts have left
-// two unanswered: in seconds, 0 where that is not known.
+// sendInventory sends one at that time, and returns the time, in seconds, since which a
+// silent host has left two unanswered; 0: not known.
 func (u *upkeep) sendInventory(b *broadcasts, seconds float64) (unanswered float64, err error) {
 	u.now = at(seconds)
 	is := session.InventorySender{HostTable: u.hostTable, Broadcaster: b, Now: u.clock, NewID: u.newID, Log: u.logger()}
@@ -50,8 +50,8 @@ func (u *upkeep) sendInventory(b *broadcasts, seconds float64) (unanswered float
 	return since.Sub(t0).Seconds(), err
 }
 
-// What no host had, none has left unanswered; it is sent again in parts, and told
-// of once.
+// An inventory that reached no host does not count as unanswered; it is sent again in
+// parts, and logged once.
 func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
@@ -89,8 +89,8 @@ func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
 	}
 }
 
-// One that nobody has yet, or whose commands cannot be looked up, makes nobody
-// silent; another is sent all the same.
+// An inventory that has not reached a host yet, or whose commands cannot be looked up,
+// makes no host silent; another one is sent nevertheless.
 func TestInventoryThatIsNotKnownToBeDeliveredMakesNobodySilent(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
@@ -112,7 +112,7 @@ func TestInventoryThatIsNotKnownToBeDeliveredMakesNobodySilent(t *testing.T) {
 	}
 }
 
-// A fleet without hosts is no news.
+// A fleet without hosts is not logged.
 func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
 	u := newUpkeep(t)
 	u.send(at(-300))
@@ -122,8 +122,8 @@ func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
 	}
 }
 
-// Where nobody can list to whom it should go in parts, it goes by tag; and it is
-// told of, though nobody is known to miss it.
+// If the hosts cannot be listed, the inventory is sent by tag in place of parts. It is
+// logged, although no host is known to miss it.
 func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
 	for name, b := range map[string]*broadcasts{
 		"not listed": {parts: errors.New("throttled")},
@@ -160,7 +160,7 @@ func TestInventoryThatSomeHostsAreNotAskedByDoesNotCount(t *testing.T) {
 	}
 }
 
-// What could not be sent is not noted.
+// An inventory that could not be sent is not noted.
 func TestInventoryThatIsNotSentIsNotNoted(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))

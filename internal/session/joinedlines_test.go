@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// written is what a step's loggers write, joined and as it is, without the time.
+// written returns the lines of a step's loggers, joined and single, without the time.
 func written(t *testing.T, step func(log *slog.Logger)) (joined, single []map[string]any) {
 	t.Helper()
 	for join, lines := range map[bool]*[]map[string]any{true: &joined, false: &single} {
@@ -70,7 +70,7 @@ func TestLinesThatSayTheSameAreJoined(t *testing.T) {
 	}
 }
 
-// What was measured counts as often as it was measured, also of lines that are below the level.
+// Each measurement of the joined lines counts, also of lines below the log level.
 func TestJoinedLinesMeasureWhatEachMeasured(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelWarn} {
 		var text bytes.Buffer
@@ -105,7 +105,7 @@ func (h telemetryLike) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// Whatever is joined, nothing of it is lost: split again, the lines are what they would have been by themselves.
+// Joining loses nothing: split again, the lines are equal to the single ones.
 func TestJoinedLinesAreTheLinesThatTheyWereJoinedOf(t *testing.T) {
 	joined, single := written(t, func(log *slog.Logger) {
 		for n := range 100 {
@@ -168,7 +168,7 @@ func (t endedTable) Write(_ context.Context, writes []Write) []Result {
 	return make([]Result, len(writes))
 }
 
-// What the table has taken is logged, also if the function's time is up then.
+// Writes that landed are logged, even if the function's time has ended.
 func TestStepsAreLoggedThatAreWrittenAtTheLastMoment(t *testing.T) {
 	for name, step := range map[string]func(context.Context, Table, *slog.Logger){
 		"deletion confirmed: the record ends next": func(ctx context.Context, table Table, log *slog.Logger) {

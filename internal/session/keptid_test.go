@@ -10,8 +10,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Promise 5: who repeats a request for a session that has ended closes nobody
-// else's, and is told what is true.
+// Promise 5: a repeated request for a session that has ended closes no other session, and
+// its answer is true.
 func TestEndedRecordKeepsItsID(t *testing.T) {
 	const listedAs = "s1-" + hostB
 	for name, ended := range map[string]session.Record{
@@ -38,8 +38,8 @@ func TestEndedRecordKeepsItsID(t *testing.T) {
 	}
 }
 
-// An index shows a record late, and the name that was another's may be free by
-// then: the session keeps the one record that it has.
+// An index shows a record late, and the plain ID, once another host's, may be free by
+// then: the session keeps its one record.
 func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 	const listedAs = "s1-" + hostB
 	expired := with(seen(deletedRecord), "ExpiresAt", at(3600).Unix())
@@ -62,9 +62,9 @@ func TestSessionHasOneRecordThoughTheIndexIsBehind(t *testing.T) {
 	}
 }
 
-// The record that has a session's name expires, or is removed then, while inventories
-// of the session's host are applied: the first finds the name taken, the second
-// finds it free before the first has listed the session.
+// The record with a session's plain ID expires, or is removed, while inventories of the
+// session's host are applied: the first finds the ID taken, the second finds it free
+// before the first has listed the session.
 func TestSessionHasOneRecordThoughItsNameIsJustFree(t *testing.T) {
 	for name, second := range map[string]session.Inventory{
 		"a newer inventory":   inventory(hostB, at(60), found("s1", alice)),
@@ -93,7 +93,7 @@ func TestSessionHasOneRecordThoughItsNameIsJustFree(t *testing.T) {
 	}
 }
 
-// A newer inventory comes when the first has just looked for one.
+// A newer inventory arrives right after the first has looked for one.
 func TestSessionHasOneRecordThoughANewerInventoryIsMissed(t *testing.T) {
 	u := newUpkeep(t, with(seen(deletedRecord), "ExpiresAt", at(65).Unix()))
 	first := u.reconciler()
@@ -114,7 +114,7 @@ func TestSessionHasOneRecordThoughANewerInventoryIsMissed(t *testing.T) {
 	}
 }
 
-// An interruptedHosts has something happen after each look for the newest inventory.
+// An interruptedHosts calls a function after each read of the newest inventory.
 type interruptedHosts struct {
 	*memtable.Hosts
 	after func()
@@ -126,7 +126,7 @@ func (i *interruptedHosts) Newest(ctx context.Context, hostIDs []string) (map[st
 	return newest, err
 }
 
-// A session whose name is about to be free is listed when it is.
+// A session whose ID is about to be free is listed as soon as it is free.
 func TestSessionWaitsForItsNameSomeMinutesAtMost(t *testing.T) {
 	const listedAs = "s1-" + hostB
 	for left, want := range map[time.Duration]string{
@@ -149,7 +149,7 @@ func TestSessionWaitsForItsNameSomeMinutesAtMost(t *testing.T) {
 	}
 }
 
-// An interruptedTable has something happen after its first write.
+// An interruptedTable calls a function after its first write.
 type interruptedTable struct {
 	session.Table
 	after func()

@@ -38,8 +38,8 @@ func source(t *testing.T) map[string]*ast.File {
 
 func isRules(file string) bool { return strings.HasPrefix(file, "rules_") }
 
-// Whatever makes a Write stands in a file of rules, and nothing there reads,
-// writes or logs.
+// All code that makes a Write is in a file of rules, and nothing there reads, writes or
+// logs.
 func TestRulesStandInFilesOfRules(t *testing.T) {
 	rules := 0
 	for name, f := range source(t) {
@@ -91,7 +91,7 @@ func isNamed(e ast.Expr, name string) bool {
 	return ok && id.Name == name
 }
 
-// A file of one idea can be read in one go.
+// A file is short enough to be read as a whole.
 func TestNoFileIsLongerThan350Lines(t *testing.T) {
 	for name := range source(t) {
 		text, err := os.ReadFile(name)
@@ -104,11 +104,11 @@ func TestNoFileIsLongerThan350Lines(t *testing.T) {
 	}
 }
 
-// walk is a line of the package comment's way through the files.
+// walk is a line of the package comment's list of files.
 var walk = regexp.MustCompile(`(?m)^\t((?:functions|internal)/\S+)(?: +(\w+)(?:, (\w+))?)`)
 
-// Whoever follows one session opens few files, all of which are there, are short,
-// and have the functions that are named.
+// The files that the package comment lists for one session are few and short, and have
+// the functions that it names.
 func TestTheWalkOfOneSessionIsTrue(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "session.go", nil, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
@@ -154,9 +154,9 @@ func attributes(t *testing.T) map[string]string {
 	return values
 }
 
-// An attribute that a rule sets belongs to a session's listing, which every
-// inventory writes again, or to its deletion. Of the latter the next mark removes
-// all that it does not set, whichever rule, under whatever condition, has set it.
+// An attribute that a rule sets belongs to a session's listing, which every inventory
+// writes again, or to its deletion. The next mark removes every attribute of a deletion
+// that it does not set itself.
 func TestEveryAttributeIsOfTheListingOrOfTheDeletion(t *testing.T) {
 	listing := session.Listed(session.Session{ID: "s1", DCVID: "console", Name: "name", FirstSeenAt: t0})
 	known := map[string]bool{"ObservedAt": true}
@@ -198,8 +198,8 @@ func TestEveryAttributeIsOfTheListingOrOfTheDeletion(t *testing.T) {
 	}
 }
 
-// namesAttributes is what names an attribute that a rule sets: set(w, name, v),
-// w.Set[name] or Record{name: v}.
+// namesAttributes returns the expressions that name an attribute that a rule sets: set(w,
+// name, v), w.Set[name] or Record{name: v}.
 func namesAttributes(n ast.Node) (names []ast.Expr) {
 	switch n := n.(type) {
 	case *ast.CallExpr:

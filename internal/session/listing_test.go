@@ -54,7 +54,7 @@ func TestWhatCannotBeListedIsLeftOut(t *testing.T) {
 	}
 }
 
-// Two records that mean the same session of the host: neither is left behind.
+// Two records of the same session: both are kept current.
 func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s1-"+hostA, "DcvSessionId", "s1"))
 	u.take(inventory(hostA, t0, changed(found("s1", alice), func(f *session.Found) { f.NumOfConnections = 1 })))
@@ -65,8 +65,8 @@ func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
 	u.has("s1-"+hostA, "Confirmation", "vanished")
 }
 
-// Two inventories overlap: the host runs the older one late, and says by it what
-// the newer, run before, could not have.
+// Two inventories overlap: the host runs the older one late, so its answer is newer than
+// the answer to the newer one.
 func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
 	young := found("s1", alice)
 	other := changed(young, func(f *session.Found) { f.CreationTime = "2026-11-23T19:01:40Z" })
@@ -116,7 +116,7 @@ func TestRecordThatTheIndexDoesNotShowYet(t *testing.T) {
 	}
 }
 
-// The first write's answer was lost, and its second try met it.
+// The first write's answer was lost, and the second try found its record.
 func TestLostAnswerOfAListingIsNoCollision(t *testing.T) {
 	u := newUpkeep(t)
 	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }

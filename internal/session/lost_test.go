@@ -11,8 +11,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Whatever two writes of a request fail or lose their answer, before or after
-// they landed: what is answered is true of the table.
+// Any two writes of a request fail, or lose their answer before or after they landed: the
+// answers agree with the table.
 func TestAnswersAreTrueWhateverWritesAreLost(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -51,7 +51,8 @@ func TestAnswersAreTrueWhateverWritesAreLost(t *testing.T) {
 					h.refuses = map[string]string{hostA: offline}
 				}
 				d := &session.Deleter{Table: tab, Closer: h, RefusedHosts: memtable.NewHosts(), GiveUp: giveUp, Log: slog.New(slog.DiscardHandler)}
-				// The other entry is answered for, so the table does not count as down.
+				// The other entry's write had an answer, so the table does not count as
+				// down.
 				answers, err := d.Delete(context.Background(), request("r2", at(30), tc.entry, entry("s2", alice)))
 				if err != nil || len(answers) != 2 {
 					return "no answer"
@@ -64,7 +65,7 @@ func TestAnswersAreTrueWhateverWritesAreLost(t *testing.T) {
 	}
 }
 
-// untrue tells what is wrong with an answer, given what was and what is.
+// untrue returns what is wrong with an answer, given the records before and after.
 func untrue(reason string, e session.Entry, before, after session.Record, h *hosts, healthy bool) string {
 	if after["State"] != before["State"] && (after["State"] != "DELETING" || after["NextAttemptAt"] == nil) {
 		return "the record is neither as it was nor DELETING with a lease"
@@ -99,7 +100,8 @@ func untrue(reason string, e session.Entry, before, after session.Record, h *hos
 	return ""
 }
 
-// The mark's answer is lost, and it is written again: the request knows its own.
+// The mark's answer is lost, and it is written again: the request recognises its own
+// mark.
 func TestOwnMarkIsRecognised(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.table.fault = func(n int, _ session.Write) fault {
@@ -150,8 +152,8 @@ func onceOn(rule string, what fault) func(int, session.Write) fault {
 	}
 }
 
-// What a mark whose answer was lost has replaced is not known: it cannot be put
-// back, so the deletion goes on, and the record says what is in its way.
+// The record that a mark with a lost answer has replaced is unknown: it cannot be put
+// back, so the deletion continues, and the record says what prevents the close.
 func TestRefusedDeletionWithALostMarkGoesOn(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.hosts.refuses[hostA] = offline
@@ -173,7 +175,7 @@ func TestForcedMarkThatEndedMeanwhileIsRecognised(t *testing.T) {
 	w.has("s1", "State", "DELETED")
 }
 
-// The table takes no put-back: the deletion is recorded, so that is the answer.
+// The put-back fails: the deletion stays recorded, and is answered as such.
 func TestMarkThatCannotBePutBackGoesOn(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.hosts.refuses[hostA] = offline

@@ -33,7 +33,7 @@ func TestMarkThatMayLandIsNotCertain(t *testing.T) {
 	}
 }
 
-// The same where the tries are the SDK's own: the table tells of them.
+// The same for the SDK's own tries, which the table reports.
 func TestMarkThatTheTableTriedTwiceIsNotCertain(t *testing.T) {
 	w := newWorld(t, ready("s1", alice, hostA))
 	w.hosts.refuses[hostA] = offline

@@ -40,9 +40,10 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 			// An older broker's mark leaves the times of the deletion before it.
 			with(requested("DELETING", time.Hour), "Attempts", int64(1), "CloseAt", session.FormatTime(t0.Add(-5*time.Hour)), "ClosingSince", session.FormatTime(t0.Add(-5*time.Hour))),
 		},
-		// Given up and then confirmed: else it has no lease.
+		// Given up and then confirmed: otherwise it has no lease.
 		"2": {requested("UNKNOWN", 2*time.Minute)},
-		// What ended while it waited is not as old as its request.
+		// The age of a deletion that ended while it waited does not begin with its
+		// request.
 		"1": {with(requested("DELETING", 4*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Hour)))},
 		"wait-1": {
 			with(requested("DELETING", 2*time.Hour), "Attempts", int64(0), "CloseAt", session.FormatTime(t0.Add(time.Minute))),
@@ -69,7 +70,7 @@ func TestGaugeCountsWhatHasNotEnded(t *testing.T) {
 	if err := gauge.Publish(t.Context()); err != nil || !strings.Contains(text.String(), "Open=0 OldestSeconds=0 ") {
 		t.Errorf("%v: %s", err, text.String())
 	}
-	// Half a count is none.
+	// An incomplete count is not recorded.
 	text.Reset()
 	index.shards = nil
 	if err := gauge.Publish(t.Context()); err == nil || text.Len() > 0 {

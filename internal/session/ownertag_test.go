@@ -13,7 +13,7 @@ import (
 
 const bob = "bob"
 
-// heldTo has it kept that the host's tag says so, read then.
+// heldTo records the host's owner tag as read then.
 func (u *upkeep) heldTo(hostID, owner string, readAt time.Time) {
 	u.t.Helper()
 	if err := u.hostTable.AddHost(u.t.Context(), hostID, readAt); err != nil {
@@ -24,7 +24,7 @@ func (u *upkeep) heldTo(hostID, owner string, readAt time.Time) {
 	}
 }
 
-// What the tag of a host makes of the records that there are, and of those that there would be.
+// The effect of a host's tag on existing records and on new ones.
 func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 	const reason = "The tag DcvOwner of its host names another owner: what the host reports of this session is ignored."
 	hers := seen(listedRecord) // alice's s1
@@ -92,7 +92,7 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 	}
 }
 
-// The index may be behind: what has begun since is not touched.
+// The index may be behind: a newer session is not changed.
 func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
 	his := with(seen(listedRecord), "Owner", bob)
 	u := newUpkeep(t, with(aMinuteOld(seen(failedRecord)), "Owner", bob))
@@ -103,7 +103,7 @@ func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
 	u.same(before)
 }
 
-// An answer that was cut does not show which other incarnation runs.
+// A cut answer does not show which incarnation runs.
 func TestCutAnswerOfAHeldHostEndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.heldTo(hostA, alice, at(-60))
@@ -131,7 +131,8 @@ func TestTagIsReadAgainWhereItRefusesSessions(t *testing.T) {
 	}
 }
 
-// A host that goes on to show others' sessions does not have EC2 asked at each inventory.
+// A host that continues to list others' sessions does not cause a call of EC2 for each
+// inventory.
 func TestTagThatStillRefusesIsReadAtIntervals(t *testing.T) {
 	u := newUpkeep(t)
 	u.heldTo(hostA, alice, t0)
@@ -149,8 +150,8 @@ func TestTagThatStillRefusesIsReadAtIntervals(t *testing.T) {
 	}
 }
 
-// Whatever EC2 is asked for, what it tells of tags is kept, of hosts that are known, and
-// written only where it is new, or the last time is ten minutes ago.
+// Tags in any answer of EC2 are recorded for known hosts, and written only if they are
+// new or the last write is ten minutes old.
 func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 	u := newUpkeep(t)
 	u.statuses[hostB] = session.Terminated
@@ -174,8 +175,8 @@ func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 	tag(9000, session.OwnerTag{ReadAt: at(1801)})
 }
 
-// A walk has EC2 asked about hosts that do well, too: each once in an hour, as many in one run
-// as one question takes, the longest unread first. Machines outside of EC2 have no such tag.
+// A walk asks EC2 about healthy hosts, too: each once an hour, as many in one run as one call
+// takes, the longest unread first. Machines outside of EC2 have no such tag.
 func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 	const machine = "mi-0123456789abcdef0"
 	u := newUpkeep(t, seen(ready("m", alice, machine)))
@@ -220,8 +221,8 @@ func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
 	}
 }
 
-// EC2 is asked about all hosts so often that an answer that lacks one is to be expected. Its
-// sessions live as long as it answers.
+// EC2 is asked about all hosts so often that an answer will sometimes lack one. The host's
+// sessions live as long as it answers inventories.
 func TestReadingTagsEndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.heldTo(hostA, "", time.Time{})

@@ -13,7 +13,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// checkRefused has EC2 asked about refused hosts at that time.
+// checkRefused asks EC2 about refused hosts at that time.
 func (u *upkeep) checkRefused(ctx context.Context, when time.Time) error {
 	u.t.Helper()
 	u.now, u.asked = when, nil
@@ -21,7 +21,7 @@ func (u *upkeep) checkRefused(ctx context.Context, when time.Time) error {
 	return c.Check(ctx)
 }
 
-// noted are the hosts that EC2 is to be asked about.
+// noted returns the hosts about which EC2 will be asked.
 func (u *upkeep) noted() (hostIDs []string) {
 	u.t.Helper()
 	hosts, err := u.refused.RefusedHosts(u.t.Context(), 10000)
@@ -34,8 +34,8 @@ func (u *upkeep) noted() (hostIDs []string) {
 	return hostIDs
 }
 
-// The host fell silent and was terminated, and nobody told of it: the first caller
-// is refused, the next is told that the session does not exist.
+// The host fell silent and was terminated without an event: the first caller is refused,
+// the next is answered that the session does not exist.
 func TestWhoRepeatsARefusedDeleteIsToldTheTruth(t *testing.T) {
 	u := newUpkeep(t, with(seen(ready("s1", alice, hostA)), "State", "UNKNOWN"))
 	u.hosts.refuses[hostA] = offline
@@ -77,7 +77,7 @@ func (b brokenNotes) RecordRefused(ctx context.Context, _ []string, _ time.Time)
 	return errors.New("no such table")
 }
 
-// Whatever comes of a note, the answer is the same, and in time.
+// The answer is the same, and in time, whether or not the note is written.
 func TestAnswerDoesNotDependOnNotes(t *testing.T) {
 	for _, notes := range []brokenNotes{{}, {hangs: true}} {
 		w := newWorld(t, ready("s1", alice, hostA))
@@ -99,7 +99,7 @@ func TestAnswerDoesNotDependOnNotes(t *testing.T) {
 	}
 }
 
-// A host stays noted until it is known what has become of it.
+// A host stays noted until its state is known.
 func TestRefusedHostsStayNotedUntilTheyAreDealtWith(t *testing.T) {
 	u := newUpkeep(t, seen(ready("s1", alice, hostA)))
 	note := func(when time.Time) {
@@ -161,8 +161,8 @@ func TestRefusedHostThatTheIndexShowsAsItWasIsDealtWith(t *testing.T) {
 	u.has("s1", "Confirmation", "host-gone")
 }
 
-// Promise 11: however long it takes to end what ran on refused hosts that are gone,
-// the hosts behind them are asked about in the same run.
+// Promise 11: however long it takes to end the sessions of refused hosts that are gone,
+// EC2 is asked about the hosts after them in the same run.
 func TestRefusedHostsHoldUpNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)
@@ -183,7 +183,7 @@ func TestRefusedHostsHoldUpNoOthers(t *testing.T) {
 	})
 }
 
-// Whatever callers have refused, a run has its bound, and ends in time.
+// However many hosts were refused to callers, a run has its bound and ends in time.
 func TestRefusedHostsAreAskedAboutWithinBounds(t *testing.T) {
 	u := newUpkeep(t)
 	var hostIDs []string

@@ -39,7 +39,7 @@ func TestRepeatAfterAFailedAttemptTriesAgain(t *testing.T) {
 		"DeletionRequestId", "r1", "NextAttemptAt", session.FormatTime(at(30).Add(session.Lease)))
 	w.sent("r2: s1")
 
-	// Now the first attempt's word counts no more, and the second's does.
+	// Now an answer to the first attempt does not count, and one to the second does.
 	w.report(at(31), closed(hostA, "r1", "s1"))
 	w.has("s1", "Confirmation", nil)
 	w.report(at(32), closed(hostA, "r2", "s1"))
@@ -60,8 +60,8 @@ func TestRepeatsTryAtMostOnceInTenSeconds(t *testing.T) {
 	w.has("s1", "Attempts", int64(4))
 }
 
-// The closing is of the deletion, not of its repetition: a session that came up
-// in between is another one.
+// A repeated attempt closes the session of the first request: a session that started in
+// between is another one.
 func TestRepeatedAttemptClosesNothingNewer(t *testing.T) {
 	w := newWorld(t, with(failedRecord, "CreationTime", ""))
 	w.expect(request("r2", at(600), entry("s1", alice)), "")
@@ -100,8 +100,8 @@ func TestNewDeletionAfterAGivenUpOneCountsFromItsOwnRequest(t *testing.T) {
 	}
 }
 
-// A deletion that others were told of goes on, whatever the host says to the
-// one who tries it again; the record says why it does not get on.
+// A deletion that other callers were told of continues when a repeat's command is
+// refused; the record says why it makes no progress.
 func TestRefusedAttemptOfAnotherRequestIsNotedAndGoesOn(t *testing.T) {
 	w := newWorld(t, failedRecord)
 	w.hosts.refuses[hostA] = offline
@@ -154,7 +154,7 @@ func TestClaimThatCameTooLateIsARepeat(t *testing.T) {
 	w.sent()
 }
 
-// A record that never stands still must not keep a request for ever, nor be
+// A record that keeps changing must not keep a request busy for ever, and must not be
 // answered as DELETING.
 func TestRecordThatKeepsChangingIsGivenUp(t *testing.T) {
 	w := newWorld(t, listedRecord)

@@ -72,8 +72,8 @@ func TestFailedThenClosedIsClosed(t *testing.T) {
 	w.is("s1", with(confirmedRecord, "NextAttemptAt", earlier))
 }
 
-// A deletion's lease goes on when it is confirmed, and no index changes. One that has none,
-// or stands in a shard that waits, gets a new one.
+// A confirmation keeps a deletion's lease, and no index changes. A deletion without a
+// lease, or with one in a waiting shard, gets a new one.
 func TestConfirmedDeletionHasALease(t *testing.T) {
 	for name, tc := range map[string]struct {
 		from  session.Record
@@ -109,8 +109,8 @@ func TestLateConfirmationEndsAGivenUpDeletion(t *testing.T) {
 	w.is("s1", deletedRecord)
 }
 
-// Promise 3: delete, list again, delete again; then all that was said of the
-// first deletion comes once more.
+// Promise 3: delete, list again, delete again; then all reports of the first deletion
+// arrive once more.
 func TestEarlierDeletionNeverEndsALaterOne(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	feed := w.table.Feed()
@@ -165,7 +165,7 @@ func TestDeletedRecordsCanBeLookedAtForTwoDays(t *testing.T) {
 	}
 }
 
-// Promise 8: what could not be written comes again, and only that.
+// Promise 8: only reports that could not be written are repeated.
 func TestReportsThatCouldNotBeRecordedComeAgain(t *testing.T) {
 	for name, what := range map[string]fault{"refused": refused, "lost before": lostBefore, "lost after": lostAfter} {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +190,8 @@ func TestStreamRecordsThatCouldNotBeFinishedComeAgain(t *testing.T) {
 	w := newWorld(t, confirmedRecord, second)
 	w.table.fault = func(n int, _ session.Write) fault { return []fault{refused, none}[n-1] }
 	f := session.Finisher{Table: w.table, Now: func() time.Time { return at(20) }, Log: w.logger()}
-	// The first of the three needs no write, so the errors' places are tried too.
+	// The first of the three needs no write, so the indexes of the errors are tested,
+	// too.
 	errs := f.Finish(context.Background(), []session.Record{markedRecord, confirmedRecord, second})
 	if errs[0] != nil || !errors.Is(errs[1], session.ErrNotWritten) || errs[2] != nil {
 		t.Errorf("errors: %v", errs)

@@ -51,7 +51,7 @@ func (w *world) run(now time.Time, change func(*session.Rule)) *session.RuleRun 
 	return run
 }
 
-// did is what became of the sessions that the rule selected, by ID.
+// did returns the results for the selected sessions, by ID.
 func did(run *session.RuleRun) map[string]session.RuleDeed {
 	all := map[string]session.RuleDeed{}
 	for _, o := range run.Sessions {
@@ -165,7 +165,7 @@ func TestRuleSelectsWhatMeetsAllOfIt(t *testing.T) {
 	}
 }
 
-// Whatever happens to a session after it was read, it is not the one that was selected.
+// A session that changed after it was read is not marked.
 func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 	for _, change := range [][]any{
 		{"Owner", mallory}, {"HostId", hostB}, {"CreationTime", "2026-11-23T19:01:01.000000Z"}, {"CreationTime", ""}, {"FirstSeenAt", session.FormatTime(t0)},
@@ -185,7 +185,7 @@ func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 			w.is("s1", changed)
 			w.sent()
 			w.told()
-			// A write without an answer may land yet, should the session be as it was again.
+			// A write without an answer may still land, if the session is unchanged again.
 			want := map[fault]session.RuleDeed{none: session.RuleMoved, lostBefore: session.RuleUnclear}[lost]
 			if got := did(run)["s1"]; got != want {
 				t.Errorf("%v: %s, want %s", change, got, want)
@@ -214,8 +214,8 @@ func TestRuleLeavesAloneWhatACallerCancelled(t *testing.T) {
 	}
 }
 
-// Must hold for a nightly rule on a large fleet: what it selects is deleted, once,
-// also by two runs at the same time; what began after is not; a dry run changes nothing.
+// A nightly rule on a large fleet deletes each selected session once, even with two runs
+// at the same time. It does not delete newer sessions, and a dry run changes nothing.
 func TestRuleOnAThousandSessions(t *testing.T) {
 	w := newWorld(t)
 	for n := range 1000 {
@@ -294,7 +294,8 @@ func (r afterReading) All(ctx context.Context, after string, limit int) ([]sessi
 	return records, more, err
 }
 
-// Promise 11: a run's work is bounded, it says so, and the runs together come to all.
+// Promise 11: a run's work is bounded, it reports that it reached a bound, and the runs
+// together reach all sessions.
 func TestRuleRunsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	var large largeTable
@@ -361,7 +362,7 @@ func (l largeTable) Get(context.Context, []string) ([]session.Record, error) {
 	return nil, errors.New("none is READY")
 }
 
-// noting tells of each record that is read.
+// noting reports each record that is read.
 type noting struct {
 	largeTable
 	of func(id string)
@@ -386,7 +387,7 @@ func (r noting) OnHost(ctx context.Context, hostID, after string, limit int) ([]
 	return r.note(r.largeTable.OnHost(ctx, hostID, after, limit))
 }
 
-// A rule is nobody who could repeat the call: what is refused keeps its lease.
+// A rule has no caller who could repeat the request: a refused deletion keeps its lease.
 func TestRuleDoesNotPutBackWhatIsRefused(t *testing.T) {
 	w := newWorld(t, listedRecord, ready("s2", alice, hostB), ready("s3", alice, "i-0cccccccccccccccc"))
 	w.hosts.refuses[hostB] = offline

@@ -50,9 +50,8 @@ var (
 	forcedRecord = with(markedRecord, "TryUntil", nil, "Force", true, "Confirmation", "forced", "ConfirmedAt", "2026-11-23T19:01:02.123Z")
 )
 
-// Each rule is tried on the record that it is meant for, which must come out as
-// said, and then on records that differ from that one in one thing, which must
-// stay as they are.
+// Each rule is applied to a record that meets its condition, with the result that is
+// given, and then to records that differ from it in one attribute, which must not change.
 func TestRules(t *testing.T) {
 	r1, r2 := request("r1", t0), request("r2", at(30))
 	open := markedRecord.Session()

@@ -8,8 +8,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A deletion is tried for as long as was set when it was requested: its commands
-// are good for that long, whatever is set since.
+// The give-up time is the one that was set when the deletion was requested: a later
+// change does not affect it or its commands.
 func TestTimeToGiveUpMayChange(t *testing.T) {
 	const day, short = 24 * time.Hour, 5 * time.Minute
 	for name, tc := range map[string]struct{ then, now, tried time.Duration }{

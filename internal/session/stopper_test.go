@@ -16,7 +16,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// emptyHosts are hosts of one kind, and what a Stopper made of them.
+// emptyHosts are hosts of one kind, and the results of a Stopper.
 type emptyHosts struct {
 	running []session.RunningHost
 	note    session.HostNote
@@ -66,7 +66,7 @@ func (e *emptyHosts) stop(t *testing.T, records ...session.Record) error {
 
 func ago(d time.Duration) time.Time { return t0.Add(-d) }
 
-// empty hosts that are to be stopped.
+// empty returns hosts that must be stopped.
 func empty(ids ...string) *emptyHosts {
 	e := &emptyHosts{
 		note:  session.HostNote{SentAt: ago(time.Minute), OccupiedAt: ago(time.Hour), EmptySince: ago(30 * time.Minute)},
@@ -112,7 +112,7 @@ func TestNoHostWithARecordIsStopped(t *testing.T) {
 	}
 }
 
-// The host has answered an inventory with a session while others were stopped.
+// While other hosts were stopped, the host answered an inventory with a session.
 func TestHostThatIsSeenOccupiedMeanwhileIsNotStopped(t *testing.T) {
 	e := empty("i-1")
 	e.after = &session.HostNote{SentAt: t0, OccupiedAt: t0}
@@ -134,7 +134,7 @@ func TestHostThatCannotBeStoppedFailsAlone(t *testing.T) {
 	}
 }
 
-// A permission that is missing, say: an alarm has to tell.
+// For example a missing permission: an alarm must report it.
 func TestStopThatFailsFailsTheRun(t *testing.T) {
 	e := empty("i-1", "i-2")
 	e.fails["i-1"] = errors.New("UnauthorizedOperation")

@@ -12,8 +12,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// haveAnswered has so many hosts answer, each a second before the last one, with a
-// session each or with none.
+// haveAnswered records answers of so many hosts, each a second before the previous one,
+// with one session each or with none.
 func (u *upkeep) haveAnswered(hosts int, withSession bool) {
 	for n := range hosts {
 		var runs []session.Found
@@ -45,7 +45,7 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	}
 }
 
-// Hosts that cannot be done with do not keep others from their turn.
+// Hosts that stay quiet do not delay the marking of others.
 func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(250, true)
@@ -65,8 +65,8 @@ func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 	}
 }
 
-// What cannot be written of one host that is gone keeps nobody from asking about
-// the quiet hosts behind it.
+// A write that fails for one gone host does not prevent the check of the quiet hosts
+// after it.
 func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(250, true)
@@ -89,7 +89,7 @@ func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
 	u.has("s249", "Confirmation", "host-gone")
 }
 
-// Promise 11: one run has a bound, and says that it was this that it reached.
+// Promise 11: one run has a bound, and logs that it reached it.
 func TestOneRunMarksThousandHosts(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(1050, false)

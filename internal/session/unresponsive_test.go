@@ -12,7 +12,7 @@ import (
 
 const silentAfter = 15 * time.Minute
 
-// markUnresponsive marks hosts, when all inventories up to then were sent that should have been.
+// markUnresponsive marks hosts after all inventories up to then were sent on schedule.
 func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
 	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
@@ -45,9 +45,9 @@ func (u *upkeep) send(when ...time.Time) {
 	}
 }
 
-// Nobody is silent who was not asked: not when cleanup has paused, nor where
-// inventories are further apart than the limit. Two are left unanswered, and the
-// one that is sent now is none of them.
+// A host that got no inventory is not silent: neither after a pause of cleanup, nor if
+// inventories are further apart than the limit. Two must be unanswered, and the one that
+// is sent now does not count.
 func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sent         []float64 // before now; the host answers the one at 0
@@ -96,7 +96,8 @@ func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	u.markUnresponsive(at(1500)) // it is said once
 	u.wrote()
 
-	// What it said before it fell silent makes nobody sure, however late it comes.
+	// An answer from before the silence does not make its sessions READY, however late it
+	// comes.
 	u.take(inventory(hostA, at(-1), found("s1", alice)))
 	u.now = at(1600)
 	if _, err := u.reconciler().Apply(t.Context(), inventory(hostA, t0, found("s1", alice))); err != nil {
@@ -110,8 +111,8 @@ func TestSessionsOfASilentHostAreUnknownUntilItAnswers(t *testing.T) {
 	u.has("s1", "State", "UNKNOWN")
 }
 
-// A deletion may wait for a day: its host is silent meanwhile as others are, and a
-// cancel gives UNKNOWN back until it answers again.
+// A deletion may wait for a day, and its host may fall silent meanwhile: then a cancel
+// restores UNKNOWN until the host answers again.
 func TestCancelOnASilentHostGivesUnknownBack(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
@@ -128,7 +129,7 @@ func TestCancelOnASilentHostGivesUnknownBack(t *testing.T) {
 	u.has("s1", "State", "READY", "StateReason", nil, "ExpiresAt", nil)
 }
 
-// An answer that shows less than all keeps the host, and what it shows, known.
+// After an incomplete answer the host, and the sessions that it lists, are not silent.
 func TestCutInventoryIsAnAnswer(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice), found("s2", alice)))
@@ -167,8 +168,8 @@ func TestDeletedWhileItBecomesUnknown(t *testing.T) {
 	u.is("s1", open)
 }
 
-// A refused deletion is put back after its host became silent: what is READY again
-// becomes UNKNOWN, too.
+// A refused deletion is put back after its host became silent: the session that is READY
+// again becomes UNKNOWN, too.
 func TestPutBackOnASilentHostBecomesUnknown(t *testing.T) {
 	for name, stale := range map[string]bool{"the index shows the mark": false, "the index shows READY still": true} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +215,7 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 		}
 		u.has("s1", "State", "READY")
 		u.has("s2", "State", "UNKNOWN")
-		u.has("s3", "State", "UNKNOWN") // the other host is not hindered
+		u.has("s3", "State", "UNKNOWN") // the other host is not affected
 		u.table.fault = nil
 		u.markUnresponsive(at(1060))
 		u.has("s1", "State", "UNKNOWN")
@@ -233,7 +234,7 @@ func TestHostThatAnswersWhileEC2IsAskedIsNotSilent(t *testing.T) {
 	u.has("s1", "State", "READY")
 }
 
-// Quiet hosts may be gone, and then more is known than nothing.
+// Quiet hosts may be gone: then their sessions end, and do not become UNKNOWN.
 func TestSessionsOfQuietHostsThatAreGoneEnd(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
@@ -260,8 +261,8 @@ func TestMarkingGoesOnWithoutEC2(t *testing.T) {
 	u.has("s1", "State", "UNKNOWN")
 }
 
-// A question to EC2 has a bound of its own, whoever asks it: there is time left for
-// what is done without an answer.
+// Each call of EC2 has its own time limit: time is left for the work that follows without
+// an answer.
 func TestEC2ThatHangsKeepsNoHostFromBeingMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)

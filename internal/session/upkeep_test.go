@@ -13,8 +13,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// An upkeep is a world with what keeps its table true: due deletions are tried
-// again, hosts say what runs on them, and EC2 says which of them are gone.
+// An upkeep is a world with cleanup: due deletions are tried again, hosts answer
+// inventories, and EC2 says which hosts are gone.
 type upkeep struct {
 	*world
 	now       time.Time
@@ -80,7 +80,7 @@ func (x notShown) OnHost(ctx context.Context, hostID, after string, limit int) (
 	return records, more, err
 }
 
-// What an index does not show is no ground for a write.
+// An attribute that the index does not have must not be a condition of a write.
 func TestConditionOfWhatAnIndexDoesNotShowFails(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	records, _, err := u.whole().OnHost(t.Context(), hostA, "", 1)
@@ -100,8 +100,8 @@ func TestConditionOfWhatAnIndexDoesNotShowFails(t *testing.T) {
 	}
 }
 
-// A record with a deletion is read from the table before anything follows from it: what
-// the index does not show is not taken for missing.
+// A record with a deletion is read from the table before it is used: attributes that the
+// index does not have do not count as missing.
 func TestRecordsWithDeletionsAreReadFromTheTable(t *testing.T) {
 	for _, r := range []session.Record{markedRecord, confirmedRecord, givenUpRecord, forcedRecord, with(listedRecord, "State", "UNKNOWN", "StateReason", "x")} {
 		u := newUpkeep(t, r)
@@ -110,7 +110,7 @@ func TestRecordsWithDeletionsAreReadFromTheTable(t *testing.T) {
 			t.Errorf("%v, %v (-want +got):\n%s", more, err, diff)
 		}
 	}
-	// What has moved on is left out, and what comes after it is shown.
+	// Records that changed are left out, and the ones after them are shown.
 	u := newUpkeep(t, with(markedRecord, "SessionId", "a"), with(listedRecord, "SessionId", "b"))
 	stale := session.WholeIndex{Index: u.table, Getter: memtable.Reader{Table: memtable.New()}}
 	if records, more, err := stale.OnHost(t.Context(), hostA, "", 1); len(records) != 1 || records[0]["SessionId"] != "b" || more || err != nil {
@@ -223,7 +223,7 @@ func (u *upkeep) same(before []session.Record) {
 	}
 }
 
-// tryWrite applies one write behind the world's back.
+// tryWrite applies one write without the world's faults and records.
 func (u *upkeep) tryWrite(w session.Write) {
 	u.table.Table.Write(context.Background(), []session.Write{w})
 }

@@ -61,12 +61,12 @@ func request(id string, when time.Time, entries ...session.Entry) session.Reques
 	return session.Request{ID: id, By: "arn:aws:iam::123456789012:user/" + id, At: when, Entries: entries}
 }
 
-// A fault is what goes wrong with one write.
+// A fault is a failure of one write.
 type fault int
 
 const (
 	none       fault = iota
-	refused          // the table does not take it
+	refused          // the table refuses it
 	lostBefore       // no answer, and it was not done
 	lostAfter        // no answer, but it was done
 )
@@ -108,7 +108,7 @@ func (tab *table) Write(ctx context.Context, writes []session.Write) []session.R
 	return results
 }
 
-// kind says which rule a write comes from.
+// kind returns the rule that made a write.
 func kind(w session.Write) string {
 	has := func(attr string) bool { return w.Set[attr] != nil }
 	switch state := w.Set[session.AttrState]; {
@@ -132,7 +132,7 @@ func kind(w session.Write) string {
 	return "unknown"
 }
 
-// hosts is a fleet that takes every command, except the hosts named here.
+// hosts is a fleet that accepts every command, except for the hosts named here.
 type hosts struct {
 	refuses map[string]string // why it is not asked
 	unclear map[string]bool   // the call has no clear answer
@@ -166,7 +166,7 @@ func (h *hosts) Close(_ context.Context, attempt session.Attempt) []error {
 	return errs
 }
 
-// closings is what was sent, as "attempt: session".
+// closings returns the sessions that were sent, as "attempt: session".
 func (h *hosts) closings() []string {
 	var all []string
 	for _, a := range h.sent {
@@ -287,7 +287,7 @@ func (w *world) sent(want ...string) {
 	}
 }
 
-// refusal is what a caller reads of a host that cannot be asked.
+// refusal returns the reason that a caller gets for a host that refuses commands.
 func refusal(hostID string) string {
 	return "The session's host " + hostID + " " + offline + "." + session.ReasonRefused
 }

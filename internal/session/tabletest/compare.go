@@ -15,10 +15,9 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Compare does the same random things to two tables and wants the same
-// outcomes, records, indexes, pages and change feeds. What is done is little,
-// but so is the choice of records, attributes and values, so that writes meet
-// each other.
+// Compare applies the same random operations to two tables and wants the same outcomes,
+// records, indexes, pages and change feeds. There are few operations, and few different
+// records, attributes and values, so that writes affect each other.
 func Compare(t *testing.T, newOne, newOther func(TB) Subject) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := &comparison{t: t, one: newOne(t), other: newOther(t)}
@@ -43,7 +42,7 @@ func Compare(t *testing.T, newOne, newOther func(TB) Subject) {
 				c.read()
 			}
 		}
-		// Between the writes their old images have told.
+		// Between the writes the old images were compared.
 		for _, sessionID := range ids {
 			one, other := c.one.Get(sessionID), c.other.Get(sessionID)
 			if (one == nil) != (other == nil) {
@@ -78,7 +77,7 @@ func (c *comparison) write(writes []session.Write) {
 	c.same("outcomes", outcomes(a), outcomes(b))
 }
 
-// read asks for everything that can be asked for.
+// read compares everything that can be read.
 func (c *comparison) read() {
 	for _, shard := range texts[session.AttrDueShard] {
 		now, limit := genTime.Draw(c.t, "now"), rapid.IntRange(1, 5).Draw(c.t, "limit")
@@ -104,8 +103,8 @@ func (c *comparison) must(err error) {
 	}
 }
 
-// due is the first records of a shard. Those that are due at the same moment are
-// in no order, so where the limit cuts between them, any of them will do.
+// due compares the first records of a shard. Records that are due at the same moment have
+// no order, so if the limit cuts between them, any of them is valid.
 func (c *comparison) due(s Subject, shard string, now time.Time, limit int) (list []string) {
 	records, err := s.Index.Due(c.t.Context(), shard, now, limit)
 	c.must(err)
@@ -146,7 +145,7 @@ func (c *comparison) hosts(s Subject, limit int) (list []string) {
 	}
 }
 
-// owned compares what is in the index for sure.
+// owned compares the attributes that the index has in every case.
 func (c *comparison) owned(s Subject, owner string, limit int) (list []string) {
 	for _, r := range c.walk(limit, func(ctx context.Context, after string) ([]session.Record, bool, error) {
 		return s.Reader.Owned(ctx, owner, after, limit)

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A HostsSubject is all that is asked of the Hosts table.
+// A HostsSubject has all operations of the Hosts table.
 type HostsSubject interface {
 	session.HostTable
 	session.HostNotes
@@ -24,8 +24,8 @@ type HostsSubject interface {
 	session.RefusedHosts
 }
 
-// CompareHosts does the same random things to two Hosts tables and wants the
-// same answers.
+// CompareHosts applies the same random operations to two Hosts tables and wants the same
+// answers.
 func CompareHosts(t *testing.T, newOne, newOther func(TB) HostsSubject) {
 	rapid.Check(t, func(t *rapid.T) {
 		one, other := newOne(t), newOther(t)
@@ -64,8 +64,8 @@ var (
 	})
 )
 
-// genMoment is a time of a few, and a little next to it: less than the
-// milliseconds that are kept, too.
+// genMoment generates one of a few times, or one close to it, also by less than the
+// millisecond that is stored.
 func genMoment(step time.Duration) *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		return noon.
@@ -146,7 +146,7 @@ var genQuiet = rapid.Custom(func(t *rapid.T) question {
 	}, unfit(hostID)}
 })
 
-// genKnown asks what is known of hosts, and of what is none.
+// genKnown asks what is known of hosts, and of IDs that no host has.
 var genKnown = rapid.Custom(func(t *rapid.T) question {
 	some := rapid.SliceOfDistinct(genHostID, rapid.ID[string]).Draw(t, "hosts")
 	return question{what: fmt.Sprintf("known of %.20q", some), put: func(ctx context.Context, h HostsSubject) (any, error) {

@@ -137,7 +137,7 @@ var genCondition = rapid.Custom(func(t *rapid.T) session.Condition {
 	return c
 })
 
-// An outcome is a result without its error's words.
+// An outcome is a result without the text of its error.
 type outcome struct {
 	Kind string
 	Old  session.Record

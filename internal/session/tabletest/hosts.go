@@ -129,7 +129,7 @@ func expectedHosts(h *hostsTest) {
 			h.t.Fatal(err)
 		}
 	}
-	h.quiet(100, 10, "i-1", "i-3", "i-2") // what is known is known better
+	h.quiet(100, 10, "i-1", "i-3", "i-2") // an answer of a known host is not replaced
 	h.newest(map[string]time.Time{"i-1": after(1), "i-2": after(1)})
 	h.silence(21, true)
 	if err := h.hosts.AddHost(h.t.Context(), "i-1", after(50)); err != nil {
@@ -208,7 +208,7 @@ func (h *hostsTest) newest(want map[string]time.Time) {
 	}
 }
 
-// unfitHosts cannot be noted, and spoil no question about others. The table's
+// unfitHosts cannot be noted, and do not make a question about others fail. The table's
 // other items are no hosts, and no host's answer changes them.
 func unfitHosts(h *hostsTest) {
 	ctx := h.t.Context()

@@ -22,7 +22,7 @@ type IndexSubject struct {
 	Put   func(session.Record)
 }
 
-// Index is all that is asked of the table's indexes.
+// Index has all operations of the table's indexes.
 type Index interface {
 	session.Index
 	session.OpenIndex
@@ -188,7 +188,7 @@ func idsOf(records []session.Record) (all []string) {
 	return all
 }
 
-// Each host is met once, and one with many sessions holds up no other.
+// Each host is returned once, and one with many sessions does not delay others.
 func walkOverAllHosts(t *testing.T, s IndexSubject) {
 	for n := range 9 {
 		for m := range 1 + n/8*40 {

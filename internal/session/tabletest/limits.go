@@ -94,7 +94,7 @@ func longestKeys(t *testing.T, s Subject) {
 	}
 }
 
-// statementsTooLong are refused by themselves, whatever the table is called.
+// statementsTooLong are refused alone, whatever the name of the table.
 func statementsTooLong(t *testing.T, s Subject) {
 	const (
 		longest = 8192 - 255 // the longest name of a table
@@ -165,8 +165,8 @@ func oddNames(t *testing.T, s Subject) {
 	}
 }
 
-// nothingUnderUnfitKeys: there is no record of such a key, and asking for one
-// spoils no other question of the same call.
+// nothingUnderUnfitKeys: there is no record with such a key, and reading one does not
+// make the other reads of the call fail.
 func nothingUnderUnfitKeys(t *testing.T, s Subject) {
 	s.Put(session.Record{id: "a", session.AttrOwner: "alice", session.AttrLiveHostID: "i-1"})
 	for _, key := range unfitKeys {

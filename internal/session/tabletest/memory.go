@@ -7,7 +7,7 @@ import (
 	"dcv-session-broker/internal/streamevent"
 )
 
-// Memory is a new table in memory as a Subject: what others are compared with.
+// Memory is a new table in memory as a Subject, with which others are compared.
 func Memory(t TB) Subject {
 	table := memtable.New()
 	feed := table.Feed()

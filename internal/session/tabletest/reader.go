@@ -39,7 +39,8 @@ func RunReader(t *testing.T, newSubject func(TB) ReaderSubject) {
 	}
 }
 
-// described is a record with all that is shown of one, and nothing else.
+// described returns a record with all attributes that describeSessions shows, and no
+// others.
 func described(sessionID, owner string) session.Record {
 	return session.Record{
 		id: sessionID, "Owner": owner, "HostId": "i-1", "Name": "n", "Type": "virtual", "State": "UNKNOWN", "StateReason": "why",
@@ -210,7 +211,7 @@ func allPages(t *testing.T, s ReaderSubject) {
 	}
 }
 
-// Records that come and go between two pages leave the place of the others.
+// Records that are added or removed between two pages do not move the others.
 func allInOneOrder(t *testing.T, s ReaderSubject) {
 	var stay []string
 	for n := range 60 {

@@ -1,5 +1,5 @@
-// Package tabletest holds every implementation of session.Table to one
-// behaviour: each alone (Run), and one against the other (Compare).
+// Package tabletest checks that every implementation of session.Table behaves the same:
+// each alone (Run), and two against each other (Compare).
 package tabletest
 
 import (

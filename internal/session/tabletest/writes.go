@@ -133,8 +133,8 @@ func oneRecordInOrder(t *testing.T, s Subject) {
 	wantRecord(t, s, "b", session.Record{id: "b", "Last": int64(steps - 1)})
 }
 
-// manyRecords are more than one call can take; every third is not as expected,
-// and every seventh not there.
+// manyRecords are more than one call can take; every third does not meet its condition,
+// and every seventh does not exist.
 func manyRecords(t *testing.T, s Subject) {
 	const n = 60
 	was := make([]session.Record, n)
