@@ -1,5 +1,5 @@
-// Command ended-sessions is the Lambda function that the pipe to the event bus
-// has make its announcements. It reads the sessions table, and changes nothing.
+// Command ended-sessions is the Lambda function that makes the announcements for the
+// pipe to the event bus. It reads the sessions table, and changes nothing.
 package main
 
 import (

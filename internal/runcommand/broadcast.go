@@ -21,8 +21,8 @@ type BroadcasterAPI interface {
 	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
 }
 
-// A Broadcaster asks all hosts of the fleet at the same time, however many they are, in
-// one call: those that carry the fleet's tag.
+// A Broadcaster asks all hosts that have the fleet's tag at the same time, in one call,
+// however many they are.
 type Broadcaster struct {
 	API BroadcasterAPI
 	// InventoryDocument and IdleDocument are the documents' names.
@@ -36,8 +36,8 @@ func (b *Broadcaster) Inventory(ctx context.Context, id string, sentAt time.Time
 	return b.send(ctx, b.InventoryDocument, comment{kind: inventoryKind, id: id, at: sentAt}, nil)
 }
 
-// CloseIdle has the hosts close sessions that nobody has used for so long. Without
-// a warning the document's defaults hold: none is given.
+// CloseIdle asks the hosts to close sessions that nobody has used for so long. Without
+// a warning it sends the document's defaults, and no user is warned.
 func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, limit session.IdleLimit) error {
 	parameters := map[string][]string{"idleMinutes": {strconv.Itoa(int(limit.After / time.Minute))}}
 	if warn := limit.WarnBefore(); warn > 0 {

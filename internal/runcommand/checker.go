@@ -66,7 +66,7 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 		}
 	}
 	for _, id := range asked {
-		// In this order, since the policy is asked first.
+		// In this order, since AWS evaluates the policy first.
 		switch {
 		case untagged[id] && whole:
 			refusals[id] = &session.Refusal{HostID: id, Reason: reasonFor(accessDenied)}

@@ -16,8 +16,8 @@ import (
 //	notify NOTICE-ID CLOSE-AT NOTICE-ORDER
 //	cancelled NOTICE-ID (of any of its notices)
 //
-// It comes back with each invocation, no host can write it, and at 100
-// characters at most it is all that a command carries of its sender.
+// Each invocation shows it, no host can write it, and it has at most 100
+// characters. A command has no other data of its sender.
 const (
 	closeKind     = "close"
 	inventoryKind = "inventory"

@@ -11,8 +11,8 @@ type hintPatterns struct{ agentsExit, folders, warning *regexp.Regexp }
 // patterns are compiled at the first hint, and not at every cold start.
 var patterns = sync.OnceValue(func() hintPatterns {
 	return hintPatterns{
-		// What the agent adds to the standard error of a script that fails, without a
-		// new line before it: it says less than the script did.
+		// The agent adds this to the standard error of a script that fails, without a
+		// new line before it. It says less than the script did.
 		agentsExit: regexp.MustCompile(`failed to run commands: exit status \d+\s*$`),
 		// They are long, and the same for every command.
 		folders: regexp.MustCompile(`(/[\w.+-]+){2,}/`),
@@ -47,14 +47,14 @@ func hint(rest string) string {
 	return said[:min(len(said), maxHintChars)]
 }
 
-// printable keeps what a host says as a reason to one short, harmless line.
+// printable makes a short, harmless line of a host's reason.
 func printable(reason string) string {
 	const maxReasonChars = 200
 	clean := ascii(reason)
 	return clean[:min(len(clean), maxReasonChars)]
 }
 
-// ascii has a space for every character that is not a printable one of ASCII.
+// ascii replaces each character that is not printable ASCII by a space.
 func ascii(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

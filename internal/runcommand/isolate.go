@@ -14,8 +14,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// refused tells whether Systems Manager took the call and said no: nothing was
-// sent. Throttling, server errors and lost answers say nothing of the kind.
+// refused tells whether Systems Manager refused the call, so that nothing was sent.
+// After throttling, server errors and lost answers that is not known.
 func refused(err error) bool {
 	var api smithy.APIError
 	if err == nil || !errors.As(err, &api) {
@@ -34,11 +34,11 @@ func throttled(err error) bool {
 	return busy
 }
 
-// isolate settles a refused command. One host that is not connected fails the
+// isolate handles a refused command. One host that is not connected fails the
 // whole call with InvalidInstanceId, and one without the fleet's tag fails it
-// with AccessDeniedException; the answer does not say which. So ask which hosts
-// are not at fault, and send to those. Only where that does not help, send to a
-// few hosts at a time, and then to each that is left: no healthy host waits
+// with AccessDeniedException; the answer does not say which. So isolate asks which
+// hosts are not at fault, and sends to those. Only if that does not help, it sends
+// to a few hosts at a time, and then to each that is left: no healthy host waits
 // because of others, however many there are. For 50 hosts, that is at most 68
 // calls: 11 to ask and send what is left, 7 for eight hosts each, and 50.
 func (o *order) isolate(ctx context.Context, cmd command, cause error) {
@@ -76,8 +76,8 @@ func (o *order) isolate(ctx context.Context, cmd command, cause error) {
 // of them are at fault.
 const sectionHosts = 8
 
-// sendInSections sends to eight hosts at a time, those first that are most
-// likely healthy, and then by itself to each host of a section that was refused.
+// sendInSections sends to eight hosts at a time, first to those that are most likely
+// healthy. To the hosts of a section that was refused it sends one by one.
 func (o *order) sendInSections(ctx context.Context, cmd command, cause error) {
 	if len(cmd.groups) == 1 || concernsAll(cause) {
 		o.refuse(cmd.groups, cause)
@@ -140,7 +140,7 @@ func code(err error) string {
 }
 
 // concernsAll tells whether a refusal has nothing to do with the hosts: smaller
-// calls would be refused alike.
+// calls would be refused, too.
 func concernsAll(err error) bool {
 	var (
 		document *types.InvalidDocument
@@ -162,8 +162,8 @@ func (o *order) refuse(groups []group, cause error) {
 	})
 }
 
-// reasonFor is what a caller is told of a host that Systems Manager refuses with
-// that code.
+// reasonFor returns the clause of a Refusal for a host that Systems Manager refuses
+// with that code.
 func reasonFor(code string) string {
 	switch code {
 	case invalidInstance:
@@ -195,8 +195,8 @@ const (
 //
 // Filters of nodes by tag cannot be combined with others (Systems Manager API
 // reference, DescribeInstanceInformation): for a missing tag all nodes of the
-// fleet are listed, 50 a page. In a fleet of more than maxPages of those,
-// sending to each host is no dearer.
+// fleet are listed, 50 a page. In a fleet of more than maxPages of those, sending
+// to each host needs no more calls.
 func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[string]bool {
 	switch code(cause) {
 	case invalidInstance:

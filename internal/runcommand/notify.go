@@ -18,9 +18,9 @@ import (
 //	           notice of a cancel
 //	voidAfter  in seconds since 1970
 
-// Notify implements session.Notifier: notices that say the same go together. Of when
-// their writes were, the comment has the earliest: an answer must not seem to be one
-// to a later notice. Cancels of many requests' deletions go together, too: nothing is
+// Notify implements session.Notifier: notices with the same text go together. The
+// comment has the earliest time of their writes, so that an answer does not seem to be
+// one to a later notice. Cancels of many requests' deletions go together, too: nothing is
 // recorded of the answer, so its comment may have the ID of any of them.
 func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 	which, errs := sendable(notices, func(n session.Notice) string { return n.HostID })

@@ -12,9 +12,9 @@ import (
 // A line is what a host says of one session that a command names for it.
 type line struct{ sessionID, result, reason string }
 
-// parseOutput reads the lines of a host's stdout. What is not a whole, well
-// formed line with one of those results, of a session that had none yet, is only
-// counted: a host can say anything, and a cut output ends in the middle of a line.
+// parseOutput reads the lines of a host's stdout. It accepts whole, well-formed lines
+// with one of those results, one for each session. It only counts other lines: a host
+// can print anything, and a cut output ends in the middle of a line.
 func parseOutput(output string, results ...string) (lines []line, unreadable int) {
 	had := map[string]bool{}
 	for text := range strings.Lines(output) {

@@ -24,8 +24,8 @@ const (
 	maxPause = time.Second
 )
 
-// wait waits until a call may be made. It returns immediately where that is not in the time of
-// ctx: a call that is not made does not delay those of the next request.
+// wait waits until a call may be made. If ctx ends before that, it returns immediately: a call that
+// is not made does not delay those of the next request.
 func (p *pace) wait(ctx context.Context) error {
 	p.mu.Lock()
 	now := time.Now()

@@ -123,7 +123,7 @@ func add(groups []group, it item, maxChars int) []group {
 // shell between double quotes, nor to Systems Manager's own {{ }}: an old agent
 // pastes the value into the script.
 //
-// It is this terse because 500 sessions on 50 hosts must fit into one command:
+// It is short because 500 sessions on 50 hosts must fit into one command:
 // Systems Manager limits the document, with its parameters pasted in, to 64 KB.
 
 // hostIDPattern is SendCommand's own pattern for InstanceIds: one ID that does
@@ -189,8 +189,7 @@ func plain(c byte) bool {
 
 var errNotEncoded = errors.New("not a percent-encoded ID")
 
-// decodeID is the inverse of encodeID; it takes nothing that encodeID does not
-// give.
+// decodeID is the inverse of encodeID. It accepts only what encodeID returns.
 func decodeID(s string) (string, error) {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {

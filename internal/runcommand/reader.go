@@ -52,11 +52,10 @@ type Invocation struct {
 
 	// Failed is why the host could not make an inventory.
 	Failed string
-	// Said is for people: what was printed next to the answer, on standard error or
-	// by the agent, as far as it fits into 80 characters.
+	// Said is for people: other text than the answer, from standard error or the
+	// agent, cut to 80 characters.
 	Said string
-	// Unreadable counts the lines of the output that are not what they should
-	// be.
+	// Unreadable counts the lines of the output that are not well-formed.
 	Unreadable int
 }
 
@@ -212,15 +211,15 @@ func (r *Reader) read(ctx context.Context, listed types.CommandInvocation) (Invo
 	}
 	said := out.rest
 	if !inv.Answered && inv.Failed == "" {
-		// A worker that dies leaves its words where standard output is shown.
+		// If a worker crashes, its error text is where standard output is shown.
 		said += "\n" + out.stdout
 	}
 	inv.Said = hint(said)
 	return inv, nil
 }
 
-// stepOutput is what the step of a document left that a host has run. Only its
-// standard output is what the script said. The rest is context: a single line of
+// stepOutput is the output of the step that a host has run. Only its standard output
+// is the script's answer. The rest is context: a single line of
 // noise on standard error is common, and harmless.
 type stepOutput struct {
 	platform string // the step's name
@@ -265,7 +264,7 @@ func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (st
 	if err != nil {
 		return stepOutput{}, fmt.Errorf("read the whole output: %w", err)
 	}
-	// Of a step that its time-out ended there is none, only what is listed.
+	// If its time-out ended the step, there is none, only what is listed.
 	if whole := aws.ToString(full.StandardOutputContent); whole != "" {
 		out.stdout = whole
 	}

@@ -1,6 +1,6 @@
-// Package runcommand has hosts close sessions, and tell their users, through Systems
-// Manager Run Command, and reads what they answered. It implements
-// session.SessionCloser and session.Notifier, and owns the language spoken with the
+// Package runcommand sends hosts commands to close sessions and to warn users, through
+// Systems Manager Run Command, and reads their answers. It implements
+// session.SessionCloser and session.Notifier, and defines the protocol with the
 // documents of template.yaml: their parameters (parameter.go) and their output
 // (reader.go).
 package runcommand
@@ -27,7 +27,7 @@ type SenderAPI interface {
 }
 
 // A Sender sends commands to hosts by their IDs: to close sessions (close.go), and to
-// tell their users (notify.go).
+// warn their users (notify.go).
 type Sender struct {
 	API SenderAPI
 	// CloseDocument and NotifyDocument are the documents' names.
@@ -51,7 +51,7 @@ type batch struct {
 	parameters map[string]string // all but the sessions
 	items      []item
 	maxChars   int // of the parameter `sessions`
-	// onSent, where it is there, is called for each item of a command that was taken.
+	// onSent, if not nil, is called for each item of a command that was accepted.
 	onSent func(place int, commandID string)
 }
 
@@ -62,8 +62,8 @@ type item struct {
 	session string // as it stands in the parameter
 }
 
-// sendable gives the places of those that can be sent to their hosts, and the answers
-// to all: those to the others are there already.
+// sendable returns the indexes of the items that can be sent, and the answers to all
+// items: those to the other items are final.
 func sendable[T any](asked []T, hostID func(T) string) (which []int, errs []error) {
 	errs = make([]error, len(asked))
 	for i, one := range asked {
@@ -168,14 +168,13 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	return err
 }
 
-// watchedRetryer sees each try that the SDK makes of a call, of which it reports
-// only the last. SendCommand has no idempotency token: after a try without an
+// watchedRetryer sees each try of a call, since the SDK reports only the last. SendCommand has no idempotency token: after a try without an
 // answer the command may be on its way, and a refusal of the next try would say
 // that it is not.
 //
 // A call that is throttled is tried once more only: many functions may send commands at the
-// same time, and each try more takes from the others what the service would have taken. The lease
-// sends the command again, and cleanup sends one after the other.
+// same time, and each further try uses a part of the rate that the others need. When the lease
+// ends, cleanup sends the command again, and sends one after the other.
 type watchedRetryer struct {
 	aws.Retryer
 	unanswered bool

@@ -12,10 +12,9 @@ import (
 // lines are missing the answer was cut. An inventory that does not fit is packed
 // (unpack.go).
 //
-// A line with nothing but an ID is of a session that runs, of which no more can
-// be said. Sessions that have no line at all, because they cannot be named, are
-// counted in the last one as unnamed: it is not for their sake that the answer is
-// not whole.
+// A line with only an ID is of a session that runs; the host knows no more of it.
+// Sessions that cannot be named have no line. The last line counts them as unnamed,
+// and they do not make the answer incomplete.
 
 type foundLine struct {
 	ID          *string `json:"id"`
@@ -47,8 +46,8 @@ func (s survey) complete() bool {
 	return s.end >= 0 && s.unnamed >= 0 && s.end == len(s.lines)+s.unnamed && s.unreadable == 0 && s.failed == ""
 }
 
-// parseSurvey reads such an answer. A line that is of both kinds, or of a session
-// that had one, may be two that a cut has joined: it cannot be read.
+// parseSurvey reads such an answer. A line of both kinds, or a second line of a session,
+// may be two lines that a cut has joined: it counts as unreadable.
 func parseSurvey(output string) survey {
 	s := survey{end: -1}
 	text, whole := unpack(output)
@@ -83,11 +82,11 @@ func parseSurvey(output string) survey {
 	return s
 }
 
-// blank: of the white space that JSON knows, and no other. What else looks like
-// it is garbage, as everything that a document does not print.
+// blank tells whether a line has only JSON's white space. Other white space is
+// unreadable, as everything that a document does not print.
 func blank(line string) bool { return strings.Trim(line, " \t\r\n") == "" }
 
-// inventory is what the host says runs on it.
+// inventory returns the sessions that the host reports.
 func inventory(c comment, hostID, platform, output string) (inv session.Inventory, answered bool, failed string, unreadable int) {
 	s := parseSurvey(output)
 	inv = session.Inventory{

@@ -15,8 +15,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A command by tag can end as a whole, before any host has it. No invocation and
-// no event tells of that: ListCommands does.
+// A command by tag can end as a whole, before any host receives it. Only ListCommands
+// shows that: there is no invocation and no event.
 
 // endsAsAWhole are the details of such an end (API reference, Command:
 // StatusDetails, and CommandFilter), without spaces: the reference spells them in
@@ -84,7 +84,7 @@ const (
 // InventoryInParts implements session.InventoryBroadcaster: Systems Manager lists
 // whom a command by tag would have reached, 50 a page, and each page has its
 // command. Those that are not connected have one of their own: if they are
-// refused, nobody else is.
+// refused, the others are not.
 func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error) {
 	parts := inventoryParts{Broadcaster: b, comment: comment{kind: inventoryKind, id: id, at: sentAt}}
 	var errs []error
@@ -117,9 +117,9 @@ type inventoryParts struct {
 	calls   int
 }
 
-// send sends to those hosts. One that Systems Manager would not command fails the
-// call for all: where they are known to be connected it is sent in halves, until
-// that host is alone.
+// send sends to those hosts. One host that Systems Manager refuses fails the call for
+// all. If they are known to be connected, send splits them in halves until that host
+// is alone.
 func (p *inventoryParts) send(ctx context.Context, hostIDs []string, connected bool) error {
 	if len(hostIDs) == 0 {
 		return nil

@@ -65,7 +65,7 @@ func base64Part(s string) (text, after string) {
 	return s[:n], s[n:]
 }
 
-// gunzip is as much as can be read, without half a line at its end.
+// gunzip returns as much as can be read, without an incomplete line at its end.
 func gunzip(text string) (lines string, whole bool) {
 	packed, decodingFailed := base64.StdEncoding.DecodeString(text[:len(text)/4*4])
 	r, err := gzip.NewReader(bytes.NewReader(packed))
