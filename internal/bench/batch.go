@@ -9,8 +9,8 @@ import (
 	"dcv-session-broker/internal/bench/standin"
 )
 
-// settings are the latencies that batches are measured under: a near region on
-// a good day, and one where both services are quick.
+// settings are the latencies with which batches are measured: those of a near region, and
+// lower ones of both services.
 var settings = []standin.Latency{
 	{Table: 5 * time.Millisecond, SystemsManager: 40 * time.Millisecond},
 	{Table: 2 * time.Millisecond, SystemsManager: 20 * time.Millisecond},
@@ -30,7 +30,7 @@ type batchResult struct {
 	spread time.Duration
 }
 
-// measureBatches has every contender delete batches of every size, one after
+// measureBatches measures how every contender deletes batches of every size, one after
 // the other in the same minute.
 func measureBatches(ctx context.Context, r *report, server *standin.Server, contenders []*contender, quick bool) error {
 	results := map[string]map[string]batchResult{} // by size, then by contender
@@ -123,15 +123,15 @@ func measureBatch(ctx context.Context, server *standin.Server, contenders []*con
 	} else if size.n == 1000 {
 		repeats = 15
 	}
-	// A round of each, then the next round: what else the machine does meets
-	// all alike.
+	// A round of each, then the next round: other load of the machine affects all
+	// contenders.
 	spent := make([]time.Duration, len(contenders))
 	spreads := make([][]time.Duration, len(contenders))
 	for round := range repeats {
 		for i, c := range contenders {
 			switch {
 			case c.slow && size.n == 1000 && (size.hosts != 100 || round > 0):
-				continue // its calls go by session, whatever the hosts
+				continue // it makes one call a session, whatever the number of hosts
 			case c.slow && size.n == 100 && (size.hosts != 10 || round > 0), c.slow && round > 2:
 				continue
 			}
@@ -159,7 +159,8 @@ func measureBatch(ctx context.Context, server *standin.Server, contenders []*con
 	}
 	for i := range contenders {
 		if len(walls[i]) > 0 {
-			// What else the machine does can only add: of each the fastest round.
+			// Other load of the machine can only add time: take the fastest round of
+			// each.
 			results[i].wall, results[i].median, results[i].spread = slices.Min(walls[i]), median(walls[i]), slices.Min(spreads[i])
 			results[i].cpu = spent[i] / time.Duration(len(walls[i])*size.n)
 		}

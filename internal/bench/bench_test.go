@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// A regression is seen.
+// moved reports a regression.
 func TestWhatMovedIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "last.json")
 	if last, err := readLast(path); last != nil || err != nil {
@@ -93,7 +93,7 @@ func TestChartShowsEveryContender(t *testing.T) {
 	}
 }
 
-// The way back at its smallest: one host, one command, one read.
+// The smallest way back: one host, one command, one read.
 func TestWayBackEnds(t *testing.T) {
 	queue, stream, visibility, err := sources()
 	if err != nil {
@@ -107,8 +107,8 @@ func TestWayBackEnds(t *testing.T) {
 	}
 }
 
-// A function that is deployed is measured, and has a memory that its cost follows
-// from.
+// Every deployed function is measured, and has a memory size, from which its cost is
+// computed.
 func TestEveryFunctionIsMeasured(t *testing.T) {
 	deployed, err := template.Load(templateFile, nil)
 	if err != nil {
@@ -148,16 +148,16 @@ Resources:
 	}
 }
 
-// An announcement is two requests, an event, two reads and a moment of a function.
+// An announcement costs two requests, an event, two reads and a short run of a function.
 func TestAnnouncementCosts(t *testing.T) {
 	if got := 1e6 * announcement(256); got < 0.40+1.00+0.20+0.19 || got > 2.00 {
 		t.Errorf("a million announcements cost %s", dollars(got))
 	}
 }
 
-// RES's way, as its source says (internal/bench/baseline/res): one host that
-// Systems Manager refuses leaves the clients of all fifty uncounted, and one that
-// does not answer is waited for.
+// RES's method, from its source (internal/bench/baseline/res): if Systems Manager refuses
+// one host, the clients of all fifty are not counted, and RES waits for a host that does
+// not answer.
 func TestRESWaitsForHostsOneAfterAnother(t *testing.T) {
 	server, err := standin.Start()
 	if err != nil {

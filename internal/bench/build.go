@@ -14,7 +14,7 @@ import (
 // functionNames are the functions that are deployed.
 var functionNames = []string{"delete-sessions", "cancel-deletions", "describe-sessions", "session-stream", "host-events", "ended-sessions", "cleanup"}
 
-// templateFile is what is deployed; the tests are in another directory.
+// templateFile is the template; tests, which run in another directory, set it.
 var templateFile = "template.yaml"
 
 // A program is a function as it is deployed, for this machine.
@@ -40,7 +40,7 @@ func buildFunction(ctx context.Context, name, source string) (program, error) {
 	return p, err
 }
 
-// zippedSize is the size of the package that Lambda would get.
+// zippedSize returns the size of the package for Lambda.
 func zippedSize(path string) (int64, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A chart shows the contenders' wall times as bars. Its scale is logarithmic:
-// on another the fastest would be a hair.
+// A chart shows the contenders' wall times as bars. Its scale is logarithmic: on a linear
+// one the fastest bar would not be visible.
 type chart struct {
 	title string
 	bars  []bar
@@ -25,7 +25,7 @@ func (c *chart) add(name string, wall time.Duration, ratio float64) {
 	c.bars = append(c.bars, bar{name, wall, ratio})
 }
 
-// svg is the chart, drawn to be read on a light and on a dark page.
+// svg returns the chart, which can be read on a light and on a dark page.
 func (c *chart) svg() string {
 	const width, left, right, height, gap = 760, 190, 150, 26, 12
 	top := 44

@@ -26,7 +26,7 @@ import (
 type contender struct {
 	name, path string
 	ours       bool
-	// slow: it takes seconds for a large batch, which is measured once.
+	// slow: a large batch takes seconds and is measured once.
 	slow bool
 
 	running *runtimeapi.Function
@@ -48,8 +48,8 @@ func environment(url string) []string {
 	return list
 }
 
-// start begins the function and has it work once, so that the start is no part
-// of what is measured.
+// start starts the function and invokes it once, so that the start is not part of the
+// measurement.
 func (c *contender) start(ctx context.Context, server *standin.Server) (err error) {
 	if c.running, err = runtimeapi.Start(c.path, environment(server.URL)); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (c *contender) start(ctx context.Context, server *standin.Server) (err erro
 func hostID(n int) string    { return fmt.Sprintf("i-%017x", n+1) }
 func sessionID(n int) string { return fmt.Sprintf("3f1d2a56-9c4e-4a7b-8d10-%012d", n) } // as long as a UUID
 
-// records are n sessions as an inventory lists them, dealt out to the hosts.
+// records returns n sessions as an inventory lists them, distributed over the hosts.
 func records(n, hosts int) []session.Record {
 	var all []session.Record
 	for i := range n {
@@ -108,7 +108,7 @@ func fill(table *standin.Table, n, hosts int) []byte {
 	return event
 }
 
-// delete has the function delete n sessions, and returns how long it took.
+// delete lets the function delete n sessions, and returns how long it took.
 func (c *contender) delete(ctx context.Context, server *standin.Server, n, hosts int) (time.Duration, error) {
 	event := fill(server.Table, n, hosts)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
@@ -132,7 +132,7 @@ func (c *contender) delete(ctx context.Context, server *standin.Server, n, hosts
 	return took, nil
 }
 
-// cpu is the processor time that the function has used so far.
+// cpu returns the processor time that the function has used so far.
 func (c *contender) cpu() (used time.Duration, err error) {
 	if used, err = processorTimeOf(c.running.Pid()); err != nil {
 		return 0, fmt.Errorf("%s: %w", c.name, err)
@@ -140,9 +140,8 @@ func (c *contender) cpu() (used time.Duration, err error) {
 	return used, nil
 }
 
-// processorTimeOf is what a process has used so far, by the kernel's account of
-// each of its threads (field 1 of schedstat, in nanoseconds). Go and Python keep
-// the threads they have.
+// processorTimeOf returns the processor time that a process has used so far: the sum over
+// its threads (field 1 of schedstat, in nanoseconds). Go and Python do not end threads.
 func processorTimeOf(pid int) (used time.Duration, err error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// costs are what a million deletions come to, from what was counted and
-// measured before.
+// costs computes the cost of a million deletions from the earlier counts and
+// measurements.
 type costs struct {
 	batch    batchSize
 	perBatch []noted
@@ -33,7 +33,7 @@ type noted struct {
 
 type backNoted struct{ batches, streamBatches, queueCalls, sessions float64 }
 
-// note keeps what the bill of a contender follows from.
+// note keeps the counts and times from which the cost of a contender is computed.
 func (c *costs) note(who *contender, size batchSize, result batchResult) {
 	l := settings[0]
 	once := l.Table + l.SystemsManager
@@ -56,8 +56,8 @@ func (c *costs) wayBack(hosts int, w *wayBack, sessions, queueCalls float64) {
 	c.back[hosts] = backNoted{float64(w.batches.Load()), float64(w.streamBatches.Load()), queueCalls, sessions}
 }
 
-// billed is how long a function with that memory works on an event: it waits,
-// and computes with its share of a processor.
+// billed returns the billed duration of an event for a function with that memory: it
+// waits, and computes with its share of a processor.
 func billed(waits, cpu time.Duration, megabytes float64) time.Duration {
 	return waits + time.Duration(float64(cpu)*max(1, processorAt/megabytes))
 }
@@ -66,7 +66,7 @@ func invocation(waits, cpu time.Duration, megabytes float64) float64 {
 	return lambdaRequest + billed(waits, cpu, megabytes).Seconds()*megabytes/1024*lambdaGBSecond
 }
 
-// memories are the megabytes of each function.
+// memories returns the megabytes of each function.
 func memories(t *template.Template) map[string]float64 {
 	of := map[string]float64{}
 	for _, f := range t.Functions() {
@@ -93,7 +93,8 @@ func measureUnits(ctx context.Context, r *report) error {
 	table := memtable.New()
 	table.Put(rec)
 	feed := table.Feed()
-	// A host takes a second: were it the same millisecond, keys of times would not change.
+	// A host takes a second: in the same millisecond, the index keys that are times would
+	// not change.
 	marked := time.Now()
 	later := func(d time.Duration) func() time.Time { return func() time.Time { return marked.Add(d) } }
 	req := session.Request{
@@ -123,10 +124,10 @@ func measureUnits(ctx context.Context, r *report) error {
 	return nil
 }
 
-// writeUnits is what a change of an item costs: one for each kilobyte, of the
-// larger of its two images, in the table and in each index that shows it; an
-// index whose key changes is written twice (DynamoDB developer guide, "Using
-// Global Secondary Indexes", provisioned throughput considerations).
+// writeUnits returns the write units of a change of an item: one for each kilobyte, of
+// the larger of its two images, in the table and in each index that has it; an index
+// whose key changes is written twice (DynamoDB developer guide, "Using Global Secondary
+// Indexes", provisioned throughput considerations).
 func writeUnits(spec template.Table, old, made session.Record) (units float64) {
 	units = kilobytes(old, made)
 	for _, index := range spec.Indexes {
@@ -171,15 +172,15 @@ func kilobytes(images ...session.Record) float64 {
 	return math.Ceil(float64(largest) / 1024)
 }
 
-// announcement is what it costs to announce one session's end: the pipe, its
-// function, which asks an index and then the table for a session, and the event.
-// What the audit trail keeps of it is not counted.
+// announcement returns the cost of announcing one session's end: the pipe, its function,
+// which reads an index and then the table for a session, and the event. The audit trail's
+// copy is not counted.
 func announcement(megabytes float64) float64 {
 	const reads = 0.5 + 1 // the first may be a moment behind, the second may not
 	return pipeRequest + customEvent + reads*readUnit + invocation(2*settings[0].Table, 2*time.Millisecond, megabytes)
 }
 
-// reportCosts adds it all up.
+// reportCosts reports the sums.
 func reportCosts(r *report) error {
 	c := &r.cost
 	t, err := template.Load(templateFile, nil)

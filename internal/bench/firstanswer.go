@@ -16,9 +16,8 @@ import (
 
 const firstAnswerRounds = 15
 
-// measureFirstAnswers starts everybody for one event that is there already, as
-// Lambda starts an instance that a request is waiting for, and lets them make
-// their connections, over TLS, as they do.
+// measureFirstAnswers starts every contender for one event that is already waiting, as
+// Lambda starts an instance for a waiting request. The contenders connect over TLS.
 func measureFirstAnswers(ctx context.Context, r *report, contenders []*contender, rounds int) error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {

@@ -28,13 +28,13 @@ const (
 	flooder      = "i-0f100000000000000"
 )
 
-// quietHosts of the others have a session each, and are silent: more than one run
-// of inventory looks at.
+// quietHosts of the others have a session each, and are silent: more than one run of
+// inventory checks.
 const quietHosts = 2_000
 
-// floodLimits are of one run. One task may have 8 s of a processor, which are 55 s at 256 MB by Lambda's rule, and 256 MB: the
-// two together, in one process, keep within what one of them may have. A run of deletions that needed more than half of the
-// minute until the next one would be late for the hosts that it comes to last.
+// floodLimits are the limits of one run. One task may use 8 s of a processor, which are 55 s at 256 MB by Lambda's rule, and
+// 256 MB: both tasks together, in one process, must not exceed the limits of one. If a run of deletions needed more than half
+// of the minute until the next one, its last hosts would get their commands late.
 const (
 	floodProcessor     = 8 * time.Second
 	floodMegabytes     = 256
@@ -42,11 +42,11 @@ const (
 	floodInventorySent = 10 * time.Second
 )
 
-// measureFlood runs cleanup's tasks deletions and inventory, at the same time, where
-// one host has flooded the table and is gone, and ten thousand others have
-// deletions that are due. The tables are in memory, or made up while they are
-// read, and each call takes its time: what is counted is what the rules take,
-// without the SDK. Both tasks are in one process; in AWS each has one of its own.
+// measureFlood runs cleanup's tasks deletions and inventory at the same time, while one
+// host has flooded the table and is gone, and ten thousand others have due deletions. The
+// tables are in memory, or generated while they are read, and each call has a latency:
+// only the rules are measured, without the SDK. Both tasks are in one process; in AWS
+// each has its own.
 func measureFlood(ctx context.Context, r *report) error {
 	awsenv.CollectRarely()
 	f := &flooded{Table: memtable.New(), hosts: floodedHosts{memtable.NewHosts()}, began: time.Now(), commanded: map[string]bool{}}
@@ -99,14 +99,15 @@ func measureFlood(ctx context.Context, r *report) error {
 	if err := beyond(over); err != nil {
 		return fmt.Errorf("%w:\n%s", err, strings.Join(over, "\n"))
 	}
-	// That the gone host's time was not enough is told, and the next run goes on.
+	// If the time for the gone host was not enough, the task reports it and the next run
+	// continues.
 	if err := errs[1]; errs[0] != nil || ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return errors.Join(errs[:]...)
 	}
 	return nil
 }
 
-// fill has all hosts, and what is due or seen there. The gone one has been quiet
+// fill adds all hosts with their due deletions and sessions. The gone host has been quiet
 // for longest.
 func (f *flooded) fill(ctx context.Context) error {
 	now := time.Now()
@@ -137,8 +138,8 @@ func (f *flooded) fill(ctx context.Context) error {
 	return nil
 }
 
-// flooded is the tables and services. What the flooder has is made up when it is
-// asked for.
+// flooded has the tables and services. The records of the flooding host are generated
+// when they are read.
 type flooded struct {
 	*memtable.Table
 	hosts floodedHosts

@@ -32,7 +32,7 @@ type fleetTable struct {
 	reader session.Reader
 	hosts  session.HostTable
 	put    func(context.Context, []session.Record) error
-	// filled, if there is one, is called once all records are in.
+	// filled, if set, is called after all records were written.
 	filled func(context.Context) error
 	calls  *atomic.Int64
 
@@ -44,8 +44,8 @@ func (f *fleetTable) whole() session.WholeIndex {
 	return session.WholeIndex{Index: f.index, Getter: f.reader}
 }
 
-// tableOperations are what must not grow with the table. Each round works on
-// sessions of its own.
+// tableOperations are the operations whose time must not grow with the table. Each round
+// uses its own sessions.
 var tableOperations = []struct {
 	name string
 	do   func(ctx context.Context, f *fleetTable, round int) error
@@ -66,7 +66,7 @@ var tableOperations = []struct {
 		return err
 	}},
 	{"cleanup of 20 due deletions", func(ctx context.Context, f *fleetTable, round int) error {
-		// What this round deleted is due when its lease has ended.
+		// The deletions of this round are due when their leases have ended.
 		c := &session.Cleaner{
 			Table: f.table, Index: f.whole(), Closer: obedient{}, GiveUp: time.Hour, NewID: awsenv.NewID, Log: quiet,
 			Reaper: &session.HostReaper{Table: f.table, Index: f.whole(), Instances: obedient{}, HostTable: f.hosts, Now: time.Now, NewID: awsenv.NewID, Log: quiet},
@@ -103,7 +103,7 @@ func (f *fleetTable) record(n int) session.Session {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// obedient hosts take every command, and run.
+// obedient hosts accept every command, and run.
 type obedient struct{}
 
 func (obedient) Close(_ context.Context, a session.Attempt) []error {
@@ -145,10 +145,10 @@ func onDynamoDB(endpoint string) func(context.Context, int) (*fleetTable, error)
 			})
 		})
 		names := map[string]string{}
-		// DynamoDB Local goes through the records of a table's stream at each call
-		// (getStreamDescription, in the stacks of its threads), of which one that
-		// has just been filled has as many as the table. DynamoDB does not, so the
-		// stream begins when the table is full.
+		// At each call DynamoDB Local reads all records of a table's stream
+		// (getStreamDescription, in the stacks of its threads): after filling, as many as
+		// the table has. DynamoDB does not, so the stream is enabled when the table is
+		// full.
 		streams := map[string]*types.StreamSpecification{}
 		for _, spec := range t.Tables() {
 			in := dynamodblocal.TableInput(spec)
@@ -188,7 +188,7 @@ func onDynamoDB(endpoint string) func(context.Context, int) (*fleetTable, error)
 	}
 }
 
-// measureGrowth does the same in tables of every size, interleaved.
+// measureGrowth runs the same operations in tables of every size, interleaved.
 func measureGrowth(ctx context.Context, r *report, quick bool) error {
 	sizes, rounds := []int{1_000, 10_000, 100_000}, 20
 	stores := []struct {
@@ -266,7 +266,7 @@ func measureGrowth(ctx context.Context, r *report, quick bool) error {
 	return nil
 }
 
-// fill puts the sessions in, four batches at a time.
+// fill writes the sessions, four batches at a time.
 func (f *fleetTable) fill(ctx context.Context) error {
 	var (
 		group errgroup
@@ -289,7 +289,7 @@ func (f *fleetTable) fill(ctx context.Context) error {
 	return f.filled(ctx)
 }
 
-// An errgroup is goroutines of which the errors are wanted.
+// An errgroup runs goroutines and collects their errors.
 type errgroup struct {
 	wg   sync.WaitGroup
 	mu   sync.Mutex

@@ -18,8 +18,8 @@ import (
 	"dcv-session-broker/internal/template"
 )
 
-// hostPrograms are what runs the scripts of the documents: the awks that Amazon Linux, RHEL and Ubuntu have and a third one,
-// with sh, and PowerShell. What is not installed is left out.
+// hostPrograms are the programs that run the documents' scripts: the awks of Amazon Linux, RHEL and Ubuntu and a third one,
+// with sh, and PowerShell. Programs that are not installed are left out.
 var hostPrograms = []struct{ name, program string }{
 	{"mawk", "mawk"}, {"gawk", "gawk"}, {"busybox awk", "busybox"}, {powerShell, "pwsh"},
 }
@@ -65,7 +65,8 @@ var hostCommands = []hostCommand{
 	}},
 }
 
-// idleAfter is a limit. Sessions are 80 minutes old: of those with a client, 90 is near enough to ask when it was used.
+// idleAfter returns an idle limit. Sessions are 80 minutes old: with a limit of 90 the script asks when a connected
+// session was last used.
 func idleAfter(minutes string) func(int) map[string]string {
 	return func(int) map[string]string {
 		return map[string]string{"idleMinutes": minutes, "warnSeconds": "0", "message": ""}
@@ -87,8 +88,8 @@ func asked(n int) string { return randomID(n) + "~zzzzzzzzzz" }
 // A benchHost is a folder with one awk and a stand-in for dcv.
 type benchHost struct{ dir, bin, state string }
 
-// standInDcv prints files: all of list, or what an answer to the arguments is called. A close removes one from list.
-// It is as quick as a program can be: what is measured is the script.
+// standInDcv prints files: the whole list, or the file that is named after the arguments. A close removes one from
+// the list. It does as little as possible, since the script is measured.
 const standInDcv = `#!/bin/sh
 [ -z "$CALLS" ] || echo "$*" >>"$CALLS"
 case $1 in
@@ -133,7 +134,7 @@ func (h *benchHost) fill(sessions, connected int) error {
 		switch {
 		case sessions == 1:
 			files["list/s"+id] = object
-		case n == sessions-1: // stays, so that whatever is closed leaves a list
+		case n == sessions-1: // stays, so that the list is not empty after a close
 			files["list/a"] += object
 		default:
 			files["list/s"+id] = ",\n" + object
@@ -179,14 +180,14 @@ func (h *benchHost) script(d template.Document, program string) (command []strin
 	return nil, fmt.Errorf("%s has no step for %s", d.LogicalID, platform)
 }
 
-// A hostRun is one run of a script: the processor time of it and all that it started, what it printed, and the calls of dcv.
+// A hostRun is one run of a script: the processor time of it and of its children, its output, and its calls of dcv.
 type hostRun struct {
 	taken  time.Duration
 	output string
 	calls  []string
 }
 
-// run runs a script, or a call of dcv; with log it tells which calls of dcv there were.
+// run runs a script, or a call of dcv; with log it returns the calls of dcv.
 func (h *benchHost) run(ctx context.Context, command []string, parameters map[string]string, log bool) (run hostRun, err error) {
 	c := h.command(ctx, command, parameters)
 	calls := filepath.Join(h.dir, "calls")
@@ -230,7 +231,7 @@ func (h *benchHost) command(ctx context.Context, command []string, parameters ma
 	return c
 }
 
-// processes counts what a script starts, itself among them: in a namespace of its own process IDs are given one after the other.
+// processes counts the processes of a script, itself included: in its own namespace process IDs are consecutive.
 func (h *benchHost) processes(ctx context.Context, command []string, parameters map[string]string) (int, error) {
 	const last = `"$@" >/dev/null; exec cat /proc/sys/kernel/ns_last_pid`
 	c := h.command(ctx, append([]string{"sh", "-c", last, "sh"}, command...), parameters)
@@ -330,7 +331,7 @@ func (c *hostCase) measure(ctx context.Context, h *benchHost, name string, d tem
 	if c.parameters != nil {
 		parameters = c.parameters(c.sessions)
 	}
-	// Once to see which calls of dcv it makes. These are made again without it, for the time that they take.
+	// The first run shows its calls of dcv. These are repeated without the script, to measure their time.
 	if err := h.fill(c.sessions, c.connected); err != nil {
 		return err
 	}

@@ -29,9 +29,8 @@ import (
 	"dcv-session-broker/internal/httpapi/deletesessions"
 )
 
-// What can only be seen from inside of a process is measured in one of its own,
-// which has a handler and nothing else: this program again, with these
-// variables.
+// Figures that only the process itself can measure come from a separate process with a
+// handler and nothing else: this program again, with these variables.
 const (
 	insideOf    = "BENCH_INSIDE_OF"     // the handler
 	insideDir   = "BENCH_PROFILES"      // where profiles go, if they are wanted
@@ -45,9 +44,9 @@ type inner struct {
 	CPU, Wall      time.Duration
 }
 
-// callsAlone are the calls that this system makes for a batch, made by the SDK
-// and nothing else: the writes side by side, then the commands. It is the floor
-// for whoever makes these calls with this SDK.
+// callsAlone are the calls that this system makes for a batch, made by the SDK and
+// nothing else: the writes in parallel, then the commands. No program that makes these
+// calls with this SDK can be faster.
 const callsAlone = "its calls alone"
 
 func handlerOf(name string) any {
@@ -70,7 +69,7 @@ func handlerOf(name string) any {
 	return calls.Handle
 }
 
-// recordedCalls has a batch deleted once, and from then on only repeats its calls.
+// recordedCalls deletes a batch once, and after that only repeats its calls.
 type recordedCalls struct {
 	*ssm.Client
 	db     *dynamodb.Client
@@ -115,8 +114,8 @@ func (c *recordedCalls) Handle(ctx context.Context, req events.APIGatewayV2HTTPR
 	return events.APIGatewayV2HTTPResponse{StatusCode: 200}, errors.Join(errs...)
 }
 
-// inside is that process: it works on the event again and again, and prints its
-// inners to stderr.
+// inside runs in that process: it handles the event repeatedly, and prints its inners to
+// stderr.
 func inside(name string) error {
 	event, err := os.ReadFile(os.Getenv(insideEvent))
 	if err != nil {
@@ -182,7 +181,7 @@ func inside(name string) error {
 	})
 }
 
-// processorTime is what this process has used so far.
+// processorTime returns the processor time that this process has used so far.
 func processorTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
@@ -191,7 +190,7 @@ func processorTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// runInside starts it. profiles is where the profiles go, or "".
+// runInside starts that process. profiles is the folder for the profiles, or "".
 func runInside(ctx context.Context, server *standin.Server, name string, latency standin.Latency, n, hosts, times int, profiles string) (a inner, err error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -225,7 +224,7 @@ func runInside(ctx context.Context, server *standin.Server, name string, latency
 	return a, decodeErr
 }
 
-// measureInside looks at handlers from inside: what they compute and allocate.
+// measureInside measures the processor time and the allocations of handlers.
 func measureInside(ctx context.Context, r *report, server *standin.Server, quick bool) error {
 	n := 1000
 	repeats := 5

@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// lastFile has the figures of the last run that was kept. Only ratios and
-// counts: times would say more of the machine than of the system.
+// lastFile has the figures of the last run that was kept. Only ratios and counts: times
+// depend more on the machine than on the system.
 const lastFile = "internal/bench/last.json"
 
-// noise is how far a ratio may move without meaning anything, on a machine that
-// does other things too. A count may not move at all.
+// noise is how far a ratio may differ on a machine with other load. A count must not
+// differ at all.
 const noise = 0.25
 
 func readLast(path string) (map[string]float64, error) {
@@ -43,8 +43,8 @@ func writeLast(path string, figures []figure) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// limits are what `make bench` holds the system to, whatever was before: figures
-// by the beginning of their names, of this system unless they say another.
+// limits are the limits that `make bench` checks, independent of the last run: figures by
+// the beginning of their names, of this system unless they name another.
 var limits = []struct {
 	figure      string
 	least, most float64
@@ -81,7 +81,7 @@ var limits = []struct {
 	{"table calls for 25 confirmed sessions", 0, 1},
 }
 
-// over tells, a line each, what is beyond its limit.
+// over returns a line for each figure that is beyond its limit.
 func (r *report) over() (lines []string) {
 	for _, f := range r.figures {
 		for _, l := range limits {
@@ -93,7 +93,7 @@ func (r *report) over() (lines []string) {
 	return lines
 }
 
-// beyond is an error if there are such lines; a busy machine makes some.
+// beyond returns an error if there are such lines; a busy machine can cause them.
 func beyond(lines []string) error {
 	if len(lines) == 0 {
 		return nil
@@ -101,8 +101,7 @@ func beyond(lines []string) error {
 	return fmt.Errorf("%d figures are beyond their limits (is the machine busy with something else?)", len(lines))
 }
 
-// countsChanged is an error if counts are not what they were, which no machine
-// is to blame for.
+// countsChanged returns an error if counts have changed, which the machine cannot cause.
 func countsChanged(lines []string) error {
 	for _, line := range lines {
 		if strings.HasPrefix(line, "CHANGED") {
@@ -112,8 +111,8 @@ func countsChanged(lines []string) error {
 	return nil
 }
 
-// moved tells, a line each, what is not as it was. Figures that this run did
-// not measure are left out if it was a quick one.
+// moved returns a line for each figure that has changed. For a quick run, figures that it
+// did not measure are left out.
 func moved(last map[string]float64, figures []figure, quick bool) (lines []string) {
 	measured := map[string]bool{}
 	for _, f := range figures {

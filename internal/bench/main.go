@@ -1,6 +1,6 @@
-// Command bench measures the system next to what one would write otherwise, in
-// one run on one machine, and compares the ratios with those of the last run
-// that was kept (last.json). `make bench` runs it, in the project's directory.
+// Command bench measures the system and the usual alternatives in one run on one machine,
+// and compares the ratios with those of the last run that was kept (last.json). `make
+// bench` runs it, in the project's directory.
 //
 //	QUICK=1   a minute or two: small batches, few rounds. To see that it works.
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
@@ -28,7 +28,7 @@ func main() {
 	if name := os.Getenv(insideOf); name != "" {
 		exit(inside(name))
 	}
-	debug.SetGCPercent(400) // the stand-in shares the machine with the contenders
+	debug.SetGCPercent(400) // the stand-in runs on the same machine as the contenders
 	if len(os.Args) > 1 && os.Args[1] == "profile" {
 		exit(profile(context.Background(), filepath.Join("build", "profiles")))
 	}
@@ -198,7 +198,7 @@ func bench(ctx context.Context, quick, keep bool) error {
 	return r.keep()
 }
 
-// buildContenders builds those who delete batches; this system first.
+// buildContenders builds the programs that delete batches; this system first.
 func buildContenders(ctx context.Context) ([]*contender, error) {
 	ours, err := buildFunction(ctx, "delete-sessions", "./functions/delete-sessions")
 	if err != nil {

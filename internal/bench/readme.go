@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// What is written lies between these; what is there is replaced. The first names
-// the command that writes it.
+// The written text is between these lines and replaces what is there. The first names the
+// command that writes it.
 const (
 	writtenBegin = "<!-- from here on written by KEEP=1 %s -->\n"
 	writtenEnd   = "<!-- until here -->\n"
@@ -40,7 +40,7 @@ func writeSection(path, command string, parts ...string) error {
 	return os.WriteFile(path, []byte(before+written+after), 0o644)
 }
 
-// section parts a file's text at the section that the command writes.
+// section splits a file's text at the section that the command writes.
 func section(path, text, command string) (before, written, after string, err error) {
 	begin := fmt.Sprintf(writtenBegin, command)
 	before, rest, begins := strings.Cut(text, begin)

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A figure is what is compared with the last run: a ratio of two times measured
-// side by side, or a count, which no machine can change.
+// A figure is compared with the last run: a ratio of two times from the same run, or a
+// count, which does not depend on the machine.
 type figure struct {
 	name    string
 	value   float64
 	counted bool
 }
 
-// A report gathers what the measurements found.
+// A report collects the results of the measurements.
 type report struct {
 	figures []figure
 	text    strings.Builder // the tables, in Markdown

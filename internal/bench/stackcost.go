@@ -21,8 +21,8 @@ var fleets = []int{0, 10, 100, 1000, 10_000}
 // ends.
 const restingSessions = 2
 
-// What the functions ask of the tables; TestCountsOfAStack holds these against
-// the system at work.
+// The functions' calls of the tables; TestCountsOfAStack compares them with a running
+// system.
 var (
 	inDeletionsRun = map[string]int{"table:Due": 8, "table:Open": 8, "table:RefusedHosts": 1}
 	inInventoryRun = map[string]int{
@@ -60,7 +60,7 @@ var (
 const byReason = 4
 
 // Bytes of the functions' log at level info, Lambda's own lines among them;
-// TestCountsOfAStack holds the functions' own against the system at work.
+// TestCountsOfAStack compares the functions' own with a running system.
 const (
 	loggedByLambda = 300 // START, END and REPORT of an invocation
 	loggedByRun    = 500

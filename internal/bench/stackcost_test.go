@@ -137,8 +137,8 @@ func (l *logged) bytes() []byte {
 	return slices.Clone(l.text)
 }
 
-// The counts that the cost follows from are those of the system at work, whose
-// hosts are known to it and have nothing new to tell.
+// The counts from which the cost is computed are those of a running system with known
+// hosts and without changes.
 func TestCountsOfAStack(t *testing.T) {
 	const hosts = 4
 	written := map[string]*logged{}

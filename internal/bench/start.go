@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// measureStarts starts every function again and again, interleaved with the
-// least that a function can be, and with the least that one with the SDK's
-// clients can be.
+// measureStarts starts every function repeatedly, interleaved with a minimal function and
+// with a minimal one that makes the SDK's clients.
 func measureStarts(ctx context.Context, r *report, rounds int) error {
 	hello, err := buildFunction(ctx, "hello-world", "./internal/bench/baseline/hello")
 	if err != nil {

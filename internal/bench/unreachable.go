@@ -33,7 +33,7 @@ const (
 	hostWork = time.Second
 )
 
-// A situation is in what way one of the fifty hosts cannot be reached.
+// A situation says how one of the fifty hosts cannot be reached.
 type situation struct {
 	name            string
 	refused, silent bool
@@ -45,7 +45,7 @@ var situations = []situation{
 	{name: "Systems Manager takes commands for one that never answers", silent: true},
 }
 
-// An outcome is what became of the fifty sessions.
+// An outcome is the result for the fifty sessions.
 type outcome struct {
 	answered time.Duration  // from the request to the answer
 	accepted int            // told that they are deleted, or are being deleted
@@ -57,9 +57,9 @@ type outcome struct {
 	untrue int
 }
 
-// measureUnreachable has fifty sessions on fifty hosts deleted, one of which
-// cannot be reached. It counts what callers are told. RES waits for a minute:
-// its clock is simulated.
+// measureUnreachable deletes fifty sessions on fifty hosts, one of which cannot be
+// reached. It counts the answers to callers. RES waits for a minute: its clock is
+// simulated.
 func measureUnreachable(ctx context.Context, r *report, server *standin.Server, contenders []*contender) error {
 	var rows [][]string
 	for _, situation := range situations {
@@ -149,7 +149,7 @@ func partUnreachable(ctx context.Context, r *report) error {
 	return measureUnreachable(ctx, r, server, contenders)
 }
 
-// deleteFifty has the function delete them.
+// deleteFifty lets the function delete them.
 func (c *contender) deleteFifty(ctx context.Context, server *standin.Server, hosts *standin.Hosts) (o outcome, err error) {
 	event := fill(server.Table, unreachableOf, unreachableOf)
 	server.BeginOn(hosts, settings[0])
@@ -188,7 +188,7 @@ func (c *contender) deleteFifty(ctx context.Context, server *standin.Server, hos
 	return o, nil
 }
 
-// outcomeOf is what the stand-in has seen.
+// outcomeOf returns what the stand-in has seen.
 func outcomeOf(server *standin.Server, hosts *standin.Hosts) outcome {
 	o := outcome{answered: server.Elapsed(), ended: server.Ended(), reasons: map[string]int{}}
 	for host := range o.ended {
@@ -197,7 +197,7 @@ func outcomeOf(server *standin.Server, hosts *standin.Hosts) outcome {
 	return o
 }
 
-// deleteFiftyAsRES has RES's way delete them.
+// deleteFiftyAsRES deletes them by RES's method.
 func deleteFiftyAsRES(ctx context.Context, server *standin.Server, hosts *standin.Hosts) (o outcome, err error) {
 	fill(server.Table, unreachableOf, unreachableOf)
 	hosts.Simulated = true
@@ -228,7 +228,7 @@ func deleteFiftyAsRES(ctx context.Context, server *standin.Server, hosts *standi
 	return o, nil
 }
 
-// shortened is a reason without what names one session, host or call.
+// shortened returns a reason without the names of a session, host or call.
 func shortened(reason string) string {
 	words := strings.Fields(reason)
 	for i, word := range words {

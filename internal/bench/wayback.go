@@ -25,9 +25,9 @@ import (
 
 const sessionsPerHost = 5
 
-// A wayBack is what lies between hosts that have finished and records that are
-// DELETED: the queue and the stream as template.yaml sets them, the handlers,
-// and a table and a Systems Manager that take their time.
+// A wayBack is the path from hosts that have finished to records that are DELETED: the
+// queue and the stream as template.yaml sets them, the handlers, and a table and a
+// Systems Manager with latencies.
 type wayBack struct {
 	latency standin.Latency
 	table   *memtable.Table
@@ -97,8 +97,8 @@ type handlerFunc func(ctx context.Context, event []byte) ([]byte, error)
 
 func (f handlerFunc) Invoke(ctx context.Context, event []byte) ([]byte, error) { return f(ctx, event) }
 
-// run has so many hosts finish at the same time, and returns how long it took until all
-// their sessions were DELETED.
+// run lets so many hosts finish at the same time, and returns the time until all their
+// sessions were DELETED.
 func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource template.StreamSource, visibility time.Duration) time.Duration {
 	log := quiet
 	w.table = memtable.New()
@@ -132,7 +132,7 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	queuePoller := delivery.PollQueue(queueSource, queue, function("host-events", hostEvents.Handle, &w.batches), log)
 	defer queuePoller.Stop()
 
-	// Hosts of all commands finish in no order.
+	// Hosts of all commands finish in random order.
 	order := rand.New(rand.NewPCG(1, 2)).Perm(hosts)
 	began := time.Now()
 	for _, n := range order {
@@ -203,7 +203,7 @@ func measureWayBack(r *report, quick bool) error {
 			fmt.Sprintf("%.3f", float64(w.reads.Load())/sessions), fmt.Sprintf("%.3f", float64(w.confirming.Load()+w.finishing.Load())/sessions),
 			fmt.Sprintf("%.3f", queueCalls/sessions), fmt.Sprintf("%d + %d", w.batches.Load(), w.streamBatches.Load()),
 		})
-		// More hosts than go into a batch are read as their events come.
+		// Hosts beyond one batch are read as their events arrive.
 		note := r.count
 		if hosts >= queueSource.BatchSize {
 			note = r.ratio
