@@ -1,10 +1,10 @@
-# Everything there is to do with this project; `make` alone lists it. What is fetched goes to .tools/, what is made to
-# build/ and .aws-sam/; git ignores all three.
+# All targets of this project; `make` without a target lists them. Downloads go to .tools/, builds to build/ and .aws-sam/;
+# git ignores all three.
 
 FUNCTIONS := $(notdir $(wildcard functions/*))
 
-# The processor to build and deploy for: arm64 or x86_64. Go has a name of its own for the second. Where none is given, a
-# stack stays what samconfig.toml says.
+# The processor to build and deploy for: arm64 or x86_64. Go has another name for the second. If none is given,
+# a stack keeps the one in samconfig.toml.
 CHOSEN_ARCHITECTURE := $(ARCHITECTURE)
 ARCHITECTURE ?= arm64
 GOARCH_OF_arm64  := arm64
@@ -14,7 +14,7 @@ $(error ARCHITECTURE is $(ARCHITECTURE); it can be arm64 or x86_64)
 endif
 
 # What `make deploy` deploys: the stack, template parameters other than their defaults, tags for everything in it, and
-# what `sam build` made, if that is not to be made first. GUIDED=yes or no has SAM ask for them, or not.
+# the output of `sam build`, if it exists already. With GUIDED=yes SAM asks for them, with GUIDED=no it does not.
 STACK ?= dcv-session-broker
 PARAMETERS ?=
 TAGS ?=
@@ -22,18 +22,18 @@ BUILT ?=
 GUIDED ?=
 SAMCONFIG ?= samconfig.toml
 
-# For the operator's commands: URL is a system on one machine, in place of the stack. HOSTS are for doctor, the others for
+# For the operator's commands: URL is a system on one machine, instead of the stack. HOSTS are for doctor, the others for
 # delete-stack.
 URL ?=
 HOSTS ?=
 TABLE ?= keep
 CONFIRM ?=
 
-# Static programs without what only a debugger needs. With the tag, the library that talks to Lambda leaves net/rpc out.
-# Nothing of the machine or the commit goes in: the same code gives the same package, and is deployed only once.
+# Static programs without debug information. With the tag, Lambda's library omits net/rpc. The programs do not depend on the
+# machine or the commit: the same code gives the same package, and is deployed only once.
 LAMBDA_BUILD := CGO_ENABLED=0 GOFLAGS='-tags=lambda.norpc -trimpath -ldflags=-s -buildvcs=false'
 
-# Go would ask git for the commit, and fail where the checkout belongs to another user.
+# Go would ask git for the commit, and fail if the checkout belongs to another user.
 GOFLAGS += -buildvcs=false
 export GOFLAGS
 
@@ -50,7 +50,7 @@ help: ## List these targets
 
 ##### On one machine
 
-# The program is built and then takes make's place, so that signals reach it: go run would pass on only some.
+# The program is built and then replaces make, so that signals reach it: go run would pass on only some.
 run: ## Start the whole system here: PORT=8080, STORE=memory or dynamodb (needs Java 17 and Maven)
 	@echo 'Building (the first time takes a minute or more) ...'
 	@go build -o build/local ./internal/local
@@ -75,7 +75,7 @@ endif
 	@[ -z "$(filter dynamodb functions,$(STORE))" ] || export DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)"; \
 	  REQUIRE_ALL=1 go test ./internal/local/system -count=1 -v -run '^TestScenarios$(SCENARIOS_IN_$(or $(STORE),memory))$$/^$(NAME)$$'
 
-# Its own program, so that it can be interrupted and says how far it is. Every call of a function is a short goroutine: those begin with
+# It is a program of its own, so that it can be interrupted and shows its progress. Every call of a function is a short goroutine: those begin with
 # as much stack as they had on average, rather than copy it as it grows, which takes a tenth of the time.
 sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS=100000, FROM=1; SEED=4711 replays one
 	@go test -c -vet=off -o build/sim.test ./internal/sim
@@ -84,7 +84,7 @@ sim: | build/ ## Simulate the whole system with faults, until interrupted: SEEDS
 
 ##### How fast
 
-# The benchmark takes the place of make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
+# The benchmark replaces make, as in run. Its Python baseline needs boto3, which comes with the SAM CLI.
 bench: bench-program ## Measure, next to what one would write otherwise: about 6 minutes; QUICK=1: one. KEEP=1 keeps the figures
 	@DYNAMODB_LOCAL_LIB="$$(.ci/tools/fetch dynamodb-local)" && PATH="$$(.ci/tools/fetch python)/bin:$$PATH" \
 	  && export DYNAMODB_LOCAL_LIB PATH && exec build/bench/bench
@@ -135,7 +135,7 @@ fmt: ## Check that the Go code is formatted
 vet: ## Run go vet, which is a part of lint
 	@go vet ./...
 
-# It has memory to spare: with Go's own setting a quarter of its processor time goes into collecting garbage.
+# There is enough memory: with Go's default a quarter of its processor time goes into garbage collection.
 lint: ## Run golangci-lint, go vet's analyzers among it (settings: .golangci.yml)
 	@GOGC=$(or $(GOGC),400) "$$(.ci/tools/fetch golangci-lint)" run ./...
 
@@ -209,7 +209,7 @@ deploy: ## Build and deploy, guided the first time: STACK=name, ARCHITECTURE=arm
 	  GUIDED='$(GUIDED)' SAMCONFIG='$(SAMCONFIG)' \
 	  "$$(.ci/tools/fetch python)/bin/python" .ci/deployment/deploy.py --parameters $(PARAMETERS) --tags $(TAGS)
 
-# The address of a system on one machine takes the place of the stack.
+# The address of a system on one machine replaces the stack.
 SYSTEM = $(if $(URL),--url '$(URL)',--stack '$(STACK)')
 
 smoke: dcvbroker ## Try a broker out, from token to DELETED: STACK=name, or URL=http://127.0.0.1:8080 for the local system
