@@ -8,7 +8,7 @@ import (
 
 // While the host has to close it, no inventory lists the session again; after that one
 // does, if it still runs.
-func TestInventoryAndWhatWasRemovedByForce(t *testing.T) {
+func TestInventoryAndForcedSessions(t *testing.T) {
 	s1 := found("s1", alice)
 	newer := changed(s1, func(f *session.Found) { f.CreationTime = "2026-11-23T18:59:00.5Z" })
 	ending := aMinuteOld(toCloseRecord)

@@ -128,7 +128,7 @@ func TestOnlyForcedEntriesOfABestEffortBrokerAreForced(t *testing.T) {
 	w.sent("r1: s1", "r1: s2")
 }
 
-func TestWhatHostsSayOfWhatWasRemovedByForce(t *testing.T) {
+func TestReportsOnForcedSessions(t *testing.T) {
 	said := func(outcome session.Outcome, reason string) session.Report {
 		return session.Report{HostID: hostA, AttemptID: "r1", SessionID: "s1", Outcome: outcome, Reason: reason}
 	}
@@ -159,7 +159,7 @@ func TestWhatHostsSayOfWhatWasRemovedByForce(t *testing.T) {
 
 // The report that a host did not answer applies to sessions that were removed by force,
 // too.
-func TestUnansweredCloseOfWhatWasRemovedByForce(t *testing.T) {
+func TestUnansweredCloseOfAForcedSession(t *testing.T) {
 	u := newUpkeep(t, closingRecord)
 	c := session.Confirmer{Table: u.table, Index: u, Now: u.clock, Log: u.logger()}
 	reports, err := c.Failed(t.Context(), hostA, "r1", "It is silent.")

@@ -94,7 +94,7 @@ func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {
 
 // Promise 11: deletions that a run does not reach are reported. An index that is behind
 // shows handled deletions as due, too.
-func TestDeletionsBehindSuchThatStayDueAreToldOf(t *testing.T) {
+func TestDeletionsThatARunDoesNotReachAreReported(t *testing.T) {
 	for fail, want := range map[bool]bool{true: true, false: false} {
 		u := newUpkeep(t, many(1200)...)
 		u.table.fault = func(int, session.Write) fault { return map[bool]fault{true: refused}[fail] }

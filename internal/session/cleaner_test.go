@@ -229,7 +229,7 @@ func TestTimeToTryOfTheDeletionBeforeDoesNotCount(t *testing.T) {
 
 // A host that was fixed after 40 seconds gets another command, even if the give-up time
 // is short.
-func TestHostMendedShortlyBeforeTheEndIsAsked(t *testing.T) {
+func TestHostFixedShortlyBeforeTheEndGetsACommand(t *testing.T) {
 	for _, minutes := range []float64{3, 4, 5, 10} {
 		u := newUpkeep(t, listedRecord)
 		d := u.deleter()
@@ -297,7 +297,7 @@ func TestRunFailsIfTheIndexDoes(t *testing.T) {
 
 // No rule leaves a lease on a record that has ended; if one is there anyway, cleanup
 // removes it.
-func TestLeaseOfWhatHasEndedIsDropped(t *testing.T) {
+func TestLeaseOfAnEndedRecordIsDropped(t *testing.T) {
 	for name, r := range map[string]session.Record{
 		"READY": seen(listedRecord), "UNKNOWN": givenUpRecord,
 		"DELETED": deletedRecord, "DELETED, without a confirmation": with(deletedRecord, "Confirmation", nil),

@@ -73,7 +73,7 @@ func TestFirstAttemptWhoseAnswerIsLost(t *testing.T) {
 
 // Of two runs that overlap one closes and counts. A host's answer after the run's read is
 // respected: users who were warned are not counted.
-func TestOnlyWhoBeginsTheClosingCountsUsersNotWarned(t *testing.T) {
+func TestUsersNotWarnedAreCountedOnceAtTheFirstAttempt(t *testing.T) {
 	for name, between := range map[string]func(u *upkeep){
 		"another run": func(u *upkeep) {
 			u.table.Put(with(u.table.Get("s1"), "Attempts", int64(1), "AttemptId", "other", "NextAttemptAt", session.FormatTime(at(780)), "Warning", "failed: no notice was answered"))

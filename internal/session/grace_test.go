@@ -332,7 +332,7 @@ func TestInventoriesUpdateWhatWaits(t *testing.T) {
 }
 
 // A session that its host lists without an owner counts as running, too.
-func TestWhatWaitsIsNoLongerUnknownOnceItsHostNamesIt(t *testing.T) {
+func TestStateBeforeIsReadyOnceTheHostListsTheSession(t *testing.T) {
 	u := newUpkeep(t, seen(with(waitingRecord, "StateBefore", "UNKNOWN")))
 	u.take(inventory(hostA, at(20), found("s1", "")))
 	u.has("s1", "State", "DELETING", "StateBefore", "READY", "Owner", alice, "CloseAt", session.FormatTime(at(600)))

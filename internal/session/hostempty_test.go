@@ -97,7 +97,7 @@ func TestFullHostIsLookedAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhetherAHostIsEmptyCannotBeRead(t *testing.T) {
+func TestHostEmptyFailsIfTheTableCannotBeRead(t *testing.T) {
 	broken := errors.New("table gone")
 	for name, tc := range map[string]struct {
 		index  shownOnHost

@@ -49,7 +49,7 @@ func TestDeletionClaimedJustBeforeEndsWithItsHost(t *testing.T) {
 }
 
 // The index shows an outdated record: the same rule decides on the current one.
-func TestWhatHasMovedOnEndsWithItsHostAllTheSame(t *testing.T) {
+func TestChangedRecordEndsWithItsHost(t *testing.T) {
 	old := seen(listedRecord)
 	marked := aMinuteOld(seen(markedRecord))
 	for name, tc := range map[string]struct {

@@ -37,7 +37,7 @@ func aMinuteOld(r session.Record) session.Record {
 	return with(r, "DeletionRequestedAt", session.FormatTime(at(-60)))
 }
 
-func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
+func TestRecordsOfAHostThatIsGone(t *testing.T) {
 	session0 := seen(listedRecord)
 	open := aMinuteOld(seen(failedRecord))
 	confirmed := func(r session.Record) session.Record {
@@ -101,7 +101,7 @@ func TestWhatIsOverOnAHostThatIsGone(t *testing.T) {
 
 // While EC2 is asked, the host is started again, and somebody deletes what is
 // listed there.
-func TestWhatBeginsDuringTheQuestionSurvives(t *testing.T) {
+func TestSessionThatStartsWhileEC2IsAskedIsKept(t *testing.T) {
 	u := newUpkeep(t)
 	u.statuses[hostA] = session.Terminated
 	young := with(listedRecord, "FirstSeenAt", session.FormatTime(at(1)))
@@ -136,7 +136,7 @@ func TestNoAnswerOfEC2EndsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatCouldNotBeWrittenIsAnErrorAndComesAgain(t *testing.T) {
+func TestFailedWriteIsAnErrorAndIsRepeated(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
 		u.statuses[hostA] = session.Stopped

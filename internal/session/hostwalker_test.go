@@ -95,7 +95,7 @@ func TestSilentHostsAreAskedAboutAtGrowingIntervals(t *testing.T) {
 }
 
 // The Hosts table was made again, or the Sessions table restored.
-func TestHostThatIsNotKnownIsExpectedToAnswer(t *testing.T) {
+func TestUnknownHostIsAddedAndExpectedToAnswer(t *testing.T) {
 	u := newUpkeep(t, seen(ready("s1", alice, hostA)))
 	u.walk(t0)
 	if quiet, err := u.hostTable.AnsweredBefore(t.Context(), at(1), 10); !slices.Equal(quiet, []string{hostA}) || err != nil {

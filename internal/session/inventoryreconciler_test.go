@@ -208,7 +208,7 @@ func TestOlderInventoryDoesNotUndoANewerOne(t *testing.T) {
 }
 
 // An inventory with a time in the future does not make its host's later ones void.
-func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
+func TestInventoryWithAFutureTimeDoesNotBlockLaterOnes(t *testing.T) {
 	u := newUpkeep(t)
 	u.now = t0
 	for _, ahead := range []float64{3600, 61} {
@@ -221,7 +221,7 @@ func TestInventoryDatedAheadShutsNobodyOut(t *testing.T) {
 }
 
 // ... or it shows an outdated record.
-func TestRecordThatHasMovedOnSinceTheIndexShowedIt(t *testing.T) {
+func TestRecordThatChangedSinceTheIndexShowedIt(t *testing.T) {
 	known := seen(listedRecord)
 	moved := map[string]session.Record{
 		"deleted":          seen(markedRecord),

@@ -91,7 +91,7 @@ func TestInventoryThatEndedAsAWholeDoesNotCount(t *testing.T) {
 
 // An inventory that has not reached a host yet, or whose commands cannot be looked up,
 // makes no host silent; another one is sent nevertheless.
-func TestInventoryThatIsNotKnownToBeDeliveredMakesNobodySilent(t *testing.T) {
+func TestInventoryThatMayBeUndeliveredMakesNoHostSilent(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
 	u.send(at(-900), at(-600), at(-300))
@@ -113,7 +113,7 @@ func TestInventoryThatIsNotKnownToBeDeliveredMakesNobodySilent(t *testing.T) {
 }
 
 // A fleet without hosts is not logged.
-func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
+func TestInventoryOfAnEmptyFleetIsNotLogged(t *testing.T) {
 	u := newUpkeep(t)
 	u.send(at(-300))
 	b := &broadcasts{undelivered: map[time.Time]string{at(-300).UTC(): "NoInstancesInTag"}}
@@ -124,7 +124,7 @@ func TestInventoryOfAnEmptyFleetIsNotToldOf(t *testing.T) {
 
 // If the hosts cannot be listed, the inventory is sent by tag in place of parts. It is
 // logged, although no host is known to miss it.
-func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
+func TestInventoryIsSentByTagIfHostsCannotBeListed(t *testing.T) {
 	for name, b := range map[string]*broadcasts{
 		"not listed": {parts: errors.New("throttled")},
 		"nobody":     {},
@@ -144,7 +144,7 @@ func TestInventoryIsSentWhoeverIsToHaveIt(t *testing.T) {
 }
 
 // An inventory that did not reach all hosts makes no host silent.
-func TestInventoryThatSomeHostsAreNotAskedByDoesNotCount(t *testing.T) {
+func TestInventoryThatDoesNotReachAllHostsDoesNotCount(t *testing.T) {
 	for name, b := range map[string]*broadcasts{
 		"too many": {hosts: 1000, some: true},
 		"an error": {hosts: 100, some: true, parts: errors.New("throttled")},

@@ -40,7 +40,7 @@ func isRules(file string) bool { return strings.HasPrefix(file, "rules_") }
 
 // All code that makes a Write is in a file of rules, and nothing there reads, writes or
 // logs.
-func TestRulesStandInFilesOfRules(t *testing.T) {
+func TestRulesAreInFilesOfRules(t *testing.T) {
 	rules := 0
 	for name, f := range source(t) {
 		for _, decl := range f.Decls {
@@ -109,7 +109,7 @@ var walk = regexp.MustCompile(`(?m)^\t((?:functions|internal)/\S+)(?: +(\w+)(?:,
 
 // The files that the package comment lists for one session are few and short, and have
 // the functions that it names.
-func TestTheWalkOfOneSessionIsTrue(t *testing.T) {
+func TestTheFilesOfOneSessionExist(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "session.go", nil, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
 		t.Fatal(err)

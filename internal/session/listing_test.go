@@ -67,7 +67,7 @@ func TestBothRecordsOfOneSessionAreKeptTrue(t *testing.T) {
 
 // Two inventories overlap: the host runs the older one late, so its answer is newer than
 // the answer to the newer one.
-func TestInventoryThatWasOvertakenListsForLonger(t *testing.T) {
+func TestOlderInventoryThatRanLateStillLists(t *testing.T) {
 	young := found("s1", alice)
 	other := changed(young, func(f *session.Found) { f.CreationTime = "2026-11-23T19:01:40Z" })
 	for name, tc := range map[string]struct {

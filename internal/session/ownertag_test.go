@@ -25,7 +25,7 @@ func (u *upkeep) heldTo(hostID, owner string, readAt time.Time) {
 }
 
 // The effect of a host's tag on existing records and on new ones.
-func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
+func TestHostWithAnOwnerTagReportsOnlyThatOwnersSessions(t *testing.T) {
 	const reason = "The tag DcvOwner of its host names another owner: what the host reports of this session is ignored."
 	hers := seen(listedRecord) // alice's s1
 	his := with(hers, "Owner", bob)
@@ -93,7 +93,7 @@ func TestHostHeldToAnOwnerReportsOnlyThatOwnersSessions(t *testing.T) {
 }
 
 // The index may be behind: a newer session is not changed.
-func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
+func TestRecordThatChangedStaysReady(t *testing.T) {
 	his := with(seen(listedRecord), "Owner", bob)
 	u := newUpkeep(t, with(aMinuteOld(seen(failedRecord)), "Owner", bob))
 	u.heldTo(hostA, alice, at(-60))
@@ -104,7 +104,7 @@ func TestRecordThatHasMovedOnIsNotDoubted(t *testing.T) {
 }
 
 // A cut answer does not show which incarnation runs.
-func TestCutAnswerOfAHeldHostEndsNothing(t *testing.T) {
+func TestCutAnswerOfAHostWithAnOwnerTagEndsNothing(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
 	u.heldTo(hostA, alice, at(-60))
 	later := found("s1", bob)
@@ -152,7 +152,7 @@ func TestTagThatStillRefusesIsReadAtIntervals(t *testing.T) {
 
 // Tags in any answer of EC2 are recorded for known hosts, and written only if they are
 // new or the last write is ten minutes old.
-func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
+func TestTagsInAnyAnswerOfEC2AreRecorded(t *testing.T) {
 	u := newUpkeep(t)
 	u.statuses[hostB] = session.Terminated
 	u.heldTo(hostA, "", time.Time{})
@@ -177,7 +177,7 @@ func TestTagsAreKeptWithWhateverEC2IsAskedFor(t *testing.T) {
 
 // A walk asks EC2 about healthy hosts, too: each once an hour, as many in one run as one call
 // takes, the longest unread first. Machines outside of EC2 have no such tag.
-func TestWalkReadsTagsOfHostsThatDoWell(t *testing.T) {
+func TestWalkReadsTagsOfHealthyHosts(t *testing.T) {
 	const machine = "mi-0123456789abcdef0"
 	u := newUpkeep(t, seen(ready("m", alice, machine)))
 	u.take(inventory(machine, t0, found("m", alice)))

@@ -36,7 +36,7 @@ func (u *upkeep) noted() (hostIDs []string) {
 
 // The host fell silent and was terminated without an event: the first caller is refused,
 // the next is answered that the session does not exist.
-func TestWhoRepeatsARefusedDeleteIsToldTheTruth(t *testing.T) {
+func TestRepeatOfARefusedDeleteIsAnsweredTruly(t *testing.T) {
 	u := newUpkeep(t, with(seen(ready("s1", alice, hostA)), "State", "UNKNOWN"))
 	u.hosts.refuses[hostA] = offline
 	u.statuses[hostA] = session.Terminated
@@ -163,7 +163,7 @@ func TestRefusedHostThatTheIndexShowsAsItWasIsDealtWith(t *testing.T) {
 
 // Promise 11: however long it takes to end the sessions of refused hosts that are gone,
 // EC2 is asked about the hosts after them in the same run.
-func TestRefusedHostsHoldUpNoOthers(t *testing.T) {
+func TestRefusedHostsDoNotDelayOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)
 		var hostIDs []string

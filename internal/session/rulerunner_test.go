@@ -121,7 +121,7 @@ func TestRuleWithAGracePeriodWaitsAndTellsTheUser(t *testing.T) {
 	}
 }
 
-func TestRuleSelectsWhatMeetsAllOfIt(t *testing.T) {
+func TestRuleSelectsSessionsThatMeetAllConditions(t *testing.T) {
 	hour := func(hours float64) string { return session.FormatTime(at(-3600 * hours)) }
 	records := []session.Record{
 		with(ready("a", alice, hostA), "CreationTime", hour(10), "FirstSeenAt", hour(9.9)),
@@ -166,7 +166,7 @@ func TestRuleSelectsWhatMeetsAllOfIt(t *testing.T) {
 }
 
 // A session that changed after it was read is not marked.
-func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
+func TestRuleMarksOnlySessionsUnchangedSinceTheRead(t *testing.T) {
 	for _, change := range [][]any{
 		{"Owner", mallory}, {"HostId", hostB}, {"CreationTime", "2026-11-23T19:01:01.000000Z"}, {"CreationTime", ""}, {"FirstSeenAt", session.FormatTime(t0)},
 		{"State", "UNKNOWN"}, {"State", "DELETED"}, {"State", "DELETING"}, {"Confirmation", "vanished"}, {"CancelledAt", session.FormatTime(at(-0.1))},
@@ -194,7 +194,7 @@ func TestRuleMarksOnlyWhatIsAsItWasRead(t *testing.T) {
 	}
 }
 
-func TestRuleLeavesAloneWhatACallerCancelled(t *testing.T) {
+func TestRuleSkipsSessionsWhoseDeletionACallerCancelled(t *testing.T) {
 	for _, tc := range []struct {
 		cancelled, created string
 		deleted            bool

@@ -46,7 +46,7 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 }
 
 // Hosts that stay quiet do not delay the marking of others.
-func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
+func TestMarkingContinuesAfterHostsThatStayQuiet(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(250, true)
 	u.send(at(400), at(700), at(1000))
@@ -67,7 +67,7 @@ func TestMarkingGoesPastHostsThatStayQuiet(t *testing.T) {
 
 // A write that fails for one gone host does not prevent the check of the quiet hosts
 // after it.
-func TestOneGoneHostsErrorIsItsOwn(t *testing.T) {
+func TestOneGoneHostsErrorDoesNotStopOthers(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(250, true)
 	first := nthHost(249)

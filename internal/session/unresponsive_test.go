@@ -48,7 +48,7 @@ func (u *upkeep) send(when ...time.Time) {
 // A host that got no inventory is not silent: neither after a pause of cleanup, nor if
 // inventories are further apart than the limit. Two must be unanswered, and the one that
 // is sent now does not count.
-func TestWhoWasNotAskedIsNotSilent(t *testing.T) {
+func TestHostWithoutAnInventoryIsNotSilent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sent         []float64 // before now; the host answers the one at 0
 		unresponsive bool
@@ -292,7 +292,7 @@ func TestLeavingHostIsAskedAboutAgain(t *testing.T) {
 
 // A host without an item has never answered, or the table was made again. It is
 // known once it is asked about: then its silence is noticed.
-func TestHostThatIsNotKnownFallsSilent(t *testing.T) {
+func TestUnknownHostBecomesSilent(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(failedRecord, "SessionId", "s2"))
 	u.clean(at(120)) // the deletion is due, and EC2 asked about its host
 	u.report(at(130), session.Report{HostID: hostA, AttemptID: "a1", SessionID: "s2", Outcome: session.OutcomeClosed})
