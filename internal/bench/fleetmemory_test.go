@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,7 +230,12 @@ func measureMemory(t *testing.T, function string, a *answeringAWS, event any) (p
 	server := httptest.NewServer(a)
 	defer server.Close()
 	env := append(environment(server.URL), fmt.Sprint("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=", f.MemoryMB), "GIVE_UP_AFTER_MINUTES=60", "INDEX_STEP=4")
-	running, err := runtimeapi.Start("../../build/bench/"+function, env)
+	bootstrap := filepath.Join(t.TempDir(), function)
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags=lambda.norpc", "-o", bootstrap, "../../functions/"+function)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	running, err := runtimeapi.Start(bootstrap, env)
 	if err != nil {
 		t.Fatal(err)
 	}

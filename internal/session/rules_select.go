@@ -25,7 +25,7 @@ const (
 	// DefaultRuleLimit is the limit of a rule without one.
 	DefaultRuleLimit = 100
 	// MaxRuleLimit bounds the records of one run that are in memory at one time, and
-	// the commands that it sends: more than these do not fit into its time.
+	// the commands that it sends: internal/bench/FIGURES.md has what more of them would take.
 	MaxRuleLimit = 1000
 	// KeepCancelled is how long rules leave a session alone whose deletion a caller
 	// cancelled.
