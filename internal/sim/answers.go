@@ -207,10 +207,10 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	}
 	rec := w.table.Get(id)
 	if a := w.attemptOf(r, id); a != nil && a.sent && r.owned[g] && rec.Session().Owner == g.owner { // the owner may have changed meanwhile
-		w.breaks(7, "%s answers of %s that nothing was done, but has sent a command", r.inv, id)
+		w.breaks(7, "%s answers that nothing was done for %s, but has sent a command", r.inv, id)
 	}
 	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {
-		w.breaks(7, "%s answers of %s that nothing was changed, but it is %s", r.inv, id, s.State)
+		w.breaks(7, "%s answers that nothing was changed for %s, but it is %s", r.inv, id, s.State)
 	}
 	switch {
 	case reason == notFound:
@@ -218,7 +218,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 			w.seen.premises[4]++
 		}
 		if !r.gone[g] {
-			w.breaks(7, "%s answers that %s does not exist, but it does", r.inv, id)
+			w.breaks(7, "%s answers that %s does not exist, but it exists", r.inv, id)
 		}
 	case reason == notRecorded:
 		if !r.inv.faulty {
@@ -239,7 +239,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	case !r.inv.faulty:
 		m := w.machine(rec.Session().HostID)
 		if m != nil && m.known() && m.tagged && m.platform != "macOS" && m.changed.Before(r.inv.started) {
-			w.breaks(8, "%s does not delete %s because of its host, which is well: %q", r.inv, id, reason)
+			w.breaks(8, "%s does not delete %s because of its host, which has no fault: %q", r.inv, id, reason)
 		}
 	}
 }

@@ -131,13 +131,13 @@ func (w *world) waitsRightly(c change) {
 	}
 	switch {
 	case !s.TryUntil.IsZero() || !s.AttemptFailedAt.IsZero():
-		w.breaks(12, "%s waits for its close time, and is tried until %s, or its attempt has failed", s.ID, s.TryUntil)
+		w.breaks(12, "%s waits for its close time, but has TryUntil (%s) or a failed attempt", s.ID, s.TryUntil)
 	case !slices.Contains([]session.State{session.Ready, session.Creating, session.Unknown}, s.StateBefore):
 		w.breaks(2, "%s waits for its close time, and cannot be cancelled: it was %q", s.ID, s.StateBefore)
 	case s.NextAttemptAt.After(s.CloseAt):
 		w.breaks(12, "%s is looked at again at %s, and is to be closed at %s", s.ID, s.NextAttemptAt, s.CloseAt)
 	case s.NoticeID == "" || s.NoticeAt.IsZero():
-		w.breaks(12, "%s waits for its close time, and nobody is to be told", s.ID)
+		w.breaks(12, "%s waits for its close time without a notice", s.ID)
 	}
 }
 
@@ -175,7 +175,7 @@ func (w *world) closedRightly(c change) {
 	case w.now().Before(was.CloseAt) && !byRequest:
 		w.breaks(12, "%s begins to close %s, which has time until %s", c.by, is.ID, was.CloseAt)
 	case is.Warning == "" && !byRequest:
-		w.breaks(12, "%s begins to close %s, and nobody learns whether its users were warned", c.by, is.ID)
+		w.breaks(12, "%s begins to close %s, and the record does not say whether its users were warned", c.by, is.ID)
 	case w.calm && w.now().After(later(was.CloseAt, w.calmFrom).Add(125*time.Second)):
 		w.breaks(12, "%s begins to close %s, whose close time was %s", c.by, is.ID, was.CloseAt)
 	case !warned(is) && !byRequest && w.couldBeWarned(was):

@@ -154,7 +154,7 @@ func (w *world) batchWorked(inv *invocation, batch []*message, failed map[string
 		case m.garbage && !failed[id]:
 			w.breaks(8, "%s reports %s as processed, but it cannot be read", inv, id)
 		case !m.garbage && failed[id] && !inv.faulty && !inv.faultyOf[hostOf(m.body)]:
-			w.breaks(8, "%s could not process %s for no reason of its own", inv, id)
+			w.breaks(8, "%s failed to process %s without a cause", inv, id)
 		}
 	}
 	w.goodLinesCount(inv, batch)

@@ -248,7 +248,7 @@ func (w *world) ill(m *machine, how fault, toggle func(), was bool) {
 	toggle()
 	m.changed = w.now()
 	if was {
-		w.say(m.id, "no more: %s", how)
+		w.say(m.id, "the fault ends: %s", how)
 	} else {
 		w.seen.faults[how]++
 		w.say(m.id, "FAULT: %s", how)

@@ -43,7 +43,7 @@ func (w *world) noticeTaken(inv *invocation, cmd *command) {
 		for _, a := range cmd.asks[on.machine.id] {
 			n := w.model.notices[cmd.noticeKey(a)]
 			if n == nil {
-				w.breaks(12, "%s has users of %s told what is not recorded (%s)", inv, a.sessionID, cmd.comment)
+				w.breaks(12, "%s sends users of %s a notice that is not recorded (%s)", inv, a.sessionID, cmd.comment)
 				continue
 			}
 			if at := w.model.attempts[cmd.notice][a.sessionID]; at != nil {
@@ -85,11 +85,11 @@ func (c *command) saysAt() (at time.Time) {
 func (w *world) runsNotice(on *onHost, a ask, d *desktop) *notice {
 	n := w.model.notices[on.command.noticeKey(a)]
 	if n == nil {
-		w.breaks(12, "%s tells the users of %s what is not recorded (%s)", on.machine.id, a.sessionID, on.command.comment)
+		w.breaks(12, "%s shows the users of %s a notice that is not recorded (%s)", on.machine.id, a.sessionID, on.command.comment)
 		return &notice{of: &deletion{}}
 	}
 	if n.n < d.newestRun {
-		w.breaks(12, "%s takes a notice to %s that a later one has overtaken (%s)", on.machine.id, a.sessionID, on.command.comment)
+		w.breaks(12, "%s accepts a notice to %s after a later one (%s)", on.machine.id, a.sessionID, on.command.comment)
 	}
 	d.newestRun = max(d.newestRun, n.n)
 	return n

@@ -171,7 +171,7 @@ func (w *world) openOnWellHosts() map[string]string {
 func (w *world) noneIsGivenUp(tried map[string]string) {
 	for _, r := range w.records() {
 		if s := r.Session(); s.State == session.Unknown && s.DeletionRequestID != "" && tried[s.ID] == s.DeletionRequestID {
-			w.breaks(2, "%s was given up, but its host was well for %s", s.ID, w.slack())
+			w.breaks(2, "%s was given up, but its host had no fault for %s", s.ID, w.slack())
 		}
 	}
 }
@@ -218,7 +218,7 @@ func (w *world) tableMatchesHosts() {
 			w.breaks(9, "%s is READY, but does not run on %s", s.ID, s.HostID)
 		}
 		if s.State == session.Ready && !m.reachable() && w.longUnheard(m) {
-			w.breaks(9, "%s is READY, but nobody has heard of %s since %s", s.ID, s.HostID, m.changed.Format(time.TimeOnly))
+			w.breaks(9, "%s is READY, but %s has not answered since %s", s.ID, s.HostID, m.changed.Format(time.TimeOnly))
 		}
 	}
 	for _, m := range w.machines {

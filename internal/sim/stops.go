@@ -82,7 +82,7 @@ func (w *world) emptyHostsAreStopped() {
 	run(wait)
 	for _, m := range emptied {
 		if m.state == running && w.livesOn(m.id, w.now()) == nil {
-			w.breaks(2, "%s runs although nothing runs on it", m.id)
+			w.breaks(2, "%s is not stopped, although nothing runs on it", m.id)
 		}
 	}
 }
