@@ -21,7 +21,7 @@ var (
 	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, memory, or all but memory")
 	fleetRates   = flag.String("fleet.rates", "40 10 5", "calls a second of each operation of Systems Manager")
 	fleetSizes   = flag.String("fleet.hosts", "10 100 1000 10000", "hosts, for inventories")
-	fleetLimits  = flag.String("fleet.limits", fmt.Sprint("100 ", session.MaxRuleLimit), "limits, for rules")
+	fleetLimits  = flag.String("fleet.limits", fmt.Sprint(session.MaxRuleLimit), "limits, for rules")
 )
 
 func numbers(text string) (all []int) {
