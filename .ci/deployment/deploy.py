@@ -128,7 +128,7 @@ def skipped_index_step(stack, deployed, parameters, template):
     if older and now > 0:
         return (
             f"the indexes of {stack} are at step {now}, and the release to deploy has only step 0: deploy the "
-            f"newer one with PARAMETERS='IndexStep={now - 1}' first, down to 0 (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
+            f"newer one with PARAMETERS='IndexStep={now - 1}' first, then down to step 0 (internal/operate/DEPLOYING.md, \"Moving the indexes\")"
         )
     if older or abs(wanted - now) <= 1:
         return None

@@ -121,7 +121,7 @@ class DeploymentTest(unittest.TestCase):
         (build / "template.yaml").write_text(json.dumps(older))
         refused = self.run_in_aws("make", "deploy", "STACK=studio", f"BUILT={build}", f"SAMCONFIG={self.samconfig}")
         self.assertNotEqual(refused.returncode, 0)
-        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 1, .* knows step 0 only: .* PARAMETERS='IndexStep=0' first")
+        self.assertRegex(refused.stderr, "deploy: the indexes of studio are at step 1, .* has only step 0: .* PARAMETERS='IndexStep=0' first")
 
     def test_which_steps_of_the_indexes_are_skipped(self):
         today, older = {"Parameters": {"IndexStep": {}}}, {"Parameters": {}}

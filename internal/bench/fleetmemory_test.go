@@ -262,7 +262,7 @@ func measureMemory(t *testing.T, function string, a *answeringAWS, event any) (p
 		}
 	}
 	fmt.Println(function, a.calls)
-	return peak >> 10, int(f.MemoryMB), time.Since(began)
+	return peak >> 10, f.MemoryMB, time.Since(began)
 }
 
 func answersTo(command string, hosts int) (event events.SQSEvent) {
