@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -216,7 +215,8 @@ func measureLogs(ctx context.Context, r *report) error {
 			row = append(row, each(l.own[f]...))
 		}
 		rows = append(rows, append(row, each(slices.Concat(slices.Collect(maps.Values(l.lambda))...)...), each(l.access...)))
-		r.count(fmt.Sprintf("bytes of logs of a deletion, N=%d", n), math.Round(l.bytes(n)))
+		// Not a count: times in lines have as many digits as they need.
+		r.ratio(fmt.Sprintf("bytes of logs of a deletion, N=%d", n), l.bytes(n))
 	}
 	head := slices.Concat([]string{"sessions a request, hosts", "bytes of logs a deletion"}, functions, []string{"Lambda's own lines", "the API's line"})
 	r.brief["logs"] = table(head, rows)
