@@ -1,12 +1,12 @@
-# Closes the sessions that the parameter names for this host: close.sh says by which rules, and what it prints. A Windows
-# host has one session, so each is seen through by itself.
+# Closes the sessions that the parameter names for this host, by the rules in close.sh, which also says what is printed. A
+# Windows host has one session, so each session is finished before the next begins.
 $sessions = $env:SSM_sessions; if ($null -eq $sessions) { $sessions = '{{ sessions }}' }
 $voidAfter = $env:SSM_voidAfter; if ($null -eq $voidAfter) { $voidAfter = '{{ voidAfter }}' }
 #include shared/dcv.ps1
 #include shared/listed.ps1
 #include shared/closing.ps1
 #include shared/asked.ps1
-# Close gives the result, or throws the reason.
+# Close returns the result, or throws the reason.
 function Close($asked) {
   if (Over $voidAfter) { return 'expired' }
   $session = Read $asked

@@ -1,23 +1,23 @@
 #!/bin/sh
 # Closes the sessions that the parameter names for this host.
 #
-# It takes the group of this host out of `sessions` (the grammar is in parameter.go of package runcommand), asks dcv for its
+# It takes the group of this host from `sessions` (the grammar is in parameter.go of package runcommand), asks dcv for its
 # list, and compares each session with the incarnation that was asked for:
-#   @ the incarnation: equal to the creation time listed; to the second, where either has no decimals
-#   ~ none was recorded: created no later than this
-# What matches is closed, and listed again until it is gone or has come back as another incarnation. It prints
-# {"id":ID as in the parameter,"result":RESULT}, with a "reason" of at most 80 harmless characters if it failed:
+#   @ the incarnation: equal to the creation time listed; to the second, if either has no decimals
+#   ~ no incarnation was recorded: created no later than this
+# It closes a session that matches, and lists the sessions until this one is gone or has come back as another incarnation.
+# It prints {"id":ID as in the parameter,"result":RESULT}, with a "reason" of at most 80 harmless characters if it failed:
 #   closed    gone after the close
 #   absent    not in the list; said only after a list that worked and could be read
 #   replaced  in the list, but another incarnation
 #   expired   the clock of this host is past voidAfter; nothing was closed
-#   failed    anything else, a dcv that cannot be asked among it
-# A list is a second old at most when a session is closed because of it. A list without sessions may take two calls of dcv,
-# and one more for each session that it lacks. No call lasts longer than 8 s, no close begins after 40 s, and no call after
-# 49 s: so each line is printed within 57 s, before the step is cut off at 60, whatever hangs. Sessions are taken from another starting point each time, so that some that always hang do not keep those behind
-# them from their turn.
+#   failed    anything else, also when dcv cannot be asked
+# When a session is closed, the list that shows it is at most one second old. A list without sessions may take two calls
+# of dcv, and one more for each session that it lacks. No call lasts longer than 8 s, no close begins after 40 s, and no
+# call after 49 s. So each line is printed within 57 s, whatever hangs, before the step is cut off at 60. Each run starts
+# at another session, so sessions that always hang do not block the others.
 #
-# Agents older than 3.3.2746.0 paste the parameters in; their patterns leave nothing in the values that means anything
+# Agents older than 3.3.2746.0 paste the parameters in. The parameters' patterns allow no character that means anything
 # between the quotes.
 if [ -z "${SSM_sessions+x}" ]; then SSM_sessions="{{ sessions }}"; fi
 if [ -z "${SSM_voidAfter+x}" ]; then SSM_voidAfter="{{ voidAfter }}"; fi

@@ -1,7 +1,7 @@
-# Closes the sessions of this host that nobody used for so many minutes: idle.sh says by which rules, and what it prints.
-# Here texts are escaped again. A Windows host has one session, so each is seen through by itself, and its line needs no
-# bound.
-# Where the users of a session are warned, nothing takes the message away before its time but they themselves.
+# Closes the sessions of this host that nobody has used for so many minutes, by the rules in idle.sh, which also says what
+# is printed. Here texts are escaped again. A Windows host has one session, so each session is finished before the next
+# begins, and the output has no limit.
+# A warning stays on the screen until its time, unless the users close it, even if the session is used again.
 $idleMinutes = $env:SSM_idleMinutes; if ($null -eq $idleMinutes) { $idleMinutes = '{{ idleMinutes }}' }
 $warnSeconds = $env:SSM_warnSeconds; if ($null -eq $warnSeconds) { $warnSeconds = '{{ warnSeconds }}' }
 $message = $env:SSM_message; if ($null -eq $message) { $message = '{{ message }}' }
@@ -15,8 +15,8 @@ function Minutes($since) { [long][Math]::Max(0, [Math]::Floor(([DateTime]::UtcNo
 function Second($time) { [long][Math]::Floor(($time.Ticks - $epoch) / 10000000) }
 function Seconds($since) { (Second ([DateTime]::UtcNow)) - (Second $since) }
 
-# Look sets $now to how long a session was not used and by how many it is used, with a note if dcv contradicts itself. It
-# asks for the connections where they matter, with $ask always. Last is when it was used.
+# Look sets $now to how long a session was not used and how many use it, with a note if dcv contradicts itself. Last is
+# when it was used. It asks for the connections only if they matter; with $ask, always.
 function Look($session, $ask) {
   $now.Minutes = 0; $now.Note = ''
   $made = At $session.'creation-time'; $last = $made; $counted = "$($session.'num-of-connections')"
@@ -44,8 +44,8 @@ function Look($session, $ask) {
   $now.Last = $last
 }
 
-# Warn tries to tell the users of a session, which was created at that time, once for the idle time that began at Last. It
-# gives until when the session stays, if that was tried before.
+# Warn tries to warn the users of a session, which was created at that time, once for the idle time that began at Last. If
+# that was tried before, it returns until when the session stays.
 function Warn($id, $at) {
   $since = $now.Last.Ticks - $epoch
   $file = Record $id
@@ -64,8 +64,8 @@ function Warn($id, $at) {
   } catch { throw "not warned: $_" } finally { $file.Close() }
 }
 
-# Judge closes a session if it is idle. It gives the result, or throws the reason. dcv is given the IDs that it is given
-# in close.ps1.
+# Judge closes a session if it is idle. It returns the result, or throws the reason. It gives dcv only the IDs that
+# close.ps1 gives it.
 function Judge($session) {
   if ($session.id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
   Look $session $false

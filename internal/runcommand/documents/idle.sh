@@ -1,35 +1,36 @@
 #!/bin/sh
-# Closes the sessions of this host that nobody used for so many minutes; 0 closes nothing.
+# Closes the sessions of this host that nobody has used for so many minutes; 0 closes nothing.
 #
-# A session without a connection is idle since the last one ended, or since it was created; one with connections since the
-# newest last-interaction-time of them. A connection without such a time was never used, and counts from its
-# connection-time; without that too it counts as used now: nobody knows better. Both sides of each comparison are times of
-# this host.
-# A session idle for long enough is looked at once more right before it is closed, with describe-session and
-# list-connections, and must be the same one (creation time); then it is listed until it is gone. Whatever cannot be read
-# leaves its session alone.
+# A session without a connection is idle since the last one ended, or since the session was created. A session with
+# connections is idle since their newest last-interaction-time. A connection without such a time was never used, and its
+# connection-time counts. Without that too, it counts as used now, since nobody knows better. Both sides of each
+# comparison are times of this host.
+# A session that is idle for long enough is checked again right before it is closed, with describe-session and
+# list-connections. It must be the same session (creation time). After the close, it is listed until it is gone. If
+# anything cannot be read, the session is left alone.
 #
-# With warnSeconds its users are told first, and a session with connections is closed only if that was tried before. It is
-# tried once for one idle time, at the first run so many seconds or less before the limit. An idle time lasts for as long as
-# nobody uses the session: the last connection with a newer last-interaction-time begins another. The host keeps for which it
-# was tried, and until when the session stays: to the limit, and for half of warnSeconds at least, which counts where a run came
-# late. A try that fails is one, too: nothing else would ever close a session without a display. A host that was started again
-# has not tried: it does now. One that cannot keep it shows nothing, and leaves the session alone. A window goes when the
-# session is used again, at the next run, or at its time; where nobody is connected any more the session is closed as without
-# warnSeconds.
-# Such a window is none of a deletion with a grace period: both are shown where both are to come.
+# With warnSeconds, the users are warned first: a session with connections is closed only if a warning was tried before.
+# There is one try for each idle time, at the first run so many seconds or less before the limit. An idle time lasts for
+# as long as nobody uses the session: a connection with a newer last-interaction-time begins another. The host records the
+# idle time of the try, and until when the session stays: to the limit, or for half of warnSeconds if that ends later (the
+# run came late). A failed try counts too: otherwise a session without a display would never be closed. A host that
+# was restarted has no record, and tries again. A host that cannot write the record shows nothing, and leaves the session
+# alone. If the session is used again, the next run closes the window; otherwise the window closes at its time. If nobody
+# is connected any more, the session is closed as without warnSeconds.
+# Such a window is separate from that of a deletion with a grace period: if both are due, both are shown.
 #
-# It prints a line for each session that was to be closed, could not be judged, or is half-way there:
+# It prints a line for each session that was to be closed, could not be judged, or is past half of the limit:
 #   {"id":ID,"created":CREATION-TIME,"result":RESULT,"minutes":IDLE,"connections":N,"reason":REASON}
 #   closed    gone after the close
 #   in-use    left alone
-#   warned    left alone, and its users are shown when it will be closed, by the program in reason
-#   failed    left alone or still there, for that reason; also where its users could not be warned
-# the texts but the reason as dcv printed them, and last {"end":NUMBER OF SESSIONS}. A list that fails or cannot be read is
-# {"failed":REASON}. Lines of sessions left alone are dropped when they would take half of the 24,000 characters that
-# Systems Manager keeps; the lines of the closed always have their room.
-# No call of dcv lasts longer than 8 s; after 40 s none begins but those that tell what became of what was closed, and none
-# after 49 s: so each line is printed within 57 s. Another session begins each time, so that some that always hang do not keep the rest from its turn.
+#   warned    left alone; the program in reason shows its users when it will be closed
+#   failed    left alone or still there, for that reason; also if its users could not be warned
+# All texts except the reason are as dcv printed them. The last line is {"end":NUMBER OF SESSIONS}. If the list fails or
+# cannot be read, it prints {"failed":REASON}. Lines of sessions left alone are dropped when the output would exceed half
+# of the 24,000 characters that Systems Manager keeps. The lines of closed sessions always have room.
+# No call of dcv lasts longer than 8 s. After 40 s, only the calls begin that check what was closed, and after 49 s none
+# begins. So each line is printed within 57 s. Each run starts at another session, so sessions that always hang do not
+# block the others.
 
 export PATH="$PATH:/usr/bin:/bin"
 suffix=.idle
@@ -47,8 +48,9 @@ message() {
 
 #include shared/notice.sh
 
-# idle SESSION CREATED SINCE NOW UNTIL: answers until when the session stays, if it was tried to warn for the idle time that
-# began at SINCE. One that was noted for a time after NOW is of a clock that was ahead. Else it notes that it is tried now, or with 0 that it is not, takes the older window away, and answers new.
+# idle SESSION CREATED SINCE NOW UNTIL: answers until when the session stays, if a warning was already tried for the idle
+# time that began at SINCE. A record for a time after NOW does not count: the clock was ahead then. Otherwise idle records
+# that a warning is tried now (or not, if UNTIL is 0), closes the older window, and answers new.
 idle() {
   record "$1"
   if [ "$created" = "$2" ] && [ "$order" -ge "$3" ] && [ "$order" -le "$4" ]; then answer "$until"; fi
@@ -80,13 +82,12 @@ function say(i, result, why,   s) {
   if ((i in was) || fits(length(s) + 1, 12000)) print s
 }
 
-# since gives the whole minutes since then.
+# since returns the whole minutes since that time.
 function since(at) { at = int((clock - int(at / 1e6)) / 60); return at > 0 ? at : 0 }
 
-# look sets minutes and connections, for how long the session in member[i] was not used and how many use it, and note if
-# dcv contradicts itself. It asks for the connections where they matter, with ask always. argument is the ID for the shell.
-# last is when it was used, in microseconds.
-# It returns why nothing is known, or "".
+# look sets minutes and connections (for how long the session in member[i] was not used, and how many use it), last (when
+# it was used, in microseconds), and note, if dcv contradicts itself. It asks for the connections only if they matter;
+# with ask, always. argument is the ID for the shell. It returns why nothing is known, or "".
 function look(i, argument, ask,   t, n, why) {
   made = when(member[i, "creation-time"]); n = member[i, "num-of-connections"]; t = member[i, "last-disconnection-time"]
   last = t ~ /^"?$/ ? made : when(t)
@@ -114,20 +115,22 @@ function look(i, argument, ask,   t, n, why) {
   return ""
 }
 
-# records notes for which idle times it was tried, by the creation times of their sessions: not to call a step for the others.
+# records reads for which idle times a warning was tried, by the creation times of the sessions. Other sessions need no
+# step then.
 function records(   command, line, field) {
   command = "cat " shellQuote(ENVIRON["NOTICES"]) "/*.idle 2>/dev/null"
   while (ahead && (command | getline line) > 0) { split(line, field, " "); if (field[1] + 0) order[field[8]] = field[1] + 0 }
 }
 
-# tried says whether it was tried to warn for the idle time that began at last, as far as records knows, and times the step idle
-# for it.
+# tried says whether a warning was tried for the idle time that began at last, as far as records knows. times returns the
+# times for the step idle.
 function tried(at) { return (at in order) && order[at] >= last && order[at] <= clock * 1e6 }
 function times(at) { return " " at " " sprintf("%.0f %.0f ", last, clock * 1e6) }
 
-# warn tries to tell the users of session i, which was created at that time, once for the idle time that began at last. stays
-# is until when the session stays, if that was tried before. It returns why it could not be tried, or "". A try is noted before
-# it is made, and none begins without time for all of its calls: what is noted and not made would close the session unwarned.
+# warn tries to warn the users of session i, which was created at that time, once for the idle time that began at last. If
+# that was tried before, stays is until when the session stays. It returns why it could not be tried, or "". A try is
+# recorded before it is made, and none begins without time for all of its calls: otherwise the session would be closed
+# without a warning.
 function warn(i, argument, at,   why, closes, key) {
   closes = int(last / 1e6) + limit * 60
   if (closes < clock + ahead / 2) closes = int(clock + ahead / 2 + 0.5)

@@ -1,4 +1,4 @@
-# Lists the sessions of this host: inventory.sh says what it prints. Here texts are escaped again.
+# Lists the sessions of this host; inventory.sh says what is printed. Here texts are escaped again.
 #include shared/dcv.ps1
 #include shared/survey.ps1
 function Member($label, $value) {
@@ -6,7 +6,7 @@ function Member($label, $value) {
   if ($text -and ($value -isnot [string] -or [Text.Encoding]::UTF8.GetByteCount($value) -lt 257)) { ',"' + $label + '":' + $text } else { '' }
 }
 
-# Cost is how many bytes a text takes in the reply of the agent, at most: JSON in JSON.
+# Cost is the most bytes that a text can take in the reply of the agent, which is JSON in JSON.
 function Cost($text) { $text.Length + 6 * [regex]::Matches($text, '[<>&]').Count + 3 * [regex]::Matches($text, '["\\]').Count }
 
 function Pack($text) {

@@ -1,26 +1,28 @@
 #!/bin/sh
-# Lists the sessions of this host. It prints a line for each, its texts as dcv printed them:
+# Lists the sessions of this host. It prints a line for each session, with its texts as dcv printed them:
 #   {"id":ID,"owner":OWNER,"name":NAME,"type":TYPE,"created":CREATION-TIME,"connections":N,"left":LAST-DISCONNECTION-TIME}
-# and last {"end":NUMBER OF SESSIONS}. What dcv does not give, or in more than 256 bytes, is left out. Without an owner or a
-# creation time, or where two sessions have one ID, there is {"id":ID}, once. What has no ID of its own, or one of more than
-# 256 bytes, has no line; the last one then counts it: {"end":NUMBER OF SESSIONS,"unnamed":THOSE WITHOUT A LINE}.
-# A list that fails or cannot be read is {"failed":REASON}, never a host without sessions. It takes three calls of dcv at
-# most, of 8 s each, where that prints nothing for no session.
+# The last line is {"end":NUMBER OF SESSIONS}. A text that dcv does not give, or that has more than 256 bytes, is left
+# out. A session without an owner or a creation time gets {"id":ID}. Sessions that share an ID get one such line and count
+# once. A session without an ID, or with one of more than 256 bytes, gets no line. The last line then counts these
+# sessions: {"end":NUMBER OF SESSIONS,"unnamed":THOSE WITHOUT A LINE}.
+# If the list fails or cannot be read, it prints {"failed":REASON}, so the host never seems to have no sessions. If dcv
+# prints nothing when there are no sessions, this takes three calls of dcv, of at most 8 s each.
 #
-# Lines of more than 18,000 bytes are packed: {"gzip":"BASE64"} is the same lines. Systems Manager keeps 24,000 characters,
-# and its agent drops a reply of more than 120,000, in which a "<" takes seven. Where there is no gzip or base64, the lines
-# that fit are printed: a reader who misses some knows that the list is not whole. Another session begins each time, so that
-# each is seen now and then however many there are.
+# Lines of more than 18,000 bytes are packed, and so are lines that cost more than 60,000 in the reply of the agent:
+# {"gzip":"BASE64"} is the same lines. Systems Manager keeps 24,000 characters. Its agent drops a reply of more than
+# 120,000, in which a "<" takes seven. Without gzip or base64, only the lines that fit are printed: a reader who misses
+# some knows that the list is not complete. Each run starts at another session, so each is printed now and then, however
+# many there are.
 export PATH="$PATH:/usr/bin:/bin"
 LC_ALL=C awk '
 #include shared/dcv.awk
 #include shared/survey.awk
 function put(label, s) { return s ~ /^"/ && length(unquote(s)) < 257 ? ",\"" label "\":" s "\"" : "" }
 
-# cost is how many bytes a text takes in the reply of the agent, at most: JSON in JSON.
+# cost is the most bytes that a text can take in the reply of the agent, which is JSON in JSON.
 function cost(s) { return length(s) + 6 * (gsub(/[<>&]/, "", s) + gsub(/[^ -~]/, "", s)) + 3 * gsub(/["\\]/, "", s) }
 
-# canPack tries it.
+# canPack says whether gzip and base64 work.
 function canPack(   command, packed) {
   command = "echo | gzip 2>/dev/null | base64 2>/dev/null"; command | getline packed; close(command)
   return packed ~ /^H4sI/

@@ -1,6 +1,6 @@
-# Shows a message in the sessions that the parameter names for this host: notify.sh says by which rules, and what it prints.
-# Here msg puts it on the console's session, which is the one that DCV shows, and nothing takes it away before its time: it
-# stays until closeAt, unless the user closes it.
+# Shows a message in the sessions that the parameter names for this host, by the rules in notify.sh, which also says what
+# is printed. Here msg shows it in the console's session, which is the one that DCV shows. Nothing closes it early except
+# the user: a warning stays until closeAt.
 $sessions = $env:SSM_sessions; if ($null -eq $sessions) { $sessions = '{{ sessions }}' }
 $text = $env:SSM_text; if ($null -eq $text) { $text = '{{ text }}' }
 $closeAt = $env:SSM_closeAt; if ($null -eq $closeAt) { $closeAt = '{{ closeAt }}' }
@@ -12,7 +12,7 @@ $cancel = $closeAt -ceq '0'
 $suffix = ''
 #include shared/notice.ps1
 
-# Notify gives the result, or throws the reason.
+# Notify returns the result, or throws the reason.
 function Notify($asked) {
   if (Over $voidAfter) { throw 'the notice is void' }
   $left = [long]$closeAt - [long][Math]::Floor(([DateTime]::UtcNow.Ticks - $epoch) / 10000000)

@@ -1,23 +1,24 @@
 #!/bin/sh
-# Shows a message on the screens of the sessions that the parameter names for this host: that the session will be closed, or
-# that it will not. `sessions` is as in close.sh, and after the time of each session comes ":" and the NoticeAt of its
-# notice, in milliseconds since 1970, in base 36. `text` is the whole message, UTF-8 in base64.
-# With a closeAt it is a warning, which is shown while somebody is connected, until then. With 0 it is the notice of a cancel,
-# which is shown only where a warning was. It prints {"id":ID as in the parameter,"result":RESULT,"reason":REASON}:
+# Shows a message on the screens of the sessions that the parameter names for this host: the session will be closed, or it
+# will not. `sessions` is as in close.sh, but after the time of each session come ":" and the NoticeAt of its notice, in
+# milliseconds since 1970, in base 36. `text` is the whole message, UTF-8 in base64.
+# With a closeAt, the message is a warning, shown until closeAt if somebody is connected. With 0, it is the notice of a
+# cancel, shown only if a warning was shown. It prints {"id":ID as in the parameter,"result":RESULT,"reason":REASON}:
 #   warned   a program still runs two seconds or more after its start, and has read the message; the reason is its name
 #   nobody   nobody is connected
-#   told     the notice of a cancel is shown, by the program in reason
-#   nothing  there is no warning to be taken away, so no notice of a cancel is shown
-#   failed   anything else: no display, user or program among it, a notice older than the newest, a clock past voidAfter
-# A notice takes the window of an older one away, whatever becomes of itself. No call of dcv and no step of notice.sh lasts
-# longer than 8 s, none begins after 38 s, and none that tells what became of a window after 49 s: so each line is printed within 57 s.
+#   told     the program in reason shows the notice of a cancel
+#   nothing  there is no warning to take back, so no notice of a cancel is shown
+#   failed   anything else, such as no display, user or program, a notice older than the newest, a clock past voidAfter
+# A notice that notice.sh has accepted closes the window of an older one, even if it is not shown itself. No call of dcv
+# and no step of notice.sh lasts longer than 8 s. None begins after 38 s, except the steps that check the windows: of
+# these, none begins after 49 s. So each line is printed within 57 s.
 
 export PATH="$PATH:/usr/bin:/bin"
 suffix=''
 message() { printf %s "$SSM_text" | base64 -d; }
 #include shared/notice.sh
 
-# Agents older than 3.3.2746.0 paste the parameters in; their patterns leave nothing in the values that means anything
+# Agents older than 3.3.2746.0 paste the parameters in. The parameters' patterns allow no character that means anything
 # between the quotes.
 if [ -z "${SSM_sessions+x}" ]; then SSM_sessions="{{ sessions }}"; fi
 if [ -z "${SSM_text+x}" ]; then SSM_text="{{ text }}"; fi
@@ -31,7 +32,7 @@ LC_ALL=C awk -v start="$(date +%s)" -v close_at="$SSM_closeAt" -v void="$SSM_voi
 #include shared/asked.awk
 #include shared/screen.awk
 
-# notify prepares session i. It returns why that does not work, or "". A window that was started is judged later.
+# notify prepares session i, and may start a window, which settled checks later. It returns why that does not work, or "".
 function notify(i,   s, at, kind, why, c, unread) {
   s = id[i]; c = shellQuote(s)
   if (clock > void) return "the notice is void"

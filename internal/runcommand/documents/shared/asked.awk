@@ -1,4 +1,4 @@
-# What the Linux scripts share whose parameter names sessions. parameter.go of package runcommand has its grammar.
+# Shared by the Linux scripts whose parameter names sessions. parameter.go of package runcommand has its grammar.
 
 # say prints a line about session i.
 function say(i, result, why) {
@@ -7,13 +7,14 @@ function say(i, result, why) {
   print "{\"id\":\"" key[i] "\",\"result\":\"" result why "\"}"
 }
 
-# same says whether a session that was created at that time is the one that was asked for; with latest, created by then.
+# same says whether a session created at that time is the one that was asked for; with latest, whether it was created no
+# later than wanted.
 function same(at, wanted, latest) {
   if (latest) return at <= wanted
   return at == wanted || at - at % 1e6 == wanted || wanted - wanted % 1e6 == at
 }
 
-# decode gives the bytes of a percent-encoded ID, or "" where dcv could not be given it: a leading "-" or a NUL.
+# decode returns the bytes of a percent-encoded ID, or "" if dcv cannot be given them: a leading "-" or a NUL.
 function decode(s,   r, i, c) {
   while (i = index(s, "%")) {
     if (!(c = byteOf[substr(s, i + 1, 2)])) return ""
@@ -22,8 +23,8 @@ function decode(s,   r, i, c) {
   return r s ~ /^-/ ? "" : r s
 }
 
-# ask reads the parameter: it adds what it says of the sessions of this host, which is "HOST=", to closings. A session that
-# breaks the grammar gets no id.
+# ask reads the parameter: it adds the sessions of this host, whose group begins with "HOST=", to 1..closings. A session
+# that breaks the grammar gets no id.
 function ask(sessions, host,   i, j, groups, group, count, asked) {
   if (sessions ~ "[^A-Za-z0-9._%/@~=,;:-]" || host == "=") return
   groups = split(sessions, group, ";")
@@ -42,7 +43,7 @@ function askOne(s,   part, k) {
   if (!named[s]++) id[closings] = s
 }
 
-# number gives that of a text in base 36; -1 where a double may not hold it.
+# number converts a text from base 36; it returns -1 for more than 11 digits. A double holds any ten digits exactly.
 function number(s,   i, n) {
   if (length(s) > 11) return -1
   for (i = 1; i <= length(s); i++) n = n * 36 + index("123456789abcdefghijklmnopqrstuvwxyz", substr(s, i, 1))

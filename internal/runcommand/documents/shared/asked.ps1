@@ -1,4 +1,4 @@
-# What the Windows scripts share whose parameter names sessions. parameter.go of package runcommand has its grammar.
+# Shared by the Windows scripts whose parameter names sessions. parameter.go of package runcommand has its grammar.
 
 function Number($text) {
   $number = [long]0
@@ -6,8 +6,8 @@ function Number($text) {
   $number
 }
 
-# Read gives what the parameter says of one session. Only IDs that no reader of a command line can take for anything else
-# between double quotes are given to dcv: letters, digits and _.:@+=,~- with spaces inside.
+# Read parses the parameter's text about one session. dcv is given only IDs that every reader of a command line takes the
+# same way between double quotes: letters, digits and _.:@+=,~- and spaces, beginning with a letter, a digit, _ or a dot.
 function Read($asked) {
   if ($asked -cnotmatch '^(?:[\w.%-]+/)?(?<id>[\w.%-]+)(?<how>[@~])(?<at>[0-9a-z]{1,11})(:(?<order>[0-9a-z]{1,11}))?\z') { throw 'no ID for dcv' }
   $id = [Uri]::UnescapeDataString($Matches.id)
@@ -16,14 +16,15 @@ function Read($asked) {
   $session
 }
 
-# Same says whether a session that was created at that time is the one that was asked for, or, where no time is known, not later.
+# Same says whether a session created at that time is the one that was asked for; with Latest, whether it was created no
+# later than Wanted.
 function Same($at, $session) {
   $wanted = $session.Wanted
   if ($session.Latest) { return $at -le $wanted }
   $wanted -in $at, ($at - $at % 1000000) -or $at -eq $wanted - $wanted % 1000000
 }
 
-# Own gives what the parameter says of each session of this host.
+# Own returns the parameter's text about each session of this host.
 function Own {
   $own = $env:AWS_SSM_INSTANCE_ID + '='
   foreach ($group in $sessions.Split(';')) {
@@ -31,12 +32,12 @@ function Own {
   }
 }
 
-# Say prints a line about one of them.
+# Say prints a line about one session.
 function Say($asked, $result, $why) {
   $why = Printable $why
   if ($why) { $why = '","reason":"' + $why }
   [Console]::Out.WriteLine('{"id":"' + ($asked -split '[/@~]')[0] + '","result":"' + $result + $why + '"}')
 }
 
-# Over says whether this time, in seconds since 1970, is over.
+# Over says whether this second, counted since 1970, has passed.
 function Over($time) { ([DateTime]::UtcNow.Ticks - $epoch) / 10000000 -ge [long]$time + 1 }

@@ -1,8 +1,8 @@
-# What the Linux scripts that close sessions share. Theirs are id[1..], the IDs, start, the time at which they began, and
-# say, which prints a line.
+# Shared by the Linux scripts that close sessions. Each script sets id[1..], the IDs, and start, the time at which it
+# began, and defines say, which prints a line.
 
-# closeSession closes session i, which was created at that time. What became of it shows later: awaitClosed lists the
-# sessions until all of 1..count that were closed are gone or have come back as another incarnation.
+# closeSession closes session i, which was created at that time. awaitClosed finds the results later: it lists the
+# sessions until each closed one of 1..count is gone or has come back as another incarnation, at most five times.
 function closeSession(i, at) {
   was[i] = at; left++
   dcv("close-session " shellQuote(id[i]) " >&2"); said[i] = code ? words : "dcv closed it, and lists it still"

@@ -1,7 +1,7 @@
-# What the Windows scripts that close sessions share.
+# Shared by the Windows scripts that close sessions.
 
-# CloseSession closes a session, which was created at that time, and lists the sessions until it is gone or has come back as
-# another incarnation. It gives the result, or throws what to say if it is listed all the same.
+# CloseSession closes a session, which was created at that time, and lists the sessions until it is gone or has come back
+# as another incarnation. It returns the result, or throws the reason if the session is still listed.
 function CloseSession($id, $at) {
   try {
     $closed = Dcv ('close-session "' + $id + '"')

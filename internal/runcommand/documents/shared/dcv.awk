@@ -1,21 +1,23 @@
-# What the Linux scripts of all four documents share. POSIX awk: gawk, mawk and busybox each run it in the tests.
+# Shared by the Linux scripts of all four documents. POSIX awk: the tests run it with gawk, mawk and busybox.
 
-# prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: none may stand in the program.
+# prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: the program must contain
+# none.
 function prepare(   i) {
   for (i = 0; i < 256; i++) { charOf[i] = sprintf("%c", i); byteOf[sprintf("%02X", i)] = i }
   quote = charOf[39]; whyBlank = "dcv list-sessions: blank answer"
 }
 
-# shellQuote makes one argument of a shell command of a text.
+# shellQuote makes a text one argument of a shell command.
 function shellQuote(s) { gsub(quote, quote "\"" quote "\"" quote, s); return quote s quote }
 
-# reason makes at most 80 harmless characters of what went wrong. A "<" would take seven bytes in the reply of the agent.
+# reason reduces the text of a failure to at most 80 harmless characters. A "<" would take seven bytes in the reply of the
+# agent.
 function reason(why) { gsub(/[^]!#-%\047-;=?-[^-~]+/, " ", why); sub(/^ /, "", why); return substr(why, 1, 80) }
 
-# dcv runs the command: its standard output goes to out[1..lines], its exit code to code, its own words about a failure
-# to words, warnings last, and the time after it to clock. A warning, that a locale is not installed for example, is
-# longer than a reason may be, and stands before it. No call lasts longer than 8 s, and none begins 49 s after start, if the
-# script has set it. In another locale than a UTF-8 one, dcv might print other IDs than it has.
+# dcv runs the command. It sets out[1..lines] to the standard output, code to the exit code, words to what the command
+# says about a failure, and clock to the time after it. In words, warnings are last: dcv prints them first, and one (that
+# a locale is not installed, for example) is longer than a reason may be. No call lasts longer than 8 s, and none begins
+# 49 s after start, if the script has set it. The locale is UTF-8, since dcv might print IDs differently in another.
 function dcv(arguments,   command, line, field, end, warnings) {
   command = "{ e=$(2>&1 >&3 </dev/null timeout -k 1 7 env LC_ALL=C.UTF-8 dcv " arguments "); r=$?; } 3>&1\n"
   command = command "echo; echo \"= $r $(date +%s)\"; printf %s \"$e\""
@@ -31,8 +33,8 @@ function dcv(arguments,   command, line, field, end, warnings) {
   words = code == 124 || code == 137 ? "dcv took too long" : words "(exit " code ")" warnings
 }
 
-# scan splits a line of JSON into token[1..tokens], a string with its opening quote only. A string that matches unwanted,
-# once its escapes are taken away, is malformed, as is whatever JSON does not allow.
+# scan splits a line of JSON into token[1..tokens]; a string keeps only its opening quote. malformed is set if JSON does
+# not allow the line, or if a string without its escapes matches unwanted.
 function scan(line,   piece, word, i, j, pieces, count, s) {
   pieces = split(line, piece, "\"")
   for (i = 1; i <= pieces; i++) {
@@ -51,8 +53,8 @@ function scan(line,   piece, word, i, j, pieces, count, s) {
   }
 }
 
-# value reads the value that begins at token[position]. At depth 0 that must be a list, at depth 1 an object: its members
-# go to member[++objects, NAME], as tokens.
+# value reads the value that begins at token[position]. It must be a list at depth 0, and an object at depth 1. The
+# members of an object go to member[++objects, NAME], as tokens.
 function value(depth,   open, shut, name) {
   open = token[position++]; shut = open == "{" ? "}" : "]"
   if (depth < 2 && open != (depth ? "{" : "[") || open !~ /^["tfn0-9[{-]/) malformed = 1
@@ -88,12 +90,13 @@ function unquote(s,   r, i, c, u, lead) {
 function codeUnit(s) { s = toupper(s); return byteOf[substr(s, 1, 2)] * 256 + byteOf[substr(s, 3, 2)] }
 
 # read asks dcv for a list (depth 0) or an object (depth 1): the answer is member[before+1..objects, NAME]. It returns why
-# there is none, or "".
+# there is no answer, or "".
 #
-# What dcv prints where there are no sessions is documented nowhere: programs that call it expect a list, a sentence or
-# nothing. The sentence counts. Nothing at all must be said in words too; and where these are nothing as well, blank is 1
-# and what is not listed is gone only if gone says so: a program that is no dcv might print nothing. A list of connections
-# needs none of that, since their number is known from another answer.
+# It is not documented what dcv prints if there are no sessions: programs that call dcv expect a list, a sentence or
+# nothing. The sentence is accepted. If dcv prints nothing, it is asked again without -j, and must print the sentence or
+# nothing. If it prints nothing again, blank is 1, and a session that is not listed is gone only if gone confirms it: a
+# program that is not dcv might print nothing. A list of connections needs no such check, since another answer gives their
+# number.
 function read(arguments, depth,   why) {
   before = objects; position = 1
   if ((why = query(arguments)) != "") return why
@@ -106,8 +109,8 @@ function read(arguments, depth,   why) {
   return malformed || position <= tokens ? "dcv " arguments ": unreadable answer" : ""
 }
 
-# query sets token[1..tokens] to what dcv answers. It returns why it does not, or "". A byte order mark counts for nothing:
-# programs of Windows write one.
+# query sets token[1..tokens] to the answer of dcv. It returns why there is no answer, or "". It ignores a byte order
+# mark: Windows programs write one.
 function query(arguments,   i) {
   dcv(arguments); tokens = malformed = 0
   if (code) return words
@@ -117,8 +120,8 @@ function query(arguments,   i) {
 }
 function none() { return tokens == 5 && token[1] token[2] token[3] token[4] token[5] == "Therearenosessionsavailable." }
 
-# gone returns why a session that the list lacks may be there all the same, or "". Where the list was blank, dcv must fail
-# to describe it; codes from 124 on are those of timeout, env and signals.
+# gone returns why a session that the list lacks may still be there, or "". After a blank list, dcv must fail to describe
+# the session. Exit codes from 124 on do not count: they come from timeout, env and signals.
 function gone(s) {
   if (!blank) return ""
   dcv("describe-session " shellQuote(s) " -j")

@@ -1,5 +1,5 @@
-# What the Windows scripts of all four documents share. Run Command runs them by Windows PowerShell 5.1, so they have only
-# what 5.1 has; the tests run them under PowerShell 7 on Linux, and nobody has yet run them on Windows.
+# Shared by the Windows scripts of all four documents. Run Command runs them with Windows PowerShell 5.1, so they use only
+# what 5.1 has. The tests run them with PowerShell 7 on Linux; nobody has yet run them on Windows.
 $ErrorActionPreference = 'Stop'
 trap { [Console]::Error.WriteLine($_); exit 0 }
 $watch = [Diagnostics.Stopwatch]::StartNew()
@@ -7,13 +7,13 @@ $none = 'There are no sessions available.'; $whyBlank = 'dcv list-sessions: blan
 $program = 'C:\Program Files\NICE\DCV\Server\bin\dcv.exe'
 if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type Application -EA 0)[0].Path }
 
-# InTime throws if so many milliseconds are over. Systems Manager cuts the step off at 60 seconds: no close begins after 40, and
-# no call of dcv after 49.
+# InTime throws if the script has run for so many milliseconds. Systems Manager cuts the step off at 60 seconds: no close
+# begins after 40, and no call of dcv after 49.
 function InTime($limit) { if ($watch.ElapsedMilliseconds -ge $limit) { throw 'no time left' } }
 
-# Run runs a program, with these bytes as its standard input. Its words about a failure have warnings last: one that a locale
-# is not installed, for example, is longer than a reason may be, and stands before it. A program that ended without reading
-# says why itself. No call lasts longer than 8 s.
+# Run runs a program, with these bytes as its standard input. In Words, warnings are last: a program prints them first,
+# and one (that a locale is not installed, for example) is longer than a reason may be. A program that ends without
+# reading its input says why itself. No call lasts longer than 8 s.
 function Run($file, $arguments, $stdin) {
   InTime 49000
   $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo $file, $arguments -Property @{
@@ -36,7 +36,7 @@ function Run($file, $arguments, $stdin) {
 }
 function Dcv($arguments) { Run $program $arguments $null }
 
-# Query gives what dcv answers, or throws why it does not.
+# Query returns the answer of dcv, or throws why there is none.
 function Query($arguments) {
   $answer = Dcv $arguments
   if ($answer.Code) { throw $answer.Words }
@@ -44,11 +44,12 @@ function Query($arguments) {
   $answer.Out
 }
 
-# Ask gives the objects of an answer that stands whole between these brackets, or throws why there are none. On its own,
-# ConvertFrom-Json takes a list without its last bracket, and 7 takes a list in a list for the list; as the member of an
-# object neither passes, and both 5.1 and 7 give it as it is.
+# Ask returns the objects of a complete answer between these brackets, or throws why there are none. On its own,
+# ConvertFrom-Json accepts a list without its last bracket, and that of PowerShell 7 reads a list in a list as the list.
+# As a member of an object, the first is refused, and both 5.1 and 7 return the second unchanged.
 #
-# A list of sessions may be a sentence or nothing, which must then be said in words too: dcv.awk says why.
+# Instead of a list of sessions, dcv may print a sentence or nothing. After nothing it is asked again without -j: dcv.awk
+# says why.
 function Ask($arguments, $brackets) {
   $out = Query $arguments
   if ($brackets -ceq '[]' -and ($blank -or $out -ceq $none)) {
@@ -67,8 +68,8 @@ function Ask($arguments, $brackets) {
   ,@($all.all)
 }
 
-# Gone throws why a session that the list lacks may be there all the same: where the list was blank, dcv must fail to
-# describe it.
+# Gone throws why a session that the list lacks may still be there: after a blank list, dcv must fail to describe the
+# session.
 function Gone($id) {
   if (-not $blank) { return }
   $answer = Dcv ('describe-session "' + $id + '" -j')
@@ -76,7 +77,7 @@ function Gone($id) {
   if ($answer.Code -notin 1..123) { throw $answer.Words }
 }
 
-# Printable makes at most 80 harmless characters of what went wrong.
+# Printable reduces the text of a failure to at most 80 harmless characters.
 function Printable($why) {
   $why = ("$why" -creplace '[^!#-%\x27-;=?-\[\]-~]+', ' ').Trim()
   $why.Substring(0, [Math]::Min(80, $why.Length))

@@ -1,6 +1,7 @@
-# What the Linux scripts share that compare sessions with an incarnation.
+# Shared by the Linux scripts that compare sessions with an incarnation.
 
-# microseconds gives those since 1970, which a double holds exactly, of a time as dcv prints it; -1 if it is none.
+# microseconds converts a time, as dcv prints it, to microseconds since 1970, which a double holds exactly; -1 if it is no
+# such time.
 function microseconds(s,   part, y, m) {
   m = s; gsub(/[0-9]/, 0, m); split(s, part, /[-T:.Z]/)
   if (m !~ /^0000-00-00T00:00:00([.]0+)?Z$/ || part[2] < 1 || part[2] > 12 || part[3] < 1 || part[3] > 31) return -1
@@ -10,11 +11,11 @@ function microseconds(s,   part, y, m) {
   return (((y * 24 + part[4]) * 60 + part[5]) * 60 + part[6] - 1) * 1e6 + ("1" substr(part[7] "000000", 1, 6))
 }
 
-# when is that of a token.
+# when does the same for a token.
 function when(s) { return s ~ /^"/ ? microseconds(unquote(s)) : -1 }
 
-# list asks which sessions there are: listed[ID] is a session's creation time, -1 where it cannot be read or two sessions
-# have the ID. It returns why there is no list, or "".
+# list asks dcv for the sessions: listed[ID] is the creation time of a session, or -1 if it cannot be read or if two
+# sessions have the ID. It returns why there is no list, or "".
 function list(   i, s, at, why) {
   why = read("list-sessions -j", 0); split("", listed)
   for (i = before + 1; i <= objects && why == ""; i++) {

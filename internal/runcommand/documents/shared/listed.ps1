@@ -1,21 +1,21 @@
-# What the Windows scripts share that compare sessions with an incarnation.
+# Shared by the Windows scripts that compare sessions with an incarnation.
 $epoch = 621355968000000000
 
-# At gives a time that dcv printed. PowerShell 7 makes a DateTime of what 5.1 leaves a string.
+# At converts a time that dcv printed. PowerShell 7 has already made it a DateTime; 5.1 leaves it a string.
 function At($value) {
   if ($value -is [DateTime]) { return $value.ToUniversalTime() }
   if ($value -isnot [string] -or $value -cnotmatch '^[0-9-]{10}T[0-9:]{8}(\.[0-9]+)?Z\z') { throw 'a time of it is unreadable' }
   [DateTimeOffset]::Parse($value, [CultureInfo]::InvariantCulture).UtcDateTime
 }
 
-# Microseconds gives those since 1970.
+# Microseconds converts such a time to microseconds since 1970.
 function Microseconds($value) {
   $ticks = (At $value).Ticks - $epoch
   ($ticks - $ticks % 10) / 10
 }
 
-# List gives each session's creation time, in microseconds since 1970; -1 where it cannot be read or two sessions have the
-# ID. IDs are compared by their bytes.
+# List returns the creation time of each session, in microseconds since 1970, or -1 if it cannot be read or if two
+# sessions have the ID. IDs are compared by their bytes.
 function List {
   $listed = New-Object 'Collections.Generic.Dictionary[string,long]' ([StringComparer]::Ordinal)
   $all = Ask 'list-sessions -j' '[]'

@@ -1,10 +1,11 @@
-# What the Windows scripts share that show messages. A script says by $suffix what its records are called.
+# Shared by the Windows scripts that show messages. Each script sets $suffix, the end of the names of its records.
 
 $msg = [IO.Path]::Combine([Environment]::SystemDirectory, 'msg.exe')
 if (-not [IO.File]::Exists($msg)) { $msg = @(Get-Command msg.exe -Type Application -EA 0)[0].Path }
 
-# Record opens the file of a session, once no other script uses it, which none can meanwhile: ORDER SHOWN MARK CREATED, where
-# SHOWN is 1 if the newest notice was shown. Its folder is one of this script's account, which only administrators may write.
+# Record waits until no other script uses the file of a session, and opens it; meanwhile no other script can. The file has
+# ORDER SHOWN MARK CREATED, where SHOWN is 1 if the newest notice was shown. Its folder belongs to the account of this
+# script, and only administrators may write there.
 function Record($id) {
   $folder = [IO.Path]::Combine([Environment]::GetFolderPath('LocalApplicationData', 'Create'), 'dcv-session-broker')
   $folder = [IO.Directory]::CreateDirectory($folder).FullName
@@ -22,12 +23,13 @@ function Keep($file, $order, $shown, $mark, $at) {
   $file.Flush()
 }
 
-# Text gives what a parameter has in base64.
+# Text decodes a parameter in base64.
 function Text($encoded) { [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($encoded)) }
 
-# Show has msg show a message. It reads it from its standard input, as Microsoft documents; in which code page, nobody does. The
-# one here is that of Windows's other commands: what it lacks becomes a question mark. msg takes less than 256 characters
-# (Ansible's win_msg): of a longer text it gets the beginning and the last line, which has the time.
+# Show shows a message with msg, which reads it from its standard input, as Microsoft documents. In which code page is not
+# documented. The one here is that of the other commands of Windows: a character that it lacks becomes a question mark.
+# msg takes less than 256 characters (Ansible's win_msg). Of a longer text it gets the beginning, and the last line, which
+# has the time.
 function Show($message, $seconds) {
   $end = "`n`n" + ($message -split "`n")[-1]
   if ($message.Length -gt 255 -and $end.Length -lt 200) { $message = $message.Substring(0, 252 - $end.Length) + '...' + $end }

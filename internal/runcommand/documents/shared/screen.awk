@@ -1,6 +1,6 @@
-# What the Linux scripts share that show messages on screens: they call the steps of notice.sh.
+# Shared by the Linux scripts that show messages on screens: they call the steps of notice.sh.
 
-# step runs one of the steps above; its answer is reply. It returns why there is none, or "".
+# step runs one of the steps above, and sets reply to its answer. It returns why there is no answer, or "".
 function step(limit, arguments,   command, line, words) {
   if (clock >= start + limit) return "no time left"
   command = "{ timeout -k 1 7 sh \"$SELF\" " arguments "; } </dev/null 2>&1; echo; echo \"@ $(date +%s)\""
@@ -14,16 +14,18 @@ function step(limit, arguments,   command, line, words) {
   return sub(/^failed /, "", reply) ? reply : ""
 }
 
-# text gives a string of an object of dcv.
+# text returns a string of an object of dcv.
 function text(i, name,   s) { s = member[i, name]; return s ~ /^"/ ? unquote(s) : "" }
 
-# elsewhere notes the displays of sessions first..last, as dcv lists them. The display of another is none of theirs.
+# elsewhere records the displays that dcv lists for sessions first..last. A session without a listed display is on none
+# of these.
 function elsewhere(first, last,   i, s) {
   for (i = first; i <= last; i++) { s = text(i, "x11-display"); if (s ~ /^:[0-9]+/) taken = taken " " s }
 }
 
-# show starts the program for session i, which was created at that time; window[i] has the ID for the shell, and the order of
-# its notice. The window goes at ends. Whether it stays is asked later, by settled. It returns why there is none, or "".
+# show starts the program for session i, which was created at that time. window[i] has the ID for the shell, and the order
+# of its notice. The window closes at ends. settled checks later whether it stayed open. show returns why it could not
+# start the program, or "".
 function show(i, at, limit, ends,   why, owner) {
   why = window[i]; sub(/ [0-9]+$/, "", why)
   if (clock >= start + limit) return "no time left"
@@ -31,7 +33,7 @@ function show(i, at, limit, ends,   why, owner) {
   if (text(objects, "id") != id[i] || when(member[objects, "creation-time"]) != at) return "another session has its ID by now"
   owner = text(objects, "owner")
   if (owner ~ /^(-|$)/) return "its owner is unreadable"
-  # 0 is no limit for timeout.
+  # timeout takes 0 as no limit.
   if (clock >= ends) return "its time to close has come"
   why = "show " window[i] " " shellQuote(owner) " " shellQuote(text(objects, "x11-display"))
   why = why " " shellQuote(text(objects, "x11-authority")) " " shellQuote(taken) " " (ends - clock)
