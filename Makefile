@@ -97,7 +97,7 @@ bench-flood: bench-program ## Measure cleanup's deletions and inventory where on
 
 bench-fleet: | build/ ## Simulate 10 to 10,000 hosts under Systems Manager's rates: WHAT=inventories, deletion, rule, memory; minutes
 	@go test -c -o build/bench-fleet.test ./internal/bench
-	@cd internal/bench && exec ../../build/bench-fleet.test -test.run '^TestFleet(Figures|Memory)$$' -test.timeout 0 -fleet '$(or $(WHAT),all)'
+	@cd internal/bench && exec ../../build/bench-fleet.test -test.run '^TestFleetFigures$$' -test.timeout 0 -fleet '$(or $(WHAT),all)'
 
 bench-hosts: bench-program ## Measure what the scripts take that hosts run: two minutes. KEEP=1 keeps it, in internal/bench/FIGURES.md
 	@exec build/bench/bench hosts

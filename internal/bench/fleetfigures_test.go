@@ -237,9 +237,16 @@ func retries(c fleetCalls) string {
 	return fmt.Sprintf("%.2f", float64(c.tries-c.calls)/float64(c.calls))
 }
 
+// TestFleetFigures prints the tables of make bench-fleet. Without its flag, it tries the smallest fleet.
 func TestFleetFigures(t *testing.T) {
 	if *fleetFigures == "" {
-		t.Skip("make bench-fleet prints the tables")
+		if f := measureInventory(t, 10, 5, 40); f.applied != 10 || f.deadLetters != 0 {
+			t.Errorf("%d of 10 answers applied, %d dead letters", f.applied, f.deadLetters)
+		}
+		return
+	}
+	if *fleetFigures == "memory" {
+		printFleetMemory(t)
 	}
 	is := func(what string) bool { return *fleetFigures == what || *fleetFigures == "all" }
 	if is("inventories") {

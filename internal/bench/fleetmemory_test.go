@@ -273,11 +273,8 @@ func answersTo(command string, hosts int) (event events.SQSEvent) {
 	return event
 }
 
-// TestFleetMemory prints what the functions need at most.
-func TestFleetMemory(t *testing.T) {
-	if *fleetFigures != "memory" {
-		t.Skip("make bench-fleet WHAT=memory prints the table")
-	}
+// printFleetMemory prints what the functions need at most.
+func printFleetMemory(t *testing.T) {
 	const hosts, sessions = 10_000, 5
 	fleet := func() *answeringAWS { return &answeringAWS{hosts: hosts, sessions: sessions} }
 	full := &answeringAWS{hosts: 2000, sessions: 370}

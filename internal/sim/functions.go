@@ -149,7 +149,7 @@ type logWriter struct {
 func (l logWriter) Write(line []byte) (int, error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	l.w.aside(l.inv, "    logs %s", line[:len(line)-1])
+	l.w.logged = append(l.w.logged, logLine{l.w.now(), l.inv, goroutine(), string(line[:len(line)-1])})
 	return len(line), nil
 }
 

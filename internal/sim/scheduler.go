@@ -182,10 +182,17 @@ func (w *world) killFor(inv *invocation, why fault) {
 	inv.failed()
 }
 
+// sleep lets functions continue that wait for a time. Each of them takes the lock before it
+// changes what the scheduler reads, so that it does so after what the scheduler has read.
+func (w *world) sleep(d time.Duration) {
+	w.writeLogged()
+	time.Sleep(d)
+}
+
 // moment lets the time of a call pass.
 func (w *world) moment() {
 	if w.setup.callTime > 0 {
-		time.Sleep(time.Duration(w.momentDice.below(int(w.setup.callTime))))
+		w.sleep(time.Duration(w.momentDice.below(int(w.setup.callTime))))
 		synctest.Wait() // for functions whose context has ended
 	}
 }
@@ -276,7 +283,7 @@ func (w *world) pass(d time.Duration) {
 	for end := w.now().Add(d); ; {
 		i := slices.IndexFunc(w.late, func(l happening) bool { return !l.at.After(end) })
 		if i < 0 {
-			time.Sleep(end.Sub(w.now()))
+			w.sleep(end.Sub(w.now()))
 			break
 		}
 		for j, l := range w.late {
@@ -284,7 +291,7 @@ func (w *world) pass(d time.Duration) {
 				i = j
 			}
 		}
-		time.Sleep(w.late[i].at.Sub(w.now()))
+		w.sleep(w.late[i].at.Sub(w.now()))
 		w.landLate(i)
 	}
 	w.quiesce()

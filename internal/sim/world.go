@@ -65,6 +65,7 @@ type world struct {
 	mu          sync.Mutex
 	parked      []*parked
 	ended       []*invocation
+	logged      []logLine
 	running     []*invocation
 	invocations int
 
@@ -106,6 +107,7 @@ func Run(t *testing.T, seed uint64, withTranscript bool) Outcome {
 		out.Virtual = w.now().Sub(w.began)
 		out.Digest = w.dice.pcg.Uint64() ^ uint64(w.events)<<32 ^ uint64(w.now().UnixMilli())
 		if withTranscript {
+			w.writeLogged()
 			out.Transcript = w.transcript.String()
 		}
 	})

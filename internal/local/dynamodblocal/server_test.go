@@ -177,7 +177,7 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = dynamodblocal.Start(short, dynamodblocal.Options{DataDir: dir})
-	wantErr(t, err, nil, "another DynamoDB Local has the tables in "+dir)
+	wantErr(t, err, nil, "another DynamoDB Local uses the tables in "+dir)
 	parent.Process.Kill()
 	parent.Wait()
 	wantDown(t, endpoint)
