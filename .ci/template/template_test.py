@@ -62,7 +62,7 @@ BREAKAGES = [
     ("a pipe whose retries end", r"MaximumRetryAttempts: -1", "MaximumRetryAttempts: 10000", "retries may end"),
     ("a pipe that tries for as long as the stream lasts", r"\n +MaximumRecordAgeInSeconds: 82800", "", "before the pipe gives it up"),
     ("a pipe that tries for longer", r"MaximumRecordAgeInSeconds: 82800", "MaximumRecordAgeInSeconds: 86400", "before the pipe gives it up"),
-    ("a pipe that misses what came before", r"( +)StartingPosition: TRIM_HORIZON\n( +)# One", "          StartingPosition: LATEST\n          # One",
+    ("a pipe that misses what came before", r"( +)StartingPosition: TRIM_HORIZON\n( +)# An announcement", "          StartingPosition: LATEST\n          # An announcement",
      "EndedSessionsPipe: records that are written while"),
     ("a batch of which one fails all", r"BatchSize: 1\n", "BatchSize: 10\n", "repeats others"),
     ("a pipe without its function", r"\n      Enrichment: .*", "", "is no function of this template"),

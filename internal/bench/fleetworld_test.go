@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -206,6 +207,7 @@ func (f *fleetFunction) Invoke(ctx context.Context, event []byte) ([]byte, error
 		time.Sleep(assumedColdStart)
 	}
 	answer, err := env.handler.Invoke(ctx, event)
+	answer = bytes.Clone(answer) // the handler writes its next answer to the same memory
 	f.mu.Lock()
 	f.running--
 	f.idle = append(f.idle, env)
