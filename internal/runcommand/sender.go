@@ -168,9 +168,9 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	return err
 }
 
-// watchedRetryer sees each try of a call, since the SDK reports only the last. SendCommand has no idempotency token: after a try without an
-// answer the command may be on its way, and a refusal of the next try would say
-// that it is not.
+// watchedRetryer sees each try of a call, since the SDK reports only the last.
+// SendCommand has no idempotency token: after a try without an answer the command may
+// be on its way, and a refusal of the next try would say that it is not.
 //
 // A call that is throttled is tried once more only: many functions may send commands at the
 // same time, and each further try uses a part of the rate that the others need. When the lease

@@ -49,6 +49,9 @@ type logLine struct {
 func (w *world) writeLogged() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.logged) == 0 { // as always without a transcript
+		return
+	}
 	type group struct {
 		at        time.Time
 		goroutine string
