@@ -25,6 +25,7 @@ func (sys *System) control(mux *http.ServeMux) {
 			answer, err := f(r)
 			if r.Method != http.MethodGet {
 				sys.feed.Poke()
+				sys.endMillisecond()
 			}
 			if err != nil {
 				writeMessage(w, statusOf(err), err.Error())

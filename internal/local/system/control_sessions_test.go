@@ -14,6 +14,21 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
+// A rule means no session that is created later than it: the answer to who started one comes in a later millisecond.
+func TestSessionIsOlderThanTheAnswerThatItHasStarted(t *testing.T) {
+	c := newControlled(t)
+	for range 100 {
+		var started struct{ CreationTime time.Time }
+		if err := json.Unmarshal([]byte(c.put(host1, "s-1", `{"Owner": "user1"}`)), &started); err != nil {
+			t.Fatal(err)
+		}
+		if now := session.Clock(c.system.now)(); !now.After(started.CreationTime) {
+			t.Fatalf("answered at %s, created at %s", now, started.CreationTime)
+		}
+		c.want(http.StatusNoContent, http.MethodDelete, "/local/hosts/"+host1+"/sessions/s-1", "")
+	}
+}
+
 func TestPutSessionStartsAndListsIt(t *testing.T) {
 	c := newControlled(t)
 	var started map[string]string

@@ -81,8 +81,8 @@ func (sys *System) gateway(w http.ResponseWriter, r *http.Request) {
 }
 
 // endMillisecond waits until the table's times, which have milliseconds, are later than
-// all that the function has written: what a client asks after an answer is later than
-// what it was told. In AWS an answer takes longer than that by itself.
+// all that a function, or the control API, has written: what a client asks after an answer
+// is later than what it was told. In AWS an answer takes longer than that by itself.
 func (sys *System) endMillisecond() {
 	now := sys.now()
 	time.Sleep(now.Truncate(time.Millisecond).Add(time.Millisecond).Sub(now))
