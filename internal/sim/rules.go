@@ -14,7 +14,7 @@ type ruleRun struct {
 	event  ruleEvent
 	grace  time.Duration
 	at     time.Time
-	read   map[string]session.Session // as the run last read them
+	read   map[string][]session.Session // each version that the run has read: an index may show an older one later
 	marked map[string]bool
 }
 
@@ -35,7 +35,7 @@ func (r *ruleRun) reads(records []session.Record) {
 	}
 	for _, record := range records {
 		s := record.Session()
-		r.read[s.ID] = s
+		r.read[s.ID] = append(r.read[s.ID], s)
 	}
 }
 
@@ -92,7 +92,7 @@ func (w *world) runRule(event ruleEvent) {
 	if err := json.Unmarshal(raw, &read); err != nil {
 		panic(err)
 	}
-	run := &ruleRun{event: event, at: w.now(), read: map[string]session.Session{}, marked: map[string]bool{}}
+	run := &ruleRun{event: event, at: w.now(), read: map[string][]session.Session{}, marked: map[string]bool{}}
 	var answer any
 	w.start("cleanup", func(inv *invocation) {
 		inv.task, inv.rule = "close", run
@@ -120,13 +120,15 @@ func (w *world) ruledRightly(c change) {
 	}
 	w.seen.effects[ruleMarks]++
 	r.marked[is.ID] = true
-	read, known := r.read[is.ID]
+	known := slices.ContainsFunc(r.read[is.ID], func(read session.Session) bool {
+		return read.Owner == was.Owner && read.HostID == was.HostID && read.CreationTime == was.CreationTime && read.FirstSeenAt.Equal(was.FirstSeenAt)
+	})
 	switch {
 	case r.event.DryRun:
 		w.breaks(7, "%s is to change nothing, and marks %s", c.by, is.ID)
 	case was.State != session.Ready || was.Confirmation != "":
 		w.breaks(5, "%s marks %s, which is %s", c.by, is.ID, was.State)
-	case !known || read.Owner != was.Owner || read.HostID != was.HostID || read.CreationTime != was.CreationTime || !read.FirstSeenAt.Equal(was.FirstSeenAt):
+	case !known:
 		w.breaks(5, "%s marks %s of %s on %s of %s, and has not read that", c.by, is.ID, was.Owner, was.HostID, was.CreationTime)
 	case len(r.marked) > r.event.Limit:
 		w.breaks(11, "%s marks more than %d sessions", c.by, r.event.Limit)
