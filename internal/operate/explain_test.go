@@ -104,7 +104,7 @@ func TestExplainWhatIsNotStuck(t *testing.T) {
 		wantIn(t, text, texts...)
 	}
 	start(1, "idle")
-	want("idle", exitDone, "idle of user1 on "+hostOf(1)+": READY, and nobody deletes it.", "An inventory listed it.")
+	want("idle", exitDone, "idle of user1 on "+hostOf(1)+": READY. No deletion is open.", "An inventory listed it.")
 
 	start(1, "waiting")
 	remove("waiting", `, "GracePeriodSeconds": 600, "Reason": "maintenance", "Message": "Save your work."`)
@@ -112,12 +112,12 @@ func TestExplainWhatIsNotStuck(t *testing.T) {
 	want("waiting", exitDone, "DELETING, and waits for its close time,", `Reason: "maintenance". Closing begins at`, `"Save your work."`,
 		"Result: nobody: no user was connected", "What happens next", "asked again to tell its users", "Closing begins", "dcvbroker cancel waiting")
 	call(t, http.MethodPost, url+"/cancelDeletions", `[{"SessionId": "waiting", "Owner": "user1"}]`)
-	want("waiting", exitDone, "READY, and nobody deletes it", "Its deletion was cancelled, by request ", "cancel-deletions: deletion cancelled")
+	want("waiting", exitDone, "READY. No deletion is open", "Its deletion was cancelled, by request ", "cancel-deletions: deletion cancelled")
 
 	start(2, "put-back")
 	call(t, http.MethodPost, url+"/local/hosts/"+hostOf(2)+"/disconnect", "")
 	remove("put-back", "")
-	want("put-back", exitDone, "READY, and nobody deletes it", "entry refused", "Why", "A deletion was asked for", "nothing was changed", "is not connected",
+	want("put-back", exitDone, "READY. No deletion is open", "entry refused", "Why", "A deletion was asked for", "nothing was changed", "is not connected",
 		"What to do", "is its agent, does it reach Systems Manager? dcvbroker doctor "+hostOf(2)+" says")
 
 	start(1, "forced")
@@ -133,7 +133,7 @@ func TestExplainWhatIsNotStuck(t *testing.T) {
 		sys.Advance(4 * time.Minute)
 		call(t, http.MethodPost, url+"/local/cleanup/deletions", "")
 	}
-	want("given-up", exitDone, "UNKNOWN: its deletion was given up", "The session may still run.", "It was given up: The host did not confirm within 4m0s",
+	want("given-up", exitDone, "UNKNOWN: its deletion was given up", "The session may still run.", "cleanup: It was given up: The host did not confirm within 4m0s",
 		"What happens next", "The record expires, unless the host answers", "Why", "What to do", "delete it again: dcvbroker delete given-up")
 
 	call(t, http.MethodDelete, url+"/local/sessions/given-up", "")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/screen"
 	"dcv-session-broker/internal/session"
 )
@@ -13,11 +14,12 @@ import (
 // happened returns the past events that the record, the Hosts table and Systems Manager show, in order. A record has
 // only the last event of each kind; earlier ones are in the functions' logs.
 func happened(s *subject) (events []Event) {
-	add := func(at time.Time, format string, args ...any) {
+	addLogged := func(at time.Time, logged, text string) {
 		if !at.IsZero() {
-			events = append(events, Event{At: at, Text: fmt.Sprintf(format, args...)})
+			events = append(events, Event{At: at, Text: text, logged: logged})
 		}
 	}
+	add := func(at time.Time, format string, args ...any) { addLogged(at, "", fmt.Sprintf(format, args...)) }
 	created, _ := time.Parse(time.RFC3339Nano, s.CreationTime)
 	add(created, "The session was created, by its host's clock.")
 	add(s.FirstSeenAt, "An inventory listed it.")
@@ -45,11 +47,11 @@ func happened(s *subject) (events []Event) {
 		add(s.command.SentAt, "Systems Manager took the command of that attempt (%s).", s.command.ID)
 	}
 	if s.State != session.Unknown {
-		add(s.AttemptFailedAt, "Attempt %d failed: %s", s.Attempts, s.StateReason)
+		addLogged(s.AttemptFailedAt, attemptFailed, fmt.Sprintf("Attempt %d failed: %s", s.Attempts, s.StateReason))
 	}
-	add(s.GivenUpAt, "It was given up: %s", s.StateReason)
-	add(s.ConfirmedAt, "%s", confirmed(s))
-	add(s.DeletedAt, "DELETED.")
+	addLogged(s.GivenUpAt, "deletion given up", "It was given up: "+s.StateReason)
+	addLogged(s.ConfirmedAt, "deletion confirmed", confirmed(s))
+	addLogged(s.DeletedAt, "session deleted", "DELETED.")
 	if s.known && s.State != session.Deleted {
 		add(s.host.SentAt, "The newest inventory was sent that %s has answered, at %s%s.", s.HostID, s.host.AnsweredAt.UTC().Format(time.TimeOnly), incomplete(s))
 	}
@@ -110,11 +112,36 @@ func ofWarning(s *subject) string {
 
 func attempted(s *subject) string {
 	text := fmt.Sprintf("Attempt %d to have its host close it began", s.Attempts)
-	if s.Attempts > 1 && s.AttemptFailedAt.IsZero() && s.StateReason != "" {
-		text += ". Of the one before: " + s.StateReason
-		return text
+	if s.Attempts > 1 && s.AttemptFailedAt.IsZero() && s.GivenUpAt.IsZero() && s.Confirmation == "" && s.StateReason != "" {
+		return text + ofTheOneBefore + s.StateReason
 	}
 	return text + "."
+}
+
+// ofTheOneBefore introduces why the attempt before failed.
+const ofTheOneBefore = ". The one before failed: "
+
+// attemptFailed begins what a function logs when a host answers that it could not close the session.
+const attemptFailed = "attempt failed"
+
+// loggedWithin is the longest time between the time of an event in the record and the line that its function logs.
+const loggedWithin = 10 * time.Second
+
+// join gives an event of the record the function that has logged it, so that the story tells it once. It returns false
+// for a line about anything else.
+func join(events []Event, line records.Line) bool {
+	reason, _ := line.Attributes["Reason"].(string)
+	for i := range events {
+		switch e := &events[i]; {
+		case reason != "" && strings.HasPrefix(line.Message, attemptFailed) && strings.HasSuffix(e.Text, ofTheOneBefore+reason):
+			e.Text = strings.TrimSuffix(e.Text, ofTheOneBefore+reason) + "." // the line says why
+		case e.By == "" && e.logged != "" && strings.HasPrefix(line.Message, e.logged) && line.At.Sub(e.At).Abs() < loggedWithin &&
+			strings.Contains(e.Text, reason):
+			e.By = line.Function
+			return true
+		}
+	}
+	return false
 }
 
 // confirmed describes the confirmation.

@@ -48,9 +48,11 @@ type Story struct {
 // An Event is a past or a coming event.
 type Event struct {
 	At time.Time
-	// By is the function that logged it; "" if it comes from the record or another source.
+	// By is the function that logged it; "" if no line of the logs is about it.
 	By   string `json:",omitempty"`
 	Text string
+	// logged is how the line begins that a function logs about it; "" if none does.
+	logged string
 }
 
 // A subject holds what is known of the session.
@@ -184,7 +186,9 @@ func (t *Teller) addLines(ctx context.Context, story *Story, about records.Searc
 	}
 	t.addRefusal(story, lines)
 	for _, line := range lines {
-		story.Happened = append(story.Happened, Event{At: line.At, By: line.Function, Text: said(line)})
+		if !join(story.Happened, line) {
+			story.Happened = append(story.Happened, Event{At: line.At, By: line.Function, Text: said(line)})
+		}
 	}
 	inOrder(story.Happened)
 }
@@ -254,8 +258,8 @@ func summary(s *subject) string {
 	case s.State == session.Unknown && !s.GivenUpAt.IsZero():
 		return text + fmt.Sprintf("UNKNOWN: its deletion was given up %s. The session may still run.", screen.Distance(s.GivenUpAt, s.now))
 	case s.State == session.Unknown:
-		return text + "UNKNOWN: nobody deletes it, and its host has not said whether it runs."
+		return text + "UNKNOWN: no deletion is open, and its host has not said whether it runs."
 	default:
-		return text + fmt.Sprintf("%s, and nobody deletes it.", s.State)
+		return text + fmt.Sprintf("%s. No deletion is open.", s.State)
 	}
 }

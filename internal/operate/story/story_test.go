@@ -1,6 +1,7 @@
 package story
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestWhatIsTold(t *testing.T) {
 		}, {
 			"a host that says nothing", func(s *subject) {
 				s.Session = session.Session{ID: "s-1", Owner: "user1", HostID: "i-1", State: session.Unknown, StateReason: "The host has not said", ExpiresAt: now.Add(time.Hour).Unix()}
-			}, "UNKNOWN: nobody deletes it", nil, []string{"The record expires, unless the host answers"}, []string{"The runbook on The host has not said"},
+			}, "UNKNOWN: no deletion is open", nil, []string{"The record expires, unless the host answers"}, []string{"The runbook on The host has not said"},
 			[]string{"The host has not said"},
 		},
 	} {
@@ -152,6 +153,51 @@ func TestNoHostIsAskedToCloseASessionThatIsOver(t *testing.T) {
 		if got := strings.Contains(told, "Attempt 1 to have its host close it"); got != asks {
 			t.Errorf("requested by %s: %s", who, told)
 		}
+	}
+}
+
+// What both the record and a function's log have is told once, with the function's name.
+func TestAnEventOfTheRecordAndOfTheLogIsToldOnce(t *testing.T) {
+	line := func(at time.Time, function, message, reason string) records.Line {
+		return records.Line{At: at, Function: function, Level: "WARN", Message: message, Attributes: map[string]any{"Reason": reason}}
+	}
+	failed := func(s *subject) { s.StateReason, s.AttemptFailedAt = "dcv is down", now.Add(-30*time.Second) }
+	for name, c := range map[string]struct {
+		change func(*subject)
+		line   records.Line
+		joined bool
+		want   string // an event
+	}{
+		"a failed attempt": {failed, line(now.Add(-29*time.Second), "host-events", "attempt failed: it is tried again", "dcv is down"), true,
+			"host-events: Attempt 4 failed: dcv is down"},
+		"another reason":  {failed, line(now.Add(-29*time.Second), "host-events", "attempt failed: it is tried again", "disk full"), false, ": Attempt 4 failed: dcv is down"},
+		"an earlier time": {failed, line(now.Add(-2*time.Minute), "host-events", "attempt failed: it is tried again", "dcv is down"), false, ": Attempt 4 failed: dcv is down"},
+		"another event":   {failed, line(now.Add(-29*time.Second), "cleanup", "deletion tried again", ""), false, ": Attempt 4 failed: dcv is down"},
+		"the attempt before": {func(s *subject) { s.StateReason = "dcv is down" }, line(now.Add(-2*time.Minute), "host-events", "attempt failed: it is tried again", "dcv is down"), false,
+			": Attempt 4 to have its host close it began."},
+		"given up": {func(s *subject) {
+			s.State, s.GivenUpAt, s.StateReason = session.Unknown, now, "It did not confirm. Last: dcv is down"
+		},
+			line(now, "cleanup", "deletion given up: the session may still run on its host", "It did not confirm. Last: dcv is down"), true,
+			"cleanup: It was given up: It did not confirm. Last: dcv is down"},
+		"the last attempt of one that was given up": {func(s *subject) { s.State, s.GivenUpAt, s.StateReason = session.Unknown, now, "It did not confirm." },
+			line(now, "cleanup", "task done", ""), false, ": Attempt 4 to have its host close it began."},
+		"the end": {func(s *subject) { s.State, s.DeletedAt = session.Deleted, now }, line(now.Add(time.Second), "session-stream", "session deleted", ""), true,
+			"session-stream: DELETED."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			events := happened(open(c.change))
+			if joined := join(events, c.line); joined != c.joined {
+				t.Errorf("joined: %v", joined)
+			}
+			var all []string
+			for _, e := range events {
+				all = append(all, e.By+": "+e.Text)
+			}
+			if !slices.Contains(all, c.want) {
+				t.Errorf("%q is not in %q", c.want, all)
+			}
+		})
 	}
 }
 
