@@ -1,13 +1,12 @@
 """A second stack in the same account, with another value for every parameter: add the value of a new parameter here."""
 
-import json
 import time
 
+import company_rules
 import path
 from deployed import Stack, eventually, expect
 
-NAME, SCOPE, DOMAIN, ORIGIN = "second", "desktops/use", "second-issuer", "http://localhost:3000"
-EVERYTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+NAME, SCOPE, DOMAIN, ORIGIN, BUCKET = "second", "desktops/use", "second-issuer", "http://localhost:3000", "artifacts-of-the-company"
 
 
 def settings(studio):
@@ -56,8 +55,14 @@ def settings(studio):
         "ReserveConcurrency": "true",
         "KmsKeyArn": studio.client("kms").create_key()["KeyMetadata"]["Arn"],
         **network(studio.client("ec2")),
-        "PermissionsBoundaryArn": studio.client("iam").create_policy(PolicyName="boundary", PolicyDocument=EVERYTHING)["Policy"]["Arn"],
+        "PermissionsBoundaryArn": studio.client("iam").create_policy(PolicyName="boundary", PolicyDocument=company_rules.shown_boundary())["Policy"]["Arn"],
     }
+
+
+def section(studio):
+    """Of samconfig.toml: what is deployed goes through a bucket of the company's."""
+    studio.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": studio.region})
+    return f'[{NAME}.deploy.parameters]\ncapabilities = "CAPABILITY_IAM"\ns3_bucket = "{BUCKET}"\n'
 
 
 def network(ec2):
@@ -77,6 +82,7 @@ def check_settings(stack, settings):
 
 def check_resources(stack):
     """The settings' effects in AWS."""
+    expect(stack.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] > 0, f"s3_bucket: nothing is in {BUCKET}")
     iam, functions = stack.client("iam"), stack.client("lambda")
     for role in stack.physical("AWS::IAM::Role").values():
         boundary = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {})

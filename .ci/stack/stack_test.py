@@ -97,6 +97,8 @@ def change(aws, user, studio, built):
 def second_stack(aws, user, studio, built):
     with step("make deploy of a second stack, with other settings"):
         login, settings = second.settings(studio)
+        with user.samconfig.open("a") as file:
+            file.write(second.section(studio))
         user.deploy(second.NAME, settings, built)
         another = Stack(aws, second.NAME, REGION)
         second.check_settings(another, settings)

@@ -5,11 +5,21 @@ token, and a limit leaves executions for other functions.
 As in template_rules.py, every rule yields one sentence for each breach.
 """
 
+import pathlib
+import re
+
 from function_rules import policies_of
 from intrinsics import Stack
 from template_expansion import as_list, of_type, referred
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+DEPLOYING = pathlib.Path(__file__).parents[2] / "internal/operate/DEPLOYING.md"
+
+
+def shown_boundary():
+    """The policy that DEPLOYING.md shows for PermissionsBoundaryArn, a text."""
+    return re.search(r"\*\*Permissions boundary.*?```json\n(.*?)```", DEPLOYING.read_text(), re.DOTALL)[1]
 
 
 def roles_are_within_the_boundary(template):

@@ -10,7 +10,7 @@ import company_rules
 import template_expansion
 from intrinsics import Stack
 from template_expansion import of_type
-from template_test import ROOT, TEMPLATE
+from template_test import TEMPLATE
 
 # The fault, a pattern with its replacement (for all matches), and the complaint.
 BREAKAGES = [
@@ -56,12 +56,6 @@ def complaints(text):
     return [sentence for rule in company_rules.ALL for sentence in rule(template)]
 
 
-def boundary():
-    """The policy that DEPLOYING.md shows for PermissionsBoundaryArn."""
-    text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
-    return json.loads(re.search(r"\*\*Permissions boundary.*?```json\n(.*?)```", text, re.DOTALL)[1])
-
-
 def services(function):
     """The services that a function calls: for each there is a variable of the SDK that the local system sets."""
     variables = function.get("Environment", {}).get("Variables", {})
@@ -82,11 +76,11 @@ class CompanyTest(unittest.TestCase):
             self.assertEqual(cors, company_rules.CORS | {"allowOrigins": origins.split(",")} if origins else None)
 
     def test_the_boundary_that_is_shown_allows_what_roles_do(self):
-        (statement,) = boundary()["Statement"]
+        (statement,) = json.loads(company_rules.shown_boundary())["Statement"]
         self.assertEqual(sorted(statement["Action"]), sorted(company_rules.actions_of_roles(template_expansion.expand(TEMPLATE))))
 
     def test_the_key_policy_that_is_shown_lets_services_in(self):
-        text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
+        text = company_rules.DEPLOYING.read_text()
         policy = json.loads(re.search(r"### A key of your own.*?```json\n(.*?)```", text, re.DOTALL)[1])
         by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
         self.assertEqual(by_sid["EventsIntoQueues"]["Principal"], {"Service": "events.amazonaws.com"})
@@ -97,7 +91,7 @@ class CompanyTest(unittest.TestCase):
         self.assertEqual(by_sid["Logs"]["Action"], shown)
 
     def test_the_endpoints_that_are_shown_are_those_of_the_functions(self):
-        text = (ROOT / "internal/operate/DEPLOYING.md").read_text()
+        text = company_rules.DEPLOYING.read_text()
         shown = {service: set(callers.split(", ")) for service, callers in re.findall(r"\| `com.amazonaws.REGION.(\w+)` \|.*\| (.*) \|", text)}
         written = template_expansion.read(TEMPLATE)
         called = {service: {"all"} for service in services(written["Globals"]["Function"])}

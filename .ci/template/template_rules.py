@@ -87,6 +87,49 @@ def queues_take_only_from_their_rules(template):
             yield f"{queue}: its policy lets in {rule}, which does not write to it"
 
 
+def named_in(template, value):
+    """The resources that a value names, by Ref, Fn::GetAtt or Fn::Sub."""
+    names = set()
+    if isinstance(value, list):
+        names = set().union(*(named_in(template, item) for item in value))
+    elif isinstance(value, dict):
+        text = value["Fn::Sub"] if isinstance(value.get("Fn::Sub"), str) else ""
+        names = {referred(value), *re.findall(r"\$\{(\w+)", text)}.union(*(named_in(template, item) for item in value.values()))
+    return names & template["Resources"].keys()
+
+
+def made_before(template, name):
+    """The resources that CloudFormation makes, and changes, before this one."""
+    found, left = set(), {name}
+    while left:
+        resource = template["Resources"][left.pop()]
+        named = named_in(template, resource.get("Properties", {})) | set(as_list(resource.get("DependsOn", [])))
+        left |= named - found
+        found |= named
+    return found
+
+
+# What an update narrows in older stacks, and what must be complete by then.
+NARROWED_AFTER = {"CommandStatusRule": "FleetAnswersQueuePolicy"}
+
+
+def events_come_when_they_are_let_in(template):
+    """EventBridge does not try an event again that it may not deliver. So the schedules, which send commands to hosts, and the
+    pipe, which announces, are made after the rules for the events that follow, and after the policies of their targets."""
+    policies = of_type(template, "AWS::SQS::QueuePolicy", "AWS::Logs::ResourcePolicy")
+    causes = {"aws.ssm": of_type(template, "AWS::Scheduler::Schedule"), "dcv-session-broker": of_type(template, "AWS::Pipes::Pipe")}
+    for rule, resource in of_type(template, "AWS::Events::Rule").items():
+        targets = named_in(template, [target["Arn"] for target in resource["Properties"]["Targets"]])
+        needed = {rule, *(name for name, policy in policies.items() if targets & named_in(template, policy["Properties"]))}
+        for source in resource["Properties"]["EventPattern"]["source"]:
+            for cause in causes.get(source, ()):
+                for late in sorted(needed - made_before(template, cause)):
+                    yield f"{cause}: may begin before {late}, and lose events of {rule}"
+    for name, complete in NARROWED_AFTER.items():
+        if complete not in made_before(template, name):
+            yield f"{name}: an update may narrow it before {complete}, and lose events"
+
+
 # A stream's shard serves two readers; a third would cause throttling for all.
 READERS_OF_A_STREAM = 2
 
@@ -159,6 +202,7 @@ def longest(parameter):
 ALL = [
     queues_lose_nothing,
     queues_take_only_from_their_rules,
+    events_come_when_they_are_let_in,
     streams_have_few_readers,
     table_outlives_mistakes,
     documents_fit,
