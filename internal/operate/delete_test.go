@@ -82,12 +82,12 @@ func TestLostAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		lose    int    // how many calls of deleteSessions have no answer
 		arrives bool   // whether those calls reach the system
-		until   string // the call without an answer is carried out before the next
+		until   string // the call without an answer is carried out before the next; DELETING: its host is silent meanwhile
 		args    []string
 		status  int
 		says    string
 	}{
-		"of a deletion that is open":  {1, true, "", nil, exitDone, "s-1 DELETING\n"},
+		"of a deletion that is open":  {1, true, "DELETING", nil, exitDone, "s-1 DELETING\n"},
 		"of one that has ended since": {1, true, "DELETED", []string{"--force"}, exitDone, "s-1 DELETED\n"},
 		"and it is waited for":        {1, true, "DELETED", []string{"--wait"}, exitDone, "1 of 1 ended\n"},
 		"the request was lost, too":   {1, false, "", []string{"--wait"}, exitDone, "1 of 1 ended\n"},
@@ -98,6 +98,9 @@ func TestLostAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, address := startSystem(t, system.Options{})
 			call(t, http.MethodPut, address+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
+			if c.until == "DELETING" {
+				call(t, http.MethodPost, address+"/local/hosts/"+demoHost+"/silence", "")
+			}
 			var lost atomic.Int32
 			front := before(t, address, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 				if r.URL.Path != "/deleteSessions" || int(lost.Add(1)) > c.lose {

@@ -22,7 +22,7 @@ func hostOf(n int) string { return fmt.Sprintf("i-%017d", n) }
 func awaitRecord(t *testing.T, url, sessionID, text string) {
 	t.Helper()
 	record := ""
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if record = get(t, url+"/local/sessions/"+sessionID); strings.Contains(record, text) {
 			return
 		}
@@ -35,7 +35,7 @@ func awaitInventory(t *testing.T, url, host string) {
 	t.Helper()
 	call(t, http.MethodPost, url+"/local/cleanup/inventory", "")
 	inventories := ""
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if inventories = get(t, url+"/local/inventories"); strings.Contains(inventories, `"`+host+`":{"SentAt":"2`) {
 			return
 		}
@@ -68,7 +68,7 @@ func explained(t *testing.T, sessionID string, args ...string) (told story.Story
 }
 
 // agoPattern matches a distance in time, which two runs of the program may write differently.
-var agoPattern = regexp.MustCompile(`(in \d+ \w+|\d+ seconds?|\d+ \w+ ago|now)\b`)
+var agoPattern = regexp.MustCompile(`((in|for) \d+ \w+|\d+ seconds?|\d+ \w+ ago|now)\b`)
 
 // wantIn checks that the text contains the wanted texts in their order.
 func wantIn(t *testing.T, text string, wants ...string) {

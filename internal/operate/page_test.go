@@ -139,7 +139,7 @@ func TestPageOfADeadAddress(t *testing.T) {
 	t.Setenv("TOKEN", apiToken)
 	var out, said strings.Builder
 	p := program{out: &out, err: &said, getenv: os.Getenv, now: time.Now, pause: time.Millisecond}
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	status := p.run(ctx, []string{"page", "--url", "http://127.0.0.1:1"})
 	if status != exitNotRun || out.String() != "" || !strings.Contains(said.String(), "no answer from http://127.0.0.1:1 to 4 calls") {

@@ -121,7 +121,7 @@ func startProxy(t *testing.T) *proxied {
 	ctx, interrupt := context.WithCancel(t.Context())
 	status := make(chan int, 1)
 	go func() { status <- p.run(ctx, []string{"proxy", "--url", front, "--listen", "127.0.0.1:0"}) }()
-	for deadline := time.Now().Add(time.Minute); !listening.MatchString(said.String()); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !listening.MatchString(said.String()); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(said.String())
 		}

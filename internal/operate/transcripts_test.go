@@ -33,6 +33,7 @@ import (
 //	control METHOD PATH [BODY] asks the control API; PATH is without /local/
 //	await SESSION STATE        waits until its record has that state
 //	await-reason SESSION PATTERN  waits until its StateReason matches
+//	await-explained SESSION PATTERN  runs dcvbroker explain until its output matches, and prints that
 //	running HOST [SESSION...]  compares what really runs there, by ID
 //	advance DURATION           sets the clock of the whole system forward
 func TestTranscripts(t *testing.T) {
@@ -49,7 +50,7 @@ func TestTranscripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dcvbroker": onScenario((*scenario).dcvbroker), "exits": onScenario((*scenario).exits), "answer": onScenario((*scenario).answer),
 			"begin": onScenario((*scenario).begin), "finish": onScenario((*scenario).finish), "post": onScenario((*scenario).post), "says": onScenario((*scenario).says), "interrupt": onScenario((*scenario).interrupt), "goes-on": onScenario((*scenario).goesOn), "control": onScenario((*scenario).control),
-			"await": onScenario((*scenario).await), "await-reason": onScenario((*scenario).awaitReason), "running": onScenario((*scenario).running), "advance": onScenario((*scenario).advance),
+			"await": onScenario((*scenario).await), "await-reason": onScenario((*scenario).awaitReason), "await-explained": onScenario((*scenario).awaitExplained), "running": onScenario((*scenario).running), "advance": onScenario((*scenario).advance),
 		},
 	})
 }
@@ -135,7 +136,7 @@ func (s *scenario) finish(ts *testscript.TestScript, neg bool, _ []string) {
 	case s.status = <-s.background.ended:
 		_, _ = io.WriteString(ts.Stdout(), s.background.out.String())
 		_, _ = io.WriteString(ts.Stderr(), s.background.err.String())
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		ts.Fatalf("it is still running, and said\n%s", s.background.err.String())
 	}
 	if neg != (s.status != exitDone) {
@@ -155,7 +156,7 @@ func (s *scenario) says(ts *testscript.TestScript, _ bool, args []string) {
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	pattern := regexp.MustCompile("(?m)" + args[1])
-	for deadline := time.Now().Add(time.Minute); len(pattern.FindAllString(s.background.out.String()+s.background.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); len(pattern.FindAllString(s.background.out.String()+s.background.err.String(), -1)) < times; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("it said\n%s", s.background.err.String())
 		}
@@ -233,7 +234,7 @@ func (s *scenario) control(ts *testscript.TestScript, _ bool, args []string) {
 
 func (s *scenario) await(ts *testscript.TestScript, _ bool, args []string) {
 	id, state := args[0], args[1]
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, record, found := strings.Cut(s.ask(ts, http.MethodGet, "sessions", ""), `"SessionId":"`+id+`"`); found {
 			if _, now, _ := strings.Cut(record, `"State":"`); strings.HasPrefix(now, state+`"`) {
 				return
@@ -247,7 +248,7 @@ func (s *scenario) await(ts *testscript.TestScript, _ bool, args []string) {
 
 func (s *scenario) awaitReason(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile(args[1])
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		var record struct{ StateReason string }
 		ts.Check(json.Unmarshal([]byte(s.ask(ts, http.MethodGet, "sessions/"+args[0], "")), &record))
 		if pattern.MatchString(record.StateReason) {
@@ -255,6 +256,20 @@ func (s *scenario) awaitReason(ts *testscript.TestScript, _ bool, args []string)
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("the reason of %s is %q", args[0], record.StateReason)
+		}
+	}
+}
+
+func (s *scenario) awaitExplained(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[1])
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		var out strings.Builder
+		if s.status = s.run([]string{"explain", args[0]})(s.ctx, &out, ts.Stderr()); pattern.MatchString(out.String()) {
+			_, _ = io.WriteString(ts.Stdout(), out.String())
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("it says %s", out.String())
 		}
 	}
 }
