@@ -29,7 +29,7 @@ func main() {
 		Table:          dynamo.New(db, settings.SessionsTable),
 		Index:          dynamo.Index{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
 		Reader:         reader,
-		Hosts:          dynamo.HostLister{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
+		HostLister:     dynamo.HostLister{Client: db, Table: settings.SessionsTable, Step: dynamo.IndexStep(settings.IndexStep)},
 		HostTable:      dynamo.Hosts{Client: db, Table: settings.HostsTable},
 		SystemsManager: systemsManager,
 		EC2:            instances,

@@ -252,7 +252,7 @@ var handlerInFleet = map[string]func(e *fleetEnvironment, settings *awsenv.Envir
 	},
 	"cleanup": func(e *fleetEnvironment, s *awsenv.Environment) any {
 		return cleanup.New(cleanup.Parts{
-			Table: fleetRecords{e}, Index: fleetRecords{e}, Reader: fleetRecords{e}, Hosts: fleetRecords{e}, HostTable: e.hosts(),
+			Table: fleetRecords{e}, Index: fleetRecords{e}, Reader: fleetRecords{e}, HostLister: fleetRecords{e}, HostTable: e.hosts(),
 			SystemsManager: e.client, EC2: e, Now: time.Now, NewID: awsenv.NewID, Log: quiet,
 		}, cleanup.ReadSettings(s)).Handle
 	},

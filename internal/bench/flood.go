@@ -54,7 +54,7 @@ func measureFlood(ctx context.Context, r *report) error {
 		return err
 	}
 	function := cleanup.New(cleanup.Parts{
-		Table: f, Index: f, Reader: memtable.Reader{Table: f.Table}, Hosts: f, HostTable: f.hosts, SystemsManager: f, EC2: f, Now: time.Now, NewID: awsenv.NewID, Log: quiet,
+		Table: f, Index: f, Reader: memtable.Reader{Table: f.Table}, HostLister: f, HostTable: f.hosts, SystemsManager: f, EC2: f, Now: time.Now, NewID: awsenv.NewID, Log: quiet,
 	}, cleanup.Settings{GiveUp: time.Hour, SilentAfter: 15 * time.Minute, EndStopped: true, CloseDocument: "close", InventoryDocument: "inventory", FleetTag: "bench"})
 	used := processorTime()
 	f.began = time.Now()

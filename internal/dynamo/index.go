@@ -52,10 +52,10 @@ func (s IndexStep) ByHost() string {
 func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) ([]session.Record, error) {
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String(x.Step.ByLease()),
-		KeyConditionExpression: aws.String("#lane = :lane AND #next <= :now"),
+		KeyConditionExpression: aws.String("#shard = :lane AND #next <= :now"),
 		ExpressionAttributeNames: map[string]string{
-			"#lane": session.AttrDueShard,
-			"#next": session.AttrNextAttemptAt,
+			"#shard": session.AttrDueShard,
+			"#next":  session.AttrNextAttemptAt,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":lane": attributeValue(shard),
@@ -68,11 +68,11 @@ func (x Index) Due(ctx context.Context, shard string, now time.Time, limit int) 
 func (x Index) Open(ctx context.Context, shard string, limit int) ([]session.Record, error) {
 	return query(ctx, x.Client, x.Table, &dynamodb.QueryInput{
 		IndexName:              aws.String(x.Step.ByLease()),
-		KeyConditionExpression: aws.String("#lane = :lane"),
-		ProjectionExpression:   aws.String("#id, #lane, #next, #state, #requested, #attempts, #closeAt, #since"),
+		KeyConditionExpression: aws.String("#shard = :lane"),
+		ProjectionExpression:   aws.String("#id, #shard, #next, #state, #requested, #attempts, #closeAt, #since"),
 		ExpressionAttributeNames: map[string]string{
 			"#id":        session.AttrSessionID,
-			"#lane":      session.AttrDueShard,
+			"#shard":     session.AttrDueShard,
 			"#next":      session.AttrNextAttemptAt,
 			"#state":     session.AttrState,
 			"#requested": session.AttrDeletionRequestedAt,

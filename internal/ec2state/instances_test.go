@@ -209,7 +209,7 @@ func (s said) DescribeInstances(_ context.Context, in *ec2.DescribeInstancesInpu
 	return &ec2.DescribeInstancesOutput{Reservations: []types.Reservation{{Instances: []types.Instance{s.instance}}}}, nil
 }
 
-func TestEveryStateOfAnInstanceIsReadAsItsSessionsFate(t *testing.T) {
+func TestEveryStateOfAnInstanceIsReadAsAHostStatus(t *testing.T) {
 	const spot = types.InstanceLifecycleTypeSpot
 	for _, c := range []struct {
 		state     types.InstanceStateName

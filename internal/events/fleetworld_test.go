@@ -125,10 +125,10 @@ func (f *fleetWorld) handler(closeIdleAfter time.Duration) *cleanup.Handler {
 			Table: f.failing(), Index: f, Reaper: f.reaper(), GiveUp: time.Hour, Now: f.now, NewID: awsenv.NewID, Log: f.logger(),
 			Closer: &runcommand.Sender{API: f, CloseDocument: "Close", FleetTag: "test"},
 		},
-		RefusedHosts: &session.RefusedHostChecker{Hosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
+		RefusedHosts: &session.RefusedHostChecker{RefusedHosts: f.hosts, Reaper: f.reaper(), Log: f.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: f.table, Now: f.now, Log: f.logger()},
 		Unresponsive: unresponsive,
-		Walker:       &session.HostWalker{Hosts: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
+		Walker:       &session.HostWalker{HostLister: f.table, HostTable: f.hosts, Reaper: f.reaper(), Unresponsive: unresponsive, Now: f.now, Log: f.logger()},
 		Inventories:  &session.InventorySender{HostTable: f.hosts, Broadcaster: broadcaster, Now: f.now, NewID: awsenv.NewID, Log: f.logger()},
 		Broadcaster:  broadcaster,
 		RuleRunner: &session.RuleRunner{

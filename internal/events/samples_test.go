@@ -85,10 +85,10 @@ func cleanupSample(t *testing.T, text []byte) {
 		RuleRunner: &session.RuleRunner{
 			Table: s.table, Reader: memtable.Reader{Table: s.table}, Closer: closer("close"), Notifier: closer("close"), GiveUp: time.Hour, Now: s.now, NewID: awsenv.NewID, Log: s.logger(),
 		},
-		RefusedHosts: &session.RefusedHostChecker{Hosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
+		RefusedHosts: &session.RefusedHostChecker{RefusedHosts: memtable.NewHosts(), Reaper: reaper, Log: s.logger()},
 		Gauge:        &session.OpenDeletionGauge{Index: s.table, Now: s.now, Log: s.logger()},
 		Unresponsive: unresponsive,
-		Walker:       &session.HostWalker{Hosts: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Unresponsive: unresponsive, Now: s.now, Log: s.logger()},
+		Walker:       &session.HostWalker{HostLister: s.table, HostTable: memtable.NewHosts(), Reaper: reaper, Unresponsive: unresponsive, Now: s.now, Log: s.logger()},
 		Inventories:  &session.InventorySender{HostTable: memtable.NewHosts(), Broadcaster: broadcaster, Now: s.now, NewID: awsenv.NewID, Log: s.logger()},
 		Broadcaster:  broadcaster,
 		Stopper: &session.Stopper{

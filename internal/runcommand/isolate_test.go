@@ -105,7 +105,7 @@ func TestRefusedHostsWorkAgainOnceTheyAreBack(t *testing.T) {
 	}
 }
 
-// All sessions of a host share its fate.
+// All sessions of a host have its result.
 func TestEverySessionOfABadHostIsRefused(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 3)
 	sm.do(sm.Disconnect, 1)

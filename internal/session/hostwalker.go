@@ -45,8 +45,8 @@ func (s Silence) due(now time.Time) bool {
 // silent hosts that are READY again, because the Sessions table was restored; and
 // the tags DcvOwner of hosts that do well.
 type HostWalker struct {
-	Hosts     HostLister
-	HostTable interface {
+	HostLister HostLister
+	HostTable  interface {
 		HostTable
 		HostWalk
 	}
@@ -77,7 +77,7 @@ func (hw *HostWalker) Walk(ctx context.Context) error {
 		if !timeFor(ctx, hostTime) {
 			break
 		}
-		page, err := hw.Hosts.HostsAfter(ctx, place, walkPage)
+		page, err := hw.HostLister.HostsAfter(ctx, place, walkPage)
 		if err != nil {
 			return fmt.Errorf("find hosts that have sessions: %w", err)
 		}

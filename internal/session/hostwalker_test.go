@@ -23,7 +23,7 @@ func (u *upkeep) walk(when time.Time) {
 }
 
 func (u *upkeep) walker() *session.HostWalker {
-	return &session.HostWalker{Hosts: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
+	return &session.HostWalker{HostLister: u.table.Table, HostTable: u.hostTable, Reaper: u.reaper(), Unresponsive: u.unresponsiveMarker(), Now: u.clock, Log: u.logger()}
 }
 
 // silent marks a host silent that last answered at t0.
@@ -127,7 +127,7 @@ func TestWalkEndsInTime(t *testing.T) {
 			records = append(records, ready(fmt.Sprint("s", n), alice, nthHost(n)))
 		}
 		u := newUpkeep(t, records...)
-		w := session.HostWalker{Hosts: u.table.Table, HostTable: slowHosts{u.hostTable}, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
+		w := session.HostWalker{HostLister: u.table.Table, HostTable: slowHosts{u.hostTable}, Reaper: u.reaper(), Now: u.clock, Log: u.logger()}
 		for run, want := range []int{50, hosts} {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()

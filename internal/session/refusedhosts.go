@@ -63,9 +63,9 @@ func (d *Deleter) noteRefusedHosts(ctx context.Context, hostIDs []string, at tim
 
 // A RefusedHostChecker asks EC2 about the hosts that are noted as refused.
 type RefusedHostChecker struct {
-	Hosts  RefusedHosts
-	Reaper *HostReaper
-	Log    *slog.Logger
+	RefusedHosts RefusedHosts
+	Reaper       *HostReaper
+	Log          *slog.Logger
 }
 
 const (
@@ -78,7 +78,7 @@ const (
 // Check asks about hosts until no other is noted or its time is nearly up; the next
 // run goes on. A host stays noted until what EC2 says of it has been dealt with.
 func (c *RefusedHostChecker) Check(ctx context.Context) error {
-	hosts, err := c.Hosts.RefusedHosts(ctx, maxRefused)
+	hosts, err := c.RefusedHosts.RefusedHosts(ctx, maxRefused)
 	if err != nil {
 		return fmt.Errorf("read which hosts were refused: %w", err)
 	}
@@ -114,7 +114,7 @@ func (c *RefusedHostChecker) ask(ctx context.Context, hosts []RefusedHost) error
 	for _, h := range hosts {
 		check := checks[h.HostID]
 		if check.settled() {
-			check.Err = c.Hosts.ForgetRefused(ctx, h)
+			check.Err = c.RefusedHosts.ForgetRefused(ctx, h)
 		}
 		if check.Err != nil {
 			c.Log.Warn("sessions of a refused host are not all processed: the next run asks about it again", "HostId", h.HostID, "Cause", check.Err)

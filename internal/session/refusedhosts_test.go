@@ -17,7 +17,7 @@ import (
 func (u *upkeep) checkRefused(ctx context.Context, when time.Time) error {
 	u.t.Helper()
 	u.now, u.asked = when, nil
-	c := session.RefusedHostChecker{Hosts: u.refused, Reaper: u.reaper(), Log: u.logger()}
+	c := session.RefusedHostChecker{RefusedHosts: u.refused, Reaper: u.reaper(), Log: u.logger()}
 	return c.Check(ctx)
 }
 

@@ -64,7 +64,7 @@ func claim(due Record, attemptID string, now, end time.Time) Write {
 	if reason := lastReason(due); reason != "" {
 		set(&w, AttrStateReason, reason)
 	}
-	lease(&w, s.lane(), attemptID, now)
+	lease(&w, s.leaseShard(), attemptID, now)
 	backoff := min(Lease<<min(max(s.Attempts-1, 0), 10), maxBackoff)
 	set(&w, AttrNextAttemptAt, nextAttempt(now, backoff+jitter(s.ID+attemptID, backoff/4), end))
 	return w

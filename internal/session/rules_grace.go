@@ -45,10 +45,10 @@ func (s Session) ClosingBegan() time.Time {
 	return later(began, s.DeletionRequestedAt)
 }
 
-// lane is the deletion's shard of the index of leases. With a grace period it is one
+// leaseShard is the deletion's shard of the index of leases. With a grace period it is one
 // of its own until it is confirmed: functions from before grace periods do not read
 // it, and would immediately close what they find due.
-func (s Session) lane() string {
+func (s Session) leaseShard() string {
 	if s.CloseAt.IsZero() {
 		return dueShard(s.ID)
 	}

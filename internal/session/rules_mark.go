@@ -192,7 +192,7 @@ func claimFailed(open Session, req Request) Write {
 	w := repeat(open, req)
 	w.If = append(w.If, is(AttrAttemptID, open.AttemptID), exists(AttrAttemptFailedAt), missing(AttrConfirmation))
 	set(&w, AttrAttempts, open.Attempts+1)
-	lease(&w, open.lane(), req.ID, req.At)
+	lease(&w, open.leaseShard(), req.ID, req.At)
 	w.Remove = []string{AttrAttemptFailedAt}
 	return w
 }

@@ -35,17 +35,17 @@
 //	internal/httpapi/deletesessions/deletesessions.go        Handle: the request and its answer
 //	internal/httpapi/deletesessions/entries.go               parseEntries
 //	internal/session/deleter.go                              Delete: mark, send, answer
-//	internal/session/deletion.go                             refusedByRecord: what a refused mark means
 //	internal/session/rules_mark.go                           mark
-//	internal/session/table.go                                Write: what the rules ask of the table
 //	internal/dynamo/table.go                                 Write: many in one call
-//	internal/dynamo/partiql.go                               statement
+//	internal/session/deletersend.go                          send
 //	internal/runcommand/close.go                             Close: the command for its host
 //	internal/runcommand/parameter.go                         split, encodeIncarnation
+//	internal/runcommand/sender.go                            sendCommand
 //	internal/runcommand/documents/close.sh                   what the host runs
 //	functions/host-events/main.go                            main
 //	internal/events/hostevents/hostevents.go                 Handle: the host has answered
 //	internal/runcommand/reader.go                            Pages: the answer
+//	internal/events/hostevents/answer.go                     take
 //	internal/session/confirmer.go                            Apply
 //	internal/session/rules_confirm.go                        confirm
 //	functions/session-stream/main.go                         main

@@ -105,7 +105,7 @@ func (w *world) endedSessions(inv *invocation) *endedsessions.Handler {
 
 func (w *world) cleanup(inv *invocation) *cleanup.Handler {
 	return cleanup.New(cleanup.Parts{
-		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Reader: readerOf{w, inv}, Hosts: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
+		Table: tableOf{w, inv}, Index: indexOf{w, inv}, Reader: readerOf{w, inv}, HostLister: indexOf{w, inv}, HostTable: hostTableOf{w, inv}, SystemsManager: systemsManagerOf{w, inv}, EC2: ec2Of{w, inv},
 		Now: w.clock, NewID: inv.newID, Log: w.log(inv),
 	}, inv.setup.read.cleanup)
 }

@@ -61,9 +61,9 @@ type Parts struct {
 		session.Index
 		session.OpenIndex
 	}
-	Reader    session.Reader
-	Hosts     session.HostLister
-	HostTable interface {
+	Reader     session.Reader
+	HostLister session.HostLister
+	HostTable  interface {
 		session.HostTable
 		session.HostNotes
 		session.HostWalk
@@ -99,11 +99,11 @@ func New(p Parts, s Settings) *Handler {
 			Table: p.Table, Index: index, Closer: hosts, Notifier: hosts, Reaper: reaper,
 			GiveUp: s.GiveUp, Now: p.Now, NewID: p.NewID, Log: p.Log,
 		},
-		RefusedHosts: &session.RefusedHostChecker{Hosts: p.HostTable, Reaper: reaper, Log: p.Log},
+		RefusedHosts: &session.RefusedHostChecker{RefusedHosts: p.HostTable, Reaper: reaper, Log: p.Log},
 		Gauge:        &session.OpenDeletionGauge{Index: p.Index, Now: p.Now, Log: p.Log},
 		Unresponsive: unresponsive,
 		Walker: &session.HostWalker{
-			Hosts: p.Hosts, HostTable: p.HostTable, Reaper: reaper, Unresponsive: unresponsive, Now: p.Now, Log: p.Log,
+			HostLister: p.HostLister, HostTable: p.HostTable, Reaper: reaper, Unresponsive: unresponsive, Now: p.Now, Log: p.Log,
 		},
 		Inventories: &session.InventorySender{
 			HostTable: p.HostTable, Broadcaster: broadcaster, Now: p.Now, NewID: p.NewID, Log: p.Log,

@@ -58,7 +58,7 @@ var handlerOf = map[string]func(p parts) any{
 		settings.GiveUp = cmp.Or(p.override.GiveUpAfter, settings.GiveUp)
 		settings.SilentAfter = cmp.Or(p.override.SilentAfter, settings.SilentAfter)
 		return cleanup.New(cleanup.Parts{
-			Table: p.table, Index: p.index, Reader: p.reader, Hosts: p.hostLister, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
+			Table: p.table, Index: p.index, Reader: p.reader, HostLister: p.hostLister, HostTable: p.hosts, SystemsManager: p.systemsManager, EC2: p.systemsManager,
 			Now: p.now, NewID: awsenv.NewID, Log: p.log,
 		}, settings).Handle
 	},

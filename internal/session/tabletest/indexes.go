@@ -52,9 +52,9 @@ func dueOrderAndBounds(t *testing.T, s IndexSubject) {
 	put("first", "1", noon.Add(-time.Hour))
 	put("second", "1", noon.Add(-time.Millisecond))
 	put("later", "1", noon.Add(time.Millisecond))
-	put("of another lane", "2", noon.Add(-time.Hour))
+	put("of another shard", "2", noon.Add(-time.Hour))
 	s.Put(session.Record{session.AttrSessionID: "without a lease", "DueLane": "1"})
-	s.Put(session.Record{session.AttrSessionID: "without a lane", "NextAttemptAt": session.FormatTime(noon)})
+	s.Put(session.Record{session.AttrSessionID: "without a shard", "NextAttemptAt": session.FormatTime(noon)})
 	for limit, want := range map[int][]string{
 		1: {"first"}, 2: {"first", "second"}, 3: {"first", "second", "third"}, 250: {"first", "second", "third"},
 	} {
@@ -68,13 +68,13 @@ func dueOrderAndBounds(t *testing.T, s IndexSubject) {
 	}
 	records, err := s.Due(t.Context(), "2", noon, 1)
 	want := []session.Record{{
-		session.AttrSessionID: "of another lane", "DueLane": "2", "NextAttemptAt": "2026-11-23T11:00:00.000Z", "Attempts": int64(1),
+		session.AttrSessionID: "of another shard", "DueLane": "2", "NextAttemptAt": "2026-11-23T11:00:00.000Z", "Attempts": int64(1),
 	}}
 	if diff := cmp.Diff(want, records); diff != "" || err != nil {
 		t.Errorf("%v; an index shows its attributes (-want +got):\n%s", err, diff)
 	}
 	if records, err := s.Due(t.Context(), "3", noon, 5); len(records) > 0 || err != nil {
-		t.Errorf("an empty lane: %v, %v", records, err)
+		t.Errorf("an empty shard: %v, %v", records, err)
 	}
 }
 
@@ -88,7 +88,7 @@ func openIsDueOrNot(t *testing.T, s IndexSubject) {
 	}
 	put("later", "1", noon.Add(time.Hour))
 	put("due", "1", noon)
-	put("of another lane", "2", noon)
+	put("of another shard", "2", noon)
 	s.Put(session.Record{session.AttrSessionID: "without a lease", "DueLane": "1", "State": "DELETING"})
 	for limit, want := range map[int]int{1: 1, 2: 2, 1000: 2} {
 		records, err := s.Open(t.Context(), "1", limit)
