@@ -6,10 +6,20 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // An ageValue is a flag with a duration, which may begin with a number of days.
 type ageValue time.Duration
+
+// durationFlag adds such a flag with a default.
+func durationFlag(cmd *cobra.Command, into *time.Duration, name string, unless time.Duration, usage string) {
+	*into = unless
+	cmd.Flags().Var((*ageValue)(into), name, usage)
+}
+
+var zeros = regexp.MustCompile(`([hm])(?:0m)?0s$`)
 
 var days = regexp.MustCompile(`^([0-9]{1,5})d(.*)$`)
 
@@ -19,7 +29,7 @@ func (v *ageValue) String() string {
 	if *v == 0 {
 		return "" // so help shows no default
 	}
-	return time.Duration(*v).String()
+	return zeros.ReplaceAllString(time.Duration(*v).String(), "$1") // 15m, not 15m0s
 }
 
 func (v *ageValue) Set(given string) error {

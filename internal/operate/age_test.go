@@ -20,3 +20,11 @@ func TestAges(t *testing.T) {
 		}
 	}
 }
+
+func TestADefaultHasNoZeros(t *testing.T) {
+	for d, want := range map[time.Duration]string{24 * time.Hour: "24h", 15 * time.Minute: "15m", 90 * time.Minute: "1h30m", 10 * time.Second: "10s", time.Hour + 10*time.Second: "1h0m10s", 0: ""} {
+		if value := ageValue(d); value.String() != want {
+			t.Errorf("%v: %s, not %s", d, value.String(), want)
+		}
+	}
+}

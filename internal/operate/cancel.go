@@ -11,7 +11,6 @@ import (
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/sessions"
 	"dcv-session-broker/internal/operate/table"
-	"dcv-session-broker/internal/session"
 )
 
 func (p *program) cancelCommand() *cobra.Command {
@@ -26,7 +25,7 @@ time. Users who were warned are told that the desktop stays.`,
 		Example: `  dcvbroker cancel SessionId123
   dcvbroker cancel --host i-0a1b2c3d4e5f60001 --yes
   dcvbroker cancel --all  # before the stack goes back to an older release`,
-		ValidArgsFunction: p.completeIDs,
+		ValidArgsFunction: p.completeWaiting,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			chosen := len(ids) > 0 || s.Owner != "" || s.Host != ""
 			switch s.IDs = ids; {
@@ -40,7 +39,7 @@ time. Users who were warned are told that the desktop stays.`,
 	}
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those on this host")
-	p.completeHostFlag(cmd)
+	p.completeSelection(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "those of every session")
 	cmd.Flags().StringVar(&request, "request", "", "only if the deletion is of the request\nwith this RequestId")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -66,9 +65,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		}
 		found = waiting
 	}
-	for _, id := range missing {
-		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
-	}
+	p.missing(missing)
 	if len(found) == 0 && len(missing) == 0 {
 		fmt.Fprintln(p.err, "no deletion there waits for its close time: nothing to cancel")
 		return nil

@@ -28,14 +28,26 @@ func (p *program) completeHosts(cmd *cobra.Command, given []string, begun string
 	return p.complete(cmd, nil, begun, api.Session.HostID)
 }
 
-// completeHostFlag proposes hosts, not files, for --host.
-func (p *program) completeHostFlag(cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return p.completeHosts(cmd, nil, begun)
+// completeWaiting proposes the IDs of sessions whose deletion can be cancelled.
+func (p *program) completeWaiting(cmd *cobra.Command, given []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return p.complete(cmd, given, begun, func(s api.Session) string {
+		if s.Waits() {
+			return s.ID
+		}
+		return ""
 	})
 }
 
-// complete proposes IDs only for an API's address: to find a stack takes seconds, and its tokens are billed.
+// completeSelection proposes hosts for --host and owners for --owner.
+func (p *program) completeSelection(cmd *cobra.Command) {
+	for flag, of := range map[string]func(api.Session) string{"host": api.Session.HostID, "owner": func(s api.Session) string { return s.Owner }} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return p.complete(cmd, nil, begun, of)
+		})
+	}
+}
+
+// complete proposes what of returns, if that is not "". It does so only for an API's address: to find a stack takes seconds, and its tokens are billed.
 func (p *program) complete(cmd *cobra.Command, given []string, begun string, of func(api.Session) string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const files = cobra.ShellCompDirectiveNoFileComp
 	if err := p.address(cmd); err != nil || p.url == "" || p.getenv("TOKEN_URL") != "" {
@@ -53,7 +65,7 @@ func (p *program) complete(cmd *cobra.Command, given []string, begun string, of 
 	}
 	var proposed []string
 	for _, s := range all {
-		if name := of(s); s.State != session.Deleted && strings.HasPrefix(name, begun) && !slices.Contains(given, name) {
+		if name := of(s); name != "" && s.State != session.Deleted && strings.HasPrefix(name, begun) && !slices.Contains(given, name) {
 			proposed = append(proposed, name)
 		}
 	}

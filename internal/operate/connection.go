@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/records"
@@ -71,7 +72,7 @@ func httpClient() *http.Client {
 
 // sdk returns the SDK's configuration. The system on one machine needs no credentials, but the SDK does.
 func (p *program) sdk(ctx context.Context) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // what fails is an error, too
 	switch {
 	case p.url != "":
 		options = append(options, config.WithRegion("us-east-1"), config.WithCredentialsProvider(

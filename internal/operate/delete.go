@@ -24,6 +24,7 @@ type deleteRun struct {
 	grace             time.Duration
 	dryRun, yes, wait bool
 	timeout           time.Duration
+	timeoutGiven      bool
 }
 
 func (p *program) deleteCommand() *cobra.Command {
@@ -45,6 +46,7 @@ A session that is DELETED already counts as ended.`,
 		ValidArgsFunction: p.completeIDs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			r.selection.IDs = ids
+			r.timeoutGiven = cmd.Flags().Changed("timeout")
 			if cmd.Flags().Changed("grace") {
 				r.request.Grace = &r.grace
 			}
@@ -60,7 +62,7 @@ A session that is DELETED already counts as ended.`,
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say what would happen to each session")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&r.wait, "wait", false, "wait until all have ended")
-	cmd.Flags().DurationVar(&r.timeout, "timeout", 15*time.Minute, "how long to wait,\nfrom the latest close time on")
+	durationFlag(cmd, &r.timeout, "timeout", 15*time.Minute, "how long to wait,\nfrom the latest close time on")
 	return cmd
 }
 
@@ -78,13 +80,19 @@ func (r *deleteRun) check() error {
 		return errors.New("nothing says which sessions: name IDs, or give --owner, --host or --older-than")
 	case r.request.Force && (r.request.Grace != nil && *r.request.Grace > 0 || r.request.Message != ""):
 		return errors.New("--force ends sessions immediately: leave --grace and --message out")
-	case r.timeout < 0:
-		return errors.New("--timeout is negative")
+	case !r.wait && r.timeoutGiven:
+		return errors.New("--timeout says how long to wait: give --wait, too")
 	}
-	return checkGrace(r.request.Grace)
+	return checkRequest(r.request)
 }
 
-func checkGrace(grace *time.Duration) error {
+func checkRequest(r deletion.Request) error {
+	for _, text := range []struct{ flag, value string }{{"message", r.Message}, {"reason", r.Reason}} {
+		if _, fault := session.ParseText(text.value); fault != "" {
+			return fmt.Errorf("--%s %s", text.flag, fault)
+		}
+	}
+	grace := r.Grace
 	if grace == nil || *grace == 0 {
 		return nil
 	}
@@ -112,9 +120,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 			fmt.Fprintln(p.err, table.Plain(s.ID), "is DELETED already")
 		}
 	}
-	for _, id := range missing {
-		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
-	}
+	p.missing(missing)
 	var left error
 	if len(missing) > 0 {
 		left = errUnsuccessful
@@ -163,7 +169,7 @@ func (p *program) dryRun(ctx context.Context, d *deletion.Deleter, r deletion.Re
 			would = "not be deleted: " + o.Reason
 			failed++
 		case !o.CloseAt.IsZero():
-			would = "be closed at " + o.CloseAt.Local().Format("2006-01-02 15:04:05")
+			would = "be closed at " + o.CloseAt.Local().Format(table.Time)
 		}
 		t.Rows = append(t.Rows, []string{s.ID, s.Owner, s.HostID(), string(s.State), strconv.FormatInt(s.NumOfConnections, 10), would})
 	}
@@ -183,7 +189,7 @@ func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, 
 		}
 		line := table.Plain(item.Seen.ID) + " " + string(item.Status)
 		if !item.CloseAt.IsZero() {
-			line += ", closes at " + item.CloseAt.Local().Format("2006-01-02 15:04:05")
+			line += ", closes at " + item.CloseAt.Local().Format(table.Time)
 		}
 		fmt.Fprintln(p.out, line)
 	}
@@ -220,6 +226,16 @@ func (p *program) waited(items []*deletion.Item, progress *deletion.Progress, ti
 	progress.StillOpen(items)
 	fmt.Fprintln(p.err, "timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")
 	return errTimedOut
+}
+
+// missing names the IDs that no session has.
+func (p *program) missing(ids []string) {
+	for _, id := range ids {
+		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
+	}
+	if len(ids) > 0 {
+		fmt.Fprintln(p.err, "dcvbroker get lists all sessions")
+	}
 }
 
 // confirm asks a question and returns an error unless the answer is yes.

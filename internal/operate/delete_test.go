@@ -54,7 +54,7 @@ func TestSessionThatTookTheIDMeanwhileIsNotDeleted(t *testing.T) {
 	}
 	said, status := typed(t, &answerer{replace}, "delete", "--owner", "user1", "--url", url, "--wait")
 	if status != exitUnsuccessful ||
-		!strings.Contains(said, "a: unsuccessful: The session was created at 2026-11-23T09:30:00.5Z, not at 2026-11-23T08:30:00.262883Z. Nothing was changed.\n") ||
+		!strings.Contains(said, "a: unsuccessful: another session has its ID now, of user1, created at 2026-11-23T09:30:00.5Z; that one was not deleted\n") ||
 		!strings.Contains(said, "\nother: unsuccessful: another session has its ID now, of user2, created at 2026-11-23T09:30:00.5Z; that one was not deleted\n") ||
 		!strings.Contains(said, "1 of 3 ended, 2 unsuccessful") {
 		t.Errorf("%d\n%s", status, said)

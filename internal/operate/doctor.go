@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/spf13/cobra"
 
+	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/session"
 )
@@ -36,6 +37,9 @@ GetServiceSetting; ec2:DescribeInstances; and dynamodb:BatchGetItem on the table
 of hosts. It exits with 1 if there is a fault.`,
 		Example: `  dcvbroker doctor --stack studio
   dcvbroker doctor i-0a1b2c3d4e5f60001 mi-0123456789abcdef0`,
+		ValidArgsFunction: func(cmd *cobra.Command, given []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return p.complete(cmd, given, begun, api.Session.HostID)
+		},
 		RunE: func(cmd *cobra.Command, hosts []string) error { return p.examine(cmd.Context(), hosts) },
 	}
 }

@@ -36,7 +36,7 @@ It does not prevent new sessions on the host: stop starting them there.`,
 			if cmd.Flags().Changed("grace") {
 				request.Grace = &grace
 			}
-			if err := checkGrace(request.Grace); err != nil {
+			if err := checkRequest(request); err != nil {
 				return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 			}
 			return p.drain(cmd.Context(), args[0], request, yes, timeout)
@@ -44,7 +44,7 @@ It does not prevent new sessions on the host: stop starting them there.`,
 	}
 	requestFlags(cmd, &request, &grace)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time\nof the first deletions")
+	durationFlag(cmd, &timeout, "timeout", 30*time.Minute, "how long to wait, from the latest close time\nof the first deletions")
 	return cmd
 }
 
@@ -90,10 +90,14 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	case err != nil:
 		return err
 	case timedOut:
-		fmt.Fprintf(p.err, "timed out: dcvbroker get --host %s shows the sessions that are left, dcvbroker doctor %[1]s what is wrong with the host\n", host)
+		if d.Listed() {
+			fmt.Fprintf(p.err, "timed out, and the deletions go on: dcvbroker get --host %s shows the sessions that are left, dcvbroker doctor %[1]s what is wrong with the host\n", host)
+		} else {
+			fmt.Fprintf(p.err, "timed out before an inventory has confirmed that nothing runs there: repeat the command with a longer --timeout. dcvbroker doctor %s shows what is wrong with the host\n", host)
+		}
 		return errTimedOut
 	case failed > 0:
-		fmt.Fprintf(p.err, "%s is not drained: %d deletions were unsuccessful\n", host, failed)
+		fmt.Fprintf(p.err, "%s is not drained, unsuccessful deletions: %d. Repeat the command when their cause is removed; dcvbroker doctor %[1]s shows what is wrong with the host\n", host, failed)
 		return errUnsuccessful
 	}
 	fmt.Fprintf(p.out, "%s is drained: nothing runs there\n", host)

@@ -38,7 +38,7 @@ It exits with 1 if there is no such session.`,
 			return p.explain(cmd.Context(), args[0], since, format)
 		},
 	}
-	cmd.Flags().DurationVar(&since, "since", since, "how far back the logs are read\nfor a session without a deletion")
+	durationFlag(cmd, &since, "since", since, "how far back the logs are read\nfor a session without a deletion")
 	choice(cmd, &format, "output", "o", []string{"text", "json"}, "how to show it")
 	return cmd
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +55,7 @@ func (p *program) selectionFlags(cmd *cobra.Command, s *sessions.Selection) {
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "those of this owner")
 	cmd.Flags().StringVar(&s.Host, "host", "", "those that live on this host: i-... or mi-...")
 	cmd.Flags().Var((*ageValue)(&s.OlderThan), "older-than", "those that were created longer ago: 90m, 12h, 3d")
-	p.completeHostFlag(cmd)
+	p.completeSelection(cmd)
 }
 
 func stateFlag(cmd *cobra.Command, s *sessions.Selection) {
@@ -72,8 +71,7 @@ func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, 
 	if err := p.show(found, format); err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		fmt.Fprintln(p.err, "there are no sessions", table.Plain(strings.Join(missing, ", ")))
+	if p.missing(missing); len(missing) > 0 {
 		return errUnsuccessful
 	}
 	if len(found) == 0 {

@@ -36,13 +36,13 @@ describeSessions costs: --every says how often.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every < 2*time.Second || every > time.Hour {
-				return fmt.Errorf("--every is %v; it can be 2s to 1h", every)
+				return fmt.Errorf("--every is %v; it can be 2s to 1h: see %s --help", every, cmd.CommandPath())
 			}
 			return p.page(cmd.Context(), port, every)
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", 0, "the page's port (default: a free one)")
-	cmd.Flags().DurationVar(&every, "every", every, "how often the sessions are listed\nwhile the page is open")
+	durationFlag(cmd, &every, "every", every, "how often the sessions are listed\nwhile the page is open")
 	return cmd
 }
 

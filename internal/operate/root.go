@@ -130,6 +130,7 @@ and 3 if it could not run.`,
 	flags.StringVar(&p.url, "url", "", "the address of an API, in place of a stack\n(default: DCVBROKER_URL)")
 	flags.StringVar(&p.region, "region", "", "the stack's region (default: as the AWS CLI)")
 	flags.StringVar(&p.profile, "profile", "", "the profile of your AWS configuration\n(default: as the AWS CLI)")
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // no verb and no flag takes a file
 	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if err := noneEmpty(cmd, args); err != nil {
 			return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
@@ -210,6 +211,8 @@ func refuseUnknown(root *cobra.Command) {
 		switch verb.Name() {
 		case "completion":
 			verb.Args, verb.SuggestionsMinimumDistance = noArgs, root.SuggestionsMinimumDistance
+			verb.Short = "Prints the script by which a shell completes commands"
+			verb.Example = "  source <(dcvbroker completion bash)     # for this shell\n  dcvbroker completion zsh --help         # how to load it in each shell"
 			verb.RunE = func(cmd *cobra.Command, _ []string) error {
 				return fmt.Errorf("completion takes a shell, bash, zsh, fish or powershell: see %s --help", cmd.CommandPath())
 			}

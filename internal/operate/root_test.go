@@ -62,11 +62,16 @@ func TestCompletion(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/design-review", `{"Owner": "user2"}`)
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/render-7", `{"Owner": "user2"}`)
+	dcvbroker(t, "", "delete", "render-7", "--grace", "10m", "--url", url)
 	for typed, want := range map[string]string{
 		"get -o ":                                   "table wide json csv",
 		"get --state D":                             "CREATING READY DELETING DELETED UNKNOWN", // the shell filters
 		"delete --url " + url + " ren":              "render-7",
-		"cancel --url " + url + " render-7 ":        "design-review",
+		"cancel --url " + url + " ":                 "render-7", // the other has no deletion
+		"cancel --url " + url + " render-7 ":        "",
+		"get --url " + url + " --owner ":            "user2",
+		"doctor --url " + url + " i-":               demoHost,
+		"get --stack ":                              "",
 		"explain --url " + url + " ren":             "render-7",
 		"drain --url " + url + " i-":                demoHost,
 		"drain --url " + url + " " + demoHost + " ": "",
@@ -79,6 +84,9 @@ func TestCompletion(t *testing.T) {
 		said, _ := dcvbroker(t, "", append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(typed, " ")...)...)
 		var got []string
 		for _, line := range strings.Split(said, "\n") {
+			if strings.HasPrefix(line, ":") && line != ":4" {
+				t.Errorf("%q: %s: the shell would propose files", typed, line)
+			}
 			if line == "" || strings.HasPrefix(line, ":") || strings.HasPrefix(line, "Completion ended") {
 				continue
 			}
@@ -106,7 +114,12 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 		{"get --older-than yesterday", "see dcvbroker get --help"},
 		{"get --older-than 3x", "it is a number and a unit, as in 90m, 12h or 3d: see dcvbroker get --help"},
 		{"delete --older-than -1h", "as in 90m, 12h or 3d: see dcvbroker delete --help"},
-		{"delete s-1 --timeout -1h", "--timeout is negative: see dcvbroker delete --help"},
+		{"delete s-1 --timeout -1h", "as in 90m, 12h or 3d: see dcvbroker delete --help"},
+		{"delete s-1 --timeout 1h", "give --wait, too: see dcvbroker delete --help"},
+		{"explain s-1 --since yesterday", "as in 90m, 12h or 3d: see dcvbroker explain --help"},
+		{"page --every 1s", "it can be 2s to 1h: see dcvbroker page --help"},
+		{"drain a --message " + strings.Repeat("m", 201), "--message is longer than 200 characters: see dcvbroker drain --help"},
+		{"delete a --reason " + strings.Repeat("r", 201), "--reason is longer than 200 characters: see dcvbroker delete --help"},
 		{"completion", "bash, zsh, fish or powershell: see dcvbroker completion --help"},
 		{"completion bsh", "(is it bash, zsh, fish?): see dcvbroker completion --help"},
 		{"completion bash now", "unknown command \"now\" for \"dcvbroker completion bash\""},
@@ -229,6 +242,9 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		var names, listed []string
 		for _, structure := range types {
 			for field := range structure.Fields() {
+				if !field.IsExported() {
+					continue
+				}
 				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 				names = append(names, cmp.Or(name, field.Name))
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -138,6 +139,17 @@ func (del *deletion) notAsAsked(req Request) (reason string) {
 		return fmt.Sprintf(reasonOtherIncarnation, cmp.Or(s.CreationTime, "an unknown time"), del.CreationTime)
 	}
 	return ""
+}
+
+// OtherSession tells whether the reason is that a precondition failed: the session is not the one that the caller has
+// seen.
+func OtherSession(reason string) bool {
+	for _, text := range []string{reasonOtherHost, reasonOtherIncarnation} {
+		if before, _, _ := strings.Cut(text, "%"); strings.HasPrefix(reason, before) {
+			return true
+		}
+	}
+	return false
 }
 
 // predict sets the step and the CloseAt that the deletion's writes would lead to:

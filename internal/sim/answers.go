@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -231,7 +230,7 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 		if rec.Session().CancelledAt.Before(r.at) {
 			w.breaks(7, "%s answers that the deletion of %s was cancelled since, and the last cancel was at %s", r.inv, id, rec.Session().CancelledAt)
 		}
-	case strings.HasPrefix(reason, "The session is on host"), strings.HasPrefix(reason, "The session was created at"):
+	case session.OtherSession(reason):
 		w.seen.effects[notAsDescribed]++
 		if e := r.asked[g]; e.HostID == "" && e.CreationTime == "" || rec.Session().HostID == e.HostID && rec.Session().CreationTime == e.CreationTime && w.unchangedSince(id).Before(r.at) {
 			w.breaks(7, "%s answers of %s: %q", r.inv, id, reason)

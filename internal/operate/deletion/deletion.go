@@ -91,7 +91,7 @@ func (d *Deleter) Start(ctx context.Context, r Request, seen []api.Session) ([]*
 			doubtful = append(doubtful, item)
 		default:
 			item.Status = Unsuccessful
-			if o.Repeated || o.Reason == session.NotFound {
+			if o.Repeated || o.Reason == session.NotFound || session.OtherSession(o.Reason) {
 				doubtful = append(doubtful, item)
 			}
 		}

@@ -94,6 +94,9 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 	}
 }
 
+// Listed tells whether the last look found a session on the host.
+func (d *Drain) Listed() bool { return d.emptySince.IsZero() }
+
 func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
 	if d.Clock == nil {
 		return d.Deleter.API.Answered()
@@ -152,7 +155,7 @@ func (d *Drain) empty(ctx context.Context) (bool, error) {
 	if note.SentAt.After(d.emptySince) && !note.EmptySince.IsZero() {
 		return true, nil
 	}
-	line := "no session is listed; waiting for a complete inventory sent after " + d.emptySince.Format(time.TimeOnly)
+	line := "no session is listed; waiting for a complete inventory sent after " + d.emptySince.Local().Format(time.TimeOnly)
 	switch {
 	case !note.SentAt.After(d.emptySince):
 	case note.CompleteAt.Before(note.SentAt):

@@ -140,7 +140,7 @@ func (l Local) get(ctx context.Context, path string, into any) (found bool, err 
 	}
 	resp, err := l.HTTP.Do(r)
 	if err != nil {
-		return false, fmt.Errorf("%w: is the system there? make run starts it", err)
+		return false, fmt.Errorf("%w: is the system there? make run starts it. For a stack give --stack NAME", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

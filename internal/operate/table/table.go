@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// Time formats a time in the local time zone, which it names.
+const Time = "2006-01-02 15:04:05 MST"
+
 // A Table has rows of equal length, and a head or none.
 type Table struct {
 	Head []string

@@ -80,7 +80,7 @@ func (c Credentials) fetch(ctx context.Context) (token string, lifetime time.Dur
 	case answer.Error != "":
 		return "", 0, fmt.Errorf("%s answered %d, %s", c.URL, resp.StatusCode, answer.Error)
 	case resp.StatusCode != http.StatusOK || err != nil || answer.AccessToken == "":
-		return "", 0, fmt.Errorf("%s answered %d, without a token", c.URL, resp.StatusCode)
+		return "", 0, fmt.Errorf("%s answered %d, without a token: is it the address of a token endpoint?", c.URL, resp.StatusCode)
 	}
 	return answer.AccessToken, time.Duration(answer.ExpiresIn) * time.Second, nil
 }

@@ -20,8 +20,8 @@ func TestClientCredentialsShowNothingSecret(t *testing.T) {
 	}{
 		"a token":         {200, `{"access_token": "abc", "token_type": "Bearer"}`, "abc", ""},
 		"refused":         {400, `{"error": "invalid_client", "hint": "` + secret + `"}`, "", "answered 400, invalid_client"},
-		"another's error": {502, "<html>" + secret + "</html>", "", "answered 502, without a token"},
-		"nothing":         {200, `{}`, "", "answered 200, without a token"},
+		"another's error": {502, "<html>" + secret + "</html>", "", "answered 502, without a token: is it the address of a token endpoint?"},
+		"nothing":         {200, `{}`, "", "answered 200, without a token: is it the address of a token endpoint?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
