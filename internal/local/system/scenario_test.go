@@ -101,11 +101,13 @@ var onSlowSystems = []string{
 }
 
 func TestScenariosOnDynamoDB(t *testing.T) {
+	t.Parallel()
 	runScenarios(t, Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "stories"}, chosen(scenarios(t, "testdata")))
 }
 
 // The functions as they are deployed: built, and called through the Lambda Runtime API.
 func TestScenariosWithBuiltFunctions(t *testing.T) {
+	t.Parallel()
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "built", Bootstraps: buildFunctions(t)}
 	possible := slices.DeleteFunc(scenarios(t, "testdata"), func(s scenario) bool { return s.advances })
 	runScenarios(t, opts, chosen(possible))
@@ -165,8 +167,11 @@ func scenarios(t *testing.T, folder string) (all []scenario) {
 	return all
 }
 
-// parallel is how many scenarios run at the same time: most of their time is waiting.
+// parallel is how many scenarios run at the same time, of all tests together: most of their time is waiting.
 const parallel = 8
+
+// running has an entry for each scenario that runs.
+var running = make(chan struct{}, parallel)
 
 // runScenarios runs them in parallel, and tells whether all of them ran. Only -run and -skip can leave out some. Each
 // has its own tables: its access key for DynamoDB Local is made of the options and its name.
@@ -174,13 +179,15 @@ func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
 	var ran atomic.Int64
 	next := make(chan scenario)
 	var workers sync.WaitGroup
-	for range parallel {
+	for range min(parallel, len(some)) {
 		workers.Go(func() {
 			for s := range next {
+				running <- struct{}{}
 				t.Run(s.name, func(t *testing.T) {
 					ran.Add(1)
 					s.run(t, opts)
 				})
+				<-running
 			}
 		})
 	}

@@ -25,6 +25,7 @@ const earlierVersion = "132d46bdeab9171ce210d491f292df031c381515"
 // Stories in which one version finishes what the other has begun. The earlier functions are built from their own code and
 // run with their own template, after today's functions or together with them, on the same tables and hosts.
 func TestVersionsSideBySide(t *testing.T) {
+	t.Parallel()
 	earlierForTest(t)
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "versions"}
 	runScenarios(t, opts, chosen(scenarios(t, "testdata/versions")))
