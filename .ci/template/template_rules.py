@@ -121,7 +121,7 @@ def events_come_when_they_are_let_in(template):
     for rule, resource in of_type(template, "AWS::Events::Rule").items():
         targets = named_in(template, [target["Arn"] for target in resource["Properties"]["Targets"]])
         needed = {rule, *(name for name, policy in policies.items() if targets & named_in(template, policy["Properties"]))}
-        for source in resource["Properties"]["EventPattern"]["source"]:
+        for source in resource["Properties"].get("EventPattern", {}).get("source", []):
             for cause in causes.get(source, ()):
                 for late in sorted(needed - made_before(template, cause)):
                     yield f"{cause}: may begin before {late}, and lose events of {rule}"
