@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type conforming struct {
 }
 
 func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
-	c := &conforming{t: t, dir: t.TempDir()}
+	c, began := &conforming{t: t, dir: t.TempDir()}, time.Now()
 	print := fmt.Sprintf("echo >>%[1]s/runs; cat %[1]s/stdout; cat %[1]s/stderr >&2; read -r code <%[1]s/exit; ", c.dir)
 	linux := template.Step{
 		Name: "linux", Action: template.RunShellScript, Platform: "Linux", Timeout: time.Minute, Script: print + "exit $code\n",
@@ -44,7 +45,7 @@ func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
 		Name: "windows", Action: template.RunPowerShellScript, Platform: "Windows", Timeout: time.Minute, Script: "exit 0\n",
 	}
 	hanging := linux
-	hanging.Script, hanging.Timeout = print+"sleep 3600\n", 2*time.Second
+	hanging.Script, hanging.Timeout = print+"sleep 3600\n", cmp.Or(opts.HangsFor, 2*time.Second)
 	var err error
 	c.Fleet, err = fleet.New(fleet.Options{
 		Dir: filepath.Join(c.dir, "fleet"), FleetTagValue: ssmtest.FleetTag, InvocationDelay: opts.InvocationDelay,
@@ -55,7 +56,7 @@ func newConforming(t *testing.T, opts ssmtest.Options) ssmtest.System {
 			{LogicalID: ssmtest.Asking, Steps: []template.Step{linux}, Parameters: ssmtest.Asked()},
 			{LogicalID: ssmtest.Hanging, Steps: []template.Step{hanging}},
 		},
-		Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
+		Now: func() time.Time { return began.Add(time.Duration(c.ahead.Load())) }, // only Pass moves it
 		Emit: func(event json.RawMessage) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -107,7 +108,7 @@ func (c *conforming) Runs() int {
 }
 
 func (c *conforming) Await(condition func() bool) bool {
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if condition() {
 			return true
 		}

@@ -76,9 +76,9 @@ func TestACommandAsAWholeHasEventsToo(t *testing.T) {
 
 func TestByDefaultTheFirstErrorEndsTheRestUnrun(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
-	f := newFleet(t, fleet.Options{Parallel: 1}, linux("echo x >>"+ran+"; exit 1"))
+	f := newFleet(t, fleet.Options{}, linux("echo x >>"+ran+"; exit 1"))
 	ids := f.hosts(10)
-	command := f.send(ids...)
+	command := f.sendInput(&ssm.SendCommandInput{InstanceIds: ids, MaxConcurrency: aws.String("1")})
 	f.await(command, ids[0], "Failed")
 	for _, id := range ids[1:] {
 		i := f.invocation(command, id)
@@ -92,10 +92,10 @@ func TestByDefaultTheFirstErrorEndsTheRestUnrun(t *testing.T) {
 }
 
 func TestMaxErrorsLetsTheOthersRun(t *testing.T) {
-	f := newFleet(t, fleet.Options{Parallel: 1}, linux("exit 1"))
+	f := newFleet(t, fleet.Options{}, linux("exit 1"))
 	ids := f.hosts(10)
 	for maxErrors, want := range map[string]int{"100%": 10, "20%": 3, "4": 5, "0": 1} {
-		command := f.sendInput(&ssm.SendCommandInput{InstanceIds: ids, MaxErrors: &maxErrors})
+		command := f.sendInput(&ssm.SendCommandInput{InstanceIds: ids, MaxErrors: &maxErrors, MaxConcurrency: aws.String("1")})
 		for _, id := range ids[:want] {
 			f.await(command, id, "Failed")
 		}
@@ -224,12 +224,14 @@ func TestACommandThatCannotBeDeliveredInTimeNeverRuns(t *testing.T) {
 // A command for a host that never reports times out after the delivery and the execution time together.
 func TestAHostThatIsNeverHeardOfAgainTimesOut(t *testing.T) {
 	dir := t.TempDir()
+	script, release := held(t, "exit 0")
 	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t, fleet.Options{Dir: dir}, linux("sleep 0.2"))
+		f := newFleet(t, fleet.Options{Dir: dir}, linux(script))
 		defer f.Close()
 		host := f.host(1)
 		command := f.sendInput(&ssm.SendCommandInput{InstanceIds: []string{host}, TimeoutSeconds: aws.Int32(60)})
 		f.do(f.Disconnect, host)
+		release()
 		time.Sleep(119 * time.Second)
 		if got := f.status(command, host); got != "InProgress" {
 			t.Errorf("after 119 s the command is %s", got)
@@ -252,9 +254,9 @@ func TestAHostThatIsNeverHeardOfAgainTimesOut(t *testing.T) {
 
 func TestACommandCanBeCancelled(t *testing.T) {
 	script, _ := held(t, "exit 0")
-	f := newFleet(t, fleet.Options{Parallel: 1}, linux(script))
+	f := newFleet(t, fleet.Options{}, linux(script))
 	ids := f.hosts(3)
-	command := f.send(ids...)
+	command := f.sendInput(&ssm.SendCommandInput{InstanceIds: ids, MaxConcurrency: aws.String("1")})
 	f.await(command, ids[0], "InProgress")
 	if _, err := f.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: &command, InstanceIds: ids[1:2]}); err != nil {
 		t.Fatal(err)
@@ -288,17 +290,21 @@ func TestACommandCanBeCancelled(t *testing.T) {
 
 func TestCloseEndsEverythingThatRuns(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
-	f := newFleet(t, fleet.Options{}, linux("timeout 300 sh -c '"+ticks(mark)+"'"))
+	d := linux("timeout 3600 sh -c '" + ticks(mark) + "'")
+	d.Steps[0].Timeout = time.Hour
+	f := newFleet(t, fleet.Options{}, d)
 	host := f.host(1)
 	f.send(host)
 	eventually(t, func() error {
 		_, err := os.Stat(mark)
 		return err
 	})
-	begun := time.Now()
-	f.Close()
-	if took := time.Since(begun); took > 30*time.Second { // the step has a minute
-		t.Errorf("Close took %v", took)
+	closed := make(chan struct{})
+	go func() { defer close(closed); f.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Minute): // the step has an hour
+		t.Fatal("Close waits for the script")
 	}
 	wantEnded(t, mark)
 	if _, err := f.SendCommand(t.Context(), &ssm.SendCommandInput{DocumentName: aws.String("Test"), InstanceIds: []string{host}}); err == nil {

@@ -44,8 +44,8 @@ done
 		})
 	}
 	// Waiting invocations may not have a goroutine each.
-	if got := runtime.NumGoroutine() - before; got > 4*6 {
-		t.Errorf("%d goroutines for 4 scripts at the same time", got)
+	if got := runtime.NumGoroutine() - before; got > 80 {
+		t.Errorf("%d goroutines, while few scripts run at the same time", got)
 	}
 	eventually(t, func() error {
 		for _, id := range ids {

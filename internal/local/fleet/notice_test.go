@@ -35,7 +35,7 @@ func notifying(t *testing.T) *testFleet {
 func notice(host, text string, order, closeAt int64) *ssm.SendCommandInput {
 	return &ssm.SendCommandInput{DocumentName: aws.String("NotifyDocument"), InstanceIds: []string{host}, Parameters: map[string][]string{
 		"sessions": {host + "=session-1~zzzzzzzzzz:" + strconv.FormatInt(order, 36)}, "text": {base64.StdEncoding.EncodeToString([]byte(text))},
-		"closeAt": {fmt.Sprint(closeAt)}, "voidAfter": {fmt.Sprint(time.Now().Add(time.Minute).Unix())},
+		"closeAt": {fmt.Sprint(closeAt)}, "voidAfter": {fmt.Sprint(time.Now().Add(time.Hour).Unix())},
 	}}
 }
 

@@ -58,9 +58,9 @@ func TestAnOnlyStepNeedNotBeNamed(t *testing.T) {
 func TestAStepThatHasNotBegunHasNoResponseCode(t *testing.T) {
 	script, release := held(t, "exit 0")
 	defer release()
-	f := newFleet(t, fleet.Options{Parallel: 1}, linux(script))
+	f := newFleet(t, fleet.Options{}, linux(script))
 	ids := f.hosts(2)
-	command := f.send(ids...)
+	command := f.sendInput(&ssm.SendCommandInput{InstanceIds: ids, MaxConcurrency: aws.String("1")})
 	for _, c := range []struct{ host, status string }{{ids[0], "InProgress"}, {ids[1], "Pending"}} {
 		f.await(command, c.host, c.status)
 		got := f.step(command, c.host, "linux")

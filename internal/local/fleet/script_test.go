@@ -118,13 +118,27 @@ while [ $i -lt 1000 ]; do echo "problem--" >&2; i=$((i+1)); done
 
 func TestAStepThatTakesTooLongIsKilledWithEverythingItStarted(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
-	// `timeout` puts its command into another process group.
-	d := linux("echo begun; (" + ticks(mark+"1") + ") & timeout 300 sh -c '" + ticks(mark+"2") + "'")
-	d.Steps[0].Timeout = 2 * time.Second
-	f := newFleet(t, fleet.Options{}, d)
-	host := f.host(1)
-	command := f.send(host)
-	i := f.await(command, host, "ExecutionTimedOut")
+	begun := func() bool {
+		_, one := os.Stat(mark + "1")
+		_, two := os.Stat(mark + "2")
+		return one == nil && two == nil
+	}
+	var (
+		f       *testFleet
+		host    string
+		command string
+		i       types.CommandInvocation
+	)
+	// On a busy machine a script may not have begun all when its time is over: it gets more.
+	for limit := 2 * time.Second; !begun() && limit < 5*time.Minute; limit *= 4 {
+		// `timeout` puts its command into another process group.
+		d := linux("echo begun; (" + ticks(mark+"1") + ") & timeout 300 sh -c '" + ticks(mark+"2") + "'")
+		d.Steps[0].Timeout = limit
+		f = newFleet(t, fleet.Options{}, d)
+		host = f.host(1)
+		command = f.send(host)
+		i = f.await(command, host, "ExecutionTimedOut")
+	}
 	if i.Status != types.CommandInvocationStatusTimedOut {
 		t.Errorf("status %s", i.Status)
 	}
@@ -193,7 +207,7 @@ func TestTheClockOfAHostCanBeOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if off := time.Until(time.Unix(0, 0).Add(seconds)); off > -59*time.Minute || off < -61*time.Minute {
+	if off := time.Until(time.Unix(0, 0).Add(seconds)); off > -59*time.Minute || off < -75*time.Minute {
 		t.Errorf("the clock is %v off, want an hour late", off)
 	}
 }

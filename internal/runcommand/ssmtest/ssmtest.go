@@ -77,6 +77,8 @@ type System interface {
 
 // Options are what a System is made with.
 type Options struct {
+	// HangsFor is how much real time the script of Hanging has, where it has real time. 0 is a short one.
+	HangsFor time.Duration
 	// InvocationDelay is how long after SendCommand an invocation cannot be read.
 	InvocationDelay time.Duration
 	// SendsPerSecond and ReadsPerSecond are how often calls are taken that send, and that read a command or nodes; 0 is any.

@@ -13,7 +13,7 @@ import (
 
 // How scripts end is how invocations do.
 func statuses(t *testing.T, create Factory) {
-	s := create(t, Options{})
+	s := create(t, Options{HangsFor: 8 * time.Second})
 	id := addHosts(s, 1)[0]
 	for exit, want := range map[int]string{0: succeeded, 1: "Failed/Failed", 126: "Failed/Failed"} {
 		s.Prints("said\n", "", exit)
@@ -124,7 +124,7 @@ func stoppedHosts(t *testing.T, create Factory) {
 // The agent does not go on with a command during which its instance died: a minute after the next start it reports a failure.
 // What the script had printed is lost (amazon-ssm-agent 3.3.1142.0, run). What hibernation does to it is not known.
 func diesAmid(t *testing.T, create Factory) {
-	s := create(t, Options{})
+	s := create(t, Options{HangsFor: time.Minute})
 	id := addHosts(s, 1)[0]
 	s.Prints("said\n", "", 0)
 	in := byID(Hanging, id)
@@ -196,7 +196,7 @@ func workerDies(t *testing.T, create Factory) {
 
 // Nobody hears of it any more: the command ends when its times for delivery and execution are over.
 func diesForGood(t *testing.T, create Factory) {
-	s := create(t, Options{})
+	s := create(t, Options{HangsFor: time.Minute})
 	ids := addHosts(s, 2)
 	command := send(t, s, byID(Hanging, ids...))
 	awaitRuns(t, s, 2)
