@@ -130,7 +130,7 @@ func (f feed) until(sessionID string) (all []streamevent.Record, err error) {
 					return all, nil
 				}
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			return nil, fmt.Errorf("the stream does not show that record %s was deleted", sessionID)
 		}
 	}

@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -41,7 +42,7 @@ type fault struct {
 	status    int    // an answer of that status, with this code
 	code      string // ...
 	body      string // an answer of this text
-	wait      time.Duration
+	left      bool   // no answer before the caller has gone
 }
 
 var (
@@ -100,8 +101,9 @@ func (s *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			responses = append(responses, s.write(n, key, inserts[i]))
 		}
 	}
-	time.Sleep(f.wait)
 	switch {
+	case f.left:
+		<-r.Context().Done()
 	case f.cut:
 		panic(http.ErrAbortHandler)
 	case f.status != 0:
@@ -142,10 +144,25 @@ func (s *wire) write(n int, key string, insert bool) any {
 // table returns a table that calls the wire with the SDK's client and its three tries,
 // but shorter pauses.
 func (s *wire) table(t interface{ Cleanup(func()) }) *dynamo.Table {
+	return dynamo.New(s.client(t), "Sessions").Hurried()
+}
+
+func (s *wire) client(t interface{ Cleanup(func()) }) *dynamodb.Client {
 	s.landed = make(map[string]bool)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	return dynamo.New(impatient(server.URL), "Sessions").Hurried()
+	return impatient(server.URL)
+}
+
+// An ending client ends its caller's context after each answer.
+type ending struct {
+	dynamo.API
+	cancel context.CancelFunc
+}
+
+func (e ending) BatchExecuteStatement(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, more ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error) {
+	defer e.cancel()
+	return e.API.BatchExecuteStatement(ctx, in, more...)
 }
 
 func impatient(endpoint string) *dynamodb.Client {

@@ -139,7 +139,7 @@ func (s *system) await(count int) []string {
 		select {
 		case body := <-s.events:
 			bodies = append(bodies, body)
-		case <-time.After(time.Minute): // reached only if something is broken
+		case <-time.After(5 * time.Minute): // reached only if something is broken
 			s.t.Fatalf("%d messages, not %d", len(bodies), count)
 		}
 	}

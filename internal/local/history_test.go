@@ -63,7 +63,7 @@ func history(t *testing.T, endpoint string, table dynamodblocal.Store) []tablete
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	ctx, done := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer done()
 	var changes []tabletest.Change
 	reader := &dynamodblocal.StreamReader{

@@ -108,7 +108,7 @@ func (p *process) printed() string {
 // wantPrinted waits until the process has printed each of these texts.
 func (p *process) wantPrinted(t *testing.T, want ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		missing := slices.DeleteFunc(slices.Clone(want), func(text string) bool { return strings.Contains(p.printed(), text) })
 		if len(missing) == 0 {
 			return

@@ -30,7 +30,7 @@ func TestKilledSystemFindsItsHostsAgain(t *testing.T) {
 		{"STATE_DIR=" + dir, fmt.Sprintf("STATE_DIR=%s is in use by process %d at %s", dir, first.cmd.Process.Pid, first.api)},
 		{"PORT=" + port, "127.0.0.1:" + port + " is used by a system that make run has started"},
 	} {
-		short, cancel := context.WithTimeout(t.Context(), time.Minute) // otherwise it runs on
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // otherwise it runs on
 		said, err := localCommand(t, short, 0, "STORE=memory", c.variable).CombinedOutput()
 		cancel()
 		if err == nil || !strings.HasPrefix(string(said), "make run: "+c.want) {

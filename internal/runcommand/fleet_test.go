@@ -134,7 +134,7 @@ func (sm *systemsManager) await(count int) []invocation {
 			ended = append(ended, i)
 		case <-sm.t.Context().Done():
 			sm.t.Fatal("the invocations do not end")
-		case <-time.After(time.Minute): // only if something is broken
+		case <-time.After(5 * time.Minute): // only if something is broken
 			sm.t.Fatalf("%d invocations ended, not %d", len(ended), count)
 		}
 	}

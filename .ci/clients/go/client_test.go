@@ -50,7 +50,7 @@ func TestGoClientDeletesDescribesAndPages(t *testing.T) {
 
 	query := sessions.NewDescribeSessionsRequestData()
 	query.SetSessionIds([]string{"from-go"})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		found, _, err := api.DescribeSessions(ctx).Body(*query).Execute()
 		if err != nil {
 			t.Fatal(err)

@@ -63,8 +63,8 @@ type Server struct {
 }
 
 const (
-	// startTime is more than ten times the duration of a start.
-	startTime = time.Minute
+	// startTime is more than a hundred times the duration of a start: some machines are busy.
+	startTime = 5 * time.Minute
 	// stopTime is how long Stop waits before it kills.
 	stopTime = 5 * time.Second
 )

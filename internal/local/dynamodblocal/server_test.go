@@ -76,7 +76,7 @@ func up(endpoint string) bool {
 
 func wantDown(t *testing.T, endpoint string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); up(endpoint); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); up(endpoint); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is still up", endpoint)
 		}

@@ -71,7 +71,7 @@ func TestPutSessionIsListedAsByAnInventory(t *testing.T) {
 		c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/"+id, "")
 	}
 	c.want(http.StatusNoContent, http.MethodPost, "/local/cleanup/inventory", "")
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for len(c.listed()) < len(want) && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -238,7 +238,7 @@ func TestNoticesAreWhatUsersWereShown(t *testing.T) {
 	}
 	until := func(what string, there func([]fleet.Notice) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); !there(notices()); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); !there(notices()); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) { // reached only if something is broken
 				t.Fatal(what, notices())
 			}

@@ -44,7 +44,7 @@ func toldSteps(t *testing.T) (c *controlled, told func() []string) {
 
 func wantTold(t *testing.T, told func() []string, want ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		got := told()
 		missing := slices.DeleteFunc(slices.Clone(want), func(w string) bool {
 			return slices.ContainsFunc(got, func(g string) bool { return strings.Contains(g, w) })
@@ -106,7 +106,7 @@ func TestStepsSayWhoActs(t *testing.T) {
 		defer c.system.writers.mu.Unlock()
 		return len(c.system.writers.writes)
 	}
-	for deadline := time.Now().Add(time.Minute); kept() > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); kept() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("writes of %d sessions are still kept", kept())
 		}
