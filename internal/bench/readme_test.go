@@ -38,3 +38,24 @@ func TestReadmeHasTheCost(t *testing.T) {
 		t.Errorf("README.md does not say: %s", told)
 	}
 }
+
+// The table of large fleets has what a stack costs.
+func TestFiguresHaveTheCostOfFleets(t *testing.T) {
+	figures, err := os.ReadFile("FIGURES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) \| [\d, ]+ \| [\d,]+ \| .* \| ([\d.]+) \|$`).FindAllStringSubmatch(string(figures), -1)
+	if len(rows) < 4 {
+		t.Errorf("only %d rows", len(rows))
+	}
+	for _, row := range rows {
+		hosts, err := strconv.Atoi(strings.ReplaceAll(row[1], ",", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, cost := stackCost(deployed(t, "", ""), hosts); row[2] != fmt.Sprintf("%.2f", cost) {
+			t.Errorf("FIGURES.md says $%s for %d hosts, not $%.2f", row[2], hosts, cost)
+		}
+	}
+}

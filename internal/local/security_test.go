@@ -85,29 +85,42 @@ func elements(t *testing.T, file, name string) int {
 	return count
 }
 
-// The tests, stories and faults that SECURITY.md names exist.
-func TestSecurityPageNamesWhatThereIs(t *testing.T) {
+// The tests that documents name exist, and so do the stories and faults that SECURITY.md
+// names.
+func TestDocumentsNameWhatThereIs(t *testing.T) {
 	security := read(t, securityPage)
 	var tests strings.Builder
+	documents := map[string]string{
+		securityPage:                    security,
+		"../../.github/CONTRIBUTING.md": read(t, "../../.github/CONTRIBUTING.md"),
+		"../../README.md":               read(t, "../../README.md"),
+	}
 	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, "_test.go") {
+		switch {
+		case err != nil:
+		case strings.HasSuffix(path, "_test.go"):
 			tests.WriteString(read(t, path))
+		case strings.HasSuffix(path, ".md"):
+			documents[path] = read(t, path)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	anyTest := regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w+)\b`)
+	for path, text := range documents {
+		for _, name := range anyTest.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(") {
+				t.Errorf("%s names %s, which is not there", path, name[1])
+			}
+		}
+	}
 	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(security, -1)
 	stories := regexp.MustCompile("`(\\w+\\.txtar)`").FindAllStringSubmatch(security, -1)
 	faults := regexp.MustCompile(`\*(host [a-z]+)\*`).FindAllStringSubmatch(security, -1)
 	if len(named) < 30 || len(stories) < 5 || len(faults) != 2 {
 		t.Errorf("it names %d tests, %d stories and %d faults: this does not read it rightly", len(named), len(stories), len(faults))
-	}
-	for _, name := range named {
-		if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(t *testing.T)") {
-			t.Errorf("there is no %s", name[1])
-		}
 	}
 	for _, name := range stories {
 		if _, err := os.Stat("system/testdata/" + name[1]); err != nil {
