@@ -126,7 +126,7 @@ ci: ## Run every check, leaving nothing out; installs what is missing (Debian pa
 	@.ci/tools/fetch debian
 	@$(MAKE) --no-print-directory -j2 tools
 	@CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath' SEEDS=$(or $(SEEDS),20000) .ci/checks fmt lint prose shellcheck \
-	  -- test-all -- sam-build sam-invoke operation stack-test clients schemathesis page readme bench-quick -- nice sim fuzz validate service-models
+	  -- test-all -- sam-build sam-invoke operation stack-test clients schemathesis page readme bench-quick -- nice validate service-models sim fuzz
 
 fmt: ## Check that the Go code is formatted
 	@unformatted=$$(gofmt -l functions internal .ci) && \
