@@ -73,7 +73,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 	if !named {
 		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
 		if len(found) > 1 && !yes {
-			if err := p.confirm(fmt.Sprintf("Cancel these %d deletions?", len(found))); err != nil {
+			if err := p.confirm(ctx, fmt.Sprintf("Cancel these %d deletions?", len(found))); err != nil {
 				return err
 			}
 		}
@@ -90,14 +90,14 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 			fmt.Fprintln(p.out, table.Plain(o.SessionID), o.State)
 		case o.Unknown:
 			unknown++
-			fmt.Fprintf(p.err, "%s: unanswered: %s\n", table.Plain(o.SessionID), table.Plain(o.Reason))
+			p.note("%s: unanswered: %s", o.SessionID, o.Reason)
 		default:
 			failed++
-			fmt.Fprintf(p.err, "%s: %s\n", table.Plain(o.SessionID), strings.TrimSuffix(table.Plain(o.Reason), "."))
+			p.note("%s: %s", o.SessionID, strings.TrimSuffix(o.Reason, "."))
 		}
 	}
 	if unsent := len(entries) - len(outcomes); unsent > 0 && len(outcomes) > 0 {
-		fmt.Fprintf(p.err, "%d cancels were not requested\n", unsent)
+		p.note("%d cancels were not requested", unsent)
 	}
 	switch {
 	case err != nil:

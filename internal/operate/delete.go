@@ -137,7 +137,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	}
 	sessions.Table(hit, false, p.now()).Print(p.err, p.errWidth)
 	if len(hit) > 1 && !r.yes {
-		if err := p.confirm(fmt.Sprintf("Delete these %d sessions?", len(hit))); err != nil {
+		if err := p.confirm(ctx, fmt.Sprintf("Delete these %d sessions?", len(hit))); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func (p *program) dryRun(ctx context.Context, d *deletion.Deleter, r deletion.Re
 		t.Rows = append(t.Rows, []string{s.ID, s.Owner, s.HostID(), string(s.State), strconv.FormatInt(s.NumOfConnections, 10), would})
 	}
 	t.Print(p.out, p.width)
-	fmt.Fprintf(p.err, "dry run: nothing was changed; %d of %d would be deleted\n", len(outcomes)-failed, len(outcomes))
+	p.note("dry run: nothing was changed; %d of %d would be deleted", len(outcomes)-failed, len(outcomes))
 	if failed > 0 {
 		return errUnsuccessful
 	}
@@ -199,7 +199,7 @@ func (p *program) accepted(items []*deletion.Item, progress *deletion.Progress, 
 		}
 	}
 	if unsent := deletion.Count(items, deletion.NotSent); unsent > 0 && unsent < len(items) {
-		fmt.Fprintf(p.err, "%d sessions were not requested\n", unsent)
+		p.note("%d sessions were not requested", unsent)
 	}
 	if err != nil {
 		return err
@@ -224,31 +224,34 @@ func (p *program) waited(items []*deletion.Item, progress *deletion.Progress, ti
 		return result(items)
 	}
 	progress.StillOpen(items)
-	fmt.Fprintln(p.err, "timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")
+	p.note("timed out, and the deletions go on: dcvbroker explain SESSION tells what one waits for")
 	return errTimedOut
 }
 
 // missing names the IDs that no session has.
 func (p *program) missing(ids []string) {
 	for _, id := range ids {
-		fmt.Fprintf(p.err, "%s: %s\n", table.Plain(id), session.NotFound)
+		p.note("%s: %s", id, session.NotFound)
 	}
 	if len(ids) > 0 {
 		fmt.Fprintln(p.err, "dcvbroker get lists all sessions")
 	}
 }
 
+// errNotConfirmed is returned if the answer is not yes, or the question is interrupted.
+var errNotConfirmed = errors.New("not confirmed: nothing was changed")
+
 // confirm asks a question and returns an error unless the answer is yes.
-func (p *program) confirm(question string) error {
+func (p *program) confirm(ctx context.Context, question string) error {
 	if !p.interactive {
 		return errors.New("this must be confirmed, and there is no terminal to ask on: give --yes")
 	}
-	answer, err := p.ask(question + " [y/N] ")
+	answer, err := p.ask(ctx, question+" [y/N] ")
 	if err != nil {
 		return err
 	}
 	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return errors.New("not confirmed: nothing was changed")
+		return errNotConfirmed
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,38 @@ func (a *answerer) Read(into []byte) (int, error) {
 		a.before = nil
 	}
 	return copy(into, "y\n"), nil
+}
+
+// A question ends when it is interrupted, and nothing is deleted.
+func TestInterruptedQuestion(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/a", `{"Owner": "user1"}`)
+	in, typing := io.Pipe() // nothing is typed
+	defer typing.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out := &waitingWriter{question: "[y/N]", then: interrupt}
+	p := program{in: in, out: out, err: out, interactive: true, now: time.Now, pause: 20 * time.Millisecond, errWidth: 80, getenv: func(string) string { return "" }}
+	if status := p.run(ctx, []string{"drain", demoHost, "--url", url}); status != exitNotRun || !strings.HasSuffix(out.String(), "\ndcvbroker: not confirmed: nothing was changed\n") {
+		t.Errorf("%d\n%s", status, out)
+	}
+	if record := get(t, url+"/local/sessions/a"); !strings.Contains(record, `"READY"`) {
+		t.Error(record)
+	}
+}
+
+// A waitingWriter calls then when a text is written.
+type waitingWriter struct {
+	strings.Builder
+	question string
+	then     func()
+}
+
+func (w *waitingWriter) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), w.question) {
+		w.then()
+	}
+	return w.Builder.Write(text)
 }
 
 func TestSessionThatTookTheIDMeanwhileIsNotDeleted(t *testing.T) {

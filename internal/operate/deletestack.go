@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func (p *program) deleteStackCommand() *cobra.Command {
 					if confirm != "" {
 						return confirm, nil
 					}
-					named, err := p.ask(question)
+					named, err := p.ask(cmd.Context(), question)
 					if err == nil && named == "" {
 						err = fmt.Errorf("nothing was deleted: type the stack's name, or give --confirm %s (make: CONFIRM=%[1]s)", p.stack)
 					}
@@ -57,12 +58,26 @@ func (p *program) deleteStackCommand() *cobra.Command {
 	return cmd
 }
 
-// ask prints a question and reads a line.
-func (p *program) ask(question string) (string, error) {
+// ask prints a question and reads a line. It does not wait for the line if it is interrupted.
+func (p *program) ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(p.err, question)
-	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
+	type answer struct {
+		line string
+		err  error
 	}
-	return strings.TrimSpace(line), nil
+	read := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(p.in).ReadString('\n')
+		read <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.err)
+		return "", errNotConfirmed
+	case a := <-read:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return "", a.err
+		}
+		return strings.TrimSpace(a.line), nil
+	}
 }

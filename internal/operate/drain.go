@@ -71,10 +71,10 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	if len(found) > 0 {
 		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
 	} else {
-		fmt.Fprintf(p.err, "nothing lives on %s\n", host)
+		p.note("nothing lives on %s", host)
 	}
 	if !yes {
-		if err := p.confirm(fmt.Sprintf("Delete all sessions on %s, and those that start there meanwhile?", host)); err != nil {
+		if err := p.confirm(ctx, fmt.Sprintf("Delete all sessions on %s, and those that start there meanwhile?", host)); err != nil {
 			return err
 		}
 	}
@@ -91,13 +91,13 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 		return err
 	case timedOut:
 		if d.Listed() {
-			fmt.Fprintf(p.err, "timed out, and the deletions go on: dcvbroker get --host %s shows the sessions that are left, dcvbroker doctor %[1]s what is wrong with the host\n", host)
+			p.note("timed out, and the deletions go on: dcvbroker get --host %s shows the sessions that are left, dcvbroker doctor %[1]s what is wrong with the host", host)
 		} else {
-			fmt.Fprintf(p.err, "timed out before an inventory has confirmed that nothing runs there: repeat the command with a longer --timeout. dcvbroker doctor %s shows what is wrong with the host\n", host)
+			p.note("timed out before an inventory has confirmed that nothing runs there: repeat the command with a longer --timeout. dcvbroker doctor %s shows what is wrong with the host", host)
 		}
 		return errTimedOut
 	case failed > 0:
-		fmt.Fprintf(p.err, "%s is not drained, unsuccessful deletions: %d. Repeat the command when their cause is removed; dcvbroker doctor %[1]s shows what is wrong with the host\n", host, failed)
+		p.note("%s is not drained, unsuccessful deletions: %d. Repeat the command when their cause is removed; dcvbroker doctor %[1]s shows what is wrong with the host", host, failed)
 		return errUnsuccessful
 	}
 	fmt.Fprintf(p.out, "%s is drained: nothing runs there\n", host)

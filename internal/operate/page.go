@@ -66,7 +66,8 @@ func (p *program) page(ctx context.Context, port int, every time.Duration) error
 	served := page.New(options)
 	server := &http.Server{Handler: served.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	server.RegisterOnShutdown(served.Close)
-	fmt.Fprintf(p.err, "The page of %s, until you press Ctrl-C. Keep its address secret: whoever has it can delete sessions.\n", options.About.Broker)
+	p.note("The page of %s, until you press Ctrl-C.", options.About.Broker)
+	p.note("Keep its address secret: whoever has it can delete sessions.")
 	fmt.Fprintf(p.out, "http://%s/#%s\n", l.Addr(), served.Secret)
 	return serve(ctx, l, server)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"dcv-session-broker/internal/operate/doctor"
-	"dcv-session-broker/internal/operate/table"
+	"dcv-session-broker/internal/operate/screen"
 )
 
 // A program is one run of dcvbroker.
@@ -88,14 +88,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitUnsuccessful
 	case errors.Is(err, errTimedOut):
 		return exitTimedOut
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(err, errNotConfirmed):
 		fmt.Fprintln(p.err, "dcvbroker: interrupted. What was accepted goes on; dcvbroker get shows it")
 	default:
 		lines := strings.Split(err.Error(), "\n")
-		for i := range lines {
-			lines[i] = table.Plain(lines[i])
+		lines[0] = "dcvbroker: " + lines[0]
+		for _, line := range lines {
+			fmt.Fprintln(p.err, screen.Line(line, p.errWidth))
 		}
-		fmt.Fprintln(p.err, "dcvbroker:", strings.Join(lines, "\n"))
 	}
 	return exitNotRun
 }
@@ -256,6 +256,11 @@ func (p *program) versionCommand() *cobra.Command {
 		Use: "version", Short: "Says which version this is", Example: "  dcvbroker version", Args: noArgs,
 		Run: func(*cobra.Command, []string) { fmt.Fprintln(p.out, "dcvbroker", version) },
 	}
+}
+
+// note writes a message, in lines that fit the terminal.
+func (p *program) note(format string, args ...any) {
+	fmt.Fprintln(p.err, screen.Line(fmt.Sprintf(format, args...), p.errWidth))
 }
 
 // json writes the output of a verb for programs.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"dcv-session-broker/internal/operate/screen"
 	"dcv-session-broker/internal/operate/table"
 )
 
@@ -72,7 +73,7 @@ func (p *Progress) Line(line string) {
 // Say prints a line that stays.
 func (p *Progress) Say(line string) {
 	p.Finish()
-	fmt.Fprintln(p.Out, table.Plain(line))
+	fmt.Fprintln(p.Out, screen.Line(line, p.Width))
 	p.last = ""
 }
 

@@ -69,6 +69,14 @@ func Wrap(text string, width int) (lines []string) {
 	return lines
 }
 
+// Line wraps a text if the terminal has a width, and the text is longer. It removes the same characters as Wrap.
+func Line(text string, width int) string {
+	if text = table.Plain(text); width > 0 && utf8.RuneCountInString(text) > width {
+		text = strings.Join(Wrap(text, width), "\n")
+	}
+	return text
+}
+
 // Indent wraps a text and indents each line except the first.
 func Indent(text string, indentation int) string {
 	return strings.Join(Wrap(text, Width-indentation), "\n"+strings.Repeat(" ", indentation))

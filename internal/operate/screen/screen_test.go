@@ -35,6 +35,14 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	for width, want := range map[int]string{0: "one  two three", 14: "one  two three", 13: "one two three", 8: "one two\nthree"} {
+		if got := Line("one  two three", width); got != want {
+			t.Errorf("%d: %q, not %q", width, got, want)
+		}
+	}
+}
+
 func TestArgument(t *testing.T) {
 	for id, want := range map[string]string{
 		"s-1": "s-1", "console-i-0a1b": "console-i-0a1b", "$(reboot)": "'$(reboot)'", "a'b": `'a'\''b'`, "-x": "-- -x", "-$x": "-- '-$x'", "=ls": "'=ls'", "": "''",
