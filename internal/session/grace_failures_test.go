@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"dcv-session-broker/internal/session"
 )
 
@@ -115,5 +117,27 @@ func TestCancelWhoseNoticeIsNotTaken(t *testing.T) {
 		if log := w.log.String(); !strings.Contains(log, "user may still see that the session will be closed") || !strings.Contains(log, unreachable) {
 			t.Errorf("%s: log %s", name, log)
 		}
+	}
+}
+
+// A host refuses the notice of a mark, and before the mark is put back another request
+// asks for an earlier close time. The deletion continues, and both callers are told so.
+func TestRefusedMarkThatAnotherRequestTakesOverContinues(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"earlier": time.Minute, "now": 0} {
+		w := newWorld(t, ready("s1", alice, hostA))
+		w.hosts.refuses[hostA] = offline
+		w.table.before = func(n int, _ session.Write) {
+			if n == 2 { // the put-back
+				other := newWorld(t)
+				other.table.Table = w.table.Table
+				other.hosts.refuses[hostA] = offline
+				other.expect(request("r2", at(1), session.Entry{SessionID: "s1", Owner: alice, GracePeriod: grace}), "")
+			}
+		}
+		answers := w.delete(request("r1", t0, withGrace("s1", 10*time.Minute)))
+		if diff := cmp.Diff([]session.Answer{{SessionID: "s1", CloseAt: at(1).Add(grace)}}, answers); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		w.has("s1", "State", "DELETING", "DeletionRequestId", "r2", "StateBefore", "READY")
 	}
 }

@@ -82,6 +82,8 @@ func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*de
 			case res.Err == nil, errors.Is(res.Err, ErrCondition) && alreadyPutBack(res.Old, req):
 				del.fail(refusalReason(del.cause), del.cause)
 			case errors.Is(res.Err, ErrCondition):
+				now := res.Old.Session() // another request may have changed the close time
+				del.is.CloseAt, del.is.Confirmation = now.CloseAt, now.Confirmation
 				goOn = append(goOn, del)
 			default:
 				if errors.Is(res.Err, ErrUnclear) {
@@ -106,11 +108,13 @@ func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*de
 // shows that the put-back was done already, and only its answer lost: nothing of the
 // request is left in it. The record may have another request's mark instead. This
 // request must not answer for that one, which may be put back, too, unless it is
-// ending.
+// ending. A request for an earlier close time has its ID in the record, but continues
+// the deletion that this request began, and nobody puts it back.
 func alreadyPutBack(now Record, req Request) bool {
 	s := now.Session()
 	confirmed := !s.State.lives() && s.Confirmation != ""
-	return now != nil && s.DeletionRequestID != req.ID && !confirmed
+	takenOver := s.State == Deleting && s.DeletionRequestedAt.Equal(req.At) && !s.RepeatedAt.IsZero()
+	return now != nil && s.DeletionRequestID != req.ID && !confirmed && !takenOver
 }
 
 // recordRefusals records refusals as the reasons of deletions that go on.

@@ -210,6 +210,8 @@ func (w *world) answeredUnsuccessful(r *request, g group, reason string) {
 	}
 	if s := rec.Session(); s.DeletionRequestID == r.inv.id && s.Owner == g.owner && s.State != session.Deleted {
 		w.breaks(7, "%s answers that nothing was changed for %s, but it is %s", r.inv, id, s.State)
+	} else if d := w.model.deletions[id]; s.State == session.Deleting && s.Confirmation == "" && s.Owner == g.owner && d != nil && d.requests[r.inv.id] {
+		w.breaks(7, "%s answers that nothing was changed for %s, but the deletion that it began continues", r.inv, id)
 	}
 	switch {
 	case reason == notFound:
