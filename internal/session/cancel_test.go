@@ -302,3 +302,19 @@ func TestCancelAnswersEachEntryOnce(t *testing.T) {
 		t.Errorf("%d writes, told %v", len(w.table.written), w.hosts.told)
 	}
 }
+
+// Between a cancel's read and its write the session's host is silent, or answers again: the
+// session has the state of then.
+func TestCancelGivesTheStateOfItsWriteBack(t *testing.T) {
+	for _, states := range [][2]string{{"READY", "UNKNOWN"}, {"UNKNOWN", "READY"}} {
+		w := newWorld(t, with(waitingRecord, "StateBefore", states[0]))
+		w.table.before = func(n int, _ session.Write) {
+			if n == 1 {
+				w.table.Put(with(waitingRecord, "StateBefore", states[1]))
+			}
+		}
+		w.cancel("c1", at(30), states[1])
+		w.has("s1", "State", states[1])
+		w.told("notice-r1 ")
+	}
+}

@@ -185,6 +185,9 @@ func (del *deletion) fail(reason string, cause error) {
 
 func (del *deletion) log(log *slog.Logger, requestedBy string) {
 	log = log.With("SessionId", del.SessionID, "HostId", del.seen.HostID, "Owner", del.Owner, "RequestedBy", requestedBy)
+	if del.Reason != "" {
+		log = log.With("DeletionReason", del.Reason)
+	}
 	accepted, forced := Count(DeletionsAccepted, 1), 0
 	if del.Force {
 		forced = 1
@@ -196,8 +199,7 @@ func (del *deletion) log(log *slog.Logger, requestedBy string) {
 		log.Warn("deletion accepted, but its command was not accepted: cleanup sends it again when the lease ends", "Cause", del.cause,
 			"Metric", accepted, "Metric", Count(DeletionsForced, forced), "Metric", Count(AttemptsFailed, 1))
 	case del.reason == "" && del.ordered && del.is.Waits():
-		log.Info("deletion accepted: it waits for its close time", "CloseAt", del.is.CloseAt, "Reason", del.is.DeletionReason, "CommandId", del.commandID,
-			"Metric", accepted)
+		log.Info("deletion accepted: it waits for its close time", "CloseAt", del.is.CloseAt, "CommandId", del.commandID, "Metric", accepted)
 	case del.reason == "" && !del.ordered:
 		log.Info("deletion was accepted before: it continues", "Metric", accepted)
 	case del.reason == "":

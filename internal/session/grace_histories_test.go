@@ -96,6 +96,17 @@ func TestCancelByAClockThatIsBehind(t *testing.T) {
 	late = session.MarkForced(forced("s1", alice), request("r0", at(0)))
 	w.table.Table.Write(t.Context(), []session.Write{late})
 	w.has("s1", "State", "READY")
+
+	// A copy of another request's repeat lands after the cancel, as a mark.
+	w = newWorld(t, waitingRecord)
+	w.delete(request("r2", at(60), withGrace("s1", time.Minute)))
+	w.cancel("c1", at(59.9), "READY")
+	w.table.Table.Write(t.Context(), []session.Write{session.Mark(entry("s1", alice), request("r2", at(60)))})
+	w.has("s1", "State", "READY")
+
+	// A cancel by a clock that is further behind does not make earlier requests valid again.
+	w.cancel("c2", at(30), "READY")
+	w.has("s1", "CancelledAt", session.FormatTime(at(60)))
 }
 
 // The host's clock is ahead by ten minutes: the cancel is of this incarnation all the same.
@@ -172,4 +183,23 @@ func (g getterThen) Get(ctx context.Context, ids []string) ([]session.Record, er
 		g.then()
 	}
 	return g.Getter.Get(ctx, ids)
+}
+
+// The log has the reason of each deletion that has one, whichever way it goes.
+func TestLogHasTheReason(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"waits": time.Minute, "now": 0} {
+		w := newWorld(t, ready("s1", alice, hostA))
+		e := entry("s1", alice)
+		e.GracePeriod, e.Reason = grace, "maintenance"
+		w.delete(request("r1", t0, e))
+		w.delete(request("r2", at(1), e)) // a repeat
+		if n := strings.Count(w.log.String(), "DeletionReason=maintenance"); n != 2 {
+			t.Errorf("%s: %d lines have the reason:\n%s", name, n, w.log.String())
+		}
+		w = newWorld(t, ready("s1", alice, hostA))
+		w.run(t0, func(r *session.Rule) { r.Reason, r.GracePeriod = "maintenance", grace })
+		if n := strings.Count(w.log.String(), "DeletionReason=maintenance"); n != 2 {
+			t.Errorf("%s: %d lines of a rule have the reason:\n%s", name, n, w.log.String())
+		}
+	}
 }

@@ -165,6 +165,26 @@ func TestForceEndsADeletionThatWaits(t *testing.T) {
 	if at := w.hosts.told[0].At; !at.After(t0) {
 		t.Errorf("ordered by %v", at)
 	}
+
+	// The clock of the function that wrote the last notice is ahead.
+	w = newWorld(t, with(waitingRecord, "NoticeAt", session.FormatTime(at(60.5))))
+	w.expect(request("r2", at(60), forced("s1", alice)), "")
+	if told := w.hosts.told[0].At; !told.Equal(at(60.501)) {
+		t.Errorf("ordered by %v", told)
+	}
+}
+
+// Cleanup notifies users between the read and the write of a request for an earlier close
+// time: the notice of that request is the newer one.
+func TestEarlierTimeIsToldAfterANoticeOfCleanup(t *testing.T) {
+	w := newWorld(t, waitingRecord)
+	w.table.before = func(n int, _ session.Write) {
+		if n == 2 { // the first try was a mark
+			w.table.Put(with(w.table.Get("s1"), "AttemptId", "notice-a1", "NoticeId", "notice-a1", "NoticeAt", session.FormatTime(at(151))))
+		}
+	}
+	w.delete(request("r2", at(150), withGrace("s1", time.Minute)))
+	w.has("s1", "NoticeId", "notice-r2", "NoticeAt", session.FormatTime(at(151.001)))
 }
 
 func TestPreconditions(t *testing.T) {
@@ -323,6 +343,9 @@ func TestInventoriesUpdateWhatWaits(t *testing.T) {
 	f.NumOfConnections = 2
 	u.take(inventory(hostA, at(20), f))
 	u.has("s1", "State", "DELETING", "StateBefore", "READY", "NumOfConnections", int64(2), "AttemptId", "notice-r1", "CloseAt", session.FormatTime(at(600)))
+	f.NumOfConnections = 3
+	u.take(inventory(hostA, at(30), f))
+	u.has("s1", "State", "DELETING", "StateBefore", "READY", "NumOfConnections", int64(3))
 	u.take(inventory(hostA, at(40))) // without it: it has ended by itself
 	u.has("s1", "State", "DELETING", "Confirmation", "vanished", "DueLane", "1")
 	u.finish(at(300), u.table.Get("s1"))

@@ -85,6 +85,9 @@ func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
 	run := &RuleRun{RequestID: rr.NewID()}
 	req := Request{ID: run.RequestID, By: requestedByRule + rule.Name, At: rr.Now()}
 	log := rr.Log.With("RequestId", req.ID, "RequestedBy", req.By)
+	if rule.Reason != "" {
+		log = log.With("DeletionReason", rule.Reason)
+	}
 	found, err := rr.find(ctx, rule, req.At, run)
 	if err != nil {
 		return run, fmt.Errorf("find the sessions of rule %q: %w", rule.Name, err)

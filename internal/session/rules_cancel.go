@@ -15,7 +15,7 @@ func cancelAsRead(seen Record, by string, now time.Time) Write {
 
 // cancel cancels a deletion that waits for its close time: the session has its earlier
 // state, without attributes of the deletion. The condition is that the deletion, its
-// close time and its attempt are as they were read.
+// close time, its attempt and that state are as they were read.
 func cancel(waiting Record, by string, now time.Time) Write {
 	s := waiting.Session()
 	w := Write{
@@ -28,6 +28,7 @@ func cancel(waiting Record, by string, now time.Time) Write {
 			same(waiting, AttrDeletionRequestID),
 			same(waiting, AttrAttemptID),
 			same(waiting, AttrCloseAt),
+			same(waiting, AttrStateBefore),
 		},
 		Set: Record{},
 	}

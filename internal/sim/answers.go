@@ -264,14 +264,17 @@ func (w *world) badBesideGood(r *request) {
 // field is told the current one, and no other caller is.
 func (w *world) toldCloseTime(r *request, e entry, told *time.Time) {
 	g := group{e.SessionID, e.Owner}
-	s := w.table.Get(e.SessionID).Session()
+	s, d := w.table.Get(e.SessionID).Session(), w.model.deletions[e.SessionID]
+	open := d != nil && s.State == session.Deleting && s.Confirmation == ""
 	switch grace := r.grace[g]; {
 	case told == nil:
-		if d := w.model.deletions[e.SessionID]; e.isNew() && !r.inv.older && d != nil && waits(s) && d.requests[r.inv.id] {
+		if e.isNew() && !r.inv.older && d != nil && waits(s) && (d.requests[r.inv.id] || d.since.Before(r.at)) {
 			w.breaks(12, "%s does not say when %s is closed", r.inv, e.SessionID)
 		}
 	case !e.isNew():
 		w.breaks(7, "%s answers the close time of %s, which nobody asked for", r.inv, e.SessionID)
+	case open && (d.since.Before(r.at) || s.DeletionRequestID == r.inv.id) && !told.Equal(s.CloseAt):
+		w.breaks(12, "%s says that %s is closed at %s, and that is %s", r.inv, e.SessionID, told, s.CloseAt)
 	case told.After(r.at.Add(grace).Add(time.Second)) && grace > 0:
 		w.breaks(12, "%s says that %s is closed at %s, and was asked for %s from %s on", r.inv, e.SessionID, told, grace, r.at)
 	}

@@ -12,6 +12,7 @@ import (
 type deletion struct {
 	requests  map[string]bool // that have begun it, or moved its close time
 	closeAt   time.Time       // the earliest that was asked for; zero: without a grace period
+	since     time.Time       // when closeAt was written
 	firstAt   time.Time       // of its first close attempt; zero: none yet
 	giveUp    time.Duration   // as it was set then
 	cancelled bool
@@ -49,7 +50,7 @@ func (w *world) noteDeletion(c change) {
 	w.noteNotice(c)
 	switch {
 	case c.begins:
-		began := &deletion{requests: map[string]bool{is.DeletionRequestID: true}, closeAt: is.CloseAt}
+		began := &deletion{requests: map[string]bool{is.DeletionRequestID: true}, closeAt: is.CloseAt, since: w.now()}
 		if !waits(is) {
 			began.closeAt, began.firstAt, began.giveUp = time.Time{}, w.now(), c.by.setup.giveUp
 		}
@@ -60,7 +61,7 @@ func (w *world) noteDeletion(c change) {
 		delete(w.model.deletions, is.ID)
 	case c.moves:
 		d.requests[is.DeletionRequestID] = true
-		d.closeAt = is.CloseAt
+		d.closeAt, d.since = is.CloseAt, w.now()
 	}
 	if d != nil && waits(was) && is.State == session.Deleting && is.Attempts > 0 && !c.begins {
 		d.firstAt, d.giveUp = w.now(), c.by.setup.giveUp

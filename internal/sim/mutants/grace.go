@@ -313,4 +313,58 @@ var graceBugs = []mutant{
 		old: "left > lastNotice && last.Before(next) {",
 		new: "left > lastNotice && last.Before(now) {",
 	},
+	{
+		name: "a mark that another request took over is answered as refused", promise: 7, file: refusals,
+		why: "its caller is told that nothing was changed, and the deletion that it began continues",
+		old: "takenOver := s.State == Deleting &&",
+		new: "takenOver := s.State == Deleted &&",
+	},
+	{
+		name: "a session without users is closed before its close time", promise: 12, file: graceRules,
+		why: "work goes on unattended, or its user comes back",
+		old: "case !now.Before(s.CloseAt):\n\t\tbeginClosing(",
+		new: "case !now.Before(s.CloseAt), s.Warning == nobodyConnected:\n\t\tbeginClosing(",
+	},
+	{
+		name: "a cancel restores the state that it has read", promise: 2, file: cancelRules, tests: "internal/session",
+		why: "a session whose host became silent meanwhile is shown as READY",
+		old: "same(waiting, AttrStateBefore),\n",
+		new: "",
+	},
+	{
+		name: "CancelledAt is from before the request for an earlier close time", promise: 2, file: cancelRules, tests: "internal/session",
+		why: "a write of that request lands after the cancel, whose clock is behind",
+		old: "later(s.DeletionRequestedAt, s.RepeatedAt)",
+		new: "s.DeletionRequestedAt",
+	},
+	{
+		name: "every caller is told the close time", promise: 7, file: deleterSend,
+		why: "a strict client of Session Manager refuses the answer",
+		old: "if del.reason == \"\" && e.AsksCloseAt && del.is.Confirmation",
+		new: "if del.reason == \"\" && del.is.Confirmation",
+	},
+	{
+		name: "a caller is told the close time that it has asked for", promise: 12, file: deleterSend,
+		why: "an earlier one holds",
+		old: "a.CloseAt = del.is.CloseAt",
+		new: "if a.CloseAt = del.is.CloseAt; e.GracePeriod > 0 {\n\t\t\ta.CloseAt = later(a.CloseAt, del.is.RepeatedAt.Add(e.GracePeriod))\n\t\t}",
+	},
+	{
+		name: "a list by owner shows what waits as the index does", promise: 12, file: "internal/session/describer.go", tests: "internal/session",
+		why: "Access Console lets nobody connect to it",
+		old: "if all || seen[i].State == Deleting {",
+		new: "if all {",
+	},
+	{
+		name: "inventories do not update what waits", promise: 12, file: inventoryRules, tests: "internal/session",
+		why: "for a day a session seems to be without connections, and it is in use",
+		old: "if s.Waits() && sameIncarnation {\n\t\t\treturn update(r, f, inv)",
+		new: "if s.Waits() && sameIncarnation && s.StateBefore == Unknown {\n\t\t\treturn update(r, f, inv)",
+	},
+	{
+		name: "an earlier close time is written over a newer notice", promise: 12, file: graceRules, tests: "internal/session",
+		why: "its host takes the notice for an old one and shows it to nobody",
+		old: "is(AttrAttemptID, open.AttemptID), is(AttrAttempts, 0), is(AttrCloseAt, open.CloseAt)",
+		new: "is(AttrAttempts, 0), is(AttrCloseAt, open.CloseAt)",
+	},
 }
