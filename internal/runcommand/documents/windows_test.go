@@ -140,9 +140,12 @@ func (h *host) runWindows(text string, env []string) string {
 			call = `LC_ALL=C.UTF-8 dcv "$@"; r=$?; date >/dev/null; exit $r`
 		}
 	}
+	// A call has minutes, since this machine may be busy; or until it hangs: shortTimeout.
 	if h.quickTimeout {
-		text = strings.ReplaceAll(text, `WaitForExit(7000)`, `WaitForExit(1000)`)
+		variables["TEST_HANGS"] = filepath.Join(h.bin, "hangs")
+		text = strings.ReplaceAll(text, `$process.WaitForExit(7000)`, `(Ended $process)`)
 	}
+	text = strings.ReplaceAll(strings.ReplaceAll(text, `WaitForExit(7000)`, `WaitForExit(300000)`), `.Wait(500)`, `.Wait(60000)`)
 	if exists(h.t, filepath.Join(h.bin, "dcv")) {
 		h.shim("dcv.exe", call)
 	} else if err := os.RemoveAll(filepath.Join(h.bin, "dcv.exe")); err != nil {

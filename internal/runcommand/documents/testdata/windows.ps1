@@ -16,6 +16,14 @@ function Watch {
   $watch
 }
 
+# What a script calls in place of WaitForExit where a call of dcv may hang: a file says that it does.
+function Ended($process) {
+  while (-not $process.WaitForExit(50)) {
+    if (Test-Path -LiteralPath $env:TEST_HANGS) { Remove-Item -LiteralPath $env:TEST_HANGS; return $false }
+  }
+  $true
+}
+
 # A scope of its own for each script, and none of the driver's variables in it but these.
 function Invoke-Case($driverCase) {
   Set-Location -LiteralPath $driverCase.dir
