@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,25 @@ func (w *fleetWorld) schedule(ctx context.Context) (wait func()) {
 	return running.Wait
 }
 
-// An inventoryFigure is what the second inventory of a fleet took.
+// inFleet measures a fleet from that time of its schedules on. measure returns what waits for
+// what it has begun, once ctx has ended.
+func inFleet(t *testing.T, hosts, sessions int, rate float64, from time.Duration, measure func(ctx context.Context, w *fleetWorld) (wait func())) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleetWorld(t, hosts, sessions, rate)
+		defer w.stop()
+		w.begin()
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := w.schedule(ctx)
+		time.Sleep(from)
+		w.ssm.forget()
+		waitForMeasured := measure(ctx, w)
+		cancel()
+		waitForMeasured()
+		wait()
+	})
+}
+
+// An inventoryFigure is what one inventory of a fleet took.
 type inventoryFigure struct {
 	hosts       int
 	rate        float64
@@ -77,25 +96,19 @@ type inventoryFigure struct {
 	table       map[string]int
 	waits       []time.Duration
 	asked       int // confirmations that were to come
-	deadLetters int
+	deadLetters int // since the first inventory
+	unknown     int // sessions that are UNKNOWN, though all hosts answer
 	peak        int
 	batches     int
 }
 
 const inventoryPeriod = 5 * time.Minute
 
-// measureInventory has a fleet answer two inventories, and measures the second, while a
-// session is deleted every five seconds.
-func measureInventory(t *testing.T, hosts, sessions int, rate float64) (f inventoryFigure) {
+// measureInventory measures the inventory that is sent then, while a session is deleted every
+// five seconds.
+func measureInventory(t *testing.T, hosts, sessions int, rate float64, from time.Duration) (f inventoryFigure) {
 	f.hosts, f.rate = hosts, rate
-	synctest.Test(t, func(t *testing.T) {
-		w := newFleetWorld(t, hosts, sessions, rate)
-		defer w.stop()
-		w.begin()
-		ctx, cancel := context.WithCancel(t.Context())
-		wait := w.schedule(ctx)
-		time.Sleep(inventoryPeriod - time.Second)
-		w.ssm.forget()
+	inFleet(t, hosts, sessions, rate, from-time.Second, func(ctx context.Context, w *fleetWorld) func() {
 		w.mu.Lock()
 		clear(w.calls)
 		w.mu.Unlock()
@@ -127,14 +140,19 @@ func measureInventory(t *testing.T, hosts, sessions int, rate float64) (f invent
 				f.allAfter = time.Since(began)
 			}
 		}
-		cancel()
-		requests.Wait()
 		f.calls, f.deadLetters = w.ssm.total(), w.deadLetters()
+		for _, r := range w.table.All() {
+			if r.Session().State == session.Unknown {
+				f.unknown++
+			}
+		}
 		w.mu.Lock()
-		f.table, f.waits = w.calls, slices.Sorted(slices.Values(w.waits))
+		f.table, f.waits = maps.Clone(w.calls), slices.Sorted(slices.Values(w.waits))
 		w.mu.Unlock()
+		host.mu.Lock()
 		f.peak, f.batches = host.peak, host.invocations
-		wait()
+		host.mu.Unlock()
+		return requests.Wait
 	})
 	return f
 }
@@ -150,18 +168,11 @@ type deletionFigure struct {
 	longest      time.Duration
 }
 
-// measureDeletion has all sessions of a fleet deleted.
+// measureDeletion has all sessions of a fleet deleted, from between two inventories on.
 func measureDeletion(t *testing.T, hosts, sessions int, rate float64, begin func(ctx context.Context, w *fleetWorld, f *deletionFigure) (wait func())) (f deletionFigure) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFleetWorld(t, hosts, sessions, rate)
-		defer w.stop()
-		w.begin()
-		ctx, cancel := context.WithCancel(t.Context())
-		wait := w.schedule(ctx)
-		time.Sleep(inventoryPeriod + 150*time.Second) // between two inventories
-		w.ssm.forget()
+	inFleet(t, hosts, sessions, rate, inventoryPeriod+150*time.Second, func(ctx context.Context, w *fleetWorld) func() {
 		began := time.Now()
-		waitForDeletion := begin(ctx, w, &f)
+		wait := begin(ctx, w, &f)
 		for time.Since(began) < 12*time.Hour {
 			time.Sleep(time.Second)
 			w.mu.Lock()
@@ -173,9 +184,7 @@ func measureDeletion(t *testing.T, hosts, sessions int, rate float64, begin func
 		}
 		f.sends, f.reads = w.ssm.total("SendCommand"), w.ssm.total("ListCommandInvocations", "GetCommandInvocation")
 		f.deadLetters = w.deadLetters()
-		cancel()
-		waitForDeletion()
-		wait()
+		return wait
 	})
 	return f
 }
@@ -237,14 +246,8 @@ func retries(c fleetCalls) string {
 	return fmt.Sprintf("%.2f", float64(c.tries-c.calls)/float64(c.calls))
 }
 
-// TestFleetFigures prints the tables of make bench-fleet. Without its flag, it tries the smallest fleet.
+// TestFleetFigures prints the tables of make bench-fleet. Without its flag it prints nothing.
 func TestFleetFigures(t *testing.T) {
-	if *fleetFigures == "" {
-		if f := measureInventory(t, 10, 5, 40); f.applied != 10 || f.deadLetters != 0 {
-			t.Errorf("%d of 10 answers applied, %d dead letters", f.applied, f.deadLetters)
-		}
-		return
-	}
 	if *fleetFigures == "memory" {
 		printFleetMemory(t)
 	}
@@ -253,7 +256,7 @@ func TestFleetFigures(t *testing.T) {
 		var rows [][]string
 		for _, rate := range numbers(*fleetRates) {
 			for _, hosts := range numbers(*fleetSizes) {
-				f := measureInventory(t, hosts, 5, float64(rate))
+				f := measureInventory(t, hosts, 5, float64(rate), inventoryPeriod)
 				all := "not all"
 				if f.allAfter > 0 {
 					all = fmt.Sprintf("%.0f s", f.allAfter.Seconds())
@@ -316,7 +319,7 @@ func TestRuleEndsTheSessionsOfAFleet(t *testing.T) {
 // All hosts answer an inventory at the same time, and Systems Manager takes two calls of each
 // operation a second: with one queue for all, a confirmation waited for 36 s.
 func TestConfirmationsDoNotWaitBehindInventories(t *testing.T) {
-	f := measureInventory(t, 400, 5, 2)
+	f := measureInventory(t, 400, 5, 2, inventoryPeriod)
 	if f.applied != f.hosts || len(f.waits) != f.asked || f.deadLetters > 0 {
 		t.Errorf("%d of %d hosts' answers applied, %d of %d deletions confirmed, %d dead letters", f.applied, f.hosts, len(f.waits), f.asked, f.deadLetters)
 	}
@@ -325,5 +328,17 @@ func TestConfirmationsDoNotWaitBehindInventories(t *testing.T) {
 	}
 	if calls, most := f.calls.calls, 1.1*float64(f.hosts); float64(calls) > most || f.table["RecordAnswer"] != f.hosts {
 		t.Errorf("%d calls of Systems Manager and %d writes for the answers of %d hosts", calls, f.table["RecordAnswer"], f.hosts)
+	}
+}
+
+// Systems Manager takes fewer calls than a fleet's inventories need, for 25 minutes.
+func TestThrottledInventoriesAreNoDeadLetters(t *testing.T) {
+	f := measureInventory(t, 1000, 1, 0.5, 5*inventoryPeriod)
+	t.Logf("%d of %d applied, %d dead letters, %d UNKNOWN, confirmed %d of %d", f.applied, f.hosts, f.deadLetters, f.unknown, len(f.waits), f.asked)
+	if f.applied == f.hosts {
+		t.Error("nothing was throttled for long: all answers were applied")
+	}
+	if f.deadLetters > 0 {
+		t.Errorf("%d messages became dead letters", f.deadLetters)
 	}
 }

@@ -1,16 +1,20 @@
 package events_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/memtable"
+	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 )
 
@@ -311,6 +315,40 @@ func TestHostThatSaidNothingIsThere(t *testing.T) {
 		// It did not answer the inventory: later it counts as silent.
 		if fresh, _, err := f.hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: hostID(0), SentAt: t0.Add(-time.Hour)}); !fresh || err != nil {
 			t.Errorf("noted as an answer: %q, %v", output, err)
+		}
+	}
+}
+
+// An answer of the fleet that cannot be read because Systems Manager throttles is dropped after
+// its third delivery: the next one has the same. A confirmation is not, nor is another failure.
+func TestThrottledAnswersOfTheFleetAreDropped(t *testing.T) {
+	throttling := error(&smithy.GenericAPIError{Code: "ThrottlingException"})
+	for _, tc := range []struct {
+		document string
+		reading  error
+		received int
+		again    bool
+	}{
+		{"Inventory", throttling, 1, true}, {"Inventory", throttling, 2, true}, {"Inventory", throttling, 3, false}, {"Inventory", throttling, 4, false},
+		{"Idle", throttling, 3, false}, {"Close", throttling, 3, true}, {"Notify", throttling, 3, true}, {"", throttling, 3, true},
+		{"Inventory", errors.New("connection refused"), 3, true},
+	} {
+		f := newFleetWorld(t)
+		f.reading = tc.reading
+		h := f.hostEvents()
+		h.FleetDocuments = []string{"Inventory", "Idle"}
+		h.Reader = &runcommand.Reader{API: f}
+		body := strings.Replace(finished("c1", hostID(0)), `"instance-id"`, fmt.Sprintf(`"document-name":%q,"instance-id"`, tc.document), 1)
+		batch := batchOf(body)
+		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
+		ctx, stop := context.WithTimeout(t.Context(), 11*time.Second)
+		response, err := h.Handle(ctx, batch)
+		stop()
+		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
+			t.Errorf("%s, %v, received %d times: comes again %v, %v", tc.document, tc.reading, tc.received, again, err)
+		}
+		if dropped := strings.Contains(f.log.String(), "FleetAnswersDropped"); dropped == tc.again {
+			t.Errorf("%s, %v, received %d times: counted as dropped %v", tc.document, tc.reading, tc.received, dropped)
 		}
 	}
 }

@@ -34,6 +34,7 @@ type fleetWorld struct {
 	listing  error
 	answers  []types.CommandInvocation
 	reads    int
+	reading  error
 	hangs    bool // the indexes, and sending
 
 	ruleDefaults cleanup.RuleDefaults
@@ -96,7 +97,7 @@ func (f *fleetWorld) ListCommands(ctx context.Context, _ *ssm.ListCommandsInput,
 
 func (f *fleetWorld) ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
 	f.reads++
-	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, nil
+	return &ssm.ListCommandInvocationsOutput{CommandInvocations: f.answers}, f.reading
 }
 
 func (f *fleetWorld) reaper() *session.HostReaper {

@@ -2,11 +2,13 @@ package runcommand
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // A pace keeps the calls of one function apart for as long as Systems Manager throttles:
@@ -62,13 +64,39 @@ func (p *pace) heard(throttled int) {
 	}
 }
 
-// throttledTries is how many of the tries that the SDK made of a call were throttled.
-func throttledTries(of middleware.Metadata) (n int) {
-	tries, _ := retry.GetAttemptResults(of)
-	for _, try := range tries.Results {
-		if throttled(try.Err) {
-			n++
-		}
+// slowed tells whether Systems Manager throttled one of the last calls.
+func (p *pace) slowed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pause > 0
+}
+
+// throttledTries counts the tries of a call that are throttled: if the time ends while the
+// SDK waits for the next try, its error does not say that they were.
+type throttledTries struct {
+	aws.Retryer
+	n int
+}
+
+// count is an option of the call.
+func (t *throttledTries) count(opts *ssm.Options) {
+	if opts.Retryer != nil {
+		t.Retryer, opts.Retryer = opts.Retryer, t
 	}
-	return n
+}
+
+// IsErrorRetryable implements aws.Retryer.
+func (t *throttledTries) IsErrorRetryable(err error) bool {
+	if throttled(err) {
+		t.n++
+	}
+	return t.Retryer.IsErrorRetryable(err)
+}
+
+// explain adds ErrThrottled to the call's error.
+func (t *throttledTries) explain(err error) error {
+	if throttled(err) || t.n > 0 && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrThrottled, err)
+	}
+	return err
 }

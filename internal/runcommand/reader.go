@@ -65,6 +65,8 @@ var (
 	ErrNotThere = errors.New("the finished invocation is not there (yet)")
 	// ErrNotOurs: the command was not sent by this broker.
 	ErrNotOurs = errors.New("the command's comment names no attempt")
+	// ErrThrottled: Systems Manager throttled the reads until there was no time left.
+	ErrThrottled = errors.New("throttled by Systems Manager")
 )
 
 // Pages returns what each of the hosts answered to a command, or why that is not known: the
@@ -145,14 +147,18 @@ func (r *Reader) readPage(ctx context.Context, commandID string, page *ssm.ListC
 func (r *Reader) nextPage(ctx context.Context, pages *ssm.ListCommandInvocationsPaginator) (*ssm.ListCommandInvocationsOutput, error) {
 	for {
 		if err := r.pace.wait(ctx); err != nil {
+			if r.pace.slowed() {
+				err = fmt.Errorf("%w: %w", ErrThrottled, err)
+			}
 			return nil, err
 		}
-		page, err := pages.NextPage(ctx)
+		var tries throttledTries
+		page, err := pages.NextPage(ctx, tries.count)
 		if err == nil {
-			r.pace.heard(throttledTries(page.ResultMetadata))
+			r.pace.heard(tries.n)
 			return page, nil
 		}
-		if !throttled(err) {
+		if err = tries.explain(err); !errors.Is(err, ErrThrottled) {
 			return nil, err
 		}
 		r.pace.heard(1)
@@ -256,13 +262,14 @@ func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (st
 	if len(shown) < maybeCutChars && !strings.Contains(shown, "truncated--") {
 		return out, nil
 	}
+	var tries throttledTries
 	full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
 		CommandId:  listed.CommandId,
 		InstanceId: listed.InstanceId,
 		PluginName: step.Name,
-	})
+	}, tries.count)
 	if err != nil {
-		return stepOutput{}, fmt.Errorf("read the whole output: %w", err)
+		return stepOutput{}, fmt.Errorf("read the whole output: %w", tries.explain(err))
 	}
 	// If its time-out ended the step, there is none, only what is listed.
 	if whole := aws.ToString(full.StandardOutputContent); whole != "" {

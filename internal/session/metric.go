@@ -6,7 +6,7 @@ package session
 type Metric string
 
 // CloudWatch bills each metric, and each value of a dimension, by the hours in
-// which it has values: these are 29 a stack, of which 5 have values while
+// which it has values: these are 30 a stack, of which 5 have values while
 // nothing happens.
 const (
 	// DeletionsAccepted: deletions answered DELETING, repeats among them.
@@ -65,6 +65,9 @@ const (
 	// RuleRunsAtBound: runs of rules that reached a bound. A rule that does each time
 	// does not keep up.
 	RuleRunsAtBound Metric = "RuleRunsAtBound"
+	// FleetAnswersDropped: answers to inventories, and to closings of idle sessions, that
+	// Systems Manager's throttling kept from being read.
+	FleetAnswersDropped Metric = "FleetAnswersDropped"
 	// MessagesReturned and RecordsReturned: what host-events could not process
 	// and gave back to its queue, and session-stream to the table's stream.
 	MessagesReturned Metric = "MessagesReturned"
@@ -108,5 +111,5 @@ func Measure(m Metric, value float64) Measurement {
 var Metrics = []Metric{
 	DeletionsAccepted, DeletionsForced, DeletionsCancelled, EntriesRefused, DeletedAfterSeconds, AttemptsPerDeletion, AttemptsFailed, DeletionsGivenUp,
 	OpenDeletions, OldestOpenDeletionSeconds, WaitingDeletions, UsersNotWarned, InventoriesSent, InventoriesUndelivered, InventorySessions, InventoryLagSeconds, InventoriesIncomplete, SessionsNotListed, SessionsOfOtherOwners, HostsUnreachable, HostsFellSilent, HostsStopped, RuleRunsAtBound,
-	MessagesReturned, RecordsReturned,
+	FleetAnswersDropped, MessagesReturned, RecordsReturned,
 }

@@ -273,7 +273,9 @@ func (s *countedSystemsManager) ListCommands(ctx context.Context, in *ssm.ListCo
 }
 
 func (s *countedSystemsManager) GetCommandInvocation(ctx context.Context, in *ssm.GetCommandInvocationInput, opts ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error) {
-	s.calls.count(s.function, "ssm:GetCommandInvocation", in)
+	if err := s.calls.ask(s.function, "ssm:GetCommandInvocation", in); err != nil {
+		return nil, err
+	}
 	return s.fleet.GetCommandInvocation(ctx, in, opts...)
 }
 

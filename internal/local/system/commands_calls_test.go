@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,7 +100,7 @@ func cmdAllow(s *testSystem, ts *testscript.TestScript, args []string) { s.refus
 func (s *testSystem) refuse(ts *testscript.TestScript, args []string, on bool) {
 	f, ok := serviceFaults[args[1]]
 	if !ok || s.recorders[args[0]] == nil {
-		ts.Fatalf("usage: refuse FUNCTION writes|commands")
+		ts.Fatalf("usage: refuse FUNCTION writes|commands|outputs")
 	}
 	s.system.calls.setRefused(args[0], f, on)
 }
@@ -166,6 +167,11 @@ func cmdReplay(s *testSystem, ts *testscript.TestScript, args []string) {
 		events = [][]byte{event}
 	default:
 		events = events[want-1 : want]
+	}
+	if len(args) > 2 {
+		for i, event := range events {
+			events[i] = bytes.ReplaceAll(event, []byte(`"ApproximateReceiveCount":"1"`), fmt.Appendf(nil, `"ApproximateReceiveCount":%q`, args[2]))
+		}
 	}
 	again := delivery.Function{Name: args[0], Timeout: s.system.functions[args[0]].Timeout, Handler: r.handler}
 	for _, event := range events {

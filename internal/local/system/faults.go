@@ -20,6 +20,7 @@ var serviceFaults = map[string]fault{
 		"AccessDeniedException", "No identity-based policy allows the action",
 	},
 	"commands": {[]string{"ssm:SendCommand"}, "ThrottlingException", "Rate exceeded"},
+	"outputs":  {[]string{"ssm:GetCommandInvocation"}, "ThrottlingException", "Rate exceeded"},
 }
 
 // refusals are the calls that are refused, by function and operation.

@@ -71,7 +71,7 @@ import (
 //	age SESSION DURATION              makes all times of its record earlier by that much: the
 //	                                  clock of a built function cannot be set
 //	refuse FUNCTION FAULT, allow FUNCTION FAULT  a service refuses the function's calls: "writes" of the Sessions
-//	                                  table, or "commands"
+//	                                  table, "commands", or "outputs", the reads of long answers
 //	message QUEUE FILE                puts a message into a queue of the template
 //	swallow FUNCTION, deliver FUNCTION  holds back events for the function; delivers them
 //	seen FUNCTION N                   waits until it has handled N events
@@ -81,7 +81,8 @@ import (
 //	announced SESSION N PATTERN...    waits until N events announce changes of it, and matches the last against the
 //	                                  patterns; the audit trail has them, too
 //	story SESSION [ATTR...]           prints what the template's StoryQuery finds for the session; without ATTR the level and the message
-//	replay FUNCTION all|reversed|together|N  brings events that were seen once more (N from 1);
+//	replay FUNCTION all|reversed|together|N [TIMES]  brings events that were seen once more (N from 1), as if the queue
+//	                                  delivered them for that many times;
 //	                                  together: all their records as one event
 func TestScenariosInMemory(t *testing.T) {
 	needs := &needed{}

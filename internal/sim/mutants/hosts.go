@@ -103,9 +103,9 @@ var hostBugs = []mutant{
 		new: "left = 0\n\t\tp := ofLeft[left]",
 	},
 	{
-		name: "one host's error fails its batch", promise: 8, file: hostEvents,
+		name: "one host's error fails its batch", promise: 8, file: hostBatch,
 		why: "one host's unreadable answer returns all others' messages to the queue, and in the end to the dead-letter queue",
-		old: "\t\t\t\tif took.err != nil {\n\t\t\t\t\tfailures[inv] = took.err\n\t\t\t\t}\n\t\t\t\tif took.askEC2 {",
-		new: "\t\t\t\tif took.err != nil {\n\t\t\t\t\tfor _, n := range invocations {\n\t\t\t\t\t\tfailures[n] = took.err\n\t\t\t\t\t}\n\t\t\t\t}\n\t\t\t\tif took.askEC2 {",
+		old: "\tb.askEC2(ctx, invocations)\n",
+		new: "\tfor _, err := range b.failures {\n\t\tfor _, inv := range invocations {\n\t\t\tb.failures[inv] = err\n\t\t}\n\t\tbreak\n\t}\n\tb.askEC2(ctx, invocations)\n",
 	},
 }

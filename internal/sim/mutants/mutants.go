@@ -30,6 +30,7 @@ const (
 	cleaner        = "internal/session/cleaner.go"
 	cleanupTasks   = "internal/events/cleanup/cleanup.go"
 	hostEvents     = "internal/events/hostevents/hostevents.go"
+	hostBatch      = "internal/events/hostevents/batch.go"
 	hostAnswers    = "internal/events/hostevents/answer.go"
 	deleter        = "internal/session/deleter.go"
 	records        = "internal/session/record.go"

@@ -39,9 +39,9 @@ var ownerTagBugs = []mutant{
 		new: "",
 	},
 	{
-		name: "tag that leaves sessions out not read again", promise: 5, file: hostEvents,
+		name: "tag that leaves sessions out not read again", promise: 5, file: hostBatch,
 		why: "a host whose sessions are all left out has no record, so the walk skips it: a corrected tag is never read",
-		old: "doubtful = append(doubtful, hostID)",
+		old: "b.doubtful = append(b.doubtful, inv.hostID)",
 		new: "",
 	},
 	{
