@@ -23,6 +23,7 @@ type account struct {
 	answers map[string]any
 	// asked are the operations so far. The SDK calls several in parallel.
 	asked  []string
+	denied string // an operation of CloudFormation
 	asking sync.Mutex
 }
 
@@ -72,6 +73,11 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action := r.FormValue("Action")
 	a.note(action)
 	w.Header().Set("Content-Type", "text/xml")
+	if action == a.denied {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`)
+		return
+	}
 	if r.FormValue("StackName") != stackName {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>`+

@@ -20,6 +20,10 @@ func (p *program) deleteStackCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete-stack",
 		Short: "Deletes a stack, after asking",
+		Long: `Deletes a stack. It asks for the stack's name first, and waits for the end.
+
+The sessions table stays, unless --table delete, and so does the audit trail:
+it prints the commands that delete them later. Sessions on hosts go on.`,
 		Example: `  dcvbroker delete-stack --stack studio
   dcvbroker delete-stack --stack studio --confirm studio --table delete`,
 		Args: noArgs,

@@ -75,6 +75,9 @@ func (p *program) doctorOfStack(ctx context.Context) (d *doctor.Doctor, inventor
 	if err != nil {
 		return nil, "", err
 	}
+	if err := s.ReadResources(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
+		return nil, "", err
+	}
 	tagValue, err := s.Parameter("FleetTagValue")
 	if err != nil {
 		return nil, "", err

@@ -23,9 +23,10 @@ and when, and what to do now.
 
 It reads the tables of the stack, what Systems Manager says of the host and the
 command, and what functions have logged. What your credentials may not read is
-left out, and the output says so. It needs dynamodb:BatchGetItem on the table of
-sessions, and for all of it also on the table of hosts,
-ssm:DescribeInstanceInformation, ssm:ListCommandInvocations and
+left out, and the output says so. It needs cloudformation:DescribeStacks, and
+dynamodb:BatchGetItem on the table of sessions; for all of it also
+dynamodb:BatchGetItem on the table of hosts, ssm:DescribeInstanceInformation,
+ssm:ListCommandInvocations, cloudformation:ListStackResources and
 logs:FilterLogEvents. It changes nothing.
 
 It exits with 1 if there is no such session.`,

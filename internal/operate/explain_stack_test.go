@@ -98,6 +98,11 @@ func TestExplainAndStuckOfAStack(t *testing.T) {
 		t.Errorf("%d\n%s", status, text)
 	}
 
+	a.denied = "ListStackResources" // only the names of log groups come from there
+	if told, text, status := explained(t, "s-1", "--stack", stackName); status != exitDone ||
+		!slices.Equal(told.NotLookedAt, []string{"the functions' logs: your credentials lack the permission cloudformation:ListStackResources on the stack"}) {
+		t.Errorf("%d\n%s", status, text)
+	}
 	l.asked = nil
 	said, status := dcvbroker(t, "", "stuck", "--stack", stackName)
 	if status != exitUnsuccessful {

@@ -11,8 +11,16 @@ import (
 
 func (p *program) redriveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "redrive",
-		Short:   "Puts the dead letters of host-events back into its queue",
+		Use:   "redrive",
+		Short: "Puts the dead letters of host-events back into its queue",
+		Long: `Puts the dead letters of host-events back into its queue, and waits until SQS
+has moved all. Fix their cause first: the log of host-events names it. SQS
+cannot do that for the stack's other queues.
+
+It needs the permissions cloudformation:DescribeStacks;
+sqs:GetQueueAttributes, StartMessageMoveTask, ListMessageMoveTasks,
+ReceiveMessage and DeleteMessage on the queue of dead letters; and
+sqs:SendMessage on the queue of host-events.`,
 		Example: `  dcvbroker redrive --stack studio`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

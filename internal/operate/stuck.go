@@ -20,8 +20,9 @@ has sessions that were removed by force and still have to be closed. Deletions
 that wait for their close time are only counted.
 
 It reads the index of open deletions, not the whole table, and the records
-themselves. It needs dynamodb:Query on the index by-lease, and
-dynamodb:BatchGetItem on the table of sessions. It changes nothing.
+themselves. It needs cloudformation:DescribeStacks, dynamodb:Query on the index
+by-lease, and dynamodb:BatchGetItem on the table of sessions. It changes
+nothing.
 
 It exits with 1 if something is stuck.`,
 		Example: `  dcvbroker stuck

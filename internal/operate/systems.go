@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -48,12 +49,16 @@ func (p *program) system(ctx context.Context) (records.System, error) {
 	if step == "" { // the stack is older than the parameter
 		step = "0"
 	}
+	logs := records.Logs{Events: cloudwatchlogs.NewFromConfig(cfg)}
+	if logs.Unknown = s.ReadResources(ctx, cloudformation.NewFromConfig(cfg)); logs.Unknown == nil {
+		logs.Groups = records.GroupsOf(s.Resources)
+	}
 	client := dynamodb.NewFromConfig(cfg)
 	return records.Stack{
 		Reader:         dynamo.NewReader(client, sessions),
 		Index:          dynamo.Index{Client: client, Table: sessions, Step: step},
 		Hosts:          hosts,
-		Logs:           records.Logs{Events: cloudwatchlogs.NewFromConfig(cfg), Groups: records.GroupsOf(s.Resources)},
+		Logs:           logs,
 		SystemsManager: records.SystemsManager{Client: ssm.NewFromConfig(cfg)},
 		GiveUp:         time.Duration(giveUp) * time.Minute,
 	}, nil

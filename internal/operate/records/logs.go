@@ -28,6 +28,8 @@ type Logs struct {
 	Events LogEvents
 	// Groups are the names of the log groups by function.
 	Groups map[string]string
+	// Unknown is why Groups could not be read, or nil.
+	Unknown error
 }
 
 // The bounds of a search in one group. A page covers a megabyte of the log, and may be empty.
@@ -50,6 +52,12 @@ func GroupsOf(resources map[string]string) map[string]string {
 
 // Lines implements System. It searches all groups in parallel.
 func (l Logs) Lines(ctx context.Context, about Search) (lines []Line, missing []string) {
+	switch {
+	case Denied(l.Unknown):
+		return nil, []string{"the functions' logs: your credentials lack the permission cloudformation:ListStackResources on the stack"}
+	case l.Unknown != nil:
+		return nil, []string{"the functions' logs: " + l.Unknown.Error()}
+	}
 	ctx, cancel := context.WithTimeout(ctx, maxLogTime)
 	defer cancel()
 	var (

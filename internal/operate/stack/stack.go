@@ -22,8 +22,10 @@ type Stack struct {
 	Name, ID string
 	Status   string
 	Reason   string // of the status, if there is one
-	// Outputs and Parameters are the values by name, Resources the physical names by logical ID.
-	Outputs, Parameters, Resources map[string]string
+	// Outputs and Parameters are the values by name.
+	Outputs, Parameters map[string]string
+	// Resources are the physical names by logical ID; nil before ReadResources.
+	Resources map[string]string
 }
 
 // Read reads the stack of that name, or ID, in the region of the client.
@@ -46,7 +48,6 @@ func Read(ctx context.Context, client Client, region, name string) (*Stack, erro
 		Reason:     aws.ToString(described.StackStatusReason),
 		Outputs:    map[string]string{},
 		Parameters: map[string]string{},
-		Resources:  map[string]string{},
 	}
 	for _, o := range described.Outputs {
 		s.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
@@ -54,11 +55,17 @@ func Read(ctx context.Context, client Client, region, name string) (*Stack, erro
 	for _, p := range described.Parameters {
 		s.Parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
-	pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &name})
+	return s, nil
+}
+
+// ReadResources reads the stack's resources, for which the caller needs another permission than for Read.
+func (s *Stack) ReadResources(ctx context.Context, client Client) error {
+	s.Resources = map[string]string{}
+	pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &s.Name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list resources of stack %s: %w", name, err)
+			return fmt.Errorf("list resources of stack %s: %w", s.Name, err)
 		}
 		for _, r := range page.StackResourceSummaries {
 			if r.ResourceStatus == types.ResourceStatusDeleteComplete {
@@ -67,7 +74,7 @@ func Read(ctx context.Context, client Client, region, name string) (*Stack, erro
 			s.Resources[aws.ToString(r.LogicalResourceId)] = aws.ToString(r.PhysicalResourceId)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // Output returns an output; it is an error if the stack has none of this name.

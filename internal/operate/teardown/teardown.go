@@ -53,6 +53,9 @@ func (t *Teardown) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.ReadResources(ctx, t.CloudFormation); err != nil {
+		return err
+	}
 	table := s.Resources["SessionsTable"] // empty for a stack whose creation failed before the table; it can be deleted, too
 	what := fmt.Sprintf("This deletes the stack %s (%s)", s.Name, s.ID)
 	if t.WithTable {
