@@ -229,9 +229,9 @@ func (s *simulatedSSM) send(in ssm.SendCommandInput) *fleetCommand {
 	}
 	if sessions := in.Parameters["sessions"]; len(sessions) > 0 {
 		for group := range strings.SplitSeq(sessions[0], ";") {
-			hostID, tokens, _ := strings.Cut(group, "=")
-			for token := range strings.SplitSeq(tokens, ",") {
-				cmd.asked[hostID] = append(cmd.asked[hostID], token[:strings.IndexAny(token, "/@~")])
+			hostID, sessions, _ := strings.Cut(group, "=")
+			for one := range strings.SplitSeq(sessions, ",") {
+				cmd.asked[hostID] = append(cmd.asked[hostID], one[:strings.IndexAny(one, "/@~")])
 			}
 		}
 	}

@@ -74,7 +74,7 @@ var mayDiffer = []difference{
 		return zoneless.MatchString(p.answers) && (p.linux.text("created") != "" && p.windows.text("created") == p.linux.text("created")+"Z" ||
 			p.linux.failure() == "creation-time unreadable")
 	}},
-	{why: "an empty group is an empty list to Linux, a list of an empty token to Windows", holds: func(p pair) bool {
+	{why: "an empty group is an empty list to Linux, a list of one empty session to Windows", holds: func(p pair) bool {
 		return p.document == "CloseDocument" && p.id == "" && p.linux == nil
 	}},
 	{why: "Windows gives dcv only IDs that every reader of a command line takes for one argument", holds: func(p pair) bool {

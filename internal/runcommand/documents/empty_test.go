@@ -156,7 +156,7 @@ func TestBlankListsEndInTime(t *testing.T) {
 				late := 0
 				for range 2 { // the second time each is gone
 					h.clock(start, step)
-					for _, l := range h.closes(tokens(names)...) {
+					for _, l := range h.closes(askedFor(names)...) {
 						switch {
 						case l.Reason == "no time left":
 							late++

@@ -178,9 +178,9 @@ var reasonPattern = regexp.MustCompile(`^[ !#-%'-;=?-\[\]-~]{1,80}$`)
 
 // closes runs the script with this group for this host and gives its lines in the order of their IDs. Whatever
 // happened, they are JSON, a failure has a reason that is fit to be stored, and the exit code is 0.
-func (h *host) closes(tokens ...string) []line {
+func (h *host) closes(asked ...string) []line {
 	h.t.Helper()
-	return h.run(hostID+"="+strings.Join(tokens, ","), never)
+	return h.run(hostID+"="+strings.Join(asked, ","), never)
 }
 
 func (h *host) run(sessions, voidAfter string) []line {
@@ -290,7 +290,8 @@ func encoded(id string) string {
 	return b.String()
 }
 
-// incarnation is the token of a session that was created then; until one of a session without a recorded incarnation.
+// incarnation is the text in the parameter for a session that was created then, until the one for a session without a recorded
+// incarnation.
 func incarnation(id, created string) string { return encoded(id) + "@" + base36(created) }
 func until(id, latest string) string        { return encoded(id) + "~" + base36(latest) }
 

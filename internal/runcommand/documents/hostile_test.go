@@ -46,7 +46,7 @@ func TestHostileIDsCloseThemselvesAlone(t *testing.T) {
 				}
 			}
 			h.oldAgent = round == 1
-			lines := h.closes(tokens(ids)...)
+			lines := h.closes(askedFor(ids)...)
 			if len(lines) != len(ids) {
 				t.Errorf("%d lines for %d sessions", len(lines), len(ids))
 			}
@@ -91,7 +91,7 @@ esac`)
 		}
 		h.session("a", created)
 		h.server("garbage", "["+strings.Join(listed, ",")+"]")
-		lines := h.closes(append(tokens(impossibleIDs), incarnation("a", created))...)
+		lines := h.closes(append(askedFor(impossibleIDs), incarnation("a", created))...)
 		for _, l := range lines {
 			if wanted := map[bool]string{true: "closed", false: "failed"}[l.ID == "a"]; l.Result != wanted {
 				t.Errorf("%+v, wanted %s", l, wanted)
@@ -111,7 +111,7 @@ func (h *host) wantNothingRun() {
 	}
 }
 
-func tokens(ids []string) []string {
+func askedFor(ids []string) []string {
 	var texts []string
 	for _, id := range ids {
 		texts = append(texts, incarnation(id, created))

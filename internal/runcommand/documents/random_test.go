@@ -46,7 +46,7 @@ func TestPlatformsSayTheSameOfRandomHosts(t *testing.T) {
 // randomSessions starts sessions and gives what a command could say of them, and of others.
 func (h *host) randomSessions(r *rand.Rand) []string {
 	ids := []string{"a", "A", "console", "s 1", "s.2", "user@example.com", "x=y", "\u00e9", "$(touch ran)", "a/b", "-j", "a,b"}
-	var tokens []string
+	var asked []string
 	for _, i := range r.Perm(len(ids))[:r.IntN(5)] {
 		at := ago(r.IntN(200)-5, r.IntN(60))
 		if r.IntN(3) == 0 {
@@ -55,17 +55,17 @@ func (h *host) randomSessions(r *rand.Rand) []string {
 		if r.IntN(6) > 0 {
 			h.randomSession(r, ids[i], at)
 		}
-		token := incarnation(ids[i], at)
+		one := incarnation(ids[i], at)
 		switch r.IntN(6) {
 		case 0:
-			token = until(ids[i], ago(r.IntN(200), 0))
+			one = until(ids[i], ago(r.IntN(200), 0))
 		case 1:
-			token = incarnation(ids[i], ago(r.IntN(200), 0))
+			one = incarnation(ids[i], ago(r.IntN(200), 0))
 		}
-		tokens = append(tokens, token)
+		asked = append(asked, one)
 	}
-	group := hostID + "=" + strings.Join(tokens, ",")
-	if len(tokens) == 0 {
+	group := hostID + "=" + strings.Join(asked, ",")
+	if len(asked) == 0 {
 		group = "i-00000000000000000=" + incarnation("a", created)
 	}
 	return []string{"i-11111111111111111=" + incarnation("console", created), group}

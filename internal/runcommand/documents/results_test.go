@@ -109,20 +109,20 @@ func TestIncarnationsAreComparedExactly(t *testing.T) {
 	}
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_000, 0) // so many sessions take longer on a busy machine than the script would wait
-		var tokens []string
+		var asked []string
 		for i, r := range rows {
 			id := fmt.Sprintf("s%03d", i)
 			h.session(id, r.listed)
-			tokens = append(tokens, id+r.sign+base36(r.recorded))
+			asked = append(asked, id+r.sign+base36(r.recorded))
 		}
-		lines := h.closes(tokens...)
+		lines := h.closes(asked...)
 		if len(lines) != len(rows) {
 			t.Fatalf("%d lines for %d sessions", len(lines), len(rows))
 		}
 		var left []string
 		for i, r := range rows {
 			if lines[i].Result != r.want {
-				t.Errorf("listed %q, token %s%s: %+v, wanted %s", r.listed, r.sign, r.recorded, lines[i], r.want)
+				t.Errorf("listed %q, asked %s%s: %+v, wanted %s", r.listed, r.sign, r.recorded, lines[i], r.want)
 			}
 			if r.want != "closed" {
 				left = append(left, lines[i].ID)
@@ -136,7 +136,7 @@ func TestIncarnationsAreComparedExactly(t *testing.T) {
 func TestConsoleThatCameBackIsClosedOnce(t *testing.T) {
 	t.Parallel()
 	again := "2026-03-02T16:08:53.5Z"
-	for name, token := range map[string]string{
+	for name, one := range map[string]string{
 		"recorded": incarnation("console", created),
 		// The limit lets the new one through too: it has come back within the tolerance.
 		"not recorded": until("console", "2026-03-02T16:08:55Z"),
@@ -148,14 +148,14 @@ func TestConsoleThatCameBackIsClosedOnce(t *testing.T) {
 				back := h.state + "/" + fileOf("console") + ".next"
 				rename(t, h.state+"/"+fileOf("console")+".json", back)
 				h.session("console", created)
-				// The token twice: the second must not be taken for an order to close what came back.
-				lines := h.closes(token, token)
+				// The session twice: the second must not be taken for an order to close what came back.
+				lines := h.closes(one, one)
 				if got := results(lines); got != "console closed, console failed" && got != "console failed, console closed" {
 					t.Errorf("the script said %s", got)
 				}
 				h.wantSessions("console")
 				if name == "recorded" {
-					h.want(h.closes(token), "console replaced") // the same command, late
+					h.want(h.closes(one), "console replaced") // the same command, late
 					h.wantSessions("console")
 				}
 			})
@@ -195,14 +195,14 @@ func TestCommandThatIsVoidClosesNothing(t *testing.T) {
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		h.wrapDcv(`echo asked >"$DCV_STATE/asked"`)
-		tokens := hostID + "=" + incarnation("a", created) + "," + incarnation("gone", created) + ",-bad@1"
+		asked := hostID + "=" + incarnation("a", created) + "," + incarnation("gone", created) + ",-bad@1"
 		const now = 1_800_000_000
 		for _, voidAfter := range []string{fmt.Sprint(now - 1), "0", ""} {
 			h.clock(now, 0)
-			h.want(h.run(tokens, voidAfter), "-bad expired, a expired, gone expired")
+			h.want(h.run(asked, voidAfter), "-bad expired, a expired, gone expired")
 		}
 		h.clock(0, 0) // no clock to go by
-		h.want(h.run(tokens, fmt.Sprint(now)), "-bad expired, a expired, gone expired")
+		h.want(h.run(asked, fmt.Sprint(now)), "-bad expired, a expired, gone expired")
 		if exists(t, h.state+"/asked") {
 			t.Error("dcv was asked")
 		}
@@ -215,11 +215,11 @@ func TestCommandThatIsVoidClosesNothing(t *testing.T) {
 
 		// Its last second.
 		h.clock(now, 0)
-		h.want(h.run(tokens, fmt.Sprint(now)), "-bad failed, a closed, gone absent")
+		h.want(h.run(asked, fmt.Sprint(now)), "-bad failed, a closed, gone absent")
 	})
 }
 
-func TestTokensThatBreakTheGrammarFailAlone(t *testing.T) {
+func TestSessionsThatBreakTheGrammarFailAlone(t *testing.T) {
 	t.Parallel()
 	bad := []string{
 		"", "x", "x@", "x~", "@1", "/@1", "x/@1", "/x@1", "x/y/z@1", "x@1@2", "x@A", "x@1.5", "x@-1", "%4@1", "%@1", "%a1@1",
@@ -230,7 +230,7 @@ func TestTokensThatBreakTheGrammarFailAlone(t *testing.T) {
 		h.session("x", created)
 		lines := h.closes(append(bad, incarnation("a", created))...)
 		if len(lines) != len(bad)+1 {
-			t.Fatalf("%d lines for %d tokens: %+v", len(lines), len(bad)+1, lines)
+			t.Fatalf("%d lines for %d sessions: %+v", len(lines), len(bad)+1, lines)
 		}
 		for _, l := range lines {
 			if wanted := map[bool]string{true: "closed", false: "failed"}[l.ID == "a"]; l.Result != wanted {
@@ -247,17 +247,17 @@ func TestHostWithManySessions(t *testing.T) {
 	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_000, 0)
-		var tokens, wanted []string
+		var asked, wanted []string
 		for i := range 150 {
 			id := fmt.Sprintf("session-%03d-%026d", i, i)
 			h.session(id, created)
-			tokens = append(tokens, incarnation(id, created))
+			asked = append(asked, incarnation(id, created))
 			wanted = append(wanted, id+" closed")
 		}
 		h.session("not-named", created)
 		h.wrapDcv(`echo >>"$DCV_STATE/calls"`)
 		start := time.Now()
-		h.want(h.closes(tokens...), strings.Join(wanted, ", "))
+		h.want(h.closes(asked...), strings.Join(wanted, ", "))
 		h.wantSessions("not-named")
 		if n := strings.Count(read(t, h.state+"/calls"), "\n"); n != 152 {
 			t.Errorf("dcv was called %d times", n)

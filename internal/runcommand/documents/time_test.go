@@ -29,7 +29,7 @@ func TestHungSessionHoldsUpOnlyItself(t *testing.T) {
 			names = append(names, id)
 		}
 		h.server("hang", fileOf("s3")+"\n")
-		lines := h.closes(tokens(names)...)
+		lines := h.closes(askedFor(names)...)
 		h.want(lines, "s0 closed, s1 closed, s2 closed, s3 failed, s4 closed, s5 closed, s6 closed")
 		if lines[3].Reason != "dcv took too long" {
 			t.Errorf("%+v", lines[3])
@@ -46,7 +46,7 @@ func TestHungDcvIsGivenUp(t *testing.T) {
 		h.session("b", created)
 		h.server("hang", "")
 		h.wrapDcv(`echo >>"$DCV_STATE/calls"`)
-		lines := h.closes(tokens([]string{"a", "b", "c"})...)
+		lines := h.closes(askedFor([]string{"a", "b", "c"})...)
 		h.want(lines, "a failed, b failed, c failed")
 		for _, l := range lines {
 			if l.Reason != "dcv took too long" {
@@ -92,7 +92,7 @@ func TestNoCloseBeginsAfterFortySeconds(t *testing.T) {
 				h.clock(start, step)
 				h.wrapDcv(`{ read -r now <` + h.bin + `/clock; echo "$1 $((now - ` + fmt.Sprint(start) + `))"; } >>"$DCV_STATE/calls"`)
 				closed := 0
-				for _, l := range h.closes(tokens(names)...) {
+				for _, l := range h.closes(askedFor(names)...) {
 					switch {
 					case l.Result == "closed":
 						closed++
@@ -135,7 +135,7 @@ func TestListIsMadeAgainBeforeItIsOld(t *testing.T) {
 		again := h.state + "/" + fileOf("b")
 		h.server(fileOf("b")+".again", described(`"b"`, later))
 		h.wrapDcv(`[ "$*" = "close-session a" ] && mv ` + again + `.again ` + again + `.json`)
-		h.want(h.closes(tokens([]string{"a", "b"})...), "a closed, b replaced")
+		h.want(h.closes(askedFor([]string{"a", "b"})...), "a closed, b replaced")
 	})
 }
 
@@ -154,7 +154,7 @@ list-sessions)
     if [ "$(wc -l <"$DCV_STATE/lists")" -ge 4 ]; then rm -f "$DCV_STATE"/*.json; fi
   fi ;;
 esac`)
-		h.want(h.closes(tokens([]string{"a", "b"})...), "a closed, b closed")
+		h.want(h.closes(askedFor([]string{"a", "b"})...), "a closed, b closed")
 		if n := strings.Count(read(t, h.state+"/closing"), "\n"); n != 2 {
 			t.Errorf("%d closes", n)
 		}
@@ -171,7 +171,7 @@ func TestCloseWithoutASecondListFails(t *testing.T) {
 			h.session("b", created)
 			h.server("illness", ill)
 			h.wrapDcv(`if [ "$*" = "close-session b" ]; then real "$@"; cp "$DCV_STATE/illness" "$DCV_STATE/` + name + `"; exit 0; fi`)
-			lines := h.closes(tokens([]string{"b"})...)
+			lines := h.closes(askedFor([]string{"b"})...)
 			h.want(lines, "b failed")
 			if want := map[string]string{
 				"broken": "out of order (exit 1)", "garbage": "dcv list-sessions: unreadable answer",
@@ -216,7 +216,7 @@ func TestNoSessionIsAlwaysTheLast(t *testing.T) {
 		first := map[string]bool{}
 		for second := range 3 {
 			h.clock(1_800_000_000+second, 0)
-			lines := h.runUnsorted(hostID+"="+strings.Join(tokens([]string{"a", "b", "c"}), ","), never)
+			lines := h.runUnsorted(hostID+"="+strings.Join(askedFor([]string{"a", "b", "c"}), ","), never)
 			if len(lines) != 3 {
 				t.Fatalf("%+v", lines)
 			}
@@ -232,7 +232,7 @@ func TestHostWithoutDcvSaysSo(t *testing.T) {
 	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		remove(t, h.bin+"/dcv")
-		lines := h.closes(tokens([]string{"a", "b"})...)
+		lines := h.closes(askedFor([]string{"a", "b"})...)
 		h.want(lines, "a failed, b failed")
 		if !strings.Contains(lines[0].Reason, "dcv") {
 			t.Errorf("%+v", lines[0])
