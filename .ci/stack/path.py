@@ -1,10 +1,13 @@
 """The use of a stack, in steps: from a token to DELETED. Each raises Failure if the stack fails."""
 
+import json
 import time
 
 from deployed import Failure, Late, eventually, expect
 
 HOST, SESSION, OWNER = "i-0a1b2c3d4e5f60001", "SessionId123", "user1"  # of the demo fleet
+RULED = "SessionOfARule"
+REFUSED, NO_HOST = "SessionOfNoHost", "i-0a1b2c3d4e5f6ffff"  # Systems Manager does not know it
 SCOPE = "dcv-session-manager/sm_scope"
 
 PATIENCE = 60
@@ -40,10 +43,20 @@ def inventory(stack, patience):
         return SESSION in shown and shown[SESSION]["State"] == "READY"
 
     eventually(listed, patience)
+    expect(SESSION in stack.sessions(Filters=[{"Key": "host", "Value": HOST}]), "the filter host does not find it")
+    [shown] = stack.sessions(SessionIds=[SESSION], Details=True).values()
+    expect("LastSeenTime" in shown, shown)
 
 
 def deletion(stack, patience):
-    """Entries of another owner change nothing; the right one is marked, and its host closes it."""
+    """Entries of another owner, or of a host that cannot be told, change nothing; the right one is marked, and its host closes
+    it."""
+    stack.put_session(REFUSED, OWNER, NO_HOST)
+    for operation in "deleteSessions?dryRun=true", "deleteSessions":
+        status, answer = stack.call(operation, [{"SessionId": REFUSED, "Owner": OWNER}])
+        expect(status == 200 and len(answer["UnsuccessfulList"]) == 1, (operation, status, answer))
+    hosts = stack.client("dynamodb").scan(TableName=stack.outputs["HostsTableName"])["Items"]
+    expect(f"refused-{NO_HOST}" in [h["HostId"]["S"] for h in hosts], f"the refused host is not noted: {hosts}")
     status, answer = stack.call("deleteSessions", [{"SessionId": SESSION, "Owner": "other"}])
     expect(status == 200 and "does not exist" in answer["UnsuccessfulList"][0]["FailureReason"], (status, answer))
     status, answer = stack.call("deleteSessions", [{"SessionId": SESSION, "Owner": OWNER}])
@@ -65,6 +78,7 @@ def announcement(stack, patience):
     [detail, *_] = eventually(lambda: stack.announced("DCV Session Ended", SESSION), patience, "its end is announced")
     found = {name: detail[name] for name in ("Stack", "Owner", "HostId", "Confirmation")}
     expect(found == {"Stack": stack.name, "Owner": OWNER, "HostId": HOST, "Confirmation": "closed"}, detail)
+    expect("HostEmpty" in detail, f"the other sessions of the host could not be read: {detail}")
 
 
 def done(stack, task, patience):
@@ -97,4 +111,17 @@ def schedules(stack, patience):
         done(stack, task, patience)
 
 
-STEPS = (token, api, inventory, deletion, deleted, announcement, schedules)
+def rule(stack, patience):
+    """Rules select by host, by owner, or of all sessions, and delete what they select."""
+    stack.aws.fleet.start_session(HOST, RULED, OWNER)
+    stack.aws.fire(f"{stack.name}-CleanupFunctionInventory")
+    eventually(lambda: RULED in stack.sessions(Filters=[{"Key": "host", "Value": HOST}]), patience, "the session is listed")
+    for select, dry in ({"hosts": [HOST]}, True), ({"all": True}, True), ({"owners": [OWNER]}, False):
+        event = {"task": "close", "name": "stack-test", "select": select, "dryRun": dry}
+        answer = stack.client("lambda").invoke(FunctionName=stack.outputs["CleanupFunctionName"], Payload=json.dumps(event))
+        answer = json.load(answer["Payload"])
+        expect(RULED in [s["sessionId"] for s in answer.get("sessions", [])], (select, answer))
+    eventually(lambda: stack.sessions(SessionIds=[RULED])[RULED]["State"] == "DELETED", patience, "the session is DELETED")
+
+
+STEPS = (token, api, inventory, deletion, deleted, announcement, schedules, rule)
