@@ -13,7 +13,7 @@ import (
 
 // The indexes of a live stack are moved step by step, and back, while there are open deletions.
 func TestIndexesOfALiveStackAreMoved(t *testing.T) {
-	t.Parallel() // one long scenario, beside the others
+	t.Parallel() // one long scenario, next to the others
 	opts := Options{DynamoDB: dynamodblocal.ForTest(t), DynamoDBKey: dynamodblocal.TestKey + "indexes"}
 	runScenarios(t, opts, chosen(scenarios(t, "testdata/indexes")))
 }
