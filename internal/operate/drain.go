@@ -27,7 +27,9 @@ func (p *program) drainCommand() *cobra.Command {
 runs there: until a complete inventory that was sent after the last session
 ended has none. Inventories are sent every few minutes (InventoryMinutes).
 
-It does not prevent new sessions on the host: stop starting them there.`,
+It does not prevent new sessions on the host: stop starting them there.
+
+It also needs dynamodb:BatchGetItem on the table of hosts.`,
 		Example: `  dcvbroker drain i-0a1b2c3d4e5f60001
   dcvbroker drain i-0a1b2c3d4e5f60001 --grace 30m --reason maintenance --yes`,
 		Args:              oneArg("host"),

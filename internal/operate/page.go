@@ -29,7 +29,10 @@ that is valid until this ends. Other machines, other users of this one and pages
 of other sites get nothing.
 
 While the page is open it lists all sessions every few seconds. That costs what
-describeSessions costs: --every says how often.`,
+describeSessions costs: --every says how often.
+
+It also needs dynamodb:BatchGetItem on the table of hosts, and for a session's
+story what dcvbroker explain needs.`,
 		Example: `  dcvbroker page
   dcvbroker page --stack studio --every 30s
   dcvbroker page --url http://127.0.0.1:8080 --port 8081`,

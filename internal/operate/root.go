@@ -112,6 +112,10 @@ an API: --url, or the environment's DCVBROKER_URL. Access tokens are then those
 of TOKEN, or of TOKEN_URL, CLIENT_ID and CLIENT_SECRET (and SCOPE), or, for a
 stack, of its user pool.
 
+For a stack it needs the permissions cloudformation:DescribeStacks and, for the
+user pool, cognito-idp:DescribeUserPoolClient. What a verb needs more, its help
+says.
+
 It exits with 0 if all was done, 1 if some was unsuccessful, 2 if it timed out,
 and 3 if it could not run.`,
 		Example: `  dcvbroker get                                # the stack dcv-session-broker

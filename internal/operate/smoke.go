@@ -19,7 +19,9 @@ func (p *program) smokeCommand() *cobra.Command {
 		Short: "Tests a broker, from token to DELETED",
 		Long: `Tests a broker from the outside: it makes the record of a session that does not
 exist, deletes it by force through the API, and waits until it is DELETED. It
-needs no host, and closes nothing on one.`,
+needs no host, and closes nothing on one.
+
+It also needs dynamodb:PutItem and DeleteItem on the table of sessions.`,
 		Example: `  dcvbroker smoke --stack studio
   dcvbroker smoke --url http://127.0.0.1:8080`,
 		Args: noArgs,

@@ -95,7 +95,7 @@ var actions = map[string]string{
 	"POST /local/hosts/{host}/{action}":                         "",
 	"POST /local/cleanup/{task}":                                "cleanup: ",
 	"POST /local/broadcasts/{action}":                           "broadcasts: ",
-	"POST /local/clock":                                         "clock set forward",
+	"POST /local/clock":                                         "clock set to ",
 }
 
 // tellAction passes on a call of the control API that was carried out.
@@ -104,8 +104,8 @@ func (sys *System) tellAction(at time.Time, r *http.Request) {
 	if !changes || sys.opts.Steps == nil {
 		return
 	}
-	sys.opts.Steps(Step{
-		At: at, By: ControlAPI, HostID: r.PathValue("host"), SessionID: r.PathValue("session"),
-		Why: what + r.PathValue("action") + r.PathValue("task"),
-	})
+	if what += r.PathValue("action") + r.PathValue("task"); r.Pattern == "POST /local/clock" {
+		what += sys.now().Local().Format(time.TimeOnly)
+	}
+	sys.opts.Steps(Step{At: at, By: ControlAPI, HostID: r.PathValue("host"), SessionID: r.PathValue("session"), Why: what})
 }

@@ -96,6 +96,10 @@ func TestStepsSayWhoActs(t *testing.T) {
 
 	c.want(http.StatusNoContent, http.MethodDelete, "/local/sessions/two", "")
 	wantTold(t, told, "control API: two   > record removed", "control API:"+two+"DELETED> ")
+	c.want(http.StatusOK, http.MethodPost, "/local/clock", `{"Ahead": "1h"}`)
+	if all := told(); !slices.ContainsFunc(all, regexp.MustCompile(`^control API: .* clock set to \d\d:\d\d:\d\d$`).MatchString) {
+		t.Errorf("not told that the clock was set:\n%s", strings.Join(all, "\n"))
+	}
 	for _, step := range told() {
 		if strings.HasPrefix(step, ": ") {
 			t.Errorf("nobody did it: %s", step)
