@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
-SECONDS_TO_START = 60
+SECONDS_TO_START = 300
 
 # A check that gets SIGTERM (.ci/checks, a cancelled CI) stops its servers first.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))

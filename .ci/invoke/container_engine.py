@@ -15,7 +15,7 @@ import time
 STAND_IN_IMAGE = "lambda-stand-in:local"
 STAND_IN_PROGRAMS = ("sh", "cat", "chmod", "ls", "mkdir", "mv")
 
-SECONDS_TO_START = 60
+SECONDS_TO_START = 300
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def running():
             yield
         finally:
             engine.terminate()
-            engine.wait(timeout=30)
+            engine.wait(timeout=300)
             os.environ.pop("DOCKER_HOST")
             if before is not None:
                 os.environ["DOCKER_HOST"] = before

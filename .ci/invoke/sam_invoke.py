@@ -46,7 +46,7 @@ def requester(event):
     return event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {}).get("sub", "unknown")
 
 
-def wait_for_command(ssm_port, command_id, seconds=60):
+def wait_for_command(ssm_port, command_id, seconds=300):
     """Waits until every invocation of a command has ended, and returns them."""
     ssm = boto3.client(
         "ssm", endpoint_url=f"http://127.0.0.1:{ssm_port}", region_name="us-east-1",

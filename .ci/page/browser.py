@@ -9,7 +9,7 @@ from playwright.sync_api import expect, sync_playwright
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 
 # Far longer than anything here takes: a time-out means a fault.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=300_000)
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def window(browser, address, state="live", **options):
     """A new window with the page, and a list of its faults: errors, violations of its policy, and requests to other
     servers."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(300_000)
     page = context.new_page()
     page.wrong = []
     origin = "/".join(address.split("/")[:3]) + "/"

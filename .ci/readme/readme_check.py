@@ -25,7 +25,7 @@ from servers import ROOT, free_port, process
 NO_SOURCES = {".git", ".tools", ".aws-sam", "build"}
 TOKEN, SECRET = "token-of-readme", "secret-of-readme"
 WRITTEN_FOR = "http://127.0.0.1:8080"
-SECONDS_TO_WAIT = 60
+SECONDS_TO_WAIT = 300
 # For older regions this aws command uses another address for SQS, regardless of AWS_ENDPOINT_URL
 # (awscli/customizations/overridesslcommonname.py).
 REGION = "eu-central-2"

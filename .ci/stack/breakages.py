@@ -56,7 +56,7 @@ def see_red(studio, breakage, expected):
     cloudformation.create_stack(
         StackName=name, TemplateURL=f"{studio.aws.endpoint}/{bucket}/{name}", Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in studio.parameters.items()])
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 1500})
     broken = Stack(studio.aws, name, studio.region)
     studio.aws.fleet.start_session(path.HOST, path.SESSION, path.OWNER)
     for step in path.STEPS:

@@ -10,7 +10,7 @@ RULED = "SessionOfARule"
 REFUSED, NO_HOST = "SessionOfNoHost", "i-0a1b2c3d4e5f6ffff"  # Systems Manager does not know it
 SCOPE = "dcv-session-manager/sm_scope"
 
-PATIENCE = 60
+PATIENCE = 300
 # For a broken stack a shorter wait is enough: a good one needs far less.
 IMPATIENCE = 5
 

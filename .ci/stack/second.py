@@ -34,7 +34,7 @@ def settings(studio):
         "MaxBatchSize": "2",
         "GiveUpAfterMinutes": "5",
         "ForceMode": "best-effort",
-        "GracePeriodSeconds": "60",
+        "GracePeriodSeconds": "1800",
         "GraceMessage": "Save now",
         "MaxSessionHours": "12",
         "InventoryMinutes": "2",
@@ -134,7 +134,7 @@ def use(stack, login):
     stack.put_session(path.SESSION, path.OWNER, path.HOST)
     status, answer = stack.call("deleteSessions", [entry | {"Reason": "why"}])
     [marked] = answer["SuccessfulList"]
-    expect(60 >= seconds_until(marked["CloseAt"]) > 0, f"GracePeriodSeconds: {answer}")
+    expect(1800 >= seconds_until(marked["CloseAt"]) > 0, f"GracePeriodSeconds: {answer}")
     [detail, *_] = eventually(lambda: stack.announced("DCV Session Deletion Scheduled", path.SESSION), path.PATIENCE, "the deletion is announced")
     expect(detail["CloseAt"] == marked["CloseAt"], f"EventBusArn: {detail}")
     status, answer = stack.call("cancelDeletions", [entry])

@@ -153,7 +153,7 @@ func partUnreachable(ctx context.Context, r *report) error {
 func (c *contender) deleteFifty(ctx context.Context, server *standin.Server, hosts *standin.Hosts) (o outcome, err error) {
 	event := fill(server.Table, unreachableOf, unreachableOf)
 	server.BeginOn(hosts, settings[0])
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: awsenv.NewID()})
 	text, err := c.running.Invoke(ctx, event)

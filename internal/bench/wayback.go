@@ -129,8 +129,6 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 	feed := w.table.Feed()
 	streamPoller := delivery.PollStream(streamSource, function("session-stream", finishing.Handle, &w.streamBatches), nil, log)
 	defer streamPoller.Stop()
-	queuePoller := delivery.PollQueue(queueSource, queue, function("host-events", hostEvents.Handle, &w.batches), log)
-	defer queuePoller.Stop()
 
 	// Hosts of all commands finish in random order.
 	order := rand.New(rand.NewPCG(1, 2)).Perm(hosts)
@@ -140,6 +138,9 @@ func (w *wayBack) run(hosts int, queueSource template.QueueSource, streamSource 
 		queue.Send(fmt.Sprintf(`{"source":"aws.ssm","detail-type":"EC2 Command Invocation Status-change Notification",`+
 			`"detail":{"command-id":"%d-%d","document-name":"Close","instance-id":%q,"status":"Success"}}`, first, min(50, hosts-first), hostID(n)))
 	}
+	// It begins when all messages are there: on a busy machine the window could be over before the last of them.
+	queuePoller := delivery.PollQueue(queueSource, queue, function("host-events", hostEvents.Handle, &w.batches), log)
+	defer queuePoller.Stop()
 	for ended := 0; ended < hosts*sessionsPerHost; {
 		change, err := feed.Next(context.Background())
 		if err != nil {

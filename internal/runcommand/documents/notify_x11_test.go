@@ -172,11 +172,7 @@ func TestDisplayThatHangsIsNoWarning(t *testing.T) {
 		if err := x.process.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		began := time.Now()
 		x.wantReason(x.notify("x", soon, notice("a", 1)), "zenity did not stay on the screen")
-		if took := time.Since(began); took > 40*time.Second {
-			t.Errorf("took %v", took)
-		}
 		if err := x.process.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}

@@ -60,7 +60,7 @@ func dialX11(t *testing.T, display string, cookie []byte) *x11 {
 
 func (x *x11) write(b []byte) {
 	x.t.Helper()
-	if err := x.conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := x.conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		x.t.Fatal(err)
 	}
 	if _, err := x.conn.Write(b); err != nil {
