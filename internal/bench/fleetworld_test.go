@@ -47,7 +47,7 @@ type fleetWorld struct {
 	mu      sync.Mutex
 	chance  *rand.Rand
 	calls   map[string]int       // of the tables, by operation
-	heardAt map[string]time.Time // by host: when the queue got the news of its close command
+	heardAt map[string]time.Time // by host: when the queue got the event of its close command
 	waits   []time.Duration      // from then to each confirmation
 	ended   int                  // sessions that are DELETED
 	endedAt time.Time            // the last of them

@@ -28,12 +28,12 @@ type HostsAPI interface {
 //	InventorySentAt, InventoryId  the newest inventory that was applied
 //	AnsweredAt                    when its answer was read
 //	AnsweredLane                  with AnsweredAt the key of the sparse index
-//	                              by-answered; taken away from silent hosts
+//	                              by-answered; removed from silent hosts
 //	Platform                      the document's step that answered
 //	ExpiresAt                     of silent hosts: when the item may be removed
 //	AskedAt                       of silent hosts: when EC2 was last asked
 //	OwnerTag, OwnerTagReadAt      the instance's tag DcvOwner, "" without one, and
-//	                              when EC2 told it
+//	                              when EC2 reported it
 //	CompleteAt, OccupiedAt, EmptySince  see session.HostNote
 //
 // The item "fleet" has the last inventory that was sent to all hosts, as

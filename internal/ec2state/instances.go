@@ -80,8 +80,8 @@ func (i *Instances) Statuses(ctx context.Context, hostIDs []string) (statuses ma
 	return statuses, owners, nil
 }
 
-// owner returns the value of an instance's tag DcvOwner, or "". The keys of tags are
-// compared to the letter, and each is there once (EC2 User Guide, Using_Tags: "Tag keys and
+// owner returns the value of an instance's tag DcvOwner, or "". Keys of tags are
+// case-sensitive, and each is there once (EC2 User Guide, Using_Tags: "Tag keys and
 // values are case-sensitive", "For each resource, each tag key must be unique").
 func owner(i types.Instance) string {
 	for _, tag := range i.Tags {

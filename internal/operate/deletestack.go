@@ -57,7 +57,7 @@ it prints the commands that delete them later. Sessions on hosts go on.`,
 			return t.Run(cmd.Context())
 		},
 	}
-	choice(cmd, &table, "table", "", []string{"keep", "delete"}, "what becomes of the sessions table")
+	choice(cmd, &table, "table", "", []string{"keep", "delete"}, "whether the sessions table is kept or deleted")
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the stack's name, instead of being asked for it")
 	return cmd
 }

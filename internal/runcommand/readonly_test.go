@@ -73,8 +73,8 @@ func TestOutputThatMayBeCutIsReadWhole(t *testing.T) {
 	}
 }
 
-// Of a command to fifty hosts, the news of one need not bring the outputs of
-// all.
+// After a command to fifty hosts, the event of one host reads the output of that
+// host only.
 func TestOneHostIsAskedForByItself(t *testing.T) {
 	x := &told{}
 	x.read(t)

@@ -174,7 +174,7 @@ func TestSessionsWithoutALineAreCounted(t *testing.T) {
 	}
 }
 
-// Whatever becomes of one place of a packed answer, it is either whole with its very
+// Whatever happens to one place of a packed answer, it is either whole with its very
 // sessions, or not whole.
 func TestBrokenPackedInventoryIsNotWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -148,12 +148,12 @@ func TestDryRunTellsWhatWouldBeHit(t *testing.T) {
 		from session.Record
 		last time.Time
 	}{
-		"still there":            {seen(listedRecord), at(inventoried)},
-		"changed since":          {with(seen(listedRecord), "ObservedAt", session.FormatTime(at(600))), at(600)},
-		"first seen since":       {with(listedRecord, "FirstSeenAt", session.FormatTime(at(600))), at(600)},
-		"of a silent host":       {with(seen(listedRecord), "State", "UNKNOWN"), at(-3600)},
-		"never seen":             {listedRecord, time.Time{}},
-		"on a host not heard of": {with(seen(listedRecord), "HostId", "i-0cccccccccccccccc"), at(-3600)},
+		"still there":              {seen(listedRecord), at(inventoried)},
+		"changed since":            {with(seen(listedRecord), "ObservedAt", session.FormatTime(at(600))), at(600)},
+		"first seen since":         {with(listedRecord, "FirstSeenAt", session.FormatTime(at(600))), at(600)},
+		"of a silent host":         {with(seen(listedRecord), "State", "UNKNOWN"), at(-3600)},
+		"never seen":               {listedRecord, time.Time{}},
+		"on a host without answer": {with(seen(listedRecord), "HostId", "i-0cccccccccccccccc"), at(-3600)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, with(tc.from, "NumOfConnections", int64(3)))

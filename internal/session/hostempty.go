@@ -11,7 +11,7 @@ import (
 const lookedUp = 25
 
 // HostEmpty tells whether the table has nothing on a host: no session that
-// lives, no deletion that is open. A host that was not heard of for a while may
+// lives, no deletion that is open. A host that has not answered for a while may
 // run more than the table has.
 //
 // The index may be a moment behind and show sessions that have just ended, so their

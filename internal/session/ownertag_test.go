@@ -46,7 +46,7 @@ func TestHostWithAnOwnerTagReportsOnlyThatOwnersSessions(t *testing.T) {
 		confirmed string
 	}{
 		"not listed":                              {tag: alice, says: ofBob},
-		"compared to the letter":                  {tag: "Alice", says: ofAlice},
+		"case-sensitive":                          {tag: "Alice", says: ofAlice},
 		"record of another owner":                 {tag: alice, from: his, says: ofBob, want: unbelieved},
 		"the same, named without an owner":        {tag: alice, from: his, says: nameless, want: unbelieved},
 		"already UNKNOWN":                         {tag: alice, from: with(unbelieved, "ObservedAt", session.FormatTime(at(-60))), says: ofBob},

@@ -43,7 +43,7 @@ const (
 	// NotAnswered and NotMentioned have how the command ended.
 	NotAnswered  = "The host did not answer the close command (%s)."
 	NotMentioned = "The host's answer to the close command does not mention this session (%s)."
-	// Before what became of closing a session that was removed by force.
+	// Before the result of closing a session that was removed by force.
 	removedByForce = "Removed by force. "
 	reasonHostSays = "Its host says: %s."
 	// What describeSessions shows while a deletion waits.

@@ -50,8 +50,8 @@ const (
 	AttrDeletedAt             = "DeletedAt"
 	AttrExpiresAt             = "ExpiresAt"
 
-	// The key of the index by-live-host: a copy of HostId that is taken away when the
-	// session is DELETED, so that the index holds what lives.
+	// The key of the index by-live-host: a copy of HostId that is removed when the
+	// session is DELETED, so that the index has only sessions that live.
 	AttrLiveHostID = "LiveHostId"
 )
 

@@ -154,7 +154,7 @@ func TestClaimThatCameTooLateIsARepeat(t *testing.T) {
 	w.sent()
 }
 
-// A record that keeps changing must not keep a request busy for ever, and must not be
+// A record that keeps changing must not keep a request busy forever, and must not be
 // answered as DELETING.
 func TestRecordThatKeepsChangingIsGivenUp(t *testing.T) {
 	w := newWorld(t, listedRecord)

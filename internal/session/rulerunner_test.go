@@ -482,7 +482,7 @@ func (r failingReader) All(ctx context.Context, after string, limit int) ([]sess
 	return records, more, r.list
 }
 
-// One log line a session says what becomes of it.
+// One log line a session says what happens to it.
 func TestRuleLogsALineASession(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		w := newWorld(t, listedRecord, ready("s2", alice, hostB), ready("s3", mallory, hostA))

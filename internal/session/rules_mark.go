@@ -114,7 +114,7 @@ func (del deletion) ifMeant(req Request, states ...any) Write {
 	}
 	switch {
 	case del.CreationTime == "":
-	case sameCreation(del.seen.CreationTime, del.CreationTime): // as hosts compare; at first only to the letter
+	case sameCreation(del.seen.CreationTime, del.CreationTime): // as hosts compare; the first write compares exact text
 		w.If = append(w.If, is(AttrCreationTime, del.seen.CreationTime))
 	default:
 		w.If = append(w.If, is(AttrCreationTime, del.CreationTime))

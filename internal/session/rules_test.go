@@ -74,7 +74,7 @@ func TestRules(t *testing.T) {
 		}},
 		{"mark of one that is being created", session.Mark(entry("s1", alice), r1),
 			with(listedRecord, "State", "CREATING"), markedRecord, nil},
-		{"mark of one whose host is not heard of", session.Mark(entry("s1", alice), r1),
+		{"mark of one whose host does not answer", session.Mark(entry("s1", alice), r1),
 			with(listedRecord, "State", "UNKNOWN"), markedRecord, nil},
 		{"mark after an earlier deletion was given up", session.Mark(entry("s1", alice), r1),
 			with(givenUpRecord, "DeletionRequestId", "r0", "AttemptId", "r0", "Attempts", int64(9), "AttemptFailedAt", "x",

@@ -72,7 +72,7 @@ const (
 	// KeepDeleted is how long a DELETED record can be looked at.
 	KeepDeleted = 48 * time.Hour
 
-	// KeepUnknown is how long a record is kept whose host is not heard of.
+	// KeepUnknown is how long a record is kept whose host does not answer.
 	KeepUnknown = 30 * 24 * time.Hour
 
 	// MaxIDBytes bounds a session's ID and its owner, in bytes of UTF-8. DCV's
@@ -80,11 +80,11 @@ const (
 	// behind it.
 	MaxIDBytes = 256
 
-	// CreationTolerance is how much later than the request a session may have
-	// been created, by its host's clock, and still be taken for the one that
-	// was meant, where no incarnation was recorded. Hosts that keep time are
-	// off by milliseconds; five seconds forgive one that keeps it badly, and
-	// are less than it takes to log out and get a new console session.
+	// CreationTolerance is for sessions whose incarnation was not recorded. The
+	// host closes a session that was created, by its clock, at most so much later
+	// than the request. Clocks that are synchronised differ by milliseconds. Five
+	// seconds allow for a clock that is synchronised badly, and are less than a
+	// user takes to log out and get a new console session.
 	CreationTolerance = 5 * time.Second
 )
 
@@ -97,8 +97,8 @@ const (
 	Ready    State = "READY"
 	Deleting State = "DELETING"
 	Deleted  State = "DELETED"
-	// Unknown is a session whose host has not been heard of, or a deletion
-	// that was given up.
+	// Unknown is a session whose host has not answered for some time, or a
+	// deletion that was given up.
 	Unknown State = "UNKNOWN"
 )
 
@@ -132,8 +132,8 @@ type Session struct {
 	// for IDs that two hosts use.
 	ID, DCVID string
 
-	// What the host reported. CreationTime is kept to the letter, since
-	// together with the ID it names the incarnation; it may be empty.
+	// What the host reported. CreationTime is kept as exact text, since
+	// together with the ID it names the incarnation. It may be empty.
 	Owner, HostID, Name, Type string
 	CreationTime              string
 	NumOfConnections          int64

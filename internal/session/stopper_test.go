@@ -83,13 +83,13 @@ func TestOnlyEmptyHostsAreStopped(t *testing.T) {
 	for name, change := range map[string]change{
 		"":                        func(*emptyHosts) {},
 		"not for long enough":     func(e *emptyHosts) { e.note.EmptySince = ago(30*time.Minute - time.Millisecond) },
-		"not heard of lately":     func(e *emptyHosts) { e.note.SentAt = ago(91 * time.Second) },
+		"no recent answer":        func(e *emptyHosts) { e.note.SentAt = ago(91 * time.Second) },
 		"never used":              func(e *emptyHosts) { e.note.OccupiedAt = time.Time{} },
 		"not used since a start":  func(e *emptyHosts) { e.running[0].StartedAt = ago(59 * time.Minute) },
 		"started, who knows when": func(e *emptyHosts) { e.running[0].StartedAt = time.Time{} },
 		"occupied":                func(e *emptyHosts) { e.note.EmptySince = time.Time{} },
 		"occupied since":          func(e *emptyHosts) { e.note.OccupiedAt = e.note.EmptySince },
-		"never heard of":          func(e *emptyHosts) { e.note = session.HostNote{} },
+		"never answered":          func(e *emptyHosts) { e.note = session.HostNote{} },
 	} {
 		e := empty("i-1")
 		change(e)

@@ -28,10 +28,10 @@ type UnresponsiveMarker struct {
 // Mark makes READY sessions UNKNOWN on hosts that have not answered for that long,
 // nor since the inventory was sent that they would have left unanswered: the older
 // of two that count, before the newest, which was just sent (zero: not known).
-// Nobody can tell any more. Time in which no inventory was sent says nothing. The
-// next inventory of the host makes them READY again; a host that is never heard of
-// again takes its records with it after KeepUnknown. Open deletions are left alone:
-// they have an end of their own.
+// Whether they run is then not known. Time in which no inventory was sent does not
+// count. The next inventory of the host makes them READY again. If the host never
+// answers again, its records expire after KeepUnknown. Open deletions do not change:
+// they end by themselves.
 //
 // Sessions of hosts that EC2 says are gone end instead. It goes on, the longest
 // quiet first, until it has looked at all of them or at maxQuiet, or its time is

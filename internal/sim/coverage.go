@@ -55,7 +55,7 @@ var effectNames = [effects]string{"an empty host is stopped", "an end is announc
 	"a fleet is large", "a fleet is too large to be listed for a request", "a host has hundreds of sessions",
 	"a session whose record a restored backup lacks is listed again", "a session that lives in a restored backup only ends again",
 	"a deletion is refused because of a host that is gone",
-	"a deletion waits for its close time", "a close time is brought forward", "users are warned", "nobody is connected who could be warned",
+	"a deletion waits for its close time", "a close time is made earlier", "users are warned", "nobody is connected who could be warned",
 	"users are told that a deletion is cancelled", "a cancel is answered as a success", "a cancel is too late",
 	"a request from before a cancel is refused", "a precondition does not hold", "an older cleanup runs while a deletion waits",
 	"a rule marks a session", "a session changes between a rule's read and its mark", "a rule leaves alone what a caller cancelled", "a rule stops at its limit",

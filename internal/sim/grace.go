@@ -219,7 +219,7 @@ func (w *world) warnedRightly(c change) {
 	case is.Warning != was.Warning && c.by.function == "host-events" && !warned(is) && !c.by.heardOfNotice(is):
 		w.breaks(12, "%s says of the newest notice to the users of %s: %q, and its host has not said so", c.by, is.ID, is.Warning)
 	case is.Warning != was.Warning && c.by.function == "host-events" && !is.NextAttemptAt.Equal(was.NextAttemptAt):
-		w.breaks(12, "%s records what became of a notice to %s, and moves its lease", c.by, is.ID)
+		w.breaks(12, "%s records the result of a notice to %s, and moves its lease", c.by, is.ID)
 	}
 	if warned(is) && !warned(was) {
 		w.seen.effects[userWarned]++

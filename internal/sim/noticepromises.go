@@ -66,7 +66,7 @@ func (w *world) noticeTaken(inv *invocation, cmd *command) {
 			case a.order != n.at.UnixMilli():
 				w.breaks(12, "%s has users of %s told, as of %d, and its write is of %d", inv, a.sessionID, a.order, n.at.UnixMilli())
 			case cmd.voidAfter > void.Unix():
-				w.breaks(12, "the notice of %s to %s is good until %d, and is to be void at %s", inv, a.sessionID, cmd.voidAfter, void)
+				w.breaks(12, "the notice of %s to %s is valid until %d, and should be void at %s", inv, a.sessionID, cmd.voidAfter, void)
 			}
 		}
 	}

@@ -168,7 +168,7 @@ func (d *Doctor) examineHost(r *Report, f *fleet, h *host, note session.HostNote
 		d.unmanaged(r, h, f.management)
 		return
 	case h.managed.PingStatus != types.PingStatusOnline:
-		r.fault(h.id, restartAgent(h.managed.PlatformType), "is %s: Systems Manager last heard of its agent at %s.%s On the host, with a way to Systems Manager's endpoints (port 443):",
+		r.fault(h.id, restartAgent(h.managed.PlatformType), "is %s: Systems Manager last heard from its agent at %s.%s On the host, with a way to Systems Manager's endpoints (port 443):",
 			h.managed.PingStatus, heard(h.managed), beyondEC2(h.managed))
 	}
 	switch platform := h.managed.PlatformType; {

@@ -35,7 +35,7 @@ var (
 // The frame of a refused host's clause, which is no reason by itself.
 const ofRefusedHost = "The host …."
 
-// The runbook has each reason that the code writes, to the letter, and no other.
+// The runbook has exactly the reasons that the code writes.
 func TestRunbookHasTheReasons(t *testing.T) {
 	text := read(t, "../RUNBOOK.md")
 	book, err := runbook.Parse(text)

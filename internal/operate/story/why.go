@@ -76,7 +76,7 @@ func ofHost(s *subject) (causes []string) {
 	case s.node == nil:
 		add("Systems Manager does not know %s: it was stopped or terminated, or it is not registered any more.", s.HostID)
 	case !s.node.Online():
-		add("Systems Manager does not reach %s: it is %s, and its agent was last heard of %s.", s.HostID, s.node.Ping, screen.Distance(s.node.PingAt, s.now))
+		add("Systems Manager does not reach %s: it is %s, and its agent was last heard from %s.", s.HostID, s.node.Ping, screen.Distance(s.node.PingAt, s.now))
 	}
 	if s.known && s.host.Silent {
 		add("%s has not answered inventories since %s.", s.HostID, screen.Clock(s.host.AnsweredAt, s.now))

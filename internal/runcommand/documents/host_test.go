@@ -1,6 +1,6 @@
 // Package documents_test runs the scripts of the command documents, as template.yaml has them, against the stand-in dcv
 // command of package fleet: those for Linux under every sh and awk that a host may have, those for Windows under PowerShell 7.
-// What is compared is what a script prints and what is left on the host; how it comes to that is its own affair.
+// What is compared is what a script prints and what is left on the host; how it does so does not matter.
 package documents_test
 
 import (

@@ -161,7 +161,7 @@ esac`)
 	})
 }
 
-// Without a list after the close nobody knows what became of it.
+// Without a list after the close it is not known whether it was closed.
 func TestCloseWithoutASecondListFails(t *testing.T) {
 	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {

@@ -171,7 +171,7 @@ func randomCalls(t *testing.T, create Factory) {
 	})
 }
 
-// modelHost is a host as far as it decides what becomes of a command.
+// modelHost has the state of a host that decides what happens to a command.
 type modelHost struct {
 	stopped, disconnected, silent, untagged bool
 	owes                                    []string

@@ -81,7 +81,7 @@ func deliveryTimeOut(t *testing.T, create Factory) {
 	}
 }
 
-// Of a command by tag, what becomes of a host that is lost is told by its invocation, if there is one.
+// For a command by tag, what happens to a host that is lost is told by its invocation, if there is one.
 func broadcastToLost(t *testing.T, create Factory) {
 	s := create(t, Options{})
 	ids := addHosts(s, 3)

@@ -85,7 +85,7 @@ var deletionBugs = []mutant{
 	},
 	{
 		name: "put back although it is confirmed", promise: 2, file: markRules,
-		why: "a session that has ended meanwhile is READY for ever",
+		why: "a session that has ended meanwhile is READY forever",
 		old: "missing(AttrConfirmation),\n\t\t\tmissing(AttrRepeatedAt),",
 		new: "missing(AttrRepeatedAt),",
 	},

@@ -53,7 +53,7 @@ var graceBugs = []mutant{
 	},
 	{
 		name: "a cancel sets UNKNOWN without a reason", promise: 2, file: cancelRules,
-		why: "the record is kept for ever, and nobody learns why",
+		why: "the record is kept forever, and nobody learns why",
 		old: "if state == Unknown {",
 		new: "if state == Creating {",
 	},

@@ -25,7 +25,7 @@ var inventoryBugs = []mutant{
 	},
 	{
 		name: "unknown hosts are not checked", promise: 9, file: walker,
-		why: "sessions from a backup, on a host that is gone, are READY for ever",
+		why: "sessions from a backup, on a host that is gone, are READY forever",
 		old: "errs = append(errs, hw.HostTable.AddHost(ctx, hostID, now))",
 		new: "",
 	},

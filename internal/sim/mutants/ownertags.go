@@ -28,7 +28,7 @@ var ownerTagBugs = []mutant{
 	},
 	{
 		name: "session listed before the tag was read stays READY", promise: 5, file: ownerTagRules,
-		why: "a session that is listed before EC2 answers stays listed for ever",
+		why: "a session that is listed before EC2 answers stays listed forever",
 		old: "s.State.lives() && s.StateReason",
 		new: "s.State == Creating && s.StateReason",
 	},

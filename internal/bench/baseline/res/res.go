@@ -54,7 +54,7 @@ type Session struct {
 	connections int
 }
 
-// Delete tells what became of each session in its FailureReason. An error is one
+// Delete returns the result of each session in its FailureReason. An error is one
 // answer for all.
 func (d *Deleter) Delete(ctx context.Context, sessions []*Session) error {
 	var known []*Session
