@@ -22,8 +22,8 @@ type CancelEntry struct {
 	DeletionRequestID string
 }
 
-// A CancelAnswer is what the caller is told of one entry: the state that the
-// session has again, or, if FailureReason is not empty, why nothing was changed.
+// A CancelAnswer is the answer to one entry: the state that the session has again, or,
+// if FailureReason is not empty, why nothing was changed.
 type CancelAnswer struct {
 	SessionID     string
 	State         State
@@ -39,9 +39,9 @@ type Canceller struct {
 	Log      *slog.Logger
 }
 
-// Cancel restores each session's state before its deletion, tells users who were
-// warned, and answers each entry once, in the order of the request. For a living
-// session without a deletion it is a success, too: no write of an earlier request lands
+// Cancel restores the state that each session had before its deletion, tells users who
+// were warned, and answers each entry once, in the order of the request. A living
+// session without a deletion is a success, too: no write of an earlier request lands
 // afterwards.
 //
 // ErrTableDown means that nothing could be read or written.
@@ -143,8 +143,8 @@ type cancellation struct {
 	mayLand bool
 }
 
-// groupCancels makes one cancellation of all entries with the same session and owner. The
-// second result has each entry's.
+// groupCancels makes one cancellation of all entries with the same session and owner.
+// The second result has the cancellation of each entry.
 func groupCancels(entries []CancelEntry) (all, ofEntry []*cancellation) {
 	known := map[CancelEntry]*cancellation{}
 	for _, e := range entries {
@@ -165,7 +165,8 @@ func cancelAnswers(req CancelRequest, ofEntry []*cancellation) []CancelAnswer {
 	return answers
 }
 
-// judge decides by the record as it was read: it is done if its answer is certain.
+// judge decides by the record as it was read. The cancellation is done if its answer is
+// certain.
 func (cn *cancellation) judge(requestID string, now time.Time) {
 	s := cn.seen.Session()
 	switch {

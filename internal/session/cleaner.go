@@ -16,8 +16,8 @@ type Cleaner struct {
 	Closer   SessionCloser
 	Notifier Notifier
 	Reaper   *HostReaper
-	// GiveUp is how long after its first close attempt a deletion is tried: one that
-	// waited for its close time, or whose record does not say until when.
+	// GiveUp is how long after its first close attempt a deletion is tried that waited
+	// for its close time, or whose record has no TryUntil.
 	GiveUp time.Duration
 	Now    func() time.Time
 	// NewID makes the IDs of attempts: UUIDs.
@@ -28,11 +28,11 @@ type Cleaner struct {
 // duePage is how many records of a shard are handled together.
 const duePage = 250
 
-// ProcessDue handles the deletions whose lease has ended, the longest due first: it
-// shows the confirmed ones to the table's stream once more, gives up those that are too
-// old, and sends the others' hosts another close command, or another notice if the
-// close time is ahead. It returns when nothing is due or its time is nearly up; the
-// next run goes on. Two runs at the same time never claim the same deletion.
+// ProcessDue handles the deletions whose lease has ended, the longest due first. It
+// shows confirmed ones to the table's stream once more, gives up those that are too
+// old, and sends the other hosts another close command, or another notice before the
+// close time. It returns when nothing is due or its time is nearly up; the next run
+// continues. Two runs at the same time never claim the same deletion.
 func (c *Cleaner) ProcessDue(ctx context.Context) error {
 	handled := map[string]bool{}
 	for {
@@ -52,8 +52,8 @@ func (c *Cleaner) ProcessDue(ctx context.Context) error {
 	}
 }
 
-// due reads what is due and was not handled by this run: a record whose write
-// failed is left to the next.
+// due reads the due records that this run has not handled: a record whose write failed
+// is left to the next run.
 func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]bool) ([]Record, error) {
 	var due []Record
 	for _, shard := range Shards() {
@@ -78,10 +78,10 @@ func (c *Cleaner) due(ctx context.Context, now time.Time, handled map[string]boo
 	return due, nil
 }
 
-// round writes each due deletion, and sends what it claimed. Hosts that have not
+// round writes each due deletion, and sends those that it claimed. Hosts that have not
 // confirmed may be gone: it asks EC2 about them in between, for a bounded time, so that
-// one host with many sessions does not delay the others' commands. It gives up
-// deletions last: one whose host is gone ends, and is not given up.
+// one host with many sessions does not delay the commands of others. It gives up
+// deletions last: if the host is gone, the deletion ends, and is not given up.
 func (c *Cleaner) round(ctx context.Context, due []Record, now time.Time) {
 	var (
 		unanswered   []string
@@ -159,8 +159,8 @@ func (c *Cleaner) write(ctx context.Context, due []Record, attemptID string, now
 	return claimed
 }
 
-// send sends close commands for the claimed deletions. A refused one keeps its lease,
-// and the reason is recorded; EC2 is asked whether its host still exists.
+// send sends close commands for the claimed deletions. If one is refused, it keeps its
+// lease, the reason is recorded, and EC2 is asked whether its host still exists.
 func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) {
 	if len(attempt.Closings) == 0 {
 		return
@@ -193,8 +193,8 @@ func (c *Cleaner) send(ctx context.Context, attempt Attempt, claimed []Session) 
 	c.checkHosts(ctx, refused)
 }
 
-// notify sends notices for deletions that wait. A refused one keeps its lease, and its
-// notice is sent again.
+// notify sends notices for deletions that wait. If one is refused, the deletion keeps
+// its lease, and the notice is sent again.
 func (c *Cleaner) notify(ctx context.Context, waiting []Session, now time.Time) {
 	if len(waiting) == 0 {
 		return

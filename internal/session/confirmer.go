@@ -16,10 +16,9 @@ type Confirmer struct {
 	Log   *slog.Logger
 }
 
-// Apply records each report, and answers each in its place: an error means that
-// it must be applied again. A report that does not count (of an earlier
-// attempt, of another host's session, the second of its kind) changes nothing
-// and is no error.
+// Apply records each report, and answers each in its place. An error means that it must
+// be applied again. A report that does not count (of an earlier attempt, of another
+// host's session, the second of its kind) changes nothing and is no error.
 func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	errs := make([]error, len(reports))
 	lines, write := joinLines(c.Log)
@@ -43,8 +42,8 @@ func (c *Confirmer) Apply(ctx context.Context, reports []Report) []error {
 	return errs
 }
 
-// Failed returns reports for the sessions of an attempt about which the host has not
-// reported: its part of the attempt has ended without the end of the command.
+// Failed returns failed reports for the sessions of an attempt that the host has not
+// reported, although its part of the command has ended.
 func (c *Confirmer) Failed(ctx context.Context, hostID, attemptID, reason string, given ...Report) ([]Report, error) {
 	named := map[string]bool{}
 	for _, r := range given {
@@ -133,7 +132,7 @@ const (
 	OutcomeUnanswered Outcome = "unanswered"
 	// OutcomeInUse: a session that was to be closed for being idle is in use.
 	OutcomeInUse Outcome = "in-use"
-	// OutcomeWarned: such a session's users are shown when it will be closed.
+	// OutcomeWarned: the users of such a session see when it will be closed.
 	OutcomeWarned Outcome = "warned"
 )
 

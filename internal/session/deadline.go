@@ -6,8 +6,8 @@ import (
 )
 
 // EndEarlier returns a context that ends that long before ctx. The rest of the time is
-// for work that must be done in any case: Lambda ends a function at its deadline, and
-// what it had only in memory is lost.
+// for work that must always be done: Lambda ends a function at its deadline, and what
+// it had only in memory is lost.
 func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -16,8 +16,9 @@ func EndEarlier(ctx context.Context, by time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
-// Shares returns a context that ends after so many shares of the remaining time of ctx, which
-// waiting shares divide, but not before least. Unused time is left for the others.
+// Shares divides the remaining time of ctx by waiting, and returns a context with so
+// many shares of it, but with the time least at least. Unused time is left for the
+// others.
 func Shares(ctx context.Context, waiting, shares int, least time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -36,14 +36,14 @@ type Entry struct {
 	AsksCloseAt bool
 }
 
-// A ForceMode says what else a forced entry does than to end the record.
+// A ForceMode says what a forced entry does in addition to ending the record.
 type ForceMode string
 
 const (
 	// Purge: nothing. A session that still runs is listed again.
 	Purge ForceMode = "purge"
-	// BestEffort: its host is asked to close it until it answers or until the give-up
-	// time; meanwhile the session is not listed again.
+	// BestEffort: the host is asked to close the session until it answers or until the
+	// give-up time. Until then the session is not listed again.
 	BestEffort ForceMode = "best-effort"
 )
 
@@ -68,14 +68,15 @@ type Deleter struct {
 	// GiveUp is how long new deletions are tried after their first close attempt.
 	GiveUp    time.Duration
 	ForceMode ForceMode
-	// RefusedHosts notes refused hosts, about which cleanup asks EC2: a client of EC2 here
-	// would make every cold start longer.
+	// RefusedHosts notes refused hosts, about which cleanup asks EC2. A client of EC2
+	// here would make every cold start longer.
 	RefusedHosts RefusedHostNotes
 	Log          *slog.Logger
 }
 
-// answerTime is reserved at the end of the request's time for the answer: without one
-// the caller gets the gateway's, which does not say what was done or when to repeat.
+// answerTime is reserved at the end of the request's time for the answer. Otherwise the
+// caller gets an answer of the gateway, which does not say what was done or when to
+// repeat.
 const answerTime = 2 * time.Second
 
 // putBackTime is reserved at the end of the request's time for putting refused sessions
@@ -120,7 +121,7 @@ func (d *Deleter) Delete(ctx context.Context, req Request) ([]Answer, error) {
 // the record or an answer was lost.
 const maxRounds = 5
 
-// writeMarks brings every deletion into the table, or fails it.
+// writeMarks writes every deletion to the table, or fails it.
 func (d *Deleter) writeMarks(ctx context.Context, req Request, deletions []*deletion) {
 	for range maxRounds {
 		var (
@@ -214,13 +215,14 @@ type Attempt struct {
 // A Closing asks a host to close one session.
 type Closing struct {
 	Incarnation
-	// VoidAfter is when the deletion ends by itself; a host that gets the command
-	// later does nothing.
+	// VoidAfter is when the deletion ends by itself. A host that gets the command later
+	// does nothing.
 	VoidAfter time.Time
 }
 
-// add adds the closing of a session from its record after the attempt's write: a session
-// that started after the request is not meant. tryFor is for records of older brokers.
+// add adds the closing of a session, from its record after the attempt's write. A
+// session that started after the request is not closed. tryFor is for records of older
+// brokers.
 func (a *Attempt) add(s Session, tryFor time.Duration) {
 	a.Closings = append(a.Closings, Closing{Incarnation: s.incarnation(), VoidAfter: tryUntil(s, tryFor)})
 }

@@ -89,8 +89,8 @@ func (d *Deleter) notify(ctx context.Context, waiting []*deletion, now time.Time
 	}
 }
 
-// allClears returns the notices to users who were told of a close time that a forced
-// deletion has removed.
+// allClears returns the notices for users who were told a close time of a deletion that
+// a forced one has replaced.
 func allClears(deletions []*deletion, now time.Time) (notices []Notice) {
 	for _, del := range deletions {
 		if was := del.wasWaiting; was != nil {

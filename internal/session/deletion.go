@@ -70,7 +70,7 @@ func group(entries []Entry) (all, ofEntry []*deletion) {
 	return all, ofEntry
 }
 
-// refusedByRecord is called when the record, now in seen, did not meet the
+// refusedByRecord decides what follows when the record, now in seen, did not meet the
 // condition of the write.
 func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Duration) {
 	s := del.seen
@@ -112,8 +112,8 @@ func (del *deletion) refusedByRecord(exists bool, req Request, giveUp time.Durat
 }
 
 // sendable tells whether a request must still send the command of its own open
-// deletion: not if cleanup has sent a newer notice, or has begun to close a deletion
-// that the request marked to wait.
+// deletion. It must not if cleanup has sent a newer notice, or has begun to close a
+// deletion that the request marked to wait.
 func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
 	if s.Waits() {
 		return s.NoticeID == noticeAttempt(requestID)
@@ -121,8 +121,8 @@ func (s Session) sendable(requestID string, gracePeriod time.Duration) bool {
 	return gracePeriod == 0
 }
 
-// earlierThan tells whether the entry asks for an earlier close time than an open
-// deletion waits for.
+// earlierThan tells whether the entry asks for an earlier close time than that of the
+// open deletion.
 func (del *deletion) earlierThan(open Session, req Request) bool {
 	return open.Waits() && (del.GracePeriod == 0 || req.At.Add(del.GracePeriod).Before(open.CloseAt))
 }
@@ -141,8 +141,8 @@ func (del *deletion) notAsAsked(req Request) (reason string) {
 	return ""
 }
 
-// OtherSession tells whether the reason is that a precondition failed: the session is not the one that the caller has
-// seen.
+// OtherSession tells whether the reason is that a precondition failed: the session is
+// not the one that the caller has seen.
 func OtherSession(reason string) bool {
 	for _, text := range []string{reasonOtherHost, reasonOtherIncarnation} {
 		if before, _, _ := strings.Cut(text, "%"); strings.HasPrefix(reason, before) {

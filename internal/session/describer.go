@@ -11,25 +11,24 @@ import (
 type Reader interface {
 	Getter
 	HostIndex
-	// Owned lists an owner's records by ID, those after the ID `after` ("" for
-	// the first), at most limit; more tells whether there may be others behind,
-	// and then there is one record at least. They have what Describer shows or
-	// decides by, and may lack the rest.
+	// Owned lists an owner's records by ID: those after the ID `after` ("" for the
+	// first), at most limit. more tells whether there may be others; then there is at
+	// least one record. The records have what Describer shows or decides by, and may
+	// lack the rest.
 	Owned(ctx context.Context, owner, after string, limit int) (records []Record, more bool, err error)
-	// All lists all records in an order of the table's own, which stays the
-	// same, after that of the ID `after`, whose record may be gone; limit and
-	// more as with Owned.
+	// All lists all records in the table's own order, which does not change: those
+	// after the ID `after`, whose record may be gone. limit and more are as with Owned.
 	All(ctx context.Context, after string, limit int) (records []Record, more bool, err error)
 }
 
-// Getter reads records as they are, not as an index may still show them.
+// Getter reads the current records. An index may show older ones.
 type Getter interface {
-	// Get reads the records of the IDs, which are distinct; those that do not
-	// exist are absent. In no order.
+	// Get reads the records of these distinct IDs, in no order. Those that do not exist
+	// are absent.
 	Get(ctx context.Context, ids []string) ([]Record, error)
 }
 
-// getByID reads the records of the IDs, of which each may be there more than once.
+// getByID reads the records of the IDs, which may repeat.
 func getByID(ctx context.Context, getter Getter, ids []string) (map[string]Record, error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
@@ -45,45 +44,44 @@ func getByID(ctx context.Context, getter Getter, ids []string) (map[string]Recor
 }
 
 const (
-	// readAhead is how many IDs are read together at least: as many as one call
-	// of the table takes.
+	// readAhead is how many IDs are read together at least: as many as one call of the
+	// table accepts.
 	readAhead = 100
-	// maxReads bounds the work for one page, should the table be full of what
-	// is not shown.
+	// maxReads bounds the work for one page, in case most of the table is not shown.
 	maxReads = 10
 )
 
-// A Describer shows sessions, DELETED ones until they expire. The table may
-// have those for longer.
+// A Describer shows sessions. It shows DELETED ones until they expire, though the table
+// may keep them longer.
 type Describer struct {
 	Reader Reader
 	Notes  HostNotes
 	Now    func() time.Time
 }
 
-// A Query says which sessions are asked for: those that meet all of it.
+// A Query selects the sessions that meet all of its fields.
 type Query struct {
-	// IDs are the only ones asked for, if there are any.
+	// IDs, if there are any, are the only ones selected.
 	IDs []string
-	// Owner is whose sessions are asked for, if not empty.
+	// Owner, if not empty, is whose sessions are selected.
 	Owner string
-	// HostID is the host on which they live, or are to be closed, if not empty.
+	// HostID, if not empty, is the host on which they live, or are to be closed.
 	HostID string
-	// Details asks for all that the table has of them, and for LastSeenAt.
+	// Details asks for all attributes of the record, and for LastSeenAt.
 	Details bool
 	// Limit is the most sessions of a page, 1 or more.
 	Limit int
-	// After is the Next of the page before, "" for the first. With IDs it is
-	// one of them.
+	// After is the Next of the page before, "" for the first. With IDs it is one of
+	// these.
 	After string
 }
 
-// A Page is some of the sessions asked for. With fewer than the limit, even
-// none, another may follow.
+// A Page has some of the selected sessions. If it has fewer than the limit, or none,
+// there may still be another page.
 type Page struct {
 	Sessions []Session
-	// LastSeenAt, with Details, is when the newest inventory was sent that is known
-	// to have had the session, by its ID; zero if none is.
+	// LastSeenAt, with Details, has by session ID when the newest inventory was sent
+	// that is known to have had the session. It is zero if none is known.
 	LastSeenAt map[string]time.Time
 	// Next is the ID of the last session looked at, "" if none is left.
 	Next string

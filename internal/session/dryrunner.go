@@ -11,8 +11,8 @@ import (
 
 // HostChecker checks whether hosts accept commands.
 type HostChecker interface {
-	// Check returns the refusals that a command to those hosts would meet, by
-	// host; the others would take it.
+	// Check returns by host the refusals that a command would get. The other hosts
+	// would accept it.
 	Check(ctx context.Context, hostIDs []string) (map[string]*Refusal, error)
 }
 
@@ -30,14 +30,13 @@ type DryRunner struct {
 type DryAnswer struct {
 	Answer
 	Session *Session
-	// LastSeenAt is when the newest inventory was sent that is known to have had
-	// the session; zero if none is.
+	// LastSeenAt is when the newest inventory was sent that is known to have had the
+	// session. It is zero if none is known.
 	LastSeenAt time.Time
 }
 
-// DryRun answers each entry as Delete would now. A host that Systems Manager
-// has lost just then, or one of a large fleet that lacks its tag, may be found
-// out only by a command.
+// DryRun answers each entry as Delete would now. Only a command can find a host that
+// Systems Manager has just lost, or one of a large fleet that lacks its tag.
 //
 // ErrTableDown means that no entry can be answered.
 func (d *DryRunner) DryRun(ctx context.Context, req Request) ([]DryAnswer, error) {

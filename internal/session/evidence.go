@@ -18,7 +18,7 @@ type evidence struct {
 	now          time.Time
 }
 
-// write writes the ends, and whatever else goes with them.
+// write writes the ends, and the other writes of the same step.
 func (e evidence) write(ctx context.Context, table Table, writes []Write, log *slog.Logger) error {
 	_, err := e.writeOrRead(ctx, table, writes, log)
 	return err

@@ -15,9 +15,9 @@ type Finisher struct {
 	Log   *slog.Logger
 }
 
-// Finish ends the deletions that the records show as confirmed, and answers
-// each in its place: an error means that it must be seen again. A record that
-// shows none, or is not the newest, changes nothing and is no error.
+// Finish ends the deletions that the records show as confirmed, and answers each in its
+// place. An error means that the record must be delivered again. A record without a
+// confirmation, or an old one, changes nothing and is no error.
 func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 	now := f.Now()
 	var (
@@ -49,8 +49,8 @@ func (f *Finisher) Finish(ctx context.Context, seen []Record) []error {
 	return errs
 }
 
-// deleted logs the end. Of sessions that ended without anybody's request it is
-// not measured how long that took.
+// deleted logs the end. If nobody requested the end of a session, the time that it took
+// is not measured.
 func (f *Finisher) deleted(log *slog.Logger, s Session, now time.Time) {
 	after := max(now.Sub(s.ClosingBegan()), 0).Round(time.Millisecond).Seconds()
 	line := []any{"AfterSeconds", after, "Attempts", s.Attempts, "RequestedBy", s.DeletionRequestedBy}

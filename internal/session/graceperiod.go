@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// What a grace period may be, where there is one, and the most characters of a
-// message, or of a reason.
+// The shortest and the longest grace period, and the most characters of a message or a
+// reason.
 const (
 	MinGracePeriod = time.Minute
 	MaxGracePeriod = 24 * time.Hour
@@ -27,8 +27,8 @@ func ParseGracePeriod(seconds string) (period time.Duration, fault string) {
 	return time.Duration(n) * time.Second, ""
 }
 
-// ParseText reads a message for users, or a reason. Whoever reads one must see it
-// as it is, and in one line.
+// ParseText reads a message for users, or a reason. People must see all of it, in one
+// line.
 func ParseText(text string) (same, fault string) {
 	switch {
 	case !utf8.ValidString(text):

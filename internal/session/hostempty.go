@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// lookedUp is how many records of a host are looked up in one go: hosts have
-// few, and the first that lives answers the question.
+// lookedUp is how many records of a host are read together. Hosts have few, and the
+// first one that lives answers the question.
 const lookedUp = 25
 
 // HostEmpty tells whether the table has nothing on a host: no session that

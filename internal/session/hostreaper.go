@@ -13,22 +13,21 @@ import (
 type HostStatus int
 
 const (
-	// Alive: it runs, or its sessions come back (hibernation), or EC2 does not
-	// know it as one of its own kind.
+	// Alive: it runs, or its sessions come back (hibernation), or EC2 cannot know it.
 	Alive HostStatus = iota
 	// Stopped without hibernation: its sessions are gone.
 	Stopped
 	// Terminated, or unknown to EC2.
 	Terminated
-	// Stopping: about to be stopped, in a way that only shows afterwards. EC2's
-	// answers may be behind its events: it may be stopped by now.
+	// Stopping: it is being stopped. EC2 says only afterwards whether it hibernates.
+	// EC2's answers may be behind its events, so it may be stopped already.
 	Stopping
 )
 
 // Instances returns whether hosts still exist.
 type Instances interface {
-	// Statuses asks about each of the hosts. owners are the values of the tag
-	// DcvOwner, "" where there is none, of those that it knows.
+	// Statuses asks about each of the hosts. owners has the value of the tag DcvOwner
+	// of those that EC2 knows, "" without the tag.
 	Statuses(ctx context.Context, hostIDs []string) (statuses map[string]HostStatus, owners map[string]string, err error)
 }
 
@@ -47,7 +46,7 @@ type HostReaper struct {
 	Log        *slog.Logger
 }
 
-// gone tells whether what ran on the host is over.
+// gone tells whether the sessions on the host have ended.
 func (s HostStatus) gone() bool { return s == Stopped || s == Terminated }
 
 // A HostCheck is the result for one host.
@@ -58,23 +57,20 @@ type HostCheck struct {
 	Err error
 }
 
-// settled tells whether the host's status is known, and what follows from it is
-// written.
+// settled tells whether the host's status is known, and its consequences are written.
 func (c HostCheck) settled() bool { return c.Err == nil && c.Status != Stopping }
 
 const (
 	// askTime bounds a call of EC2.
 	askTime = 8 * time.Second
-	// hostTime bounds the time that what one host has in the table takes from
-	// others.
+	// hostTime bounds the time that the records of one host take from the other hosts.
 	hostTime = 3 * time.Second
 )
 
-// Check asks EC2 about the hosts. On one that is gone, every deletion that was
-// requested and every session that was seen before the question is over. Of one
-// that is Stopping nothing can be said yet. Each host has its own time and its
-// own error; an error of Check itself means that EC2 did not answer. It may be
-// called again at any time.
+// Check asks EC2 about the hosts. If a host is gone, this ends every deletion that was
+// requested, and every session that was seen, before the question. A host that is
+// Stopping is not decided yet. Each host has its own time and its own error. An error
+// of Check itself means that EC2 did not answer. Check may be called again at any time.
 func (hr *HostReaper) Check(ctx context.Context, hostIDs []string) (map[string]HostCheck, error) {
 	hostIDs = slices.Compact(slices.Sorted(slices.Values(hostIDs)))
 	if len(hostIDs) == 0 {

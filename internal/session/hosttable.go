@@ -8,43 +8,44 @@ import (
 
 // HostTable is the Hosts table: the inventories that were sent, and the hosts' answers.
 type HostTable interface {
-	// RecordInventorySent notes that an inventory was sent to all hosts; one that was sent
-	// less than SentApart after the last counts as the same.
+	// RecordInventorySent notes that an inventory was sent to all hosts. One that was
+	// sent less than SentApart after the last one counts as the same.
 	RecordInventorySent(ctx context.Context, at time.Time) error
-	// LastInventories is when the last three inventories were sent, the newest
-	// first; fewer if there were not so many.
+	// LastInventories returns when the last three inventories were sent, the newest
+	// first. There may be fewer.
 	LastInventories(ctx context.Context) ([]time.Time, error)
 	// ForgetInventory removes one of them, as if it had not been sent.
 	ForgetInventory(ctx context.Context, at time.Time) error
-	// Newest is when the newest inventories were sent that were applied of
-	// those hosts, which are distinct; hosts without one are absent.
+	// Newest returns, for each of these distinct hosts, when the newest applied
+	// inventory was sent. Hosts without one are absent.
 	Newest(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
-	// RecordAnswer notes that a host answered an inventory. fresh is false if one that
-	// was sent later is noted already, or this one is, and the host was marked
-	// silent since. Then nothing is written, but that the host is not known to be
-	// empty, if this answer does not say so: it may be the one that was run last.
-	// With a fresh answer comes the host's tag, as it is kept then.
+	// RecordAnswer notes that a host answered an inventory. fresh is false if an answer
+	// to a later inventory is noted already. It is also false if this answer is noted
+	// already and the host was marked silent since. Then one thing may still be
+	// written: if this answer does not say that the host is empty, the host no longer
+	// counts as empty, since this inventory may be the one that ran last. A fresh
+	// answer returns the tag that is stored for the host.
 	RecordAnswer(ctx context.Context, a HostAnswer) (fresh bool, tag OwnerTag, err error)
 	// AnsweredBefore lists hosts that last answered before that time and are not marked
 	// silent yet, the longest silent first, at most limit of them.
 	AnsweredBefore(ctx context.Context, before time.Time, limit int) (hostIDs []string, err error)
-	// AddHost adds a host that is not known at all, as one that last answered
-	// then.
+	// AddHost adds a host that the table lacks, as one that last answered then.
 	AddHost(ctx context.Context, hostID string, then time.Time) error
 	// MarkSilent marks a host silent, unless it has answered since. marked tells
-	// whether it is silent now. Unless it answers again, the table forgets it
-	// after KeepUnknown, as it does its sessions.
+	// whether it is silent now. If it does not answer again, the table removes it after
+	// KeepUnknown, like its sessions.
 	MarkSilent(ctx context.Context, hostID string, before time.Time) (marked bool, err error)
-	// Silences has those of the hosts, which are distinct, that are known, as they
-	// are now.
+	// Silences returns the current state of those of the distinct hosts that the table
+	// has.
 	Silences(ctx context.Context, hostIDs []string) (map[string]Silence, error)
-	// RecordOwnerTag keeps the tag of a host, if it is known, and no tag is kept
-	// that was read later.
+	// RecordOwnerTag stores the tag of a host that the table has, unless a tag that was
+	// read later is stored.
 	RecordOwnerTag(ctx context.Context, hostID string, tag OwnerTag) error
 }
 
-// The Hosts table has other items than hosts: one of the whole fleet, and a note for
-// each refused host, with this before its ID. No host has such an ID.
+// The Hosts table has other items than hosts: one for the whole fleet, and a note for
+// each refused host. The key of a note is this prefix and the host's ID. No host has
+// such an ID.
 const (
 	FleetKey         = "fleet"
 	RefusedKeyPrefix = "refused-"
@@ -65,7 +66,7 @@ type HostAnswer struct {
 	// SentAt is when the inventory's command was sent, At when its answer was
 	// read.
 	SentAt, At time.Time
-	// Sessions is how many it says run; without Complete, at least.
+	// Sessions is how many sessions it reports. Without Complete there may be more.
 	Sessions int
 	Complete bool
 }
@@ -78,19 +79,23 @@ type Silence struct {
 	OwnerTag            OwnerTag
 }
 
-// HostNotes reads what the Hosts table has of inventories.
+// HostNotes reads what the Hosts table knows from inventories.
 type HostNotes interface {
-	// Notes has those of the hosts, which are distinct, that ever answered one.
+	// Notes returns the notes of those of the distinct hosts that have ever answered an
+	// inventory.
 	Notes(ctx context.Context, hostIDs []string) (map[string]HostNote, error)
 }
 
-// A HostNote is the state of a host by its inventories, with their sending times.
+// A HostNote is the state of a host by its inventories. The times are when these were
+// sent.
 type HostNote struct {
-	// SentAt is the newest, CompleteAt the newest that had all of its sessions.
+	// SentAt is the time of the newest inventory, CompleteAt of the newest one that had
+	// all sessions of the host.
 	SentAt, CompleteAt time.Time
-	// OccupiedAt is the newest with a session in it.
+	// OccupiedAt is the time of the newest inventory that had a session.
 	OccupiedAt time.Time
-	// EmptySince is the oldest of those, up to the newest, that were complete and
-	// had none; zero if the newest is not one of them.
+	// EmptySince is the time of the first of the complete inventories without sessions,
+	// up to the newest. It is zero if the newest inventory had a session or was not
+	// complete.
 	EmptySince time.Time
 }

@@ -11,18 +11,18 @@ import (
 
 // HostLister finds the hosts that have living records.
 type HostLister interface {
-	// HostsAfter lists the next hosts that have living records, in an order of the
-	// table's own, which stays the same, after that host ("" for the first). It
-	// looks at limit records at most, and at no more of a host whose records fill
-	// them. None means that none is left.
+	// HostsAfter lists the next hosts that have living records, in the table's own
+	// order, which does not change: those after that host ("" for the first). It looks
+	// at limit records at most. If the records of one host fill the limit, it does not
+	// look at the rest of that host. No host means that none is left.
 	HostsAfter(ctx context.Context, hostID string, limit int) (hostIDs []string, err error)
 }
 
 // HostWalk is the part of the Hosts table for a HostWalker.
 type HostWalk interface {
-	// WalkedTo is the host that the last walk came to, "" for the first.
+	// WalkedTo returns the host at which the last walk stopped, "" for the first.
 	WalkedTo(ctx context.Context) (hostID string, err error)
-	// RecordWalkedTo keeps it.
+	// RecordWalkedTo stores it.
 	RecordWalkedTo(ctx context.Context, hostID string) error
 	// RecordAsked notes that EC2 was asked about a silent host.
 	RecordAsked(ctx context.Context, hostID string, at time.Time) error
@@ -31,19 +31,19 @@ type HostWalk interface {
 // longestWithoutQuestion is the longest time between two calls of EC2 about a silent host.
 const longestWithoutQuestion = 6 * time.Hour
 
-// due tells whether EC2 must be asked now: whenever a host has been silent for twice as
-// long as at the last call, and every six hours.
+// due tells whether EC2 must be asked now: when a host has been silent for twice as
+// long as at the last call, and every six hours at least.
 func (s Silence) due(now time.Time) bool {
 	pause := min(s.AskedAt.Sub(s.AnsweredAt), longestWithoutQuestion)
 	return s.Silent && !now.Before(s.AskedAt.Add(pause))
 }
 
-// A HostWalker looks at the hosts that have living records, some at each run, and
-// begins again when it has been at all of them. It finds what nobody else asks
-// about: hosts that the Hosts table lacks, because it was made again, or the
-// Sessions table restored; silent hosts, whose end nobody told of; sessions of
-// silent hosts that are READY again, because the Sessions table was restored; and
-// the tags DcvOwner of hosts that do well.
+// A HostWalker looks at the hosts that have living records, some in each run, and
+// begins again after the last one. It finds what nothing else looks for: hosts that the
+// Hosts table lacks, because it was made again or the Sessions table was restored;
+// silent hosts whose end no event reported; sessions of silent hosts that are READY
+// again, because the Sessions table was restored; and the tags DcvOwner of hosts
+// without problems.
 type HostWalker struct {
 	HostLister HostLister
 	HostTable  interface {
@@ -57,16 +57,16 @@ type HostWalker struct {
 }
 
 const (
-	// walkRecords is how many records a walk looks at; walkPage is how many it has in
-	// memory at one time, and looks at of a host that has more.
+	// walkRecords is how many records a walk looks at. walkPage is how many of them are
+	// in memory at one time, and how many it looks at of one host.
 	walkRecords = 1000
 	walkPage    = 50
 )
 
-// Walk adds hosts that are not known as ones that answered now, so that they are
-// found to be silent if they stay so, and has EC2 asked about silent ones. Where
-// it stopped is kept before, so that a host that fails holds up no other; when its
-// time is up, the next run begins where this one came to.
+// Walk adds hosts that the Hosts table lacks, as ones that answered now: they are found
+// to be silent if they do not answer. It has EC2 asked about silent hosts. It stores
+// its place before that, so that a host that fails does not delay others. When its time
+// is up, the next run begins at that place.
 func (hw *HostWalker) Walk(ctx context.Context) error {
 	place, err := hw.HostTable.WalkedTo(ctx)
 	if err != nil {
@@ -130,7 +130,8 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 	checks, unasked := hw.Reaper.Check(asking, ask)
 	missed, err := hw.lookAtSilent(ctx, hostIDs, silent, checks, now)
 	errs = append(errs, unasked, err)
-	// Not back to where this run began: what it could not do there would hold up all others.
+	// Not back to where this run began: a host that failed there would delay all
+	// others.
 	if len(missed) > 0 && missed[0] > 0 {
 		errs = append(errs, hw.HostTable.RecordWalkedTo(ctx, places[missed[0]]))
 	}
@@ -138,8 +139,8 @@ func (hw *HostWalker) look(ctx context.Context, places []string) error {
 	return errors.Join(errs...)
 }
 
-// lookAtSilent does what follows from EC2's answers about silent hosts. It tells which
-// it missed: nobody knows what EC2 says of them, or there was no time.
+// lookAtSilent applies EC2's answers about silent hosts. It returns those that it
+// missed, because EC2 did not answer or there was no time.
 func (hw *HostWalker) lookAtSilent(ctx context.Context, hostIDs []string, silent []int, checks map[string]HostCheck, now time.Time) (missed []int, err error) {
 	var errs []error
 	for n, i := range silent {
@@ -158,8 +159,8 @@ func (hw *HostWalker) lookAtSilent(ctx context.Context, hostIDs []string, silent
 	return missed, errors.Join(errs...)
 }
 
-// afterCheck does what follows from EC2's answer about a silent host. Only then the
-// question counts; else it is asked again when the walk comes by the next time.
+// afterCheck applies EC2's answer about a silent host. If that fails, the question does
+// not count, and the next walk asks again.
 func (hw *HostWalker) afterCheck(ctx context.Context, hostID string, check HostCheck, now time.Time) error {
 	if !check.settled() {
 		return check.Err
@@ -170,6 +171,6 @@ func (hw *HostWalker) afterCheck(ctx context.Context, hostID string, check HostC
 	return hw.HostTable.RecordAsked(ctx, hostID, now)
 }
 
-// knownToEC2 tells whether EC2 can know the host: it does not know those with IDs of
-// Systems Manager's own.
+// knownToEC2 tells whether EC2 can know the host: it does not know IDs that Systems
+// Manager has given.
 func knownToEC2(hostID string) bool { return !strings.HasPrefix(hostID, "mi-") }

@@ -7,7 +7,8 @@ import "time"
 // user who uses the session again keeps it.
 type IdleLimit struct {
 	After time.Duration
-	// GracePeriod is how long before connected users are told; 0 is not at all.
+	// GracePeriod is how long before the close connected users are told. 0 means that
+	// they are not.
 	GracePeriod time.Duration
 	// Message is what they are shown next to the time.
 	Message string
@@ -16,9 +17,9 @@ type IdleLimit struct {
 // IdleRunEvery is how often the schedule sends hosts the command that looks for idle sessions.
 const IdleRunEvery = 5 * time.Minute
 
-// WarnBefore is how long before the limit connected users are told. Within two runs
-// one comes, so they are told before it; and whoever is away for less than half the
-// limit is not bothered, whatever the rest says.
+// WarnBefore is how long before the limit connected users are told. It is at least two
+// runs, so that one run comes in this time. It is at most half of the limit, so that
+// users who are away for less than half of the limit are not told.
 func (l IdleLimit) WarnBefore() time.Duration {
 	if l.GracePeriod == 0 {
 		return 0

@@ -25,7 +25,7 @@ type IdleSession struct {
 }
 
 // An IdleRecorder records the sessions that hosts have closed because nobody used them.
-// There is no mark before: until the host reports a close, the user has the session.
+// There is no mark before: until the host reports a close, the session is READY.
 type IdleRecorder struct {
 	Table Table
 	Index Index

@@ -21,9 +21,9 @@ type Index interface {
 
 // HostIndex finds the records that live on a host.
 type HostIndex interface {
-	// OnHost lists records that live on a host by ID, those after the ID `after`
-	// ("" for the first), at most limit; more tells whether there may be others
-	// behind, and then there is one record at least.
+	// OnHost lists records that live on a host by ID: those after the ID `after` (""
+	// for the first), at most limit. more tells whether there may be others; then there
+	// is at least one record.
 	OnHost(ctx context.Context, hostID, after string, limit int) (records []Record, more bool, err error)
 }
 
@@ -31,8 +31,8 @@ type HostIndex interface {
 // fewer.
 const hostPage = 250
 
-// onHost lists all records that live on a host, page by page. An error is the
-// last that it yields.
+// onHost lists all records that live on a host, page by page. It yields nothing after
+// an error.
 func onHost(ctx context.Context, index Index, hostID string) iter.Seq2[[]Record, error] {
 	return func(yield func([]Record, error) bool) {
 		after := ""
@@ -60,13 +60,13 @@ var (
 	// AttrsByLease are for OpenDeletionGauge. A confirmation changes none of them.
 	AttrsByLease = []string{AttrState, AttrDeletionRequestedAt, AttrAttempts, AttrCloseAt, AttrClosingSince}
 	// AttrsByHost are all attributes of a READY session, which inventories compare and
-	// rules use. Of the attributes that deletions change there is only State, which shows
+	// rules use. The only attribute among them that deletions change is State: it shows
 	// WholeIndex which records to read.
 	AttrsByHost = []string{
 		AttrOwner, AttrHostID, AttrDCVSessionID, AttrName, AttrType, AttrCreationTime, AttrNumOfConnections, AttrLastDisconnectionTime,
 		AttrState, AttrFirstSeenAt, AttrObservedAt, AttrCancelledAt, AttrCancelledBy, AttrNoticeAt,
 	}
-	// AttrsByOwner is what describeSessions answers or decides by.
+	// AttrsByOwner are what describeSessions returns or decides by.
 	AttrsByOwner = []string{
 		AttrHostID, AttrName, AttrType, AttrState, AttrStateReason, AttrCreationTime, AttrNumOfConnections, AttrLastDisconnectionTime, AttrExpiresAt,
 	}
@@ -79,7 +79,7 @@ type WholeIndex struct {
 	Getter Getter
 }
 
-// Due implements Index. What is not due any more is left out.
+// Due implements Index. It leaves out records that are no longer due.
 func (x WholeIndex) Due(ctx context.Context, shard string, now time.Time, limit int) ([]Record, error) {
 	shown, err := x.Index.Due(ctx, shard, now, limit)
 	if err != nil {
@@ -96,8 +96,8 @@ func (x WholeIndex) OnHost(ctx context.Context, hostID, after string, limit int)
 	return wholeOnHost(ctx, x.Index, x.Getter, hostID, after, limit)
 }
 
-// wholeOnHost is OnHost with whole records: one that the index does not show as READY
-// is read from the table, and left out if it does not live on the host any more.
+// wholeOnHost is OnHost with whole records. It reads a record from the table if the
+// index does not show it as READY, and leaves it out if it no longer lives on the host.
 func wholeOnHost(ctx context.Context, index HostIndex, getter Getter, hostID, after string, limit int) (records []Record, more bool, err error) {
 	for {
 		shown, more, err := index.OnHost(ctx, hostID, after, limit)
@@ -157,7 +157,7 @@ func lookUp(ctx context.Context, getter Getter, shown []Record, meant func(Recor
 
 // OpenIndex finds the deletions that have not ended.
 type OpenIndex interface {
-	// Open lists records of a shard, whenever they are due: the soonest due
-	// first, at most limit of them. They have AttrsByLease, and may lack the rest.
+	// Open lists records of a shard, due or not: the earliest due first, at most limit
+	// of them. They have AttrsByLease, and may lack the rest.
 	Open(ctx context.Context, shard string, limit int) ([]Record, error)
 }

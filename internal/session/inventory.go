@@ -13,27 +13,27 @@ type Inventory struct {
 	HostID   string // by the sender of the answer, not by its text
 	Platform string
 	SentAt   time.Time
-	// Complete is false where the answer was cut: it then says what runs, but not what
-	// does not. A session of which the host knows only the name is in Sessions without an
-	// owner: it is neither listed nor ended.
+	// Complete is false if the answer was cut: then it does not say what does not run.
+	// If the host knows only the name of a session, that session is in Sessions without
+	// an owner, and is neither listed nor ended.
 	Complete bool
 	Sessions []Found
-	// Unnamed sessions run there, too, and have names that cannot be in the
-	// table. They are no reason to end another, but the host is not empty.
+	// Unnamed is how many more sessions run there, whose names the table cannot have.
+	// They end no other session, but the host is not empty.
 	Unnamed int
 
-	// readAt is when its answer is applied. The host may have run the command at
-	// any time until then: what it shows was there by now, not when the command
-	// was sent, and only an inventory sent later can miss it.
+	// readAt is when its answer is applied. The host may have run the command at any
+	// time until then. So what the inventory shows was there at readAt at the latest,
+	// and only an inventory sent after readAt can miss it.
 	readAt time.Time
 }
 
 // maxInventoryAge is how old an inventory may be to be applied.
 const maxInventoryAge = time.Hour
 
-// maxInventoryAhead is how far ahead of now an inventory may be dated: as far as the
-// clocks of two functions may be apart. One that is further ahead would exclude all of
-// its host's inventories until then.
+// maxInventoryAhead is how far ahead of now an inventory may be dated: as much as the
+// clocks of two functions may differ. One that is further ahead would make all later
+// inventories of its host too old.
 const maxInventoryAhead = time.Minute
 
 // Found is one session of an inventory, under its name on the host.
@@ -50,8 +50,8 @@ func (f Found) listable() bool {
 		!strings.ContainsFunc(f.NameOnHost+f.Owner, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
 }
 
-// sameCreation compares incarnations as the hosts do: to the second, where one
-// of the two has no decimals.
+// sameCreation compares incarnations as the hosts do: to the second, if one of the two
+// has no decimals.
 func sameCreation(a, b string) bool {
 	if a == b {
 		return true

@@ -15,9 +15,9 @@ type InventoryReconciler struct {
 	Index     Index
 	Getter    Getter
 	HostTable HostTable
-	// MaxSessions bounds the living sessions of one host in the table: listed ones stay,
-	// and no new one is listed until one ends. One answer may pass it, since the index
-	// does not immediately show what was just listed.
+	// MaxSessions bounds the living sessions of one host in the table. Listed ones
+	// stay, and no new one is listed until one ends. One answer may exceed it, since
+	// the index does not show immediately what was just listed.
 	MaxSessions int
 	Now         func() time.Time
 	Log         *slog.Logger

@@ -12,13 +12,12 @@ import (
 type InventoryBroadcaster interface {
 	// Inventory asks all hosts of the fleet, by its tag, in one command.
 	Inventory(ctx context.Context, id string, sentAt time.Time) error
-	// InventoryInParts asks the same hosts by their IDs, and tells how many they are,
-	// and whether all were asked. Hosts that Systems Manager would not command are no
-	// error: they count as asked.
+	// InventoryInParts asks the same hosts by their IDs, and returns how many they are,
+	// and whether all were asked. A host that Systems Manager refuses is no error, and
+	// counts as asked.
 	InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error)
-	// Undelivered has the inventories that were sent since then, by their times, of
-	// which a command ended before any host had it, and how it ended; "" while no
-	// host has it yet.
+	// Undelivered returns the inventories sent since then of which a command ended
+	// before any host had it: how it ended, by sending time; "" if no host has it yet.
 	Undelivered(ctx context.Context, since time.Time) (map[time.Time]string, error)
 }
 
@@ -34,16 +33,16 @@ type InventorySender struct {
 }
 
 const (
-	// partsTime bounds the time for sending them; lookUpTime is how long hosts wait
-	// for their inventory because the last ones are looked up.
+	// partsTime bounds the time for sending inventories in parts. lookUpTime bounds how
+	// long looking up the last inventories may delay the next one.
 	partsTime  = 15 * time.Second
 	lookUpTime = 8 * time.Second
 )
 
-// Send sends an inventory: by tag, or, if the last one ended before any host had
-// it, in parts. unanswered is when the inventory two before this one was sent, of
-// those that count: a host that has not answered since then has left two
-// unanswered. It is zero where that is not known, and may be there with an error.
+// Send sends an inventory: by tag, or in parts if the last one ended before any host
+// had it. unanswered is when the inventory two before this one was sent, of those that
+// count: a host that has not answered since then has left two unanswered. It is zero if
+// that is not known, and may be set together with an error.
 func (is *InventorySender) Send(ctx context.Context) (unanswered time.Time, err error) {
 	now := is.Now()
 	counting, ended, err := is.lookUp(ctx)
@@ -56,9 +55,8 @@ func (is *InventorySender) Send(ctx context.Context) (unanswered time.Time, err 
 	return unanswered, errors.Join(err, is.send(ctx, now, ended))
 }
 
-// lookUp has the sending times of the last inventories that count, the newest
-// first, and how the last one ended, if no host had it. Those that do not count are
-// forgotten.
+// lookUp returns when the last inventories that count were sent, the newest first, and
+// how the last one ended if no host had it. It removes those that do not count.
 func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, ended string, err error) {
 	ctx, stop := context.WithTimeout(ctx, lookUpTime)
 	defer stop()
@@ -89,7 +87,7 @@ func (is *InventorySender) lookUp(ctx context.Context) (counting []time.Time, en
 	return counting, ended, errors.Join(errs...)
 }
 
-// send sends one by tag, or in parts; where nobody can list the hosts, by tag again. An
+// send sends one by tag or in parts, and by tag again if the hosts cannot be listed. An
 // inventory that was not sent to all hosts is not recorded: it does not count.
 func (is *InventorySender) send(ctx context.Context, now time.Time, ended string) error {
 	if ended == "" {
@@ -111,8 +109,8 @@ func (is *InventorySender) sendByTag(ctx context.Context, now time.Time) error {
 	return is.recordSent(ctx, now)
 }
 
-// recordSent records an inventory after it is sent: if no host received it, it is
-// unanswered by none.
+// recordSent records an inventory after it is sent. If no host received it, it does not
+// count as unanswered.
 func (is *InventorySender) recordSent(ctx context.Context, now time.Time) error {
 	is.Log.Info("inventory sent: its hosts answer to host-events", "Metric", Count(InventoriesSent, 1))
 	return is.HostTable.RecordInventorySent(ctx, now)

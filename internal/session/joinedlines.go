@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// joinLines returns a logger for a step with several sessions. write joins lines of
-// level INFO that say the same of several sessions to one line, since logs are billed
-// by the byte. Other lines are written unchanged. The step writes before it calls
+// joinLines returns a logger for a step with several sessions, and write. Lines of
+// level INFO that say the same of several sessions become one line, since logs are
+// billed by the byte. Other lines are written unchanged. The step calls write before
 // anything that may hang.
 //
-// A joined line has no SessionId. Its SessionList has a part for each session, of
-// what differs: "HostId=i-1 SessionId=s1; HostId=i-2 SessionId=s2;". It is text,
-// and not an array, since CloudWatch Logs searches the text of an attribute; each
-// part ends in its session's ID and ";", so that "SessionId=s1;" does not find s10.
+// A joined line has no SessionId. Its SessionList has a part for each session, with
+// what differs: "HostId=i-1 SessionId=s1; HostId=i-2 SessionId=s2;". It is text, and
+// not an array, since CloudWatch Logs searches the text of an attribute. Each part ends
+// with its session's ID and ";", so that "SessionId=s1;" does not find s10.
 func joinLines(log *slog.Logger) (joined *slog.Logger, write func()) {
 	lines := &joinedLines{next: log.Handler(), place: map[string]int{}}
 	return slog.New(&lineJoiner{lines, nil}), lines.write
@@ -29,8 +29,8 @@ const (
 	logSessionList = "SessionList"
 )
 
-// maxJoined is how many sessions a line is about at most: longer lines are hard to
-// read, and save little.
+// maxJoined is how many sessions a line has at most: longer lines are hard to read, and
+// save little.
 const maxJoined = 25
 
 type joinedLines struct {
@@ -90,8 +90,8 @@ func (j *joinedLines) write() {
 	j.groups, j.place = nil, map[string]int{}
 }
 
-// A value in a list has no space, no semicolon and no equals sign. An ID that has them
-// is in no list, so that it is found as it is, and finds no other's line.
+// A value in a list has no space, no semicolon and no equals sign. A line with an ID
+// that has one of these is not joined, so that a search finds this ID and no other.
 var (
 	toList   = strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B", "=", "%3D")
 	fromList = strings.NewReplacer("%25", "%", "%20", " ", "%3B", ";", "%3D", "=")
@@ -121,8 +121,8 @@ func attributes(line slog.Record) (attrs, measured []slog.Attr) {
 	return attrs, measured
 }
 
-// searched are IDs that operators look for in an attribute of their name: where they
-// differ, lines are not joined.
+// searched are IDs that operators search in their own attribute. Lines are not joined
+// if these differ.
 var searched = map[string]bool{"RequestId": true, "AttemptId": true, "CommandId": true}
 
 // inCommon returns what joined lines have in common: the message, the attributes, and

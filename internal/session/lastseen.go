@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// lastSeen is when the newest inventory was sent that is known to have had each of
-// the sessions, by ID; zero if none is. A record has only the inventories that
-// first saw it and last changed it. But a READY session of which a complete
-// inventory says nothing ends, so the newest complete one of its host had it, too.
+// lastSeen returns by ID when the newest inventory was sent that is known to have had
+// the session; zero if none is known. A record has only the inventories that first saw
+// it and last changed it. But a READY session ends if a complete inventory does not
+// have it. So the newest complete inventory of its host had it, too.
 func lastSeen(ctx context.Context, notes HostNotes, sessions []Session) (map[string]time.Time, error) {
 	hostIDs := map[string]bool{}
 	for _, s := range sessions {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// ListedID is the ID under which a host's session is listed, if there is what
-// the table has under the session's name (the zero Session if nothing): its name,
-// or its name and host where that name is another session's.
+// ListedID returns the ID under which a host's session is listed: the session's name,
+// or its name and host if the name belongs to another session. there is what the table
+// has under the name (the zero Session if nothing).
 func ListedID(nameOnHost, hostID string, there Session, at time.Time) string {
 	if there.ID != "" && !there.canBeListedAs(nameOnHost, hostID, at) {
 		return nameOnHost + "-" + hostID
@@ -15,10 +15,9 @@ func ListedID(nameOnHost, hostID string, there Session, at time.Time) string {
 	return firstListedID(nameOnHost, hostID)
 }
 
-// firstListedID is the ID that is tried first: the session's name, except names
-// that are not one session's own. The automatic console is called "console" on
-// every host, and a name that ends like a host's ID could be taken for a session
-// of that host.
+// firstListedID returns the ID that is tried first: the session's name, unless several
+// sessions can have it. The automatic console is called "console" on every host, and a
+// name that ends like a host's ID could be taken for a session of that host.
 func firstListedID(nameOnHost, hostID string) string {
 	if nameOnHost == "console" || endsLikeAHost(nameOnHost) {
 		return nameOnHost + "-" + hostID
@@ -46,16 +45,16 @@ func (s Session) canBeListedAs(nameOnHost, hostID string, at time.Time) bool {
 	return own || s.State == Deleted && s.expired(at)
 }
 
-// runsApart is more than two runs of a function can be apart that are under way at
-// the same time, by their clocks: each has half a minute.
+// runsApart is more than the clocks of two runs that are under way at the same time can
+// differ: each has half a minute.
 const runsApart = 5 * time.Minute
 
-// isAboutToExpire tells whether an ended record will soon be free for another host's
-// session of that name. Until then that session is not listed. Else two records of it
-// could be made, at the same time or out of order: one run finds the name taken, and
-// lists the session under its name and host; another, which does not see that record
-// yet, finds the name free. With a pause between the two, whoever finds the name free
-// has looked for the other record long after it was written.
+// isAboutToExpire tells whether an ended record will soon expire, so that its ID is
+// free for another host's session of that name. Until then that session is not listed.
+// Otherwise two runs at the same time, or out of order, could make two records of it:
+// one run finds the name taken, and lists the session under its name and host; another
+// does not see that record yet, and finds the name free. With this pause a run that
+// finds the name free looks for the other record long after it was written.
 func (s Session) isAboutToExpire(at time.Time) bool {
 	return s.State == Deleted && s.expired(at.Add(runsApart))
 }

@@ -8,8 +8,8 @@ import (
 // Notifier sends notices to the fleet's hosts.
 type Notifier interface {
 	// Notify sends the notices. The results are in their order, like those of
-	// SessionCloser: nil, a *Refusal, or any other error for an unclear result. A Warning
-	// may follow for an accepted one.
+	// SessionCloser: nil, a *Refusal, or any other error for an unclear result. If a
+	// notice was accepted, a Warning may follow.
 	Notify(ctx context.Context, notices []Notice) []error
 }
 
@@ -23,7 +23,7 @@ type Notice struct {
 	// one.
 	At time.Time
 	// CloseAt is when closing begins. In the notice of a cancel it is zero: such a
-	// notice takes the message away that is shown, shows Text where there was one,
+	// notice removes the message from the screen, shows Text if there was a message,
 	// and is not answered.
 	CloseAt time.Time
 	// Text is what is shown: lines of plain text.
@@ -46,8 +46,8 @@ type Warning struct {
 	HostID    string // by the sender, not by its text
 	NoticeID  string // by the command, not by the host
 	SessionID string
-	// CloseAt is what the notice said, and At the time of the write that it follows,
-	// by the command.
+	// CloseAt is the close time in the notice, and At the time of the write that it
+	// follows. Both are from the command.
 	CloseAt, At time.Time
 	Outcome     WarningOutcome
 	Reason      string // why it failed, or which program shows it; at most a line

@@ -19,11 +19,11 @@ type OpenDeletionGauge struct {
 // with the backlog. At this number the values mean "or more".
 const gaugePage = 1000
 
-// Publish counts the deletions that have not ended, and tells how long ago the
-// closing of the oldest began. Every one of them has a lease, and so is in the index:
-// a query for each of its shards, and half a read unit while nothing is open. Those
-// that wait for their close time are counted apart. The closing of what was removed by
-// force is not counted: its record has ended.
+// Publish counts the deletions that have not ended, and measures how long ago the
+// closing of the oldest began. Every open deletion has a lease, and so is in the index:
+// Publish queries each shard, which costs half a read unit while nothing is open.
+// Deletions that wait for their close time are counted separately. The closing of a
+// session that was removed by force is not counted: its record has ended.
 func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 	now := c.Now()
 	open, waiting, oldest := 0, 0, now
@@ -33,8 +33,9 @@ func (c *OpenDeletionGauge) Publish(ctx context.Context) error {
 			return fmt.Errorf("count the open deletions: %w", err)
 		}
 		for _, r := range records {
-			// The index does not show a confirmation. One that comes while a deletion waits, or
-			// after it was given up, gives it a lease in another shard, or one at all.
+			// The index does not show a confirmation. If one comes while a deletion
+			// waits, or after it was given up, the deletion gets a lease in one of the
+			// usual shards.
 			switch s := r.Session(); {
 			case s.Waits() && strings.HasPrefix(shard, waitingPrefix):
 				waiting++

@@ -14,19 +14,19 @@ const OwnerTagKey = "DcvOwner"
 
 // An OwnerTag is the tag DcvOwner of a host, from EC2's last answer.
 type OwnerTag struct {
-	// Owner is empty where the host has no such tag, or one without a value.
+	// Owner is empty if the host has no such tag, or one without a value.
 	Owner string
-	// ReadAt is when EC2 was asked; zero: it never was.
+	// ReadAt is when EC2 was asked. It is zero if EC2 was never asked.
 	ReadAt time.Time
 }
 
 const (
-	// rereadTag is how old a tag may be until EC2 is asked about it again by itself;
-	// rereadRefusing how old that of a host may be that shows sessions of others than
-	// the tag allows: the tag may have changed.
+	// rereadTag is the age at which EC2 is asked about a tag again. rereadRefusing is
+	// that age for a host that reports sessions of other owners than the tag allows:
+	// the tag may have changed.
 	rereadTag      = time.Hour
 	rereadRefusing = 10 * time.Minute
-	// maxTags is how many tags one walk has EC2 asked about: as many as one question takes.
+	// maxTags is how many tags one walk asks EC2 about: as many as one call takes.
 	maxTags = 200
 )
 
@@ -37,9 +37,9 @@ func (t OwnerTag) olderThan(age time.Duration, now time.Time) bool {
 // allows tells whether the host may have sessions of that owner.
 func (t OwnerTag) allows(owner string) bool { return t.Owner == "" || t.Owner == owner }
 
-// keepOwnerTags keeps what EC2 has told of tags, of hosts that are known. It writes what is
-// new, and what was read as long ago as rereadRefusing. What cannot be written is read again
-// some time: nothing else depends on it.
+// keepOwnerTags stores the tags that EC2 has reported, of hosts that the table has. It
+// writes changed tags, and those that were read rereadRefusing ago or earlier. If a
+// write fails, the tag is read again later: nothing else depends on it.
 func (hr *HostReaper) keepOwnerTags(ctx context.Context, hostIDs []string, owners map[string]string, known map[string]Silence, asked time.Time) {
 	for _, hostID := range hostIDs {
 		owner, told := owners[hostID]

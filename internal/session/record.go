@@ -74,9 +74,10 @@ func TimeText(t time.Time) string {
 	return FormatTime(t)
 }
 
-// Clock is now to the millisecond, as the table holds times. Each function gives it to
-// all of its parts: a time with a fraction of a millisecond is later than the same time
-// read from a record, and a rule would say of the two what no condition of a Write does.
+// Clock returns now in whole milliseconds, as the table holds times. All parts of a
+// function use it. A time with a fraction of a millisecond would be later than the same
+// time from a record, and a rule would then decide otherwise than the condition of its
+// Write.
 func Clock(now func() time.Time) func() time.Time {
 	return func() time.Time { return now().Truncate(time.Millisecond) }
 }

@@ -12,8 +12,8 @@ import (
 // A Refusal means that no command was, or will be, sent to a host.
 type Refusal struct {
 	HostID string
-	// Reason is for the caller of the API: a clause of reasons.go that says what the
-	// host is or is not, such as NotConnected.
+	// Reason is for the caller of the API: a clause of reasons.go about the host, such
+	// as NotConnected.
 	Reason string
 	// Err is the cause, for the log.
 	Err error
@@ -28,7 +28,7 @@ func (r *Refusal) Error() string {
 
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// report is the refusal as the outcome of an attempt.
+// report returns the refusal as the outcome of an attempt.
 func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 	return Report{
 		HostID: hostID, AttemptID: attemptID, SessionID: sessionID,
@@ -36,7 +36,7 @@ func (r *Refusal) report(attemptID, hostID, sessionID string) Report {
 	}
 }
 
-// warning is the refusal as the result of the session's notice.
+// warning returns the refusal as the result of the session's notice.
 func (r *Refusal) warning(s Session) Warning {
 	return Warning{
 		HostID: s.HostID, NoticeID: s.NoticeID, SessionID: s.ID, CloseAt: s.CloseAt,
@@ -45,7 +45,7 @@ func (r *Refusal) warning(s Session) Warning {
 }
 
 // recordRefusedNotices records why users were not told. It fails no attempt: cleanup
-// tells them again.
+// sends the notice again.
 func recordRefusedNotices(ctx context.Context, table Table, warnings []Warning, now time.Time, log *slog.Logger) {
 	for i, res := range recordWarnings(ctx, table, warnings, now) {
 		if res.Err != nil && !errors.Is(res.Err, ErrCondition) {
@@ -104,12 +104,12 @@ func (d *Deleter) putBackRefused(ctx context.Context, req Request, refused []*de
 	return goOn
 }
 
-// alreadyPutBack tells whether the record that did not meet the put-back's condition
-// shows that the put-back was done already, and only its answer lost: nothing of the
-// request is left in it. The record may have another request's mark instead. This
-// request must not answer for that one, which may be put back, too, unless it is
-// ending. A request for an earlier close time has its ID in the record, but continues
-// the deletion that this request began, and nobody puts it back.
+// alreadyPutBack tells whether the put-back was done already, and only its answer was
+// lost: then the record, which did not meet the condition of the put-back, has nothing
+// of the request. It may have the mark of another request instead. This request must
+// not answer DELETING for that one, which may be put back, too, unless it is ending.
+// A request for an earlier close time has its ID in the record, but continues the
+// deletion that this request began, and nobody puts it back.
 func alreadyPutBack(now Record, req Request) bool {
 	s := now.Session()
 	confirmed := !s.State.lives() && s.Confirmation != ""

@@ -11,15 +11,14 @@ import (
 // RefusedHostNotes keeps the hosts because of which deletions were refused, until
 // cleanup asks EC2 about them: delete-sessions does not ask EC2.
 type RefusedHostNotes interface {
-	// RecordRefused notes hosts, which are distinct. A host's new note replaces the
-	// one before.
+	// RecordRefused notes these distinct hosts. A host's new note replaces the earlier
+	// one.
 	RecordRefused(ctx context.Context, hostIDs []string, at time.Time) error
 }
 
 // RefusedHosts reads the notes of RefusedHostNotes.
 type RefusedHosts interface {
-	// RefusedHosts lists hosts that are noted, the longest noted first, at most
-	// limit of them.
+	// RefusedHosts lists noted hosts, the longest noted first, at most limit of them.
 	RefusedHosts(ctx context.Context, limit int) ([]RefusedHost, error)
 	// ForgetRefused removes a note, unless another has replaced it.
 	ForgetRefused(ctx context.Context, noted RefusedHost) error
@@ -34,10 +33,10 @@ type RefusedHost struct {
 // KeepRefused is how long a note is kept if it is not removed.
 const KeepRefused = 24 * time.Hour
 
-// noteTime bounds the time that noting refused hosts takes from their callers.
+// noteTime bounds how long noting refused hosts may delay the answer.
 const noteTime = 2 * time.Second
 
-// hostsOf are the hosts of deletions, each once, that EC2 may know.
+// hostsOf returns the hosts of deletions that EC2 may know, each once.
 func hostsOf(deletions []*deletion) (hostIDs []string) {
 	for _, del := range deletions {
 		if id := del.seen.HostID; id != "" && knownToEC2(id) {
@@ -75,8 +74,8 @@ const (
 	refusedPage = 100
 )
 
-// Check asks about hosts until no other is noted or its time is nearly up; the next
-// run goes on. A host stays noted until what EC2 says of it has been dealt with.
+// Check asks about hosts until no other is noted or its time is nearly up; the next run
+// continues. A host stays noted until EC2's answer about it has been applied.
 func (c *RefusedHostChecker) Check(ctx context.Context) error {
 	hosts, err := c.RefusedHosts.RefusedHosts(ctx, maxRefused)
 	if err != nil {

@@ -18,7 +18,7 @@ type RuleRunner struct {
 	Reader   Reader
 	Closer   SessionCloser
 	Notifier Notifier
-	// GiveUp is how long after its request a deletion of now on is tried.
+	// GiveUp is how long after its request a new deletion is tried.
 	GiveUp time.Duration
 	Now    func() time.Time
 	// NewID makes the IDs of runs: UUIDs.
@@ -37,11 +37,11 @@ const (
 type RuleRun struct {
 	// RequestID names the run, as a request's ID does.
 	RequestID string
-	// Looked is how many records it looked at, LeftAlone how many of those that the
-	// rule selects it left alone because a caller cancelled their deletion.
+	// Looked is how many records it looked at. LeftAlone is how many selected sessions
+	// it left alone because a caller had cancelled their deletion.
 	Looked, LeftAlone int
-	// Bound is the bound that it stopped at: there may be more sessions that the rule
-	// selects. "" if it looked at all of them.
+	// Bound is the bound at which it stopped: the rule may select more sessions. It is
+	// "" if the run looked at all of them.
 	Bound RuleBound
 	// Sessions are those that the rule selected.
 	Sessions []RuleOutcome
@@ -77,10 +77,10 @@ const (
 	RuleUnclear RuleDeed = "not certain that it was recorded"
 )
 
-// Run does what the rule says with as many sessions as the limit; the next run goes
-// on with the rest. What it marks is in the table with a lease, so that the deletion
-// goes on whatever happens next. It fails if the table cannot be read, or took none
-// of the marks.
+// Run applies the rule to as many sessions as the limit; the next run continues with
+// the rest. A marked session is in the table with a lease, so its deletion goes on
+// whatever happens next. Run fails if the table cannot be read, or accepted none of the
+// marks.
 func (rr *RuleRunner) Run(ctx context.Context, rule Rule) (*RuleRun, error) {
 	run := &RuleRun{RequestID: rr.NewID()}
 	req := Request{ID: run.RequestID, By: requestedByRule + rule.Name, At: rr.Now()}
@@ -161,7 +161,7 @@ func (rr *RuleRunner) find(ctx context.Context, rule Rule, now time.Time, run *R
 // A pager lists records as Reader does, all or those of an index's collection.
 type pager func(ctx context.Context, after string, limit int) (records []Record, more bool, err error)
 
-// pagers are what is read for the selection: elsewhere first, each time.
+// pagers returns the lists to read for the selection. They begin elsewhere each time.
 func (rr *RuleRunner) pagers(sel Selection, runID string) (all []pager) {
 	for _, hostID := range distinct(sel.HostIDs) {
 		all = append(all, func(ctx context.Context, after string, limit int) ([]Record, bool, error) {
@@ -184,9 +184,9 @@ func (rr *RuleRunner) pagers(sel Selection, runID string) (all []pager) {
 	return slices.Concat(all[first:], all[:first])
 }
 
-// around lists all records of a pager, page by page, from the one after start to the
-// end, and then from the beginning to the first record that was already listed, since
-// only the table knows the order.
+// around lists all records of a pager, page by page: from the one after start to the
+// end, and then from the beginning to the first record that was already listed. It
+// compares with that record since only the table knows the order.
 func around(ctx context.Context, list pager, start string, page func() int) iter.Seq2[[]Record, error] {
 	return func(yield func([]Record, error) bool) {
 		shown := map[string]bool{}

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// mark marks the found sessions. It repeats a write without an answer once; the run's
+// mark marks the found sessions. It repeats a write without an answer once. The run's
 // ID shows whose write landed.
 func (rr *RuleRunner) mark(ctx context.Context, rule Rule, req Request, found []Record, run *RuleRun, log *slog.Logger) error {
 	writes := make([]Write, len(found))

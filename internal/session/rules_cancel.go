@@ -14,8 +14,8 @@ func cancelAsRead(seen Record, by string, now time.Time) Write {
 }
 
 // cancel cancels a deletion that waits for its close time: the session has its earlier
-// state, without attributes of the deletion. The condition is that the deletion, its
-// close time, its attempt and that state are as they were read.
+// state, and no attributes of the deletion. The condition is that the deletion, its
+// close time, its attempt and that state have not changed since they were read.
 func cancel(waiting Record, by string, now time.Time) Write {
 	s := waiting.Session()
 	w := Write{
@@ -38,7 +38,8 @@ func cancel(waiting Record, by string, now time.Time) Write {
 		set(&w, AttrStateReason, reasonLongSilent)
 		set(&w, AttrExpiresAt, now.Add(KeepUnknown).Unix())
 	}
-	// No earlier than what it cancels: the clock of the function that marked may be ahead.
+	// Not before the deletion that it cancels: the clock of the function that marked it
+	// may be ahead.
 	set(&w, AttrCancelledAt, later(later(now, s.CancelledAt), later(s.DeletionRequestedAt, s.RepeatedAt)))
 	set(&w, AttrCancelledBy, by)
 	set(&w, AttrNoticeAt, laterNotice(s, now))
@@ -73,8 +74,8 @@ func cancelNothing(seen Record, now time.Time) Write {
 	return w
 }
 
-// cancelRefused returns why the deletion of a session cannot be cancelled; "" if it
-// can, or if there is none.
+// cancelRefused returns why the deletion of a session cannot be cancelled, or "" if it
+// can be, or if there is none.
 func cancelRefused(s Session, e CancelEntry, now time.Time) (reason string) {
 	switch {
 	case s.Confirmation != "":

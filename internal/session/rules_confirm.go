@@ -16,8 +16,8 @@ var confirmations = map[Outcome]Confirmation{
 // confirm records that the deletion may end, for the attempt that the report answers
 // and no other. It changes no attribute of an index, since each index that shows a
 // change costs another write, and two if a key changes. So the lease stays: if the
-// table's stream loses the confirmation, cleanup shows it again when the lease ends.
-// confirmWithLease is for a deletion whose lease is another.
+// table's stream loses the confirmation, cleanup writes to the record when the lease
+// ends. confirmWithLease is for a deletion that needs another lease.
 func confirm(r Report, c Confirmation, now time.Time) Write {
 	w := ifCurrentAttempt(r)
 	w.If = append(w.If, is(AttrDueShard, dueShard(r.SessionID)))
@@ -30,8 +30,8 @@ func confirm(r Report, c Confirmation, now time.Time) Write {
 // keepsLease tells whether confirm can confirm the deletion.
 func keepsLease(s Session) bool { return s.DueShard == dueShard(s.ID) }
 
-// confirmWithLease is confirm for a deletion that was given up, which has no lease
-// any more, or that had a grace period, whose shard is one of those that wait.
+// confirmWithLease is confirm for a deletion that was given up, and so has no lease, or
+// that had a grace period, and so has a lease in a shard of those that wait.
 func confirmWithLease(r Report, c Confirmation, now time.Time) Write {
 	w := ifCurrentAttempt(r)
 	set(&w, AttrConfirmation, c)
@@ -42,7 +42,7 @@ func confirmWithLease(r Report, c Confirmation, now time.Time) Write {
 	return w
 }
 
-// afterConfirm is what a report means whose confirm found another lease.
+// afterConfirm returns the write for a report when confirm found another lease.
 func afterConfirm(r Report, res Result, now time.Time) (Write, bool) {
 	c, over := confirmations[r.Outcome]
 	s := res.Old.Session()
@@ -53,8 +53,8 @@ func afterConfirm(r Report, res Result, now time.Time) (Write, bool) {
 	return confirmWithLease(r, c, now), true
 }
 
-// failAttempt records why the attempt failed, once. Its lease stays as it is: it says
-// when the next attempt is due.
+// failAttempt records why the attempt failed, once. It does not change the lease, which
+// says when the next attempt is due.
 func failAttempt(r Report, now time.Time) Write {
 	w := ifCurrentAttempt(r)
 	w.If = append(w.If, is(AttrState, Deleting), missing(AttrAttemptFailedAt))
@@ -80,7 +80,7 @@ func ifCurrentAttempt(r Report) Write {
 }
 
 // rescheduleEarlier makes the next attempt earlier: the host has answered that this one
-// failed, so only a pause is left, which grows with each attempt.
+// failed, so only a pause remains. The pause grows with each attempt.
 func rescheduleEarlier(old Record, now time.Time) (Write, bool) {
 	s := old.Session()
 	pause := min(failedPause<<min(max(s.Attempts-1, 0), 10), maxBackoff)
@@ -123,6 +123,6 @@ func finish(seen Record, now time.Time) Write {
 	return w
 }
 
-// indexKeys are the keys of the indexes by-lease and by-live-host, which a record has
+// indexKeys are the keys of the indexes by-lease and by-live-host. A record has them
 // until the deletion has ended and its host need not close the session any more.
 var indexKeys = []string{AttrNextAttemptAt, AttrDueShard, AttrLiveHostID}

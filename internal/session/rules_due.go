@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// nextWrite is what a due deletion needs.
+// nextWrite returns the next write for a due deletion.
 func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration) Write {
 	s := due.Session()
 	switch {
@@ -30,8 +30,8 @@ func nextWrite(due Record, attemptID string, now time.Time, tryFor time.Duration
 	}
 }
 
-// tryUntil is when an open deletion is given up, or the closing of a session that
-// was removed by force: as it is recorded. tryFor is for records of older brokers.
+// tryUntil returns when an open deletion is given up, or the closing of a session that
+// was removed by force: the time in the record. tryFor is for records of older brokers.
 func tryUntil(s Session, tryFor time.Duration) time.Time {
 	switch {
 	case !s.CloseUntil.IsZero():
@@ -42,7 +42,7 @@ func tryUntil(s Session, tryFor time.Duration) time.Time {
 	return s.DeletionRequestedAt.Add(tryFor)
 }
 
-// unconfirmed is why a deletion is given up.
+// unconfirmed returns why a deletion is given up.
 func unconfirmed(due Record, tryFor time.Duration) string {
 	s := due.Session()
 	tried := tryUntil(s, tryFor).Sub(s.ClosingBegan())
@@ -54,8 +54,8 @@ func unconfirmed(due Record, tryFor time.Duration) string {
 }
 
 // claim gives a due deletion a new attempt: only one claimer's write meets the
-// condition. Each lease is longer than the last, up to maxBackoff, and not the
-// same for all; the last attempt is shortly before the end, when the deletion is
+// condition. Each lease is longer than the one before, up to maxBackoff, and differs
+// between deletions. The last attempt is shortly before the end, when the deletion is
 // given up.
 func claim(due Record, attemptID string, now, end time.Time) Write {
 	s := due.Session()
@@ -102,21 +102,21 @@ func lastReason(due Record) string {
 const (
 	maxBackoff = 10 * time.Minute
 	// shortestAttempt is how long before its end a deletion is still tried: a host
-	// that is well answers in less. Cleanup runs each minute, so an attempt that
-	// is planned a Lease before the end begins in time.
+	// without problems answers in less time. Cleanup runs each minute, so an attempt
+	// that is planned a Lease before the end begins in time.
 	shortestAttempt = Lease / 2
 )
 
-// jitter is a part of the duration: always the same of one text, and evenly
-// spread over many.
+// jitter returns a part of the duration: always the same part for one text, and evenly
+// spread over many texts.
 func jitter(text string, over time.Duration) time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(text))
 	return time.Duration(h.Sum64() % uint64(over))
 }
 
-// giveUp ends a deletion that no host has confirmed in time. The attempt keeps
-// its name, so that a confirmation that comes later still counts.
+// giveUp ends a deletion that no host has confirmed in time. AttemptId stays, so that a
+// later confirmation still counts.
 func giveUp(due Record, reason string, now time.Time) Write {
 	w := Write{
 		SessionID: due.text(AttrSessionID),
@@ -166,8 +166,8 @@ func dropLease(due Record) Write {
 	}
 }
 
-// ifAsSeen is the condition that a due deletion is as it was seen: with the same
-// attempt and lease, and no further.
+// ifAsSeen is the condition that a due deletion has not changed since it was read: it
+// has the same attempt and lease, and has not ended.
 func ifAsSeen(due Record) []Condition {
 	return []Condition{
 		same(due, AttrState),

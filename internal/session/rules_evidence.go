@@ -2,8 +2,9 @@ package session
 
 import "fmt"
 
-// confirmDeletion confirms an open deletion, or one that was given up, that was
-// requested before. What was removed by force need not be closed any more.
+// confirmDeletion confirms a deletion that is open or was given up, and that was
+// requested before. A session that was removed by force then need not be closed any
+// more.
 func (e evidence) confirmDeletion(r Record) (Write, bool) {
 	s := r.Session()
 	if !s.CloseUntil.IsZero() && s.DeletionRequestedAt.Before(e.before) {
@@ -22,9 +23,9 @@ func (e evidence) confirmDeletion(r Record) (Write, bool) {
 	return w, true
 }
 
-// endSession ends a session that lives, was seen before, and has no deletion of its
-// own: mark and confirmation in one write. One that no inventory has seen yet
-// ends only with its host.
+// endSession ends a session that lives, was seen before, and has no deletion: mark and
+// confirmation are one write. A session that no inventory has seen yet ends only with
+// its host.
 func (e evidence) endSession(r Record) (Write, bool) {
 	s := r.Session()
 	seen := s.FirstSeenAt.Before(e.before) && (!s.FirstSeenAt.IsZero() || e.confirmation == HostGone)
@@ -49,8 +50,8 @@ func (e evidence) endSession(r Record) (Write, bool) {
 	return w, true
 }
 
-// onGoneHost ends what can be ended of the records of a host that is gone:
-// deletions, and sessions if those are to end, too.
+// onGoneHost returns the writes that end what a gone host's records have: deletions,
+// and sessions if those are to end, too.
 func (e evidence) onGoneHost(records []Record, hostID string, sessionsToo bool) (writes []Write) {
 	end := e.confirmDeletion
 	if sessionsToo {
@@ -64,7 +65,7 @@ func (e evidence) onGoneHost(records []Record, hostID string, sessionsToo bool) 
 	return writes
 }
 
-// endAny ends whatever the record has that can be ended.
+// endAny ends the deletion or the session of the record, whichever can be ended.
 func (e evidence) endAny(r Record) (Write, bool) {
 	if w, ok := e.confirmDeletion(r); ok {
 		return w, true
@@ -77,8 +78,8 @@ func (e evidence) closedIdle(records []Record, closed map[string]IdleSession) (w
 	for _, r := range records {
 		seen := r.Session()
 		s, ok := closed[seen.NameOnHost()]
-		// Without its incarnation it may be a later session of that name: the
-		// next inventory tells.
+		// Without its incarnation it may be a later session of that name: the next
+		// inventory decides.
 		if _, named := parseCreation(s.CreationTime); !ok || !named || !sameCreation(seen.CreationTime, s.CreationTime) {
 			continue
 		}

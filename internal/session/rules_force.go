@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// afterForce is what a report means that met a session which was removed by
-// force, and which its host was still to close.
+// afterForce returns the write for a report on a session that was removed by force and
+// that its host was still to close.
 func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 	s := res.Old.Session()
 	if !errors.Is(res.Err, ErrCondition) || s.AttemptID != r.AttemptID || s.HostID != r.HostID || s.CloseUntil.IsZero() {
@@ -20,8 +20,8 @@ func afterForce(r Report, res Result, now time.Time) (Write, bool) {
 }
 
 // finishClosing ends the closing of a session that was removed by force: its host has
-// answered, the session is gone, or the time is over. The session counts as ended from
-// now on: an earlier inventory does not affect it.
+// answered, the session is gone, or the time is over. The session counts as ended at
+// this time, so that an earlier inventory does not affect it.
 func finishClosing(old Record, reason string, now time.Time) Write {
 	w := ifStillClosing(old)
 	set(&w, AttrStateReason, removedByForce+reason)
@@ -34,8 +34,8 @@ func finishClosing(old Record, reason string, now time.Time) Write {
 	return w
 }
 
-// closeFailed records why the attempt to close a session that was removed by
-// force failed, as failAttempt does of a deletion.
+// closeFailed records why the attempt to close a session that was removed by force
+// failed, as failAttempt does for a deletion.
 func closeFailed(old Record, r Report, now time.Time) Write {
 	w := ifStillClosing(old)
 	w.If = append(w.If, missing(AttrAttemptFailedAt))

@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// A deletion with a grace period waits for its CloseAt: its user can still work,
-// is told when the session will be closed, and the deletion can be cancelled. Each
-// write that a notice follows (mark, earlier close time, notify again, cancel) names
-// it by an attempt of its own and orders it by NoticeAt. An answer to it confirms
-// nothing and moves no lease. The first close attempt begins at CloseAt.
+// A deletion with a grace period waits for its CloseAt. Until then its user can work,
+// is told when the session will be closed, and the deletion can be cancelled. A notice
+// follows each of these writes: mark, earlier close time, notify again, cancel. The
+// write names the notice by its own attempt, and orders it by NoticeAt. An answer to a
+// notice confirms nothing and moves no lease. The first close attempt begins at
+// CloseAt.
 
 const (
 	// noticePause is the least time between two notices while nobody was warned.
 	noticePause = 2 * time.Minute
 	// lastNotice is how long before CloseAt users are told once more.
 	lastNotice = 5 * time.Minute
-	// noticeTime bounds the notices of one round of cleanup: each text is a command of
-	// its own.
+	// noticeTime bounds the notices of one round of cleanup: each text is a separate
+	// command.
 	noticeTime = 8 * time.Second
 	// noticeLife is how long after its write a notice may be shown.
 	noticeLife = 2 * time.Minute
@@ -29,14 +30,15 @@ func (s Session) Waits() bool {
 	return s.State == Deleting && s.Attempts == 0 && !s.CloseAt.IsZero() && s.Confirmation == ""
 }
 
-// mayBePutBack tells whether the request that marked the deletion may still take it back.
+// mayBePutBack tells whether the request that marked the deletion may still put it
+// back.
 func (s Session) mayBePutBack(now time.Time) bool {
 	return now.Before(s.DeletionRequestedAt.Add(Lease))
 }
 
-// ClosingBegan returns when the first close attempt began, or begins: a deletion that
+// ClosingBegan returns when the first close attempt began, or begins. A deletion that
 // ended while it waited has no age. Times from before the request belong to an earlier
-// deletion: an older broker, which does not know them, has marked this one.
+// deletion: an older broker, which does not know these attributes, has marked this one.
 func (s Session) ClosingBegan() time.Time {
 	began := s.ClosingSince
 	if began.IsZero() {
@@ -45,9 +47,9 @@ func (s Session) ClosingBegan() time.Time {
 	return later(began, s.DeletionRequestedAt)
 }
 
-// leaseShard is the deletion's shard of the index of leases. With a grace period it is one
-// of its own until it is confirmed: functions from before grace periods do not read
-// it, and would immediately close what they find due.
+// leaseShard returns the deletion's shard of the index of leases. With a grace period
+// it is a separate one until the deletion is confirmed: functions from before grace
+// periods do not read it, and would immediately close the sessions that they find due.
 func (s Session) leaseShard() string {
 	if s.CloseAt.IsZero() {
 		return dueShard(s.ID)
@@ -59,13 +61,13 @@ const waitingPrefix = "wait-"
 
 func waitingShard(sessionID string) string { return waitingPrefix + dueShard(sessionID) }
 
-// noticeAttempt names the attempt of a notice. No answer to a close command of the
-// same request or run counts for it.
+// noticeAttempt names the attempt of a notice. An answer to a close command of the same
+// request or run does not count for it.
 func noticeAttempt(id string) string { return "notice-" + id }
 
 // markWaiting begins the deletion of a session that lives, with a grace period. A
-// cancel gives its state back, so it must be as it was seen; at first it is taken
-// for READY.
+// cancel restores the state, so the session must be in the state that was read. The
+// first write expects READY.
 func markWaiting(d deletion, req Request) Write {
 	state := Ready
 	if d.seen.State.lives() {
@@ -100,8 +102,8 @@ func laterNotice(seen Session, now time.Time) time.Time {
 	return now
 }
 
-// nextNotice is when a deletion that waits is looked at again: to tell users who were
-// not warned yet, once more shortly before CloseAt, and at CloseAt.
+// nextNotice returns when a deletion that waits is processed again: to tell users who
+// were not warned yet, once more shortly before CloseAt, and at CloseAt.
 func nextNotice(now, closeAt time.Time, warned bool) time.Time {
 	left, next := closeAt.Sub(now), closeAt
 	if again := now.Add(max(noticePause, left/4)); !warned && again.Before(next) {
@@ -132,7 +134,7 @@ func closeNow(d deletion, req Request, giveUp time.Duration) Write {
 	return w
 }
 
-// takeOver assigns the open deletion to another request, one for an earlier time.
+// takeOver assigns the open deletion to another request with an earlier close time.
 // Earlier notices are no longer true.
 func takeOver(d deletion, req Request) Write {
 	open := d.seen
@@ -146,7 +148,7 @@ func takeOver(d deletion, req Request) Write {
 }
 
 // beginClosing begins the first close attempt of a deletion that waited. TryUntil is
-// counted from here, which is long after CloseAt where cleanup was down.
+// counted from now, which is long after CloseAt if cleanup did not run.
 func beginClosing(w *Write, s Session, attemptID string, now time.Time, giveUp time.Duration) {
 	until := now.Add(giveUp)
 	set(w, AttrAttempts, 1)
@@ -205,7 +207,7 @@ func recordWarning(answer Warning, now time.Time) Write {
 	return w
 }
 
-// notice is the notice that follows the write which left the session so.
+// notice returns the notice that follows the write after which the session is so.
 func notice(s Session, now time.Time) Notice {
 	return Notice{
 		Incarnation: s.incarnation(), ID: s.NoticeID, At: s.NoticeAt, CloseAt: s.CloseAt,
@@ -232,8 +234,9 @@ func noticeText(message string, closeAt, now time.Time) string {
 	return line
 }
 
-// allClear is the notice that takes back what users were told: the deletion was
-// cancelled, or removed by force. seen is the record before; at orders it.
+// allClear returns the notice that revokes what users were told: the deletion was
+// cancelled, or the session was removed by force. seen is the record before; at orders
+// the notice.
 func allClear(seen Session, at time.Time) Notice {
 	return Notice{
 		Incarnation: seen.incarnation(), ID: seen.NoticeID, At: at,

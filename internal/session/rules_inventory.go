@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A comparison compares an inventory with the records of its host, some at a time.
+// A comparison compares an inventory with the records of its host, a part of them at a
+// time.
 type comparison struct {
 	inv  Inventory
 	tag  OwnerTag
@@ -51,8 +52,8 @@ func (c *comparison) compare(records []Record) (writes []Write) {
 	return writes
 }
 
-// unknown is which sessions of the inventory have no record, after all records
-// were compared, by name; and how many cannot be listed.
+// unknown returns, by name, the sessions of the inventory that have no record, after
+// all records were compared; and how many cannot be listed.
 func (c *comparison) unknown() (unknown []Found, unlistable int) {
 	for _, name := range slices.Sorted(maps.Keys(c.runs)) {
 		f := c.runs[name]
@@ -106,8 +107,8 @@ func observe(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	return update(r, f, inv)
 }
 
-// update is what a session that was found as the same incarnation means for its record:
-// nothing, most of the time. Of a deletion that waits, a cancel is to give READY back.
+// update returns the write for a session that was found as the same incarnation:
+// usually none. If its deletion waits, a cancel must restore READY.
 func update(r Record, f Found, inv Inventory) (Write, bool) {
 	s := r.Session()
 	w := Write{SessionID: s.ID, If: unchanged(r), Set: Record{}}
@@ -137,7 +138,7 @@ func update(r Record, f Found, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// stillRuns returns the write for a session of which the host gives only the name: it
+// stillRuns returns the write for a session of which the host reports only the name: it
 // is no longer UNKNOWN because of silence.
 func stillRuns(r Record, inv Inventory) (Write, bool) {
 	s := r.Session()
@@ -155,8 +156,8 @@ func stillRuns(r Record, inv Inventory) (Write, bool) {
 	return w, true
 }
 
-// mayBeMeant tells whether a session may be the one that a deletion means, although the
-// incarnations are not known to be the same.
+// mayBeMeant tells whether a deletion may mean a session, although it is not known that
+// the incarnations are the same.
 func mayBeMeant(s Session, f Found) bool {
 	created, ok := parseCreation(f.CreationTime)
 	if _, recorded := parseCreation(s.CreationTime); ok && recorded {
@@ -165,8 +166,8 @@ func mayBeMeant(s Session, f Found) bool {
 	return !ok || !created.After(s.createdUntil())
 }
 
-// firstSeen lets a record that no inventory has made (somebody put it there)
-// count as seen, so that the next inventory without its session ends it.
+// firstSeen makes a record that no inventory has made (somebody put it there) count as
+// seen, so that the next inventory without its session ends it.
 func firstSeen(r Record, inv Inventory) (Write, bool) {
 	s := r.Session()
 	if !s.State.lives() || s.DeletionRequestID != "" || !s.FirstSeenAt.IsZero() {
@@ -191,7 +192,7 @@ func markUnresponsive(r Record, before, now time.Time) Write {
 	return w
 }
 
-// listNew makes the record of a found session, where there is none.
+// listNew makes the record of a found session that has none.
 func listNew(f Found, inv Inventory, id string) Write {
 	return Write{SessionID: id, New: true, Set: listing(f, inv, id)}
 }
@@ -221,8 +222,8 @@ func listing(f Found, inv Inventory, id string) Record {
 	return r
 }
 
-// unchanged is the condition that a record is still what was decided upon. That it is
-// READY says that it has nothing of a deletion, which the index does not show.
+// unchanged is the condition that a record has not changed since it was read. If it is
+// READY, it has no attributes of a deletion, which the index does not show.
 func unchanged(r Record) []Condition {
 	attrs := []string{AttrState, AttrHostID, AttrCreationTime, AttrObservedAt}
 	if State(r.text(AttrState)) != Ready {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// stepWrite is the write of the deletion's next step.
+// stepWrite returns the write of the deletion's next step.
 func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration) Write {
 	switch {
 	case del.step == toRepeat:
@@ -29,10 +29,10 @@ func stepWrite(del *deletion, req Request, mode ForceMode, giveUp time.Duration)
 	return mark(*del, req, req.At.Add(giveUp))
 }
 
-// deletionAttrs are all attributes that a deletion can leave in a record, from
-// its mark to its end: whatever a rule sets is among them, or belongs to a
-// session's listing. A mark sets some of them and removes the others, and a
-// put-back gives its old value to each that the mark set or removed.
+// deletionAttrs are all attributes that a deletion can leave in a record, from its mark
+// to its end: every attribute that a rule sets is here, or belongs to a session's
+// listing. A mark sets some of them and removes the others. A put-back restores the old
+// value of each that the mark set or removed.
 var deletionAttrs = []string{
 	AttrState, AttrStateReason,
 	AttrDeletionRequestedAt, AttrDeletionRequestID, AttrDeletionRequestedBy, AttrForce, AttrRepeatedAt,
@@ -44,15 +44,15 @@ var deletionAttrs = []string{
 	AttrNoticeID, AttrWarnedAt, AttrWarning,
 }
 
-// cancelAttrs are kept after the deletion: by them a write of a request from before a
-// cancel, and a notice older than another, are recognised however late they are. Marks
-// and listing again keep them.
+// cancelAttrs are kept after the deletion. They show that a write belongs to a request
+// from before a cancel, or that a notice is older than another, however late these are.
+// Marks and listing again keep them.
 var cancelAttrs = []string{AttrCancelledAt, AttrCancelledBy, AttrNoticeAt}
 
 // requestedByBroker is the DeletionRequestedBy of ends without a request.
 const requestedByBroker = "dcv-session-broker"
 
-// removeRest removes what a deletion can leave in a record, and the write does not set.
+// removeRest removes the attributes of a deletion that the write does not set.
 func removeRest(w *Write) {
 	w.Remove = slices.Grow(w.Remove, len(deletionAttrs))
 	for _, attr := range deletionAttrs {
@@ -73,9 +73,9 @@ func callerName(name string) string {
 	return name
 }
 
-// mark begins the deletion of a session that lives. The attempt is named after
-// the request. What the command of any attempt may do is settled here: it is good
-// until tryUntil, whatever the settings are by then.
+// mark begins the deletion of a session that lives. The attempt is named after the
+// request. tryUntil is the last time at which a command of this deletion is valid:
+// later changes of the settings do not change it.
 func mark(d deletion, req Request, tryUntil time.Time) Write {
 	w := d.ifMeant(req, Ready, Creating, Unknown)
 	w.If = append(w.If, missing(AttrConfirmation)) // given up and then confirmed: it is ending
@@ -85,9 +85,9 @@ func mark(d deletion, req Request, tryUntil time.Time) Write {
 	return w
 }
 
-// markForced ends a session's record: mark and confirmation are one write, so that no
+// markForced ends a session's record. Mark and confirmation are one write, so that no
 // crash can leave one without the other. It also replaces an open deletion. With
-// closeUntil the host is still asked to close the session; an existing closeUntil is
+// closeUntil the host is still asked to close the session. An existing closeUntil is
 // kept, so that repeats do not postpone its end.
 func markForced(d deletion, req Request, closeUntil time.Time) Write {
 	w := d.ifMeant(req, Ready, Creating, Unknown, Deleting)
@@ -129,8 +129,8 @@ func begin(w *Write, d deletion, req Request) {
 	beginRequested(w, d, req)
 }
 
-// beginRequested sets what each mark sets, and removes the rest of an earlier
-// deletion: all that the write does not set by now.
+// beginRequested sets what each mark sets, and removes the rest of an earlier deletion:
+// all that the write does not set until then.
 func beginRequested(w *Write, d deletion, req Request) {
 	set(w, AttrState, Deleting)
 	set(w, AttrDeletionRequestedAt, req.At)
@@ -169,8 +169,8 @@ func putBack(mark Write, old Record, req Request) Write {
 	return w
 }
 
-// repeat records that another request was answered that this deletion is under way, so
-// that the request that began it cannot put it back any more.
+// repeat records that another request was answered that this deletion is under way.
+// After that, the request that began it cannot put it back.
 func repeat(open Session, req Request) Write {
 	w := Write{
 		SessionID: open.ID,
@@ -197,9 +197,8 @@ func claimFailed(open Session, req Request) Write {
 	return w
 }
 
-// claimable tells whether a repeated request may try again now: the last
-// attempt has failed, some time ago, and another one has its whole lease before
-// the deletion is given up.
+// claimable tells whether a repeated request may try again now: the last attempt has
+// failed, some time ago, and a whole lease fits before the deletion is given up.
 func claimable(open Session, now time.Time, tryFor time.Duration) bool {
 	return !open.Waits() && open.Confirmation == "" && !open.AttemptFailedAt.IsZero() &&
 		!now.Before(open.AttemptedAt.Add(RepeatPause)) &&

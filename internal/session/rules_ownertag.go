@@ -1,10 +1,11 @@
 package session
 
-// observeOther returns the write for the record, if there is one, of a session that the host
-// reports for another owner, or without an owner. It does not change the recorded owner, and
-// does not end an open deletion, unless another incarnation runs. A record of another owner,
-// from before the tag was read, is UNKNOWN from now on, until the tag allows it, or it
-// expires: it can be deleted as any other. One of the tag's own owner stays as it is.
+// observeOther returns the write for the record, if there is one, of a session that the
+// host reports for another owner, or without an owner. It does not change the recorded
+// owner. It does not end an open deletion, unless another incarnation runs. A record of
+// another owner, from before the tag was read, becomes UNKNOWN until the tag allows it
+// or it expires. It can be deleted like any other. A record of the tag's own owner does
+// not change.
 func (t OwnerTag) observeOther(r Record, f Found, inv Inventory, gone evidence) (Write, bool) {
 	s := r.Session()
 	_, recorded := parseCreation(s.CreationTime)

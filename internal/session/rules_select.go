@@ -7,7 +7,7 @@ import (
 
 // A Rule ends the sessions that it selects.
 type Rule struct {
-	// Name is for people: the deletions are requested by "rule NAME".
+	// Name is for people: "rule NAME" is who requested the deletions.
 	Name   string
 	Select Selection
 	// Reason is why the sessions are ended, for people and the audit trail.
@@ -32,7 +32,8 @@ const (
 	KeepCancelled = 24 * time.Hour
 )
 
-// closeAt is when closing begins of what is marked now; zero without a grace period.
+// closeAt returns when closing begins of a session that is marked now. It is zero
+// without a grace period.
 func (r Rule) closeAt(now time.Time) time.Time {
 	if r.GracePeriod == 0 {
 		return time.Time{}
@@ -43,24 +44,24 @@ func (r Rule) closeAt(now time.Time) time.Time {
 // requestedByRule stands before the rule's name in DeletionRequestedBy.
 const requestedByRule = "rule "
 
-// A Selection is the sessions that meet all of it; the zero one is all sessions.
+// A Selection selects the sessions that meet all of its fields; the zero one all
+// sessions.
 type Selection struct {
-	// Owners and HostIDs are the only ones meant, if there are any.
+	// Owners and HostIDs, if there are any, are the only ones selected.
 	Owners, HostIDs []string
-	// Type is the only one meant, as hosts report it, if not empty.
+	// Type, if not empty, is the only one selected, as hosts report it.
 	Type string
-	// OlderThan is the least age, 0 for any: since the later of the creation that
-	// the host reported and the inventory that first saw the session. A host's clock
-	// that is behind makes no session old.
+	// OlderThan is the least age, 0 for any. The age counts from the creation that the
+	// host reported, or from the inventory that first saw the session, whichever is
+	// later. So a host whose clock is behind makes no session old.
 	OlderThan time.Duration
-	// CreatedBefore is when they were created at the latest, as the host reported;
-	// zero for any. Where it reported nothing, the inventory that first saw the
-	// session counts.
+	// CreatedBefore is the latest creation time, as the host reported it; zero for any.
+	// If the host reported none, the inventory that first saw the session counts.
 	CreatedBefore time.Time
 }
 
-// meets tells whether a rule that runs at that time means the session. What begins
-// later, or whose time is asked for and not known, is not meant.
+// meets tells whether a rule that runs at that time selects the session. It does not
+// select a session that begins later, or whose time is needed and not known.
 func (sel Selection) meets(s Session, now time.Time) bool {
 	created, named := parseCreation(s.CreationTime)
 	if !named {
@@ -78,15 +79,16 @@ func (sel Selection) meets(s Session, now time.Time) bool {
 		(sel.CreatedBefore.IsZero() || !created.IsZero() && created.Before(sel.CreatedBefore))
 }
 
-// keptByCancel tells whether a caller cancelled a deletion of this incarnation not
-// long ago.
+// keptByCancel tells whether a caller cancelled a deletion of this incarnation
+// recently.
 func keptByCancel(s Session, now time.Time) bool {
 	created, named := parseCreation(s.CreationTime)
 	return now.Sub(s.CancelledAt) < KeepCancelled && !(named && s.CancelledAt.Before(created) && s.CancelledAt.Before(s.FirstSeenAt))
 }
 
-// markByRule begins the deletion of a session that a rule selected, if it is as it was
-// read: on that host, in that incarnation, READY, and not cancelled since.
+// markByRule begins the deletion of a session that a rule selected, if it has not
+// changed since it was read: it is on that host, in that incarnation, READY, and not
+// cancelled since.
 func markByRule(read Record, req Request, rule Rule, tryUntil time.Time) Write {
 	s := read.Session()
 	del := deletion{Entry: Entry{SessionID: s.ID, Owner: s.Owner, GracePeriod: rule.GracePeriod, Message: rule.Message, Reason: rule.Reason}, seen: s}

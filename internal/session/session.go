@@ -23,8 +23,12 @@
 //	rules_confirm.go    a host's answer, and the end
 //	rules_force.go      closing what was removed by force
 //	rules_due.go        a lease that has ended: try again, give up
+//	rules_grace.go      warnings before a deletion's close time
+//	rules_cancel.go     a cancel before that time
 //	rules_inventory.go  what hosts say runs on them, or no longer say
+//	rules_ownertag.go   sessions of other owners than the host's tag allows
 //	rules_evidence.go   facts that end sessions and deletions
+//	rules_select.go     ends by rule: which sessions, and their marks
 //
 // The types next to them read the records, apply the rules, ask the hosts and log:
 // each in a file of its name (Deleter in deleter.go).
@@ -56,13 +60,13 @@ package session
 import "time"
 
 const (
-	// Lease is how long an attempt stays the only one: long enough for its command
-	// to be delivered and to run (DeliveryTimeout plus the close document's
-	// own time-out), so that when the lease ends no host still works on it.
+	// Lease is how long an attempt is the only one: long enough for its command to be
+	// delivered and to run (DeliveryTimeout plus the time-out of the close document).
+	// So when the lease ends, no host still runs the command.
 	Lease = 2 * time.Minute
 
-	// failedPause is the least time between an attempt that its host says has
-	// failed, and the next one; it doubles from attempt to attempt.
+	// failedPause is the least time between an attempt that failed on its host and the
+	// next one. It doubles with each attempt.
 	failedPause = 30 * time.Second
 
 	// RepeatPause is the least time between two attempts that callers bring
@@ -75,9 +79,8 @@ const (
 	// KeepUnknown is how long a record is kept whose host does not answer.
 	KeepUnknown = 30 * 24 * time.Hour
 
-	// MaxIDBytes bounds a session's ID and its owner, in bytes of UTF-8. DCV's
-	// own IDs have at most 128 characters; a listed ID may have a host's ID
-	// behind it.
+	// MaxIDBytes bounds a session's ID and its owner, in bytes of UTF-8. DCV's own IDs
+	// have at most 128 characters; a listed ID may end with a host's ID.
 	MaxIDBytes = 256
 
 	// CreationTolerance is for sessions whose incarnation was not recorded. The
@@ -113,8 +116,8 @@ const (
 	Closed Confirmation = "closed"
 	// Absent: the host listed its sessions and this one was not among them.
 	Absent Confirmation = "absent"
-	// Replaced: the host has a session of that name, but a newer incarnation
-	// of it; the one to be deleted is gone.
+	// Replaced: the host has a session of that name, but a newer incarnation. The one
+	// to be deleted is gone.
 	Replaced Confirmation = "replaced"
 	// Forced: the caller asked for the record to go, whatever the host does.
 	Forced Confirmation = "forced"
@@ -124,8 +127,8 @@ const (
 	Vanished Confirmation = "vanished"
 )
 
-// A Session is one record of the Sessions table, read. Times that the broker
-// writes are UTC with milliseconds; the zero time means that it is not there.
+// A Session is one record of the Sessions table. Times that the broker writes are UTC
+// with milliseconds; the zero time means that the attribute is missing.
 type Session struct {
 	// ID is the API's session ID and the table's key. DCVID is the session's
 	// name on its host, which is the same except for the automatic console and
@@ -138,8 +141,8 @@ type Session struct {
 	CreationTime              string
 	NumOfConnections          int64
 	LastDisconnectionTime     string
-	// When the inventory was read that first saw the session, and when the one
-	// was sent that last changed it.
+	// FirstSeenAt is when the inventory was read that first saw the session. ObservedAt
+	// is when the inventory was sent that last changed the record.
 	FirstSeenAt, ObservedAt time.Time
 	// LiveHostID is HostID while the session lives, or is to be closed; then "".
 	LiveHostID string
@@ -169,9 +172,9 @@ type Session struct {
 	NextAttemptAt time.Time
 	DueShard      string
 
-	// TryUntil is when the deletion is given up, and the last time at which a
-	// command of it is good. It is written once and never computed again: the
-	// settings may change. Records of older brokers lack it.
+	// TryUntil is when the deletion is given up, and the last time at which a command
+	// of it is valid. It is written once and never computed again, since the settings
+	// may change. Records of older brokers lack it.
 	TryUntil time.Time
 
 	// DeletionReason is why the session is ended, as the caller says, for people
@@ -186,26 +189,25 @@ type Session struct {
 	StateBefore  State
 	Message      string
 
-	// NoticeID names the attempt that the newest notice is of, and NoticeAt is the
-	// time of the write that it follows. WarnedAt and Warning are when, and with
-	// what result, the user was warned of CloseAt: see Warned.
+	// NoticeID names the attempt of the newest notice, and NoticeAt is the time of the
+	// write that it follows. WarnedAt and Warning are when, and with what result, the
+	// user was warned of CloseAt: see Warned.
 	NoticeID string
 	NoticeAt time.Time
 	WarnedAt time.Time
 	Warning  string
 
-	// CancelledAt and CancelledBy are when the last cancel was, and which request's.
-	// No write of a request from before it lands. CancelledBy is only that of a cancel
-	// that ended a deletion.
+	// CancelledAt is the time of the last cancel. No write of an earlier request lands.
+	// CancelledBy is the request of the last cancel that ended a deletion.
 	CancelledAt time.Time
 	CancelledBy string
 
 	Confirmation Confirmation
 	ConfirmedAt  time.Time
 
-	// CloseUntil is there while the host of a session that was removed by force
-	// is still to close it: until then that is tried, though the record ends
-	// immediately (ForceMode BestEffort).
+	// CloseUntil is set while the host is still to close a session that was removed by
+	// force: closing is tried until then, though the record ends immediately (ForceMode
+	// BestEffort).
 	CloseUntil time.Time
 
 	DeletedAt time.Time
@@ -223,11 +225,11 @@ func (s Session) NameOnHost() string {
 	return s.ID
 }
 
-// An Incarnation names a session on its host, so that none which came up later under
-// its ID is meant.
+// An Incarnation names a session on its host, so that a later session with the same ID
+// is not meant.
 type Incarnation struct {
 	SessionID, NameOnHost, HostID string
-	// CreationTime is as the host reported it. Where it is empty or unreadable, only a
+	// CreationTime is as the host reported it. If it is empty or unreadable, only a
 	// session created no later than CreatedUntil is meant.
 	CreationTime string
 	CreatedUntil time.Time
@@ -237,11 +239,11 @@ func (s Session) incarnation() Incarnation {
 	return Incarnation{SessionID: s.ID, NameOnHost: s.NameOnHost(), HostID: s.HostID, CreationTime: s.CreationTime, CreatedUntil: s.createdUntil()}
 }
 
-// createdUntil is the latest creation time of a session that its deletion may mean, where
-// no incarnation was recorded.
+// createdUntil returns the latest creation time of a session that its deletion may
+// mean, if no incarnation was recorded.
 func (s Session) createdUntil() time.Time { return s.DeletionRequestedAt.Add(CreationTolerance) }
 
-// unanswered tells whether a host's answer is still waited for.
+// unanswered tells whether a host's answer is still to come.
 func (s Session) unanswered() bool { return s.Confirmation == "" || !s.CloseUntil.IsZero() }
 
 // givenUpAndConfirmed: a deletion that was given up, and is confirmed; the stream ends it.

@@ -36,8 +36,8 @@ type Stoppable interface {
 	// Running are the hosts of the fleet that run and are tagged to be stopped
 	// when they are empty.
 	Running(ctx context.Context) ([]RunningHost, error)
-	// Stop fails with ErrCannotBeStopped where the host is not of a kind, or in a
-	// state, that can be stopped.
+	// Stop returns ErrCannotBeStopped if the kind or the state of the host does not
+	// allow it.
 	Stop(ctx context.Context, hostID string) error
 }
 
@@ -51,15 +51,14 @@ type RunningHost struct {
 }
 
 const (
-	// newsAge is how old the newest inventory of a host may be that is stopped
-	// because of it. The task runs each minute, so it sees every inventory that
-	// young.
+	// newsAge is how old the newest inventory of a host may be when the host is
+	// stopped. The task runs each minute, so it sees every inventory at that age.
 	newsAge = 90 * time.Second
 	// maxStops bounds how many hosts one run tries to stop.
 	maxStops = 20
 )
 
-// Stop stops what is empty.
+// Stop stops the hosts that are empty.
 func (s *Stopper) Stop(ctx context.Context) error {
 	running, err := s.Instances.Running(ctx)
 	if err != nil {
@@ -90,8 +89,8 @@ func (s *Stopper) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// inTurn begins with other hosts each minute, so that hosts that cannot be stopped do
-// not exclude the rest.
+// inTurn returns the hosts in an order that begins elsewhere each minute, so that hosts
+// that cannot be stopped do not exclude the rest.
 func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
 	if len(hosts) == 0 {
 		return nil
@@ -100,8 +99,8 @@ func (s *Stopper) inTurn(hosts []RunningHost) []RunningHost {
 	return slices.Concat(hosts[first:], hosts[:first])
 }
 
-// stop does not fail because of a host that cannot be stopped: that is for an
-// operator to see, and no failure of the run.
+// stop does not fail because of a host that cannot be stopped: an operator must see
+// that, but the run has not failed.
 func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	records, _, err := s.Index.OnHost(ctx, h.HostID, "", 1)
 	if err != nil {

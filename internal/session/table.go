@@ -131,8 +131,8 @@ type Result struct {
 	// there is none, or if it is not known (ErrNotWritten, ErrUnclear).
 	Old Record
 	Err error
-	// MayLand: a try of the write had no answer, and may still be carried out
-	// after this result. ErrUnclear says so by itself.
+	// MayLand: a try of the write had no answer, and may still be carried out after
+	// this result. ErrUnclear implies it.
 	MayLand bool
 }
 

@@ -25,16 +25,16 @@ type UnresponsiveMarker struct {
 	Log       *slog.Logger
 }
 
-// Mark makes READY sessions UNKNOWN on hosts that have not answered for that long,
-// nor since the inventory was sent that they would have left unanswered: the older
-// of two that count, before the newest, which was just sent (zero: not known).
-// Whether they run is then not known. Time in which no inventory was sent does not
-// count. The next inventory of the host makes them READY again. If the host never
-// answers again, its records expire after KeepUnknown. Open deletions do not change:
-// they end by themselves.
+// Mark makes READY sessions UNKNOWN on silent hosts. A host is silent if it has not
+// answered for that long, nor since unanswered: the sending time of the older of the
+// last two inventories that count, without the newest, which was just sent. Zero means
+// that the time is not known. It is then not known whether these sessions run. Time in
+// which no inventory was sent does not count. The next inventory of the host makes them
+// READY again. If the host never answers again, its records expire after KeepUnknown.
+// Open deletions do not change: they end by themselves.
 //
-// Sessions of hosts that EC2 says are gone end instead. It goes on, the longest
-// quiet first, until it has looked at all of them or at maxQuiet, or its time is
+// Sessions of hosts that EC2 says are gone end instead. Mark looks at the longest
+// silent hosts first, until it has looked at all of them or at maxQuiet, or its time is
 // nearly up.
 func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration, unanswered time.Time) error {
 	now := um.Now()
@@ -66,7 +66,7 @@ func (um *UnresponsiveMarker) Mark(ctx context.Context, after time.Duration, una
 			um.Log.Warn("time is up: the next run looks at more quiet hosts", "Looked", len(looked), "StillQuiet", len(hostIDs))
 			break
 		}
-		// There are more than a page of others where hosts looked at are quiet no more.
+		// If some hosts are no longer quiet, the list has more than a page of others.
 		hostIDs = hostIDs[:min(len(hostIDs), quietPage)]
 		if unasked == nil { // else the next run asks EC2 again
 			checks, unasked = um.Reaper.Check(ctx, hostIDs)
@@ -120,16 +120,16 @@ func (um *UnresponsiveMarker) markHost(ctx context.Context, hostID string, befor
 	return nil
 }
 
-// quietBefore tells whether the host has not answered since then, as it is now: the
-// index that lists quiet hosts may be behind, and it has taken time to ask EC2.
+// quietBefore tells whether the host has not answered since then, by its current item:
+// the index that lists quiet hosts may be behind, and asking EC2 took time.
 func (um *UnresponsiveMarker) quietBefore(ctx context.Context, hostID string, then time.Time) (bool, error) {
 	silences, err := um.HostTable.Silences(ctx, []string{hostID})
 	silence, known := silences[hostID]
 	return known && silence.AnsweredAt.Before(then), err
 }
 
-// markAgain makes READY sessions UNKNOWN on a host that is marked silent already, and
-// has not answered meanwhile. settled is false where one may become READY again.
+// markAgain makes READY sessions UNKNOWN on a host that is marked silent already and
+// has not answered in the meantime. settled is false if one may become READY again.
 func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, now time.Time) (settled bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, hostTime)
 	defer stop()
@@ -151,9 +151,9 @@ func (um *UnresponsiveMarker) markAgain(ctx context.Context, hostID string, now 
 	return settled, nil
 }
 
-// markRecords marks those of a host's records that are READY, or are so again when their
-// deletion is cancelled, and
-// tells how many it marked, and whether all of them are settled.
+// markRecords marks the records of a host that are READY, or that become READY when
+// their deletion is cancelled. It returns how many it marked, and whether all of them
+// are settled.
 func (um *UnresponsiveMarker) markRecords(ctx context.Context, records []Record, before, now time.Time) (marked int, settled bool, err error) {
 	var writes []Write
 	settled = true

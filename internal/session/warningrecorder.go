@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// A WarningRecorder records what hosts say of notices.
+// A WarningRecorder records hosts' answers to notices.
 type WarningRecorder struct {
 	Table Table
 	Now   func() time.Time
 	Log   *slog.Logger
 }
 
-// Apply records each warning, and answers each in its place: an error means that
-// it must be applied again. A warning that does not count (the deletion is over, or
-// its close time another; of an earlier notice; of another host's session) changes
-// nothing and is no error.
+// Apply records each warning, and answers each in its place. An error means that it
+// must be applied again. These warnings do not count, and change nothing: the deletion
+// is over or has another close time; an earlier notice; another host's session.
 func (r *WarningRecorder) Apply(ctx context.Context, warnings []Warning) []error {
 	errs := make([]error, len(warnings))
 	for i, res := range recordWarnings(ctx, r.Table, warnings, r.Now()) {

@@ -29,7 +29,7 @@ const hostTime = 2 * time.Second
 // many commands must not wait until the last of them is read.
 const maxUnrecorded = 100
 
-// A batch is what one event has brought, and what became of it.
+// A batch is one event, and the results of its messages.
 type batch struct {
 	*Handler
 	failures   map[invocation]error
