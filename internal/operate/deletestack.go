@@ -23,7 +23,11 @@ func (p *program) deleteStackCommand() *cobra.Command {
 		Long: `Deletes a stack. It asks for the stack's name first, and waits for the end.
 
 The sessions table stays, unless --table delete, and so does the audit trail:
-it prints the commands that delete them later. Sessions on hosts go on.`,
+it prints the commands that delete them later. Sessions on hosts go on.
+
+It needs the permissions cloudformation:DescribeStacks, ListStackResources and
+DeleteStack, those to delete what the stack has, and with --table delete also
+dynamodb:DescribeTable, UpdateTable and DeleteTable.`,
 		Example: `  dcvbroker delete-stack --stack studio
   dcvbroker delete-stack --stack studio --confirm studio --table delete`,
 		Args: noArgs,

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"dcv-session-broker/internal/operate/doctor"
+	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/screen"
 )
 
@@ -81,7 +82,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	refuseUnknown(root)
-	switch err := root.ExecuteContext(ctx); {
+	switch verb, err := root.ExecuteContextC(ctx); {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errUnsuccessful):
@@ -91,7 +92,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case ctx.Err() != nil && !errors.Is(err, errNotConfirmed):
 		fmt.Fprintln(p.err, "dcvbroker: interrupted. What was accepted goes on; dcvbroker get shows it")
 	default:
-		lines := strings.Split(err.Error(), "\n")
+		text := err.Error()
+		if records.Denied(err) && !strings.Contains(text, "your credentials lack the permission") {
+			text += ": " + verb.CommandPath() + " --help says which permissions it needs"
+		}
+		lines := strings.Split(text, "\n")
 		lines[0] = "dcvbroker: " + lines[0]
 		for _, line := range lines {
 			fmt.Fprintln(p.err, screen.Line(line, p.errWidth))

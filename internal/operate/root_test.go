@@ -164,6 +164,10 @@ func TestErrorsNameTheNextStep(t *testing.T) {
 			}
 		}
 	}
+	a.denied = "ListStackResources"
+	if said, status := dcvbroker(t, "", "doctor", "--stack", "studio"); status != exitNotRun || !strings.HasSuffix(said, ": dcvbroker doctor --help says which permissions it needs\n") {
+		t.Errorf("%d\n%s", status, said)
+	}
 	t.Setenv("TOKEN", "t")
 	if said, status := dcvbroker(t, "", "get", "--url", none.URL); status != exitNotRun || !strings.Contains(said, "It is the output ApiUrl of its stack") {
 		t.Errorf("%d\n%s", status, said)
