@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,17 +199,19 @@ func TestRuleSaysWhereItStopped(t *testing.T) {
 
 // Lambda ends a function at its deadline: a run stops earlier.
 func TestRuleStopsInTime(t *testing.T) {
-	f := newFleetWorld(t)
-	f.put("s0", hostID(0), "READY", "")
-	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
-	defer cancel()
-	var event cleanup.Event
-	if err := json.Unmarshal([]byte(`{"task": "close", "name": "n", "select": {"all": true}}`), &event); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := f.handler(0).Handle(ctx, event)
-	if rule, ok := answer.(*cleanup.RuleAnswer); err != nil || !ok || rule.StoppedAt == nil || *rule.StoppedAt != session.BoundTime {
-		t.Errorf("%+v, %v", answer, err)
-	}
-	f.has("s0", "State", "READY")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleetWorld(t)
+		f.put("s0", hostID(0), "READY", "")
+		ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
+		defer cancel()
+		var event cleanup.Event
+		if err := json.Unmarshal([]byte(`{"task": "close", "name": "n", "select": {"all": true}}`), &event); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := f.handler(0).Handle(ctx, event)
+		if rule, ok := answer.(*cleanup.RuleAnswer); err != nil || !ok || rule.StoppedAt == nil || *rule.StoppedAt != session.BoundTime {
+			t.Errorf("%+v, %v", answer, err)
+		}
+		f.has("s0", "State", "READY")
+	})
 }

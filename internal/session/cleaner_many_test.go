@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -48,32 +49,34 @@ func TestLongestDueFirstPageByPage(t *testing.T) {
 }
 
 func TestRunStopsBeforeItsTimeIsUp(t *testing.T) {
-	u := newUpkeep(t, many(1200)...)
-	u.now = at(130)
-	ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)
-	defer cancel()
-	if err := u.cleaner().ProcessDue(ctx); err != nil || len(u.table.written) > 0 {
-		t.Errorf("%v, %d writes in the last seconds", err, len(u.table.written))
-	}
-
-	ctx, cancel = context.WithTimeout(t.Context(), 21*time.Second)
-	defer cancel()
-	u.table.before = func(n int, _ session.Write) {
-		if n == 1 {
-			time.Sleep(1100 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t, many(1200)...)
+		u.now = at(130)
+		ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)
+		defer cancel()
+		if err := u.cleaner().ProcessDue(ctx); err != nil || len(u.table.written) > 0 {
+			t.Errorf("%v, %d writes in the last seconds", err, len(u.table.written))
 		}
-	}
-	if err := u.cleaner().ProcessDue(ctx); err != nil {
-		t.Error(err)
-	}
-	done := len(u.table.written)
-	if done == 0 || done > 1000 {
-		t.Errorf("%d writes in one round", done)
-	}
-	u.clean(at(130)) // the next run
-	if len(u.table.written) != 1200 {
-		t.Errorf("%d writes in two runs", len(u.table.written))
-	}
+
+		ctx, cancel = context.WithTimeout(t.Context(), 21*time.Second)
+		defer cancel()
+		u.table.before = func(n int, _ session.Write) {
+			if n == 1 {
+				time.Sleep(1100 * time.Millisecond)
+			}
+		}
+		if err := u.cleaner().ProcessDue(ctx); err != nil {
+			t.Error(err)
+		}
+		done := len(u.table.written)
+		if done == 0 || done > 1000 {
+			t.Errorf("%d writes in one round", done)
+		}
+		u.clean(at(130)) // the next run
+		if len(u.table.written) != 1200 {
+			t.Errorf("%d writes in two runs", len(u.table.written))
+		}
+	})
 }
 
 func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {

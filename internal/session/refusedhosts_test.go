@@ -80,22 +80,24 @@ func (b brokenNotes) RecordRefused(ctx context.Context, _ []string, _ time.Time)
 // The answer is the same, and in time, whether or not the note is written.
 func TestAnswerDoesNotDependOnNotes(t *testing.T) {
 	for _, notes := range []brokenNotes{{}, {hangs: true}} {
-		w := newWorld(t, ready("s1", alice, hostA))
-		w.hosts.refuses[hostA] = offline
-		before := w.table.Get("s1")
-		d := w.deleter()
-		d.RefusedHosts = notes
-		began := time.Now()
-		answers, err := d.Delete(t.Context(), request("r1", at(0), entry("s1", alice)))
-		if err != nil || !strings.Contains(answers[0].FailureReason, offline) {
-			t.Errorf("%+v, %v", answers, err)
-		}
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("the answer took %v", took)
-		}
-		if fmt.Sprint(w.table.Get("s1")) != fmt.Sprint(before) || !strings.Contains(w.log.String(), "failed to note refused hosts") {
-			t.Errorf("%v\n%s", w.table.Get("s1"), &w.log)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, ready("s1", alice, hostA))
+			w.hosts.refuses[hostA] = offline
+			before := w.table.Get("s1")
+			d := w.deleter()
+			d.RefusedHosts = notes
+			began := time.Now()
+			answers, err := d.Delete(t.Context(), request("r1", at(0), entry("s1", alice)))
+			if err != nil || !strings.Contains(answers[0].FailureReason, offline) {
+				t.Errorf("%+v, %v", answers, err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("the answer took %v", took)
+			}
+			if fmt.Sprint(w.table.Get("s1")) != fmt.Sprint(before) || !strings.Contains(w.log.String(), "failed to note refused hosts") {
+				t.Errorf("%v\n%s", w.table.Get("s1"), &w.log)
+			}
+		})
 	}
 }
 
@@ -185,26 +187,28 @@ func TestRefusedHostsDoNotDelayOthers(t *testing.T) {
 
 // However many hosts were refused to callers, a run has its bound and ends in time.
 func TestRefusedHostsAreAskedAboutWithinBounds(t *testing.T) {
-	u := newUpkeep(t)
-	var hostIDs []string
-	for n := range 1200 {
-		hostIDs = append(hostIDs, nthHost(n))
-	}
-	if err := u.refused.RecordRefused(t.Context(), hostIDs, t0); err != nil {
-		t.Fatal(err)
-	}
-	short, stop := context.WithTimeout(t.Context(), 5*time.Second)
-	defer stop()
-	if err := u.checkRefused(short, at(60)); err != nil || len(u.asked) > 0 || !strings.Contains(u.log.String(), "StillRefused=1000") {
-		t.Errorf("asked about %d, %v\n%s", len(u.asked), err, &u.log)
-	}
-	for _, want := range []int{1000, 200, 0} {
-		u.log.Reset()
-		if err := u.checkRefused(t.Context(), at(60)); err != nil || len(u.asked) != want {
-			t.Errorf("asked about %d, want %d, %v", len(u.asked), want, err)
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t)
+		var hostIDs []string
+		for n := range 1200 {
+			hostIDs = append(hostIDs, nthHost(n))
 		}
-		if told := strings.Contains(u.log.String(), "one run's bound is reached"); told != (want == 1000) {
-			t.Errorf("%d hosts, and the bound told of: %t", want, told)
+		if err := u.refused.RecordRefused(t.Context(), hostIDs, t0); err != nil {
+			t.Fatal(err)
 		}
-	}
+		short, stop := context.WithTimeout(t.Context(), 5*time.Second)
+		defer stop()
+		if err := u.checkRefused(short, at(60)); err != nil || len(u.asked) > 0 || !strings.Contains(u.log.String(), "StillRefused=1000") {
+			t.Errorf("asked about %d, %v\n%s", len(u.asked), err, &u.log)
+		}
+		for _, want := range []int{1000, 200, 0} {
+			u.log.Reset()
+			if err := u.checkRefused(t.Context(), at(60)); err != nil || len(u.asked) != want {
+				t.Errorf("asked about %d, want %d, %v", len(u.asked), want, err)
+			}
+			if told := strings.Contains(u.log.String(), "one run's bound is reached"); told != (want == 1000) {
+				t.Errorf("%d hosts, and the bound told of: %t", want, told)
+			}
+		}
+	})
 }

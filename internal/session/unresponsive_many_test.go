@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dcv-session-broker/internal/session"
@@ -25,24 +26,26 @@ func (u *upkeep) haveAnswered(hosts int, withSession bool) {
 }
 
 func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
-	u := newUpkeep(t)
-	u.haveAnswered(250, false)
-	u.send(at(1400), at(1700), at(2000))
-	u.now = at(2000)
-	ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
-	defer cancel()
-	u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
-	if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
-		t.Error(err)
-	}
-	if len(u.asked) != 100 || !slices.Contains(u.asked, nthHost(249)) || slices.Contains(u.asked, nthHost(149)) {
-		t.Errorf("%d hosts: %q", len(u.asked), u.asked)
-	}
-	u.asking = nil
-	u.markUnresponsive(at(2001))
-	if len(u.asked) != 250 {
-		t.Errorf("%d hosts after two runs", len(u.asked))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpkeep(t)
+		u.haveAnswered(250, false)
+		u.send(at(1400), at(1700), at(2000))
+		u.now = at(2000)
+		ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
+		defer cancel()
+		u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
+		if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
+			t.Error(err)
+		}
+		if len(u.asked) != 100 || !slices.Contains(u.asked, nthHost(249)) || slices.Contains(u.asked, nthHost(149)) {
+			t.Errorf("%d hosts: %q", len(u.asked), u.asked)
+		}
+		u.asking = nil
+		u.markUnresponsive(at(2001))
+		if len(u.asked) != 250 {
+			t.Errorf("%d hosts after two runs", len(u.asked))
+		}
+	})
 }
 
 // Hosts that stay quiet do not delay the marking of others.

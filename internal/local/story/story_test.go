@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -16,14 +17,16 @@ const host = "i-0a1b2c3d4e5f60001"
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // told returns what a printer of that width prints of the steps, if all are told together.
-func told(width int, steps ...system.Step) string {
+func told(t *testing.T, width int, steps ...system.Step) string {
 	var out bytes.Buffer
-	p := New(&out, func() int { return width })
-	p.Start()
-	for _, s := range steps {
-		p.Tell(s)
-	}
-	p.Stop()
+	synctest.Test(t, func(*testing.T) {
+		p := New(&out, func() int { return width })
+		p.Start()
+		for _, s := range steps {
+			p.Tell(s)
+		}
+		p.Stop()
+	})
 	return "\n" + out.String()
 }
 
@@ -68,7 +71,7 @@ TIME          SESSION                              STATE     BY                H
               as anybody asked it
 12:00:04.000  b                                    removed                     i-0a1b2c3d4e5f60001  of user1
 `} {
-		if got := told(width, aDay()...); got != want {
+		if got := told(t, width, aDay()...); got != want {
 			t.Errorf("%d:%s", width, got)
 		}
 	}
@@ -77,7 +80,7 @@ TIME          SESSION                              STATE     BY                H
 // Lines fit for every width and ID.
 func TestLinesFitTheTerminal(t *testing.T) {
 	for _, width := range []int{72, 80, 99, 100, 120, 200} {
-		all := strings.Split(strings.TrimSpace(told(width, aDay()...)), "\n")
+		all := strings.Split(strings.TrimSpace(told(t, width, aDay()...)), "\n")
 		state := strings.Index(all[0], "STATE")
 		for _, text := range all {
 			if n := utf8.RuneCountInString(text); n > width {
@@ -98,7 +101,7 @@ func TestManyStepsAreOneLine(t *testing.T) {
 		steps = append(steps, s)
 	}
 	steps = append(steps, after(time.Second, "cleanup", "another", "READY", "DELETED", "vanished"))
-	got := told(80, steps...)
+	got := told(t, 80, steps...)
 	if want := `
 TIME      SESSION               STATE     BY                DETAIL
 12:00:00  200 sessions          READY     host-events       200 hosts
@@ -106,24 +109,26 @@ TIME      SESSION               STATE     BY                DETAIL
 `; got != want {
 		t.Error(got)
 	}
-	if got := told(80, steps[:calmMost]...); strings.Count(got, "\n") != calmMost+2 {
+	if got := told(t, 80, steps[:calmMost]...); strings.Count(got, "\n") != calmMost+2 {
 		t.Errorf("few are summed up:%s", got)
 	}
 }
 
 // Steps that come faster than a user can read are printed once a second.
 func TestManyStepsInARowAreFewLines(t *testing.T) {
-	lines := make(chan string, 1000)
-	p := New(writes(lines), func() int { return 80 })
-	p.Start()
-	for n := range 150 {
-		p.Tell(after(0, "host-events", fmt.Sprint("session-", n), "DELETING", "DELETED", "closed"))
-		time.Sleep(5 * time.Millisecond)
-	}
-	p.Stop()
-	if n := len(lines) - 1; n > 4 {
-		t.Errorf("%d lines of 150 steps in less than a second", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(chan string, 1000)
+		p := New(writes(lines), func() int { return 80 })
+		p.Start()
+		for n := range 150 {
+			p.Tell(after(0, "host-events", fmt.Sprint("session-", n), "DELETING", "DELETED", "closed"))
+			time.Sleep(5 * time.Millisecond)
+		}
+		p.Stop()
+		if n := len(lines) - 1; n > 4 {
+			t.Errorf("%d lines of 150 steps in less than a second", n)
+		}
+	})
 }
 
 type writes chan string
