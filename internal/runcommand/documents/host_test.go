@@ -84,6 +84,7 @@ func (h *host) noSleep() {
 }
 
 // sleeps writes the host's sleep. Who sleeps long is a dcv that hangs: with shortTimeout its time is over then.
+// timeout is told of that when it waits: a signal that comes before, when it does not know its child yet, only ends timeout.
 func (h *host) sleeps() {
 	var script string
 	if h.noSleeps {
@@ -91,7 +92,10 @@ func (h *host) sleeps() {
 	}
 	if h.quickTimeout {
 		script += `if [ "$1" -ge 300 ]; then
-  [ -z "${TIMEOUT_PID:-}" ] || kill -ALRM "$TIMEOUT_PID"
+  if [ -n "${TIMEOUT_PID:-}" ]; then
+    until read -r _ _ state _ <"/proc/$TIMEOUT_PID/stat" && [ "$state" = S ]; do :; done
+    kill -ALRM "$TIMEOUT_PID"
+  fi
   [ -z "${TEST_HANGS:-}" ] || : >"$TEST_HANGS"
 fi
 `
