@@ -168,6 +168,7 @@ func TestDisplayThatRefusesIsNoWarning(t *testing.T) {
 // A server that hangs takes a program's connection, and lets it wait.
 func TestDisplayThatHangsIsNoWarning(t *testing.T) {
 	onXServer(t, func(t *testing.T, x *xserver) {
+		x.noSleep() // settle's five seconds, of the seven that it has
 		x.session("a", "user1", x.display, x.dir+"/user1/authority")
 		if err := x.process.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
