@@ -15,14 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// BroadcasterAPI is what a Broadcaster needs of the Systems Manager client.
+// BroadcasterAPI is the part of the Systems Manager client that a Broadcaster uses.
 type BroadcasterAPI interface {
 	SenderAPI
 	ListCommands(context.Context, *ssm.ListCommandsInput, ...func(*ssm.Options)) (*ssm.ListCommandsOutput, error)
 }
 
-// A Broadcaster asks all hosts that have the fleet's tag at the same time, in one call,
-// however many they are.
+// A Broadcaster asks all hosts with the fleet's tag in one call, however many they are.
 type Broadcaster struct {
 	API BroadcasterAPI
 	// InventoryDocument and IdleDocument are the documents' names.
@@ -31,13 +30,14 @@ type Broadcaster struct {
 	FleetTag string
 }
 
-// Inventory asks what runs on the hosts. The answers bear the ID and the time.
+// Inventory asks the hosts which sessions run. The command's comment has the ID and the
+// time.
 func (b *Broadcaster) Inventory(ctx context.Context, id string, sentAt time.Time) error {
 	return b.send(ctx, b.InventoryDocument, comment{kind: inventoryKind, id: id, at: sentAt}, nil)
 }
 
-// CloseIdle asks the hosts to close sessions that nobody has used for so long. Without
-// a warning it sends the document's defaults, and no user is warned.
+// CloseIdle asks the hosts to close sessions that nobody has used for that time.
+// Without a warning it sends the document's defaults, and no user is warned.
 func (b *Broadcaster) CloseIdle(ctx context.Context, id string, sentAt time.Time, limit session.IdleLimit) error {
 	parameters := map[string][]string{"idleMinutes": {strconv.Itoa(int(limit.After / time.Minute))}}
 	if warn := limit.WarnBefore(); warn > 0 {
@@ -64,7 +64,7 @@ func (b *Broadcaster) send(ctx context.Context, document string, c comment, para
 	return nil
 }
 
-// surveyCommand is a command without the hosts that it is for.
+// surveyCommand returns a command without its hosts.
 func surveyCommand(document string, c comment) *ssm.SendCommandInput {
 	return &ssm.SendCommandInput{
 		DocumentName:   aws.String(document),

@@ -21,14 +21,14 @@ type Checker struct {
 	FleetTag string
 }
 
-// maxFleetPages bounds the listing of the fleet by its tag: 2,000 nodes. Hosts
-// of a larger fleet that are not among the first of those are taken to have the
-// tag if they are known at all.
+// maxFleetPages bounds the listing of the fleet by its tag: 2,000 nodes. In a larger
+// fleet, a host that is not among the first 2,000 counts as tagged if Systems Manager
+// knows it.
 const maxFleetPages = 40
 
-// Check implements session.HostChecker: a question for each 50 hosts, and where
-// any of them is known, a listing of the fleet until all of them have shown
-// up in it, since filters by tag cannot be combined with others.
+// Check implements session.HostChecker with one call for each 50 hosts. If Systems
+// Manager knows any of them, it also lists the fleet until all of them were listed,
+// since filters by tag cannot be combined with others.
 func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*session.Refusal, error) {
 	refusals := map[string]*session.Refusal{}
 	var asked []string
@@ -39,7 +39,7 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 			refusals[id] = unmanageable(id)
 		}
 	}
-	// One that has lost its connection is listed, and takes commands (isolate.go).
+	// A node that has lost its connection is listed, and accepts commands (isolate.go).
 	connected := map[string]bool{}
 	for some := range slices.Chunk(asked, 50) {
 		_, err := c.list(ctx, "InstanceIds", some, func(info types.InstanceInformation) bool {
@@ -77,8 +77,8 @@ func (c *Checker) Check(ctx context.Context, hostIDs []string) (map[string]*sess
 	return refusals, nil
 }
 
-// list shows nodes until it has seen enough. whole is false where there are more
-// than it may list.
+// list lists nodes until it has seen enough. whole is false if there are more than it
+// may list.
 func (c *Checker) list(ctx context.Context, filter string, values []string, more func(types.InstanceInformation) bool) (whole bool, err error) {
 	pages := nodePages(c.API, filter, values)
 	for n := 0; pages.HasMorePages(); n++ {

@@ -7,8 +7,8 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Close implements session.SessionCloser: deletions that are tried for about as long
-// go together (voidafter.go).
+// Close implements session.SessionCloser. Deletions whose time to try ends about the
+// same time share commands (voidafter.go).
 func (s *Sender) Close(ctx context.Context, attempt session.Attempt) []error {
 	which, errs := sendable(attempt.Closings, func(c session.Closing) string { return c.HostID })
 	var batches []batch

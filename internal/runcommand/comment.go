@@ -65,7 +65,7 @@ func parseComment(text string) (comment, error) {
 	return c, nil
 }
 
-// encodeOrder gives NoticeAt, which orders notices, in milliseconds since 1970, in
+// encodeOrder returns NoticeAt, which orders notices, in milliseconds since 1970, in
 // base 36.
 func encodeOrder(noticeAt time.Time) string {
 	return strconv.FormatInt(max(noticeAt.UnixMilli(), 0), 36)
@@ -79,8 +79,7 @@ func decodeOrder(text string) (noticeAt time.Time, err error) {
 	return time.UnixMilli(millis).UTC(), err
 }
 
-// AttemptOf is the attempt that a command belongs to, a close or a notice, by its
-// comment.
+// AttemptOf returns the attempt of a command, a close or a notice, from its comment.
 func AttemptOf(text string) (attemptID string, ok bool) {
 	c, err := parseComment(text)
 	if err != nil || c.kind != closeKind && c.kind != notifyKind {

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// Endpoint is where the client's calls go.
+// Endpoint returns the endpoint of the client's calls.
 func Endpoint(client *ssm.Client) func(context.Context) (url string, err error) {
 	return func(ctx context.Context) (string, error) {
 		o := client.Options()

@@ -14,15 +14,15 @@ var patterns = sync.OnceValue(func() hintPatterns {
 		// The agent adds this to the standard error of a script that fails, without a
 		// new line before it. It says less than the script did.
 		agentsExit: regexp.MustCompile(`failed to run commands: exit status \d+\s*$`),
-		// They are long, and the same for every command.
+		// These texts are long, and the same for every command.
 		folders: regexp.MustCompile(`(/[\w.+-]+){2,}/`),
 		warning: regexp.MustCompile(`(?i)warning|locale|ld\.so`),
 	}
 })
 
-// hint is the beginning of what was said next to an answer, one harmless line for
-// a person. Warnings come last: they stand first in the text, are longer than a
-// hint may be, and do not tell why a command failed.
+// hint returns the beginning of the text that came with an answer, as one harmless line
+// for a person. Warnings come last: they are first in the text, are longer than a hint
+// may be, and do not tell why a command failed.
 func hint(rest string) string {
 	const maxHintChars = 80
 	if strings.TrimSpace(rest) == "" {
@@ -47,7 +47,7 @@ func hint(rest string) string {
 	return said[:min(len(said), maxHintChars)]
 }
 
-// printable makes a short, harmless line of a host's reason.
+// printable returns a host's reason as a short, harmless line.
 func printable(reason string) string {
 	const maxReasonChars = 200
 	clean := ascii(reason)

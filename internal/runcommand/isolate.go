@@ -15,7 +15,8 @@ import (
 )
 
 // refused tells whether Systems Manager refused the call, so that nothing was sent.
-// After throttling, server errors and lost answers that is not known.
+// After throttling, server errors and lost answers it is not known whether something
+// was sent.
 func refused(err error) bool {
 	var api smithy.APIError
 	if err == nil || !errors.As(err, &api) {
@@ -34,13 +35,13 @@ func throttled(err error) bool {
 	return busy
 }
 
-// isolate handles a refused command. One host that is not connected fails the
-// whole call with InvalidInstanceId, and one without the fleet's tag fails it
-// with AccessDeniedException; the answer does not say which. So isolate asks which
-// hosts are not at fault, and sends to those. Only if that does not help, it sends
-// to a few hosts at a time, and then to each that is left: no healthy host waits
-// because of others, however many there are. For 50 hosts, that is at most 68
-// calls: 11 to ask and send what is left, 7 for eight hosts each, and 50.
+// isolate handles a refused command. One host that is not connected fails the whole
+// call with InvalidInstanceId, and one without the fleet's tag fails it with
+// AccessDeniedException. The answer does not say which host it is. So isolate asks
+// which hosts are not at fault, and sends to those. If that does not help, it sends to
+// eight hosts at a time, and then to each of the rest. So no healthy host waits because
+// of others, however many there are. For 50 hosts these are at most 68 calls: 11 to ask
+// and send what is left, 7 for eight hosts each, and 50.
 func (o *order) isolate(ctx context.Context, cmd command, cause error) {
 	if len(cmd.groups) == 1 || concernsAll(cause) {
 		o.refuse(cmd.groups, cause)
@@ -72,12 +73,12 @@ func (o *order) isolate(ctx context.Context, cmd command, cause error) {
 	o.sendInSections(ctx, cmd, cause)
 }
 
-// sectionHosts is how many hosts are sent to together when nobody can tell which
-// of them are at fault.
+// sectionHosts is how many hosts one command is for while the hosts at fault are not
+// known.
 const sectionHosts = 8
 
 // sendInSections sends to eight hosts at a time, first to those that are most likely
-// healthy. To the hosts of a section that was refused it sends one by one.
+// healthy. If a section is refused, it sends to its hosts one by one.
 func (o *order) sendInSections(ctx context.Context, cmd command, cause error) {
 	if len(cmd.groups) == 1 || concernsAll(cause) {
 		o.refuse(cmd.groups, cause)
@@ -100,9 +101,9 @@ func (o *order) sendInSections(ctx context.Context, cmd command, cause error) {
 	}
 }
 
-// healthyFirst sorts hosts by when they last answered an inventory. It was sent
-// by the fleet's tag: those who answered the last one were connected and had the
-// tag then.
+// healthyFirst sorts hosts by when they last answered an inventory. Inventories are
+// sent by the fleet's tag, so a host that answered the last one was connected and had
+// the tag then.
 func (o *order) healthyFirst(ctx context.Context, groups []group) []group {
 	if o.Answered == nil {
 		return groups
@@ -116,8 +117,8 @@ func (o *order) healthyFirst(ctx context.Context, groups []group) []group {
 	})
 }
 
-// try sends a smaller command. The error is a refusal; otherwise all have their
-// answers.
+// try sends a smaller command. An error is a refusal. Without an error all items have
+// their answers.
 func (o *order) try(ctx context.Context, cmd command) (refusal error) {
 	if len(cmd.groups) == 0 {
 		return nil
@@ -139,8 +140,8 @@ func code(err error) string {
 	return ""
 }
 
-// concernsAll tells whether a refusal has nothing to do with the hosts: smaller
-// calls would be refused, too.
+// concernsAll tells whether the hosts are not the cause of a refusal: smaller calls
+// would be refused, too.
 func concernsAll(err error) bool {
 	var (
 		document *types.InvalidDocument
@@ -185,18 +186,18 @@ const (
 	accessDenied    = "AccessDeniedException"
 )
 
-// good asks Systems Manager which of the hosts are not what the call was
-// refused for: first those that may not be, then fewer. There are none where it
-// cannot tell, or not in a few calls. Those that it does not know are noted.
+// good returns the hosts that are not the cause of the refusal, by Systems Manager's
+// list of nodes. It returns none if the list does not tell, or not in a few calls. It
+// notes the hosts that Systems Manager does not know.
 //
-// A node that is stopped or deregistered is not listed any more. One that is,
-// as ConnectionLost, has failed its health check, and commands for it may be
-// taken all the same (amazon-ssm-agent issue 407).
+// A node that is stopped or deregistered is no longer listed. A node that is listed as
+// ConnectionLost has failed its health check, and may still accept commands
+// (amazon-ssm-agent issue 407).
 //
 // Filters of nodes by tag cannot be combined with others (Systems Manager API
-// reference, DescribeInstanceInformation): for a missing tag all nodes of the
-// fleet are listed, 50 a page. In a fleet of more than maxPages of those, sending
-// to each host needs no more calls.
+// reference, DescribeInstanceInformation). So for a missing tag all nodes of the fleet
+// are listed, 50 a page. In a fleet of more than maxPages of those, sending to each
+// host needs no more calls.
 func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[string]bool {
 	switch code(cause) {
 	case invalidInstance:
@@ -222,8 +223,7 @@ func (o *order) good(ctx context.Context, hostIDs []string, cause error) []map[s
 	return nil
 }
 
-// list tells which of the hosts are listed by a filter, and which of those are
-// online.
+// list returns which of the hosts a filter lists, and which of those are online.
 func (o *order) list(ctx context.Context, key string, values, hostIDs []string) (listed, online map[string]bool, known bool) {
 	const maxPages = 6
 	listed, online = map[string]bool{}, map[string]bool{}
@@ -246,7 +246,7 @@ func (o *order) list(ctx context.Context, key string, values, hostIDs []string) 
 	return listed, online, true
 }
 
-// note keeps which hosts Systems Manager does not know.
+// note stores which hosts Systems Manager does not know.
 func (o *order) note(hostIDs []string, listed map[string]bool) {
 	for _, id := range hostIDs {
 		if !listed[id] {

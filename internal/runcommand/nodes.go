@@ -6,8 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// nodePages lists the nodes that Systems Manager manages and a filter shows, 50 a
-// page.
+// nodePages lists the managed nodes that match a filter, 50 a page.
 func nodePages(api ssm.DescribeInstanceInformationAPIClient, filter string, values []string) *ssm.DescribeInstanceInformationPaginator {
 	return ssm.NewDescribeInstanceInformationPaginator(api, &ssm.DescribeInstanceInformationInput{
 		Filters:    []types.InstanceInformationStringFilter{{Key: aws.String(filter), Values: values}},

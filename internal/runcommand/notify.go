@@ -18,10 +18,10 @@ import (
 //	           notice of a cancel
 //	voidAfter  in seconds since 1970
 
-// Notify implements session.Notifier: notices with the same text go together. The
-// comment has the earliest time of their writes, so that an answer does not seem to be
-// one to a later notice. Cancels of many requests' deletions go together, too: nothing is
-// recorded of the answer, so its comment may have the ID of any of them.
+// Notify implements session.Notifier. Notices with the same text share a command. Its
+// comment has the earliest time of their writes, so that an answer cannot look like the
+// answer to a later notice. Notices of cancels share a command, too, also of several
+// requests: the answer is not recorded, so the comment may have the ID of any of them.
 func (s *Sender) Notify(ctx context.Context, notices []session.Notice) []error {
 	which, errs := sendable(notices, func(n session.Notice) string { return n.HostID })
 	var batches []batch

@@ -9,7 +9,7 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A line is what a host says of one session that a command names for it.
+// A line is a host's result for one session that a command names.
 type line struct{ sessionID, result, reason string }
 
 // parseOutput reads the lines of a host's stdout. It accepts whole, well-formed lines
@@ -39,7 +39,7 @@ func parseOutput(output string, results ...string) (lines []line, unreadable int
 	return lines, unreadable
 }
 
-// reports is what the host says of the sessions that it was to close.
+// reports returns the host's results for the sessions that it was to close.
 func reports(c comment, hostID, output string) (said []session.Report, unreadable int) {
 	lines, unreadable := parseOutput(output, string(session.OutcomeClosed), string(session.OutcomeAbsent),
 		string(session.OutcomeReplaced), string(session.OutcomeExpired), string(session.OutcomeFailed))
@@ -51,7 +51,7 @@ func reports(c comment, hostID, output string) (said []session.Report, unreadabl
 	return said, unreadable
 }
 
-// warnings is what the host says of the sessions whose users it was to tell.
+// warnings returns the host's results for the sessions whose users it was to warn.
 func warnings(c comment, hostID, output string) (said []session.Warning, unreadable int) {
 	lines, unreadable := parseOutput(output, string(session.Warned), string(session.Nobody), string(session.NotWarned))
 	for _, l := range lines {

@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// A pace keeps the calls of one function apart for as long as Systems Manager throttles:
-// its rates are for the whole account, and documented nowhere. The pause between two calls is
-// half as long again after each try that is throttled, and a tenth shorter after each call. The
-// zero value has no pause.
+// A pace puts a pause between the calls of one function while Systems Manager
+// throttles: its rates are for the whole account, and not documented. The pause grows
+// by half after each throttled try, and shrinks by a tenth after each call. The zero
+// value has no pause.
 type pace struct {
 	mu    sync.Mutex
 	pause time.Duration
@@ -26,8 +26,8 @@ const (
 	maxPause = time.Second
 )
 
-// wait waits until a call may be made. If ctx ends before that, it returns immediately: a call that
-// is not made does not delay those of the next request.
+// wait waits until a call may be made. If ctx ends before that, it returns immediately,
+// and the call that is not made does not delay later ones.
 func (p *pace) wait(ctx context.Context) error {
 	p.mu.Lock()
 	now := time.Now()

@@ -13,31 +13,29 @@ const (
 	// maxHosts is SendCommand's limit of InstanceIds.
 	maxHosts = 50
 
-	// maxClosingChars and maxNoticeChars are the `maxChars` of the parameter
-	// `sessions` of the close and the notify document: text of the document and
-	// twice its parameters (each step holds them) stay below 60 KB, and the service
-	// takes 64.
+	// maxClosingChars and maxNoticeChars are the `maxChars` of the parameter `sessions`
+	// of the close and the notify document. The document's text and twice its
+	// parameters (each step holds them) stay below 60 KB; the service accepts 64 KB.
 	maxClosingChars = 22_000
 	maxNoticeChars  = 13_000
 
-	// maxOutputChars is how much of a host's stdout GetCommandInvocation
-	// gives. lineChars is the longest line of a session without its ID: the
-	// frame {"id":"","result":"replaced","reason":""} and an 80-character
-	// reason.
+	// maxOutputChars is how much of a host's stdout GetCommandInvocation returns.
+	// lineChars is the longest line of a session without its ID: the frame
+	// {"id":"","result":"replaced","reason":""} and an 80-character reason.
 	maxOutputChars = 24_000
 	lineChars      = 124
 )
 
-// A command is what one SendCommand asks: each host of it once.
+// A command is one SendCommand, with each of its hosts once.
 type command struct{ groups []group }
 
-// A group is what one host is asked in a command.
+// A group is the part of a command for one host.
 type group struct {
 	hostID   string
 	sessions []string
 	places   []int // of their answers
-	// chars is the size of the group in the parameter, outputChars of the
-	// answer at its longest.
+	// chars is the size of the group in the parameter, outputChars the largest size of
+	// its answer.
 	chars, outputChars int
 }
 
@@ -57,11 +55,11 @@ func (c command) parameter() string {
 	return strings.Join(parts, ";")
 }
 
-// split makes as few commands as the limits allow: ⌈hosts/50⌉ as long as the
-// parameters and each host's output fit.
+// split makes as few commands as the limits allow: ⌈hosts/50⌉ if the parameters and
+// each host's output fit.
 func split(items []item, maxChars int) []command {
-	// groupsOf has, for each host, its groups: one, or more where the answer
-	// to one would be cut.
+	// groupsOf returns the groups of each host: one, or more if the answer to one would
+	// be cut.
 	var hosts []string
 	groupsOf := map[string][]group{}
 	rounds := 0
@@ -169,8 +167,8 @@ func encodeTime(t time.Time) string { return strconv.FormatInt(max(t.UnixMicro()
 
 const hexDigits = "0123456789ABCDEF"
 
-// encodeID is percent-encoding that leaves only letters, digits, ".", "_" and
-// "-" as they are.
+// encodeID returns the ID in percent-encoding. Only letters, digits, ".", "_" and "-"
+// are unchanged.
 func encodeID(id string) string {
 	var b strings.Builder
 	for _, c := range []byte(id) {

@@ -18,13 +18,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// ReaderAPI is what a Reader needs of the Systems Manager client.
+// ReaderAPI is the part of the Systems Manager client that a Reader uses.
 type ReaderAPI interface {
 	ListCommandInvocations(context.Context, *ssm.ListCommandInvocationsInput, ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error)
 	GetCommandInvocation(context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options)) (*ssm.GetCommandInvocationOutput, error)
 }
 
-// A Reader reads what hosts answered to commands.
+// A Reader reads hosts' answers to commands.
 type Reader struct {
 	API ReaderAPI
 
@@ -36,11 +36,11 @@ type Reader struct {
 // of idle sessions.
 type Invocation struct {
 	HostID string
-	// Status is Systems Manager's word for how the invocation ended, the detailed
-	// one where there is one: DeliveryTimedOut rather than TimedOut.
+	// Status is Systems Manager's final status of the invocation, the detailed one if
+	// there is one: DeliveryTimedOut rather than TimedOut.
 	Status string
-	// Answered is false if the host printed nothing that can be read: then
-	// Status tells what happened.
+	// Answered is false if the host printed nothing that can be read. Status then says
+	// why.
 	Answered bool
 
 	AttemptID string
@@ -50,10 +50,10 @@ type Invocation struct {
 	Inventory *session.Inventory
 	Idle      *session.IdleReport
 
-	// Failed is why the host could not make an inventory.
+	// Failed says why the host could not make an inventory.
 	Failed string
-	// Said is for people: other text than the answer, from standard error or the
-	// agent, cut to 80 characters.
+	// Said is for people: text that is not part of the answer, from standard error or
+	// the agent, cut to 80 characters.
 	Said string
 	// Unreadable counts the lines of the output that are not well-formed.
 	Unreadable int
@@ -69,13 +69,14 @@ var (
 	ErrThrottled = errors.New("throttled by Systems Manager")
 )
 
-// Pages returns what each of the hosts answered to a command, or why that is not known: the
-// maps of all pages have an entry for each host. The answers of 50 hosts are in memory at the same time.
+// Pages returns each host's answer to a command, or why it is not known: the maps of
+// all pages have an entry for each host. The answers of 50 hosts are in memory at the
+// same time.
 //
-// It reads the command's pages as long as enough of them have a host that is asked about; of a
-// command to a large fleet, of which few hosts are asked about, it then reads the others one by one.
-// So it makes at most one call more than 1.1 for each host, and one for each host whose output was
-// cut in the list, which shows 2,500 characters.
+// It reads the command's pages while enough of them have a host that is asked about. If
+// a command was sent to a large fleet and few hosts are asked about, it then reads the
+// others one by one. So it makes at most one call more than 1.1 for each host, and one
+// for each host whose output was cut in the list, which shows 2,500 characters.
 func (r *Reader) Pages(ctx context.Context, commandID string, hostIDs []string) iter.Seq2[map[string]Invocation, map[string]error] {
 	return func(yield func(map[string]Invocation, map[string]error) bool) {
 		unseen := map[string]bool{}
@@ -120,7 +121,8 @@ func (r *Reader) Pages(ctx context.Context, commandID string, hostIDs []string) 
 	}
 }
 
-// readPage reads the answers of the hosts on a page that are not seen yet.
+// readPage reads the answers on a page, of the hosts whose answers were not read
+// before.
 func (r *Reader) readPage(ctx context.Context, commandID string, page *ssm.ListCommandInvocationsOutput, unseen map[string]bool) (map[string]Invocation, map[string]error) {
 	invocations, errs := map[string]Invocation{}, map[string]error{}
 	for _, listed := range page.CommandInvocations {
@@ -142,8 +144,9 @@ func (r *Reader) readPage(ctx context.Context, commandID string, page *ssm.ListC
 	return invocations, errs
 }
 
-// nextPage reads a page. Where the service throttles, it goes on for as long as there is
-// time: what is not read now comes again only after the queue's visibility time-out.
+// nextPage reads a page. If the service throttles, it repeats the call as long as there
+// is time: a message that is not processed now comes again only after the queue's
+// visibility time-out.
 func (r *Reader) nextPage(ctx context.Context, pages *ssm.ListCommandInvocationsPaginator) (*ssm.ListCommandInvocationsOutput, error) {
 	for {
 		if err := r.pace.wait(ctx); err != nil {
@@ -233,9 +236,9 @@ type stepOutput struct {
 	rest     string
 }
 
-// How the list shows the output of a step: standard output, this title, and
-// standard error, 2,500 bytes at most (amazon-ssm-agent 3.3.1142.0, pluginutil;
-// seen by running it). No line of a document's answer begins with a dash.
+// The list shows standard output, this title, and standard error, together at most
+// 2,500 bytes (amazon-ssm-agent 3.3.1142.0, pluginutil; seen by running it). No line of
+// a document's answer begins with a dash.
 const (
 	errorTitle   = "\n----------ERROR-------\n"
 	stdoutWasCut = "\n---Output truncated---"
@@ -245,8 +248,8 @@ const (
 	maybeCutChars = 2_400
 )
 
-// output is what the document's step for the host's platform left; the steps
-// are named after the platforms. The other one was skipped.
+// output returns the output of the document's step for the host's platform. The steps
+// are named after the platforms. The other step was skipped.
 func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (stepOutput, error) {
 	step, ran := stepThatRan(listed.CommandPlugins)
 	if !ran {
@@ -271,16 +274,17 @@ func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (st
 	if err != nil {
 		return stepOutput{}, fmt.Errorf("read the whole output: %w", tries.explain(err))
 	}
-	// If its time-out ended the step, there is none, only what is listed.
+	// If the step ended by its time-out, it has no output of its own, only what the
+	// list shows.
 	if whole := aws.ToString(full.StandardOutputContent); whole != "" {
 		out.stdout = whole
 	}
 	return out, nil
 }
 
-// stepThatRan is the one that was not skipped. The agent calls a skipped step
-// Skipped and gives it a text for the list, and no standard output; what the
-// service shows as its status is documented nowhere.
+// stepThatRan returns the step that was not skipped. The agent gives a skipped step the
+// status Skipped, a text in the list, and no standard output. It is not documented
+// which status the service shows for it.
 func stepThatRan(steps []types.CommandPlugin) (types.CommandPlugin, bool) {
 	for _, step := range steps {
 		skipped := step.Status == "Skipped" || strings.HasPrefix(aws.ToString(step.Output), "Step execution skipped")

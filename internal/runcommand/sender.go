@@ -20,7 +20,7 @@ import (
 // document's own time-out (60 s) it fills session.Lease.
 const DeliveryTimeout = time.Minute
 
-// SenderAPI is what a Sender needs of the Systems Manager client.
+// SenderAPI is the part of the Systems Manager client that a Sender uses.
 type SenderAPI interface {
 	SendCommand(context.Context, *ssm.SendCommandInput, ...func(*ssm.Options)) (*ssm.SendCommandOutput, error)
 	DescribeInstanceInformation(context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options)) (*ssm.DescribeInstanceInformationOutput, error)
@@ -35,16 +35,15 @@ type Sender struct {
 	// FleetTag is the value of the tag DcvFleet on the hosts that the broker
 	// may command.
 	FleetTag string
-	// Answered is when each host last answered an inventory, which went to the
-	// hosts with the tag; nil where that is not known. It is asked only where
-	// Systems Manager refuses a command.
+	// Answered returns when each host last answered an inventory, which is sent to the
+	// hosts with the tag. It is nil if that is not known. It is called only if Systems
+	// Manager refuses a command.
 	Answered func(ctx context.Context, hostIDs []string) (map[string]time.Time, error)
 
 	pace pace
 }
 
-// A batch is what goes into commands that are alike except for their hosts and
-// sessions.
+// A batch is items whose commands differ only in hosts and sessions.
 type batch struct {
 	document   string
 	comment    comment
@@ -55,7 +54,7 @@ type batch struct {
 	onSent func(place int, commandID string)
 }
 
-// An item is what a host is asked about one session.
+// An item is one session of a command, for its host.
 type item struct {
 	place   int // of its answer
 	hostID  string
@@ -76,9 +75,9 @@ func sendable[T any](asked []T, hostID func(T) string) (which []int, errs []erro
 	return which, errs
 }
 
-// send sends one SendCommand for up to 50 hosts of each batch, side by side, and
-// puts the answer to each item in its place. Only where Systems Manager refuses one,
-// the hosts at fault are looked for (isolate.go).
+// send sends one SendCommand for up to 50 hosts of each batch, at the same time, and
+// puts the answer to each item in its place. If Systems Manager refuses one, send looks
+// for the hosts at fault (isolate.go).
 func (s *Sender) send(ctx context.Context, batches []batch, errs []error) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 16)
@@ -95,14 +94,14 @@ func (s *Sender) send(ctx context.Context, batches []batch, errs []error) {
 	wg.Wait()
 }
 
-// An order is one command on its way, until each of its items has its answer in
-// errs. The items of two orders are distinct.
+// An order is one command that is being sent, until errs has the answer to each of its
+// items. The items of two orders are distinct.
 type order struct {
 	*Sender
 	batch
 	errs []error
-	// While hosts at fault are looked for: the errors about which Systems
-	// Manager was asked already, and the hosts that it does not know.
+	// For the search for hosts at fault: the errors about which Systems Manager was
+	// asked already, and the hosts that it does not know.
 	asked  map[string]bool
 	absent map[string]bool
 }
@@ -116,7 +115,7 @@ func (o *order) send(ctx context.Context, cmd command) {
 	o.answer(cmd.groups, func(string) error { return err })
 }
 
-// answer gives each item of the groups its answer, by host.
+// answer sets the answer to each item of the groups, by host.
 func (o *order) answer(groups []group, errOf func(hostID string) error) {
 	for _, g := range groups {
 		err := errOf(g.hostID)

@@ -7,14 +7,13 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// The lines that the inventory and the idle document print: one for each
-// session, and a last one with the number of sessions that the host has. Where
-// lines are missing the answer was cut. An inventory that does not fit is packed
-// (unpack.go).
+// The inventory and the idle document print a line for each session, and a last one
+// with the number of the host's sessions. If lines are missing, the answer was cut. An
+// inventory that does not fit is packed (unpack.go).
 //
-// A line with only an ID is of a session that runs; the host knows no more of it.
-// Sessions that cannot be named have no line. The last line counts them as unnamed,
-// and they do not make the answer incomplete.
+// A line with only an ID is a session that runs, of which the host knows no more.
+// Sessions that cannot be named have no line. The last line counts them as unnamed, and
+// they do not make the answer incomplete.
 
 type foundLine struct {
 	ID          *string `json:"id"`
@@ -34,7 +33,7 @@ type foundLine struct {
 	Failed  string `json:"failed"`
 }
 
-// A survey is such an answer, read. end is -1 without a last line.
+// A survey is such an answer after parsing. end is -1 without a last line.
 type survey struct {
 	lines        []foundLine
 	end, unnamed int
@@ -46,8 +45,8 @@ func (s survey) complete() bool {
 	return s.end >= 0 && s.unnamed >= 0 && s.end == len(s.lines)+s.unnamed && s.unreadable == 0 && s.failed == ""
 }
 
-// parseSurvey reads such an answer. A line of both kinds, or a second line of a session,
-// may be two lines that a cut has joined: it counts as unreadable.
+// parseSurvey parses such an answer. A line of both kinds, or a second line of a
+// session, may be two lines that a cut has joined: it counts as unreadable.
 func parseSurvey(output string) survey {
 	s := survey{end: -1}
 	text, whole := unpack(output)
@@ -82,8 +81,8 @@ func parseSurvey(output string) survey {
 	return s
 }
 
-// blank tells whether a line has only JSON's white space. Other white space is
-// unreadable, as everything that a document does not print.
+// blank tells whether a line has only JSON's white space. A line with other white space
+// is unreadable, like everything that a document does not print.
 func blank(line string) bool { return strings.Trim(line, " \t\r\n") == "" }
 
 // inventory returns the sessions that the host reports.
@@ -102,9 +101,9 @@ func inventory(c comment, hostID, platform, output string) (inv session.Inventor
 	return inv, s.failed == "" && (s.end >= 0 || len(s.lines) > 0), s.failed, s.unreadable
 }
 
-// maxTextBytes is how much is kept of a text of a session, whose IDs have bounds of
-// their own: DCV's longest name, of 256 characters. Records are read 250 at a time, and
-// an item may have 400 KB: a hostile host could fill the memory with a few.
+// maxTextBytes is how much is kept of a session's text: DCV's longest name has 256
+// characters. (IDs have other bounds.) Records are read 250 at a time, and an item may
+// have 400 KB, so a hostile host could fill the memory with a few.
 const maxTextBytes = 4 * 256
 
 func cut(text string) string {
@@ -114,7 +113,7 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:maxTextBytes], "")
 }
 
-// idle is what the host did with its idle sessions.
+// idle returns what the host did with its idle sessions.
 func idle(c comment, hostID, output string) (report session.IdleReport, answered bool, failed string, unreadable int) {
 	s := parseSurvey(output)
 	report = session.IdleReport{ID: c.id, HostID: hostID}

@@ -23,8 +23,8 @@ import (
 // two ways. The status with them may be Success.
 var endsAsAWhole = []string{"RateExceeded", "NoInstancesInTag", "LimitExceeded", "AccessDenied"}
 
-// undelivered tells whether no host has the command, or not all of them because
-// somebody cancelled it, and how it ended; "" while it has not.
+// undelivered tells whether no host has the command, or only some have it because
+// somebody cancelled it; and how it ended, "" if it has not ended.
 func undelivered(c types.Command) (how string, is bool) {
 	details := strings.ReplaceAll(aws.ToString(c.StatusDetails), " ", "")
 	switch {
@@ -40,7 +40,7 @@ const (
 	// maxCommandPages bounds the listing of commands, 50 a page: a run lists those
 	// since the last inventory but two.
 	maxCommandPages = 10
-	// clocksApart is how far ours and Systems Manager's clock may be apart.
+	// clocksApart is how much this clock and Systems Manager's may differ.
 	clocksApart = time.Minute
 )
 
@@ -74,17 +74,16 @@ func (b *Broadcaster) Undelivered(ctx context.Context, since time.Time) (map[tim
 }
 
 const (
-	// maxInParts is how many hosts an inventory is sent to in parts: 20 pages of
-	// those that carry the fleet's tag, and 20 commands, if all are connected.
+	// maxInParts is how many hosts an inventory in parts is sent to: 20 pages of hosts
+	// with the fleet's tag, and 20 commands if all are connected.
 	maxInParts = 1000
-	// maxPartCalls bounds the commands, where some hosts are refused.
+	// maxPartCalls bounds the commands, in case some hosts are refused.
 	maxPartCalls = 120
 )
 
-// InventoryInParts implements session.InventoryBroadcaster: Systems Manager lists
-// whom a command by tag would have reached, 50 a page, and each page has its
-// command. Those that are not connected have one of their own: if they are
-// refused, the others are not.
+// InventoryInParts implements session.InventoryBroadcaster. Systems Manager lists the
+// hosts with the fleet's tag, 50 a page, and each page gets a command. Hosts that are
+// not connected get a separate command: if it is refused, the others are not.
 func (b *Broadcaster) InventoryInParts(ctx context.Context, id string, sentAt time.Time) (hosts int, all bool, err error) {
 	parts := inventoryParts{Broadcaster: b, comment: comment{kind: inventoryKind, id: id, at: sentAt}}
 	var errs []error

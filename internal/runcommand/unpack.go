@@ -22,16 +22,16 @@ const (
 	packedEnds   = `"}`
 )
 
-// What is read of an answer at most: a hostile host can make 18 MB of its 18 KB.
-// An answer within them has 500 sessions with texts of a kilobyte, or 2,000 with
-// short ones. One beyond them is read as far as that, and is not whole.
+// Bounds of an answer, since a hostile host can make 18 MB of its 18 KB. An answer
+// within them has 500 sessions with texts of a kilobyte, or 2,000 with short ones. An
+// answer beyond them is read up to the bound, and counts as incomplete.
 const (
 	maxUnpackedBytes = 512 << 10
 	maxSurveyLines   = 2_000
 )
 
-// unpack gives the lines of an answer, and whether all of them are there, as far
-// as can be seen from how they were packed.
+// unpack returns the lines of an answer. whole tells whether all of them are there, as
+// far as the packing shows.
 func unpack(output string) (lines string, whole bool) {
 	before, packed, isPacked := cutAtLine(output, packedBegins)
 	if !isPacked {
@@ -46,7 +46,7 @@ func unpack(output string) (lines string, whole bool) {
 	return before + lines, whole
 }
 
-// cutAtLine is strings.Cut at the beginning of a line.
+// cutAtLine is strings.Cut, but finds the separator only at the beginning of a line.
 func cutAtLine(s, prefix string) (before, after string, found bool) {
 	if after, found = strings.CutPrefix(s, prefix); found {
 		return "", after, true

@@ -9,17 +9,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// A voidPart is closings, by their places, that go into commands which are void at
-// the same time.
+// A voidPart has the indexes of closings whose commands are void at the same time.
 type voidPart struct {
 	closings  []int
 	voidAfter time.Time
 }
 
-// partsByVoidAfter splits the closings at those places into parts whose deletions
-// are tried for about as long: no command is void in less than half the time that
-// any of its deletions has left. A command has one such time, and one old deletion
-// must not shorten it for all.
+// partsByVoidAfter splits the closings at those indexes into parts whose deletions are
+// tried for about the same time: a command is not void before half of the time that is
+// left for any of its deletions. A command has one such time, and one old deletion must
+// not shorten it for all.
 func partsByVoidAfter(attempt session.Attempt, which []int) []voidPart {
 	ofLeft := map[int]*voidPart{}
 	for _, i := range which {
