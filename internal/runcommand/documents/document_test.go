@@ -1,86 +1,42 @@
 package documents_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
-	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"gopkg.in/yaml.v3"
+	"dcv-session-broker/internal/template"
 )
 
-// resources are those of the template. CloudFormation's own tags in it do not matter.
-var resources = sync.OnceValues(func() (*yaml.Node, error) {
-	text, err := os.ReadFile("../../../template.yaml")
-	if err != nil {
-		return nil, err
-	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		return nil, err
-	}
-	return field(root.Content[0], "Resources"), nil
-})
+// loaded is the template, with its defaults.
+var loaded = sync.OnceValues(func() (*template.Template, error) { return template.Load("../../../template.yaml", nil) })
 
-type document struct {
-	Parameters map[string]struct {
-		Type, InterpolationType, AllowedPattern string
-		Default                                 *string
-		MaxChars                                int
-	}
-	MainSteps []struct {
-		Name, Action string
-		Precondition map[string][]string
-		Inputs       struct {
-			TimeoutSeconds string
-			RunCommand     []string
-		}
-	}
-}
+// A document is what Systems Manager gets.
+type document struct{ template.Document }
 
-// documentOf is a document as Systems Manager gets it, and its JSON.
-func documentOf(t *testing.T, name string) (document, []byte) {
+func documentOf(t *testing.T, name string) document {
 	t.Helper()
-	all, err := resources()
+	tmpl, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var fields any
-	if err := field(field(field(all, name), "Properties"), "Content").Decode(&fields); err != nil {
-		t.Fatal(err)
-	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(fields); err != nil {
-		t.Fatal(err)
-	}
-	var d document
-	if err := json.Unmarshal(text.Bytes(), &d); err != nil {
-		t.Fatal(err)
-	}
-	return d, bytes.TrimSpace(text.Bytes())
-}
-
-func field(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
+	for _, d := range tmpl.Documents() {
+		if d.LogicalID == name {
+			return document{d}
 		}
 	}
-	return &yaml.Node{}
+	t.Fatalf("the template has no document %s", name)
+	return document{}
 }
 
 // script is a step's text as the agent writes it into a file.
 func (d document) script(t *testing.T, step string) string {
 	t.Helper()
-	for _, s := range d.MainSteps {
+	for _, s := range d.Steps {
 		if s.Name == step {
-			return strings.Join(s.Inputs.RunCommand, "\n")
+			return s.Script
 		}
 	}
 	t.Fatalf("the document has no step %s", step)
@@ -106,10 +62,10 @@ var sessionDocuments = []string{"CloseDocument", "NotifyDocument"}
 func TestDocumentFitsWithItsParameters(t *testing.T) {
 	t.Parallel()
 	for _, name := range sessionDocuments {
-		d, text := documentOf(t, name)
-		total := len(text)
+		d := documentOf(t, name)
+		total := d.Size
 		for parameter, p := range d.Parameters {
-			pasted := strings.Count(string(text), "{{ "+parameter+" }}")
+			pasted := strings.Count(d.Content, "{{ "+parameter+" }}")
 			if pasted != 2 {
 				t.Errorf("%s: %s is pasted in %d times", name, parameter, pasted)
 			}
@@ -130,18 +86,17 @@ func TestStepsAreForTheirPlatforms(t *testing.T) {
 
 func checkSteps(t *testing.T, document string) {
 	t.Helper()
-	d, _ := documentOf(t, document)
-	if len(d.MainSteps) != 2 {
-		t.Fatalf("%d steps", len(d.MainSteps))
+	d := documentOf(t, document)
+	if len(d.Steps) != 2 {
+		t.Fatalf("%d steps", len(d.Steps))
 	}
 	for i, want := range []struct{ name, action, platform string }{
 		{"linux", "aws:runShellScript", "Linux"},
 		{"windows", "aws:runPowerShellScript", "Windows"},
 	} {
-		s := d.MainSteps[i]
-		on := strings.Join(s.Precondition["StringEquals"], "=")
-		if s.Name != want.name || s.Action != want.action || on != "platformType="+want.platform || s.Inputs.TimeoutSeconds != "60" {
-			t.Errorf("%s, step %d: %s, %s, %s, %s s", document, i, s.Name, s.Action, on, s.Inputs.TimeoutSeconds)
+		s := d.Steps[i]
+		if s.Name != want.name || s.Action != want.action || s.Platform != want.platform || s.Timeout != time.Minute {
+			t.Errorf("%s, step %d: %s, %s, %s, %v", document, i, s.Name, s.Action, s.Platform, s.Timeout)
 		}
 	}
 	if !strings.HasPrefix(d.script(t, "linux"), "#!/bin/sh\n") {
@@ -160,7 +115,7 @@ func TestParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 
 func checkFallbacks(t *testing.T, document string) {
 	t.Helper()
-	d, _ := documentOf(t, document)
+	d := documentOf(t, document)
 	fallbacks := map[string]string{
 		"linux":   `if [ -z "${SSM_NAME+x}" ]; then SSM_NAME="{{ NAME }}"; fi`,
 		"windows": `$NAME = $env:SSM_NAME; if ($null -eq $NAME) { $NAME = '{{ NAME }}' }`,
@@ -168,8 +123,8 @@ func checkFallbacks(t *testing.T, document string) {
 	for step, fallback := range fallbacks {
 		text := d.script(t, step)
 		for name, p := range d.Parameters {
-			if p.Type != "String" || p.InterpolationType != "ENV_VAR" {
-				t.Errorf("parameter %s: %s, %s", name, p.Type, p.InterpolationType)
+			if !p.EnvVar {
+				t.Errorf("parameter %s is not put into the environment", name)
 			}
 			if wanted := strings.ReplaceAll(fallback, "NAME", name); strings.Count(text, wanted+"\n") != 1 {
 				t.Errorf("step %s does not read %s by\n\t%s", step, name, wanted)
@@ -193,14 +148,14 @@ func TestPatternsLeaveNothingThatQuotesCannotHold(t *testing.T) {
 			"closeAt": "1785500000", "voidAfter": "1785500000",
 		},
 	} {
-		d, _ := documentOf(t, document)
+		d := documentOf(t, document)
 		if len(d.Parameters) != len(examples) {
 			t.Errorf("%s has %d parameters, wanted %d", document, len(d.Parameters), len(examples))
 		}
 		for name, example := range examples {
-			pattern, err := regexp.Compile(d.Parameters[name].AllowedPattern)
-			if err != nil {
-				t.Fatal(err)
+			pattern := d.Parameters[name].AllowedPattern
+			if pattern == nil {
+				t.Fatalf("%s, %s has no pattern", document, name)
 			}
 			if !pattern.MatchString(example) {
 				t.Errorf("%s, %s: %s is refused", document, name, example)

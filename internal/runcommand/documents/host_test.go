@@ -216,7 +216,7 @@ func (h *host) runUnsorted(sessions, voidAfter string) []line {
 // execute runs a document's step as the agent does and gives what it printed. Whatever happened, its exit code is 0.
 func (h *host) execute(document string, parameters map[string]string) string {
 	h.t.Helper()
-	d, _ := documentOf(h.t, document)
+	d := documentOf(h.t, document)
 	env := slices.Clone(h.env)
 	if !slices.ContainsFunc(h.env, func(v string) bool { return strings.HasPrefix(v, "AWS_SSM_INSTANCE_ID=") }) {
 		env = append(env, "AWS_SSM_INSTANCE_ID="+hostID)
@@ -225,7 +225,7 @@ func (h *host) execute(document string, parameters map[string]string) string {
 	broken := false
 	parameters = d.complete(parameters)
 	for name, value := range parameters {
-		broken = broken || name == "sessions" && !regexp.MustCompile(d.Parameters[name].AllowedPattern).MatchString(value)
+		broken = broken || name == "sessions" && !d.Parameters[name].AllowedPattern.MatchString(value)
 		if h.oldAgent {
 			linux = strings.ReplaceAll(linux, "{{ "+name+" }}", value)
 			windows = strings.ReplaceAll(windows, "{{ "+name+" }}", value)

@@ -41,7 +41,7 @@ func (s *screen) notifyOnWindowsUntil(text, closeAt, voidAfter string, sessions 
 
 func (s *screen) executeOnWindows(document string, parameters map[string]string) string {
 	s.t.Helper()
-	d, _ := documentOf(s.t, document)
+	d := documentOf(s.t, document)
 	script, env := d.script(s.t, "windows"), append([]string{"AWS_SSM_INSTANCE_ID=" + hostID}, s.env...)
 	for name, value := range d.complete(parameters) {
 		if s.oldAgent {

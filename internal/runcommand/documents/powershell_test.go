@@ -26,7 +26,7 @@ func TestWindowsScriptsAreForPowerShell51(t *testing.T) {
 	texts := append([]string{"$a = @(1 | ForEach-Object { $_ }); Start-Sleep 1"}, notPowerShell51...)
 	names := []string{"CloseDocument", "NotifyDocument", "InventoryDocument", "IdleDocument"}
 	for _, name := range names {
-		d, _ := documentOf(t, name)
+		d := documentOf(t, name)
 		texts = append(texts, d.script(t, "windows"))
 	}
 	faults := powerShell51Faults(t, texts)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A surveyLine is what InventoryDocument or IdleDocument prints about one session.
@@ -123,22 +124,22 @@ func (h *host) wantFailed(s survey, reason string) {
 func TestSurveyDocumentsAreFitForSystemsManager(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"InventoryDocument", "IdleDocument"} {
-		d, text := documentOf(t, name)
-		if len(text) > 32<<10 {
-			t.Errorf("%s: %d bytes", name, len(text))
+		d := documentOf(t, name)
+		if d.Size > 32<<10 {
+			t.Errorf("%s: %d bytes", name, d.Size)
 		}
 		for i, want := range []string{"linux aws:runShellScript Linux", "windows aws:runPowerShellScript Windows"} {
-			s := d.MainSteps[i]
-			is := s.Name + " " + s.Action + " " + s.Precondition["StringEquals"][1]
-			if is != want || s.Precondition["StringEquals"][0] != "platformType" || s.Inputs.TimeoutSeconds != "60" {
-				t.Errorf("%s, step %d: %s, %s s", name, i, is, s.Inputs.TimeoutSeconds)
+			s := d.Steps[i]
+			is := s.Name + " " + s.Action + " " + s.Platform
+			if is != want || s.Timeout != time.Minute {
+				t.Errorf("%s, step %d: %s, %v", name, i, is, s.Timeout)
 			}
 			script := d.script(t, s.Name)
 			if n := len(d.Parameters); strings.Count(script, "{{") != n || strings.Count(script, "}}") != n {
 				t.Errorf("%s, %s: braces that Systems Manager may take for a parameter", name, s.Name)
 			}
 		}
-		if !strings.HasPrefix(d.script(t, "linux"), "#!/bin/sh\n") || len(d.MainSteps) != 2 {
+		if !strings.HasPrefix(d.script(t, "linux"), "#!/bin/sh\n") || len(d.Steps) != 2 {
 			t.Errorf("%s: the agent honours #! on the first line only", name)
 		}
 	}
@@ -146,7 +147,7 @@ func TestSurveyDocumentsAreFitForSystemsManager(t *testing.T) {
 
 func TestIdleParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 	t.Parallel()
-	d, _ := documentOf(t, "IdleDocument")
+	d := documentOf(t, "IdleDocument")
 	patterns := map[string]string{"idleMinutes": "^[0-9]{1,6}$", "warnSeconds": "^[0-9]{1,5}$", "message": "^[A-Za-z0-9+/=]*$"}
 	if len(d.Parameters) != len(patterns) {
 		t.Errorf("%+v", d.Parameters)
@@ -155,7 +156,7 @@ func TestIdleParametersAreReadFromTheEnvironmentFirst(t *testing.T) {
 		p := d.Parameters[name]
 		// A function that is older than warnings does not send what they need.
 		optional := name != "idleMinutes"
-		if p.Type != "String" || p.InterpolationType != "ENV_VAR" || p.AllowedPattern != pattern || optional != (p.Default != nil) {
+		if !p.EnvVar || p.AllowedPattern == nil || p.AllowedPattern.String() != pattern || optional != (p.Default != nil) {
 			t.Errorf("%s: %+v", name, p)
 		}
 		for step, fallback := range map[string]string{
