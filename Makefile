@@ -105,7 +105,7 @@ bench-hosts: bench-program ## Measure what the scripts take that hosts run: two 
 cost: bench-program ## Say what a stack costs in a month, idle and with hosts. KEEP=1 keeps it, in internal/operate/DEPLOYING.md
 	@exec build/bench/bench cost
 
-profile: bench-program ## Write profiles of a batch of 1,000 sessions to build/profiles/, and say how to read them
+profile: bench-program ## Profile an answer, for 25 and 1,000 sessions: the parts of its processor time, and build/profiles/
 	@exec build/bench/bench profile
 
 bench-program: | build/

@@ -21,7 +21,9 @@ import (
 var (
 	fleetFigures = flag.String("fleet", "", "print the tables of a large fleet: `what` is inventories, deletion, rule, memory, or all but memory")
 	fleetRates   = flag.String("fleet.rates", "40 10 5", "calls a second of each operation of Systems Manager")
+	fleetFrom    = flag.Duration("fleet.from", inventoryPeriod, "when the inventory is sent that is measured")
 	fleetSizes   = flag.String("fleet.hosts", "10 100 1000 10000", "hosts, for inventories")
+	fleetRules   = flag.Int("fleet.rules", 1, "rules that run at the same time")
 	fleetLimits  = flag.String("fleet.limits", fmt.Sprint(session.MaxRuleLimit), "limits, for rules")
 )
 
@@ -100,6 +102,11 @@ type inventoryFigure struct {
 	unknown     int // sessions that are UNKNOWN, though all hosts answer
 	peak        int
 	batches     int
+}
+
+// callsOfInventory are the calls of Systems Manager, without those of the deletions meanwhile.
+func (f inventoryFigure) callsOfInventory() float64 {
+	return float64(f.calls.calls - f.calls.ofClosing)
 }
 
 const inventoryPeriod = 5 * time.Minute
@@ -209,13 +216,16 @@ func byRequests(requests int) func(context.Context, *fleetWorld, *deletionFigure
 	}
 }
 
-// byRule deletes the sessions by a rule that is run every minute.
-func byRule(limit int) func(context.Context, *fleetWorld, *deletionFigure) func() {
+// byRules deletes the sessions by so many rules that are run every minute.
+func byRules(rules, limit int) func(context.Context, *fleetWorld, *deletionFigure) func() {
 	return func(ctx context.Context, w *fleetWorld, f *deletionFigure) func() {
 		rule := json.RawMessage(fmt.Sprintf(`{"task":"close","name":"nightly","select":{"all":true},"limit":%d}`, limit))
 		var running sync.WaitGroup
 		running.Go(func() {
-			for ; ctx.Err() == nil; time.Sleep(time.Minute) {
+			for n := 0; ctx.Err() == nil; n++ {
+				if n%rules == 0 && n > 0 {
+					time.Sleep(time.Minute)
+				}
 				running.Go(func() {
 					began := time.Now()
 					answer, err := w.functions["cleanup"].invoke(rule)
@@ -256,7 +266,7 @@ func TestFleetFigures(t *testing.T) {
 		var rows [][]string
 		for _, rate := range numbers(*fleetRates) {
 			for _, hosts := range numbers(*fleetSizes) {
-				f := measureInventory(t, hosts, 5, float64(rate), inventoryPeriod)
+				f := measureInventory(t, hosts, 5, float64(rate), *fleetFrom)
 				all := "not all"
 				if f.allAfter > 0 {
 					all = fmt.Sprintf("%.0f s", f.allAfter.Seconds())
@@ -267,14 +277,15 @@ func TestFleetFigures(t *testing.T) {
 				}
 				rows = append(rows, []string{
 					fmt.Sprint(rate), fmt.Sprint(hosts), fmt.Sprint(f.applied), all,
-					fmt.Sprintf("%.2f", float64(f.calls.calls)/float64(hosts)), fmt.Sprintf("%.2f", float64(f.calls.calls)/inventoryPeriod.Seconds()), fmt.Sprint(f.calls.most()), retries(f.calls),
+					fmt.Sprintf("%.2f", f.callsOfInventory()/float64(hosts)), fmt.Sprintf("%.2f", f.callsOfInventory()/inventoryPeriod.Seconds()), fmt.Sprint(f.calls.most()), retries(f.calls),
+					fmt.Sprintf("%.2f", float64(f.calls.ofClosing)/float64(max(1, f.asked))),
 					fmt.Sprintf("%.2f", float64(f.table["RecordAnswer"])/float64(hosts)), fmt.Sprintf("%.2f", float64(f.table["OnHost"])/float64(hosts)),
-					fmt.Sprintf("%d of %d", len(f.waits), f.asked), fmt.Sprintf("%.1f, %.1f s", median.Seconds(), longest.Seconds()), fmt.Sprint(f.deadLetters), fmt.Sprintf("%d, %d", f.batches, f.peak),
+					fmt.Sprintf("%d of %d", len(f.waits), f.asked), fmt.Sprintf("%.1f, %.1f s", median.Seconds(), longest.Seconds()), fmt.Sprint(f.deadLetters), fmt.Sprint(f.unknown), fmt.Sprintf("%d, %d", f.batches, f.peak),
 				})
 				fmt.Println(rows[len(rows)-1])
 			}
 		}
-		fmt.Println(table([]string{"calls a second", "hosts", "applied", "all after", "calls a host", "calls a second", "most", "retries a call", "writes a host", "reads a host", "confirmed", "wait: median, longest", "dead letters", "batches, at the same time"}, rows))
+		fmt.Println(table([]string{"calls a second", "hosts", "applied", "all after", "calls a host", "calls a second", "most, with deletions", "retries a call", "calls a deletion", "writes a host", "reads a host", "confirmed", "wait: median, longest", "dead letters", "UNKNOWN", "batches, at the same time"}, rows))
 	}
 	if is("deletion") {
 		hosts := slices.Max(numbers(*fleetSizes))
@@ -291,7 +302,7 @@ func TestFleetFigures(t *testing.T) {
 		var rows [][]string
 		for _, limit := range numbers(*fleetLimits) {
 			for _, rate := range numbers(*fleetRates) {
-				f := measureDeletion(t, hosts, 5, float64(rate), byRule(limit))
+				f := measureDeletion(t, hosts, 5, float64(rate), byRules(*fleetRules, limit))
 				rows = append(rows, slices.Concat([]string{fmt.Sprint(limit), fmt.Sprint(rate)}, f.row(), []string{fmt.Sprint(f.runs), f.longest.Round(time.Second / 10).String()}))
 				fmt.Println(rows[len(rows)-1])
 			}
@@ -310,7 +321,7 @@ func (f deletionFigure) row() []string {
 
 // A rule with a limit of 100 that runs every minute ends 200 sessions in two runs.
 func TestRuleEndsTheSessionsOfAFleet(t *testing.T) {
-	f := measureDeletion(t, 40, 5, 10, byRule(100))
+	f := measureDeletion(t, 40, 5, 10, byRules(1, 100))
 	if f.ended != 200 || f.failed > 0 || f.deadLetters > 0 || f.runs != 2 || f.took > 2*time.Minute {
 		t.Errorf("%d sessions ended after %s by %d runs; %d runs failed, %d dead letters", f.ended, f.took, f.runs, f.failed, f.deadLetters)
 	}
@@ -326,8 +337,8 @@ func TestConfirmationsDoNotWaitBehindInventories(t *testing.T) {
 	if longest := slices.Max(f.waits); longest > 10*time.Second {
 		t.Errorf("a confirmation waited for %s", longest)
 	}
-	if calls, most := f.calls.calls, 1.1*float64(f.hosts); float64(calls) > most || f.table["RecordAnswer"] != f.hosts {
-		t.Errorf("%d calls of Systems Manager and %d writes for the answers of %d hosts", calls, f.table["RecordAnswer"], f.hosts)
+	if calls, most := f.callsOfInventory(), 1.1*float64(f.hosts); calls > most || f.table["RecordAnswer"] != f.hosts {
+		t.Errorf("%.0f calls of Systems Manager and %d writes for the answers of %d hosts", calls, f.table["RecordAnswer"], f.hosts)
 	}
 }
 

@@ -48,12 +48,14 @@ type fleetCommand struct {
 	done                  []bool
 }
 
-// fleetCalls are the calls of one operation: tries are what came over the wire.
+// fleetCalls are the calls of one operation: tries are what came over the wire. ofClosing are the
+// calls for close commands, the others are for inventories.
 type fleetCalls struct {
-	calls, tries, throttled int
-	inSecond                map[int64]int // tries
-	tokens                  float64
-	filledAt                time.Time
+	calls, ofClosing int
+	tries, throttled int
+	inSecond         map[int64]int // tries
+	tokens           float64
+	filledAt         time.Time
 }
 
 func newSimulatedSSM(w *fleetWorld, hosts int, rate float64) *simulatedSSM {
@@ -104,7 +106,7 @@ func (s *simulatedSSM) total(operations ...string) (sum fleetCalls) {
 		if len(operations) > 0 && !slices.Contains(operations, name) {
 			continue
 		}
-		sum.calls, sum.tries, sum.throttled = sum.calls+c.calls, sum.tries+c.tries, sum.throttled+c.throttled
+		sum.calls, sum.ofClosing, sum.tries, sum.throttled = sum.calls+c.calls, sum.ofClosing+c.ofClosing, sum.tries+c.tries, sum.throttled+c.throttled
 		for second, n := range c.inSecond {
 			sum.inSecond[second] += n
 		}
@@ -124,12 +126,12 @@ func (s *simulatedSSM) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
-		c.calls, c.tries, c.throttled, c.inSecond = 0, 0, 0, map[int64]int{}
+		c.calls, c.ofClosing, c.tries, c.throttled, c.inSecond = 0, 0, 0, 0, map[int64]int{}
 	}
 }
 
 // take tells whether the operation's rate leaves room for a try.
-func (s *simulatedSSM) take(operation string, first bool) bool {
+func (s *simulatedSSM) take(operation string, body []byte, first bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, now := s.of(operation), time.Now()
@@ -137,6 +139,16 @@ func (s *simulatedSSM) take(operation string, first bool) bool {
 	c.inSecond[now.Unix()]++
 	if first {
 		c.calls++
+		var of struct{ DocumentName, CommandId string }
+		if err := json.Unmarshal(body, &of); err != nil {
+			panic(err)
+		}
+		if cmd := s.commands[of.CommandId]; cmd != nil {
+			of.DocumentName = cmd.document
+		}
+		if s.documents[of.DocumentName] == "close" {
+			c.ofClosing++
+		}
 	}
 	c.tokens = min(max(s.rate, 1), c.tokens+s.rate*now.Sub(c.filledAt).Seconds())
 	c.filledAt = now
@@ -165,7 +177,7 @@ func (t ssmTransport) Do(r *http.Request) (*http.Response, error) {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	if !s.take(operation, first) {
+	if !s.take(operation, body, first) {
 		return reply(http.StatusBadRequest, map[string]any{"__type": "ThrottlingException", "message": "Rate exceeded"}), nil
 	}
 	answer, listed := s.answer(operation, body)

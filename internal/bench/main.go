@@ -5,7 +5,7 @@
 //	QUICK=1   a minute or two: small batches, few rounds. To see that it works.
 //	KEEP=1    keeps the figures: last.json, chart.svg, and the tables of README.md and FIGURES.md
 //
-// With the argument "profile" it writes profiles of a batch of 1,000 instead;
+// With the argument "profile" it writes profiles of batches of 25 and 1,000 instead;
 // with "start", "inside", "unreachable", "growth", "flood" or "hosts" it measures
 // that alone. With "cost" it works out what a stack costs in a month. KEEP=1 writes that to
 // DEPLOYING.md, and hosts to FIGURES.md.
@@ -224,22 +224,4 @@ func buildContenders(ctx context.Context) ([]*contender, error) {
 		contenders = append(contenders, &contender{name: "Python, boto3", path: python, slow: true})
 	}
 	return contenders, nil
-}
-
-// profile writes the profiles of a batch of 1,000 sessions on 100 hosts.
-func profile(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	server, err := standin.Start()
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	if _, err := runInside(ctx, server, "this system", standin.Latency{}, 1000, 100, 50, dir); err != nil {
-		return err
-	}
-	fmt.Printf("go tool pprof -top -cum '%s'\n", filepath.Join(dir, "this system.cpu.pprof"))
-	fmt.Printf("go tool pprof -sample_index=alloc_objects -top '%s'\n", filepath.Join(dir, "this system.allocs.pprof"))
-	return nil
 }
