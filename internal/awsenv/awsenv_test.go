@@ -35,7 +35,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestAllWrongSettingsAreNamedAtOnce(t *testing.T) {
+func TestAllWrongSettingsAreNamedTogether(t *testing.T) {
 	for _, wrong := range []string{"0", "-1", "1.5", "many", " 1", "99999999999999999999"} {
 		s := settings(map[string]string{"MAX": wrong})
 		s.Text("TABLE")

@@ -185,7 +185,7 @@ func TestEndpointsAreAWSsOwn(t *testing.T) {
 }
 
 // The start does not wait for the connection, and a failure has no effect.
-func TestConnectingIsWaitedForByNobody(t *testing.T) {
+func TestStartDoesNotWaitForTheConnection(t *testing.T) {
 	returned, asked := make(chan struct{}), make(chan struct{})
 	awsenv.Connect(awsenv.Connection{Client: awshttp.NewBuildableClient(), Endpoint: func(context.Context) (string, error) {
 		<-returned // it would block if the start waited

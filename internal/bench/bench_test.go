@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 }
 
 // moved reports a regression.
-func TestWhatMovedIsTold(t *testing.T) {
+func TestMovedFiguresAreReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "last.json")
 	if last, err := readLast(path); last != nil || err != nil {
 		t.Errorf("%v, %v", last, err)

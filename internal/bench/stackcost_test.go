@@ -53,7 +53,7 @@ func TestDeployingHasTheCostOfAStack(t *testing.T) {
 	}
 }
 
-func TestWhatIsAddedToAStackCostsMore(t *testing.T) {
+func TestAddedResourcesCostMore(t *testing.T) {
 	_, before := stackCost(deployed(t, "", ""), 10)
 	for what, change := range map[string][2]string{
 		"an alarm":    {"\n  StreamAgeAlarm:", "\n  Another: {Type: AWS::CloudWatch::Alarm, Properties: {MetricName: x}}\n\n  StreamAgeAlarm:"},

@@ -270,9 +270,9 @@ func TestNewRecord(t *testing.T) {
 	}
 }
 
-// TestWhatIsSaidIsTrue: for all faults of calls, a success was written, an
+// TestResultsOfWritesAreTrueForAllFaults: for all faults of calls, a success was written, an
 // ErrNotWritten was not.
-func TestWhatIsSaidIsTrue(t *testing.T) {
+func TestResultsOfWritesAreTrueForAllFaults(t *testing.T) {
 	faults := []fault{
 		{}, {}, cutBefore, cutAfter, errorBefore, errorAfter, throttled, invalid, denied, garbage, noList,
 	}

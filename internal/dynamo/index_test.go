@@ -65,7 +65,7 @@ func TestIndexConformance(t *testing.T) {
 }
 
 // A page that fails fails the whole query.
-func TestHalfAnAnswerIsNone(t *testing.T) {
+func TestFailedPageFailsTheQuery(t *testing.T) {
 	pages := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if pages++; pages == 1 {
@@ -195,7 +195,7 @@ func (noHosts) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...fun
 	return nil, errDown
 }
 
-func TestHostsTableThatFailsIsNoAnswer(t *testing.T) {
+func TestFailingHostsTableIsNotAnAnswer(t *testing.T) {
 	hosts := dynamo.Hosts{Client: noHosts{}, Table: "Hosts"}
 	if fresh, _, err := hosts.RecordAnswer(t.Context(), session.HostAnswer{HostID: "i-1"}); fresh || !errors.Is(err, errDown) {
 		t.Errorf("fresh %v, %v", fresh, err)

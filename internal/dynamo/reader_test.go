@@ -188,7 +188,7 @@ func TestBusyTableIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestHalfOfTheRecordsIsNone(t *testing.T) {
+func TestFailedReadReturnsNoRecords(t *testing.T) {
 	b := &busyTable{takes: 100, fail: errDown}
 	if records, err := dynamo.NewReader(b, "Sessions").Get(t.Context(), []string{"a"}); records != nil || !errors.Is(err, errDown) {
 		t.Errorf("%v, %v", records, err)

@@ -88,7 +88,7 @@ func overTheWire(t *testing.T, f *fleet.Fleet) *ec2.Client {
 	})
 }
 
-func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStoppedForGood(t *testing.T) {
+func TestAHostIsGoneOnlyIfItIsTerminatedUnknownOrStopped(t *testing.T) {
 	f, ids := newFleet(t, 7)
 	hybrid := "mi-01234567890abcdef"
 	start(t, f, hybrid)

@@ -154,7 +154,7 @@ func TestAnswersArePagesInMemory(t *testing.T) {
 }
 
 // A confirmation does not wait until all of a large batch are read.
-func TestConfirmationsOfALargeBatchAreRecordedMeanwhile(t *testing.T) {
+func TestConfirmationsOfALargeBatchDoNotWaitForItsEnd(t *testing.T) {
 	const commands = 250
 	f := newFleetWorld(t)
 	var bodies []string

@@ -167,7 +167,7 @@ func TestUnknownKindsOfAttributesAreNoHindrance(t *testing.T) {
 }
 
 // Only a text can be a confirmation.
-func TestConfirmationOfAnotherKindIsNone(t *testing.T) {
+func TestConfirmationOfAnotherTypeIsIgnored(t *testing.T) {
 	s := newSystem(t, 0, "")
 	s.writing = func(w session.Write) error {
 		t.Errorf("a write for %s", w.SessionID)
@@ -178,7 +178,7 @@ func TestConfirmationOfAnotherKindIsNone(t *testing.T) {
 	}
 }
 
-func TestRecordsWithoutWhatIsNeededAreLeft(t *testing.T) {
+func TestIncompleteRecordsAreIgnored(t *testing.T) {
 	s := newSystem(t, 0, "")
 	s.table.Put(confirmed("s1"))
 	before := s.table.All()

@@ -39,7 +39,7 @@ func TestSecurityPageSaysHowMuchBadInputIsTried(t *testing.T) {
 		}
 	}
 	for file, figure := range map[string]struct{ of, told string }{
-		"../httpapi/deletesessions/delete_test.go": {"TestWhatMayMeanADryRunIsNone", "| %d spellings of `dryRun` |"},
+		"../httpapi/deletesessions/delete_test.go": {"TestMisspelledDryRunsAreRefused", "| %d spellings of `dryRun` |"},
 		"../runcommand/documents/hostile_test.go":  {"hostileIDs", "| %d session IDs that mean something to "},
 		"../runcommand/unpack_test.go":             {"TestUnpackingIsBounded", "| %d packed answers that unpack to "},
 	} {

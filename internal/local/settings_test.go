@@ -53,7 +53,7 @@ func TestSettingsAreRead(t *testing.T) {
 	}
 }
 
-func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
+func TestAllWrongSettingsAreNamedInOneError(t *testing.T) {
 	wrong := map[string]string{
 		"STORE": "postgres", "LOG_LEVEL": "loud", "COLUMNS": "wide",
 		"PORT": "http", "SSM_PORT": "65536", "EC2_PORT": "-1", "DYNAMODB_PORT": "8000/tcp",

@@ -170,7 +170,7 @@ func TestRequestsHaveNoMoreEntriesThanAllowed(t *testing.T) {
 	}
 }
 
-func TestEntryThatIsRefusedIsSaid(t *testing.T) {
+func TestRefusedEntryIsReported(t *testing.T) {
 	_, address := startSystem(t, system.Options{})
 	call(t, http.MethodPut, address+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
 	said, status := typed(t, strings.NewReader(""), "delete", "s-1", "--url", address, "--message", "Goodbye")
@@ -180,7 +180,7 @@ func TestEntryThatIsRefusedIsSaid(t *testing.T) {
 }
 
 // If a proxy drops the query, a dry run deletes. The program finds out only from the answer, and must say so.
-func TestDryRunThatWasNoneIsSaid(t *testing.T) {
+func TestLostDryRunFlagIsReported(t *testing.T) {
 	_, address := startSystem(t, system.Options{})
 	call(t, http.MethodPut, address+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
 	front := before(t, address, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {

@@ -98,7 +98,7 @@ func TestRefusalAfterALostAnswerLeavesItOpen(t *testing.T) {
 	}
 }
 
-func TestErrorDoesNotStandInTheLineOfTheBar(t *testing.T) {
+func TestErrorIsNotInTheLineOfTheProgressBar(t *testing.T) {
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
 	client := &api.Client{URL: away.URL, HTTP: http.DefaultClient, Tokens: token.Given("any")}

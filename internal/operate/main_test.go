@@ -293,7 +293,7 @@ func TestDeleteStackAsksFirst(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsSaidToBeMissing(t *testing.T) {
+func TestMissingStackIsReported(t *testing.T) {
 	a := &account{}
 	a.serve(t)
 	for _, command := range []string{"stuck", "smoke", "doctor", "redrive", "delete-stack"} {

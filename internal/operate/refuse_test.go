@@ -34,7 +34,7 @@ func TestEmptyWordsMeanNoSessions(t *testing.T) {
 	}
 }
 
-func TestNamedSessionThatIsLeftOutIsSaid(t *testing.T) {
+func TestLeftOutSessionIsReported(t *testing.T) {
 	_, url := startSystem(t, system.Options{})
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/s-1", `{"Owner": "user1"}`)
 	said, status := dcvbroker(t, "", "delete", "s-1", "--older-than", "1h", "--url", url)

@@ -69,7 +69,7 @@ func told(f *Feed, has *place, held map[string]string) (frames []frame) {
 	}
 }
 
-func TestAPageIsToldWhatHasChanged(t *testing.T) {
+func TestAPageGetsTheChanges(t *testing.T) {
 	f, w := newFeed(sessions(3, "READY")...)
 	held, has := map[string]string{}, place{}
 	if got := told(f, &has, held); len(got) != 1 || !got[0].Whole || len(held) != 3 {

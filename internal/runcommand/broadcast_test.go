@@ -69,7 +69,7 @@ func TestOneCommandAsksTheWholeFleet(t *testing.T) {
 	}
 }
 
-func TestNobodyToAskIsNoFailure(t *testing.T) {
+func TestFleetWithoutHostsIsNotAFailure(t *testing.T) {
 	busy := errors.New("throttled")
 	for err, want := range map[error]error{nil: nil, &types.InvalidInstanceId{}: nil, busy: busy} {
 		if got := (&oneCommand{err: err}).broadcaster().Inventory(t.Context(), attemptID, sentAt); !errors.Is(got, want) {
@@ -117,7 +117,7 @@ func TestHostsSayWhatRunsOnThem(t *testing.T) {
 }
 
 // Of a host that answered nothing there is no inventory, only how it ended.
-func TestNoAnswerIsNoInventory(t *testing.T) {
+func TestNoAnswerIsNotAnInventory(t *testing.T) {
 	for script, failed := range map[string]string{
 		"exit 0\n":          "",
 		"echo garbage\n":    "",

@@ -62,7 +62,7 @@ func TestCheckForetellsRefusals(t *testing.T) {
 	}
 }
 
-func TestCheckWithoutAnAnswerIsNone(t *testing.T) {
+func TestCheckWithoutAnAnswerIsAnError(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		sm := newSystemsManager(t, "exit 0\n", 2)
 		down := errors.New("throttled")

@@ -71,7 +71,7 @@ func TestHostsThatCannotBeAreRefusedWithoutACall(t *testing.T) {
 	}
 }
 
-func TestNothingToCloseIsNoCall(t *testing.T) {
+func TestNothingToCloseMakesNoCall(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 0)
 	if errs := sm.sender().Close(t.Context(), attempt(0)); len(errs) != 0 || len(sm.calls) != 0 {
 		t.Errorf("%v, calls %v", errs, sm.calls)

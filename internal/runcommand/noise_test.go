@@ -51,7 +51,7 @@ func TestNoiseOnStandardErrorIsNoPartOfTheAnswer(t *testing.T) {
 }
 
 // A long answer stays whole next to noise, and one that its time-out ended is read as far as the list shows it.
-func TestLongAnswersAreReadBesideNoise(t *testing.T) {
+func TestLongAnswersAreReadInSpiteOfNoise(t *testing.T) {
 	script, said := lines(100)
 	sm := newSystemsManager(t, "echo noise >&2\n"+script, 1)
 	inv := sm.read(sm.send("close "+attemptID, 1), 1)[hostID(0)]

@@ -42,7 +42,7 @@ func TestEachLineOfAHostIsAReport(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoReportIsOnlyCounted(t *testing.T) {
+func TestOtherLinesAreOnlyCounted(t *testing.T) {
 	good := `{"id":"s1","result":"closed"}`
 	for name, line := range map[string]string{
 		"text":                    "Last login: Mon Nov 23",

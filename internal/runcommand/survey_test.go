@@ -77,7 +77,7 @@ func TestInventoryIsRead(t *testing.T) {
 }
 
 // Only what is whole ends sessions.
-func TestWhatIsNoWholeInventory(t *testing.T) {
+func TestIncompleteInventories(t *testing.T) {
 	for name, tc := range map[string]struct {
 		output string
 		found  int

@@ -10,7 +10,7 @@ import (
 
 // Promise 7: the first try is taken, and its answer lost; by the second try the
 // host is gone. That is no refusal: the host may be closing sessions already.
-func TestCommandThatMayHaveBeenTakenIsNoRefusal(t *testing.T) {
+func TestCommandThatMayHaveBeenAcceptedIsNotARefusal(t *testing.T) {
 	sm := newSystemsManager(t, "exit 0\n", 1)
 	c, wire := over(t, sm, time.Minute, func(n int) way {
 		if n == 1 {

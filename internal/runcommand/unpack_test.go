@@ -94,7 +94,7 @@ func TestCutPackedInventoryListsWhatIsLeft(t *testing.T) {
 }
 
 // Something in the middle is lost, or the line is none of ours.
-func TestWhatIsNoPackedInventory(t *testing.T) {
+func TestInvalidPackedInventories(t *testing.T) {
 	whole := strings.TrimSpace(packedLines(lineA + lineB + end2))
 	body := strings.TrimSuffix(strings.TrimPrefix(whole, packedBegins), packedEnds)
 	for name, output := range map[string]string{

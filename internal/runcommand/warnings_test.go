@@ -48,7 +48,7 @@ func TestHostThatSaysNothingOfANoticeIsRead(t *testing.T) {
 	}
 }
 
-func TestAnswerToTheNoticeOfACancelIsNoWarning(t *testing.T) {
+func TestAnswerToTheNoticeOfACancelIsNotAWarning(t *testing.T) {
 	for result, unreadable := range map[string]int{"told": 0, "nothing": 0, "failed": 0, "warned": 1, "closed": 1} {
 		inv, err := printed{"cancelled n1", `{"id":"s1","result":"` + result + `"}` + "\n"}.read(t)
 		inv.Said = ""

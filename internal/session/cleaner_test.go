@@ -36,7 +36,7 @@ func TestDueDeletionIsTriedAgain(t *testing.T) {
 }
 
 // The record of a deletion that is being tried says how its attempts ended.
-func TestAttemptWithoutAnAnswerIsTold(t *testing.T) {
+func TestAttemptWithoutAnAnswerIsRecorded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		from   session.Record
 		reason string

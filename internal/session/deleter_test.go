@@ -58,7 +58,7 @@ func TestWrongOwnerChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestMissingObjectIsNotFound(t *testing.T) {
 	w := newWorld(t, with(deletedRecord))
 	w.expect(request("r2", at(60), entry("s1", alice), entry("s2", alice), forced("s3", alice)),
 		session.NotFound, session.NotFound, session.NotFound)
@@ -130,7 +130,7 @@ func TestEmptyRequestDoesNothing(t *testing.T) {
 }
 
 // Promise 6, purge.
-func TestForcedSendsNothingAndIsConfirmedAtOnce(t *testing.T) {
+func TestForcedSendsNothingAndIsConfirmedImmediately(t *testing.T) {
 	w := newWorld(t, listedRecord)
 	w.hosts.before = func() { t.Error("hosts were asked") }
 	w.expect(request("r1", t0, forced("s1", alice)), "")

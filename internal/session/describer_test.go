@@ -78,7 +78,7 @@ func (d *described) page(t *testing.T, q session.Query) (ids []string, next stri
 	return ids, page.Next
 }
 
-func TestWhatIsShown(t *testing.T) {
+func TestDescriberShowsTheMatchingSessions(t *testing.T) {
 	d := newDescribed()
 	d.put("creating", "alice", "CREATING", time.Time{})
 	d.put("ready", "alice", "READY", time.Time{})

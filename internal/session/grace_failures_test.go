@@ -31,7 +31,7 @@ func TestOwnMarkThatWaitsIsRecognised(t *testing.T) {
 
 // A notice that failed keeps its lease; when that ends, the notice is sent again. Only
 // after a refusal is it certain that nobody was told.
-func TestNoticeThatWasNotTakenIsSentAgain(t *testing.T) {
+func TestNoticeThatWasNotAcceptedIsSentAgain(t *testing.T) {
 	for name, warning := range map[string]any{"refused": "failed: The host " + offline + ".", "unclear": nil} {
 		u := newUpkeep(t, waitingRecord)
 		if name == "refused" {
@@ -104,7 +104,7 @@ func TestUsersNotWarnedAreCountedOnceAtTheFirstAttempt(t *testing.T) {
 
 // The notice of a cancel is tried once: the deletion is cancelled even if it fails, and the
 // log says that users may not know.
-func TestCancelWhoseNoticeIsNotTaken(t *testing.T) {
+func TestCancelWhoseNoticeIsNotAccepted(t *testing.T) {
 	for name, unreachable := range map[string]string{"refused": "HostsUnreachable Value:1", "unclear": "HostsUnreachable Value:0"} {
 		w := newWorld(t, waitingRecord)
 		if name == "refused" {

@@ -58,7 +58,7 @@ func (c ctxTable) Write(ctx context.Context, writes []session.Write) []session.R
 }
 
 // After the close was sent users are not told that the session stays open.
-func TestForceOnWhatIsBeingClosedTellsNobody(t *testing.T) {
+func TestForceDuringTheCloseShowsNothing(t *testing.T) {
 	for name, from := range map[string]session.Record{
 		"closing":   with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1", "AttemptedAt", session.FormatTime(at(601)), "TryUntil", session.FormatTime(at(4200))),
 		"confirmed": with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1", "AttemptedAt", session.FormatTime(at(601)), "TryUntil", session.FormatTime(at(4200)), "Confirmation", "closed"),
@@ -75,7 +75,7 @@ func TestForceOnWhatIsBeingClosedTellsNobody(t *testing.T) {
 	}
 }
 
-func TestForceAfterACloseNowTellsNobody(t *testing.T) {
+func TestForceAfterACloseNowShowsNothing(t *testing.T) {
 	w := newWorld(t, waitingRecord)
 	w.delete(request("r2", at(10), entry("s1", alice)))
 	w.sent("r2: s1")
@@ -144,7 +144,7 @@ func TestReasonIsOfTheRequestThatHolds(t *testing.T) {
 }
 
 // The answer of the cancel is lost, and a deletion without grace begins before it is read again.
-func TestCancelThatANewDeletionFollowsTellsNobody(t *testing.T) {
+func TestCancelBeforeANewDeletionShowsNothing(t *testing.T) {
 	w := newWorld(t, waitingRecord)
 	w.table.fault = func(n int, _ session.Write) fault {
 		if n == 1 {

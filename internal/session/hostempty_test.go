@@ -85,7 +85,7 @@ func TestLastOfTwoThatEndTogetherFindsItsHostEmpty(t *testing.T) {
 }
 
 // A host with many sessions costs one look, not one for each.
-func TestFullHostIsLookedAtOnce(t *testing.T) {
+func TestFullHostCostsOneQuery(t *testing.T) {
 	var records []session.Record
 	for n := range 500 {
 		records = append(records, with(listedRecord, "SessionId", fmt.Sprint("s", n)))

@@ -165,7 +165,7 @@ func TestEveryAttributeIsOfTheListingOrOfTheDeletion(t *testing.T) {
 	}
 	for _, attr := range session.DeletionAttrs {
 		if known[attr] && attr != "State" { // each of the two sets it
-			t.Errorf("%s belongs to the listing: a mark must not take it away", attr)
+			t.Errorf("%s belongs to the listing: a mark must not remove it", attr)
 		}
 		known[attr] = true
 	}

@@ -117,7 +117,7 @@ func TestRecordThatTheIndexDoesNotShowYet(t *testing.T) {
 }
 
 // The first write's answer was lost, and the second try found its record.
-func TestLostAnswerOfAListingIsNoCollision(t *testing.T) {
+func TestLostAnswerOfAListingIsNotACollision(t *testing.T) {
 	u := newUpkeep(t)
 	u.table.before = func(_ int, w session.Write) { u.tryWrite(w) }
 	u.take(inventory(hostA, t0, found("s1", alice)))

@@ -9,7 +9,7 @@ import (
 )
 
 // Each case changes testdata/whole.yaml in one place. The error must name the place of the fault.
-func TestWhatIsNotUnderstoodIsAnErrorThatSaysWhere(t *testing.T) {
+func TestUnknownSyntaxIsAnErrorWithItsPlace(t *testing.T) {
 	src, err := os.ReadFile("testdata/whole.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestAParameterThatTheTemplateDoesNotHaveIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryAssertionThatFailsIsNamedAtOnce(t *testing.T) {
+func TestAllFailedAssertionsAreNamedTogether(t *testing.T) {
 	_, err := template.Load("testdata/whole.yaml", map[string]string{"Stage": "live", "Retries": "9"})
 	want := "whole.yaml: Rules: Always: Nine retries are one too many.\n" +
 		"Rules: LiveClosesIdle: A live stage closes idle sessions.\n" +
@@ -151,7 +151,7 @@ func TestThisProjectsAuthenticationParameters(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+func TestAllFaultsAreNamedTogether(t *testing.T) {
 	src := `{Resources: {
 		A: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true, DelaySeconds: 1000}},
 		B: {Type: AWS::Nothing}}}`

@@ -19,7 +19,7 @@ const (
 	tooLate = "Too late: its close time was 2026-11-23T19:00:02Z."
 )
 
-func TestDeletionThatWaitsIsTakenBack(t *testing.T) {
+func TestWaitingDeletionIsCancelled(t *testing.T) {
 	a := newAPI(t)
 	a.answers(entry, 200, head+`"SuccessfulList":[{"SessionId":"SessionId123","State":"READY"}],"UnsuccessfulList":[]}`)
 	r := a.table.Get("SessionId123")
@@ -85,7 +85,7 @@ func TestStrangerReadsLikeUnknown(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNamedRequestsDeletionIsTakenBack(t *testing.T) {
+func TestOnlyTheNamedRequestsDeletionIsCancelled(t *testing.T) {
 	for of, taken := range map[string]bool{
 		``: true, `,"RequestId":null`: true, `,"RequestId":"` + deletion + `"`: true, `,"RequestId":"another"`: false,
 	} {
@@ -135,7 +135,7 @@ func TestPanicShowsNothingInternal(t *testing.T) {
 }
 
 // A request whose sender may have meant a dry run changes nothing.
-func TestWhatMayMeanADryRunIsNone(t *testing.T) {
+func TestMisspelledDryRunsAreRefused(t *testing.T) {
 	for key, value := range map[string]string{"dryRun": "yes", "dryrun": "true", "dryRun[]": "true"} {
 		a := newAPI(t)
 		resp := a.serve(events.APIGatewayV2HTTPRequest{Body: entry, QueryStringParameters: map[string]string{key: value}})

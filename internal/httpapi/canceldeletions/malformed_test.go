@@ -11,7 +11,7 @@ import (
 	"dcv-session-broker/internal/httpapi/httpapitest"
 )
 
-func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
+func TestMalformedRequestsGetEveryFault(t *testing.T) {
 	const ok = `"SessionId":"SessionId123","Owner":"user1"`
 	at := httpapitest.At
 	again := at(1, "RequestId", "is not as in entry 0: entries for the same session are one cancel")

@@ -250,7 +250,7 @@ func TestDryRun(t *testing.T) {
 }
 
 // A request whose sender may have meant a dry run changes nothing.
-func TestWhatMayMeanADryRunIsNone(t *testing.T) {
+func TestMisspelledDryRunsAreRefused(t *testing.T) {
 	a := newAPI(t)
 	const body = `[{"SessionId":"SessionId123","Owner":"user1"}]`
 	for name, quoted := range map[string]string{

@@ -27,7 +27,7 @@ func (a *api) faults(req events.APIGatewayV2HTTPRequest) []httpapitest.Wrong {
 	return got.Errors
 }
 
-func TestMalformedRequestsAreToldWhatIsWrong(t *testing.T) {
+func TestMalformedRequestsGetEveryFault(t *testing.T) {
 	const ok = `"SessionId":"s","Owner":"o"`
 	for _, tc := range []struct {
 		body string

@@ -151,7 +151,7 @@ func TestDescribedToTheByte(t *testing.T) {
 
 // Readers of date-time fail on anything else, and then lose the whole page; Go's
 // time.Parse accepts more.
-func TestTimesThatAreNoneAreLeftOut(t *testing.T) {
+func TestInvalidTimesAreLeftOut(t *testing.T) {
 	for text, shown := range map[string]string{
 		"2019-05-13T13:21:19.262883Z": "2019-05-13T13:21:19.262883Z", "2020-03-02T16:08:50Z": "2020-03-02T16:08:50Z",
 		"2020-03-02T16:08:50.100Z": "2020-03-02T16:08:50.100Z", "2020-03-02T16:08:50+01:00": "2020-03-02T15:08:50Z",
@@ -322,7 +322,7 @@ func TestDefaultPageIsAThousand(t *testing.T) {
 }
 
 // Lambda's limit for an answer is 6 MB, after it is escaped once more.
-func TestAnswerThatWouldBeTooLongIsParted(t *testing.T) {
+func TestTooLongAnswerIsSplit(t *testing.T) {
 	const lambdas = 6 << 20
 	for letter, records := range map[string]int{"x": 260, `"`: 70, "<": 50} { // each a little longer than the limit
 		a := newDescribeAPI(t)

@@ -19,7 +19,7 @@ func in(field, reason string) httpapitest.Wrong {
 	return httpapitest.Wrong{Field: field, Reason: reason}
 }
 
-func TestMalformedQueriesAreToldWhatIsWrong(t *testing.T) {
+func TestMalformedQueriesGetEveryFault(t *testing.T) {
 	const notWhole = "is not a whole number from 1 to 1000"
 	maximum := in("MaxResults", notWhole)
 	details := in("Details", "is not true or false")
@@ -207,7 +207,7 @@ func TestTokensStayInsideTheQuery(t *testing.T) {
 
 // A client reads pages while the stack is updated: these are tokens of the first
 // release.
-func TestTokensOfOlderBrokersAreTaken(t *testing.T) {
+func TestTokensOfOlderBrokersAreAccepted(t *testing.T) {
 	a := newDescribeAPI(t).somebodys()
 	a.wants(`{"NextToken":"AWQFCrnbx9piYg"}`, "c", "d", "e")
 	a.wants(`{"NextToken":"AbOtnFZCyUe7YQ",`+ofUser1+`}`, "c", "e")

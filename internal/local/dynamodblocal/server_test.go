@@ -129,7 +129,7 @@ func TestAllReadsEveryPage(t *testing.T) {
 }
 
 // Two starts at the same time have a server each.
-func TestTwoAtOnce(t *testing.T) {
+func TestTwoStartsAtTheSameTimeHaveTwoServers(t *testing.T) {
 	shared := dynamodblocal.ForTest(t)
 	server, err := dynamodblocal.Start(t.Context(), dynamodblocal.Options{})
 	if err != nil {

@@ -122,7 +122,7 @@ func TestAStopEndsTheSessionsAndAStartBringsOnlyTheAutomaticConsole(t *testing.T
 	}
 }
 
-func TestStopAndStartAreToldAsEC2TellsThem(t *testing.T) {
+func TestStopAndStartHaveTheEventsOfEC2(t *testing.T) {
 	f := newFleet(t, fleet.Options{})
 	f.startSession("i-01234567", fleet.Session{ID: "a", Owner: "u"})
 	f.startSession("mi-01234567890abcdef", fleet.Session{ID: "a", Owner: "u"})

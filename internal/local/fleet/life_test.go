@@ -222,7 +222,7 @@ func TestACommandThatCannotBeDeliveredInTimeNeverRuns(t *testing.T) {
 }
 
 // A command for a host that never reports times out after the delivery and the execution time together.
-func TestAHostThatIsNeverHeardOfAgainTimesOut(t *testing.T) {
+func TestAHostThatNeverAnswersAgainTimesOut(t *testing.T) {
 	dir := t.TempDir()
 	script, release := held(t, "exit 0")
 	synctest.Test(t, func(t *testing.T) {

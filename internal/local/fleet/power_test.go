@@ -94,7 +94,7 @@ func TestAHibernatedHostDoesNotGoOnWithItsWork(t *testing.T) {
 	}
 }
 
-func TestATerminatedHostIsGoneForGood(t *testing.T) {
+func TestATerminatedHostIsNotListed(t *testing.T) {
 	script, _ := held(t, "")
 	dir := t.TempDir()
 	f := newFleet(t, fleet.Options{Dir: dir}, linux(script))

@@ -152,7 +152,7 @@ func TestTargetsThatNobodyMatchesMakeACommandForNobody(t *testing.T) {
 	}
 }
 
-func TestAHostWithoutTheTagIsTakenAgainOnceTagged(t *testing.T) {
+func TestAHostWithoutTheTagIsAcceptedAfterTagging(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("exit 0"))
 	host := f.host(1)
 	for _, action := range []struct{ take, give func(string) error }{

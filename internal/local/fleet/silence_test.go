@@ -78,7 +78,7 @@ func TestACommandForASilentHostWaitsAsLongAsItIsValid(t *testing.T) {
 	}
 }
 
-func TestASilentHostLooksUnreachableButIsTaken(t *testing.T) {
+func TestASilentHostLooksUnreachableButAcceptsCommands(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("exit 0"))
 	host := f.host(1)
 	f.do(f.Silence, host)
@@ -113,7 +113,7 @@ func TestNobodyNoticesThatASilentHostStopped(t *testing.T) {
 	f.await(command, host, "Success")
 }
 
-func TestWhatASilentHostDidIsKnownOnceItSpeaks(t *testing.T) {
+func TestSilentHostReportsLaterWhatItDid(t *testing.T) {
 	script, release := held(t, "exit 0")
 	f := newFleet(t, fleet.Options{}, linux(script))
 	host := f.host(1)

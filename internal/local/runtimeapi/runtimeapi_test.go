@@ -102,7 +102,7 @@ func TestWithoutRequestIDOrDeadlineNothingIsInvoked(t *testing.T) {
 	}
 }
 
-func TestErrorOfTheFunctionIsTheCallersAndTheNextEventIsTaken(t *testing.T) {
+func TestErrorOfTheFunctionGoesToItsCallerOnly(t *testing.T) {
 	f := start(t)
 	_, err := invoke(request(t, "one"), f, asked{Do: "fail", Say: "the table is on fire"})
 	wantError(t, err, "the table is on fire")
@@ -119,7 +119,7 @@ func TestPanicIsAnErrorThatNamesIt(t *testing.T) {
 	wantError(t, err, "out of order")
 }
 
-func TestFunctionThatDiesIsAnErrorWithItsLastWords(t *testing.T) {
+func TestFunctionThatDiesIsAnErrorWithItsLastOutput(t *testing.T) {
 	f := start(t)
 	_, err := invoke(request(t, "one"), f, asked{Do: "die", Say: "out of memory"})
 	wantError(t, err, "ended during the event")
@@ -158,7 +158,7 @@ func TestOneEventAtATimeAndEachCallerGetsItsOwnAnswer(t *testing.T) {
 
 // The function goes on with an event that has timed out. Its answer is not the answer
 // to the next event.
-func TestAnswerThatComesTooLateIsNobodysAnswer(t *testing.T) {
+func TestLateAnswerIsNotForTheNextCall(t *testing.T) {
 	f := start(t)
 	dir := t.TempDir()
 	ctx, timeOut := context.WithCancel(request(t, "slow"))

@@ -167,7 +167,7 @@ func TestControlAPIAnswersToThisMachineOnly(t *testing.T) {
 	}
 }
 
-func TestWhatIsEmptyIsShownEmpty(t *testing.T) {
+func TestEmptyAnswersAreEmptyLists(t *testing.T) {
 	c := newControlled(t)
 	for path, want := range map[string]string{"/local/hosts": "[]", "/local/sessions": "[]", "/local/calls": "{}"} {
 		if got := c.want(http.StatusOK, http.MethodGet, path, ""); got != want {
@@ -262,7 +262,7 @@ func TestEveryActionOnAHost(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestMissingObjectIsNotFound(t *testing.T) {
 	c := newControlled(t)
 	c.put(host1, "s-1", `{"Owner": "user1"}`)
 	for _, call := range [][2]string{

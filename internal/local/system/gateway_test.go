@@ -188,7 +188,7 @@ func TestUnknownRouteAndMethodAreNotFound(t *testing.T) {
 
 // API Gateway never redirects. Go's router does so for every path that is not clean: a
 // client would see a redirect only on the local system.
-func TestPathsAreTakenAsTheyAre(t *testing.T) {
+func TestPathsAreNotRedirected(t *testing.T) {
 	h := gatewayTo(func(context.Context, []byte) (string, error) {
 		t.Error("the function was invoked")
 		return "", nil
@@ -246,7 +246,7 @@ func TestSemicolonInAQueryIsPartOfIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithTheFunctionStaysInside(t *testing.T) {
+func TestErrorsOfTheFunctionAreNotShown(t *testing.T) {
 	for name, f := range map[string]stub{
 		"error":         func(context.Context, []byte) (string, error) { return "", errors.New("table on fire") },
 		"panic":         func(context.Context, []byte) (string, error) { panic("table on fire") },
@@ -264,7 +264,7 @@ func TestWhatIsWrongWithTheFunctionStaysInside(t *testing.T) {
 	}
 }
 
-func TestFunctionWorksOnWhenTheClientHasGone(t *testing.T) {
+func TestFunctionContinuesWithoutItsClient(t *testing.T) {
 	h := gatewayTo(func(ctx context.Context, _ []byte) (string, error) {
 		if _, ok := ctx.Deadline(); ctx.Err() != nil || !ok {
 			t.Errorf("the function's context: %v, a deadline: %v", ctx.Err(), ok)

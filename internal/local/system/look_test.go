@@ -74,7 +74,7 @@ func TestKeptLinesAreBounded(t *testing.T) {
 }
 
 // Systems Manager and EC2 are also on the control API's port, for this machine only.
-func TestServicesBesideTheControlAPI(t *testing.T) {
+func TestServicesOnThePortOfTheControlAPI(t *testing.T) {
 	c := newControlled(t)
 	for _, path := range []string{"/local/ssm", "/local/ssm/", "/local/ec2", "/local/ec2/"} {
 		if w := c.from("192.0.2.1:4711", http.MethodPost, path, ""); w.Code != http.StatusForbidden {

@@ -183,7 +183,7 @@ func TestWrongRequestsForATokenAreRefused(t *testing.T) {
 	}
 }
 
-func TestGrantTypeInTheAddressIsTaken(t *testing.T) {
+func TestGrantTypeInTheAddressIsAccepted(t *testing.T) {
 	h, _ := locked("s3cret")
 	for _, contentType := range []string{form, "application/json", ""} {
 		if w := postAs(h, basic, "/oauth2/token?grant_type=client_credentials", contentType, ""); w.Code != 200 {

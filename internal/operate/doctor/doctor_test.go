@@ -183,7 +183,7 @@ func TestEachFaultOfAHostIsFound(t *testing.T) {
 	}
 }
 
-func TestAHostHasEveryFaultItHas(t *testing.T) {
+func TestAllFaultsOfAHostAreReported(t *testing.T) {
 	s := newSimulated(t, faulty)
 	if err := errors.Join(s.Untag(faulty), s.Downgrade(faulty), s.Silence(faulty)); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestAHostHasEveryFaultItHas(t *testing.T) {
 	}
 }
 
-func TestAHostThatDoesNotExistIsSaidToBeMissing(t *testing.T) {
+func TestMissingHostIsReported(t *testing.T) {
 	s := newSimulated(t, healthyHost)
 	s.Named = []string{unknown, healthyHost}
 	r := s.examine(t)
@@ -298,7 +298,7 @@ func TestADocumentIsTheSameInAnotherLayout(t *testing.T) {
 	}
 }
 
-func TestAMacIsNoHost(t *testing.T) {
+func TestAMacIsNotAHost(t *testing.T) {
 	s := newSimulated(t, healthyHost)
 	s.SystemsManager = apple{s.SystemsManager}
 	r := s.examine(t)
@@ -320,7 +320,7 @@ func (a apple) DescribeInstanceInformation(ctx context.Context, in *ssm.Describe
 }
 
 // A call that fails is an error, never a report without faults.
-func TestWhatIsNotAnsweredIsAnError(t *testing.T) {
+func TestFailedCallIsAnError(t *testing.T) {
 	s := newSimulated(t, healthyHost)
 	s.EC2 = unreachable{}
 	if _, err := s.Examine(t.Context()); !errors.Is(err, errNoAnswer) {

@@ -103,7 +103,7 @@ func (p *passing) log(t *testing.T) string {
 }
 
 // Passed on are a request's body, Content-Type and query, and an answer's status, body, Content-Type and Retry-After.
-func TestWhatIsPassedOn(t *testing.T) {
+func TestProxyPassesOnlyTheseParts(t *testing.T) {
 	p := start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/problem+json")

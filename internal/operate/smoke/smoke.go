@@ -83,8 +83,8 @@ func (c *Check) Run(ctx context.Context) error {
 	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	if err := c.take(cleaning, []step{
-		{"take it away", c.remove, fmt.Sprintf("the sessions table: delete the item %s by hand, or leave it, it expires", c.id)},
-		{"describe it no more", c.describeGone, "the log of describe-sessions"},
+		{"remove its record", c.remove, fmt.Sprintf("the sessions table: delete the item %s by hand, or leave it, it expires", c.id)},
+		{"see that it is gone", c.describeGone, "the log of describe-sessions"},
 	}); err != nil || failed != nil {
 		return ErrFailed
 	}

@@ -125,7 +125,7 @@ func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err er
 	return out.String(), err
 }
 
-func TestTheWholePathIsTold(t *testing.T) {
+func TestSmokeReportsEveryStep(t *testing.T) {
 	said, err := check(t, &api{}, nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
@@ -139,7 +139,7 @@ func TestTheWholePathIsTold(t *testing.T) {
 		name, _, _ := strings.Cut(line, ":")
 		steps = append(steps, name)
 	}
-	want := "get an access token, call without it, list a test session, describe it, delete it by force, wait for DELETED, take it away, describe it no more, the whole path works"
+	want := "get an access token, call without it, list a test session, describe it, delete it by force, wait for DELETED, remove its record, see that it is gone, the whole path works"
 	if got := strings.Join(steps, ", "); got != want {
 		t.Errorf("steps: %s", got)
 	}
@@ -162,7 +162,7 @@ func TestEachFailureSaysWhereToLook(t *testing.T) {
 		"a token without scope":  {&api{status: 403}, nil, `describe it: answered 403: {"message":"Forbidden"}`, "Issuer, Audience and Scope"},
 		"the entry is refused":   {&api{refuses: "not recorded"}, nil, "delete it by force: unsuccessful: not recorded (request r-2)", "the log of delete-sessions"},
 		"it never ends":          {&api{stuck: true}, nil, "wait for DELETED: not within ", "the log of session-stream"},
-		"the record cannot go":   {&api{keeps: true}, nil, "describe it no more: it is still there, DELETED", "the log of describe-sessions"},
+		"the record cannot go":   {&api{keeps: true}, nil, "see that it is gone: it is still there, DELETED", "the log of describe-sessions"},
 		"nobody answers at all":  {&api{}, func(c *smoke.Check) { c.Guarded, c.API = false, "http://127.0.0.1:1" }, "describe it: Post", "the log of describe-sessions"},
 		"the wrong thing listed": {&api{}, func(c *smoke.Check) { c.Records = nobody{} }, `describe it: it is "", not READY`, "the log of describe-sessions"},
 	} {

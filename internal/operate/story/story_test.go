@@ -28,7 +28,7 @@ func open(change func(*subject)) *subject {
 }
 
 // Stories of states that a test of the whole program cannot produce.
-func TestWhatIsTold(t *testing.T) {
+func TestStoriesOfRareStates(t *testing.T) {
 	teller := &Teller{Advice: func(reason, _ string) (string, bool) { return "the runbook on " + reason, reason != "new" }}
 	for _, c := range []struct {
 		name               string

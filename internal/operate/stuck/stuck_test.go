@@ -38,7 +38,7 @@ func since(id string, ago time.Duration, more session.Record) session.Record {
 func at(d time.Duration) string { return session.FormatTime(now.Add(d)) }
 
 // The list has only stuck deletions, the oldest first.
-func TestWhatIsStuck(t *testing.T) {
+func TestListHasOnlyStuckDeletions(t *testing.T) {
 	l := &Lister{Now: func() time.Time { return now }, Advice: func(reason, _ string) (string, bool) { return "the runbook on " + reason, true }, System: leased{complete: true, open: []session.Record{
 		since("fresh", time.Minute, nil),
 		since("failed", time.Minute, session.Record{session.AttrAttemptFailedAt: at(-time.Second), session.AttrStateReason: "dcv is ill"}),

@@ -7,7 +7,7 @@ import (
 )
 
 // The limit is checked again here: a wrong one would close what is in use.
-func TestLimitThatIsNoneClosesNothing(t *testing.T) {
+func TestInvalidLimitClosesNothing(t *testing.T) {
 	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)

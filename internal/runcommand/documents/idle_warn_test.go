@@ -364,7 +364,7 @@ func TestIdleWarningsEndInTime(t *testing.T) {
 }
 
 // On a host whose calls last long, the time may end between the note that it is tried and the window.
-func TestWarningForWhichThereIsNoTimeWasNotTried(t *testing.T) {
+func TestWarningWithoutTimeDoesNotCountAsTried(t *testing.T) {
 	onLinuxIdleScreens(t, onEveryAwk, func(t *testing.T, s *idleScreen) {
 		s.used("b", ago(500, 0), "", ago(40, 0))
 		s.used("a", ago(500, 0), "", ago(60, 0))

@@ -36,7 +36,7 @@ func TestHostileTextsAreShownAsText(t *testing.T) {
 }
 
 // The bytes of a text are nobody's but its reader's.
-func TestTextThatIsNoneIsNotShown(t *testing.T) {
+func TestInvalidTextIsNotShown(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
@@ -219,7 +219,7 @@ func TestProcessThatIsNotTheProgramIsLeftAlone(t *testing.T) {
 }
 
 // A file that a full disk has cut off, or that is older than any notice can be, is as good as none.
-func TestBrokenRecordIsNone(t *testing.T) {
+func TestBrokenNoticeFileCountsAsMissing(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)

@@ -112,7 +112,7 @@ func TestNewerNoticeTakesTheOlderWindowAway(t *testing.T) {
 	})
 }
 
-func TestCancelIsToldToWhomWasWarned(t *testing.T) {
+func TestCancelIsShownToWarnedUsers(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryHost, func(t *testing.T, s *screen) {
 		for _, id := range []string{"a", "b", "c"} {
@@ -150,7 +150,7 @@ func (s *screen) end(window int) {
 }
 
 // A console session comes back under its ID with another user, who was not warned.
-func TestCancelIsNotToldToAnotherIncarnation(t *testing.T) {
+func TestCancelIsNotShownToAnotherIncarnation(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
@@ -219,7 +219,7 @@ func TestWindowEndsAtCloseAt(t *testing.T) {
 }
 
 // A user may have read a warning of which nobody has seen yet that it stays: the cancel is told.
-func TestCancelIsToldToWhomIsBeingWarned(t *testing.T) {
+func TestCancelIsShownToUsersWhoAreBeingWarned(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
@@ -242,7 +242,7 @@ while [ ! -e `+s.dir+`/cancelled ]; do `+sleep+` 0.05; done`)
 	})
 }
 
-func TestWindowThatDoesNotStayIsNoWarning(t *testing.T) {
+func TestWindowThatDoesNotStayIsNotAWarning(t *testing.T) {
 	t.Parallel()
 	for what, script := range map[string]string{
 		"refused by the display":   `echo "cannot open display" >&2; exit 1`,
@@ -266,7 +266,7 @@ func TestWindowThatDoesNotStayIsNoWarning(t *testing.T) {
 	}
 }
 
-func TestXmessageShowsItWhereThereIsNoZenity(t *testing.T) {
+func TestXmessageShowsItWithoutZenity(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		rename(t, s.bin+"/zenity", s.bin+"/xmessage")

@@ -153,7 +153,7 @@ func TestAuthorityOfAnotherUserIsNotUsed(t *testing.T) {
 	})
 }
 
-func TestDisplayThatRefusesIsNoWarning(t *testing.T) {
+func TestDisplayThatRefusesIsNotAWarning(t *testing.T) {
 	onXServer(t, func(t *testing.T, x *xserver) {
 		x.write(x.dir+"/user1/authority", string(authority(make([]byte, 16))), 0o600)
 		x.session("a", "user1", x.display, x.dir+"/user1/authority")
@@ -166,7 +166,7 @@ func TestDisplayThatRefusesIsNoWarning(t *testing.T) {
 }
 
 // A server that hangs takes a program's connection, and lets it wait.
-func TestDisplayThatHangsIsNoWarning(t *testing.T) {
+func TestDisplayThatHangsIsNotAWarning(t *testing.T) {
 	onXServer(t, func(t *testing.T, x *xserver) {
 		x.noSleep() // settle's five seconds, of the seven that it has
 		x.session("a", "user1", x.display, x.dir+"/user1/authority")
@@ -182,7 +182,7 @@ func TestDisplayThatHangsIsNoWarning(t *testing.T) {
 	})
 }
 
-func TestConsoleSessionIsWarnedByWayOfItsOwnersProcesses(t *testing.T) {
+func TestConsoleSessionIsWarnedThroughItsOwnersProcesses(t *testing.T) {
 	onXServer(t, func(t *testing.T, x *xserver) {
 		x.session("console", "user1", "", "")
 		x.session("mine", "user1", ":77", "/run/user/1/dcv/mine.xauth")
