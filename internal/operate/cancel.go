@@ -79,7 +79,9 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		}
 	}
 	var entries []api.CancelEntry
+	waited := map[string]bool{}
 	for _, one := range found {
+		waited[one.ID] = one.Waits()
 		entries = append(entries, api.CancelEntry{SessionID: one.ID, Owner: one.Owner, RequestID: request})
 	}
 	outcomes, err := c.API.CancelDeletions(ctx, entries, c.batch())
@@ -88,6 +90,9 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		switch {
 		case o.Accepted:
 			fmt.Fprintln(p.out, table.Plain(o.SessionID), o.State)
+			if !waited[o.SessionID] {
+				p.note("%s: no deletion waited for its close time; earlier requests no longer begin one", o.SessionID)
+			}
 		case o.Unknown:
 			unknown++
 			p.note("%s: unanswered: %s", o.SessionID, o.Reason)
