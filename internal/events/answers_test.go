@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -341,12 +342,14 @@ func TestThrottledAnswersOfTheFleetAreDropped(t *testing.T) {
 		body := strings.Replace(finished("c1", hostID(0)), `"instance-id"`, fmt.Sprintf(`"document-name":%q,"instance-id"`, tc.document), 1)
 		batch := batchOf(body)
 		batch.Records[0].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(tc.received)}
-		ctx, stop := context.WithTimeout(t.Context(), 11*time.Second)
-		response, err := h.Handle(ctx, batch)
-		stop()
-		if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
-			t.Errorf("%s, %v, received %d times: comes again %v, %v", tc.document, tc.reading, tc.received, again, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithTimeout(t.Context(), 11*time.Second)
+			defer stop()
+			response, err := h.Handle(ctx, batch)
+			if again := len(response.BatchItemFailures) > 0; err != nil || again != tc.again {
+				t.Errorf("%s, %v, received %d times: comes again %v, %v", tc.document, tc.reading, tc.received, again, err)
+			}
+		})
 		if dropped := strings.Contains(f.log.String(), "FleetAnswersDropped"); dropped == tc.again {
 			t.Errorf("%s, %v, received %d times: counted as dropped %v", tc.document, tc.reading, tc.received, dropped)
 		}

@@ -52,7 +52,7 @@ func TestUsersOfAHostAreWarned(t *testing.T) {
 	wantScreen := func(shown ...string) {
 		t.Helper()
 		var got []string
-		for range 1200 {
+		for range 6000 { // five minutes
 			notices, err := f.Notices()
 			if err != nil {
 				t.Fatal(err)

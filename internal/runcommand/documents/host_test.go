@@ -261,8 +261,8 @@ func (h *host) runLinux(script string, env []string) string {
 	if h.edit != nil {
 		script = h.edit.Replace(script)
 	}
-	if !h.quickTimeout { // a call of a busy machine may take longer
-		script = strings.ReplaceAll(script, "timeout -k 1 7 ", "timeout -k 1 300 ")
+	if !h.quickTimeout { // a busy machine may take longer for a call, or until a program has read its message
+		script = strings.NewReplacer("timeout -k 1 7 ", "timeout -k 1 300 ", "for pause in 1 1 1 1 1;", "for pause in "+strings.Repeat("1 ", 300)+";").Replace(script)
 	}
 	file := filepath.Join(h.t.TempDir(), "_script.sh")
 	h.write(file, script, 0o600)

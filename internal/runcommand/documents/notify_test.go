@@ -253,6 +253,7 @@ func TestWindowThatDoesNotStayIsNotAWarning(t *testing.T) {
 			t.Parallel()
 			onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 				s.display("a", 1)
+				s.quickTimeout = strings.Contains(script, "never")
 				if strings.HasPrefix(script, "cat") {
 					sleep := program(t, "sleep")
 					s.shim("sleep", "while [ ! -e "+s.dir+"/ends ]; do "+sleep+" 0.05; done\nexec "+sleep+` "$@"`)

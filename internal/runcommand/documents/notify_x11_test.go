@@ -173,6 +173,7 @@ func TestDisplayThatHangsIsNotAWarning(t *testing.T) {
 		if err := x.process.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		x.quickTimeout = true
 		x.wantReason(x.notify("x", soon, notice("a", 1)), "zenity did not stay on the screen")
 		if err := x.process.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)

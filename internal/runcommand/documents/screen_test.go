@@ -70,7 +70,7 @@ echo >>`+s.dir+`/waits`+s.untilRead())
 func (s *screen) untilRead() string {
 	return `
 i=0
-while [ $i -lt 200 ] && [ ! -e ` + s.dir + `/never ]; do
+while [ $i -lt 6000 ] && [ ! -e ` + s.dir + `/never ]; do
   waiting=
   for file in ` + s.notices + `/*; do
     read -r _ _ _ pid _ <"$file"
@@ -192,7 +192,7 @@ func (s *screen) runs(pid int) bool {
 // wantWindows is that these run, soon: a program that is told to end takes a moment.
 func (s *screen) wantWindows(numbers ...int) {
 	s.t.Helper()
-	for range 1200 {
+	for range 6000 { // five minutes
 		if slices.Equal(s.windows(), numbers) {
 			return
 		}

@@ -216,7 +216,7 @@ func (x *xserver) shown() []window {
 
 func (x *xserver) wantShown(n int) {
 	x.t.Helper()
-	for range 1200 {
+	for range 6000 { // five minutes
 		if len(x.shown()) == n {
 			return
 		}
@@ -228,7 +228,7 @@ func (x *xserver) wantShown(n int) {
 // wantNothingRuns is that no program of the users runs, soon: one that is told to end takes a moment.
 func (x *xserver) wantNothingRuns() {
 	x.t.Helper()
-	for range 1200 {
+	for range 6000 { // five minutes
 		if len(x.processes()) == 0 {
 			return
 		}
