@@ -229,7 +229,7 @@ func (t Hosts) updateHost(ctx context.Context, hostID, update, condition string,
 // updateHostOf is updateHost, and also returns the old item.
 func (t Hosts) updateHostOf(ctx context.Context, hostID, update, condition string, values map[string]any) (met bool, old session.Record, err error) {
 	if cannotBeHost(hostID) {
-		return false, nil, fmt.Errorf("no host is called %.50q", hostID)
+		return false, nil, fmt.Errorf("no host can have the ID %.50q", hostID)
 	}
 	return t.updateOf(ctx, hostID, update, condition, values)
 }

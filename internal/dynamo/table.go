@@ -125,7 +125,7 @@ func (t *Table) settleAll(ctx context.Context, writes []*pending) {
 			sent := make([]*pending, 0, len(batch))
 			for _, p := range batch {
 				if p.statement = statement(t.name, p.write); p.tooLong(t.name) {
-					p.refuse(errors.New("its statement is longer than DynamoDB takes"))
+					p.refuse(errors.New("its statement is longer than DynamoDB allows"))
 				} else {
 					sent = append(sent, p)
 				}
@@ -238,7 +238,7 @@ func (p *pending) judge(answer types.BatchStatementResponse) (busy bool) {
 	if answer.Error == nil {
 		old := Record(answer.Item)
 		if old == nil && !p.write.New {
-			p.fail(session.ErrUnclear, errors.New("a success without the old item"))
+			p.fail(session.ErrUnclear, errors.New("a successful write without the old item"))
 			return false
 		}
 		*p.result = session.Result{Old: old}

@@ -36,7 +36,7 @@ func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // checkHost refuses a text that cannot be a host's key.
 func checkHost(id string) error {
 	if len(id) > maxKeyBytes || !session.IsHostID(id) {
-		return fmt.Errorf("no host is called %.50q", id)
+		return fmt.Errorf("no host can have the ID %.50q", id)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ type Invocation struct {
 var (
 	// ErrNotThere: Systems Manager does not show the finished invocation, or
 	// not yet.
-	ErrNotThere = errors.New("the finished invocation is not there (yet)")
+	ErrNotThere = errors.New("Systems Manager does not show the finished invocation (yet)")
 	// ErrNotOurs: the command was not sent by this broker.
 	ErrNotOurs = errors.New("the command's comment names no attempt")
 	// ErrThrottled: Systems Manager throttled the reads until there was no time left.

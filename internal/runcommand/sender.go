@@ -155,7 +155,7 @@ func (o *order) sendCommand(ctx context.Context, cmd command) error {
 	})
 	o.pace.heard(watched.throttled)
 	if refused(err) && watched.unanswered {
-		return fmt.Errorf("a try had no answer, and may have been taken; the last one: %s", err.Error())
+		return fmt.Errorf("an earlier try had no answer, and may have been accepted; the last try: %s", err.Error())
 	}
 	if err == nil && o.onSent != nil && out != nil && out.Command != nil {
 		for _, g := range cmd.groups {

@@ -58,7 +58,7 @@ type Answer struct {
 }
 
 // ErrTableDown is returned when the table answered for none of the entries.
-var ErrTableDown = errors.New("the sessions table took none of the entries")
+var ErrTableDown = errors.New("the sessions table accepted none of the entries")
 
 // A Deleter carries out requests.
 type Deleter struct {

@@ -70,7 +70,7 @@ const (
 func (hw *HostWalker) Walk(ctx context.Context) error {
 	place, err := hw.HostTable.WalkedTo(ctx)
 	if err != nil {
-		return fmt.Errorf("read how far hosts were looked at: %w", err)
+		return fmt.Errorf("read the host that the last walk came to: %w", err)
 	}
 	places := []string{place}
 	for range walkRecords / walkPage {
@@ -89,7 +89,7 @@ func (hw *HostWalker) Walk(ctx context.Context) error {
 		places = append(places, page...)
 	}
 	if err := hw.HostTable.RecordWalkedTo(ctx, place); err != nil {
-		return fmt.Errorf("keep how far hosts were looked at: %w", err)
+		return fmt.Errorf("store the host that the walk came to: %w", err)
 	}
 	return hw.look(ctx, places)
 }

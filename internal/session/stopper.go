@@ -70,7 +70,7 @@ func (s *Stopper) Stop(ctx context.Context) error {
 	}
 	notes, err := s.Notes.Notes(ctx, ids)
 	if err != nil {
-		return fmt.Errorf("read what hosts have said: %w", err)
+		return fmt.Errorf("read the inventories of hosts: %w", err)
 	}
 	var errs []error
 	tries := 0
@@ -108,7 +108,7 @@ func (s *Stopper) stop(ctx context.Context, h RunningHost) error {
 	}
 	notes, err := s.Notes.Notes(ctx, []string{h.HostID}) // a session may have been seen since the run began
 	if err != nil {
-		return fmt.Errorf("read what it has said: %w", err)
+		return fmt.Errorf("read its inventories: %w", err)
 	}
 	note := notes[h.HostID]
 	log := s.Log.With("HostId", h.HostID, "EmptySeconds", s.Now().Sub(note.EmptySince).Seconds())

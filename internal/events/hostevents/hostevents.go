@@ -185,7 +185,7 @@ func parseHostEvent(body string) (inv invocation, document string, err error) {
 	case !ofCommand && !ofInstance, inv.hostID == "":
 		return invocation{}, "", fmt.Errorf("not an event of one host: %s", kind)
 	case !session.IsHostID(inv.hostID):
-		return invocation{}, "", fmt.Errorf("no host is called %.50q", inv.hostID)
+		return invocation{}, "", fmt.Errorf("no host can have the ID %.50q", inv.hostID)
 	case ofInstance:
 		return invocation{hostID: inv.hostID}, "", nil
 	}
