@@ -44,7 +44,7 @@ func happened(s *subject) (events []Event) {
 	case s.Waits():
 		add(s.command.SentAt, "Systems Manager took the command with that notice (%s).", s.command.ID)
 	default:
-		add(s.command.SentAt, "Systems Manager took the command of that attempt (%s).", s.command.ID)
+		addLogged(s.command.SentAt, commandSent, fmt.Sprintf("Systems Manager took the command of that attempt (%s).", s.command.ID))
 	}
 	if s.State != session.Unknown {
 		addLogged(s.AttemptFailedAt, attemptFailed, fmt.Sprintf("Attempt %d failed: %s", s.Attempts, s.StateReason))
@@ -124,6 +124,9 @@ const ofTheOneBefore = ". The one before failed: "
 // attemptFailed begins what a function logs when a host answers that it could not close the session.
 const attemptFailed = "attempt failed"
 
+// commandSent ends what a function logs when Systems Manager has taken a close command.
+const commandSent = "waiting for the host's answer"
+
 // loggedWithin is the longest time between the time of an event in the record and the line that its function logs.
 const loggedWithin = 10 * time.Second
 
@@ -131,12 +134,13 @@ const loggedWithin = 10 * time.Second
 // for a line about anything else.
 func join(events []Event, line records.Line) bool {
 	reason, _ := line.Attributes["Reason"].(string)
+	command, _ := line.Attributes["CommandId"].(string)
 	for i := range events {
 		switch e := &events[i]; {
 		case reason != "" && strings.HasPrefix(line.Message, attemptFailed) && strings.HasSuffix(e.Text, ofTheOneBefore+reason):
 			e.Text = strings.TrimSuffix(e.Text, ofTheOneBefore+reason) + "." // the line says why
-		case e.By == "" && e.logged != "" && strings.HasPrefix(line.Message, e.logged) && line.At.Sub(e.At).Abs() < loggedWithin &&
-			strings.Contains(e.Text, reason):
+		case e.By == "" && e.logged != "" && strings.Contains(line.Message, e.logged) && line.At.Sub(e.At).Abs() < loggedWithin &&
+			strings.Contains(e.Text, reason) && (e.logged != commandSent || command != "" && strings.Contains(e.Text, command)):
 			e.By = line.Function
 			return true
 		}

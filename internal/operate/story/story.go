@@ -51,7 +51,7 @@ type Event struct {
 	// By is the function that logged it; "" if no line of the logs is about it.
 	By   string `json:",omitempty"`
 	Text string
-	// logged is how the line begins that a function logs about it; "" if none does.
+	// logged is a part of the line that a function logs about it; "" if none does.
 	logged string
 }
 

@@ -175,6 +175,10 @@ func TestAnEventOfTheRecordAndOfTheLogIsToldOnce(t *testing.T) {
 		"another event":   {failed, line(now.Add(-29*time.Second), "cleanup", "deletion tried again", ""), false, ": Attempt 4 failed: dcv is down"},
 		"the attempt before": {func(s *subject) { s.StateReason = "dcv is down" }, line(now.Add(-2*time.Minute), "host-events", "attempt failed: it is tried again", "dcv is down"), false,
 			": Attempt 4 to have its host close it began."},
+		"a command": {func(*subject) {}, records.Line{At: now.Add(-59 * time.Second), Function: "cleanup", Message: "deletion tried again: waiting for the host's answer",
+			Attributes: map[string]any{"CommandId": "command"}}, true, "cleanup: Systems Manager took the command of that attempt (command)."},
+		"another command": {func(*subject) {}, records.Line{At: now.Add(-59 * time.Second), Function: "cleanup", Message: "deletion tried again: waiting for the host's answer",
+			Attributes: map[string]any{"CommandId": "other"}}, false, ": Systems Manager took the command of that attempt (command)."},
 		"given up": {func(s *subject) {
 			s.State, s.GivenUpAt, s.StateReason = session.Unknown, now, "It did not confirm. Last: dcv is down"
 		},
