@@ -51,9 +51,9 @@ def inventory(stack, patience):
 def deletion(stack, patience):
     """Entries of another owner, or of a host that cannot be told, change nothing; the right one is marked, and its host closes
     it."""
-    stack.put_session(REFUSED, OWNER, NO_HOST)
+    stack.put_session(REFUSED, "other", NO_HOST)
     for operation in "deleteSessions?dryRun=true", "deleteSessions":
-        status, answer = stack.call(operation, [{"SessionId": REFUSED, "Owner": OWNER}])
+        status, answer = stack.call(operation, [{"SessionId": REFUSED, "Owner": "other"}])
         expect(status == 200 and len(answer["UnsuccessfulList"]) == 1, (operation, status, answer))
     hosts = stack.client("dynamodb").scan(TableName=stack.outputs["HostsTableName"])["Items"]
     expect(f"refused-{NO_HOST}" in [h["HostId"]["S"] for h in hosts], f"the refused host is not noted: {hosts}")
