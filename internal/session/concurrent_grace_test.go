@@ -15,16 +15,16 @@ import (
 	"dcv-session-broker/internal/session"
 )
 
-// Requests with and without a grace period, cancels and runs of cleanup for one session at
-// the same time, in many orders of their reads, writes and calls, where the host accepts
-// or refuses each command, and some writes fail: each is answered truly.
+// Requests with and without a grace period, cancels, runs of cleanup and an inventory for
+// one session at the same time, in many orders of their reads, writes and calls, where the
+// host accepts or refuses each command, and some writes fail: each is answered truly.
 func TestConcurrentCancelsAreAnsweredTruly(t *testing.T) {
 	long, short, now := withGrace("s1", 10*time.Minute), withGrace("s1", 2*time.Minute), entry("s1", alice)
 	waits := with(waitingRecord, "DeletionRequestId", "r0", "NoticeId", "notice-r0", "AttemptId", "notice-r0")
 	for _, entries := range [][]session.Entry{{long}, {long, short}, {short, long}, {long, now}, {long, short, now}, {long, forced("s1", alice)}} {
-		for _, record := range []session.Record{listedRecord, waits} {
+		for _, record := range []session.Record{seen(listedRecord), seen(waits), seen(with(waits, "StateBefore", "UNKNOWN"))} {
 			for others := range 9 { // cancels and runs of cleanup
-				sample(t, 30, func(c *choices) string { return graceStory(t, c, record, entries, others%3, others/3) })
+				sample(t, 20, func(c *choices) string { return graceStory(t, c, record, entries, others%3, others/3) })
 			}
 		}
 	}
@@ -47,7 +47,8 @@ func (r *graceRun) breaks(format string, args ...any) {
 	}
 }
 
-// A graceCall is a request or a cancel, or a run of cleanup, which is not answered.
+// A graceCall is a request or a cancel, or one without an answer: a run of cleanup, or an
+// inventory.
 type graceCall struct {
 	name    string
 	cancels bool
@@ -100,6 +101,14 @@ func graceStory(t *testing.T, c *choices, record session.Record, entries []sessi
 			return cleaner.ProcessDue(t.Context())
 		}})
 	}
+	all = append(all, &graceCall{name: "inventory", call: func(_ *graceCall, tab *table, _ *hosts, _ session.Notifier, _ func()) error {
+		u := newUpkeep(t)
+		u.table, u.now = tab, at(45)
+		f := found("s1", alice)
+		f.NumOfConnections = 2
+		_, err := u.reconciler().Apply(t.Context(), inventory(hostA, at(44), f))
+		return err
+	}})
 	var calls []func(step func())
 	for _, g := range all {
 		calls = append(calls, func(step func()) { r.carryOut(g, step) })
@@ -176,10 +185,12 @@ func (r *graceRun) carryOut(g *graceCall, step func()) {
 // lands checks a change of the record.
 func (r *graceRun) lands(before, after session.Record, told, kept bool) {
 	was, is := before.Session(), after.Session()
-	cancel := was.State == session.Deleting && is.State == session.Ready && is.CancelledBy != was.CancelledBy
+	cancel := was.State == session.Deleting && is.State != session.Deleting && is.CancelledBy != was.CancelledBy
 	switch {
 	case cancel && !was.Waits():
 		r.breaks("%s cancels a deletion that is being closed", is.CancelledBy)
+	case cancel && is.State != was.StateBefore:
+		r.breaks("%s makes it %s, and it was %s", is.CancelledBy, is.State, was.StateBefore)
 	case cancel:
 		r.cancelled[is.CancelledBy] = true
 	case told && was.State == session.Deleting && is.State != session.Deleting:
@@ -213,7 +224,7 @@ func (r *graceRun) answeredTruly(before session.Record, asked []*graceCall) {
 			r.breaks("%s was told something odd: %q", g.name, g.reason)
 		}
 	}
-	if diff := cmp.Diff(with(before, "NoticeAt", nil), with(after, "NoticeAt", nil)); !changed && after["CancelledAt"] == nil && diff != "" && before["State"] == "READY" {
+	if diff := cmp.Diff(with(before, "NoticeAt", nil, "NumOfConnections", nil, "ObservedAt", nil), with(after, "NoticeAt", nil, "NumOfConnections", nil, "ObservedAt", nil)); !changed && after["CancelledAt"] == nil && diff != "" && before["State"] == "READY" {
 		r.breaks("all were told that nothing was changed, but:\n%s", diff)
 	}
 	// Users who may read a close time are told that it no longer holds.
