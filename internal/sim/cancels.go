@@ -224,8 +224,10 @@ var tracesOfDeletion = []string{
 // record from before.
 func (w *world) tells(r *request, id string) {
 	hurried := w.now().Sub(r.inv.started) > 15*time.Second || r.inv.request != nil && r.inv.faulty
-	if w.table.Get(id).Session().NoticeID != "" {
-		return // the notice of a newer deletion removes the older message
+	now := w.table.Get(id).Session()
+	closing := now.State == session.Deleting && now.Confirmation == "" || !now.CloseUntil.IsZero()
+	if closing || now.NoticeID != "" {
+		return // a newer deletion closes the session, or its notice removes the older message
 	}
 	if n := r.toTell[id]; n != nil && !n.tried && !hurried && w.machine(n.hostID) != nil {
 		w.breaks(12, "%s has ended the wait of %s, and does not tell its users", r.inv, id)
