@@ -46,7 +46,7 @@ func (j *job) script(ctx context.Context, s template.Step) stepResult {
 	// A new session, not only a process group: `timeout` makes a group for the command that it runs.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	command.Cancel = func() error { return killSession(command.Process.Pid) }
-	command.WaitDelay = time.Second // in case a process outside the session has the output open
+	command.WaitDelay = time.Minute // in case a process outside the session has the output open; this process may have paused
 
 	err := command.Run()
 	r := stepResult{status: types.CommandPluginStatusSuccess, details: "Success"}

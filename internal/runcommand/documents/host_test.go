@@ -271,7 +271,7 @@ func (h *host) runLinux(script string, env []string) string {
 	defer cancel()
 	command := exec.CommandContext(ctx, h.shell[0], append(h.shell[1:], file)...)
 	command.Env = append([]string{"PATH=" + h.bin + ":" + os.Getenv("PATH"), "DCV_STATE=" + h.state}, env...)
-	command.Dir, command.WaitDelay = h.dir, time.Second
+	command.Dir, command.WaitDelay = h.dir, time.Minute
 	command.Stdin = strings.NewReader(h.stdin)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
