@@ -57,7 +57,9 @@ func withoutNew(writes []session.Write) []session.Write {
 		write.Set = withoutNewAttrs(write.Set)
 		write.If = slices.DeleteFunc(slices.Clone(write.If), func(c session.Condition) bool { return slices.Contains(newAttrs, c.Attr) })
 		write.Remove = slices.DeleteFunc(slices.Clone(write.Remove), func(attr string) bool { return slices.Contains(newAttrs, attr) })
-		if _, relists := write.Set[session.AttrFirstSeenAt]; relists && !write.New { // it removes whatever it finds
+		_, first := write.Set[session.AttrFirstSeenAt]
+		_, whole := write.Set[session.AttrOwner]
+		if relists := first && whole && !write.New; relists { // it removes whatever it finds
 			write.Remove = append(write.Remove, newAttrs...)
 		}
 		old[i] = write
