@@ -40,6 +40,8 @@ func TestInvalidTextIsNotShown(t *testing.T) {
 	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
+		s.quickTimeout = true // nothing is read, however long it is waited
+		s.write(s.dir+"/never", "", 0o600)
 		s.wantReason(s.notify("", soon, notice("a", 1)), "zenity did not stay on the screen")
 		s.wantWindows()
 	})
