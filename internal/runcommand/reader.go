@@ -65,7 +65,8 @@ var (
 	ErrNotThere = errors.New("Systems Manager does not show the finished invocation (yet)")
 	// ErrNotOurs: the command was not sent by this broker.
 	ErrNotOurs = errors.New("the command's comment names no attempt")
-	// ErrThrottled: Systems Manager throttled the reads until there was no time left.
+	// ErrThrottled: Systems Manager throttled the read, or earlier ones until there was
+	// no time left.
 	ErrThrottled = errors.New("throttled by Systems Manager")
 )
 
@@ -149,10 +150,7 @@ func (r *Reader) readPage(ctx context.Context, commandID string, page *ssm.ListC
 // visibility time-out.
 func (r *Reader) nextPage(ctx context.Context, pages *ssm.ListCommandInvocationsPaginator) (*ssm.ListCommandInvocationsOutput, error) {
 	for {
-		if err := r.pace.wait(ctx); err != nil {
-			if r.pace.slowed() {
-				err = fmt.Errorf("%w: %w", ErrThrottled, err)
-			}
+		if err := r.wait(ctx); err != nil {
 			return nil, err
 		}
 		var tries throttledTries
@@ -169,6 +167,15 @@ func (r *Reader) nextPage(ctx context.Context, pages *ssm.ListCommandInvocations
 			return nil, err
 		}
 	}
+}
+
+// wait waits until a call may be made.
+func (r *Reader) wait(ctx context.Context) error {
+	err := r.pace.wait(ctx)
+	if err != nil && r.pace.slowed() {
+		err = fmt.Errorf("%w: %w", ErrThrottled, err)
+	}
+	return err
 }
 
 func final(s types.CommandInvocationStatus) bool {
@@ -265,12 +272,16 @@ func (r *Reader) output(ctx context.Context, listed types.CommandInvocation) (st
 	if len(shown) < maybeCutChars && !strings.Contains(shown, "truncated--") {
 		return out, nil
 	}
+	if err := r.wait(ctx); err != nil {
+		return stepOutput{}, err
+	}
 	var tries throttledTries
 	full, err := r.API.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
 		CommandId:  listed.CommandId,
 		InstanceId: listed.InstanceId,
 		PluginName: step.Name,
 	}, tries.count)
+	r.pace.heard(tries.n)
 	if err != nil {
 		return stepOutput{}, fmt.Errorf("read the whole output: %w", tries.explain(err))
 	}
