@@ -52,7 +52,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		return err
 	}
 	named := len(s.IDs) > 0
-	found, missing, err := sessions.Find(ctx, c.API, s, p.now())
+	found, missing, err := sessions.Find(ctx, c.API, s)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (p *program) cancel(ctx context.Context, s sessions.Selection, request stri
 		return nil
 	}
 	if !named {
-		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
+		sessions.Table(found, false, c.API.Now()).Print(p.err, p.errWidth)
 		if len(found) > 1 && !yes {
 			if err := p.confirm(ctx, fmt.Sprintf("Cancel these %d deletions?", len(found))); err != nil {
 				return err

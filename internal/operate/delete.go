@@ -107,7 +107,7 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	if err != nil {
 		return err
 	}
-	found, missing, err := sessions.Find(ctx, c.API, r.selection, p.now())
+	found, missing, err := sessions.Find(ctx, c.API, r.selection)
 	if err != nil {
 		return err
 	}
@@ -135,14 +135,14 @@ func (p *program) delete(ctx context.Context, r deleteRun) error {
 	if r.dryRun {
 		return worst(p.dryRun(ctx, d, r.request, hit), left)
 	}
-	sessions.Table(hit, false, p.now()).Print(p.err, p.errWidth)
+	sessions.Table(hit, false, c.API.Now()).Print(p.err, p.errWidth)
 	if len(hit) > 1 && !r.yes {
 		if err := p.confirm(ctx, fmt.Sprintf("Delete these %d sessions?", len(hit))); err != nil {
 			return err
 		}
 	}
 	items, err := d.Start(ctx, r.request, hit)
-	progress := &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}
+	progress := &deletion.Progress{Out: p.err, Width: p.errWidth, Now: c.API.Now}
 	if err != nil || !r.wait {
 		return worst(p.accepted(items, progress, err), left)
 	}

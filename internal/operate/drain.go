@@ -63,7 +63,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	if err != nil {
 		return fmt.Errorf("read the inventories of %s: %w: drain needs the Hosts table of a stack (--stack), or a system on one machine", host, err)
 	}
-	found, _, err := sessions.Find(ctx, c.API, sessions.Selection{Host: host}, p.now())
+	found, _, err := sessions.Find(ctx, c.API, sessions.Selection{Host: host})
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 		return fmt.Errorf("no session lives on %s, and it has answered no inventory: is the ID right? What does dcvbroker doctor %[1]s say?", host)
 	}
 	if len(found) > 0 {
-		sessions.Table(found, false, p.now()).Print(p.err, p.errWidth)
+		sessions.Table(found, false, c.API.Now()).Print(p.err, p.errWidth)
 	} else {
 		p.note("nothing lives on %s", host)
 	}
@@ -82,10 +82,7 @@ func (p *program) drain(ctx context.Context, host string, request deletion.Reque
 	}
 	d := drain.Drain{
 		Host: host, Deleter: &deletion.Deleter{API: c.API, Batch: c.batch()}, Request: request, Notes: notes,
-		Progress: &deletion.Progress{Out: p.err, Width: p.errWidth, Now: p.now}, Timeout: timeout, Pause: p.pause, Now: p.now,
-	}
-	if c.Stack == nil {
-		d.Clock = c.control().Clock
+		Progress: &deletion.Progress{Out: p.err, Width: p.errWidth, Now: c.API.Now}, Timeout: timeout, Pause: p.pause, Now: p.now,
 	}
 	failed, timedOut, err := d.Run(ctx, found)
 	switch {

@@ -64,11 +64,11 @@ func stateFlag(cmd *cobra.Command, s *sessions.Selection) {
 }
 
 func (p *program) get(ctx context.Context, c *connection, s sessions.Selection, format string) error {
-	found, missing, err := sessions.Find(ctx, c.API, s, p.now())
+	found, missing, err := sessions.Find(ctx, c.API, s)
 	if err != nil {
 		return err
 	}
-	if err := p.show(found, format); err != nil {
+	if err := p.show(found, format, c.API.Now()); err != nil {
 		return err
 	}
 	if p.missing(missing); len(missing) > 0 {
@@ -85,12 +85,12 @@ func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection
 	shown := map[string]string{}
 	first := true
 	for ctx.Err() == nil { // it ends when it is interrupted
-		found, _, err := sessions.Find(ctx, c.API, s, p.now())
+		found, _, err := sessions.Find(ctx, c.API, s)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if changed := sessions.Changed(shown, found); err == nil && len(changed) > 0 {
-			t := sessions.Table(changed, format == "wide", p.now())
+			t := sessions.Table(changed, format == "wide", c.API.Now())
 			if !first {
 				t.Head = nil
 			}
@@ -105,7 +105,7 @@ func (p *program) watch(ctx context.Context, c *connection, s sessions.Selection
 	return nil
 }
 
-func (p *program) show(found []api.Session, format string) error {
+func (p *program) show(found []api.Session, format string, now time.Time) error {
 	switch format {
 	case "json":
 		return p.json(append([]api.Session{}, found...)) // an array, also if it is empty
@@ -113,7 +113,7 @@ func (p *program) show(found []api.Session, format string) error {
 		return sessions.CSV(p.out, found, p.width > 0)
 	}
 	if len(found) > 0 {
-		p.print(sessions.Table(found, format == "wide", p.now()), format)
+		p.print(sessions.Table(found, format == "wide", now), format)
 	}
 	return nil
 }

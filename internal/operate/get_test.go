@@ -30,3 +30,13 @@ func TestGetReadsAllPages(t *testing.T) {
 		t.Errorf("by host: %d, %d lines", status, lines)
 	}
 }
+
+// The system's clock may be ahead of this machine's: dcvbroker explain uses it, too.
+func TestAgesAreByTheBrokersClock(t *testing.T) {
+	_, url := startSystem(t, system.Options{})
+	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/a", `{"Owner": "user1"}`)
+	call(t, http.MethodPost, url+"/local/clock", `{"Ahead": "3h30m"}`)
+	if said, status := dcvbroker(t, "", "get", "--url", url, "--older-than", "2h"); status != exitDone || !strings.Contains(said, " READY  3h") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}

@@ -90,7 +90,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case errors.Is(err, errTimedOut):
 		return exitTimedOut
 	case ctx.Err() != nil && !errors.Is(err, errNotConfirmed):
-		fmt.Fprintln(p.err, "dcvbroker: interrupted. What was accepted goes on; dcvbroker get shows it")
+		p.note("dcvbroker: interrupted%s", leftBehind(verb.Name(), err))
 	default:
 		text := err.Error()
 		if records.Denied(err) && !strings.Contains(text, "your credentials lack the permission") {
@@ -103,6 +103,17 @@ func (p *program) run(ctx context.Context, args []string) int {
 		}
 	}
 	return exitNotRun
+}
+
+// leftBehind says what goes on after a verb was interrupted.
+func leftBehind(verb string, err error) string {
+	switch verb {
+	case "delete", "cancel", "drain":
+		return ". What was accepted goes on; dcvbroker get shows it"
+	case "delete-stack", "redrive": // their errors say what goes on
+		return ": " + err.Error()
+	}
+	return ""
 }
 
 // command returns the root command. Each verb is added here, in the order of the help.

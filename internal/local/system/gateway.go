@@ -76,6 +76,7 @@ func (sys *System) gateway(w http.ResponseWriter, r *http.Request) {
 	for name, value := range resp.Headers {
 		w.Header().Set(name, value)
 	}
+	w.Header().Set("Date", sys.now().UTC().Format(http.TimeFormat)) // the system's clock may be ahead of this machine's
 	w.WriteHeader(resp.StatusCode)
 	io.WriteString(w, resp.Body)
 }

@@ -27,7 +27,13 @@ type Client struct {
 	// Pause is the wait before the first repeat of a call that had no answer. Each further wait is twice as long.
 	Pause time.Duration
 
-	date atomic.Pointer[string] // of the newest answer
+	last atomic.Pointer[stamp] // of the newest answer
+}
+
+// A stamp is an answer's header Date, and when it came by this machine's clock.
+type stamp struct {
+	date string
+	came time.Time
 }
 
 const (
@@ -133,8 +139,7 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 		return err
 	}
 	defer resp.Body.Close()
-	date := resp.Header.Get("Date")
-	c.date.Store(&date)
+	c.last.Store(&stamp{resp.Header.Get("Date"), time.Now()})
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
 		return fmt.Errorf("read the answer of %s: %w", path, err)
@@ -151,15 +156,26 @@ func (c *Client) once(ctx context.Context, path, bearer string, body []byte, ans
 // Answered returns the time of the API's last answer, by the API's clock. It is rounded down to a second, as in the header
 // Date (RFC 9110, 5.6.7).
 func (c *Client) Answered() (time.Time, error) {
-	date := ""
-	if last := c.date.Load(); last != nil {
-		date = *last
+	last := c.last.Load()
+	if last == nil {
+		last = &stamp{}
 	}
-	at, err := http.ParseTime(date)
+	at, err := http.ParseTime(last.date)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the answer of %s has no time in the header Date: %w", c.URL, err)
 	}
 	return at.Add(time.Second), nil
+}
+
+// Now returns the time by the API's clock, to a second: that of the last answer and what has passed since. If no answer
+// told it, it is this machine's time.
+func (c *Client) Now() time.Time {
+	if last := c.last.Load(); last != nil {
+		if at, err := http.ParseTime(last.date); err == nil {
+			return at.Add(time.Since(last.came))
+		}
+	}
+	return time.Now()
 }
 
 // refusal describes an answer other than 200 for people.

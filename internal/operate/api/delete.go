@@ -153,9 +153,14 @@ func send[E any](ctx context.Context, c *Client, path string, entries []E) (answ
 		answers[s.SessionId] = Outcome{SessionID: s.SessionId, Accepted: true, State: s.State, CloseAt: Time(s.CloseAt)}
 	}
 	for _, u := range answer.UnsuccessfulList {
-		answers[u.SessionId] = Outcome{SessionID: u.SessionId, Reason: u.FailureReason, Unknown: uncertain(u.FailureReason)}
+		answers[u.SessionId] = Outcome{SessionID: u.SessionId, Reason: withFlag(u.FailureReason), Unknown: uncertain(u.FailureReason)}
 	}
 	return answers, repeated, nil
+}
+
+// withFlag adds the flag for what the API calls Force.
+func withFlag(reason string) string {
+	return strings.Replace(reason, "set Force to true", "set Force to true (dcvbroker delete --force)", 1)
 }
 
 // uncertain tells whether the reason says that the outcome is uncertain: internal/httpapi/README.md, "Cancelling deletions".

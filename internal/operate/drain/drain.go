@@ -24,14 +24,11 @@ type Drain struct {
 	// Pause is the wait between two looks.
 	Pause time.Duration
 	Now   func() time.Time
-	// Clock returns the broker's clock, which inventories are stamped with. If Clock is nil, the API's answers tell the
-	// time.
-	Clock func(context.Context) (now func() time.Time, err error)
 
 	items []*deletion.Item
 	asked map[incarnation]bool
-	// emptySince is the time since which no session was seen on the host, by the broker's clock. It is zero while there is
-	// one.
+	// emptySince is the time since which no session was seen on the host, by the broker's clock, which inventories are
+	// stamped with. It is zero while there is one.
 	emptySince time.Time
 }
 
@@ -73,7 +70,7 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 		case open > 0 || len(seen) > 0:
 			d.emptySince = time.Time{}
 		case d.emptySince.IsZero():
-			if d.emptySince, err = d.brokersTime(ctx); err != nil {
+			if d.emptySince, err = d.Deleter.API.Answered(); err != nil {
 				return 0, false, err
 			}
 		}
@@ -96,17 +93,6 @@ func (d *Drain) Run(ctx context.Context, seen []api.Session) (failed int, timedO
 
 // Listed tells whether the last look found a session on the host.
 func (d *Drain) Listed() bool { return d.emptySince.IsZero() }
-
-func (d *Drain) brokersTime(ctx context.Context) (time.Time, error) {
-	if d.Clock == nil {
-		return d.Deleter.API.Answered()
-	}
-	now, err := d.Clock(ctx)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the broker's clock: %w", err)
-	}
-	return now(), nil
-}
 
 // leave counts a session as ended that could not be deleted because it was gone or replaced.
 func (d *Drain) leave(seen []api.Session) {

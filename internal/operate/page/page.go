@@ -52,7 +52,7 @@ func New(o Options) *Page {
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	p := &Page{Options: o, Secret: random()}
-	p.feed = shown.NewFeed(random(), gap, o.Every, time.Now, p.read)
+	p.feed = shown.NewFeed(random(), gap, o.Every, o.API.Now, p.read)
 	return p
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	shown "dcv-session-broker/internal/page"
 
@@ -57,7 +56,7 @@ func (p *Page) read(ctx context.Context) ([]shown.Item, error) {
 }
 
 func (p *Page) tell(now map[string]session.Session) {
-	at := time.Now()
+	at := p.API.Now()
 	if p.last != nil {
 		for id, is := range now {
 			if was := p.last[id]; was != is {

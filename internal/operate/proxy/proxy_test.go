@@ -52,6 +52,7 @@ func start(t *testing.T, api http.HandlerFunc) *passing {
 	t.Helper()
 	p := &passing{numbered: &numbered{}, api: httptest.NewServer(api)}
 	t.Cleanup(p.api.Close)
+	t.Cleanup(p.api.CloseClientConnections) // a test that has failed may have left a call open, for which Close would wait
 	proxy := &Proxy{URL: p.api.URL, HTTP: p.api.Client(), Tokens: p.numbered, LocalOnly: true, Now: time.Now, Log: func(line string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -92,6 +93,11 @@ func (p *passing) post(t *testing.T, path string) (int, string) {
 // log returns the log, after checking that it contains no token.
 func (p *passing) log(t *testing.T) string {
 	t.Helper()
+	hung := time.AfterFunc(time.Minute, func() {
+		t.Error("a call does not end")
+		p.api.CloseClientConnections()
+	})
+	defer hung.Stop()
 	p.server.Close() // a line may follow its answer
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -230,23 +236,32 @@ func TestCallsAtTheSameTimeGetOneNewToken(t *testing.T) {
 	var held atomic.Bool
 	p := start(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer t0ken-2" && !held.Swap(true) {
+			_, _ = io.ReadAll(r.Body) // else the end of the connection would not end the context
 			close(second)
-			<-judged
+			select {
+			case <-judged:
+			case <-r.Context().Done():
+			}
 		}
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	var first sync.WaitGroup
-	first.Go(func() {
+	first := make(chan struct{})
+	go func() {
+		defer close(first)
 		if status, _ := p.post(t, "/describeSessions"); status != http.StatusUnauthorized {
 			t.Errorf("the first: %d", status)
 		}
-	})
-	<-second // the first call has a new token and does not know yet that this is refused, too
+	}()
+	select {
+	case <-second: // the first call has a new token and does not know yet that this is refused, too
+	case <-first:
+		t.Fatal("no call has had a new token")
+	}
 	if status, _ := p.post(t, "/describeSessions"); status != http.StatusUnauthorized {
 		t.Errorf("the second: %d", status)
 	}
 	close(judged)
-	first.Wait()
+	<-first
 	if p.count() != 2 {
 		t.Errorf("%d tokens were issued", p.count())
 	}

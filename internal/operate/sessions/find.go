@@ -15,18 +15,18 @@ type Selection struct {
 	IDs         []string
 	Owner, Host string
 	State       session.State
-	// OlderThan is the least age, since the creation by the host's clock. A session whose creation time is not known does
+	// OlderThan is the least age, since the creation by the host's clock, until now by the broker's. A session whose creation time is not known does
 	// not meet it.
 	OlderThan time.Duration
 }
 
 // Find returns those sessions, and the IDs that no session has.
-func Find(ctx context.Context, client *api.Client, s Selection, now time.Time) (found []api.Session, missing []string, err error) {
+func Find(ctx context.Context, client *api.Client, s Selection) (found []api.Session, missing []string, err error) {
 	all, err := client.DescribeSessions(ctx, api.Query{IDs: s.IDs, Owner: s.Owner, Host: s.Host})
 	if err != nil {
 		return nil, nil, err
 	}
-	known := map[string]bool{}
+	known, now := map[string]bool{}, client.Now()
 	for _, one := range all {
 		known[one.ID] = true
 		if s.State != "" && one.State != s.State {

@@ -72,26 +72,34 @@ func (t *Teardown) Run(ctx context.Context) error {
 		return fmt.Errorf("delete stack %s: %w", s.Name, err)
 	}
 	if err := t.awaitEnd(ctx, s); err != nil {
+		if ctx.Err() != nil {
+			t.kept(s, table)
+		}
 		return err
 	}
 	fmt.Fprintf(t.Out, "stack %s is deleted\n", s.Name)
+	if t.WithTable && table != "" {
+		t.kept(s, "")
+		return t.deleteTable(ctx, table)
+	}
+	t.kept(s, table)
+	return nil
+}
+
+// kept prints what stays, and the commands that delete it.
+func (t *Teardown) kept(s *stack.Stack, table string) {
 	if trail := s.Resources["AuditLogGroup"]; trail != "" {
 		fmt.Fprintf(t.Out, "kept: the audit trail, log group %s, whose lines expire after their retention. To delete it now:\n"+
 			"  aws logs delete-log-group --log-group-name %[1]s\n", trail)
 	}
-	switch {
-	case table == "":
-		return nil
-	case !t.WithTable:
+	if table != "" {
 		fmt.Fprintf(t.Out, "kept: table %s (a new stack makes a table of its own). To delete it as well:\n"+
 			"  aws dynamodb update-table --table-name %[1]s --no-deletion-protection-enabled\n"+
 			"  aws dynamodb delete-table --table-name %[1]s\n", table)
-		return nil
 	}
-	return t.deleteTable(ctx, table)
 }
 
-// awaitEnd asks by ID: a deleted stack is not found by its name.
+// awaitEnd waits until the stack is deleted.
 func (t *Teardown) awaitEnd(ctx context.Context, s *stack.Stack) error {
 	for {
 		out, err := t.CloudFormation.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.ID})
@@ -99,7 +107,7 @@ func (t *Teardown) awaitEnd(ctx context.Context, s *stack.Stack) error {
 		case stack.Missing(err):
 			return nil
 		case err != nil:
-			return fmt.Errorf("CloudFormation goes on, but cannot be asked how far it is: %w", err)
+			return fmt.Errorf("CloudFormation goes on, but cannot be asked how far it is: %w. Later "+showsIt, err, s.ID)
 		case len(out.Stacks) != 1:
 			return fmt.Errorf("describe stack %s: %d stacks were answered", s.ID, len(out.Stacks))
 		}
@@ -112,10 +120,13 @@ func (t *Teardown) awaitEnd(ctx context.Context, s *stack.Stack) error {
 				s.Name, now.StackStatus, aws.ToString(now.StackStatusReason), s.ID)
 		}
 		if err := t.wait(ctx); err != nil {
-			return err
+			return fmt.Errorf("CloudFormation goes on; "+showsIt+": %w", s.ID, err)
 		}
 	}
 }
+
+// showsIt has the stack's ID: a deleted stack is not found by its name.
+const showsIt = "aws cloudformation describe-stacks --stack-name %s shows how far it is"
 
 func (t *Teardown) deleteTable(ctx context.Context, table string) error {
 	protected, err := t.DynamoDB.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
@@ -136,7 +147,7 @@ func (t *Teardown) deleteTable(ctx context.Context, table string) error {
 		_, err := t.DynamoDB.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &table})
 		if busy := (*types.ResourceInUseException)(nil); errors.As(err, &busy) { // being updated, or deleted
 			if err := t.wait(ctx); err != nil {
-				return err
+				return fmt.Errorf("the stack is deleted, and table %s is not yet: %w", table, err)
 			}
 			continue
 		}
@@ -160,7 +171,7 @@ func missing(err error) bool {
 func (t *Teardown) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("it goes on without being watched: %w", ctx.Err())
+		return context.Cause(ctx)
 	case <-time.After(t.Pause):
 		return nil
 	}

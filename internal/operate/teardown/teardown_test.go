@@ -28,11 +28,15 @@ type account struct {
 	undone    bool // the first deployment failed, and its resources are gone
 	busy      int  // how many times the table cannot be deleted yet
 	done      []string
+	onLook    func() // called when somebody looks after DeleteStack
 }
 
 func (a *account) DescribeStacks(_ context.Context, in *cloudformation.DescribeStacksInput, _ ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error) {
 	status := cfntypes.StackStatusCreateComplete
 	if slices.Contains(a.done, "delete stack") {
+		if a.onLook != nil {
+			a.onLook()
+		}
 		if aws.ToString(in.StackName) != id {
 			return nil, errors.New("a deleted stack is not found by its name")
 		}
@@ -95,6 +99,11 @@ func (a *account) DeleteTable(_ context.Context, in *dynamodb.DeleteTableInput, 
 
 func run(t *testing.T, a *account, withTable bool, typed string) (said string, err error) {
 	t.Helper()
+	return runUntil(t.Context(), t, a, withTable, typed)
+}
+
+func runUntil(ctx context.Context, t *testing.T, a *account, withTable bool, typed string) (said string, err error) {
+	t.Helper()
 	var out strings.Builder
 	asked := 0
 	err = (&teardown.Teardown{
@@ -105,7 +114,7 @@ func run(t *testing.T, a *account, withTable bool, typed string) (said string, e
 			}
 			return typed, nil
 		},
-	}).Run(t.Context())
+	}).Run(ctx)
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
 	}
@@ -159,6 +168,21 @@ func TestAStackThatStaysKeepsItsTable(t *testing.T) {
 	}
 	if want := []string{"delete stack"}; !slices.Equal(a.done, want) {
 		t.Errorf("done: %q", a.done)
+	}
+}
+
+// Interrupted, it says what goes on, what stays, and how that is deleted.
+func TestInterruptedDeletionOfAStack(t *testing.T) {
+	for _, withTable := range []bool{false, true} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		a := &account{protected: true, statuses: slices.Repeat([]cfntypes.StackStatus{"DELETE_IN_PROGRESS"}, 1000), onLook: interrupt}
+		said, err := runUntil(ctx, t, a, withTable, "broker")
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "aws cloudformation describe-stacks --stack-name "+id+" shows how far it is") {
+			t.Errorf("got %v", err)
+		}
+		if !strings.Contains(said, "aws dynamodb delete-table --table-name broker-SessionsTable-1") || strings.Contains(said, "is deleted") {
+			t.Errorf("said %q", said)
+		}
 	}
 }
 
