@@ -114,7 +114,7 @@ func TestBestEffortOnAHostThatCannotBeAsked(t *testing.T) {
 
 func TestLostAnswerOfABestEffortMark(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+	w.table.fault = onWrite(1, lostAfter)
 	w.bestEffort(request("r1", t0, forced("s1", alice)))
 	w.is("s1", toCloseRecord)
 	w.sent("r1: s1")
@@ -251,7 +251,7 @@ func TestDeletedAgainWhileItIsBeingClosed(t *testing.T) {
 // is written once more.
 func TestLostBestEffortMarkThatEndedMeanwhile(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+	w.table.fault = onWrite(1, lostAfter)
 	w.table.before = func(n int, _ session.Write) {
 		if n == 2 {
 			w.table.Put(closingRecord)
@@ -267,7 +267,7 @@ func TestReportsAfterForceComeAgain(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		for _, what := range []fault{refused, lostBefore, lostAfter} {
 			w := newWorld(t, closingRecord)
-			w.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
+			w.table.fault = onWrite(n, what)
 			c := session.Confirmer{Table: w.table, Now: func() time.Time { return at(30) }, Log: w.logger()}
 			if errs := c.Apply(t.Context(), []session.Report{closed(hostA, "r1", "s1")}); errs[0] == nil || errors.Is(errs[0], session.ErrCondition) {
 				t.Errorf("fault %v of write %d: %v", what, n, errs[0])

@@ -76,12 +76,7 @@ func TestCancelWhoseFirstWriteLandsLateIsToldInItsOrder(t *testing.T) {
 				}
 			}
 		}
-		w.table.fault = func(n int, _ session.Write) fault {
-			if n == 1 {
-				return lostBefore
-			}
-			return none
-		}
+		w.table.fault = onWrite(1, lostBefore)
 		c := w.canceller(at(0))
 		c.Now = func() time.Time { return now }
 		answers, err := c.Cancel(t.Context(), cancelOf("c1", session.CancelEntry{SessionID: "s1", Owner: alice}))
@@ -193,7 +188,7 @@ func TestMarkThatLandsAfterTheCancel(t *testing.T) {
 func TestCancelWhoseAnswerIsLost(t *testing.T) {
 	for name, what := range map[string]fault{"it landed": lostAfter, "it did not": lostBefore} {
 		w := newWorld(t, waitingRecord)
-		w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
+		w.table.fault = onWrite(1, what)
 		w.cancel("c1", at(30), "READY")
 		w.has("s1", "State", "READY", "CancelledBy", "c1")
 		if len(w.hosts.told) != 1 {
@@ -205,7 +200,7 @@ func TestCancelWhoseAnswerIsLost(t *testing.T) {
 	}
 	// Nobody is told that nothing was changed while a write of the cancel may land.
 	w := newWorld(t, waitingRecord)
-	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostBefore}[n] }
+	w.table.fault = onWrite(1, lostBefore)
 	w.table.before = func(n int, _ session.Write) {
 		if n == 1 {
 			w.table.Put(with(waitingRecord, "Attempts", int64(1), "AttemptId", "a1"))
@@ -234,7 +229,7 @@ func TestCancelWhoseAnswerIsLostBeforeANewDeletionIsTold(t *testing.T) {
 		"waits":              {[]any{"Attempts", int64(0), "NoticeId", "notice-r2"}, 0},
 	} {
 		w := newWorld(t, waitingRecord)
-		w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostAfter}[n] }
+		w.table.fault = onWrite(1, lostAfter)
 		c := w.canceller(at(30))
 		c.Getter = laterReader{c.Getter, func() {
 			if cancelled := w.table.Get("s1"); cancelled["CancelledBy"] == "c1" {
@@ -263,7 +258,7 @@ func (r laterReader) Get(ctx context.Context, ids []string) ([]session.Record, e
 // the answer does not say that nothing was changed.
 func TestEarlierTimeBeforeACancelIsNotCertain(t *testing.T) {
 	w := newWorld(t, waitingRecord)
-	w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{2: lostAfter}[n] }
+	w.table.fault = onWrite(2, lostAfter)
 	w.table.before = func(n int, _ session.Write) {
 		if n == 3 { // it is written once more
 			other := newWorld(t)

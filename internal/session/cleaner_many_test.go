@@ -82,12 +82,7 @@ func TestRunStopsBeforeItsTimeIsUp(t *testing.T) {
 func TestBadRecordsAreLeftToTheNextRun(t *testing.T) {
 	records := many(5)
 	u := newUpkeep(t, append(records, session.Record{"SessionId": "odd", "State": "DELETING", "DueLane": "0", "NextAttemptAt": "2026"})...)
-	u.table.fault = func(_ int, w session.Write) fault {
-		if w.SessionID == "s-0003" {
-			return refused
-		}
-		return none
-	}
+	u.table.fault = onSession("s-0003", refused)
 	u.clean(at(130))
 	if len(u.hosts.closings()) != 4 || len(u.table.written) != 6 {
 		t.Errorf("sent %q with %d writes", u.hosts.closings(), len(u.table.written))

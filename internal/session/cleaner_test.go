@@ -106,7 +106,7 @@ func TestLostAnswerOfAClaimIsRecognised(t *testing.T) {
 func TestUnclearClaimIsTriedByALaterRun(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
 		u := newUpkeep(t, markedRecord)
-		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
+		u.table.fault = onWrite(1, what)
 		u.clean(at(120))
 		u.sent()
 		u.clean(at(300))

@@ -206,12 +206,7 @@ func TestRefusedDeletionWorksOnceTheHostIsBack(t *testing.T) {
 
 func TestOneRefusedRecordFailsAlone(t *testing.T) {
 	w := newWorld(t, ready("s1", alice, hostA), ready("s2", alice, hostA), ready("s3", alice, hostA))
-	w.table.fault = func(_ int, wr session.Write) fault {
-		if wr.SessionID == "s2" {
-			return refused
-		}
-		return none
-	}
+	w.table.fault = onSession("s2", refused)
 	w.expect(request("r1", t0, entry("s1", alice), entry("s2", alice), entry("s3", alice)), "", session.ReasonNotRecorded, "")
 	w.is("s2", ready("s2", alice, hostA))
 	w.sent("r1: s1", "r1: s3")
@@ -234,12 +229,7 @@ func TestTableThatTakesNothingIsDown(t *testing.T) {
 
 func TestTableThatAnswersForOneEntryIsNotDown(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	w.table.fault = func(_ int, wr session.Write) fault {
-		if wr.SessionID == "s1" {
-			return refused
-		}
-		return none
-	}
+	w.table.fault = onSession("s1", refused)
 	w.expect(request("r1", t0, entry("s1", alice), entry("nobody's", alice)), session.ReasonNotRecorded, session.NotFound)
 }
 

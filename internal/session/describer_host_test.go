@@ -59,12 +59,7 @@ func TestReadsOfAHostAndOfDetails(t *testing.T) {
 		}
 		d.table.Put(session.Listed(session.Session{ID: fmt.Sprintf("s-%03d", n), Owner: owner, HostID: fmt.Sprintf("i-%d", n/150)}))
 	}
-	for name, test := range map[string]struct {
-		q     session.Query
-		shown int
-		next  string
-		reads []string
-	}{
+	d.shows(t, map[string]shownPage{
 		"a host":                  {session.Query{HostID: "i-0", Limit: 1000}, 150, "", []string{"on host 1000"}},
 		"a few of a host":         {session.Query{HostID: "i-1", Limit: 2, After: "s-160"}, 2, "s-162", []string{"on host 2"}},
 		"one owner's on a host":   {session.Query{HostID: "i-1", Owner: "bob", Limit: 1}, 1, "s-199", []string{"on host 100"}},
@@ -77,13 +72,7 @@ func TestReadsOfAHostAndOfDetails(t *testing.T) {
 		"details of IDs":          {session.Query{IDs: []string{"s-150", "x"}, Limit: 10, Details: true}, 1, "", []string{"get 2", "notes 1"}},
 		"details of an unknown":   {session.Query{IDs: []string{"x"}, Limit: 10, Details: true}, 0, "", []string{"get 1"}},
 		"an owner's without them": {session.Query{Owner: "bob", Limit: 10}, 3, "", []string{"owned 10"}},
-	} {
-		d.reads = nil
-		got, next := d.page(t, test.q)
-		if len(got) != test.shown || next != test.next || !slices.Equal(d.reads, test.reads) {
-			t.Errorf("%s: %d sessions, next %q, %q", name, len(got), next, d.reads)
-		}
-	}
+	})
 }
 
 // thinIndex is a table whose index by-owner has only a part of each record, as in

@@ -78,6 +78,25 @@ func (d *described) page(t *testing.T, q session.Query) (ids []string, next stri
 	return ids, page.Next
 }
 
+// A shownPage is a query, and the page that it must show.
+type shownPage struct {
+	q     session.Query
+	shown int
+	next  string
+	reads []string
+}
+
+func (d *described) shows(t *testing.T, pages map[string]shownPage) {
+	t.Helper()
+	for name, p := range pages {
+		d.reads = nil
+		got, next := d.page(t, p.q)
+		if len(got) != p.shown || next != p.next || !slices.Equal(d.reads, p.reads) {
+			t.Errorf("%s: %d sessions, next %q, %q", name, len(got), next, d.reads)
+		}
+	}
+}
+
 func TestDescriberShowsTheMatchingSessions(t *testing.T) {
 	d := newDescribed()
 	d.put("creating", "alice", "CREATING", time.Time{})
@@ -161,12 +180,7 @@ func TestReadsOfAPage(t *testing.T) {
 		}
 		d.put(ids[n], "alice", "READY", expires)
 	}
-	for name, test := range map[string]struct {
-		q     session.Query
-		shown int
-		next  string
-		reads []string
-	}{
+	d.shows(t, map[string]shownPage{
 		"all of the IDs":   {session.Query{IDs: ids, Limit: 1000}, 500, "", []string{"get 1000"}},
 		"a few of the IDs": {session.Query{IDs: ids, Limit: 3}, 3, "s-0005", []string{"get 100"}},
 		"IDs that are unknown": {
@@ -175,13 +189,7 @@ func TestReadsOfAPage(t *testing.T) {
 		"an owner's":            {session.Query{Owner: "alice", Limit: 4}, 4, "s-0007", []string{"owned 4", "owned 2", "owned 1", "owned 1"}},
 		"no more of an owner's": {session.Query{Owner: "alice", Limit: 4, After: "s-0995"}, 2, "", []string{"owned 4"}},
 		"all":                   {session.Query{Limit: 1000, After: "s-0499"}, 250, "", []string{"all 1000"}},
-	} {
-		d.reads = nil
-		got, next := d.page(t, test.q)
-		if len(got) != test.shown || next != test.next || !slices.Equal(d.reads, test.reads) {
-			t.Errorf("%s: %d sessions, next %q, %q", name, len(got), next, d.reads)
-		}
-	}
+	})
 }
 
 // A table full of expired records is not read to its end for one page.

@@ -146,12 +146,7 @@ func TestReasonIsOfTheRequestThatHolds(t *testing.T) {
 // The answer of the cancel is lost, and a deletion without grace begins before it is read again.
 func TestCancelBeforeANewDeletionShowsNothing(t *testing.T) {
 	w := newWorld(t, waitingRecord)
-	w.table.fault = func(n int, _ session.Write) fault {
-		if n == 1 {
-			return lostAfter
-		}
-		return none
-	}
+	w.table.fault = onWrite(1, lostAfter)
 	n := 0
 	c := w.canceller(at(60))
 	c.Now = func() time.Time {

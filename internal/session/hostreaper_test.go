@@ -140,7 +140,7 @@ func TestFailedWriteIsAnErrorAndIsRepeated(t *testing.T) {
 	for _, what := range []fault{refused, lostBefore, lostAfter} {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2"))
 		u.statuses[hostA] = session.Stopped
-		u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: what}[n] }
+		u.table.fault = onWrite(1, what)
 		if checks, err := u.reaper().Check(t.Context(), []string{hostA}); err != nil || checks[hostA].Err == nil || !strings.Contains(checks[hostA].Err.Error(), "s1") {
 			t.Errorf("%v, %v", checks, err)
 		}
@@ -230,15 +230,23 @@ func TestDueDeletionsAreSentHoweverSlowEC2Is(t *testing.T) {
 	})
 }
 
+// onlyHostAFails checks two hosts, for which there are 20 seconds: the error must be of the first only.
+func (u *upkeep) onlyHostAFails() {
+	u.t.Helper()
+	ctx, cancel := context.WithTimeout(u.t.Context(), 20*time.Second)
+	defer cancel()
+	checks, err := u.reaper().Check(ctx, []string{hostA, hostB})
+	if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
+		u.t.Errorf("%v, %v", checks, err)
+	}
+}
+
 // Promise 8: a write that fails for one host is an error of that host only.
 func TestEachHostHasItsOwnError(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
 	u.statuses[hostA], u.statuses[hostB] = session.Stopped, session.Stopped
-	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s1": refused}[w.SessionID] }
-	checks, err := u.reaper().Check(t.Context(), []string{hostA, hostB})
-	if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
-		t.Errorf("%v, %v", checks, err)
-	}
+	u.table.fault = onSession("s1", refused)
+	u.onlyHostAFails()
 	u.has("s2", "Confirmation", "host-gone")
 }
 
@@ -249,12 +257,7 @@ func TestOneHostsRecordsTakeNoOtherHostsTime(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
 		u.statuses[hostA], u.statuses[hostB] = session.Stopped, session.Stopped
 		u.indexHangs = func(hostID string) bool { return hostID == hostA }
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		checks, err := u.reaper().Check(ctx, []string{hostA, hostB})
-		if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
-			t.Errorf("%v, %v", checks, err)
-		}
+		u.onlyHostAFails()
 		u.has("s2", "Confirmation", "host-gone")
 	})
 }
@@ -264,12 +267,7 @@ func TestOneUnknownHostTakesNoOtherHostsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t, seen(listedRecord), with(seen(listedRecord), "SessionId", "s2", "HostId", hostB, "LiveHostId", hostB))
 		u.indexHangs = func(hostID string) bool { return hostID == hostA }
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		checks, err := u.reaper().Check(ctx, []string{hostA, hostB})
-		if err != nil || checks[hostA].Err == nil || checks[hostB].Err != nil {
-			t.Errorf("%v, %v", checks, err)
-		}
+		u.onlyHostAFails()
 		if quiet, err := u.hostTable.AnsweredBefore(t.Context(), at(1), 10); !slices.Equal(quiet, []string{hostB}) || err != nil {
 			t.Errorf("added: %q, %v", quiet, err)
 		}

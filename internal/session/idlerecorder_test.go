@@ -119,7 +119,7 @@ func TestEachDecisionOfAHostIsLogged(t *testing.T) {
 
 func TestIdleReportThatCouldNotBeRecordedComesAgain(t *testing.T) {
 	u := newUpkeep(t, seen(listedRecord))
-	u.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: refused}[n] }
+	u.table.fault = onWrite(1, refused)
 	if err := u.idle(hostA, idleSession("s1", session.OutcomeClosed)); !errors.Is(err, session.ErrNotWritten) {
 		t.Errorf("error %v", err)
 	}

@@ -256,7 +256,7 @@ func TestInventoryThatCouldNotBeAppliedComesAgain(t *testing.T) {
 		for n := 1; n <= 4; n++ {
 			t.Run(fmt.Sprint("fault ", what, " of write ", n), func(t *testing.T) {
 				u := newUpkeep(t, seen(ready("s3", alice, hostA)), seen(ready("s4", alice, hostA)))
-				u.table.fault = func(i int, _ session.Write) fault { return map[int]fault{n: what}[i] }
+				u.table.fault = onWrite(n, what)
 				u.now = at(10)
 				if _, err := u.reconciler().Apply(ctx, inventory(hostA, t0, sessions...)); err == nil {
 					t.Error("no error")

@@ -104,12 +104,7 @@ func untrue(reason string, e session.Entry, before, after session.Record, h *hos
 // mark.
 func TestOwnMarkIsRecognised(t *testing.T) {
 	w := newWorld(t, listedRecord)
-	w.table.fault = func(n int, _ session.Write) fault {
-		if n == 1 {
-			return lostAfter
-		}
-		return none
-	}
+	w.table.fault = onWrite(1, lostAfter)
 	w.expect(request("r1", t0, entry("s1", alice)), "")
 	w.is("s1", markedRecord)
 	w.wrote("mark", "mark")
@@ -150,6 +145,16 @@ func onceOn(rule string, what fault) func(int, session.Write) fault {
 		met = true
 		return what
 	}
+}
+
+// onWrite is a fault of the nth write.
+func onWrite(nth int, what fault) func(int, session.Write) fault {
+	return func(n int, _ session.Write) fault { return map[int]fault{nth: what}[n] }
+}
+
+// onSession is a fault of every write of a session.
+func onSession(id string, what fault) func(int, session.Write) fault {
+	return func(_ int, w session.Write) fault { return map[string]fault{id: what}[w.SessionID] }
 }
 
 // The record that a mark with a lost answer has replaced is unknown: it cannot be put

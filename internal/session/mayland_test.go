@@ -26,7 +26,7 @@ func TestMarkThatMayLandIsNotCertain(t *testing.T) {
 			if tc.refused {
 				w.hosts.refuses[hostA] = offline
 			}
-			w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{1: lostBefore}[n] }
+			w.table.fault = onWrite(1, lostBefore)
 			w.expect(request("r1", t0, tc.entry), session.ReasonUnclear)
 			w.is(tc.record["SessionId"].(string), tc.record) // as far as is known
 		})

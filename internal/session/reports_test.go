@@ -170,7 +170,7 @@ func TestReportsThatCouldNotBeRecordedComeAgain(t *testing.T) {
 	for name, what := range map[string]fault{"refused": refused, "lost before": lostBefore, "lost after": lostAfter} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, markedRecord, with(markedRecord, "SessionId", "s2"), with(markedRecord, "SessionId", "s3"))
-			w.table.fault = func(n int, _ session.Write) fault { return map[int]fault{2: what}[n] }
+			w.table.fault = onWrite(2, what)
 			c := session.Confirmer{Table: w.table, Now: func() time.Time { return at(10) }, Log: w.logger()}
 			errs := c.Apply(context.Background(), []session.Report{closed(hostA, "r1", "s1"), closed(hostA, "r1", "s2"), closed(hostA, "r1", "s3")})
 			if errs[0] != nil || errs[1] == nil || errs[2] != nil {

@@ -176,12 +176,7 @@ func TestRuleMarksOnlySessionsUnchangedSinceTheRead(t *testing.T) {
 			w := newWorld(t, with(listedRecord, "FirstSeenAt", session.FormatTime(at(-3600))))
 			changed := with(w.table.Get("s1"), change...)
 			w.table.before = func(int, session.Write) { w.table.Put(changed) }
-			w.table.fault = func(n int, _ session.Write) fault {
-				if n == 1 {
-					return lost
-				}
-				return none
-			}
+			w.table.fault = onWrite(1, lost)
 			run := w.run(t0, func(r *session.Rule) { r.GracePeriod = time.Duration(n/2) * time.Minute })
 			w.is("s1", changed)
 			w.sent()

@@ -29,12 +29,10 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)
 		u.haveAnswered(250, false)
-		u.send(at(1400), at(1700), at(2000))
-		u.now = at(2000)
 		ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 		defer cancel()
 		u.asking = func() { time.Sleep(1100 * time.Millisecond) } // then too little is left for another round
-		if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); err != nil {
+		if err := u.markWithin(ctx, at(2000)); err != nil {
 			t.Error(err)
 		}
 		if len(u.asked) != 100 || !slices.Contains(u.asked, nthHost(249)) || slices.Contains(u.asked, nthHost(149)) {
@@ -52,10 +50,9 @@ func TestMarkingIsBoundedLongestQuietFirst(t *testing.T) {
 func TestMarkingContinuesAfterHostsThatStayQuiet(t *testing.T) {
 	u := newUpkeep(t)
 	u.haveAnswered(250, true)
-	u.send(at(400), at(700), at(1000))
 	asked := 0
-	u.ec2Fails, u.now, u.asking = errors.New("throttled"), at(1000), func() { asked++ }
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); !errors.Is(err, u.ec2Fails) || asked != 1 {
+	u.ec2Fails, u.asking = errors.New("throttled"), func() { asked++ }
+	if err := u.markWithin(t.Context(), at(1000)); !errors.Is(err, u.ec2Fails) || asked != 1 {
 		t.Errorf("EC2 was asked %d times, error %v", asked, err)
 	}
 	for n := range 250 {
@@ -75,10 +72,8 @@ func TestOneGoneHostsErrorDoesNotStopOthers(t *testing.T) {
 	u.haveAnswered(250, true)
 	first := nthHost(249)
 	u.statuses[first] = session.Terminated
-	u.table.fault = func(_ int, w session.Write) fault { return map[string]fault{"s249": refused}[w.SessionID] }
-	u.send(at(400), at(700), at(1000))
-	u.now = at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
+	u.table.fault = onSession("s249", refused)
+	if err := u.markWithin(t.Context(), at(1000)); err == nil {
 		t.Error("no error")
 	}
 	if len(u.asked) != 250 {

@@ -15,11 +15,16 @@ const silentAfter = 15 * time.Minute
 // markUnresponsive marks hosts after all inventories up to then were sent on schedule.
 func (u *upkeep) markUnresponsive(when time.Time) {
 	u.t.Helper()
-	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
-	u.now = when
-	if err := u.unresponsiveMarker().Mark(context.Background(), silentAfter, u.unanswered()); err != nil {
+	if err := u.markWithin(context.Background(), when); err != nil {
 		u.t.Fatal(err)
 	}
+}
+
+func (u *upkeep) markWithin(ctx context.Context, when time.Time) error {
+	u.t.Helper()
+	u.send(when.Add(-10*time.Minute), when.Add(-5*time.Minute), when)
+	u.now = when
+	return u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered())
 }
 
 // unanswered is when the inventory two before the last was sent.
@@ -202,15 +207,8 @@ func TestHostIsNotSilentBeforeAllIsWritten(t *testing.T) {
 		u := newUpkeep(t)
 		u.take(inventory(hostA, t0, found("s1", alice), found("s2", alice)))
 		u.take(inventory(hostB, t0, found("s3", alice)))
-		u.table.fault = func(_ int, w session.Write) fault {
-			if w.SessionID == "s1" {
-				return what
-			}
-			return none
-		}
-		u.send(at(400), at(700), at(1000))
-		u.now = at(1000)
-		if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
+		u.table.fault = onSession("s1", what)
+		if err := u.markWithin(t.Context(), at(1000)); err == nil {
 			t.Error("no error")
 		}
 		u.has("s1", "State", "READY")
@@ -253,9 +251,8 @@ func TestSessionsOfQuietHostsThatAreGoneEnd(t *testing.T) {
 func TestMarkingGoesOnWithoutEC2(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
-	u.send(at(400), at(700), at(1000))
-	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); !errors.Is(err, u.ec2Fails) {
+	u.ec2Fails = errors.New("throttled")
+	if err := u.markWithin(t.Context(), at(1000)); !errors.Is(err, u.ec2Fails) {
 		t.Errorf("error %v", err)
 	}
 	u.has("s1", "State", "UNKNOWN")
@@ -267,11 +264,10 @@ func TestEC2ThatHangsKeepsNoHostFromBeingMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpkeep(t)
 		u.take(inventory(hostA, t0, found("s1", alice)))
-		u.send(at(400), at(700), at(1000))
-		u.ec2Hangs, u.now = true, at(1000)
+		u.ec2Hangs = true
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
-		if err := u.unresponsiveMarker().Mark(ctx, silentAfter, u.unanswered()); !errors.Is(err, context.DeadlineExceeded) {
+		if err := u.markWithin(ctx, at(1000)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		u.has("s1", "State", "UNKNOWN")
@@ -306,10 +302,9 @@ func TestUnknownHostBecomesSilent(t *testing.T) {
 func TestGoneHostIsAskedAboutAgain(t *testing.T) {
 	u := newUpkeep(t)
 	u.take(inventory(hostA, t0, found("s1", alice)))
-	u.send(at(400), at(700), at(1000))
 	u.statuses[hostA] = session.Terminated
-	u.ec2Fails, u.now = errors.New("throttled"), at(1000)
-	if err := u.unresponsiveMarker().Mark(t.Context(), silentAfter, u.unanswered()); err == nil {
+	u.ec2Fails = errors.New("throttled")
+	if err := u.markWithin(t.Context(), at(1000)); err == nil {
 		t.Error("no error")
 	}
 	u.ec2Fails = nil
