@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -262,9 +263,7 @@ func newFleetEnvironment(f *fleetFunction) *fleetEnvironment {
 	e := &fleetEnvironment{fleetWorld: f.w, megabytes: float64(f.MemoryMB), processor: make(chan struct{}, 1)}
 	config := awsenv.SystemsManager.Config()
 	config.Region, config.HTTPClient, config.BaseEndpoint = "us-east-1", ssmTransport{e}, aws.String("http://ssm.invalid")
-	config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "none", SecretAccessKey: "none"}, nil
-	})
+	config.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
 	e.client = ssm.NewFromConfig(config)
 	settings := &awsenv.Environment{Getenv: func(name string) string { return f.Environment[name] }}
 	e.handler = lambda.NewHandler(handlerInFleet[f.Name](e, settings))

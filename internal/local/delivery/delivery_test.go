@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,25 @@ func function(h handler) *delivery.Function {
 }
 
 var errFunction = errors.New("the function failed")
+
+// batches are the batches that a function got.
+type batches struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (b *batches) keep(batch string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all = append(b.all, batch)
+}
+
+func (b *batches) got() []string {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.all)
+}
 
 // A gate makes a function wait until the test opens it.
 type gate struct {

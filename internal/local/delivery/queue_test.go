@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,11 +36,9 @@ func sendNumbers(q *delivery.Queue, n int) {
 // A consumer is a function that keeps the messages that it gets, and gives a set
 // answer.
 type consumer struct {
-	answer func(messages []events.SQSMessage) (string, error)
-
+	batches // "AFTER BODIES xTIMES RECEIVED"
 	began   time.Time
-	mu      sync.Mutex
-	batches []string // "AFTER BODIES xTIMES RECEIVED"
+	answer  func(messages []events.SQSMessage) (string, error)
 }
 
 func (c *consumer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -53,21 +50,12 @@ func (c *consumer) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	for _, m := range sqs.Records {
 		bodies = append(bodies, m.Body)
 	}
-	c.mu.Lock()
-	c.batches = append(c.batches, fmt.Sprintf("%v %v x%s", time.Since(c.began), bodies, sqs.Records[0].Attributes["ApproximateReceiveCount"]))
-	c.mu.Unlock()
+	c.keep(fmt.Sprintf("%v %v x%s", time.Since(c.began), bodies, sqs.Records[0].Attributes["ApproximateReceiveCount"]))
 	answer, err := c.answer(sqs.Records)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	return []byte(answer), err
-}
-
-func (c *consumer) got() []string {
-	synctest.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.batches)
 }
 
 func poll(t *testing.T, source template.QueueSource, q *delivery.Queue, answer func([]events.SQSMessage) (string, error)) (*consumer, *delivery.QueuePoller) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,10 +19,8 @@ import (
 // A follower is a function that keeps the batches of records that it gets, and gives a
 // set answer by the records' sequence numbers.
 type follower struct {
-	answer func(sequences []string) (string, error)
-
-	mu      sync.Mutex
-	batches []string // "[SEQUENCES]"
+	batches // "[SEQUENCES]"
+	answer  func(sequences []string) (string, error)
 }
 
 func (f *follower) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -35,23 +32,12 @@ func (f *follower) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	for _, r := range stream.Records {
 		sequences = append(sequences, r.Change.SequenceNumber)
 	}
-	f.mu.Lock()
-	f.batches = append(f.batches, fmt.Sprint(sequences))
-	f.mu.Unlock()
+	f.keep(fmt.Sprint(sequences))
 	answer, err := f.answer(sequences)
 	if ctx.Err() != nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.batches = append(f.batches, "cut short")
+		f.keep("cut short")
 	}
 	return []byte(answer), err
-}
-
-func (f *follower) got() []string {
-	synctest.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.batches)
 }
 
 func recordOf(state string, sequence int) json.RawMessage {

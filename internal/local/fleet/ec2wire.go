@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"encoding/xml"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/smithy-go"
 
 	"dcv-session-broker/internal/awsenv"
 )
@@ -200,14 +198,7 @@ func (f *Fleet) stopOverTheWire(w http.ResponseWriter, r *http.Request) {
 }
 
 func refuseXML(w http.ResponseWriter, err error) {
-	var refusal smithy.APIError
-	if !errors.As(err, &refusal) {
-		refusal = &smithy.GenericAPIError{Code: "InternalError", Message: err.Error(), Fault: smithy.FaultServer}
-	}
-	status := http.StatusBadRequest
-	if refusal.ErrorFault() == smithy.FaultServer {
-		status = http.StatusInternalServerError
-	}
+	refusal, status := refusalOf(err, "InternalError")
 	answerXML(w, status, struct {
 		XMLName   xml.Name `xml:"Response"`
 		Code      string   `xml:"Errors>Error>Code"`

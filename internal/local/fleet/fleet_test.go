@@ -167,15 +167,19 @@ func (f *testFleet) step(command, host, step string) *ssm.GetCommandInvocationOu
 
 // statuses returns the statuses in the events of commands on a host.
 func (f *testFleet) statuses(host string) []string {
+	return f.details("EC2 Command Invocation Status-change Notification", host, "status")
+}
+
+// details returns the values of that name in the events of that type on a host.
+func (f *testFleet) details(detailType, host, name string) (values []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var statuses []string
 	for _, e := range f.events {
-		if e.DetailType == "EC2 Command Invocation Status-change Notification" && e.Detail["instance-id"] == host {
-			statuses = append(statuses, e.Detail["status"])
+		if e.DetailType == detailType && e.Detail["instance-id"] == host {
+			values = append(values, e.Detail[name])
 		}
 	}
-	return statuses
+	return values
 }
 
 func eventually(t *testing.T, check func() error) {

@@ -159,26 +159,34 @@ func TestAnInvocationCannotBeReadForAMomentAfterSendCommand(t *testing.T) {
 	}
 }
 
-func TestWhatADisconnectedHostDidIsKnownOnceItIsBack(t *testing.T) {
-	script, release := held(t, "dcv close-session session-1")
-	f := newFleet(t, fleet.Options{}, linux(script))
-	host := f.host(1)
-	command := f.send(host)
-	f.await(command, host, "InProgress")
-	f.do(f.Disconnect, host)
-	release()
-	eventually(t, func() error {
-		if got := sessionsOf(t, f, host); len(got) > 0 {
-			return fmt.Errorf("there is still %v", got)
-		}
-		return nil
-	})
-	time.Sleep(100 * time.Millisecond)
-	if got := f.status(command, host); got != "InProgress" {
-		t.Errorf("the command of a disconnected host is %s", got)
+func TestWhatAHostDidMeanwhileIsKnownOnceItIsBack(t *testing.T) {
+	type action func(*testFleet, string) error
+	for what, c := range map[string]struct{ away, back action }{
+		"disconnected": {(*testFleet).Disconnect, (*testFleet).Reconnect},
+		"silent":       {(*testFleet).Silence, (*testFleet).Speak},
+	} {
+		t.Run(what, func(t *testing.T) {
+			script, release := held(t, "dcv close-session session-1")
+			f := newFleet(t, fleet.Options{}, linux(script))
+			host := f.host(1)
+			command := f.send(host)
+			f.await(command, host, "InProgress")
+			f.do(func(host string) error { return c.away(f, host) }, host)
+			release()
+			eventually(t, func() error {
+				if got := sessionsOf(t, f, host); len(got) > 0 {
+					return fmt.Errorf("there is still %v", got)
+				}
+				return nil
+			})
+			time.Sleep(100 * time.Millisecond)
+			if got := f.status(command, host); got != "InProgress" {
+				t.Errorf("its command is %s", got)
+			}
+			f.do(func(host string) error { return c.back(f, host) }, host)
+			f.await(command, host, "Success")
+		})
 	}
-	f.do(f.Reconnect, host)
-	f.await(command, host, "Success")
 }
 
 func TestACommandThatCannotBeDeliveredInTimeNeverRuns(t *testing.T) {

@@ -15,15 +15,7 @@ import (
 
 // instanceStates returns the states in EC2's events of a host.
 func (f *testFleet) instanceStates(host string) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var states []string
-	for _, e := range f.events {
-		if e.Source == "aws.ec2" && e.Detail["instance-id"] == host {
-			states = append(states, e.Detail["state"])
-		}
-	}
-	return states
+	return f.details("EC2 Instance State-change Notification", host, "state")
 }
 
 func TestAHibernatedHostHasItsSessionsAgainAfterTheStart(t *testing.T) {

@@ -113,22 +113,6 @@ func TestNobodyNoticesThatASilentHostStopped(t *testing.T) {
 	f.await(command, host, "Success")
 }
 
-func TestSilentHostReportsLaterWhatItDid(t *testing.T) {
-	script, release := held(t, "exit 0")
-	f := newFleet(t, fleet.Options{}, linux(script))
-	host := f.host(1)
-	command := f.send(host)
-	f.await(command, host, "InProgress")
-	f.do(f.Silence, host)
-	release()
-	time.Sleep(100 * time.Millisecond)
-	if got := f.status(command, host); got != "InProgress" {
-		t.Errorf("the command of a silent host is %s", got)
-	}
-	f.do(f.Speak, host)
-	f.await(command, host, "Success")
-}
-
 func TestLostEventsTellNobodyHowACommandEnded(t *testing.T) {
 	f := newFleet(t, fleet.Options{}, linux("exit 0"))
 	ids := f.hosts(2)

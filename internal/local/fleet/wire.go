@@ -70,19 +70,23 @@ func operation[In, Out any](call func(context.Context, *In, ...func(*ssm.Options
 
 // Refuse answers with an error of this protocol. The content type must already be set.
 func Refuse(w http.ResponseWriter, err error) {
-	var refusal smithy.APIError
-	if !errors.As(err, &refusal) {
-		refusal = &smithy.GenericAPIError{Code: "InternalServerError", Message: err.Error(), Fault: smithy.FaultServer}
-	}
-	status := http.StatusBadRequest
-	if refusal.ErrorFault() == smithy.FaultServer {
-		status = http.StatusInternalServerError
-	}
+	refusal, status := refusalOf(err, "InternalServerError")
 	body := map[string]any{"__type": refusal.ErrorCode()}
 	if message := refusal.ErrorMessage(); message != "" {
 		body["message"] = message
 	}
 	answer(w, status, body)
+}
+
+// refusalOf returns an error as AWS has it, with its HTTP status. One that is not AWS's gets that code.
+func refusalOf(err error, code string) (refusal smithy.APIError, status int) {
+	if !errors.As(err, &refusal) {
+		refusal = &smithy.GenericAPIError{Code: code, Message: err.Error(), Fault: smithy.FaultServer}
+	}
+	if refusal.ErrorFault() == smithy.FaultServer {
+		return refusal, http.StatusInternalServerError
+	}
+	return refusal, http.StatusBadRequest
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

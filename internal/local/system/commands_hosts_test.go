@@ -160,19 +160,24 @@ func cmdAdvance(s *testSystem, ts *testscript.TestScript, args []string) {
 }
 
 func cmdRun(s *testSystem, ts *testscript.TestScript, args []string) {
-	parallelRuns := 1
+	inParallel(ts, args, func() {
+		if status, answer, err := s.call("POST", "/local/cleanup/"+args[0], "", nil); err != nil || status/100 != 2 {
+			ts.Logf("run %s: %d %s (%v)", args[0], status, answer, err)
+		}
+	})
+}
+
+// inParallel calls run once, or as often as the second argument says.
+func inParallel(ts *testscript.TestScript, args []string, run func()) {
+	times := 1
 	if len(args) > 1 {
 		var err error
-		parallelRuns, err = strconv.Atoi(args[1])
+		times, err = strconv.Atoi(args[1])
 		ts.Check(err)
 	}
 	var runs sync.WaitGroup
-	for range parallelRuns {
-		runs.Go(func() {
-			if status, answer, err := s.call("POST", "/local/cleanup/"+args[0], "", nil); err != nil || status/100 != 2 {
-				ts.Logf("run %s: %d %s (%v)", args[0], status, answer, err)
-			}
-		})
+	for range times {
+		runs.Go(run)
 	}
 	runs.Wait()
 }
