@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
+	"dcv-session-broker/internal/awsenv"
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/stack"
@@ -91,6 +92,7 @@ func (p *program) sdk(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("%w: is --profile, or AWS_PROFILE, one of aws configure list-profiles?", err)
 	}
+	cfg.HTTPClient = awsenv.Client(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return cfg, errors.New("no region is configured: give --region, or set AWS_REGION, or AWS_PROFILE to a profile that has one. For a system on one machine give --url, or set DCVBROKER_URL")
 	}
