@@ -198,7 +198,7 @@ func runScenarios(t *testing.T, opts Options, some []scenario) (all bool) {
 	close(next)
 	workers.Wait()
 	if ran.Load() == 0 && os.Getenv("REQUIRE_ALL") == "1" {
-		t.Errorf("no such scenario, or none that can run here")
+		t.Errorf("no such story, or none that can run here: make story takes a NAME of internal/local/system/testdata, without .txtar")
 	}
 	filters := flag.Lookup("test.run").Value.String() + flag.Lookup("test.skip").Value.String()
 	if all = int(ran.Load()) == len(some); !all && !strings.Contains(filters, "/") {

@@ -29,7 +29,8 @@ func Distance(at, now time.Time) string {
 // Length formats a duration in one unit: the largest of which it has at least two, or the smallest.
 func Length(d time.Duration) string {
 	const day = 24 * time.Hour
-	n, unit := int(d.Round(time.Second).Seconds()), "second"
+	d = d.Round(time.Second)
+	n, unit := int(d.Seconds()), "second"
 	switch {
 	case d >= 2*day:
 		n, unit = int(d/day), "day"

@@ -13,7 +13,7 @@ func TestDistance(t *testing.T) {
 		ago  time.Duration
 		want string
 	}{
-		{0, "now"}, {400 * time.Millisecond, "now"}, {time.Second, "1 second ago"}, {119 * time.Second, "119 seconds ago"},
+		{0, "now"}, {400 * time.Millisecond, "now"}, {time.Second, "1 second ago"}, {119 * time.Second, "119 seconds ago"}, {119_900 * time.Millisecond, "2 minutes ago"},
 		{2 * time.Minute, "2 minutes ago"}, {119 * time.Minute, "119 minutes ago"}, {2 * time.Hour, "2 hours ago"}, {47 * time.Hour, "47 hours ago"},
 		{48 * time.Hour, "2 days ago"}, {-3 * time.Minute, "in 3 minutes"}, {-time.Second, "in 1 second"},
 	} {
