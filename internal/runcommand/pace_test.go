@@ -33,3 +33,20 @@ func TestCallsThatAreNotMadeDelayNoOther(t *testing.T) {
 		}
 	})
 }
+
+// Promise 11: the pause grows while tries are throttled, and ends after calls that are not.
+func TestPauseGrowsAndEnds(t *testing.T) {
+	var p pace
+	for range 20 {
+		p.heard(1)
+	}
+	if p.pause < maxPause*8/10 || p.pause > maxPause {
+		t.Errorf("a pause of %v after 20 throttled calls", p.pause)
+	}
+	for range 40 {
+		p.heard(0)
+	}
+	if p.slowed() {
+		t.Errorf("a pause of %v after 40 calls", p.pause)
+	}
+}
