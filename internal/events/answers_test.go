@@ -30,9 +30,7 @@ func TestAnswersGoWhereTheyBelong(t *testing.T) {
 	f.answer(hostID(1), sent("idle"), "Success", `{"id":"left","created":"2026-11-23T08:30:00Z","result":"closed","minutes":61}`+"\n"+`{"end":1}`)
 	f.answer(hostID(2), "close a1", "Success", `{"id":"open","result":"closed"}`)
 	for range 2 {
-		if failed := f.receive(); len(failed) > 0 {
-			t.Errorf("come again: %v", failed)
-		}
+		f.receiveAll()
 	}
 	f.has("new", "State", "READY")
 	f.has("gone", "Confirmation", "vanished")
@@ -54,14 +52,10 @@ func TestWhatCannotBeRecordedComesAgain(t *testing.T) {
 		}
 		return nil
 	}
-	if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
-		t.Errorf("come again: %v", failed)
-	}
+	f.receiveAll("m0")
 	f.has("s1", "State", "READY")
 	f.writing = nil
-	if failed := f.receive(); len(failed) > 0 {
-		t.Errorf("come again: %v", failed)
-	}
+	f.receiveAll()
 	f.has("s0", "State", "READY")
 }
 
@@ -88,9 +82,7 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 			f.put("other", hostID(0), "DELETING", "a2") // there another attempt is current
 			f.put("ready", hostID(0), "READY", "")
 			f.answer(hostID(0), "close a1", status, "")
-			if failed := f.receive(); len(failed) > 0 {
-				t.Errorf("come again: %v", failed)
-			}
+			f.receiveAll()
 			f.has("s0", "StateReason", "The host did not answer the close command (Systems Manager: "+status+").")
 			f.has("s0", "AttemptFailedAt", session.FormatTime(f.now()))
 			f.has("s0", "NextAttemptAt", session.FormatTime(t0)) // the lease is unchanged
@@ -101,13 +93,9 @@ func TestHostThatDidNotAnswer(t *testing.T) {
 			}
 
 			f.ec2 = errors.New("throttled")
-			if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
-				t.Errorf("EC2 does not answer, come again: %v", failed)
-			}
+			f.receiveAll("m0")
 			f.ec2, f.statuses[hostID(0)] = nil, session.Stopped
-			if failed := f.receive(); len(failed) > 0 {
-				t.Errorf("come again: %v", failed)
-			}
+			f.receiveAll()
 			for _, id := range []string{"s0", "other", "ready"} {
 				f.has(id, "Confirmation", "host-gone")
 			}
@@ -232,9 +220,7 @@ func TestHostThatAnsweredInPart(t *testing.T) {
 	f.put("s0", hostID(0), "DELETING", "a1")
 	f.answer(hostID(0), "close a1", "TimedOut", line)
 	f.index = errors.New("no index")
-	if failed := f.receive(); !slices.Equal(failed, []string{"m0"}) {
-		t.Errorf("the index fails, come again: %v", failed)
-	}
+	f.receiveAll("m0")
 	f.has("s0", "Confirmation", "closed")
 }
 

@@ -55,14 +55,19 @@ func TestSamplesAreUnderstood(t *testing.T) {
 	}
 }
 
+func parsed[E any](t *testing.T, text []byte) (event E) {
+	t.Helper()
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatal(err)
+	}
+	return event
+}
+
 // cleanupSample checks that a task sends one command, with its document. Stopping empty
 // hosts, and a dry run of a rule, send none. A rule with a grace period sends a notice
 // first.
 func cleanupSample(t *testing.T, text []byte) {
-	var event cleanup.Event
-	if err := json.Unmarshal(text, &event); err != nil {
-		t.Fatal(err)
-	}
+	event := parsed[cleanup.Event](t, text)
 	s := newSystem(t, 0, "")
 	s.now = func() time.Time { return t0.Add(2 * session.Lease) }
 	s.table.Put(open("SessionId123"))
@@ -141,10 +146,7 @@ func (s *sentDocuments) DescribeInstanceInformation(context.Context, *ssm.Descri
 
 // instanceSample ends the open deletion on the stopped host, if EC2 confirms the stop.
 func instanceSample(t *testing.T, text []byte) {
-	var event lambdaevents.SQSEvent
-	if err := json.Unmarshal(text, &event); err != nil {
-		t.Fatal(err)
-	}
+	event := parsed[lambdaevents.SQSEvent](t, text)
 	s := newSystem(t, 0, "")
 	deletion := open("SessionId123")
 	deletion["HostId"], deletion["LiveHostId"] = "i-0123456789abcdef0", "i-0123456789abcdef0"
@@ -178,10 +180,7 @@ func (f sameStatus) Statuses(_ context.Context, hostIDs []string) (map[string]se
 
 // commandSample confirms the deletion of SessionId123.
 func commandSample(t *testing.T, text []byte) {
-	var event lambdaevents.SQSEvent
-	if err := json.Unmarshal(text, &event); err != nil {
-		t.Fatal(err)
-	}
+	event := parsed[lambdaevents.SQSEvent](t, text)
 	s := newSystem(t, 0, "")
 	deletion := open("SessionId123")
 	deletion["HostId"] = "i-0123456789abcdef0"
@@ -221,10 +220,7 @@ func (o oneAnswer) GetCommandInvocation(context.Context, *ssm.GetCommandInvocati
 
 // streamSample ends the deletion that it shows.
 func streamSample(t *testing.T, text []byte) {
-	var event lambdaevents.DynamoDBEvent
-	if err := json.Unmarshal(text, &event); err != nil {
-		t.Fatal(err)
-	}
+	event := parsed[lambdaevents.DynamoDBEvent](t, text)
 	s := newSystem(t, 0, "")
 	for _, shown := range event.Records {
 		r := session.Record{}

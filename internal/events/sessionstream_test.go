@@ -36,11 +36,7 @@ func (s *system) show(changes ...memtable.Change) (failed []string) {
 
 func (s *system) showJSON(text []byte) (failed []string) {
 	s.t.Helper()
-	var event lambdaevents.DynamoDBEvent
-	if err := json.Unmarshal(text, &event); err != nil {
-		s.t.Fatal(err)
-	}
-	response, err := s.sessionStream().Handle(s.t.Context(), event)
+	response, err := s.sessionStream().Handle(s.t.Context(), parsed[lambdaevents.DynamoDBEvent](s.t, text))
 	if err != nil {
 		s.t.Fatalf("an error, which would have all of the batch come again: %v", err)
 	}

@@ -169,7 +169,12 @@ func (s *system) sessionStream() *sessionstream.Handler {
 // of those that must come again.
 func (s *system) receive(bodies ...string) (failed []string) {
 	s.t.Helper()
-	response, err := s.hostEvents().Handle(s.t.Context(), batchOf(bodies...))
+	return s.deliver(s.hostEvents(), bodies)
+}
+
+func (s *system) deliver(h *hostevents.Handler, bodies []string) (failed []string) {
+	s.t.Helper()
+	response, err := h.Handle(s.t.Context(), batchOf(bodies...))
 	if err != nil {
 		s.t.Fatalf("an error, which would have all of the batch come again: %v", err)
 	}
