@@ -17,6 +17,7 @@ import (
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // readSettings reads each function's settings, as comparable values.
@@ -88,11 +89,7 @@ func differences(f template.Function) (all []string) {
 
 func deployed(t *testing.T, parameters map[string]string) []template.Function {
 	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tmpl.Functions()
+	return templatetest.Load(t, parameters).Functions()
 }
 
 // A function reads exactly the variables that template.yaml gives it, the parameters'

@@ -11,6 +11,7 @@ import (
 	"dcv-session-broker/internal/bench/standin"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 func TestMain(m *testing.M) {
@@ -110,10 +111,7 @@ func TestWayBackEnds(t *testing.T) {
 // Every deployed function is measured, and has a memory size, from which its cost is
 // computed.
 func TestEveryFunctionIsMeasured(t *testing.T) {
-	deployed, err := template.Load(templateFile, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployed := templatetest.Load(t, nil)
 	want := map[string]bool{}
 	for _, f := range deployed.Functions() {
 		want[f.Name] = true

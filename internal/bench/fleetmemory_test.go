@@ -26,6 +26,7 @@ import (
 	"dcv-session-broker/internal/local/runtimeapi"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // An answeringAWS answers a function over HTTP, without latency, for a fleet whose sessions are as
@@ -221,11 +222,7 @@ func (a *answeringAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func measureMemory(t *testing.T, function string, a *answeringAWS, event any) (peak, limit int, took time.Duration) {
 	t.Helper()
 	a.calls = map[string]int{}
-	deployed, err := template.Load(templateFile, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := deployed.Functions()
+	all := templatetest.Load(t, nil).Functions()
 	f := all[slices.IndexFunc(all, func(f template.Function) bool { return f.Name == function })]
 	server := httptest.NewServer(a)
 	defer server.Close()

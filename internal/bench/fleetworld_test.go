@@ -29,6 +29,7 @@ import (
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // A fleetWorld is a fleet and the system that serves it, in virtual time
@@ -70,10 +71,7 @@ const (
 
 func newFleetWorld(t *testing.T, hosts, sessions int, rate float64) *fleetWorld {
 	t.Helper()
-	deployed, err := template.Load(templateFile, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployed := templatetest.Load(t, nil)
 	w := &fleetWorld{
 		deployed: deployed, sessions: sessions, table: memtable.New(), hostTable: memtable.NewHosts(),
 		queues: map[string]*delivery.Queue{}, functions: map[string]*fleetFunction{},

@@ -21,6 +21,7 @@ import (
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/session/tabletest"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // templateTable makes a table as in template.yaml, under a new name, and returns its
@@ -167,11 +168,7 @@ func TestOnlySilentHostsExpire(t *testing.T) {
 	expires(strconv.FormatInt(before.Add(session.KeepUnknown).Unix(), 10))
 	answer(before)
 	expires("")
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range tmpl.Tables() {
+	for _, table := range templatetest.Load(t, nil).Tables() {
 		if table.TTLAttribute != "ExpiresAt" {
 			t.Errorf("%s expires by %q", table.LogicalID, table.TTLAttribute)
 		}

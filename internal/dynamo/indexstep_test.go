@@ -16,6 +16,7 @@ import (
 	"dcv-session-broker/internal/local/dynamodblocal"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 const lastStep = 4
@@ -23,10 +24,7 @@ const lastStep = 4
 // atStep returns the template with that IndexStep, and the indexes of its Sessions table.
 func atStep(t *testing.T, step int) (*template.Template, template.Table, map[string]template.Index) {
 	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", map[string]string{"IndexStep": strconv.Itoa(step)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := templatetest.Load(t, map[string]string{"IndexStep": strconv.Itoa(step)})
 	tables := tmpl.Tables()
 	table := tables[slices.IndexFunc(tables, func(t template.Table) bool { return t.LogicalID == "SessionsTable" })]
 	indexes := map[string]template.Index{}
@@ -101,11 +99,7 @@ func TestProjectionsAreTheTemplates(t *testing.T) {
 			t.Errorf("%s: %s %q, want %q", name, index.Projection, got, want)
 		}
 	}
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if step := tmpl.Parameters()["IndexStep"]; step != strconv.Itoa(lastStep) || len(indexes) != 3 {
+	if step := templatetest.Load(t, nil).Parameters()["IndexStep"]; step != strconv.Itoa(lastStep) || len(indexes) != 3 {
 		t.Errorf("a new stack begins with step %s and %d indexes", step, len(indexes))
 	}
 }

@@ -83,7 +83,7 @@ func overTheWire(t *testing.T, f *fleet.Fleet) *ec2.Client {
 	return ec2.New(ec2.Options{
 		BaseEndpoint: aws.String(server.URL),
 		Region:       "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 }
 

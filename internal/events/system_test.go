@@ -21,6 +21,7 @@ import (
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // A system is the environment of the handlers: a table in memory, simulated hosts whose
@@ -46,10 +47,7 @@ type system struct {
 // is the script; "" is one that closes everything.
 func newSystem(t *testing.T, hosts int, script string, more ...func(*fleet.Options)) *system {
 	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := templatetest.Load(t, nil)
 	s := &system{t: t, table: memtable.New(), events: make(chan string, 1000), now: time.Now}
 	s.feed = s.table.Feed()
 	if script == "" {
@@ -85,6 +83,7 @@ func newSystem(t *testing.T, hosts int, script string, more ...func(*fleet.Optio
 	for _, change := range more {
 		change(&opts)
 	}
+	var err error
 	if s.Fleet, err = fleet.New(opts); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 const (
@@ -147,10 +147,7 @@ func read(t *testing.T, path string) string {
 }
 
 func TestDeployingListsTheParametersAndTheirDefaults(t *testing.T) {
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := templatetest.Load(t, nil)
 	deploying := read(t, "../operate/DEPLOYING.md")
 	for _, fault := range parameterFaults(deploying, tmpl.Parameters()) {
 		t.Error(fault)
@@ -170,10 +167,7 @@ func TestDeployingListsTheParametersAndTheirDefaults(t *testing.T) {
 }
 
 func TestDeployingSaysWhatAChangeOfEachParameterMeans(t *testing.T) {
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := templatetest.Load(t, nil)
 	deploying := read(t, "../operate/DEPLOYING.md")
 	for _, fault := range underWayFaults(deploying, tmpl.Parameters()) {
 		t.Error(fault)

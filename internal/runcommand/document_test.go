@@ -11,16 +11,13 @@ import (
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // realDocument is the close document of template.yaml.
 func realDocument(t *testing.T) []template.Document {
 	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tmpl.Documents()
+	return templatetest.Load(t, nil).Documents()
 }
 
 // The two ends of this package's language, with the real script between them:

@@ -12,6 +12,7 @@ import (
 
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 func hostID(n int) string { return fmt.Sprintf("i-%017d", n) }
@@ -211,11 +212,7 @@ const closeDocument, notifyDocument = "CloseDocument", "NotifyDocument"
 
 func documentOf(t *testing.T, logicalID string) template.Document {
 	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range tmpl.Documents() {
+	for _, d := range templatetest.Load(t, nil).Documents() {
 		if d.LogicalID == logicalID {
 			return d
 		}

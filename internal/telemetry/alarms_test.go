@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // expectation is a course of events, and whether the alarm must fire.
@@ -173,7 +175,7 @@ func (m metric) of(given map[string]string) string {
 
 func judgedAlarm(t *testing.T, id string, parameters map[string]string) judged {
 	t.Helper()
-	r, ok := load(t, parameters).Resource(id)
+	r, ok := templatetest.Load(t, parameters).Resource(id)
 	if !ok {
 		t.Fatalf("the template has no alarm %s", id)
 	}
@@ -269,7 +271,7 @@ func (a judged) stateAfter(t *testing.T, e expectation, period time.Duration, ev
 }
 
 func TestAlarmsFireWhenTheySayAndOnlyThen(t *testing.T) {
-	for id := range alarms(t, load(t, nil)) {
+	for id := range alarms(t, templatetest.Load(t, nil)) {
 		if expected[id].rows == nil {
 			t.Errorf("nothing here says when %s must fire", id)
 		}

@@ -12,16 +12,8 @@ import (
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/telemetry"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
-
-func load(t *testing.T, parameters map[string]string) *template.Template {
-	t.Helper()
-	tmpl, err := template.Load("../../template.yaml", parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tmpl
-}
 
 var reasons = []string{session.RefusedNoSuchSession, session.RefusedByHost, session.RefusedNotRecorded}
 
@@ -86,7 +78,7 @@ func dashboard(t *testing.T, tmpl *template.Template) []widget {
 }
 
 func TestDashboardShowsEveryMetricAndNoOther(t *testing.T) {
-	tmpl := load(t, nil)
+	tmpl := templatetest.Load(t, nil)
 	shown := map[string]bool{}
 	for _, w := range dashboard(t, tmpl) {
 		if w.Type == "metric" && (w.Properties.Region == "" || w.Properties.Stat == "" || len(w.Properties.Metrics) == 0) {
@@ -123,7 +115,7 @@ func TestDashboardIsReadFromTheTop(t *testing.T) {
 	var questions []string
 	end := 0
 	taken := map[[2]int]string{}
-	for _, w := range dashboard(t, load(t, nil)) {
+	for _, w := range dashboard(t, templatetest.Load(t, nil)) {
 		if w.Type == "text" {
 			if w.Y < end {
 				t.Errorf("a heading at %d is next to what ends at %d", w.Y, end)
@@ -140,7 +132,7 @@ func TestDashboardIsReadFromTheTop(t *testing.T) {
 		}
 		end = max(end, w.Y+w.Height)
 	}
-	body := load(t, nil)
+	body := templatetest.Load(t, nil)
 	r, _ := body.Resource("Dashboard")
 	headings := regexp.MustCompile(`"markdown": "# ([^"]+)"`).FindAllStringSubmatch(r.Properties["DashboardBody"].(string), -1)
 	var got []string
@@ -155,7 +147,7 @@ func TestDashboardIsReadFromTheTop(t *testing.T) {
 // The queries of the dashboard name fields that lines have, and log groups of
 // the template.
 func TestDashboardQueriesNameWhatThereIs(t *testing.T) {
-	tmpl := load(t, nil)
+	tmpl := templatetest.Load(t, nil)
 	words := regexp.MustCompile(`\b[A-Z]\w+`)
 	for _, w := range dashboard(t, tmpl) {
 		if w.Type != "log" {
@@ -238,7 +230,7 @@ func alarms(t *testing.T, tmpl *template.Template) map[string]alarm {
 }
 
 func TestAlarmsWatchWhatThereIs(t *testing.T) {
-	tmpl := load(t, nil)
+	tmpl := templatetest.Load(t, nil)
 	watched := map[string]bool{}
 	watch := func(at, namespace, name string, dimensions []dimension) {
 		checkMetric(t, at, namespace, name, byName(dimensions))
@@ -283,7 +275,7 @@ func TestAlarmsWatchWhatThereIs(t *testing.T) {
 
 func TestAlarmsGoToTheTopic(t *testing.T) {
 	const topic = "arn:aws:sns:eu-west-1:123456789012:on-call"
-	for id, a := range alarms(t, load(t, map[string]string{"AlarmTopicArn": topic})) {
+	for id, a := range alarms(t, templatetest.Load(t, map[string]string{"AlarmTopicArn": topic})) {
 		if !slices.Equal(a.AlarmActions, []string{topic}) || !slices.Equal(a.OKActions, []string{topic}) {
 			t.Errorf("%s: %q, %q", id, a.AlarmActions, a.OKActions)
 		}
@@ -296,7 +288,7 @@ func TestEveryAlarmNamesItsSection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := load(t, nil)
+	tmpl := templatetest.Load(t, nil)
 	all := alarms(t, tmpl)
 	if len(all) < 10 {
 		t.Errorf("only %d alarms", len(all))

@@ -8,21 +8,13 @@ import (
 
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
-
-func project(t *testing.T, params map[string]string) *template.Template {
-	t.Helper()
-	loaded, err := template.Load("../../template.yaml", params)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return loaded
-}
 
 // The parsed text that is kept between two loads does not depend on their parameters.
 func TestALoadLeavesNothingToTheNext(t *testing.T) {
 	levels := func(params map[string]string) (all []string) {
-		for _, f := range project(t, params).Functions() {
+		for _, f := range templatetest.Load(t, params).Functions() {
 			all = append(all, f.Name+" "+f.Environment["LOG_LEVEL"]+" "+f.Environment["GIVE_UP_AFTER_MINUTES"])
 			f.Environment["LOG_LEVEL"] = "spoilt"
 		}
@@ -51,7 +43,7 @@ func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 		{"60", "true", "0", map[string]bool{"Deletions": true, "Inventory": true, "Idle": true, "Stop": true, "Close": false}},
 	} {
 		enabled := map[string]bool{}
-		for _, f := range project(t, map[string]string{"CloseIdleAfterMinutes": c.idle, "StopEmptyHosts": c.stop, "MaxSessionHours": c.hours}).Functions() {
+		for _, f := range templatetest.Load(t, map[string]string{"CloseIdleAfterMinutes": c.idle, "StopEmptyHosts": c.stop, "MaxSessionHours": c.hours}).Functions() {
 			for _, s := range f.Schedules {
 				enabled[s.Event] = s.Enabled
 			}
@@ -60,7 +52,7 @@ func TestThisProjectsSchedulesFollowTheirParameters(t *testing.T) {
 			t.Errorf("CloseIdleAfterMinutes=%s, StopEmptyHosts=%s, MaxSessionHours=%s: enabled: %v, want %v", c.idle, c.stop, c.hours, enabled, c.want)
 		}
 	}
-	defaults := project(t, nil).Parameters()
+	defaults := templatetest.Load(t, nil).Parameters()
 	if defaults["CloseIdleAfterMinutes"] != "0" || defaults["StopEmptyHosts"] != "false" || defaults["MaxSessionHours"] != "0" {
 		t.Error("sessions are closed because they are idle or old, or empty hosts are stopped, where nobody asked for it")
 	}
@@ -76,7 +68,7 @@ func TestThisProjectTakesWhatACompanySets(t *testing.T) {
 		"ReserveConcurrency":     "true",
 	}
 	maps.Copy(company, vpc)
-	if functions, plain := fmt.Sprint(project(t, company).Functions()), fmt.Sprint(project(t, nil).Functions()); functions != plain {
+	if functions, plain := fmt.Sprint(templatetest.Load(t, company).Functions()), fmt.Sprint(templatetest.Load(t, nil).Functions()); functions != plain {
 		t.Errorf("%s\nwithout it: %s", functions, plain)
 	}
 	for missing := range vpc {
@@ -93,7 +85,7 @@ func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
 	const bus = "arn:aws:events:us-east-1:000000000000:event-bus/studio"
 	for _, params := range []map[string]string{nil, {"EventBusArn": bus}} {
 		rules := 0
-		for _, r := range project(t, params).Rules() {
+		for _, r := range templatetest.Load(t, params).Rules() {
 			if len(r.LogGroups) == 0 {
 				continue
 			}
@@ -120,7 +112,7 @@ func TestThisProjectsAuditTrailIsOfItsOwnStack(t *testing.T) {
 // Users are warned at least two runs before the idle limit, so the domain must know the
 // interval of idle runs.
 func TestIdleRunsComeAsOftenAsTheDomainSays(t *testing.T) {
-	for _, f := range project(t, nil).Functions() {
+	for _, f := range templatetest.Load(t, nil).Functions() {
 		for _, s := range f.Schedules {
 			if s.Event == "Idle" && s.Every != session.IdleRunEvery {
 				t.Errorf("every %s in the template, every %s in the domain", s.Every, session.IdleRunEvery)

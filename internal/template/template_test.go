@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 func load(t *testing.T, params map[string]string) *template.Template {
@@ -236,10 +237,7 @@ func TestAStreamSourceShowsWhatAnyOfItsFiltersMatches(t *testing.T) {
 
 // The names are those in the code and the documentation.
 func TestTheTemplateOfThisProject(t *testing.T) {
-	project, err := template.Load("../../template.yaml", map[string]string{"FleetTagValue": "demo"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	project := templatetest.Load(t, map[string]string{"FleetTagValue": "demo"})
 	var names []string
 	for _, f := range project.Functions() {
 		names = append(names, f.Name)

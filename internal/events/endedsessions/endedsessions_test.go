@@ -18,6 +18,7 @@ import (
 	"dcv-session-broker/internal/events/endedsessions"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 const (
@@ -77,7 +78,7 @@ func change(t *testing.T, pairs ...string) string {
 
 // The sample goes through the template's pipe, and becomes a plain detail.
 func TestSampleBecomesADetail(t *testing.T) {
-	project := loadTemplate(t)
+	project := templatetest.Load(t, nil)
 	var records []json.RawMessage
 	if err := json.Unmarshal([]byte(sample(t)), &records); err != nil || len(records) != 1 {
 		t.Fatalf("%d records, %v", len(records), err)

@@ -15,6 +15,7 @@ import (
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/streamevent"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // with returns the record with changed attributes, given as pairs of name and value; nil removes one.
@@ -59,7 +60,7 @@ func TestWritesAreAnnouncedAsWhatTheyAre(t *testing.T) {
 		no     = ""
 		passes = "passes the filter, and is not announced"
 	)
-	project := loadTemplate(t)
+	project := templatetest.Load(t, nil)
 	unknown := with(ready, "State", "UNKNOWN", "StateReason", "Its host does not answer.", "ExpiresAt", int64(1795633265))
 	for name, tc := range map[string]struct {
 		was, is session.Record
@@ -138,15 +139,6 @@ func TestWritesAreAnnouncedAsWhatTheyAre(t *testing.T) {
 			t.Errorf("%s: the log has %s", name, line)
 		}
 	}
-}
-
-func loadTemplate(t *testing.T) *template.Template {
-	t.Helper()
-	project, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return project
 }
 
 // isKept tells whether the audit trail keeps events of that detail-type.

@@ -19,6 +19,7 @@ import (
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 const creation = "2026-11-23T08:30:00.262883Z"
@@ -207,7 +208,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // change is announced under one ID and with its kind, and nothing else is. A receiver
 // that follows the rule in DEPLOYING.md knows which deletion is open, and until when.
 func TestAWholeLifeIsAnnounced(t *testing.T) {
-	pipe := loadTemplate(t).Pipes()[0]
+	pipe := templatetest.Load(t, nil).Pipes()[0]
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		l := &life{t: t, table: memtable.New(), hosts: memtable.NewHosts(), now: time.Date(2026, 11, 23, 19, 0, 0, 0, time.UTC)}

@@ -7,14 +7,11 @@ import (
 
 	"dcv-session-broker/internal/httpapi/contract/contracttest"
 	"dcv-session-broker/internal/session"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 func TestRoutesAreTheTemplates(t *testing.T) {
-	deployed, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployed := templatetest.Load(t, nil)
 	var want []string
 	for _, f := range deployed.Functions() {
 		for _, r := range f.Routes {

@@ -11,15 +11,11 @@ import (
 	"dcv-session-broker/internal/httpapi/httpapitest"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/session"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 func TestLimitsAreTheContracts(t *testing.T) {
-	deployed, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	batch, err := strconv.ParseUint(deployed.Parameters()["MaxBatchSize"], 10, 64)
+	batch, err := strconv.ParseUint(templatetest.Load(t, nil).Parameters()["MaxBatchSize"], 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,17 +13,14 @@ import (
 
 	"dcv-session-broker/internal/local/delivery"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // projectPipe returns the pipe of this project, with one detail-type for all answers of
 // its function.
 func projectPipe(t *testing.T) template.Pipe {
 	t.Helper()
-	project, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pipe := project.Pipes()[0]
+	pipe := templatetest.Load(t, nil).Pipes()[0]
 	pipe.DetailType = "Announcement"
 	return pipe
 }

@@ -14,16 +14,13 @@ import (
 
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // notifying returns a fleet with the real notify document.
 func notifying(t *testing.T) *testFleet {
 	t.Helper()
-	tmpl, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents := tmpl.Documents()
+	documents := templatetest.Load(t, nil).Documents()
 	i := slices.IndexFunc(documents, func(d template.Document) bool { return d.LogicalID == "NotifyDocument" })
 	if i < 0 {
 		t.Fatal("template.yaml has no NotifyDocument")

@@ -15,7 +15,7 @@ import (
 	"dcv-session-broker/internal/httpapi/canceldeletions"
 	"dcv-session-broker/internal/httpapi/deletesessions"
 	"dcv-session-broker/internal/httpapi/describesessions"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // partsOf are the dependencies of the functions, and the operations of these that they
@@ -106,11 +106,7 @@ func unlikeParts(t *testing.T, allowed, byLambda grants) []string {
 // A role allows exactly the operations of its function's parts. This test does not
 // compare documents and nodes; policiesFit does that with the scenarios.
 func TestRolesAllowWhatTheFunctionsPartsCanBeAsked(t *testing.T) {
-	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	allowed, byLambda := given(t, tmpl)
+	allowed, byLambda := given(t, templatetest.Load(t, map[string]string{"StopEmptyHosts": "true"}))
 	for _, fault := range unlikeParts(t, allowed, byLambda) {
 		t.Error(fault)
 	}

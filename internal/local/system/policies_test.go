@@ -13,6 +13,7 @@ import (
 
 	"dcv-session-broker/internal/session"
 	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // A grant is a permission that a policy gives, or that a call needs: an action on a
@@ -276,10 +277,7 @@ func both(a, b grants) func(yield func(string, bool) bool) {
 // template allows, and checks that the comparison notices each grant that is removed or
 // added.
 func policiesFit(t *testing.T, n *needed) {
-	tmpl, err := template.Load("../../../template.yaml", map[string]string{"StopEmptyHosts": "true"}) // needed by one scenario
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := templatetest.Load(t, map[string]string{"StopEmptyHosts": "true"}) // needed by one scenario
 	allowed, needs := given(t, tmpl)
 	for function, some := range n.grants {
 		needs.add(function, slices.Collect(maps.Keys(some))...)

@@ -8,16 +8,13 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/runtimeapi"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // They connect before the first event, to each service that every event needs. EC2 is
 // rarely called.
 func TestBuiltFunctionsOpenTheirConnectionsWhileTheyStart(t *testing.T) {
-	deployed, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployed := templatetest.Load(t, nil)
 	bootstraps := buildFunctions(t)
 	for _, f := range deployed.Functions() {
 		t.Run(f.Name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"dcv-session-broker/internal/local/delivery"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 // locked returns an HTTP API of one route that requires a token, and counts its calls.
@@ -193,11 +193,7 @@ func TestGrantTypeInTheAddressIsAccepted(t *testing.T) {
 }
 
 func TestScopeOfTokensIsTheTemplates(t *testing.T) {
-	project, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := project.Parameters()["Scope"]; got != tokenScope {
+	if got := templatetest.Load(t, nil).Parameters()["Scope"]; got != tokenScope {
 		t.Errorf("the template's is %s", got)
 	}
 }

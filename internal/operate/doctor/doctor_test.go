@@ -19,7 +19,7 @@ import (
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/operate/doctor"
 	"dcv-session-broker/internal/session"
-	"dcv-session-broker/internal/template"
+	"dcv-session-broker/internal/template/templatetest"
 )
 
 const (
@@ -43,10 +43,7 @@ func newSimulated(t *testing.T, hosts ...string) *simulated {
 
 func newSimulatedOf(t *testing.T, opts fleet.Options, hosts ...string) *simulated {
 	t.Helper()
-	deployed, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployed := templatetest.Load(t, nil)
 	opts.Dir, opts.Documents, opts.FleetTagValue = t.TempDir(), deployed.Documents(), "studio"
 	f, err := fleet.New(opts)
 	if err != nil {
