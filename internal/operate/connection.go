@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
@@ -91,6 +92,9 @@ func (p *program) sdk(ctx context.Context) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return cfg, fmt.Errorf("%w: is --profile, or AWS_PROFILE, one of aws configure list-profiles?", err)
+	}
+	if cfg.HTTPClient == nil { // with AWS_CA_BUNDLE there is one
+		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = awsenv.Client(cfg.HTTPClient)
 	if cfg.Region == "" {
