@@ -34,7 +34,7 @@ type connection struct {
 // connect finds the system. It does not call its API yet.
 func (p *program) connect(ctx context.Context) (*connection, error) {
 	client := httpClient()
-	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2}}
+	c := &connection{API: &api.Client{URL: p.url, HTTP: client, Pause: p.pause / 2, Note: func(line string) { p.note("%s", line) }}}
 	if p.url != "" {
 		c.API.Tokens = p.tokensOfURL(client)
 		return c, nil

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"dcv-session-broker/internal/local/system"
 )
@@ -37,6 +39,25 @@ func TestAgesAreByTheBrokersClock(t *testing.T) {
 	call(t, http.MethodPut, url+"/local/hosts/"+demoHost+"/sessions/a", `{"Owner": "user1"}`)
 	call(t, http.MethodPost, url+"/local/clock", `{"Ahead": "3h30m"}`)
 	if said, status := dcvbroker(t, "", "get", "--url", url, "--older-than", "2h"); status != exitDone || !strings.Contains(said, " READY  3h") {
+		t.Errorf("%d\n%s", status, said)
+	}
+}
+
+// A user who waits long for an answer is told so.
+func TestALongWaitIsTold(t *testing.T) {
+	t.Setenv("TOKEN", "t")
+	calls := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls++; calls == 1 {
+			time.Sleep(300 * time.Millisecond) // more than ten of the pauses of a test
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, `{"Sessions": []}`)
+	}))
+	defer server.Close()
+	said, status := dcvbroker(t, "", "get", "--url", server.URL)
+	if want := "no answer from " + server.URL + " yet (call 1 of 4)\nno session meets these conditions\n"; status != exitDone || said != want {
 		t.Errorf("%d\n%s", status, said)
 	}
 }

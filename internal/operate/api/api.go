@@ -26,6 +26,8 @@ type Client struct {
 	Tokens token.Source
 	// Pause is the wait before the first repeat of a call that had no answer. Each further wait is twice as long.
 	Pause time.Duration
+	// Note receives a line if a call is repeated after a long wait for its answer; nil if nobody waits for it.
+	Note func(line string)
 
 	last atomic.Pointer[stamp] // of the newest answer
 }
@@ -39,6 +41,8 @@ type stamp struct {
 const (
 	// tries is how many times a call is sent at most.
 	tries = 4
+	// longWait is how many times Pause a user waits without being told that there is no answer.
+	longWait = 10
 	// maxAnswerBytes is more than what Lambda answers.
 	maxAnswerBytes = 16 << 20
 )
@@ -84,6 +88,7 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 	}
 	pause, fresh := c.Pause, false
 	for try := 1; ; try++ {
+		began := time.Now()
 		err := c.once(ctx, path, bearer, body, answer)
 		var refused *RefusedError
 		switch {
@@ -109,6 +114,9 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) (re
 				err = &NoAnswerError{fmt.Errorf("no answer from %s to %d calls: %w: is the address right, and is it up?", c.URL, try, err)}
 			}
 			return repeated, err
+		}
+		if c.Note != nil && time.Since(began) > longWait*c.Pause {
+			c.Note(fmt.Sprintf("no answer from %s yet (call %d of %d)", c.URL, try, tries))
 		}
 		select {
 		case <-ctx.Done():

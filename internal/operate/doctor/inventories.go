@@ -29,7 +29,8 @@ func (d *Doctor) examineInventories(r *Report, f *fleet, h *host, note session.H
 	switch incomplete := note.SentAt.Sub(note.CompleteAt); {
 	case note.SentAt.IsZero():
 		if online {
-			r.note(h.id, "", "has answered no inventory, so nobody knows whether its dcv answers. One is sent every %s: look again after the next one",
+			r.note(h.id, "", "has answered no inventory, so nobody knows whether its dcv answers. One is sent every %s: look again after the next one. "+
+				"If it does not answer that either, its dcv fails, or its agent cannot run the script (is /var mounted noexec, is its disk full?)",
 				screen.Length(d.InventoryEvery))
 		}
 	case online && f.newest.Sub(note.SentAt) > 2*d.InventoryEvery:

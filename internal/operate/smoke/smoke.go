@@ -97,6 +97,10 @@ func (c *Check) take(ctx context.Context, steps []step) error {
 		began := time.Now()
 		found, err := s.do(ctx)
 		took := time.Since(began).Round(time.Millisecond)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			fmt.Fprintf(c.Out, "interrupted: %s\n", s.name)
+			return ErrFailed
+		}
 		if err != nil {
 			fmt.Fprintf(c.Out, "FAILED  %s: %v (%v)\n        look at %s\n", s.name, err, took, s.look)
 			return ErrFailed

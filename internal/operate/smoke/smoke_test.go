@@ -99,6 +99,11 @@ func (noToken) Token(context.Context, string) (string, error) {
 
 func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err error) {
 	t.Helper()
+	return checkUntil(t.Context(), t, a, change)
+}
+
+func checkUntil(ctx context.Context, t *testing.T, a *api, change func(*smoke.Check)) (said string, err error) {
+	t.Helper()
 	a.records = map[string]string{}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
@@ -113,7 +118,7 @@ func check(t *testing.T, a *api, change func(*smoke.Check)) (said string, err er
 	if change != nil {
 		change(c)
 	}
-	err = c.Run(t.Context())
+	err = c.Run(ctx)
 	if strings.Contains(out.String(), apiToken) {
 		t.Errorf("the token is shown:\n%s", &out)
 	}
@@ -187,6 +192,27 @@ func TestEachFailureSaysWhereToLook(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Interrupted, it removes its record, and calls nothing a fault.
+func TestInterruptedSmokeLeavesNothing(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	a := &api{}
+	said, err := checkUntil(ctx, t, a, func(c *smoke.Check) { c.Records = interrupting{a, interrupt} })
+	if !errors.Is(err, smoke.ErrFailed) || !strings.Contains(said, "\ninterrupted: list a test session\nok      remove its record") || strings.Contains(said, "FAILED") {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// interrupting interrupts the run after the record is written.
+type interrupting struct {
+	*api
+	interrupt func()
+}
+
+func (i interrupting) Put(ctx context.Context, id string) error {
+	defer i.interrupt()
+	return i.api.Put(ctx, id)
 }
 
 // nobody discards records.
