@@ -35,10 +35,18 @@ def built(name):
     return file
 
 
+held = []  # until this process ends
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port for a server to open, again and again if need be. No other program gets it meanwhile: a socket has its address,
+    and does not listen. Linux lets a server that sets SO_REUSEADDR, as they all do, listen there; other systems do not."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    if sys.platform == "linux":
+        held.append(s)
+    return s.getsockname()[1]
 
 
 def answers(port):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import unittest
 
+import servers
+
 SERVED = """
 import sys, time, servers
 port = servers.free_port()
@@ -28,6 +30,15 @@ class ServersTest(unittest.TestCase):
         self.assertEqual((check.returncode, said), (1, "told to end\n"))
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", int(port))).close()
+
+    @unittest.skipUnless(sys.platform == "linux", "other systems do not let a server listen where a socket has the address")
+    def test_port_of_a_server_is_given_to_no_other_program(self):
+        port = servers.free_port()
+        with self.assertRaises(OSError), socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+        for _ in range(2):  # it may be started again
+            with servers.process("a server", [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"], port):
+                pass
 
 
 if __name__ == "__main__":

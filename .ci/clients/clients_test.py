@@ -118,7 +118,8 @@ class PythonClientTest(unittest.TestCase):
         self.start("detailed-2", host=host)
         (session,) = describe(session_ids=["detailed"], details=True).sessions
         self.assertIsNotNone(session.deletion_request_id)
-        self.assertEqual((session.attempts, session.confirmation), (1, "closed"))
+        self.assertGreaterEqual(session.attempts, 1)  # on a very slow machine another
+        self.assertIn(session.confirmation, ("closed", "absent"))
         self.assertIsNotNone(session.deletion_requested_at.tzinfo)
         (session,) = describe(session_ids=["detailed"]).sessions
         self.assertIsNone(session.deletion_request_id)

@@ -27,7 +27,7 @@ with local_broker.running() as broker, tempfile.TemporaryDirectory() as folder:
         str(pathlib.Path(sys.executable).with_name("schemathesis")), "run", f"{broker.address}/openapi.yaml",
         "--url", broker.address, "--header", f"Authorization: Bearer {local_broker.TOKEN}", "--mode", "all",
         "--checks", "all", "--exclude-checks", NOT_OURS, "--seed", SEED, "--continue-on-failure", "--workers", "1",
-        "--no-color", *sys.argv[1:],
+        "--request-timeout", "300", "--no-color", *sys.argv[1:],
     ]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)}
     failed = [run for run in RUNS if subprocess.run(command + run, cwd=folder, env=environment).returncode != 0]

@@ -43,7 +43,7 @@ class DeploymentTest(unittest.TestCase):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
         environment |= self.aws.environment() | variables
         set_ones = {name: value for name, value in environment.items() if value is not None}
-        return subprocess.run(command, cwd=ROOT, env=set_ones, input=answers, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=ROOT, env=set_ones, input=answers, capture_output=True, text=True, timeout=900)
 
     def of_no_functions(self):
         """A build of this template with empty functions, for tests of the requests only. SAM reads a template five times for

@@ -16,7 +16,7 @@ HOST, OTHER = "i-0a1b2c3d4e5f60001", "i-0a1b2c3d4e5f60002"  # of the demo fleet
 
 def make(*arguments, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
-    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=inherited | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
 
 
 def said_by(done):
@@ -34,7 +34,7 @@ class OperatorTest(unittest.TestCase):
 
         def dcvbroker(*arguments):
             environment = {"PATH": os.environ["PATH"], "HOME": empty, "DCVBROKER_URL": self.system.address}
-            return subprocess.run([ROOT / "build" / "dcvbroker", *arguments], cwd=empty, env=environment, capture_output=True, text=True, timeout=300)
+            return subprocess.run([ROOT / "build" / "dcvbroker", *arguments], cwd=empty, env=environment, capture_output=True, text=True, timeout=900)
 
         done = dcvbroker("get", "SessionId123")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -49,6 +49,7 @@ def running():
             "GATEWAY_PORT": str(port), "HTTPS_PORT": str(proxy), "CERTIFICATES": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "BIND_HOST": "127.0.0.1", "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "AUTH": "true", "MINISTACK_APIGW_JWKS_TIMEOUT_SECONDS": "60",  # seconds for the keys of tokens; 5 are too few on a busy machine
+            "CALL_TIMEOUT_SECONDS": "60",  # of the functions: MiniStack answers slowly while it deploys
             "IOT_MTLS_ENABLED": "false", "LOG_LEVEL": "WARNING", "PYTHONDONTWRITEBYTECODE": "1",
             "SSM_URL": f"http://127.0.0.1:{fleet.ssm_port}", "EC2_URL": f"http://127.0.0.1:{fleet.ec2_port}",
         }

@@ -81,13 +81,19 @@ def announcement(stack, patience):
     expect("HostEmpty" in detail, f"the other sessions of the host could not be read: {detail}")
 
 
+def faults(lines):
+    """The lines of level ERROR, except of tasks that ran out of time: on a busy machine MiniStack answers some calls late. A
+    task that never has enough time is never done."""
+    return [line for line in lines if line.get("level") == "ERROR" and "deadline exceeded" not in line.get("Cause", "")]
+
+
 def done(stack, task, patience):
     """Cleanup, invoked by the task's schedule, runs it, without a failure. The schedule fires again and again: the last
     lines of an invocation may be in MiniStack's log only with the next one."""
 
     def logged():
         lines = stack.log("cleanup")
-        if failed := [line for line in lines if line.get("level") == "ERROR"]:
+        if failed := faults(lines):
             raise Failure(failed)
         return any((line.get("msg"), line.get("Task")) == ("task done", task) for line in lines)
 

@@ -29,6 +29,7 @@ ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
 SECONDS_BETWEEN_QUESTIONS = 0.1
 
 sent = {}  # the name of the document by command ID
+sending = threading.Lock()  # while a command that the simulation lists already is not in sent
 
 
 def fill():
@@ -97,14 +98,20 @@ class SystemsManager(Service):
             if operation == "ListCommands" and wanted["key"] == "DocumentName":
                 name = wanted["value"]
                 wanted["value"] = documents.documents[name]["LogicalId"]
-        status, headers, answered = ask_systems_manager(operation, asked)
-        if operation == "SendCommand" and status == 200:
-            command = answered["Command"]["CommandId"]
-            sent[command] = name
-            threading.Thread(target=follow, args=(command, get_account_id(), get_region()), daemon=True).start()
-        for command in [*answered.get("Commands", []), *answered.get("CommandInvocations", []), answered.get("Command"), answered]:
-            if command and "CommandId" in command:
-                command["DocumentName"] = sent[command["CommandId"]]
+        if operation == "SendCommand":
+            with sending:
+                status, headers, answered = ask_systems_manager(operation, asked)
+                if status == 200:
+                    sent[answered["Command"]["CommandId"]] = name
+            if status == 200:
+                told = answered["Command"]["CommandId"], get_account_id(), get_region()
+                threading.Thread(target=follow, args=told, daemon=True).start()
+        else:
+            status, headers, answered = ask_systems_manager(operation, asked)
+        with sending:
+            for command in [*answered.get("Commands", []), *answered.get("CommandInvocations", []), answered.get("Command"), answered]:
+                if command and "CommandId" in command:
+                    command["DocumentName"] = sent[command["CommandId"]]
         if operation == "ListCommands":
             answered["Commands"] = [command for command in answered["Commands"] if name in (None, command["DocumentName"])]
         return status, headers, json.dumps(answered).encode()
