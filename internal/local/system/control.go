@@ -161,7 +161,11 @@ func toThisMachine(answer http.HandlerFunc) http.Handler {
 // closeByRule runs the rule in the body, or, without a body, the rule of MaxSessionHours.
 func (sys *System) closeByRule(run task, r *http.Request) (any, error) {
 	event, err := io.ReadAll(r.Body)
-	if err != nil || len(event) == 0 && sys.template.Parameters()["MaxSessionHours"] == "0" || len(event) > 0 && !json.Valid(event) {
+	var rule struct{ Task string }
+	switch {
+	case err != nil,
+		len(event) == 0 && sys.template.Parameters()["MaxSessionHours"] == "0",
+		len(event) > 0 && (json.Unmarshal(event, &rule) != nil || rule.Task != "close"): // the function would run another task
 		return nil, errNoRule
 	}
 	answer, err := run(r.Context(), event)

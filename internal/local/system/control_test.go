@@ -284,6 +284,15 @@ func TestMissingObjectIsNotFound(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsNoRuleIsRefused(t *testing.T) {
+	c := newControlled(t)
+	for _, body := range []string{"", "{", "{}", "[]", `{"task": "inventory"}`} {
+		if got := c.want(http.StatusBadRequest, http.MethodPost, "/local/cleanup/close", body); !strings.Contains(got, "must be a rule") {
+			t.Errorf("%q: %s", body, got)
+		}
+	}
+}
+
 func TestCallsAreCountedUntilTheyAreForgotten(t *testing.T) {
 	c := newControlled(t)
 	c.want(http.StatusOK, http.MethodPost, "/deleteSessions", `[{"SessionId": "s-1", "Owner": "user1"}]`)
