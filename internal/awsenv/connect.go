@@ -102,7 +102,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if c.opened != nil {
 		c.wait(req.Context())
 	}
-	if req.Body != nil {
+	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = onlyRead{req.Body}
 	}
 	return c.HTTPClient.Do(req)
