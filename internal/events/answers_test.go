@@ -36,6 +36,9 @@ func TestAnswersGoWhereTheyBelong(t *testing.T) {
 	f.has("gone", "Confirmation", "vanished")
 	f.has("left", "Confirmation", "closed")
 	f.has("open", "Confirmation", "closed")
+	if log := f.log.String(); !strings.Contains(log, "AttemptId=a1 CommandId=c1 Outcome=closed") {
+		t.Errorf("the log does not name the command of the confirmation:\n%s", log)
+	}
 	if len(f.asked) > 0 {
 		t.Errorf("EC2 was asked about hosts that answered: %q", f.asked)
 	}

@@ -105,3 +105,78 @@ func TestWhatWasReadInTimeIsRecorded(t *testing.T) {
 		})
 	}
 }
+
+// slowIndex is a table that answers after some time.
+type slowIndex struct {
+	session.Index
+	takes time.Duration
+}
+
+func (x slowIndex) OnHost(ctx context.Context, hostID, after string, limit int) ([]session.Record, bool, error) {
+	select {
+	case <-time.After(x.takes):
+		return x.Index.OnHost(ctx, hostID, after, limit)
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+}
+
+// failingReads is a Systems Manager that fails except for one command.
+type failingReads struct {
+	*slowReads
+	except string
+}
+
+func (r failingReads) ListCommandInvocations(ctx context.Context, in *ssm.ListCommandInvocationsInput, opts ...func(*ssm.Options)) (*ssm.ListCommandInvocationsOutput, error) {
+	if aws.ToString(in.CommandId) != r.except {
+		return nil, errors.New("connection refused")
+	}
+	return r.slowReads.ListCommandInvocations(ctx, in, opts...)
+}
+
+// Commands that cannot be read leave their time to the others, and the answer of a command that
+// took its whole part of the time to be read is applied.
+func TestSlowCommandHasTheTimeOfThoseThatFail(t *testing.T) {
+	const fail = 20
+	f := newFleetWorld(t)
+	f.put("gone", hostID(fail), "READY", "")
+	var bodies []string
+	for n := range fail + 1 {
+		bodies = append(bodies, finished(fmt.Sprintf("c%02d", n), hostID(n)))
+	}
+	h := f.hostEvents()
+	h.Reader = &runcommand.Reader{API: failingReads{&slowReads{takes: 17 * time.Second, says: map[string]string{hostID(fail): `{"end":0}`}}, "c20"}}
+	h.Reconciler = f.reconciler()
+	h.Reconciler.Index = slowIndex{f, 2 * time.Second}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		response, err := h.Handle(ctx, batchOf(bodies...))
+		if err != nil || len(response.BatchItemFailures) != fail {
+			t.Errorf("come again: %v, %v", response, err)
+		}
+	})
+	f.has("gone", "Confirmation", "vanished")
+}
+
+// If what ran on many stopped hosts cannot be recorded, the function ends in time, and their
+// messages come again.
+func TestStoppedHostsWhoseTableHangsComeAgain(t *testing.T) {
+	f := newFleetWorld(t)
+	var bodies []string
+	for n := range 30 {
+		f.statuses[hostID(n)] = session.Stopped
+		bodies = append(bodies, stopped(hostID(n)))
+	}
+	h := f.hostEvents()
+	h.Reaper = f.reaper()
+	h.Reaper.Index = hangingIndex{f}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		response, err := h.Handle(ctx, batchOf(bodies...))
+		if err != nil || ctx.Err() != nil || len(response.BatchItemFailures) != len(bodies) {
+			t.Errorf("come again: %d, %v, %v", len(response.BatchItemFailures), err, ctx.Err())
+		}
+	})
+}

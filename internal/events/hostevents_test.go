@@ -179,11 +179,13 @@ func TestConfirmationsOfALargeBatchDoNotWaitForItsEnd(t *testing.T) {
 			t.Errorf("%d answers are read, %d confirmations are recorded", read, n)
 		}
 	}
+	written := 0
+	f.writing = func(session.Write) error { written++; return nil }
 	h := f.hostEvents()
 	h.Reader = &runcommand.Reader{API: p}
 	response, err := h.Handle(t.Context(), batchOf(bodies...))
-	if err != nil || len(response.BatchItemFailures) > 0 || confirmed() != commands {
-		t.Errorf("%v, %v, %d confirmations", response, err, confirmed())
+	if err != nil || len(response.BatchItemFailures) > 0 || confirmed() != commands || written != commands {
+		t.Errorf("%v, %v, %d confirmations, %d writes", response, err, confirmed(), written)
 	}
 }
 
