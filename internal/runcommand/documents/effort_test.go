@@ -51,7 +51,6 @@ func (h *host) list(sessions int) {
 
 // No program is started for each session, unless it is closed or was near its limit.
 func TestManySessionsStartNoMoreProgramsThanOne(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.twin = false
 		started := h.counted()

@@ -12,7 +12,6 @@ const noSession = "There are no sessions available.\n"
 // What dcv prints for no session is documented nowhere: each form that was seen ends the last session and completes an
 // inventory.
 func TestEmptyListsOfEveryForm(t *testing.T) {
-	t.Parallel()
 	forms := map[string]struct{ json, text string }{
 		"a list":                           {"[]\n", noSession},
 		"a sentence":                       {noSession, noSession},
@@ -49,7 +48,6 @@ func TestEmptyListsOfEveryForm(t *testing.T) {
 
 // Nothing is also what a program prints that is not dcv, and what a dcv may print that has lost its server.
 func TestBlankAnswerAloneProvesNothing(t *testing.T) {
-	t.Parallel()
 	const blank = "dcv list-sessions: blank answer"
 	ills := map[string]struct{ dcv, why string }{
 		"each call prints nothing":               {`exit 0`, blank},
@@ -84,7 +82,6 @@ func TestBlankAnswerAloneProvesNothing(t *testing.T) {
 
 // After a close, too: what was closed must be gone by each call's word.
 func TestBlankAnswerAfterACloseProvesNothing(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.noSleep()
@@ -106,7 +103,6 @@ func TestBlankAnswerAfterACloseProvesNothing(t *testing.T) {
 
 // A session that lives is not taken for absent because another is.
 func TestBlankListIsProvenForEachSession(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		h.wrapDcv(`[ "$1" != list-sessions ] || exit 0`)
@@ -120,7 +116,6 @@ func TestBlankListIsProvenForEachSession(t *testing.T) {
 
 // Nor does what dcv prints for no connection stand anywhere. Where it prints nothing, the number must be 0 too.
 func TestBlankListOfConnections(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.noSleep()
@@ -141,7 +136,6 @@ func TestBlankListsEndInTime(t *testing.T) {
 	t.Parallel()
 	for _, step := range []int{3, 7, 8} {
 		t.Run(fmt.Sprintf("%d s a call", step), func(t *testing.T) {
-			t.Parallel()
 			onEveryAwk(t, func(t *testing.T, h *host) {
 				const start = 1_800_000_000
 				h.noSleep()

@@ -29,7 +29,6 @@ var impossibleIDs = []string{"-", "-j", "--json", "-a b", "\x00", "a\x00", "a\x0
 
 // An ID, whatever is in it, is a name and nothing else: each closes itself alone.
 func TestHostileIDsCloseThemselvesAlone(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		// So many sessions take longer on a busy machine than the script would wait: its time stands still. busybox looks at
 		// a clock of its own first, which is ahead of this one.
@@ -63,7 +62,6 @@ func TestHostileIDsCloseThemselvesAlone(t *testing.T) {
 
 // A parameter that got past its pattern is not for this script; an old agent would not even have been sent it.
 func TestParameterThatBreaksItsPatternIsNotObeyed(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		for _, bad := range []string{
@@ -78,7 +76,6 @@ func TestParameterThatBreaksItsPatternIsNotObeyed(t *testing.T) {
 
 // dcv is never given them, and the other sessions are closed all the same.
 func TestIDsThatDcvCannotBeGivenFail(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.wrapDcv(`case $* in
 "list-sessions -j") [ -e "$DCV_STATE/` + fileOf("a") + `.json" ] || rm -f "$DCV_STATE/garbage" ;;

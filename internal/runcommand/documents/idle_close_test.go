@@ -9,7 +9,6 @@ import (
 
 // A close is believed only when the list shows it.
 func TestIdleSessionMustBeGoneToBeClosed(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.noSleep()
@@ -39,7 +38,6 @@ esac`)
 
 // Nor does a list that shows the session in a way that cannot be read.
 func TestIdleSessionThatCannotBeToldIsNotClosed(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.noSleep()
@@ -66,7 +64,6 @@ esac`)
 
 // Without a list after the close it is not known whether it was closed.
 func TestIdleCloseWithoutASecondListFails(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.noSleep()
@@ -92,7 +89,6 @@ esac`)
 }
 
 func TestHungDcvIsGivenUpByIdle(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.shortTimeout()
@@ -105,7 +101,6 @@ func TestHungDcvIsGivenUpByIdle(t *testing.T) {
 
 // Each call may hang, for one session, and holds up only that one.
 func TestHungIdleSessionHoldsUpOnlyItself(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.shortTimeout()
@@ -131,7 +126,6 @@ func TestNoIdleCloseBeginsAfterFortySeconds(t *testing.T) {
 	t.Parallel()
 	for _, step := range []int{3, 7, 8} {
 		t.Run(fmt.Sprintf("%d s a call", step), func(t *testing.T) {
-			t.Parallel()
 			onEveryAwk(t, func(t *testing.T, h *host) {
 				h.noSleep()
 				h.clock(int(idleNow.Unix()), step)
@@ -173,7 +167,6 @@ func TestNoIdleCloseBeginsAfterFortySeconds(t *testing.T) {
 
 // Nor does the wait for sessions that do not go outlast the step.
 func TestWaitForClosedSessionsEndsInTime(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		h.clock(int(idleNow.Unix()), 9)
@@ -189,7 +182,6 @@ func TestWaitForClosedSessionsEndsInTime(t *testing.T) {
 
 // Some that always hang must not take all the time of those behind them, time and again.
 func TestNoIdleSessionIsAlwaysTheLast(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		for _, id := range []string{"a", "b", "c"} {
 			h.used(id, ago(50, 0), "")
@@ -211,7 +203,6 @@ func TestNoIdleSessionIsAlwaysTheLast(t *testing.T) {
 
 // What was closed is told whatever else there is to tell.
 func TestClosedSessionsHaveTheirRoom(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		var idle []string
@@ -237,7 +228,6 @@ func TestClosedSessionsHaveTheirRoom(t *testing.T) {
 
 // One whose line has no room stays for another time: a close must be told.
 func TestNothingIsClosedThatCannotBeTold(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		long := func(i int) string { return fmt.Sprintf("%02d", i) + strings.Repeat(`\u00e9`, 900) }

@@ -8,7 +8,6 @@ import (
 
 // The limit is checked again here: a wrong one would close what is in use.
 func TestInvalidLimitClosesNothing(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.used("s", ago(500, 0), "")
@@ -22,7 +21,6 @@ func TestInvalidLimitClosesNothing(t *testing.T) {
 }
 
 func TestHostWithoutAClockClosesNothing(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.used("s", ago(500, 0), "")
 		h.shim("date", "exit 1")
@@ -33,7 +31,6 @@ func TestHostWithoutAClockClosesNothing(t *testing.T) {
 
 // An ID, whatever is in it, is a name and nothing else, and comes out as it went in.
 func TestHostileIdleSessionsAreClosedAlone(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_000, 0)
 		for round := range 2 {
@@ -64,7 +61,6 @@ func TestHostileIdleSessionsAreClosedAlone(t *testing.T) {
 }
 
 func TestIdleSessionsThatDcvCannotBeGivenFail(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_000, 0)
 		h.wrapDcv(`[ "$1" = list-sessions ] || printf '%s\n' "$@" >>"$DCV_STATE/given"`)

@@ -119,7 +119,6 @@ func TestSessionsAreClosedAfterTheLimitOnly(t *testing.T) {
 	}
 	for oldAgent, onHosts := range map[bool]func(*testing.T, func(*testing.T, *host)){false: alwaysOnEveryHost, true: onEveryHost} {
 		t.Run(fmt.Sprintf("old agent %t", oldAgent), func(t *testing.T) {
-			t.Parallel()
 			onHosts(t, func(t *testing.T, h *host) {
 				h.oldAgent = oldAgent
 				h.clock(int(idleNow.Unix()), 0)
@@ -156,7 +155,6 @@ func TestSessionsAreClosedAfterTheLimitOnly(t *testing.T) {
 
 // Between the first look and the close somebody may come. The session is looked at again.
 func TestSessionThatIsUsedAgainIsNotClosed(t *testing.T) {
-	t.Parallel()
 	rows := []struct {
 		about, when, comes string // at that call of dcv
 		interactions       []string
@@ -190,7 +188,6 @@ fi`)
 
 // A dcv that does not agree with itself about who is connected is not believed either way.
 func TestConnectionsThatDoNotAgreeKeepTheSession(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.used("more", ago(500, 0), "", ago(90, 0))
@@ -210,7 +207,6 @@ esac`)
 
 // What is not the session that was looked at first is never closed.
 func TestAnotherSessionOfTheIDIsNotClosed(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.used("s", ago(500, 0), "")
@@ -227,7 +223,6 @@ func TestAnotherSessionOfTheIDIsNotClosed(t *testing.T) {
 }
 
 func TestSessionThatCannotBeReadIsLeftAlone(t *testing.T) {
-	t.Parallel()
 	good := func() string { return described(`"s"`, ago(500, 0)) }
 	lists := map[string]string{ // what list-sessions says of it: the reason
 		strings.Replace(good(), ago(500, 0), "yesterday", 1):                          "its times or connections are unreadable",
@@ -297,7 +292,6 @@ func TestSessionThatCannotBeReadIsLeftAlone(t *testing.T) {
 }
 
 func TestListThatCannotBeReadClosesNothing(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.clock(int(idleNow.Unix()), 0)
 		h.used("s", ago(500, 0), "")

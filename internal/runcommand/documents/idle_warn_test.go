@@ -27,13 +27,11 @@ func newIdleScreen(s *screen, windows bool) *idleScreen {
 func onIdleScreens(t *testing.T, on func(*testing.T, func(*testing.T, *host)), test func(*testing.T, *idleScreen)) {
 	onLinuxIdleScreens(t, on, test)
 	t.Run("Windows", func(t *testing.T) {
-		t.Parallel()
 		onWindowsScreen(t, func(t *testing.T, s *screen) { test(t, newIdleScreen(s, true)) })
 	})
 }
 
 func onLinuxIdleScreens(t *testing.T, on func(*testing.T, func(*testing.T, *host)), test func(*testing.T, *idleScreen)) {
-	t.Parallel()
 	onEveryScreen(t, on, func(t *testing.T, s *screen) { test(t, newIdleScreen(s, false)) })
 }
 

@@ -19,7 +19,6 @@ func (h *host) inventory() survey {
 }
 
 func TestInventoryOfNoSession(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		if got := h.inventory().text; got != "{\"end\":0}\n" {
 			t.Errorf("%q", got)
@@ -28,7 +27,6 @@ func TestInventoryOfNoSession(t *testing.T) {
 }
 
 func TestInventoryTellsOfEachSession(t *testing.T) {
-	t.Parallel()
 	alwaysOnEveryHost(t, func(t *testing.T, h *host) {
 		h.session("s1", created) // with everything that dcv prints, and more
 		h.server(fileOf("s2")+".json", `{"id":"s2","owner":"user2","num-of-connections":0,"creation-time":"2026-03-02T16:08:50Z",`+
@@ -55,7 +53,6 @@ func TestInventoryTellsOfEachSession(t *testing.T) {
 // Nobody has a million connections; a number that no reader takes would spoil
 // the line.
 func TestInventoryLeavesOutNumbersThatCannotBe(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		for number, told := range map[string]bool{"0": true, "999999": true, "1000000": false, "99999999999999999999999": false, "-1": false, "1.5": false, "1e3": false} {
 			h.server("garbage", `[{"id":"a","owner":"u","creation-time":"`+created+`","num-of-connections":`+number+`}]`)
@@ -69,7 +66,6 @@ func TestInventoryLeavesOutNumbersThatCannotBe(t *testing.T) {
 
 // Systems Manager would cut the answer anywhere. In time all of the sessions are told of.
 func TestInventoryOfManySessionsIsCutBetweenLines(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.shim([]string{"gzip", "base64"}[len(t.Name())%2], "exit 127")
 		seen := map[string]bool{}
@@ -117,7 +113,6 @@ func TestInventoryThatIsCutHasItsEnd(t *testing.T) {
 
 // One that is too long for any answer does not keep the others out: nor does it itself spoil the answer.
 func TestInventoryLeavesOutWhatIsTooLong(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		h.session("c", created)
@@ -130,7 +125,6 @@ func TestInventoryLeavesOutWhatIsTooLong(t *testing.T) {
 
 // A session of which no more can be said is named; one that cannot be named is counted.
 func TestInventoryNamesOrCountsWhatItCannotDescribe(t *testing.T) {
-	t.Parallel()
 	fields := func(id, owner, at string) string { return fmt.Sprintf(`{%s %s %s "x":1}`, id, owner, at) }
 	const id, owner, at = `"id":"a",`, `"owner":"u",`, `"creation-time":"` + created + `",`
 	long := func(n int) string { return `"` + strings.Repeat("é", n/2) + `"` }
@@ -179,7 +173,6 @@ func TestInventoryNamesOrCountsWhatItCannotDescribe(t *testing.T) {
 // An answer that would not fit, or make the reply of the agent too long, is packed: a host with 350 sessions of random IDs,
 // or with 420 of short names, tells of all of them.
 func TestLongInventoriesArePacked(t *testing.T) {
-	t.Parallel()
 	session := func(id, name string, n int) string {
 		return fmt.Sprintf(`{"id":"%s","owner":"user%d","name":"%s","type":"virtual","num-of-connections":0,"creation-time":"2026-03-%02dT16:08:%02d.%06dZ","last-disconnection-time":""}`,
 			id, n%50, name, n%28+1, n%60, n*7919%1_000_000)
@@ -218,7 +211,6 @@ func TestLongInventoriesArePacked(t *testing.T) {
 
 // Whatever names users choose, the agent does not drop its reply: nobody would hear of the host.
 func TestNoNamesAreTooLongForTheAgentsReply(t *testing.T) {
-	t.Parallel()
 	var list []string
 	for n := range 60 {
 		list = append(list, fmt.Sprintf(`{"id":"%d","owner":"%s","name":"%[2]s","num-of-connections":0,"creation-time":%q}`, n, strings.Repeat("<", 250), created))
@@ -247,7 +239,6 @@ var unreadableLists = []string{
 
 // No host is without sessions only because it cannot say which it has.
 func TestInventoryThatCannotBeMadeSaysSo(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		for _, list := range unreadableLists {
@@ -274,7 +265,6 @@ func TestInventoryThatCannotBeMadeSaysSo(t *testing.T) {
 }
 
 func TestInventoryOfAHungDcvFails(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.shortTimeout()
 		h.server("hang", "")
@@ -284,7 +274,6 @@ func TestInventoryOfAHungDcvFails(t *testing.T) {
 
 // Texts come out as they went in, whatever is in them.
 func TestInventoryKeepsHostileTexts(t *testing.T) {
-	t.Parallel()
 	texts := append(slices.Clone(hostileIDs), impossibleIDs...)
 	onEveryHost(t, func(t *testing.T, h *host) {
 		for batch := range slices.Chunk(texts, 12) {
@@ -320,7 +309,6 @@ func TestInventoryKeepsHostileTexts(t *testing.T) {
 
 // Bytes that stand for a character are not decoded: what dcv escaped stays escaped.
 func TestInventoryPrintsTextsAsDcvDid(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		const text = `"\u0041\/\ud83d\udda5é\\\""`
 		h.server("garbage", `[{"id":`+text+`,"\u006fwner":`+text+`,"creation-time":`+text+`}]`)

@@ -56,9 +56,7 @@ func alwaysOnEveryHost(t *testing.T, test func(*testing.T, *host)) {
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		kinds = everyKind()
 	}
-	for _, k := range kinds {
-		on(t, k, test)
-	}
+	onEach(t, kinds, test)
 }
 
 // onEveryHost runs a test on hosts with each sh and with each awk, with REQUIRE_ALL=1; else on the usual host, which finds most
@@ -69,19 +67,27 @@ func onEveryHost(t *testing.T, test func(*testing.T, *host)) {
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		kinds = eachOnce()
 	}
-	for _, k := range kinds {
-		on(t, k, test)
-	}
+	onEach(t, kinds, test)
 }
 
 // onEveryAwk is for tests of what happens in awk alone.
 func onEveryAwk(t *testing.T, test func(*testing.T, *host)) {
 	if os.Getenv("REQUIRE_ALL") != "1" {
-		on(t, usualKind(), test)
+		onEach(t, []kind{usualKind()}, test)
 		return
 	}
+	var kinds []kind
 	for _, awk := range awks {
-		on(t, kind{"dash", "", awk}, test)
+		kinds = append(kinds, kind{"dash", "", awk})
+	}
+	onEach(t, kinds, test)
+}
+
+// onEach runs a test in parallel with others.
+func onEach(t *testing.T, kinds []kind, test func(*testing.T, *host)) {
+	t.Parallel()
+	for _, k := range kinds {
+		on(t, k, test)
 	}
 }
 

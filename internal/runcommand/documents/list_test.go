@@ -8,7 +8,6 @@ import (
 
 // Nothing may be taken for absent, and nothing closed, because of a list that dcv did not give whole.
 func TestListThatCannotBeReadProvesNothing(t *testing.T) {
-	t.Parallel()
 	one := `{"id":"other","creation-time":"` + created + `"}`
 	lists := []string{
 		"{}", "null", "true", "7", `""`, "No sessions", "[", "]", "[]]", "[[]]", "[[]", "[],", "[,]",
@@ -38,7 +37,6 @@ func TestListThatCannotBeReadProvesNothing(t *testing.T) {
 }
 
 func TestListsThatCanBeRead(t *testing.T) {
-	t.Parallel()
 	session := `{"id":"mine","creation-time":"` + created + `"}`
 	pretty := described(`"mine"`, created)
 	lists := map[string]string{
@@ -93,7 +91,6 @@ func TestListsThatCanBeRead(t *testing.T) {
 
 // What dcv says when it fails goes into the record, so it must be short and harmless.
 func TestReasonsAreDcvsOwnWords(t *testing.T) {
-	t.Parallel()
 	words := map[string]string{
 		"":                                  "Could not connect to the DCV server: is dcvserver running? (exit 1)",
 		"Permission denied\n":               "Permission denied (exit 1)",
@@ -124,7 +121,6 @@ func TestReasonsAreDcvsOwnWords(t *testing.T) {
 
 // In the C locale a program may print "?" for what is not ASCII: an ID that is there would look absent.
 func TestDcvHasAUTF8LocaleAndNoInput(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.session("é", created)
 		h.stdin = "not for dcv"
@@ -135,7 +131,6 @@ func TestDcvHasAUTF8LocaleAndNoInput(t *testing.T) {
 
 // The stand-in's own list is read as the same sessions by Go, so the script is tried on true JSON.
 func TestStandInPrintsJSON(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		for _, ids := range [][]string{{}, {"a"}, {"a", "b \"c\"\n", "d"}} {
 			for _, id := range ids {

@@ -23,7 +23,6 @@ var hostileTexts = []string{
 }
 
 func TestHostileTextsAreShownAsText(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryHost, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		for i, text := range hostileTexts {
@@ -37,7 +36,6 @@ func TestHostileTextsAreShownAsText(t *testing.T) {
 
 // The bytes of a text are nobody's but its reader's.
 func TestInvalidTextIsNotShown(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.quickTimeout = true // nothing is read, however long it is waited
@@ -48,7 +46,6 @@ func TestInvalidTextIsNotShown(t *testing.T) {
 }
 
 func TestHostileIDsAreNames(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryHost, func(t *testing.T, s *screen) {
 		var ids []string
 		for i, id := range hostileIDs {
@@ -76,7 +73,6 @@ func TestHostileIDsAreNames(t *testing.T) {
 }
 
 func TestSystemAccountsGetNoProgram(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		for i, uid := range []int{0, 1, 42, 999, 60578, 61184, 65534, 65535} {
@@ -111,7 +107,6 @@ func (s *screen) describe(id, old, text string) {
 }
 
 func TestDisplayIsOneOfThisHost(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		at := int64(0)
@@ -131,7 +126,6 @@ func TestDisplayIsOneOfThisHost(t *testing.T) {
 }
 
 func TestAuthorityIsAPlainFileOfTheOwner(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		rename(t, s.dir+"/authority", s.dir+"/elsewhere")
@@ -153,7 +147,6 @@ func TestAuthorityIsAPlainFileOfTheOwner(t *testing.T) {
 
 // What users could have prepared holds no notices, and is not written to.
 func TestFolderOfNoticesIsOfRootAlone(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		elsewhere := t.TempDir()
@@ -193,7 +186,6 @@ func TestFolderOfNoticesIsOfRootAlone(t *testing.T) {
 
 // By the time of the next notice another process may have the number of the program.
 func TestProcessThatIsNotTheProgramIsLeftAlone(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.want(s.notify("x", soon, notice("a", 1)), "a warned")
@@ -222,7 +214,6 @@ func TestProcessThatIsNotTheProgramIsLeftAlone(t *testing.T) {
 
 // A file that a full disk has cut off, or that is older than any notice can be, is as good as none.
 func TestBrokenNoticeFileCountsAsMissing(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.want(s.notify("x", soon, notice("a", 5)), "a warned")

@@ -17,7 +17,7 @@ func onWindowsScreen(t *testing.T, test func(*testing.T, *screen)) {
 	if !hasPowerShell(t) {
 		t.Skip("there is no pwsh here; install PowerShell 7 to run this")
 	}
-	on(t, usualKind(), func(t *testing.T, h *host) {
+	onEach(t, []kind{usualKind()}, func(t *testing.T, h *host) {
 		s := &screen{host: h, dir: t.TempDir(), notices: t.TempDir()}
 		// The account's own folder, which is not the users', is here under another name than on Windows.
 		h.env = append(h.env, "XDG_DATA_HOME="+s.notices)
@@ -54,7 +54,6 @@ func (s *screen) executeOnWindows(document string, parameters map[string]string)
 }
 
 func TestUserOfWindowsIsWarned(t *testing.T) {
-	t.Parallel()
 	onWindowsScreen(t, func(t *testing.T, s *screen) {
 		const now = 1_800_000_000
 		s.clock(now, 0)
@@ -83,7 +82,6 @@ func TestUserOfWindowsIsWarned(t *testing.T) {
 }
 
 func TestNoticesOfWindowsFollowTheSameRules(t *testing.T) {
-	t.Parallel()
 	onWindowsScreen(t, func(t *testing.T, s *screen) {
 		const now = 1_800_000_000
 		s.clock(now, 0)

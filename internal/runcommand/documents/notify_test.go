@@ -10,7 +10,6 @@ import (
 )
 
 func TestUserIsWarned(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, alwaysOnEveryHost, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.display("b c", 2)
@@ -70,7 +69,6 @@ func recordIn(files, notices string) bool {
 }
 
 func TestNobodyIsWarnedWhereNobodyIsConnected(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.want(s.notify("one", soon, notice("a", 1)), "a warned")
@@ -88,7 +86,6 @@ func TestNobodyIsWarnedWhereNobodyIsConnected(t *testing.T) {
 }
 
 func TestNewerNoticeTakesTheOlderWindowAway(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryHost, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.display("b", 1)
@@ -113,7 +110,6 @@ func TestNewerNoticeTakesTheOlderWindowAway(t *testing.T) {
 }
 
 func TestCancelIsShownToWarnedUsers(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryHost, func(t *testing.T, s *screen) {
 		for _, id := range []string{"a", "b", "c"} {
 			s.display(id, 1)
@@ -151,7 +147,6 @@ func (s *screen) end(window int) {
 
 // A console session comes back under its ID with another user, who was not warned.
 func TestCancelIsNotShownToAnotherIncarnation(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.want(s.notify("one", soon, notice("a", 1)), "a warned")
@@ -163,7 +158,6 @@ func TestCancelIsNotShownToAnotherIncarnation(t *testing.T) {
 }
 
 func TestNoticeIsForTheSessionThatItNames(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		s.wantReason(s.notify("x", soon, notice("b", 1)), "no such session")
@@ -181,7 +175,6 @@ func TestNoticeIsForTheSessionThatItNames(t *testing.T) {
 }
 
 func TestVoidNoticeIsNotShown(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		const now = 1_800_000_000
 		s.clock(now, 0)
@@ -204,7 +197,6 @@ func TestVoidNoticeIsNotShown(t *testing.T) {
 
 // The window goes when closing begins, and a cancel's notice after an hour.
 func TestWindowEndsAtCloseAt(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		const now = 1_800_000_000
 		s.clock(now, 0)
@@ -220,7 +212,6 @@ func TestWindowEndsAtCloseAt(t *testing.T) {
 
 // A user may have read a warning of which nobody has seen yet that it stays: the cancel is told.
 func TestCancelIsShownToUsersWhoAreBeingWarned(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.display("a", 1)
 		sleep := program(t, "sleep")
@@ -250,7 +241,6 @@ func TestWindowThatDoesNotStayIsNotAWarning(t *testing.T) {
 		"ended within two seconds": `cat >/dev/null; : >DIR/ends; exit 0`,
 	} {
 		t.Run(what, func(t *testing.T) {
-			t.Parallel()
 			onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 				s.display("a", 1)
 				s.quickTimeout = strings.Contains(script, "never")
@@ -268,7 +258,6 @@ func TestWindowThatDoesNotStayIsNotAWarning(t *testing.T) {
 }
 
 func TestXmessageShowsItWithoutZenity(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		rename(t, s.bin+"/zenity", s.bin+"/xmessage")
 		s.edit = strings.NewReplacer("command -v zenity ", "command -v no-zenity ") // this machine may have one
@@ -283,7 +272,6 @@ func TestXmessageShowsItWithoutZenity(t *testing.T) {
 // dcv may take long, and so may a step: one of the user database, for example. Here what is done before the windows are on
 // the screen takes a second a step, and what is done then takes eight.
 func TestNoticesAreAnsweredInTime(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		const start = 1_800_000_000
 		s.clock(start, 1)
@@ -316,7 +304,6 @@ func TestNoticesAreAnsweredInTime(t *testing.T) {
 }
 
 func TestStepThatHangsIsGivenUp(t *testing.T) {
-	t.Parallel()
 	onEveryScreen(t, onEveryAwk, func(t *testing.T, s *screen) {
 		s.quickTimeout = true
 		s.shim("timeout", `[ "$1 $2 $3 $4" != "-k 1 7 sh" ] || { shift 3; set -- -k 1 1 "$@"; }; exec `+program(t, "timeout")+` "$@"`)

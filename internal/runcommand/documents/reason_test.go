@@ -7,7 +7,6 @@ import (
 
 // A reason is 80 characters: what a warning would take of them comes last.
 func TestReasonsNameTheCause(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		for said, want := range map[string]string{
 			"bash: warning: setlocale: LC_ALL: cannot change locale (C.UTF-8): No such file or directory\nCould not get the system bus": "Could not get the system bus (exit 1) bash: warning: setlocale: LC_ALL: cannot c",
@@ -28,7 +27,6 @@ func TestReasonsNameTheCause(t *testing.T) {
 
 // A close that dcv reports as done, and that does not show, is told as what it is.
 func TestClosedButStillListed(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		h.session("a", created)

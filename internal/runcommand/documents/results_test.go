@@ -19,7 +19,6 @@ func TestEachSessionGetsItsResult(t *testing.T) {
 	t.Parallel()
 	for oldAgent, onHosts := range map[bool]func(*testing.T, func(*testing.T, *host)){false: alwaysOnEveryHost, true: onEveryHost} {
 		t.Run(fmt.Sprintf("old agent %t", oldAgent), func(t *testing.T) {
-			t.Parallel()
 			onHosts(t, func(t *testing.T, h *host) {
 				h.oldAgent = oldAgent
 				h.noSleep()
@@ -50,7 +49,6 @@ func TestEachSessionGetsItsResult(t *testing.T) {
 
 // Which creation times are the recorded incarnation, and which are no later than a limit.
 func TestIncarnationsAreComparedExactly(t *testing.T) {
-	t.Parallel()
 	const whole = "2026-03-02T16:08:50Z"
 	type row struct{ listed, sign, recorded, want string }
 	rows := []row{
@@ -142,7 +140,6 @@ func TestConsoleThatCameBackIsClosedOnce(t *testing.T) {
 		"not recorded": until("console", "2026-03-02T16:08:55Z"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			onEveryHost(t, func(t *testing.T, h *host) {
 				h.session("console", again)
 				back := h.state + "/" + fileOf("console") + ".next"
@@ -164,7 +161,6 @@ func TestConsoleThatCameBackIsClosedOnce(t *testing.T) {
 }
 
 func TestOnlyTheGroupOfThisHostCounts(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		other := func(host string) string {
 			return host + "=" + incarnation("a", created) + "," + incarnation("b", created)
@@ -191,7 +187,6 @@ func TestOnlyTheGroupOfThisHostCounts(t *testing.T) {
 }
 
 func TestCommandThatIsVoidClosesNothing(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.session("a", created)
 		h.wrapDcv(`echo asked >"$DCV_STATE/asked"`)
@@ -220,7 +215,6 @@ func TestCommandThatIsVoidClosesNothing(t *testing.T) {
 }
 
 func TestSessionsThatBreakTheGrammarFailAlone(t *testing.T) {
-	t.Parallel()
 	bad := []string{
 		"", "x", "x@", "x~", "@1", "/@1", "x/@1", "/x@1", "x/y/z@1", "x@1@2", "x@A", "x@1.5", "x@-1", "%4@1", "%@1", "%a1@1",
 		"%0A%@1", "%G0@1", "x@123456789012", "a=b@1",
@@ -244,7 +238,6 @@ func TestSessionsThatBreakTheGrammarFailAlone(t *testing.T) {
 // The most that one host can have. How long that takes is told only: what it costs is a call of dcv for each session, and
 // two lists. The clock stands still, since a busy machine could take longer than the script would wait.
 func TestHostWithManySessions(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_000, 0)
 		var asked, wanted []string

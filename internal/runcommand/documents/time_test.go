@@ -18,7 +18,6 @@ exec `+program(h.t, "timeout")+` -k 1 299 "$@"`)
 }
 
 func TestHungSessionHoldsUpOnlyItself(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.shortTimeout()
 		h.noSleep()
@@ -39,7 +38,6 @@ func TestHungSessionHoldsUpOnlyItself(t *testing.T) {
 }
 
 func TestHungDcvIsGivenUp(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.shortTimeout()
 		h.session("a", created)
@@ -62,7 +60,6 @@ func TestHungDcvIsGivenUp(t *testing.T) {
 
 // A dcv that ignores being told to end is killed.
 func TestDcvThatWillNotEndIsKilled(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.shortTimeout()
 		h.session("a", created)
@@ -80,7 +77,6 @@ func TestNoCloseBeginsAfterFortySeconds(t *testing.T) {
 	t.Parallel()
 	for _, step := range []int{3, 7, 8} {
 		t.Run(fmt.Sprintf("%d s a call", step), func(t *testing.T) {
-			t.Parallel()
 			onEveryAwk(t, func(t *testing.T, h *host) {
 				const start = 1_800_000_000
 				var names []string
@@ -126,7 +122,6 @@ func TestNoCloseBeginsAfterFortySeconds(t *testing.T) {
 
 // A session is not closed because of what was so a while ago.
 func TestListIsMadeAgainBeforeItIsOld(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.clock(1_800_000_001, 1) // odd: of two sessions, the first comes first
 		h.noSleep()
@@ -141,7 +136,6 @@ func TestListIsMadeAgainBeforeItIsOld(t *testing.T) {
 
 // Closing may take a moment: the session is listed on for a while.
 func TestSessionThatGoesSlowlyIsClosed(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		h.session("a", created)
@@ -163,7 +157,6 @@ esac`)
 
 // Without a list after the close it is not known whether it was closed.
 func TestCloseWithoutASecondListFails(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		for name, ill := range map[string]string{"broken": "out of order", "garbage": "[{"} {
@@ -186,7 +179,6 @@ func TestCloseWithoutASecondListFails(t *testing.T) {
 
 // Nor if the list no longer says which incarnation it is.
 func TestSessionWithoutADateAfterTheCloseFails(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		h.session("a", created)
@@ -197,7 +189,6 @@ func TestSessionWithoutADateAfterTheCloseFails(t *testing.T) {
 
 // An illness that passes is no failure.
 func TestSecondListIsTriedAgain(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		h.noSleep()
 		h.session("a", created)
@@ -211,7 +202,6 @@ esac`)
 
 // Some that always hang must not take all the time of those behind them, time and again.
 func TestNoSessionIsAlwaysTheLast(t *testing.T) {
-	t.Parallel()
 	onEveryAwk(t, func(t *testing.T, h *host) {
 		first := map[string]bool{}
 		for second := range 3 {
@@ -229,7 +219,6 @@ func TestNoSessionIsAlwaysTheLast(t *testing.T) {
 }
 
 func TestHostWithoutDcvSaysSo(t *testing.T) {
-	t.Parallel()
 	onEveryHost(t, func(t *testing.T, h *host) {
 		remove(t, h.bin+"/dcv")
 		lines := h.closes(askedFor([]string{"a", "b"})...)
