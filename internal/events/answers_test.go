@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
+	"dcv-session-broker/internal/events/hostevents"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/runcommand"
 	"dcv-session-broker/internal/session"
@@ -326,7 +327,7 @@ func TestThrottledAnswersOfTheFleetAreDropped(t *testing.T) {
 		f := newFleetWorld(t)
 		f.reading = tc.reading
 		h := f.hostEvents()
-		h.FleetDocuments = []string{"Inventory", "Idle"}
+		h.FleetDocuments = hostevents.New(hostevents.Parts{}, hostevents.Settings{InventoryDocument: "Inventory", IdleDocument: "Idle"}).FleetDocuments
 		h.Reader = &runcommand.Reader{API: f}
 		body := strings.Replace(finished("c1", hostID(0)), `"instance-id"`, fmt.Sprintf(`"document-name":%q,"instance-id"`, tc.document), 1)
 		batch := batchOf(body)

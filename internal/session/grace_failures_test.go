@@ -142,21 +142,21 @@ func TestRefusedMarkThatAnotherRequestTakesOverContinues(t *testing.T) {
 	}
 }
 
-// A host refuses the notice of a mark, and before the mark is put back another request removes
-// the session by force: it is over, so that the first caller is told no close time.
-func TestRefusedMarkThatForceEndsHasNoCloseTime(t *testing.T) {
+// A host refuses the notice of a mark, and before the mark is put back EC2 says that the host is
+// gone: the session is over, so that the caller is told no close time.
+func TestRefusedMarkOfAHostThatIsGoneHasNoCloseTime(t *testing.T) {
 	w := newWorld(t, ready("s1", alice, hostA))
 	w.hosts.refuses[hostA] = offline
 	w.table.before = func(n int, _ session.Write) {
 		if n == 2 { // the put-back
-			other := newWorld(t)
-			other.table.Table = w.table.Table
-			other.expect(request("r2", at(1), session.Entry{SessionID: "s1", Owner: alice, Force: true}), "")
+			marked := w.table.Get("s1")
+			marked[session.AttrConfirmation] = "host-gone"
+			w.table.Put(marked)
 		}
 	}
 	answers := w.delete(request("r1", t0, withGrace("s1", 10*time.Minute)))
 	if diff := cmp.Diff([]session.Answer{{SessionID: "s1"}}, answers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	w.has("s1", "Confirmation", "forced", "DeletionRequestId", "r2")
+	w.has("s1", "State", "DELETING", "DeletionRequestId", "r1", "Confirmation", "host-gone")
 }

@@ -154,7 +154,7 @@ func (h *Handler) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 			case m.received >= maxDeliveries && errors.Is(err, errLeaving):
 				log.Warn("message dropped: cleanup asks EC2 about the host after a long silence")
 			case m.received >= maxDeliveries && errors.Is(err, runcommand.ErrThrottled) && slices.Contains(h.FleetDocuments, m.document):
-				log.Warn("answer dropped: Systems Manager throttles, and the next inventory of the host has the same",
+				log.Warn("answer dropped: Systems Manager throttles, and the next inventory says what runs on the host",
 					"Metric", session.Count(session.FleetAnswersDropped, 1))
 			default:
 				log.Warn("message goes back to the queue", "Metric", session.Count(session.MessagesReturned, 1))

@@ -89,7 +89,7 @@ var failings = []failing{
 		"inventory is incomplete: its sessions are listed, and no session ends", session.InventoriesIncomplete, "", "many_sessions"},
 
 	{11, "Systems Manager throttles, so that answers to inventories cannot be read in time", "host-events", "WARN",
-		"answer dropped: Systems Manager throttles, and the next inventory of the host has the same", session.FleetAnswersDropped, "", "throttled_answers"},
+		"answer dropped: Systems Manager throttles, and the next inventory says what runs on the host", session.FleetAnswersDropped, "", "throttled_answers"},
 
 	{11, "a host has more sessions than one may have in the table", "host-events", "WARN",
 		"host has reached its bound: its other sessions are not listed until some end", session.SessionsNotListed, "", "flooding_host"},
