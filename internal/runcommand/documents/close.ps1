@@ -11,17 +11,14 @@ function Close($asked) {
   if (Over $voidAfter) { return 'expired' }
   $session = Read $asked
   InTime 40000
-  $listed = List
-  if (-not $listed.ContainsKey($session.Id)) { Gone $session.Id; return 'absent' }
-  $at = $listed[$session.Id]
+  $at = Find $session.Id
+  if ($null -eq $at) { Gone $session.Id; return 'absent' }
   if ($at -lt 0) { throw 'creation-time unreadable' }
   if (-not (Same $at $session)) { return 'replaced' }
   InTime 40000
   CloseSession $session.Id $at
 }
 foreach ($asked in Own) {
-  $why = ''
-  try { $result = Close $asked } catch { $result = 'failed'; $why = $_ }
-  Say $asked $result $why
+  try { Say $asked (Close $asked) } catch { Say $asked failed $_ }
 }
 exit 0

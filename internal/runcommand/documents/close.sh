@@ -27,10 +27,11 @@ SESSIONS=$SSM_sessions LC_ALL=C awk -v start="$(date +%s)" -v void="$SSM_voidAft
 #include shared/listed.awk
 #include shared/closing.awk
 #include shared/asked.awk
+function askOne(s) { add(s) }
 BEGIN {
-  prepare(); unwanted = "\\\\"
+  unwanted = "\\\\"
   clock = start += 0; void += 0
-  if (ENVIRON["SESSIONS"] !~ /:/) ask(ENVIRON["SESSIONS"], host)
+  if (ENVIRON["SESSIONS"] !~ "[^A-Za-z0-9._%/@~=,;-]") ask(ENVIRON["SESSIONS"])
   for (j = 1; j <= closings; j++) {
     i = (j + start) % closings + 1; s = id[i]
     if (!clock || clock > void) { say(i, "expired"); continue }
@@ -39,7 +40,7 @@ BEGIN {
     if (why != "") say(i, "failed", why)
     else if (!(s in listed)) { s = gone(s); say(i, s == "" ? "absent" : "failed", s) }
     else if (listed[s] < 0) say(i, "failed", "creation-time unreadable")
-    else if (!same(listed[s], wanted[i], latest[i])) say(i, "replaced")
+    else if (!same(listed[s], i)) say(i, "replaced")
     else if (clock > void) say(i, "expired")
     else if (clock >= start + 40) say(i, "failed", "no time left")
     else closeSession(i, listed[s])

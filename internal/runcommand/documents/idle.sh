@@ -119,7 +119,7 @@ function look(i, argument, ask,   t, n, why) {
 # step then.
 function records(   command, line, field) {
   command = "cat " shellQuote(ENVIRON["NOTICES"]) "/*.idle 2>/dev/null"
-  while (ahead && (command | getline line) > 0) { split(line, field, " "); if (field[1] + 0) order[field[8]] = field[1] + 0 }
+  while (ahead && (command | getline line) > 0) { split(line, field); if (field[1] + 0) order[field[8]] = field[1] + 0 }
 }
 
 # tried says whether a warning was tried for the idle time that began at last, as far as records knows. times returns the
@@ -164,7 +164,7 @@ function judge(i, argument,   why, at, key) {
   return ""
 }
 BEGIN {
-  prepare(); clock = start += 0; limit = ENVIRON["MINUTES"]
+  clock = start += 0; limit = ENVIRON["MINUTES"]
   if (!start) why = "no clock"
   else if (limit !~ /^[0-9]+$/ || (limit += 0) < 1) why = "idleMinutes is no number of minutes"
   else if ((ahead = ENVIRON["AHEAD"]) !~ /^[0-9]+$/) why = "warnSeconds is no number of seconds"

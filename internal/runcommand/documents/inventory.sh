@@ -28,7 +28,7 @@ function canPack(   command, packed) {
   return packed ~ /^H4sI/
 }
 BEGIN {
-  prepare(); survey("")
+  survey("")
   for (j = 1; j <= count; j++) {
     i = turn(j, clock)
     s = put("id", member[i, "id"]); owner = put("owner", member[i, "owner"]); at = put("created", member[i, "creation-time"])

@@ -17,12 +17,13 @@ function Notify($asked) {
   if (Over $voidAfter) { throw 'the notice is void' }
   $left = [long]$closeAt - [long][Math]::Floor(([DateTime]::UtcNow.Ticks - $epoch) / 10000000)
   if ($cancel) { $left = 3600 } elseif ($left -lt 1) { throw 'its time to close has come' }
-  $session = Read $asked
-  if ($session.Order -lt 1) { throw 'no ID for dcv' }
+  if ($asked -cnotmatch '^(.+):([0-9a-z]{1,11})\z') { throw 'no ID for dcv' }
+  $notice = Number $Matches[2]
+  $session = Read $Matches[1]
+  if ($notice -lt 1) { throw 'no ID for dcv' }
   InTime 40000
-  $listed = List
-  if (-not $listed.ContainsKey($session.Id)) { throw 'no such session' }
-  $at = $listed[$session.Id]
+  $at = Find $session.Id
+  if ($null -eq $at) { throw 'no such session' }
   if ($at -lt 0 -or -not (Same $at $session)) { throw 'another session has its ID by now' }
   InTime 40000
   $people = $cancel -or (Ask ('list-connections "' + $session.Id + '" -j') '[]').Count
@@ -31,17 +32,17 @@ function Notify($asked) {
   try {
     $order, $shown, $mark, $created = (New-Object IO.StreamReader $file).ReadToEnd() -split ' '
     if (-not $created) { $order = 0; $shown = 0; $mark = 0; $created = 0 }
-    if ([long]$order -gt $session.Order) { throw 'a newer notice was here before' }
+    if ([long]$order -gt $notice) { throw 'a newer notice was here before' }
     if ([long]$created -ne $at) { $mark = 0 }
-    if ([long]$order -eq $session.Order -and $shown -eq 1) { if ($cancel) { return 'told' }; return 'warned' }
+    if ([long]$order -eq $notice -and $shown -eq 1) { if ($cancel) { return 'told' }; return 'warned' }
     $warned = $mark -eq 1
     if ($cancel -or -not $people) { $mark = 0 }
-    Keep $file $session.Order 0 $mark $at
+    Keep $file $notice 0 $mark $at
     if (-not $people) { return 'nobody' }
     if ($cancel -and -not $warned) { return 'nothing' }
     Show (Text $text) $left
-    if ($cancel) { Keep $file $session.Order 1 0 $at; return 'told' }
-    Keep $file $session.Order 1 1 $at
+    if ($cancel) { Keep $file $notice 1 0 $at; return 'told' }
+    Keep $file $notice 1 1 $at
     'warned'
   } finally { $file.Close() }
 }

@@ -32,6 +32,12 @@ LC_ALL=C awk -v start="$(date +%s)" -v close_at="$SSM_closeAt" -v void="$SSM_voi
 #include shared/asked.awk
 #include shared/screen.awk
 
+# askOne reads the NoticeAt, too. If that has more than 11 digits, it stays in the text, which add does not take then.
+function askOne(s) {
+  if (match(s, /:[0-9a-z]+$/) && RLENGTH < 13) { order[closings + 1] = number(substr(s, RSTART + 1)); s = substr(s, 1, RSTART - 1) }
+  add(s)
+}
+
 # notify prepares session i, and may start a window, which settled checks later. It returns why that does not work, or "".
 function notify(i,   s, at, kind, why, c, unread) {
   s = id[i]; c = shellQuote(s)
@@ -43,7 +49,7 @@ function notify(i,   s, at, kind, why, c, unread) {
   if (whyNone != "") return whyNone
   if (!(s in listed)) return "no such session"
   at = listed[s]
-  if (at < 0 || !same(at, wanted[i], latest[i])) return "another session has its ID by now"
+  if (at < 0 || !same(at, i)) return "another session has its ID by now"
   if (clock >= start + 38) return "no time left"
   kind = close_at ? "warning" : "cancel"
   if (close_at) {
@@ -58,8 +64,8 @@ function notify(i,   s, at, kind, why, c, unread) {
   return show(i, at, 38, close_at ? close_at : clock + 3600)
 }
 BEGIN {
-  prepare(); unwanted = "\\\\"; clock = start += 0; void += 0; close_at += 0
-  if (clock) ask(ENVIRON["SESSIONS"], host)
+  unwanted = "\\\\"; clock = start += 0; void += 0; close_at += 0
+  if (clock && ENVIRON["SESSIONS"] !~ "[^A-Za-z0-9._%/@~=,;:-]") ask(ENVIRON["SESSIONS"])
   for (j = 1; j <= closings; j++) {
     i = (j + start) % closings + 1
     if ((why = notify(i)) != "") say(i, "failed", why)

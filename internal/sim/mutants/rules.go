@@ -149,8 +149,8 @@ var scriptBugs = []mutant{
 	{
 		name: "a session that is still listed fails with (exit 0)", promise: 2, file: theTemplate, tests: "internal/runcommand/documents",
 		why: "the reason in the record does not say what failed",
-		old: "said[i] = code ? words : \"dcv closed it, and lists it still\"",
-		new: "said[i] = words",
+		old: "if (!code) said[i] = \"dcv closed it, and lists it still\"",
+		new: "if (!code) said[i] = \"(exit 0)\"",
 	},
 	{
 		name: "a blank answer proves that nothing runs", promise: 3, file: theTemplate, tests: "internal/runcommand/documents",
@@ -161,7 +161,7 @@ var scriptBugs = []mutant{
 	{
 		name: "one of two answers that disagree is believed", promise: 3, file: theTemplate, tests: "internal/runcommand/documents",
 		why: "a list that was empty for a moment confirms that a running session is closed",
-		old: "return why != \"\" || blank || none() ? why : whyBlank",
+		old: "return why != \"\" || empty() ? why : whyBlank",
 		new: "return why",
 	},
 }

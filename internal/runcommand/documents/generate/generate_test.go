@@ -40,7 +40,7 @@ func TestTemplateHasTheScriptsOfTheSources(t *testing.T) {
 	}
 }
 
-// A document and its parameters, pasted in by old agents, must fit into what Systems Manager takes.
+// A document and its parameters, pasted in by old agents, must fit into what Systems Manager takes, with room for changes.
 func TestDocumentsHaveRoom(t *testing.T) {
 	t.Parallel()
 	tmpl, err := template.Load(root+templateFile, nil)
@@ -50,8 +50,8 @@ func TestDocumentsHaveRoom(t *testing.T) {
 	for _, d := range tmpl.Documents() {
 		left := room(d)
 		t.Logf("%s: %d bytes of text, %d left", d.LogicalID, d.Size, left)
-		if left < 0 {
-			t.Errorf("%s: %d bytes too many, with its parameters pasted in", d.LogicalID, -left)
+		if left < 2500 {
+			t.Errorf("%s: %d bytes are left with its parameters pasted in; at least 2,500", d.LogicalID, left)
 		}
 	}
 }

@@ -9,9 +9,9 @@ function Number($text) {
 # Read parses the parameter's text about one session. dcv is given only IDs that every reader of a command line takes the
 # same way between double quotes: letters, digits and _.:@+=,~- and spaces, beginning with a letter, a digit, _ or a dot.
 function Read($asked) {
-  if ($asked -cnotmatch '^(?:[\w.%-]+/)?(?<id>[\w.%-]+)(?<how>[@~])(?<at>[0-9a-z]{1,11})(:(?<order>[0-9a-z]{1,11}))?\z') { throw 'no ID for dcv' }
+  if ($asked -cnotmatch '^(?:[\w.%-]+/)?(?<id>[\w.%-]+)(?<how>[@~])(?<at>[0-9a-z]{1,11})\z') { throw 'no ID for dcv' }
   $id = [Uri]::UnescapeDataString($Matches.id)
-  $session = @{ Id = $id; Latest = $Matches.how -ceq '~'; Wanted = Number $Matches.at; Order = Number "$($Matches.order)" }
+  $session = @{ Id = $id; Latest = $Matches.how -ceq '~'; Wanted = Number $Matches.at }
   if ($id -cnotmatch '^[\w.][\w .:@+=,~-]*\z') { throw 'no ID for dcv' }
   $session
 }

@@ -5,7 +5,8 @@
 # sessions until each closed one of 1..count is gone or has come back as another incarnation, at most five times.
 function closeSession(i, at) {
   was[i] = at; left++
-  dcv("close-session " shellQuote(id[i]) " >&2"); said[i] = code ? words : "dcv closed it, and lists it still"
+  said[i] = dcv("close-session " shellQuote(id[i]) " >&2")
+  if (!code) said[i] = "dcv closed it, and lists it still"
 }
 function awaitClosed(count,   i, s, tries, why) {
   while (left) {

@@ -1,8 +1,7 @@
 # Shared by the Linux scripts of all four documents. POSIX awk: the tests run it with gawk, mawk and busybox.
 
-# prepare fills charOf[0..255], byteOf[two upper-case hex digits] and quote, a single quote: the program must contain
-# none.
-function prepare(   i) {
+# charOf[0..255], byteOf[two upper-case hex digits], and quote, a single quote: the program must not contain one.
+BEGIN {
   for (i = 0; i < 256; i++) { charOf[i] = sprintf("%c", i); byteOf[sprintf("%02X", i)] = i }
   quote = charOf[39]; whyBlank = "dcv list-sessions: blank answer"
 }
@@ -14,23 +13,27 @@ function shellQuote(s) { gsub(quote, quote "\"" quote "\"" quote, s); return quo
 # agent.
 function reason(why) { gsub(/[^]!#-%\047-;=?-[^-~]+/, " ", why); sub(/^ /, "", why); return substr(why, 1, 80) }
 
-# dcv runs the command. It sets out[1..lines] to the standard output, code to the exit code, words to what the command
-# says about a failure, and clock to the time after it. In words, warnings are last: dcv prints them first, and one (that
-# a locale is not installed, for example) is longer than a reason may be. No call lasts longer than 8 s, and none begins
-# 49 s after start, if the script has set it. The locale is UTF-8, since dcv might print IDs differently in another.
-function dcv(arguments,   command, line, field, end, warnings) {
+# dcv runs the command. It sets token[1..tokens] to the standard output, code to the exit code, and clock to the time
+# after it. It returns what the command says about a failure, or "". There, warnings are last: dcv prints them first, and
+# one (that a locale is not installed, for example) is longer than a reason may be. It ignores a byte order mark: Windows
+# programs write one. No call lasts longer than 8 s, and none begins 49 s after start, if the script has set it. The locale
+# is UTF-8, since dcv might print IDs differently in another.
+function dcv(arguments,   command, line, lines, field, end, words, warnings) {
   command = "{ e=$(2>&1 >&3 </dev/null timeout -k 1 7 env LC_ALL=C.UTF-8 dcv " arguments "); r=$?; } 3>&1\n"
-  command = command "echo; echo \"= $r $(date +%s)\"; printf %s \"$e\""
-  code = 125; lines = 0; words = "no time left"
-  if (start && clock >= start + 49) return
-  code = 1; words = ""
-  while ((command | getline line) > 0)
+  command = command "echo; echo = $r $(date +%s); printf %s \"$e\""
+  tokens = malformed = 0; code = 125
+  if (start && clock >= start + 49) return "no time left"
+  code = 1
+  while ((command | getline line) > 0) {
+    if (++lines == 1) sub("^" charOf[239] charOf[187] charOf[191], "", line)
     if (end && tolower(line) ~ /warning|locale|ld[.]so/) warnings = warnings " " line
     else if (end) words = words line " "
-    else if (line ~ /^= /) { split(line, field, " "); code = field[2] + 0; clock = field[3] + 0; end = 1 }
-    else out[++lines] = line
+    else if (line ~ /^= /) { split(line, field); code = field[2] + 0; clock = field[3] + 0; end = 1 }
+    else scan(line)
+  }
   close(command)
-  words = code == 124 || code == 137 ? "dcv took too long" : words "(exit " code ")" warnings
+  if (code == 124 || code == 137) return "dcv took too long"
+  return code ? words "(exit " code ")" warnings : ""
 }
 
 # scan splits a line of JSON into token[1..tokens]; a string keeps only its opening quote. malformed is set if JSON does
@@ -39,7 +42,7 @@ function scan(line,   piece, word, i, j, pieces, count, s) {
   pieces = split(line, piece, "\"")
   for (i = 1; i <= pieces; i++) {
     s = piece[i]; gsub(/\r/, " ", s); gsub(/[][{},:]/, " & ", s)
-    count = split(s, word, " ")
+    count = split(s, word)
     for (j = 1; j <= count; j++) {
       token[++tokens] = word[j]
       if (word[j] !~ /^([][{},:]|true|false|null|-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?)$/) malformed = 1
@@ -57,7 +60,7 @@ function scan(line,   piece, word, i, j, pieces, count, s) {
 # members of an object go to member[++objects, NAME], as tokens.
 function value(depth,   open, shut, name) {
   open = token[position++]; shut = open == "{" ? "}" : "]"
-  if (depth < 2 && open != (depth ? "{" : "[") || open !~ /^["tfn0-9[{-]/) malformed = 1
+  if (depth < 2 && open != (depth ? "{" : "[") || open ~ /^[]},:]?$/) malformed = 1
   if (depth == 1) objects++
   if (open !~ /^[[{]/) return
   if (token[position] == shut) position++
@@ -99,31 +102,27 @@ function codeUnit(s) { s = toupper(s); return byteOf[substr(s, 1, 2)] * 256 + by
 # number.
 function read(arguments, depth,   why) {
   before = objects; position = 1
-  if ((why = query(arguments)) != "") return why
-  sub(/ .*/, "", arguments); blank = !tokens
-  if (!depth && (blank || none())) {
-    if (blank && arguments == "list-sessions") { why = query(arguments); blank = !tokens }
-    return why != "" || blank || none() ? why : whyBlank
+  if ((why = dcv(arguments)) != "") return why
+  sub(/ .*/, "", arguments)
+  if (!depth && empty()) {
+    if (blank && arguments == "list-sessions") why = dcv(arguments)
+    return why != "" || empty() ? why : whyBlank
   }
   token[tokens + 1] = ""; value(depth)
   return malformed || position <= tokens ? "dcv " arguments ": unreadable answer" : ""
 }
 
-# query sets token[1..tokens] to the answer of dcv. It returns why there is no answer, or "". It ignores a byte order
-# mark: Windows programs write one.
-function query(arguments,   i) {
-  dcv(arguments); tokens = malformed = 0
-  if (code) return words
-  sub("^" charOf[239] charOf[187] charOf[191], "", out[1])
-  for (i = 1; i <= lines; i++) scan(out[i])
-  return ""
+# empty says whether the answer is nothing or the sentence, and sets blank.
+function empty() {
+  blank = !tokens
+  return blank || tokens == 5 && token[1] token[2] token[3] token[4] token[5] == "Therearenosessionsavailable."
 }
-function none() { return tokens == 5 && token[1] token[2] token[3] token[4] token[5] == "Therearenosessionsavailable." }
 
 # gone returns why a session that the list lacks may still be there, or "". After a blank list, dcv must fail to describe
 # the session. Exit codes from 124 on do not count: they come from timeout, env and signals.
-function gone(s) {
+function gone(s,   why) {
   if (!blank) return ""
-  dcv("describe-session " shellQuote(s) " -j")
-  return code > 0 && code < 124 ? "" : code ? words : whyBlank
+  why = dcv("describe-session " shellQuote(s) " -j")
+  if (!code) return whyBlank
+  return code < 124 ? "" : why
 }

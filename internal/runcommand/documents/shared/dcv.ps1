@@ -11,10 +11,10 @@ if (-not [IO.File]::Exists($program)) { $program = @(Get-Command dcv.exe -Type A
 # begins after 40, and no call of dcv after 49.
 function InTime($limit) { if ($watch.ElapsedMilliseconds -ge $limit) { throw 'no time left' } }
 
-# Run runs a program, with these bytes as its standard input. In Words, warnings are last: a program prints them first,
-# and one (that a locale is not installed, for example) is longer than a reason may be. A program that ends without
-# reading its input says why itself. No call lasts longer than 8 s.
-function Run($file, $arguments, $stdin) {
+# Run runs dcv, or another program with these bytes as its standard input. In Words, warnings are last: a program prints
+# them first, and one (that a locale is not installed, for example) is longer than a reason may be. A program that ends
+# without reading its input says why itself. No call lasts longer than 8 s.
+function Run($arguments, $file = $program, $stdin) {
   InTime 49000
   $process = [Diagnostics.Process]::Start((New-Object Diagnostics.ProcessStartInfo $file, $arguments -Property @{
     UseShellExecute = $false; CreateNoWindow = $true
@@ -34,11 +34,10 @@ function Run($file, $arguments, $stdin) {
   $words = @($words -notmatch $warning) + "(exit $($process.ExitCode))" + @($words -match $warning) -join ' '
   @{ Code = $process.ExitCode; Out = $out.Result.Trim(); Words = $words }
 }
-function Dcv($arguments) { Run $program $arguments $null }
 
 # Query returns the answer of dcv, or throws why there is none.
 function Query($arguments) {
-  $answer = Dcv $arguments
+  $answer = Run $arguments
   if ($answer.Code) { throw $answer.Words }
   $script:blank = -not $answer.Out
   $answer.Out
@@ -72,7 +71,7 @@ function Ask($arguments, $brackets) {
 # session.
 function Gone($id) {
   if (-not $blank) { return }
-  $answer = Dcv ('describe-session "' + $id + '" -j')
+  $answer = Run ('describe-session "' + $id + '" -j')
   if (-not $answer.Code) { throw $whyBlank }
   if ($answer.Code -notin 1..123) { throw $answer.Words }
 }

@@ -14,16 +14,15 @@ function Microseconds($value) {
   ($ticks - $ticks % 10) / 10
 }
 
-# List returns the creation time of each session, in microseconds since 1970, or -1 if it cannot be read or if two
-# sessions have the ID. IDs are compared by their bytes.
-function List {
-  $listed = New-Object 'Collections.Generic.Dictionary[string,long]' ([StringComparer]::Ordinal)
-  $all = Ask 'list-sessions -j' '[]'
-  foreach ($session in $all) {
+# Find asks dcv for the sessions. It returns the creation time of the session with this ID, in microseconds since 1970: -1
+# if it cannot be read or if two sessions have the ID, $null if the session is not listed. IDs are compared by their bytes.
+function Find($id) {
+  $at = $null
+  foreach ($session in (Ask 'list-sessions -j' '[]')) {
     if ($session.id -isnot [string]) { throw 'dcv list-sessions: unreadable answer' }
-    $at = -1
-    if (-not $listed.ContainsKey($session.id)) { try { $at = Microseconds $session.'creation-time' } catch { } }
-    $listed[$session.id] = $at
+    if (-not [string]::Equals($session.id, $id)) { continue }
+    $twice = $null -ne $at; $at = -1
+    if (-not $twice) { try { $at = Microseconds $session.'creation-time' } catch { } }
   }
-  $listed
+  $at
 }

@@ -35,6 +35,6 @@ function Show($message, $seconds) {
   if ($message.Length -gt 255 -and $end.Length -lt 200) { $message = $message.Substring(0, 252 - $end.Length) + '...' + $end }
   $page = [Text.Encoding]::GetEncoding([Globalization.CultureInfo]::CurrentCulture.TextInfo.OEMCodePage)
   if (-not $msg) { throw 'there is no msg.exe' }
-  $said = Run $msg "console /time:$seconds" $page.GetBytes($message)
+  $said = Run "console /time:$seconds" $msg $page.GetBytes($message)
   if ($said.Code) { throw "msg: $($said.Words)" }
 }
