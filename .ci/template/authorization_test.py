@@ -1,12 +1,11 @@
 """No choice of the authentication parameters opens a route, and each way to open one is noticed."""
 
-import re
 import unittest
 
 import authorization
 import template_expansion
 from intrinsics import Stack
-from template_test import TEMPLATE
+from template_test import TEMPLATE, each_is_noticed
 
 # The combinations that make a stack: the user pool's one, and an issuer with its audiences and any scope.
 ADMITTED = [
@@ -128,12 +127,7 @@ class AuthorizationTest(unittest.TestCase):
         self.assertTrue(pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"])
 
     def test_each_way_to_open_a_route_is_noticed(self):
-        for what, pattern, replacement, expected in BREAKAGES:
-            with self.subTest(what):
-                broken, places = re.subn(pattern, replacement, TEMPLATE)
-                self.assertGreater(places, 0, f"{pattern} is nowhere in template.yaml")
-                if not any(expected in sentence for sentence in complaints(broken)):
-                    self.fail(f"not noticed: {what}: {list(complaints(broken))}")
+        each_is_noticed(self, BREAKAGES, complaints)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,23 @@ import (
 	"testing"
 )
 
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // README.md rounds what a stack costs, and what a million deletions cost, to dollars.
 func TestReadmeHasTheCost(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	figures, err := os.ReadFile("FIGURES.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	readme := read(t, "../../README.md")
+	figures := read(t, "FIGURES.md")
 	_, idle := stackCost(deployed(t, "", ""), 0)
 	_, large := stackCost(deployed(t, "", ""), 1000)
 	var least, most float64
-	for _, row := range regexp.MustCompile(`(?m)^\| \d+ \| this system, with the way back \| \$([\d.]+) \|`).FindAllStringSubmatch(string(figures), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| \d+ \| this system, with the way back \| \$([\d.]+) \|`).FindAllStringSubmatch(figures, -1) {
 		cost, err := strconv.ParseFloat(row[1], 64)
 		if err != nil {
 			t.Fatal(err)
@@ -32,7 +35,7 @@ func TestReadmeHasTheCost(t *testing.T) {
 		}
 		most = max(most, cost)
 	}
-	said := strings.Join(strings.Fields(string(readme)), " ")
+	said := strings.Join(strings.Fields(readme), " ")
 	if told := fmt.Sprintf("About $%.0f a month when idle ($%.0f with your own token issuer), $%.0f with 1000 hosts, and $%.0f to $%.0f for a million deletions",
 		idle, idle-cognitoClient, large, least, most); !strings.Contains(said, told) {
 		t.Errorf("README.md does not say: %s", told)
@@ -41,11 +44,8 @@ func TestReadmeHasTheCost(t *testing.T) {
 
 // The table of large fleets has what a stack costs.
 func TestFiguresHaveTheCostOfFleets(t *testing.T) {
-	figures, err := os.ReadFile("FIGURES.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) \| [\d, ]+ \| [\d,]+ \| .* \| ([\d.]+) \|$`).FindAllStringSubmatch(string(figures), -1)
+	figures := read(t, "FIGURES.md")
+	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) \| [\d, ]+ \| [\d,]+ \| .* \| ([\d.]+) \|$`).FindAllStringSubmatch(figures, -1)
 	if len(rows) < 4 {
 		t.Errorf("only %d rows", len(rows))
 	}
@@ -62,23 +62,17 @@ func TestFiguresHaveTheCostOfFleets(t *testing.T) {
 
 // README.md has four columns of the figures of large fleets, at the highest rate.
 func TestReadmeHasTheFleets(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	figures, err := os.ReadFile("FIGURES.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	readme := read(t, "../../README.md")
+	figures := read(t, "FIGURES.md")
 	var rows [][]string
-	for _, line := range regexp.MustCompile(`(?m)^\| (?:10+|10?,000) \| 40\b.*\|$`).FindAllString(string(figures), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^\| (?:10+|10?,000) \| 40\b.*\|$`).FindAllString(figures, -1) {
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		if len(cells) != 11 {
 			t.Fatalf("FIGURES.md: %s", line)
 		}
 		rows = append(rows, []string{cells[0], cells[10], cells[5], cells[6]})
 	}
-	if want := table([]string{"hosts", "$ a month", "calls a second", "most in a second"}, rows); len(rows) != 4 || !strings.Contains(string(readme), want) {
+	if want := table([]string{"hosts", "$ a month", "calls a second", "most in a second"}, rows); len(rows) != 4 || !strings.Contains(readme, want) {
 		t.Errorf("README.md does not have the table\n%s", want)
 	}
 }

@@ -176,12 +176,17 @@ func (s *scenario) post(ts *testscript.TestScript, _ bool, args []string) {
 			r.Host = value
 		}
 	}
+	status, content := answered(ts, r)
+	fmt.Fprintf(ts.Stdout(), "%d %s\n", status, content)
+}
+
+func answered(ts *testscript.TestScript, r *http.Request) (status int, content string) {
 	resp, err := http.DefaultClient.Do(r)
 	ts.Check(err)
 	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	fmt.Fprintf(ts.Stdout(), "%d %s\n", resp.StatusCode, content)
+	return resp.StatusCode, string(text)
 }
 
 // A begun is a run in the background.
@@ -213,15 +218,11 @@ func (s *said) String() string {
 func (s *scenario) ask(ts *testscript.TestScript, method, path, body string) string {
 	r, err := http.NewRequestWithContext(s.ctx, method, s.url+"/local/"+path, strings.NewReader(body))
 	ts.Check(err)
-	resp, err := http.DefaultClient.Do(r)
-	ts.Check(err)
-	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	if resp.StatusCode/100 != 2 {
-		ts.Fatalf("%d %s", resp.StatusCode, content)
+	status, content := answered(ts, r)
+	if status/100 != 2 {
+		ts.Fatalf("%d %s", status, content)
 	}
-	return string(content)
+	return content
 }
 
 func (s *scenario) control(ts *testscript.TestScript, _ bool, args []string) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -80,8 +81,5 @@ func (s systemsManagerOf) ListCommands(ctx context.Context, in *ssm.ListCommands
 			out.Commands, out.NextToken, refusal = page(shown, in.NextToken, in.MaxResults, 50, 1, 50)
 		}
 	})
-	if err == nil {
-		err = refusal
-	}
-	return out, err
+	return out, cmp.Or(err, refusal)
 }

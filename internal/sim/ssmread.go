@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -43,10 +44,7 @@ func (s systemsManagerOf) ListCommandInvocations(ctx context.Context, in *ssm.Li
 			out.CommandInvocations = append(out.CommandInvocations, listed)
 		}
 	})
-	if err == nil {
-		err = refusal
-	}
-	return out, err
+	return out, cmp.Or(err, refusal)
 }
 
 // plugins returns the document's steps. The agent reports a step for another platform as
@@ -95,10 +93,7 @@ func (s systemsManagerOf) GetCommandInvocation(ctx context.Context, in *ssm.GetC
 			}
 		}
 	})
-	if err == nil {
-		err = refusal
-	}
-	return out, err
+	return out, cmp.Or(err, refusal)
 }
 
 // invocation returns one step of a command on one host. Without a name it is the only
@@ -168,10 +163,7 @@ func (s systemsManagerOf) DescribeInstanceInformation(ctx context.Context, in *s
 			}
 		}
 	})
-	if err == nil {
-		err = refusal
-	}
-	return out, err
+	return out, cmp.Or(err, refusal)
 }
 
 // page returns one page of a list.
