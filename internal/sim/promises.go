@@ -78,7 +78,7 @@ func (w *world) takenBackRightly(c change) {
 		w.breaks(2, "%s takes back the deletion of %s, which is confirmed", c.by, id)
 	case w.model.told[id]:
 		w.breaks(2, "%s takes back the deletion of %s, of which somebody was told", c.by, id)
-	case !asMarked(c.new, c.by.request.before[id]):
+	case !maps.Equal(c.new, putBack(c.old, c.by.request.before[id])):
 		w.breaks(7, "%s takes back the deletion of %s, which is not as before:\n%v\n%v", c.by, id, c.by.request.before[id], c.new)
 	}
 	if a := w.model.attempts[was.AttemptID][id]; a != nil {
@@ -89,15 +89,19 @@ func (w *world) takenBackRightly(c change) {
 	}
 }
 
-// asMarked compares a record with its state before the mark that was taken back. NoticeAt
-// and cancels stay.
-func asMarked(is, before session.Record) bool {
-	is, before = maps.Clone(is), maps.Clone(before)
-	for _, attr := range []string{session.AttrNoticeAt, session.AttrCancelledAt, session.AttrCancelledBy} {
-		delete(is, attr)
-		delete(before, attr)
+// putBack returns a marked record as it must be after its mark was taken back: what only
+// deletions write is as it was before the mark. The rest stays, since an inventory may
+// have changed it meanwhile.
+func putBack(marked, before session.Record) session.Record {
+	r := maps.Clone(marked)
+	for _, attr := range append([]string{session.AttrState}, tracesOfDeletion...) {
+		if v, had := before[attr]; had {
+			r[attr] = v
+		} else {
+			delete(r, attr)
+		}
 	}
-	return maps.Equal(is, before)
+	return r
 }
 
 // requestOf returns the ID of the request, or the run, that began the attempt.
@@ -221,7 +225,11 @@ func (w *world) ownersOnly(c change) {
 	case r != nil && (r.dryRun || r.bad):
 		w.breaks(7, "%s changes %s, though it is to change nothing", c.by, s.ID)
 	case r != nil:
-		if _, asks := r.groups[group{s.ID, c.was.Owner}]; !asks || c.was.Owner != s.Owner {
+		owner := c.was.Owner
+		if before, marked := r.before[s.ID]; marked && s.State != session.Deleting {
+			owner = before.Session().Owner // the host may have named another one since the mark that is taken back
+		}
+		if _, asks := r.groups[group{s.ID, owner}]; !asks || c.was.Owner != s.Owner {
 			w.breaks(4, "%s changes %s of %s, who does not ask for it", c.by, s.ID, c.was.Owner)
 		}
 		if r.denied[group{s.ID, s.Owner}] {
