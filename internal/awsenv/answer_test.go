@@ -53,7 +53,7 @@ func TestAnswerThatBeginsEarlyIsRead(t *testing.T) {
 	}))
 	defer s.Close()
 	config := awsenv.Service{CallTimeout: time.Minute}.Config()
-	config.HTTPClient = awsenv.Client(awsenv.Calls(config.HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+	awsenv.SetCalls(config.HTTPClient, awsenv.Calls(config.HTTPClient).(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
 		dial := tr.DialContext
 		tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(ctx, network, address)

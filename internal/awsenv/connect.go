@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"dcv-session-broker/internal/awsenv/awsclient"
 )
 
 // A Connection names a client of a function, and the endpoint that the client resolves.
@@ -76,36 +78,18 @@ func (c Connection) connect() {
 }
 
 // A client makes the SDK's calls after its connection is open or has failed. In a large
-// first batch all calls except one then resume that connection's TLS session. It loses
-// no answers: see Client.
+// first batch all calls except one then resume that connection's TLS session.
 type client struct {
 	aws.HTTPClient
 	opened <-chan struct{} // nil if Connect was not called for it
 }
-
-// Client returns a client that does not lose answers.
-//
-// The SDK closes a request's body when the head of the answer is there. If net/http has
-// sent the body, but has not looked for its end yet, which a busy machine delays, it
-// calls WriteTo of a closed body, gets io.EOF (smithy-go v1.28.8,
-// transport/http/internal/io), takes that for a failed write, and closes the connection
-// before the rest of the answer is read: "use of closed network connection". The SDK
-// then makes the call again (aws/aws-sdk-go-v2, issues 1825 and 2737), which has been
-// carried out. Read of a closed body has the same error, but there it is none.
-func Client(c aws.HTTPClient) aws.HTTPClient { return &client{HTTPClient: c} }
-
-// onlyRead has no WriteTo.
-type onlyRead struct{ io.ReadCloser }
 
 // Do implements aws.HTTPClient.
 func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if c.opened != nil {
 		c.wait(req.Context())
 	}
-	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = onlyRead{req.Body}
-	}
-	return c.HTTPClient.Do(req)
+	return awsclient.Client(c.HTTPClient).Do(req)
 }
 
 func (c *client) wait(ctx context.Context) {

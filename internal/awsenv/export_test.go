@@ -12,6 +12,9 @@ import (
 // Calls returns the SDK's own client, which does not wait, from one of Config's.
 func Calls(c aws.HTTPClient) aws.HTTPClient { return c.(*client).HTTPClient }
 
+// SetCalls replaces it.
+func SetCalls(c, calls aws.HTTPClient) { c.(*client).HTTPClient = calls }
+
 // WaitLong makes calls wait longer for their connection until the test's end, for slow
 // machines.
 func WaitLong(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
-	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/awsenv/awsclient"
 	"dcv-session-broker/internal/operate/api"
 	"dcv-session-broker/internal/operate/records"
 	"dcv-session-broker/internal/operate/stack"
@@ -96,7 +96,7 @@ func (p *program) sdk(ctx context.Context) (aws.Config, error) {
 	if cfg.HTTPClient == nil { // with AWS_CA_BUNDLE there is one
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
-	cfg.HTTPClient = awsenv.Client(cfg.HTTPClient)
+	cfg.HTTPClient = awsclient.Client(cfg.HTTPClient)
 	if cfg.Region == "" {
 		return cfg, errors.New("no region is configured: give --region, or set AWS_REGION, or AWS_PROFILE to a profile that has one. For a system on one machine give --url, or set DCVBROKER_URL")
 	}

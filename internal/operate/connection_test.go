@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// The SDK's own client loses answers on a busy machine: see awsenv.Client. With and without
+// The SDK's own client loses answers on a busy machine: see awsclient.Client. With and without
 // certificates of a company, dcvbroker has the other, which makes calls.
 func TestSDKHasTheClientThatLosesNoAnswers(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("{}")) }))

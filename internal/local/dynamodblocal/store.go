@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/awsenv/awsclient"
 	"dcv-session-broker/internal/dynamo"
 	"dcv-session-broker/internal/session"
 )
@@ -31,7 +31,7 @@ func ConfigOf(endpoint, key string) aws.Config {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: key, SecretAccessKey: "local"}, nil
 		}),
-		HTTPClient: awsenv.Client(awshttp.NewBuildableClient()),
+		HTTPClient: awsclient.Client(awshttp.NewBuildableClient()),
 	}
 }
 

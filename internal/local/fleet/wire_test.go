@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/awsenv/awsclient"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/template"
 )
@@ -29,7 +29,7 @@ func client(t *testing.T, f *testFleet) *ssm.Client {
 		BaseEndpoint: aws.String(server.URL),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-		HTTPClient:   awsenv.Client(server.Client()), // makes no call twice
+		HTTPClient:   awsclient.Client(server.Client()), // makes no call twice
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"dcv-session-broker/internal/awsenv"
+	"dcv-session-broker/internal/awsenv/awsclient"
 	"dcv-session-broker/internal/local/fleet"
 	"dcv-session-broker/internal/memtable"
 	"dcv-session-broker/internal/operate/doctor"
@@ -59,7 +59,7 @@ func newSimulatedOf(t *testing.T, opts fleet.Options, hosts ...string) *simulate
 	})
 	answered := memtable.NewHosts()
 	s := &simulated{f, doctor.Doctor{
-		SystemsManager: ssm.New(ssm.Options{BaseEndpoint: &systemsManager.URL, Region: "us-east-1", Credentials: credentials, HTTPClient: awsenv.Client(systemsManager.Client())}),
+		SystemsManager: ssm.New(ssm.Options{BaseEndpoint: &systemsManager.URL, Region: "us-east-1", Credentials: credentials, HTTPClient: awsclient.Client(systemsManager.Client())}),
 		EC2:            ec2.New(ec2.Options{BaseEndpoint: &instances.URL, Region: "us-east-1", Credentials: credentials}),
 		Notes:          answered,
 		InventoryEvery: 5 * time.Minute,
