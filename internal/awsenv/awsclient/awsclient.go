@@ -1,5 +1,5 @@
 // Package awsclient has the HTTP client of all calls to AWS. It is a package of its own,
-// since awsenv also links what only functions need: with it dcvbroker would have 65 MB, not 20.
+// since awsenv also links what only functions need: with it dcvbroker would have 65 MB, not 15.
 package awsclient
 
 import (
