@@ -68,7 +68,7 @@ func explained(t *testing.T, sessionID string, args ...string) (told story.Story
 }
 
 // agoPattern matches a distance in time, which two runs of the program may write differently.
-var agoPattern = regexp.MustCompile(`((in|for) \d+ \w+|\d+ seconds?|\d+ \w+ ago|now)\b`)
+var agoPattern = regexp.MustCompile(`((in|for) \d+ \w+|\d+ \w+ ago|\d+ seconds?|now)\b`)
 
 // wantIn checks that the text contains the wanted texts in their order.
 func wantIn(t *testing.T, text string, wants ...string) {
